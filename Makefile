@@ -1,0 +1,40 @@
+# `make lab`: three diskless machines become a cluster, here. `make test`: everything, the QEMU boot included.
+.POSIX:
+VENV = .venv
+NODISK = $(VENV)/bin/nodisk
+PYTHON = python3
+
+.PHONY: lab test unit lint lock packages clean
+
+lab: packages $(VENV)/.done
+	$(NODISK) lab up --lab examples/virtual.yaml
+
+test: packages lint
+	$(VENV)/bin/pytest -m "not vm"
+	$(VENV)/bin/pytest -m vm
+
+unit: $(VENV)/.done
+	$(VENV)/bin/pytest tests/unit tests/golden
+
+lint: $(VENV)/.done
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+packages:
+	sh tools/install-packages
+
+$(VENV)/.done: requirements.lock pyproject.toml | packages
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# The lock holds hashes and no addresses: it installs from whatever index this host uses.
+lock:
+	$(VENV)/bin/pip install --quiet uv
+	$(VENV)/bin/uv pip compile pyproject.toml --extra report --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

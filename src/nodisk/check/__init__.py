@@ -1,0 +1,1 @@
+"""Preflight: what would stop a lab from booting."""

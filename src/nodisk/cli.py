@@ -1,0 +1,113 @@
+"""Arguments → one call; and the single place where an error becomes a message and an exit status.
+
+Each area of nodisk keeps its commands in its own ``commands.py``; they are imported only when asked for, so
+that ``nodisk --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from typing import NoReturn
+
+import click
+
+from nodisk import __version__
+from nodisk.errors import NodiskError
+
+# name → (module:attribute, the one line of `nodisk --help`). The help stands here so that listing the
+# commands imports none of them; a test checks that it is the command's own first line.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("nodisk.spec.commands:init", "Write a commented lab.yaml to start from."),
+    "check": ("nodisk.check.commands:check", "Preflight: what would stop this lab from booting."),
+    "build": ("nodisk.assets.commands:build", "Build or fetch what the machines boot: image, release, iPXE."),
+    "assets": ("nodisk.assets.commands:assets", "List, verify or prune what was built."),
+    "render": ("nodisk.plan.commands:render", "Show every text that one machine will get."),
+    "serve": ("nodisk.server.commands:serve", "Run the lab's server in the foreground."),
+    "arm": ("nodisk.server.commands:arm", "Let machines enrol for a while."),
+    "disarm": ("nodisk.server.commands:disarm", "Let no machine enrol from now on."),
+    "pki": ("nodisk.pki.commands:pki", "Show or rotate the lab's certificates."),
+    "lab": ("nodisk.machines.commands:lab", "A virtual lab: QEMU machines in a network namespace."),
+    "status": ("nodisk.cluster.commands:status", "A row a machine: stage, node, RAM."),
+    "events": ("nodisk.server.commands:events", "What happened, and when."),
+    "kubectl": ("nodisk.cluster.commands:kubectl", "Run the release's kubectl against the lab."),
+    "kubeconfig": ("nodisk.cluster.commands:kubeconfig", "Print the administrator's kubeconfig."),
+    "ssh": ("nodisk.cluster.commands:ssh", "Log in to a machine by its name."),
+    "class": ("nodisk.classes.commands:class_", "A class of students: create, list, suspend, delete."),
+    "students": ("nodisk.classes.legacy:students", "The thesis' bin/students."),
+    "student-tokens": ("nodisk.classes.legacy:student_tokens", "The thesis' bin/student-tokens."),
+    "verify": ("nodisk.verify.commands:verify", "Prove that the cluster works."),
+    "bench": ("nodisk.bench.commands:bench", "Measure how fast the cluster is."),
+    "butane": ("nodisk.butane.commands:butane", "Translate Butane or Container Linux Config to Ignition."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to run it or show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which a lab is made."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: nodisk init && nodisk check && nodisk build && nodisk serve",
+)
+@click.version_option(__version__, message="nodisk %(version)s")
+@click.option("-v", "--verbose", count=True, help="Show the commands that nodisk runs (-vv: everything).")
+def nodisk(verbose: int) -> None:
+    """A room of diskless PCs becomes a Kubernetes cluster for a class."""
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    if verbose:
+        logging.getLogger("nodisk").setLevel(logging.DEBUG)
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command line ``argv`` (default: the process's own) and exit with its status."""
+    try:
+        status = nodisk.main(args=argv, prog_name="nodisk", standalone_mode=False)
+    except NodiskError as error:
+        complain(error)
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\ninterrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left: not an error of ours
+        sys.exit(0)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"error: {error.strerror or error}{where}", err=True)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def complain(error: NodiskError) -> None:
+    """Print an error the way every command does."""
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(error.message, err=True)
+    if error.hint:
+        click.secho("hint: ", bold=True, nl=False, err=True)
+        click.echo(error.hint, err=True)

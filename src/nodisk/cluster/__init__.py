@@ -1,0 +1,1 @@
+"""The running cluster: API client, readiness, kubectl, ssh."""

@@ -1,0 +1,111 @@
+"""Which lab a command means, and how its network is reached.
+
+``--lab FILE``, else ``$NODISK_LAB``, else ``./lab.yaml``, else the one virtual lab that runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from nodisk.errors import UsageError
+from nodisk.state import DEFAULT_STATE, LabState, State
+
+if TYPE_CHECKING:
+    from nodisk.spec.model import Lab
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class LabContext:
+    """A lab as a command works on it."""
+
+    lab: Lab
+    file: Path
+    """The lab.yaml it was read from."""
+    state: LabState
+    netns: str | None
+    """The network namespace in which the lab's addresses are reached; None: this host's own network."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabOptions:
+    """The words of ``--lab`` and ``--state``, not yet looked up."""
+
+    lab: Path | None
+    state: State
+
+    def file(self) -> Path:
+        """The lab.yaml that is meant; raises UsageError if none can be found."""
+        if self.lab is not None:
+            return self.lab
+        if named := os.environ.get("NODISK_LAB"):
+            return Path(named)
+        if (here := Path("lab.yaml")).exists():
+            return here
+        running = {path: json.loads(path.read_text()) for path in self.state.labs.glob("*/run/virtual.json")}
+        if len(running) == 1:
+            return Path(next(iter(running.values()))["file"])
+        if running:
+            names = ", ".join(sorted(path.parent.parent.name for path in running))
+            raise UsageError(
+                f"several virtual labs run ({names}): which one is meant?",
+                hint="name one with --lab FILE or $NODISK_LAB",
+            )
+        raise UsageError(
+            "no lab found: no --lab, no $NODISK_LAB, no ./lab.yaml, and no virtual lab runs",
+            hint="nodisk init writes a lab.yaml to start from",
+        )
+
+    def load(self) -> LabContext:
+        """Read the lab; raises SpecError with every problem of its file."""
+        from nodisk.spec.load import load  # noqa: PLC0415 - keeps `nodisk --help` fast
+
+        file = self.file().absolute()
+        lab = load(file)
+        state = self.state.lab(str(lab.name))
+        netns = json.loads(state.virtual.read_text())["netns"] if state.virtual.exists() else None
+        return LabContext(lab, file, state, netns)
+
+
+def lab_options(command: F) -> F:
+    """Give a command ``--lab`` and ``--state``; it gets them as one argument ``options: LabOptions``."""
+
+    @click.option(
+        "--lab",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The lab's file (default: $NODISK_LAB, ./lab.yaml, else the virtual lab that runs).",
+    )
+    @click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_STATE,
+        envvar="NODISK_STATE",
+        show_default=True,
+        help="The server's state directory.",
+    )
+    @functools.wraps(command)
+    def wrapper(*args: Any, lab: Path | None, state: Path, **kwargs: Any) -> Any:
+        return command(*args, options=LabOptions(lab, State(state.absolute())), **kwargs)
+
+    return wrapper  # type: ignore[return-value] - click's decorators keep the call's shape but for these two
+
+
+def output_option(command: F) -> F:
+    """Give a command ``--output table|json``."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="A table for people, or JSON of a documented, stable shape.",
+    )(command)

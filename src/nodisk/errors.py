@@ -1,0 +1,91 @@
+"""The tree of errors. Libraries raise these; ``cli.main`` is the one place that prints them and exits.
+
+::
+
+    NodiskError                 1   something failed; the message says what and where
+    ├── UsageError              2   the command's words are off
+    ├── SpecError               3   lab.yaml, a roster or another file of the user's has problems
+    ├── EnvironmentProblem      4   this host lacks something: a tool, a port, an interface, a right
+    │   └── ToolMissing         4   a program is not installed
+    ├── Busy                    5   another nodisk holds what this one needs
+    ├── TimedOut                6   it did not happen in time
+    ├── CommandFailed           1   a program that nodisk ran failed
+    └── IntegrityError          7   something on disk or on the wire is not what its hash says
+
+Ctrl-C exits with 130, as a shell reports it. The numbers are documented in docs/reference/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+
+class NodiskError(Exception):
+    """Something that a user can understand: what is wrong, and what to do about it (``hint``)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(NodiskError):
+    """The words of a command don't fit together."""
+
+    exit_code = 2
+
+
+class SpecError(NodiskError):
+    """A file that the user wrote has problems; ``message`` holds all of them, a line each."""
+
+    exit_code = 3
+
+
+class EnvironmentProblem(NodiskError):
+    """This host lacks what the command needs."""
+
+    exit_code = 4
+
+
+class ToolMissing(EnvironmentProblem):
+    """A program is not installed; the hint names the command that installs it."""
+
+    def __init__(self, tool: str, *, package: str | None = None) -> None:
+        super().__init__(
+            f"{tool} is not installed on this host",
+            hint=f"apt-get install --no-install-recommends {package or tool}",
+        )
+        self.tool = tool
+
+
+class Busy(NodiskError):
+    """Another nodisk holds a lock that this one needs."""
+
+    exit_code = 5
+
+
+class TimedOut(NodiskError):
+    """What was waited for did not happen in time."""
+
+    exit_code = 6
+
+
+class IntegrityError(NodiskError):
+    """Content is not what its recorded or published hash says."""
+
+    exit_code = 7
+
+
+class CommandFailed(NodiskError):
+    """A program that nodisk ran ended with a status other than 0."""
+
+    def __init__(self, argv: Sequence[str], returncode: int, output: str) -> None:
+        tail = "\n".join(output.strip().splitlines()[-20:])
+        message = f"{argv[0]} failed with status {returncode}"
+        super().__init__(f"{message}:\n{tail}" if tail else message, hint=f"the command was: {shlex.join(argv)}")
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.output = output

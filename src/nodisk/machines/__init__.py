@@ -1,0 +1,1 @@
+"""Machines: power, and the virtual lab."""

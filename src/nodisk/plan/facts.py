@@ -1,0 +1,74 @@
+"""What a plan needs to know besides lab.yaml: public facts about assets and keys. No secret is ever in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodisk.values import KubeVersion
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRef:
+    """One file of the store, as machines fetch it: ``http://SERVER`` + ``url_path``."""
+
+    name: str
+    sha256: str
+    size: int
+
+    @property
+    def url_path(self) -> str:
+        """The path under the server's plain HTTP root; its content never changes."""
+        return f"/assets/{self.sha256}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """The image that machines boot."""
+
+    kernel: AssetRef
+    initramfs: AssetRef
+    rootfs: AssetRef
+    kernel_version: str
+    """As ``uname -r`` prints it."""
+    rootfs_unpacked: int
+    """Bytes of the files in the squashfs."""
+    containerd: str
+    """Its version, such as 1.7.24."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """A container image of the release, as the server's registry holds it."""
+
+    name: str
+    """As ``kubeadm config images list`` prints it: ``registry.k8s.io/kube-apiserver:v1.36.1``."""
+    repository: str
+    """Where it is in the server's registry, without host: ``kube-apiserver``."""
+    tag: str
+    unpacked: int
+    """Bytes of its files, for the RAM budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFacts:
+    """The release of Kubernetes that the image carries."""
+
+    version: KubeVersion
+    source: str
+    """upstream, debian or path."""
+    images: tuple[ContainerImage, ...]
+
+    @property
+    def has_dns(self) -> bool:
+        """Whether CoreDNS is among the images (Debian's release has none)."""
+        return any("coredns" in image.name for image in self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is public and not in lab.yaml."""
+
+    ca_pem: str
+    """The lab's CA: signs the server's TLS certificates, which machines check."""
+    image: ImageFacts
+    release: ReleaseFacts

@@ -1,0 +1,149 @@
+"""The only user of ``subprocess``: programs are run from argument lists, never by a shell.
+
+Every command is logged as a line that can be pasted into a terminal. A secret is never an argument:
+it goes through ``stdin`` or a file of mode 0600.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, NoReturn
+
+from nodisk.errors import CommandFailed, TimedOut, ToolMissing
+
+log = logging.getLogger("nodisk.run")
+
+# Which Debian package brings a program, where the names differ.
+PACKAGES = {
+    "arping": "iputils-arping",
+    "dnsmasq": "dnsmasq-base",
+    "etcd": "etcd-server",
+    "etcdctl": "etcd-client",
+    "ip": "iproute2",
+    "mksquashfs": "squashfs-tools",
+    "unsquashfs": "squashfs-tools",
+    "nft": "nftables",
+    "nginx": "nginx-light",
+    "ping": "iputils-ping",
+    "qemu-img": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+}
+
+# Daemons live where an ordinary user's PATH doesn't look.
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def find(tool: str) -> Path:
+    """The path of a program; raises ToolMissing with the package that brings it."""
+    path = shutil.which(tool, path=SEARCH_PATH)
+    if path is None:
+        raise ToolMissing(tool, package=PACKAGES.get(tool))
+    return Path(path)
+
+
+def _argv(argv: Sequence[str | Path], netns: str | None) -> list[str]:
+    words = [str(word) for word in argv]
+    words[0] = words[0] if "/" in words[0] else str(find(words[0]))
+    if netns is not None:
+        words = [str(find("ip")), "netns", "exec", netns, *words]
+    log.debug("$ %s", shlex.join(words))
+    return words
+
+
+def _env(env: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "PATH": SEARCH_PATH, **(env or {})}
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: str | bytes | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    netns: str | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    stdout: IO[bytes] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end and return what it printed.
+
+    ``env`` is added to the environment; ``netns`` names the network namespace to run in; ``timeout`` is in
+    seconds; ``stdout`` takes the program's output instead of the result. Raises ToolMissing, TimedOut, and
+    CommandFailed unless ``check`` is False.
+    """
+    words = _argv(argv, netns)
+    try:
+        done = subprocess.run(
+            words,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=stdout or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=_env(env),
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut(f"{words[0]} did not end within {timeout:g} seconds") from error
+    out = (done.stdout or b"").decode(errors="replace")
+    err = done.stderr.decode(errors="replace")
+    if check and done.returncode != 0:
+        raise CommandFailed(words, done.returncode, err or out)
+    return subprocess.CompletedProcess(words, done.returncode, out, err)
+
+
+def start(
+    argv: Sequence[str | Path],
+    *,
+    log_file: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    netns: str | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program that outlives this one, in a session of its own, its output appended to ``log_file``."""
+    words = _argv(argv, netns)
+    with log_file.open("ab") as sink:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=_env(env),
+            start_new_session=True,
+        )
+
+
+async def start_async(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    netns: str | None = None,
+) -> asyncio.subprocess.Process:
+    """Start a child of this process whose output (both streams in ``stdout``) is read through a pipe."""
+    return await asyncio.create_subprocess_exec(
+        *_argv(argv, netns),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=cwd,
+        env=_env(env),
+        start_new_session=True,
+    )
+
+
+def replace(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, netns: str | None = None) -> NoReturn:
+    """Become another program (kubectl, ssh): its terminal, signals and exit status are then its own."""
+    words = _argv(argv, netns)
+    os.execve(words[0], words, _env(env))  # noqa: S606 - no shell is wanted

@@ -1,0 +1,1 @@
+"""The server: its daemons and their supervision, enrolment, events."""

@@ -1,0 +1,1 @@
+"""lab.yaml → Lab: parsed once, every problem with its line."""

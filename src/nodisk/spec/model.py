@@ -1,0 +1,222 @@
+"""The model of lab.yaml. Field descriptions here become the JSON Schema and the reference.
+
+Everything is frozen. What several fields must agree on (ranges, duplicates, roles) is in ``spec.rules``; reading
+the file and pointing at its lines is in ``spec.load``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nodisk.values import KubeVersion, Mac, Name, Role, Size
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DhcpMode(StrEnum):
+    """Who gives the machines their addresses."""
+
+    FULL = "full"  # nodisk's dnsmasq is the segment's only DHCP server
+    PROXY = "proxy"  # the room has its own; nodisk adds only what to boot (proxyDHCP)
+    NONE = "none"  # the room's own server or iPXE menu chains to http://SERVER/boot.ipxe
+
+
+class Source(StrEnum):
+    """Where a release of Kubernetes comes from."""
+
+    AUTO = "auto"
+    UPSTREAM = "upstream"
+    DEBIAN = "debian"
+    PATH = "path"
+
+
+class PodNetwork(StrEnum):
+    """How pods on different machines reach each other."""
+
+    ROUTED = "routed"
+    FLANNEL = "flannel"
+    CALICO = "calico"
+    CILIUM = "cilium"
+
+
+class ImageKind(StrEnum):
+    """Which Linux the machines boot."""
+
+    DEBIAN = "debian"
+    FLATCAR = "flatcar"
+    FEDORA_COREOS = "fedora-coreos"
+
+
+class Suite(StrEnum):
+    """Which Debian the node image is made of."""
+
+    BOOKWORM = "bookworm"
+    TRIXIE = "trixie"
+    FORKY = "forky"
+    SID = "sid"
+
+
+class Kernel(StrEnum):
+    """Which of Debian's kernels: `generic` drives real PCs, `cloud` is smaller and for virtual machines only."""
+
+    GENERIC = "generic"
+    CLOUD = "cloud"
+
+
+class TaintEffect(StrEnum):
+    """What a taint does to pods that don't tolerate it."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class Network(_Section):
+    """The segment that the server and all machines are on."""
+
+    subnet: IPv4Network
+    """The segment's addresses, such as 10.77.0.0/24."""
+    server: IPv4Address
+    """The server's address on it; the cluster's API is always there, on port 6443."""
+    interface: str | None = None
+    """The server's network card on that segment; found by its address if absent. A virtual lab makes its own."""
+    gateway: IPv4Address | None = None
+    """The machines' default route; absent: the room has no way out."""
+    dns: tuple[IPv4Address, ...] = ()
+    """At most three DNS servers to ask; absent: the server answers for the lab's own names only."""
+    dhcp: DhcpMode = DhcpMode.FULL
+    """Who gives addresses: `full` (nodisk), `proxy` (the room's own DHCP, nodisk adds the boot file), `none`."""
+
+
+class Kubernetes(_Section):
+    """The release of Kubernetes and the cluster's inner networks."""
+
+    source: Source = Source.AUTO
+    """`upstream` (official binaries), `debian` (1.20.2, built from Debian's source; for tests), `path` (a folder of
+    yours), `auto` (upstream where it can be reached, else debian)."""
+    version: KubeVersion | None = None
+    """Such as 1.36.1; absent: the newest that the source gives and this nodisk knows."""
+    path: Path | None = None
+    """For `source: path`: a folder with bin/ and images/."""
+    pods: IPv4Network = IPv4Network("10.244.0.0/16")
+    """Addresses for pods; every machine gets a /24 of it."""
+    services: IPv4Network = IPv4Network("10.96.0.0/16")
+    """Addresses for Services."""
+    network: PodNetwork = PodNetwork.ROUTED
+    """How pods reach each other: `routed` needs no daemon where all machines are on one segment."""
+
+
+class Os(_Section):
+    """What the machines boot."""
+
+    image: ImageKind = ImageKind.DEBIAN
+    """`debian` (built by nodisk), `flatcar` or `fedora-coreos` (their official PXE files)."""
+    suite: Suite | None = None
+    """Debian's suite; absent: chosen for the release (containerd 2 is needed from Kubernetes 1.37)."""
+    kernel: Kernel = Kernel.GENERIC
+    """`generic` for real PCs, `cloud` (smaller) for virtual machines."""
+    packages: tuple[str, ...] = ()
+    """More Debian packages to put into the image."""
+    firmware: tuple[str, ...] = ()
+    """Debian packages of firmware that the room's network cards need, such as firmware-realtek."""
+    mirror: str | None = None
+    """A Debian mirror's URL; absent: what this host's own apt configuration says."""
+
+
+class Taint(_Section):
+    """A taint of a node."""
+
+    key: str
+    """Such as example.org/gpu."""
+    value: str = ""
+    """May be empty."""
+    effect: TaintEffect
+    """NoSchedule, PreferNoSchedule or NoExecute."""
+
+
+class RoleSettings(_Section):
+    """What all machines of one role have in common."""
+
+    butane: str | None = None
+    """A Butane snippet that is merged into the Ignition of every machine of this role."""
+
+
+class Machine(_Section):
+    """One PC of the room."""
+
+    name: Name
+    """Its host name and its node's name."""
+    mac: Mac
+    """The address of the network card that it boots from."""
+    address: IPv4Address
+    """Its fixed address in the subnet."""
+    role: Role = Role.WORKER
+    """`control-plane` or `worker`."""
+    memory: Size | None = None
+    """Its RAM, for the RAM budget of `nodisk check`; of a virtual machine also what it gets."""
+    cpus: Annotated[int, Field(ge=1, le=512)] = 2
+    """Processors of a virtual machine."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of its node."""
+    taints: tuple[Taint, ...] = ()
+    """Taints of its node."""
+    butane: str | None = None
+    """A Butane snippet that is merged into this machine's Ignition."""
+
+
+class Firmware(StrEnum):
+    """What a virtual machine boots with."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Virtual(_Section):
+    """Settings of the virtual lab alone; a real room ignores them."""
+
+    firmware: Firmware = Firmware.BIOS
+    """`bios` (SeaBIOS) or `uefi` (OVMF)."""
+    cpu: str | None = None
+    """QEMU's CPU model; absent: the host's under KVM, the fastest known under TCG."""
+
+
+class Lab(_Section):
+    """The room: one server and its machines."""
+
+    name: Name
+    """The lab's name; it also names the cluster."""
+    network: Network
+    """The segment."""
+    kubernetes: Kubernetes = Kubernetes()
+    """The release."""
+    os: Os = Os()
+    """The machines' Linux."""
+    ssh_keys: tuple[str, ...] = ()
+    """Public keys that may log in as `admin` on every machine."""
+    butane: str | None = None
+    """A Butane snippet that is merged into every machine's Ignition."""
+    roles: dict[Role, RoleSettings] = Field(default_factory=dict)
+    """Settings by role."""
+    machines: Annotated[tuple[Machine, ...], Field(min_length=1)]
+    """The PCs."""
+    virtual: Virtual = Virtual()
+    """Settings of the virtual lab."""
+
+    def machine(self, name: str) -> Machine | None:
+        """The machine of that name."""
+        return next((machine for machine in self.machines if str(machine.name) == name), None)
+
+    def by_mac(self, mac: Mac) -> Machine | None:
+        """The machine with that MAC."""
+        return next((machine for machine in self.machines if machine.mac == mac), None)
+
+    def by_role(self, role: Role) -> tuple[Machine, ...]:
+        """The machines of one role, in the file's order."""
+        return tuple(machine for machine in self.machines if machine.role is role)

@@ -1,0 +1,125 @@
+"""Where things lie on the server's disk: one tree, known only here.
+
+::
+
+    STATE (default /var/lib/nodisk)
+    ├── assets/              the content-addressed store, shared by all labs of this host
+    ├── cache/               downloads and build roots; may be deleted at any time
+    └── labs/NAME/
+        ├── pki/             0700: CA keys, service-account key, administrator's kubeconfig
+        ├── etcd/            0700: etcd's data
+        ├── registry/        the container registry's data
+        ├── classes/         0700: class records
+        ├── reports/         earlier reports of verify and bench
+        ├── conf/            generated configurations of the daemons
+        ├── log/             a file a daemon, a console a machine
+        ├── run/             sockets, pid files, locks; empty while nothing runs
+        ├── www/             what nginx serves that belongs to this lab alone
+        └── nodisk.db        SQLite: events, nonces, the armed window, alarms
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_STATE = Path("/var/lib/nodisk")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state directory of a host."""
+
+    root: Path = DEFAULT_STATE
+
+    @property
+    def assets(self) -> Path:
+        """The content-addressed store."""
+        return self.root / "assets"
+
+    @property
+    def cache(self) -> Path:
+        """What can be made again: downloads, build roots."""
+        return self.root / "cache"
+
+    @property
+    def labs(self) -> Path:
+        """A folder a lab."""
+        return self.root / "labs"
+
+    def lab(self, name: str) -> LabState:
+        """The part that belongs to the lab ``name``."""
+        return LabState(self, name)
+
+
+@dataclass(frozen=True, slots=True)
+class LabState:
+    """One lab's part of the state directory."""
+
+    state: State
+    name: str
+
+    @property
+    def root(self) -> Path:
+        """The lab's folder."""
+        return self.state.labs / self.name
+
+    @property
+    def pki(self) -> Path:
+        """Keys and certificates; 0700."""
+        return self.root / "pki"
+
+    @property
+    def etcd(self) -> Path:
+        """etcd's data folder; 0700."""
+        return self.root / "etcd"
+
+    @property
+    def registry(self) -> Path:
+        """The container registry's data."""
+        return self.root / "registry"
+
+    @property
+    def classes(self) -> Path:
+        """Class records; 0700."""
+        return self.root / "classes"
+
+    @property
+    def reports(self) -> Path:
+        """Reports of verify and bench, for the trend."""
+        return self.root / "reports"
+
+    @property
+    def conf(self) -> Path:
+        """Generated configurations of the daemons."""
+        return self.root / "conf"
+
+    @property
+    def log(self) -> Path:
+        """Logs of daemons, consoles of virtual machines."""
+        return self.root / "log"
+
+    @property
+    def run(self) -> Path:
+        """Sockets, pid files, locks."""
+        return self.root / "run"
+
+    @property
+    def www(self) -> Path:
+        """What nginx serves that belongs to this lab alone."""
+        return self.root / "www"
+
+    @property
+    def database(self) -> Path:
+        """Events, nonces, the armed window, alarms."""
+        return self.root / "nodisk.db"
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, for use where the lab's network is reached; 0600."""
+        return self.pki / "admin.kubeconfig"
+
+    @property
+    def virtual(self) -> Path:
+        """The record of a running virtual lab (absent: none runs); machines.virtual reads and writes it."""
+        return self.run / "virtual.json"

@@ -1,0 +1,201 @@
+"""Value types that are parsed once, at the edge: inside there are no raw strings for these.
+
+Each is made by ``parse`` (raises ValueError with a sentence for the user) and prints as its canonical text.
+pydantic models may use them as field types: they validate from a string and serialise to one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import total_ordering
+from typing import Any, ClassVar, Self
+
+# RFC 1123 section 2.1 as Kubernetes reads it: a node's name is a DNS label here, so that it is a host name too.
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_MAC = re.compile(r"([0-9A-Fa-f]{2})[:-]?" * 5 + r"([0-9A-Fa-f]{2})")
+_VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?:[-+][0-9A-Za-z.+-]+)?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
+
+
+class _Parsed:
+    """What pydantic needs to use a value type as a field's type."""
+
+    schema: ClassVar[dict[str, Any]] = {"type": "string"}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema  # noqa: PLC0415 - only where a model is made
+
+        def validate(value: object) -> object:
+            if isinstance(value, cls):
+                return value
+            if not isinstance(value, str):
+                raise ValueError(f"a text is wanted here, not {value!r}; put it in quotes")
+            return cls.parse(value)
+
+        return core_schema.no_info_plain_validator_function(validate, serialization=core_schema.to_string_ser_schema())
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
+        return dict(cls.schema)
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Mac(_Parsed):
+    """A unicast Ethernet address; prints as ``52:54:00:ab:01:02``."""
+
+    value: int
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^([0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2}$",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Accept ``:``, ``-`` or nothing between the six bytes; refuse multicast and all-zero addresses."""
+        match = _MAC.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is not a MAC address; write it as 52:54:00:ab:01:02")
+        octets = bytes.fromhex("".join(match.groups()))
+        if octets[0] & 1:
+            raise ValueError(f"{text!r} is a multicast address; no network card has one")
+        if not any(octets):
+            raise ValueError(f"{text!r} is all zeros; no network card has that address")
+        return cls(int.from_bytes(octets, "big"))
+
+    def __str__(self) -> str:
+        return ":".join(f"{byte:02x}" for byte in self.value.to_bytes(6, "big"))
+
+    def __lt__(self, other: Mac) -> bool:
+        return self.value < other.value
+
+    @property
+    def hyphened(self) -> str:
+        """As iPXE's ``${mac:hexhyp}`` prints it: ``52-54-00-ab-01-02``; used in URLs and file names."""
+        return str(self).replace(":", "-")
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Name(_Parsed):
+    """A DNS label (RFC 1123): the name of a lab, a machine, a class."""
+
+    value: str
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Refuse what is not a DNS label, and say what one is."""
+        if not _LABEL.fullmatch(text):
+            raise ValueError(
+                f"{text!r} is not a name: at most 63 lower-case letters, digits and hyphens, "
+                "with a letter or digit first and last (RFC 1123)"
+            )
+        return cls(text)
+
+    def __str__(self) -> str:
+        return self.value
+
+    def __lt__(self, other: Name) -> bool:
+        return self.value < other.value
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class KubeVersion(_Parsed):
+    """A version of Kubernetes; prints as ``1.36.1``. The patch may be absent: ``1.36`` is the newest of that line."""
+
+    major: int
+    minor: int
+    patch: int | None = None
+    schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": r"^v?\d+\.\d+(\.\d+)?"}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Accept ``1.36``, ``1.36.1``, ``v1.36.1`` and what components print (``v1.20.2-beta+build``)."""
+        match = _VERSION.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is not a version of Kubernetes; write it as 1.36.1")
+        major, minor, patch = match.groups()
+        return cls(int(major), int(minor), None if patch is None else int(patch))
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}" + ("" if self.patch is None else f".{self.patch}")
+
+    def __lt__(self, other: KubeVersion) -> bool:
+        return self.key < other.key
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """For comparing; a version without a patch counts as its first."""
+        return (self.major, self.minor, self.patch or 0)
+
+    @property
+    def line(self) -> tuple[int, int]:
+        """Major and minor: ``(1, 36)``."""
+        return (self.major, self.minor)
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Size(_Parsed):
+    """An amount of memory or disk in bytes; prints as ``2Gi``. Both ``2G`` and ``2Gi`` mean 2 × 2³⁰, as for RAM."""
+
+    bytes: int
+    schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*([KMGTkmgt]i?)?[Bb]?$"}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Accept ``2GiB``, ``2G``, ``1024 MiB``, ``1.5Gi`` or a number of bytes."""
+        match = _SIZE.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is not a size; write it as 2GiB or 512MiB")
+        number, unit = match.groups()
+        power = "KMGT".index(unit[0].upper()) + 1 if unit else 0
+        return cls(int(float(number) * 1024**power))
+
+    def __str__(self) -> str:
+        for power, unit in ((4, "Ti"), (3, "Gi"), (2, "Mi"), (1, "Ki")):
+            if self.bytes >= 1024**power and self.bytes % 1024**power == 0:
+                return f"{self.bytes // 1024**power}{unit}"
+        return str(self.bytes)
+
+    def __lt__(self, other: Size) -> bool:
+        return self.bytes < other.bytes
+
+    @property
+    def mib(self) -> int:
+        """Whole MiB, rounded down."""
+        return self.bytes // 1024**2
+
+
+class Role(StrEnum):
+    """What a machine is in the cluster."""
+
+    CONTROL_PLANE = "control-plane"
+    WORKER = "worker"
+
+
+class Stage(StrEnum):
+    """How far a machine is on its way from power-on to Ready; the order is the way's."""
+
+    DHCP = "dhcp"
+    IPXE = "ipxe"
+    KERNEL = "kernel"
+    ROOTFS = "rootfs"
+    CONFIG = "config"
+    OS = "os"
+    ENROLLED = "enrolled"
+    JOINED = "joined"
+    READY = "ready"
+    FAILED = "failed"

@@ -1,0 +1,53 @@
+"""Value types: every spelling people use, and nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodisk.values import KubeVersion, Mac, Name, Size
+
+
+@pytest.mark.parametrize("text", ["52-54-00-AB-01-02", "52:54:00:ab:01:02", "525400ab0102", " 52:54:00:ab:01:02 "])
+def test_mac_spellings(text: str) -> None:
+    mac = Mac.parse(text)
+    assert str(mac) == "52:54:00:ab:01:02"
+    assert mac.hyphened == "52-54-00-ab-01-02"
+
+
+@pytest.mark.parametrize("text", ["", "52:54:00:ab:01", "52:54:00:ab:01:0g", "01:00:5e:00:00:01", "00:00:00:00:00:00"])
+def test_mac_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="MAC|multicast|zeros"):
+        Mac.parse(text)
+
+
+@given(st.integers(1, 2**48 - 1).filter(lambda n: not n >> 40 & 1))
+def test_mac_round_trip(value: int) -> None:
+    assert Mac.parse(str(Mac(value))) == Mac(value) == Mac.parse(Mac(value).hyphened)
+
+
+@pytest.mark.parametrize("text", ["", "S4", "-a", "a-", "a.b", "a" * 64, "ż", "a\n"])
+def test_name_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="RFC 1123"):
+        Name.parse(text)
+
+
+def test_versions() -> None:
+    assert str(KubeVersion.parse("v1.20.2")) == "1.20.2"
+    assert KubeVersion.parse("1.36").patch is None
+    assert KubeVersion.parse("1.9.1") < KubeVersion.parse("1.20")
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"), [("2GiB", 2048), ("2G", 2048), ("1.5Gi", 1536), ("512 MiB", 512), ("1048576", 1)]
+)
+def test_sizes(text: str, mib: int) -> None:
+    assert Size.parse(text).mib == mib
+
+
+@given(st.text(max_size=20))
+def test_only_value_errors(text: str) -> None:
+    for kind in (Mac, Name, KubeVersion, Size):
+        try:
+            kind.parse(text)
+        except ValueError:
+            pass
