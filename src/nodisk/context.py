@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -96,7 +96,7 @@ def lab_options(command: F) -> F:
     def wrapper(*args: Any, lab: Path | None, state: Path, **kwargs: Any) -> Any:
         return command(*args, options=LabOptions(lab, State(state.absolute())), **kwargs)
 
-    return wrapper  # type: ignore[return-value] - click's decorators keep the call's shape but for these two
+    return cast("F", wrapper)
 
 
 def output_option(command: F) -> F:
