@@ -1,1 +1,1 @@
-"""The lab's certificate authorities and what they sign. Keys never leave the server."""
+"""The lab's authorities, and what each role may have signed."""

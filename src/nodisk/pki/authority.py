@@ -1,0 +1,263 @@
+"""The lab's authorities on disk: made once, checked at every start, and never half there.
+
+::
+
+    pki/                 0700, keys 0600
+    ├── ca               the cluster: API, kubelets, their clients
+    ├── etcd-ca          etcd; signs the API servers' client certificates, the server's own and its probe's
+    ├── front-proxy-ca   the API's aggregation layer
+    ├── server-ca        nginx's TLS: enrolment and the registry. Machines get it in their (public) config
+    ├── sa.key sa.pub    service-account tokens
+    ├── server etcd-server etcd-probe admin    the server's own certificates, renewed when they near their end
+    ├── admin.kubeconfig
+    └── old/TIME/        what a rotation put aside
+
+The server's CA is not the cluster's: whoever steals nginx's key can play the registry, but not the API.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from nodisk import files
+from nodisk.errors import IntegrityError
+from nodisk.pki import certs, profiles
+from nodisk.pki.profiles import Ca, Profile
+from nodisk.values import Role
+
+if TYPE_CHECKING:
+    from nodisk.spec.model import Lab, Machine
+    from nodisk.state import LabState
+
+ADMIN = Profile("admin", "kubernetes-admin", "system:masters")
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """One of the server's own certificates."""
+
+    name: str
+    ca: Ca
+    subject: x509.Name
+    usages: tuple[x509.ObjectIdentifier, ...]
+    names: tuple[str, ...] = ()
+    addresses: tuple[IPv4Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A certificate or key as ``nodisk pki list`` shows it."""
+
+    name: str
+    kind: str
+    """authority, certificate or key."""
+    subject: str
+    expires: datetime | None
+    file: Path
+
+
+class Authority:
+    """The lab's authorities; call ``ensure`` before anything else."""
+
+    def __init__(self, state: LabState, lab: Lab) -> None:
+        self.state = state
+        self.lab = lab
+        self.folder = state.pki
+        self._signers: dict[Ca, certs.Signer] = {}
+
+    def ensure(self, *, now: datetime | None = None) -> bool:
+        """Make what is missing, renew what nears its end; returns whether any file changed.
+
+        Safe to interrupt: a key is written before its certificate, and a key without one is used again. Raises
+        IntegrityError for a certificate whose key is gone or another.
+        """
+        now = now or datetime.now(UTC)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        with files.lock(self.folder / "lock", "the lab's PKI"):
+            changed = self._ensure_authorities(now)
+            changed |= self._ensure_service_account()
+            for own in self._own():
+                changed |= self._ensure_own(own, now)
+            changed |= files.write(self.state.admin_kubeconfig, self._kubeconfig(), mode=0o600)
+        return changed
+
+    @property
+    def ca_pem(self) -> str:
+        """The CA of the server's TLS, for the machines' public config (``Facts.ca_pem``)."""
+        return self._read(f"{Ca.SERVER}.crt").decode()
+
+    @property
+    def cluster_ca_pem(self) -> str:
+        """The cluster's CA, for kubeconfigs."""
+        return self._read(f"{Ca.CLUSTER}.crt").decode()
+
+    def sign(self, machine: Machine, profile: Profile, csr_pem: str, *, now: datetime | None = None) -> bytes:
+        """The certificate (PEM) for a machine's CSR; raises profiles.Refused."""
+        return certs.pem(profiles.sign(profile, self.lab, machine, csr_pem, self._signer(profile.ca), now=now))
+
+    def companions(self, role: Role) -> dict[str, bytes]:
+        """The files that a machine of that role gets beside its certificates; sa.key for a control plane only."""
+        given = {"ca.crt": self._read(f"{Ca.CLUSTER}.crt")}
+        if role is Role.CONTROL_PLANE:
+            for name in (f"{Ca.FRONT_PROXY}.crt", f"{Ca.ETCD}.crt", "sa.key", "sa.pub"):
+                given[name] = self._read(name)
+        return given
+
+    def path(self, name: str) -> Path:
+        """Where ``server.crt``, ``server.key`` and the like lie."""
+        return self.folder / name
+
+    def items(self) -> Iterator[Item]:
+        """All that there is; authorities first."""
+        for ca in Ca:
+            yield self._item(str(ca), "authority")
+        for own in self._own():
+            yield self._item(own.name, "certificate")
+        if (key := self.folder / "sa.key").exists():
+            yield Item("sa", "key", "service-account tokens", None, key)
+
+    def _item(self, name: str, kind: str) -> Item:
+        file = self.folder / f"{name}.crt"
+        certificate = x509.load_pem_x509_certificate(self._read(file.name))
+        return Item(name, kind, certificate.subject.rfc4514_string(), certificate.not_valid_after_utc, file)
+
+    def _read(self, name: str) -> bytes:
+        file = self.folder / name
+        try:
+            return file.read_bytes()
+        except FileNotFoundError as error:
+            raise IntegrityError(
+                f"{file} is missing", hint="nodisk serve makes the lab's PKI; or restore the file from a backup"
+            ) from error
+
+    def _signer(self, ca: Ca) -> certs.Signer:
+        if ca not in self._signers:
+            certificate = x509.load_pem_x509_certificate(self._read(f"{ca}.crt"))
+            self._signers[ca] = certs.Signer(certificate, certs.load_key(self._read(f"{ca}.key")))
+        return self._signers[ca]
+
+    def _ensure_authorities(self, now: datetime) -> bool:
+        changed = False
+        for ca in Ca:
+            crt, key = self.folder / f"{ca}.crt", self.folder / f"{ca}.key"
+            if crt.exists():
+                self._match(crt, key)
+                continue
+            pair = certs.load_key(key.read_bytes()) if key.exists() else certs.new_key()
+            files.write(key, certs.key_pem(pair), mode=0o600)
+            files.write(crt, certs.pem(certs.authority(f"nodisk {self.lab.name} {ca}", pair, now=now)))
+            self._signers.pop(ca, None)
+            changed = True
+        return changed
+
+    def _ensure_service_account(self) -> bool:
+        key, pub = self.folder / "sa.key", self.folder / "sa.pub"
+        if not key.exists():
+            if pub.exists():
+                raise IntegrityError(f"{key} is missing, {pub} is there", hint="restore it, or: nodisk pki rotate")
+            files.write(key, certs.key_pem(certs.new_key()), mode=0o600)
+        return files.write(pub, certs.public_pem(certs.load_key(key.read_bytes())))
+
+    def _ensure_own(self, own: Own, now: datetime) -> bool:
+        crt, key = self.folder / f"{own.name}.crt", self.folder / f"{own.name}.key"
+        if crt.exists() and key.exists() and self._good(own, crt, key, now):
+            return False
+        pair = certs.new_key()
+        certificate = certs.issue(
+            self._signer(own.ca),
+            own.subject,
+            pair.public_key(),
+            usages=own.usages,
+            names=own.names,
+            addresses=own.addresses,
+            lifetime=certs.SERVER_LIFETIME,
+            now=now,
+        )
+        files.write(key, certs.key_pem(pair), mode=0o600)
+        files.write(crt, certs.pem(certificate))
+        return True
+
+    def _good(self, own: Own, crt: Path, key: Path, now: datetime) -> bool:
+        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+            certificate = x509.load_pem_x509_certificate(crt.read_bytes())
+            signer = self._signer(own.ca)
+            certificate.verify_directly_issued_by(signer.certificate)
+            fresh = certificate.not_valid_after_utc - now > certs.SERVER_LIFETIME / 3
+            same = certificate.public_key() == certs.load_key(key.read_bytes()).public_key()
+            return fresh and same and certificate.subject == own.subject and _sans_of(certificate) == _wanted(own)
+        return False
+
+    @staticmethod
+    def _match(crt: Path, key: Path) -> None:
+        """Raise IntegrityError unless the key is the certificate's."""
+        if not key.exists():
+            raise IntegrityError(f"{key} is missing, {crt} is there", hint="restore it, or: nodisk pki rotate")
+        try:
+            certificate = x509.load_pem_x509_certificate(crt.read_bytes())
+            same = certificate.public_key() == certs.load_key(key.read_bytes()).public_key()
+        except ValueError as error:
+            raise IntegrityError(
+                f"{crt} or {key} is damaged: {error}", hint="restore them, or: nodisk pki rotate"
+            ) from error
+        if not same:
+            raise IntegrityError(f"{key} is not the key of {crt}", hint="restore them, or: nodisk pki rotate")
+
+    def _own(self) -> tuple[Own, ...]:
+        server, loopback = self.lab.network.server, IPv4Address("127.0.0.1")
+        both = (certs.SERVER, certs.CLIENT)  # etcd's gateway dials etcd itself with the server's certificate
+        admin = certs.subject(ADMIN.common_name, ADMIN.organization)
+        return (
+            Own(
+                "server", Ca.SERVER, certs.subject("nodisk server"), (certs.SERVER,), ("localhost",), (server, loopback)
+            ),
+            Own("etcd-server", Ca.ETCD, certs.subject("nodisk etcd"), both, ("localhost",), (server, loopback)),
+            Own("etcd-probe", Ca.ETCD, certs.subject("nodisk etcd probe"), (certs.CLIENT,)),
+            Own("admin", Ca.CLUSTER, admin, (certs.CLIENT,)),
+        )
+
+    def _kubeconfig(self) -> str:
+        name = str(self.lab.name)
+        user = {
+            "client-certificate-data": _base64(self._read("admin.crt")),
+            "client-key-data": _base64(self._read("admin.key")),
+        }
+        cluster = {
+            "server": f"https://{self.lab.network.server}:6443",
+            "certificate-authority-data": _base64(self._read(f"{Ca.CLUSTER}.crt")),
+        }
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": cluster}],
+            "users": [{"name": "admin", "user": user}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": "admin"}}],
+            "current-context": name,
+        }
+        return yaml.safe_dump(document, sort_keys=False)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _sans_of(certificate: x509.Certificate) -> set[str]:
+    with contextlib.suppress(x509.ExtensionNotFound):
+        value = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return {*value.get_values_for_type(x509.DNSName), *map(str, value.get_values_for_type(x509.IPAddress))}
+    return set()
+
+
+def _wanted(own: Own) -> set[str]:
+    return {*own.names, *map(str, own.addresses)}
