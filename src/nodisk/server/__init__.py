@@ -1,1 +1,1 @@
-"""The server: its daemons and their supervision, enrolment, events."""
+"""The lab's server: daemons and their supervision, enrolment, events."""

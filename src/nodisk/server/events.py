@@ -1,0 +1,118 @@
+"""What an event is, and how a machine's stage follows from its events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from nodisk.values import Mac, Stage
+
+ORDER = {stage: place for place, stage in enumerate(Stage)}
+"""How far along the way a stage is; FAILED is not on it."""
+
+
+class Kind(StrEnum):
+    """What an event is about."""
+
+    STAGE = "stage"  # a machine came a step further, or failed
+    NODE = "node"  # its node's condition changed after that
+    UNKNOWN = "unknown"  # a machine asked that lab.yaml doesn't know
+    ALARM = "alarm"  # something that an honest machine doesn't do
+    DAEMON = "daemon"  # the server's own doings
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened."""
+
+    id: int
+    time: float
+    """Seconds since 1970, of the server's clock."""
+    kind: Kind
+    detail: str
+    source: str
+    """Who said it: an address, a daemon's name, ``api``."""
+    mac: Mac | None = None
+    machine: str | None = None
+    boot_id: str | None = None
+    stage: Stage | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable form of ``nodisk events --output json``."""
+        return {
+            "id": self.id,
+            "time": iso(self.time),
+            "kind": str(self.kind),
+            "machine": self.machine,
+            "mac": None if self.mac is None else str(self.mac),
+            "stage": None if self.stage is None else str(self.stage),
+            "detail": self.detail,
+            "source": self.source,
+            "boot_id": self.boot_id,
+        }
+
+
+def iso(seconds: float) -> str:
+    """A time as JSON carries it: ISO 8601, UTC, milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a machine's newest boot has come."""
+
+    stage: Stage | None = None
+    """None: never seen."""
+    since: float | None = None
+    """When it reached that stage."""
+    started: float | None = None
+    """When this boot began (its first event)."""
+    boot_id: str | None = None
+    reason: str = ""
+    """For FAILED: the step and the reason, as the machine said them."""
+    times: tuple[tuple[Stage, float], ...] = ()
+    """When each stage of this boot was first reached, in the order of arrival."""
+
+
+def progress(events: Iterable[Event]) -> Progress:
+    """The newest boot's furthest stage, from one machine's events in their order.
+
+    The way starts anew where firmware or iPXE asks (dhcp, ipxe) after the machine had come further than that, or had
+    failed, or where an event carries another boot's id. Later reports of an earlier stage change nothing. A failure
+    holds until the same boot comes further than it had when it failed.
+    """
+    now = Progress()
+    furthest: Stage | None = None
+    for event in events:
+        if event.kind is not Kind.STAGE or event.stage is None:
+            continue
+        if _restarts(now, furthest, event):
+            now, furthest = Progress(started=event.time), None
+        boot_id = event.boot_id or now.boot_id
+        if event.stage is Stage.FAILED:
+            now = Progress(Stage.FAILED, event.time, now.started or event.time, boot_id, event.detail, now.times)
+            continue
+        further = furthest is None or ORDER[event.stage] > ORDER[furthest]
+        if not further:
+            now = Progress(now.stage, now.since, now.started, boot_id, now.reason, now.times)
+            continue
+        furthest = event.stage
+        times = (*now.times, (event.stage, event.time))
+        now = Progress(event.stage, event.time, now.started or event.time, boot_id, "", times)
+    return now
+
+
+def _restarts(now: Progress, furthest: Stage | None, event: Event) -> bool:
+    if now.stage is None or event.stage is None:
+        return False
+    if now.boot_id and event.boot_id and event.boot_id != now.boot_id:
+        return True
+    if event.stage not in (Stage.DHCP, Stage.IPXE):
+        return False
+    if now.stage is Stage.FAILED or furthest is None:
+        return True
+    # iPXE asks by DHCP itself, once more, between the firmware's dhcp and its own ipxe.
+    return ORDER[furthest] > ORDER[Stage.IPXE] or (furthest is Stage.IPXE and event.stage is Stage.DHCP)

@@ -1,0 +1,74 @@
+"""When a nonce counts. Pure: what is stored, and who asks, go in; a refusal or nothing comes out.
+
+A nonce stands in the kernel command line, which anyone on the wire can read while the machine boots. So it is no
+secret; it is a ticket for one entry, for one machine, from one address, within minutes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from nodisk.values import Mac, Role
+
+LIFETIME = 15 * 60.0
+"""Seconds from the boot script to enrolment: a slow PC (or QEMU without KVM) needs a few minutes."""
+FOREVER = float("inf")
+"""``armed_until`` of a lab that is armed until it is disarmed."""
+
+
+def mint() -> str:
+    """A new nonce: 128 random bits, letters and digits only, so that it fits a kernel command line."""
+    return secrets.token_hex(16)
+
+
+def digest(nonce: str) -> str:
+    """What the database keeps instead of the nonce."""
+    return hashlib.sha256(nonce.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Nonce:
+    """A nonce as it was minted."""
+
+    mac: Mac
+    role: Role
+    address: IPv4Address
+    minted: float
+    used: float | None = None
+    superseded: bool = False
+    """The machine fetched its script again: only the newest counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who wants to use one."""
+
+    mac: Mac
+    role: Role
+    """The role that lab.yaml gives this MAC now."""
+    address: IPv4Address | None
+
+
+def refusal(nonce: Nonce | None, claim: Claim, *, now: float, armed_until: float | None) -> str | None:
+    """Why this claim is refused, in one line; None: it counts."""
+    if nonce is None:
+        return "this nonce was never given out"
+    problems = (
+        (nonce.mac != claim.mac, "this nonce was given to another machine"),
+        (nonce.address != claim.address, "this nonce was given to another address"),
+        (nonce.used is not None, "this nonce was used before: someone may have raced this machine"),
+        (
+            nonce.role is not claim.role,
+            f"this nonce was given to a {nonce.role}, and lab.yaml now says {claim.role}: boot again",
+        ),
+        (armed_until is None or now >= armed_until, "the lab is not armed: nodisk arm --for 15m, then boot again"),
+        (nonce.superseded, "the machine fetched a newer script since, or the lab was disarmed: boot again"),
+        (
+            not 0 <= now - nonce.minted <= LIFETIME,
+            f"this nonce is older than {LIFETIME / 60:g} minutes: boot again",
+        ),
+    )
+    return next((reason for wrong, reason in problems if wrong), None)
