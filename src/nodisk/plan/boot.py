@@ -1,0 +1,155 @@
+"""What a machine gets before Linux runs: iPXE scripts and the kernel's command line.
+
+All of it is public: anyone on the wire may read it. The one-time nonce is worth nothing from another address, after
+its minutes, or a second time.
+
+iPXE can't send anything: what the server sees is which files a machine fetches.
+"""
+
+from __future__ import annotations
+
+from nodisk.errors import NodiskError
+from nodisk.plan import memory, network
+from nodisk.plan.facts import Facts
+from nodisk.spec.model import ImageKind, Lab, Machine
+from nodisk.values import Mac
+
+COMMAND_LINE_LIMIT = 2047
+"""Characters: the kernel cuts off the rest (COMMAND_LINE_SIZE on x86, its final zero taken off)."""
+
+_RETRY_SECONDS = 5
+
+
+def entry_script(lab: Lab) -> str:
+    """``/boot.ipxe``: chains to the script of the card that iPXE booted from.
+
+    ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine.
+    """
+    server = network.server_url(lab)
+    return _script(
+        "isset ${netX/mac} && set card ${netX/mac:hexhyp} || set card ${net0/mac:hexhyp}",
+        ":again",
+        f"chain --replace --autofree {server}/boot/${{card}}.ipxe ||",
+        f"echo nodisk: no boot script from {lab.network.server}; again in {_RETRY_SECONDS} seconds (is the server up?)",
+        f"sleep {_RETRY_SECONDS}",
+        "goto again",
+    )
+
+
+def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) -> str:
+    """A known machine's script: kernel, small initramfs, command line.
+
+    ``nonce`` is this boot's, or None while the lab is not armed: the machine boots and says that it can't join.
+    """
+    server = network.server_url(lab)
+    armed = (
+        []
+        if nonce
+        else [
+            "echo nodisk: the lab is not armed: this machine will boot, but can not join the cluster.",
+            "echo On the server: nodisk arm, then switch this machine off and on.",
+        ]
+    )
+    return _script(
+        f"echo nodisk: {machine.name} ({machine.role} of {lab.name}), {machine.address}",
+        *armed,
+        "set tries:int32 0",
+        ":load",
+        "imgfree",
+        f"kernel {server}{facts.image.kernel.url_path} {command_line(lab, facts, machine, nonce)} || goto again",
+        f"initrd --name initrd.img {server}{facts.image.initramfs.url_path} || goto again",
+        "boot ||",
+        ":again",
+        "inc tries",
+        f"echo nodisk: kernel or initramfs did not come whole (try ${{tries}}); again in {_RETRY_SECONDS} seconds",
+        f"sleep {_RETRY_SECONDS}",
+        "iseq ${tries} 5 || goto load",
+        "# A fresh script: by now there may be another image, and the nonce may be too old.",
+        f"chain --replace --autofree {server}/boot/{machine.mac.hyphened}.ipxe || reboot",
+    )
+
+
+def unknown_script(lab: Lab, mac: Mac) -> str:
+    """The menu of a machine that lab.yaml doesn't know; the same for all of them but for the MAC it shows."""
+    server = network.server_url(lab)
+    here = f"{server}/boot/{mac.hyphened}.ipxe"
+    who = "&".join(
+        f"{field}=${{{field}:uristring}}" for field in ("manufacturer", "product", "serial", "memsize", "platform")
+    )
+    return _script(
+        ":menu",
+        f"menu nodisk: {lab.name} does not know this machine ({mac})",
+        "item disk  Boot from the disk of this machine",
+        "item who   Tell the server who I am, and show what to add to lab.yaml",
+        "item again Ask again",
+        "item shell iPXE shell",
+        "choose --default disk --timeout 30000 what || goto disk",
+        "goto ${what}",
+        ":disk",
+        "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
+        "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
+        ":who",
+        f"imgfetch --name told {here}?{who} && echo The server has noted it. || echo The server could not be told.",
+        "imgfree told ||",
+        "echo",
+        "echo In lab.yaml, under machines:, add",
+        f"echo   - {{name: NAME, mac: {mac}, address: ADDRESS}}",
+        "echo with a free name and a free address, then ask again.",
+        "echo ${manufacturer} ${product}, serial ${serial}, ${memsize} MiB",
+        "prompt Press a key for the menu",
+        "goto menu",
+        ":again",
+        f"chain --replace --autofree {here} || goto menu",
+        ":shell",
+        "shell",
+        "goto menu",
+    )
+
+
+def command_line(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) -> str:
+    """The kernel's command line, one line; raises NodiskError if it is longer than the kernel reads.
+
+    The address is static: lab.yaml knows it, a DHCP round takes seconds, and in a room with its own DHCP server
+    (``dhcp: proxy`` or ``none``) the server could hand out another address than the one that the events, the
+    certificates and the other machines' routes go by.
+    """
+    if lab.os.image is not ImageKind.DEBIAN:
+        raise NodiskError(
+            f"os.image: {lab.os.image} can't be booted by this version of nodisk", hint="use `image: debian`"
+        )
+    server, image = network.server_url(lab), facts.image
+    gateway = lab.network.gateway or ""
+    words = [
+        "initrd=initrd.img",
+        # The screen and the serial port; the last one is /dev/console.
+        "console=tty0",
+        "console=ttyS0,115200",
+        "loglevel=5",
+        "systemd.show_status=auto",
+        # A machine that can't go on starts over: a damaged initramfs ends here.
+        "panic=15",
+        "net.ifnames=0",
+        "apparmor=0",
+        f"ip={machine.address}::{gateway}:{lab.network.subnet.netmask}:{machine.name}::none",
+        f"nodisk.server={server}",
+        f"nodisk.mac={machine.mac.hyphened}",
+        f"nodisk.rootfs={server}{image.rootfs.url_path}",
+        f"nodisk.sha256={image.rootfs.sha256}",
+        f"nodisk.size={image.rootfs.size}",
+        f"nodisk.overlay={memory.tmpfs(lab, facts, machine).overlay}m",
+        "ignition.firstboot=1",
+        "ignition.platform.id=metal",
+        f"ignition.config.url={server}/ignition/{machine.mac.hyphened}",
+        *([f"nodisk.nonce={nonce}"] if nonce else []),
+    ]
+    line = " ".join(words)
+    if len(line) > COMMAND_LINE_LIMIT:
+        raise NodiskError(
+            f"{machine.name}: the kernel's command line has {len(line)} characters, it reads {COMMAND_LINE_LIMIT}",
+            hint="shorten the names of the lab, the machine or the image",
+        )
+    return line
+
+
+def _script(*lines: str) -> str:
+    return "\n".join(("#!ipxe", *lines, ""))

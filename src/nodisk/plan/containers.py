@@ -1,0 +1,117 @@
+"""containerd and the pod network of one machine."""
+
+from __future__ import annotations
+
+import json
+
+from nodisk.plan import kubelet, network
+from nodisk.plan.documents import HEADER
+from nodisk.plan.facts import Facts
+from nodisk.spec.model import Lab, Machine
+
+BRIDGE = "cni0"
+
+# Left out at start-up: snapshotters that need a disk, plugins that nothing here uses.
+_DISABLED = (
+    "io.containerd.snapshotter.v1.blockfile",
+    "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.devmapper",
+    "io.containerd.snapshotter.v1.zfs",
+    "io.containerd.nri.v1.nri",
+    "io.containerd.tracing.processor.v1.otlp",
+    "io.containerd.internal.v1.tracing",
+)
+
+
+def containerd_config(facts: Facts) -> str:
+    """containerd's config.toml: format 2 for containerd 1.x, format 3 from 2.0 (its plugins have other names there)."""
+    pause = kubelet.pause_image(facts)
+    disabled = ", ".join(f'"{plugin}"' for plugin in _DISABLED)
+    if int(facts.image.containerd.split(".", maxsplit=1)[0]) < 2:
+        version, images, runtime = 2, "io.containerd.grpc.v1.cri", "io.containerd.grpc.v1.cri"
+        sandbox = f'[plugins."{images}"]\n  sandbox_image = "{pause}"\n' if pause else ""
+        discard = f'[plugins."{runtime}".containerd]\n  discard_unpacked_layers = true\n'
+    else:
+        version, images, runtime = 3, "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"
+        sandbox = f'[plugins."{images}".pinned_images]\n  sandbox = "{pause}"\n' if pause else ""
+        discard = f'[plugins."{images}"]\n  discard_unpacked_layers = true\n'
+    return (
+        f"{HEADER}version = {version}\n"
+        f"disabled_plugins = [{disabled}]\n\n"
+        f"{discard}\n"
+        f"{sandbox}\n"
+        f'[plugins."{images}".registry]\n'
+        '  config_path = "/etc/containerd/certs.d"\n\n'
+        f'[plugins."{runtime}".containerd.runtimes.runc]\n'
+        '  runtime_type = "io.containerd.runc.v2"\n'
+        f'[plugins."{runtime}".containerd.runtimes.runc.options]\n'
+        "  SystemdCgroup = true\n\n"
+        f'[plugins."{runtime}".cni]\n'
+        '  bin_dir = "/usr/lib/cni"\n'
+        '  conf_dir = "/etc/cni/net.d"\n'
+    )
+
+
+def registry_hosts(lab: Lab) -> str:
+    """hosts.toml for every registry: the lab's server first, then (by containerd's own rule) the registry itself."""
+    return (
+        f"{HEADER}"
+        f'[host."https://{lab.network.server}:{network.REGISTRY}"]\n'
+        '  capabilities = ["pull", "resolve"]\n'
+        '  ca = "/etc/nodisk/ca.crt"\n'
+    )
+
+
+def cni_config(lab: Lab, machine: Machine) -> str:
+    """The pod network ``routed``: a bridge with this machine's range; other machines' ranges are routes."""
+    return (
+        json.dumps(
+            {
+                "cniVersion": "1.0.0",
+                "name": "nodisk",
+                "plugins": [
+                    {
+                        "type": "bridge",
+                        "bridge": BRIDGE,
+                        "isGateway": True,
+                        # Done by the node's own rules: pods reach each other under their own addresses.
+                        "ipMasq": False,
+                        "hairpinMode": True,
+                        "ipam": {
+                            "type": "host-local",
+                            "dataDir": "/run/cni-ipam",
+                            "ranges": [[{"subnet": str(network.pod_range(lab, machine))}]],
+                            "routes": [{"dst": "0.0.0.0/0"}],
+                        },
+                    },
+                    {"type": "portmap", "capabilities": {"portMappings": True}},
+                ],
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def firewall(lab: Lab) -> str:
+    """nftables rules of a machine: what pods may not reach, and how they reach the outside.
+
+    Pods may use the API, DNS and time of the server; its other ports are for machines. The table is replaced whole.
+    """
+    pods, server = lab.kubernetes.pods, lab.network.server
+    ports = ", ".join(map(str, network.PRIVATE_PORTS))
+    return f"""#!/usr/sbin/nft -f
+{HEADER}table ip nodisk
+delete table ip nodisk
+table ip nodisk {{
+	chain forward {{
+		type filter hook forward priority -10; policy accept;
+		iifname "{BRIDGE}" ip saddr != {pods} counter drop comment "a pod that pretends to be a machine"
+		ip saddr {pods} ip daddr {server} tcp dport {{ {ports} }} counter reject comment "for machines only"
+	}}
+	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr {pods} ip daddr != {pods} counter masquerade comment "only machines know the way to pods"
+	}}
+}}
+"""

@@ -1,0 +1,36 @@
+"""Shapes that several configurations share: YAML documents, Ignition files and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+HEADER = "# Written by nodisk at every boot; changes belong into lab.yaml.\n"
+
+
+def documents(*parts: Mapping[str, Any]) -> str:
+    """YAML of one or several documents, keys sorted, under nodisk's header."""
+    return HEADER + yaml.safe_dump_all(parts, sort_keys=True, default_flow_style=False, width=1000)
+
+
+def file(path: str, text: str, *, mode: int = 0o644) -> dict[str, Any]:
+    """An Ignition file that replaces whatever the image has there."""
+    return {"path": path, "mode": mode, "overwrite": True, "contents": {"source": "data:," + quote(text, safe="/:=,")}}
+
+
+def unit(name: str, contents: str | None = None, *, enabled: bool | None = True) -> dict[str, Any]:
+    """An Ignition unit; without ``contents`` one that the image has."""
+    found: dict[str, Any] = {"name": name}
+    if enabled is not None:
+        found["enabled"] = enabled
+    if contents is not None:
+        found["contents"] = contents
+    return found
+
+
+def dropin(name: str, part: str, contents: str) -> dict[str, Any]:
+    """An Ignition drop-in of a unit that the image has."""
+    return {"name": name, "dropins": [{"name": part, "contents": contents}]}

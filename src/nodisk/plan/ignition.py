@@ -1,0 +1,111 @@
+"""A machine's whole Ignition config: public, without a secret, the same bytes for the same inputs.
+
+Spec 3.3, the newest that Debian's Ignition 2.14 reads.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nodisk.pki import profiles
+from nodisk.plan import containers, kubeadm, kubelet, memory, network, system
+from nodisk.plan.documents import HEADER, dropin, file, unit
+from nodisk.plan.facts import Facts
+from nodisk.spec.model import Lab, Machine, PodNetwork
+from nodisk.values import Role
+
+SPEC = "3.3.0"
+
+
+def config(lab: Lab, facts: Facts, machine: Machine) -> dict[str, Any]:
+    """The config as data; keys in a fixed order, files and units by name."""
+    return {
+        "ignition": {"version": SPEC},
+        "passwd": {
+            "users": [
+                {"name": "admin", "groups": ["sudo"], "shell": "/bin/bash", "sshAuthorizedKeys": list(lab.ssh_keys)}
+            ]
+        },
+        "storage": {"files": sorted(_files(lab, facts, machine), key=lambda one: str(one["path"]))},
+        "systemd": {"units": sorted(_units(lab, facts, machine), key=lambda one: str(one["name"]))},
+    }
+
+
+def render(lab: Lab, facts: Facts, machine: Machine) -> str:
+    """The config as ``GET /ignition/MAC`` answers it."""
+    return json.dumps(config(lab, facts, machine), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
+    caps = memory.tmpfs(lab, facts, machine)
+    flags = " ".join(kubelet.kubelet_flags(facts, machine))
+    found = [
+        file("/etc/hostname", f"{machine.name}\n"),
+        file("/etc/hosts", system.hosts(lab, machine)),
+        file("/etc/resolv.conf", system.resolv_conf(lab)),
+        file("/etc/systemd/network/10-nodisk.network", system.card(lab, machine)),
+        file("/etc/systemd/networkd.conf.d/nodisk.conf", system.NETWORKD),
+        file("/etc/systemd/timesyncd.conf.d/nodisk.conf", system.timesyncd(lab)),
+        file("/etc/systemd/journald.conf.d/nodisk.conf", system.journald(caps.journal)),
+        file("/etc/sysctl.d/90-nodisk.conf", system.SYSCTL),
+        file("/etc/modules-load.d/nodisk.conf", system.MODULES),
+        file("/etc/sudoers.d/nodisk", system.SUDOERS, mode=0o440),
+        file("/etc/nftables.conf", containers.firewall(lab)),
+        file("/etc/containerd/config.toml", containers.containerd_config(facts)),
+        file("/etc/containerd/certs.d/_default/hosts.toml", containers.registry_hosts(lab)),
+        file("/etc/nodisk/ca.crt", facts.ca_pem),
+        file("/etc/nodisk/node.env", _node_env(lab, facts, machine)),
+        file("/etc/nodisk/profiles", requests(lab, machine)),
+        file("/etc/nodisk/kubelet.env", f"{HEADER}KUBELET_FLAGS={flags}\n"),
+        file("/etc/kubernetes/kubelet.yaml", kubelet.kubelet_config(lab, facts, machine)),
+        file("/etc/kubernetes/kube-proxy.yaml", kubelet.kube_proxy_config(lab, facts, machine)),
+    ]
+    if lab.kubernetes.network is PodNetwork.ROUTED:
+        found.append(file("/etc/cni/net.d/10-nodisk.conflist", containers.cni_config(lab, machine)))
+    if machine.role is Role.CONTROL_PLANE:
+        found.append(file("/etc/kubernetes/kubeadm.yaml", kubeadm.config(lab, facts, machine)))
+        found.append(file("/etc/nodisk/images", "".join(f"{name}\n" for name in kubeadm.control_plane_images(facts))))
+    return found
+
+
+def _units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
+    caps = memory.tmpfs(lab, facts, machine)
+    found = [
+        unit("var-lib-containerd.mount", system.ram_mount("/var/lib/containerd", caps.containerd, mode="0711")),
+        unit("var-lib-kubelet.mount", system.ram_mount("/var/lib/kubelet", caps.kubelet, mode="0750")),
+        dropin("containerd.service", "nodisk.conf", "[Unit]\nRequiresMountsFor=/var/lib/containerd\n"),
+    ]
+    if machine.role is Role.CONTROL_PLANE:
+        found += [unit(f"nodisk-{part}.service") for part in ("manifests", "images", "control-plane")]
+    return found
+
+
+def _node_env(lab: Lab, facts: Facts, machine: Machine) -> str:
+    """What the machine's scripts need to know, as shell variables; no value needs quoting but the list of phases."""
+    values = {
+        "LAB": str(lab.name),
+        "NAME": str(machine.name),
+        "MAC": machine.mac.hyphened,
+        "ADDRESS": str(machine.address),
+        "ROLE": str(machine.role),
+        "SERVER": str(lab.network.server),
+        "API": network.api_url(lab, machine),
+        "PHASES": '"' + " ".join(kubeadm.phases(facts)) + '"',
+    }
+    return HEADER + "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def requests(lab: Lab, machine: Machine) -> str:
+    """The certificates that the machine asks for: ``profile|subject|alternative names``, as openssl writes them.
+
+    Taken from the table by which the server checks the requests.
+    """
+    lines = []
+    for profile in profiles.allowed(machine.role):
+        organization = f"/O={profile.organization}" if profile.organization else ""
+        subject = f"{organization}/CN={profile.common_name.format(name=machine.name)}"
+        sans = profiles.sans(profile, lab, machine)
+        names = [*(f"DNS:{name}" for name in sans.names), *(f"IP:{address}" for address in sans.addresses)]
+        lines.append(f"{profile.name}|{subject}|{','.join(names)}\n")
+    return "".join(lines)

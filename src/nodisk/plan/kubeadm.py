@@ -1,0 +1,110 @@
+"""kubeadm's configuration, by release, and which of its phases a stateless control plane runs.
+
+The cluster's CA and etcd are on the server: kubeadm works in its external-CA and external-etcd modes, and as
+certificates and kubeconfigs come from the enrolment, only the phases that remain are run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodisk.plan import kubelet, network
+from nodisk.plan.documents import documents
+from nodisk.plan.facts import Facts
+from nodisk.spec.model import Lab, Machine, PodNetwork
+from nodisk.values import KubeVersion, Role
+
+PKI = kubelet.PKI
+
+
+def api_version(version: KubeVersion) -> str:
+    """v1beta2 for 1.20 and 1.21, v1beta3 from 1.22, v1beta4 from 1.31."""
+    if version.line < (1, 22):
+        return "kubeadm.k8s.io/v1beta2"
+    return "kubeadm.k8s.io/v1beta3" if version.line < (1, 31) else "kubeadm.k8s.io/v1beta4"
+
+
+def phases(facts: Facts) -> tuple[str, ...]:
+    """Phases of ``kubeadm init`` to run once the API answers; words joined by commas.
+
+    Not run: preflight, certs, kubeconfig, kubelet-start (the enrolment and Ignition do these), bootstrap-token (nobody
+    joins by token), addon kube-proxy (a host service).
+    """
+    dns = ("addon,coredns",) if facts.release.has_dns else ()
+    return ("mark-control-plane", "upload-config,all", *dns)
+
+
+def config(lab: Lab, facts: Facts, machine: Machine) -> str:
+    """InitConfiguration and ClusterConfiguration as YAML."""
+    version = facts.release.version
+    alone = len(lab.by_role(Role.CONTROL_PLANE)) == 1
+    # Alone, a controller takes over at once; a lease of the time before a power cut would hold it up.
+    election = {"leader_elect": "false" if alone else "true"}
+
+    def component(**args: str) -> dict[str, Any]:
+        return {"extraArgs": _args(version, {name.replace("_", "-"): value for name, value in args.items()})}
+
+    init = {
+        "apiVersion": api_version(version),
+        "kind": "InitConfiguration",
+        "localAPIEndpoint": {"advertiseAddress": str(machine.address), "bindPort": network.API},
+        "nodeRegistration": {
+            "name": str(machine.name),
+            "criSocket": kubelet.SOCKET if version.line >= (1, 24) else kubelet.SOCKET.removeprefix("unix://"),
+            "taints": kubelet.as_objects(kubelet.taints(machine, version)),
+        },
+    }
+    cluster = {
+        "apiVersion": api_version(version),
+        "kind": "ClusterConfiguration",
+        "clusterName": str(lab.name),
+        "kubernetesVersion": f"v{version}",
+        "controlPlaneEndpoint": f"{lab.network.server}:{network.API}",
+        "certificatesDir": PKI,
+        "networking": {
+            "dnsDomain": "cluster.local",
+            "serviceSubnet": str(lab.kubernetes.services),
+            # With `routed` every machine's range is fixed by lab.yaml: no allocator runs that could disagree.
+            **({} if lab.kubernetes.network is PodNetwork.ROUTED else {"podSubnet": str(lab.kubernetes.pods)}),
+        },
+        "etcd": {
+            "external": {
+                "endpoints": [f"https://{lab.network.server}:{network.ETCD}"],
+                "caFile": f"{PKI}/etcd-ca.crt",
+                "certFile": f"{PKI}/apiserver-etcd-client.crt",
+                "keyFile": f"{PKI}/apiserver-etcd-client.key",
+            }
+        },
+        "apiServer": component(kubelet_certificate_authority=f"{PKI}/ca.crt", profiling="false"),
+        "controllerManager": component(
+            # The CA's key is on the server: the cluster signs nothing.
+            cluster_signing_cert_file="",
+            cluster_signing_key_file="",
+            profiling="false",
+            **election,
+        ),
+        "scheduler": component(profiling="false", **election),
+    }
+    if repository := image_repository(facts):
+        cluster["imageRepository"] = repository
+    return documents(init, cluster)
+
+
+def image_repository(facts: Facts) -> str | None:
+    """Registry and path of the control plane's images, as the release names them."""
+    names = (image.name for image in facts.release.images if "/kube-apiserver:" in image.name)
+    return next((name.rpartition("/")[0] for name in names), None)
+
+
+def control_plane_images(facts: Facts) -> tuple[str, ...]:
+    """The images of the static pods."""
+    parts = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "pause")
+    return tuple(image.name for image in facts.release.images if any(f"/{part}:" in image.name for part in parts))
+
+
+def _args(version: KubeVersion, args: Mapping[str, str]) -> Any:
+    """Extra arguments: a mapping to v1beta3, a list of names and values from v1beta4."""
+    if version.line < (1, 31):
+        return dict(args)
+    return [{"name": name, "value": value} for name, value in sorted(args.items())]

@@ -1,0 +1,171 @@
+"""kubelet and kube-proxy: their configurations and flags, by release.
+
+Rules come from the components' own reference and changelogs; each gate below names the release that brought it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodisk.plan import memory, network
+from nodisk.plan.documents import documents
+from nodisk.plan.facts import Facts
+from nodisk.spec.model import Lab, Machine, Taint, TaintEffect
+from nodisk.values import KubeVersion, Role
+
+SOCKET = "unix:///run/containerd/containerd.sock"
+PKI = "/etc/kubernetes/pki"
+
+_SELF_LABELS = {
+    "kubernetes.io/hostname",
+    "kubernetes.io/arch",
+    "kubernetes.io/os",
+    "node.kubernetes.io/instance-type",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+}
+_SELF_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
+
+
+def may_label_itself(key: str) -> bool:
+    """Whether a kubelet may set this label on its own node (admission plugin NodeRestriction; KEP 279).
+
+    Labels outside of ``kubernetes.io`` and ``k8s.io`` are free. The others are the server's to set.
+    """
+    prefix, slash, _ = key.partition("/")
+    if not slash:
+        return True
+    reserved = any(prefix == domain or prefix.endswith("." + domain) for domain in ("kubernetes.io", "k8s.io"))
+    allowed = any(prefix == one or prefix.endswith("." + one) for one in _SELF_PREFIXES)
+    return not reserved or key in _SELF_LABELS or allowed
+
+
+def server_labels(machine: Machine) -> dict[str, str]:
+    """Labels of lab.yaml that the machine can't set itself."""
+    return {key: value for key, value in sorted(machine.labels.items()) if not may_label_itself(key)}
+
+
+def control_plane_taints(version: KubeVersion) -> tuple[Taint, ...]:
+    """Taints that keep ordinary pods off a control-plane node: ``master`` to 1.24, ``control-plane`` from 1.24."""
+    old = Taint(key="node-role.kubernetes.io/master", effect=TaintEffect.NO_SCHEDULE)
+    new = Taint(key="node-role.kubernetes.io/control-plane", effect=TaintEffect.NO_SCHEDULE)
+    if version.line < (1, 24):
+        return (old,)
+    return (old, new) if version.line == (1, 24) else (new,)
+
+
+def taints(machine: Machine, version: KubeVersion) -> tuple[Taint, ...]:
+    """All taints that the node registers with."""
+    own = control_plane_taints(version) if machine.role is Role.CONTROL_PLANE else ()
+    return (*own, *machine.taints)
+
+
+def as_objects(found: tuple[Taint, ...]) -> list[dict[str, str]]:
+    """Taints as the API writes them."""
+    return [
+        {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": str(taint.effect)}
+        for taint in found
+    ]
+
+
+def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
+    """``KubeletConfiguration`` as YAML."""
+    line = facts.release.version.line
+    reserve = memory.reserve(facts, machine)
+    config: dict[str, Any] = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "staticPodPath": "/etc/kubernetes/manifests",
+        # Certificates are signed at enrolment and last longer than a machine stays on.
+        "tlsCertFile": f"{PKI}/kubelet-server.crt",
+        "tlsPrivateKeyFile": f"{PKI}/kubelet-server.key",
+        "rotateCertificates": False,
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": f"{PKI}/ca.crt"},
+        },
+        "authorization": {"mode": "Webhook"},
+        "cgroupDriver": "systemd",
+        "resolvConf": "/etc/resolv.conf",
+        "clusterDomain": "cluster.local",
+        # As many pods as the scalability thresholds speak of: min(110, 10 a core).
+        "maxPods": 110,
+        "podsPerCore": 10,
+        "podPidsLimit": 4096,
+        "serializeImagePulls": False,
+        "containerLogMaxSize": "2Mi",
+        "containerLogMaxFiles": 2,
+        # RAM is all there is: images go before pods do, and pods go before the machine does.
+        "imageGCHighThresholdPercent": 80,
+        "imageGCLowThresholdPercent": 70,
+        "imageMinimumGCAge": "1m0s",
+        "evictionHard": {
+            "memory.available": f"{reserve.eviction}Mi",
+            "nodefs.available": "10%",
+            "imagefs.available": "10%",
+        },
+        "evictionMinimumReclaim": {"imagefs.available": "5%"},
+        "systemReserved": {"cpu": "100m", "memory": f"{reserve.system}Mi"},
+        "kubeReserved": {"cpu": "100m", "memory": f"{reserve.kube}Mi"},
+        "nodeStatusUpdateFrequency": "5s",
+        "shutdownGracePeriod": "0s",
+    }
+    if facts.release.has_dns:
+        config["clusterDNS"] = [str(network.dns_service(lab))]
+    if line >= (1, 23):
+        config["registerWithTaints"] = as_objects(taints(machine, facts.release.version))
+    if line >= (1, 27):  # both were flags before; seccompDefault became stable
+        config["containerRuntimeEndpoint"] = SOCKET
+        config["seccompDefault"] = True
+        config["maxParallelImagePulls"] = 3
+    if line < (1, 21):  # the field came with the beta of graceful shutdown
+        del config["shutdownGracePeriod"]
+    return documents(config)
+
+
+def kubelet_flags(facts: Facts, machine: Machine) -> tuple[str, ...]:
+    """kubelet's command line, without the program."""
+    line = facts.release.version.line
+    flags = {
+        "config": "/etc/kubernetes/kubelet.yaml",
+        "kubeconfig": "/etc/kubernetes/kubelet.conf",
+        "hostname-override": str(machine.name),
+        "node-ip": str(machine.address),
+    }
+    labels = {key: value for key, value in sorted(machine.labels.items()) if may_label_itself(key)}
+    if labels:
+        flags["node-labels"] = ",".join(f"{key}={value}" for key, value in labels.items())
+    if line < (1, 24):  # with dockershim gone, `remote` is the only value
+        flags["container-runtime"] = "remote"
+    if line < (1, 27):  # then a field of the configuration
+        flags["container-runtime-endpoint"] = SOCKET
+        if pause := pause_image(facts):  # keeps it from being collected; later containerd pins it itself
+            flags["pod-infra-container-image"] = pause
+    if line < (1, 23) and (found := taints(machine, facts.release.version)):
+        flags["register-with-taints"] = ",".join(f"{taint.key}={taint.value}:{taint.effect}" for taint in found)
+    return tuple(f"--{name}={value}" for name, value in sorted(flags.items()))
+
+
+def pause_image(facts: Facts) -> str | None:
+    """The release's sandbox image."""
+    return next((image.name for image in facts.release.images if "/pause:" in image.name), None)
+
+
+def kube_proxy_config(lab: Lab, facts: Facts, machine: Machine) -> str:
+    """``KubeProxyConfiguration`` as YAML."""
+    # nftables is stable from 1.33: one transaction a change instead of rewriting all rules.
+    mode = "nftables" if facts.release.version.line >= (1, 33) else "iptables"
+    config: dict[str, Any] = {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "bindAddress": "0.0.0.0",  # noqa: S104 - NodePorts answer on every address of the machine
+        "clientConnection": {"kubeconfig": "/etc/kubernetes/kube-proxy.conf"},
+        "clusterCIDR": str(lab.kubernetes.pods),
+        "hostnameOverride": str(machine.name),
+        "mode": mode,
+        # The kernel's own sizes: a class room's machine is not a gateway.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpCloseWaitTimeout": "0s", "tcpEstablishedTimeout": "0s"},
+        mode: {"minSyncPeriod": "1s", "syncPeriod": "30s"},
+    }
+    return documents(config)

@@ -1,0 +1,77 @@
+"""The machine's Linux: names, network card, time, logs, kernel settings, RAM file systems."""
+
+from __future__ import annotations
+
+from nodisk.plan import network
+from nodisk.plan.documents import HEADER
+from nodisk.spec.model import Lab, Machine
+
+SYSCTL = (
+    HEADER
+    + """# What kubelet, kube-proxy and bridged pods need.
+net.ipv4.ip_forward = 1
+net.bridge.bridge-nf-call-iptables = 1
+vm.overcommit_memory = 1
+kernel.panic = 10
+kernel.panic_on_oops = 1
+fs.inotify.max_user_instances = 1024
+fs.inotify.max_user_watches = 131072
+"""
+)
+MODULES = HEADER + "br_netfilter\noverlay\nnf_conntrack\n"
+SUDOERS = f"""{HEADER}# There are no passwords: who holds a key of the lab administers its machines.
+%sudo ALL=(ALL:ALL) NOPASSWD: ALL
+"""
+NETWORKD = f"""{HEADER}[Network]
+# Pod networks add routes of their own.
+ManageForeignRoutes=no
+ManageForeignRoutingPolicyRules=no
+"""
+
+
+def hosts(lab: Lab, machine: Machine) -> str:
+    """/etc/hosts: every machine of the lab."""
+    lines = [f"{other.address} {other.name}" for other in lab.machines if other.mac != machine.mac]
+    return HEADER + "\n".join(["127.0.0.1 localhost", "::1 localhost", f"{machine.address} {machine.name}", *lines, ""])
+
+
+def resolv_conf(lab: Lab) -> str:
+    """/etc/resolv.conf."""
+    return HEADER + "".join(f"nameserver {address}\n" for address in network.resolvers(lab))
+
+
+def card(lab: Lab, machine: Machine) -> str:
+    """networkd's configuration of the card that the machine booted from; other cards are left alone.
+
+    The initramfs has already set it up by the same values: nothing flaps when networkd takes it over.
+    """
+    routes = "".join(
+        f"\n[Route]\nDestination={pods}\nGateway={address}\n" for pods, address in network.other_ranges(lab, machine)
+    )
+    gateway = f"Gateway={lab.network.gateway}\n" if lab.network.gateway else ""
+    return (
+        f"{HEADER}[Match]\nMACAddress={machine.mac}\nType=ether\nKind=!*\n\n"
+        f"[Link]\nRequiredForOnline=no\n\n"
+        f"[Network]\nAddress={machine.address}/{lab.network.subnet.prefixlen}\n{gateway}"
+        "KeepConfiguration=static\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\n"
+        f"{routes}"
+    )
+
+
+def timesyncd(lab: Lab) -> str:
+    """The server's time: certificates are short-lived, and a PC's battery may be empty."""
+    return f"{HEADER}[Time]\nNTP={lab.network.server}\nFallbackNTP=\n"
+
+
+def journald(cap: int) -> str:
+    """The journal in RAM, at most ``cap`` MiB."""
+    return f"{HEADER}[Journal]\nStorage=volatile\nRuntimeMaxUse={cap}M\nForwardToSyslog=no\nAudit=no\n"
+
+
+def ram_mount(where: str, size: int, *, mode: str) -> str:
+    """A mount unit of a tmpfs of at most ``size`` MiB."""
+    return (
+        f"[Unit]\nDescription=RAM for {where}\n\n"
+        f"[Mount]\nWhat=tmpfs\nWhere={where}\nType=tmpfs\nOptions=size={size}m,mode={mode}\n\n"
+        "[Install]\nWantedBy=local-fs.target\n"
+    )
