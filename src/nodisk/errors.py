@@ -10,7 +10,8 @@
     ├── Busy                    5   another nodisk holds what this one needs
     ├── TimedOut                6   it did not happen in time
     ├── CommandFailed           1   a program that nodisk ran failed
-    └── IntegrityError          7   something on disk or on the wire is not what its hash says
+    ├── IntegrityError          7   something on disk or on the wire is not what its hash says
+    └── ApiError                1   the API server said no, or nothing: cluster/errors.py has its branches
 
 Ctrl-C exits with 130, as a shell reports it. The numbers are documented in docs/reference/exit-codes.md.
 """
