@@ -1,0 +1,120 @@
+"""The configurations of etcd, the container registry and chrony, and what all daemons' texts are made from.
+
+dnsmasq's is in ``daemons_dnsmasq``, nginx' in ``daemons_nginx``. All are pure: data in, text out. Secrets are named by
+their files, never written into a configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from nodisk.plan import network
+from nodisk.spec.model import Lab
+
+ETCD_PEER = 2380
+"""etcd insists on a port for its peers; it has none, so this is on loopback, and asks for a certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the server's host gives the daemons: folders, users, its network card."""
+
+    interface: str
+    """The card that holds the server's address."""
+    conf: Path
+    run: Path
+    """Sockets and pid files."""
+    data: Path
+    """The lab's folder: etcd's, the registry's, chrony's data are below it."""
+    pki: Path
+    objects: Path
+    """The store's files, served as /assets/SHA256/NAME."""
+    tftp: Path
+    """The iPXE binaries, and nothing else."""
+    stream_module: Path | None = None
+    """nginx' stream module if it is a file to load; None: it is built in."""
+    web_user: str = "www-data"
+    """Whom nginx' workers run as."""
+    dns_user: str = "nobody"
+    """Whom dnsmasq runs as."""
+
+
+def etcd(lab: Lab, host: Host) -> str:
+    """etcd's --config-file: one member, mutual TLS, data on the server's disk.
+
+    Only options that 3.4, 3.5 and 3.6 all know (etcd's own etcd.conf.yml.sample). Kubernetes compacts by itself every
+    five minutes; the automatic compaction here is for the time when no API server runs.
+    """
+    server, pki = lab.network.server, host.pki
+    tls = {
+        "cert-file": str(pki / "etcd-server.crt"),
+        "key-file": str(pki / "etcd-server.key"),
+        "trusted-ca-file": str(pki / "etcd-ca.crt"),
+        "client-cert-auth": True,
+    }
+    clients = f"https://{server}:{network.ETCD}"
+    peers = f"https://127.0.0.1:{ETCD_PEER}"
+    return _yaml(
+        {
+            "name": "nodisk",
+            "data-dir": str(host.data / "etcd"),
+            "listen-client-urls": clients,
+            "advertise-client-urls": clients,
+            "listen-peer-urls": peers,
+            "initial-advertise-peer-urls": peers,
+            "initial-cluster": f"nodisk={peers}",
+            "initial-cluster-token": f"nodisk-{lab.name}",
+            "initial-cluster-state": "new",
+            "client-transport-security": tls,
+            "peer-transport-security": tls,
+            "quota-backend-bytes": 2 * 1024**3,
+            "auto-compaction-mode": "periodic",
+            "auto-compaction-retention": "1h",
+            "logger": "zap",
+            "log-level": "warn",
+        }
+    )
+
+
+def registry(lab: Lab, host: Host) -> str:
+    """The registry's configuration (docker-registry 2.8, distribution 3): a unix socket behind nginx."""
+    return _yaml(
+        {
+            "version": 0.1,
+            "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(host.data / "registry")},
+                "cache": {"blobdescriptor": "inmemory"},
+                "delete": {"enabled": True},
+            },
+            "http": {"net": "unix", "addr": str(host.run / "registry.sock"), "relativeurls": True},
+        }
+    )
+
+
+def chrony(lab: Lab, host: Host) -> str:
+    """chronyd's configuration: it tells the machines this host's time and (run with ``-x``) never sets its clock.
+
+    No sources: the host's clock is somebody else's business. ``local`` makes it answer all the same. No command port,
+    no command socket.
+    """
+    return _lines(
+        f"bindaddress {lab.network.server}",
+        f"allow {lab.network.subnet}",
+        "local stratum 10",
+        "cmdport 0",
+        "bindcmdaddress /",
+        f"pidfile {host.run / 'chronyd.pid'}",
+    )
+
+
+def _yaml(document: Mapping[str, object]) -> str:
+    return yaml.safe_dump(dict(document), sort_keys=False, default_flow_style=False)
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join((*lines, ""))

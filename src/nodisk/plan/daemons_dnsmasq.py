@@ -1,0 +1,133 @@
+"""dnsmasq's configuration: DHCP or proxyDHCP, TFTP for iPXE alone, the lab's names.
+
+Who gets which boot file (option 93, RFC 4578 and IANA's list of processor architectures):
+
+====================  =====================  ==========================================
+what asks             option 93              gets
+====================  =====================  ==========================================
+BIOS                  0                      undionly.kpxe by TFTP
+UEFI x86-64           7, 9                   snponly.efi by TFTP
+UEFI x86-64, HTTP     16                     http://SERVER/ipxe/snponly.efi
+iPXE (option 175)     any                    http://SERVER/boot.ipxe
+====================  =====================  ==========================================
+
+Both binaries drive the very card that the firmware booted from. Option 60 goes only to firmware that boots by HTTP,
+which insists on it; a UEFI that boots by PXE takes it for an order to ask port 4011, where full DHCP has no answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from nodisk.plan.daemons import Host
+from nodisk.spec.model import DhcpMode, Lab
+
+BIOS = "undionly.kpxe"
+UEFI = "snponly.efi"
+UEFI_ARCHITECTURES = (7, 9)
+LEASE = "12h"
+UNKNOWN_LEASE = "5m"
+"""A machine that lab.yaml doesn't know keeps its address only as long as it shows its menu."""
+
+
+def domain(lab: Lab) -> str:
+    """The lab's DNS domain; ``internal`` is reserved for private use."""
+    return f"{lab.name}.internal"
+
+
+def dnsmasq(lab: Lab, host: Host) -> str:
+    """The configuration file for ``dnsmasq --conf-file``."""
+    lines = [*_general(lab, host), "", *_names(lab), "", *_tftp(host)]
+    if lab.network.dhcp is DhcpMode.FULL:
+        lines += ["", *_full(lab, host)]
+    elif lab.network.dhcp is DhcpMode.PROXY:
+        lines += ["", *_proxy(lab)]
+    return "\n".join((*lines, ""))
+
+
+def _general(lab: Lab, host: Host) -> Iterator[str]:
+    yield "keep-in-foreground"
+    yield "log-facility=-"
+    yield f"pid-file={host.run / 'dnsmasq.pid'}"
+    yield f"user={host.dns_user}"
+    yield f"interface={host.interface}"
+    yield "except-interface=lo"
+    yield "bind-interfaces"
+    yield f"listen-address={lab.network.server}" if lab.network.dhcp is DhcpMode.NONE else "# DHCP needs the whole card"
+
+
+def _names(lab: Lab) -> Iterator[str]:
+    yield "no-hosts"
+    yield "no-resolv"
+    yield "no-poll"
+    yield "domain-needed"
+    yield "bogus-priv"
+    yield from (f"server={address}" for address in lab.network.dns)
+    yield f"domain={domain(lab)}"
+    yield f"local=/{domain(lab)}/"
+    names = {str(machine.name): machine.address for machine in lab.machines}
+    names.setdefault("server", lab.network.server)
+    for name, address in names.items():
+        yield f"host-record={name},{name}.{domain(lab)},{address}"
+
+
+def _tftp(host: Host) -> Iterator[str]:
+    yield "enable-tftp"
+    yield f"tftp-root={host.tftp}"
+
+
+def _tags() -> Iterator[str]:
+    yield "dhcp-match=set:ipxe,175"
+    yield "dhcp-match=set:bios,option:client-arch,0"
+    yield from (f"dhcp-match=set:uefi,option:client-arch,{number}" for number in UEFI_ARCHITECTURES)
+
+
+def _full(lab: Lab, host: Host) -> Iterator[str]:
+    server = lab.network.server
+    yield "log-dhcp"
+    yield "dhcp-authoritative"
+    yield f"dhcp-leasefile={host.data / 'dnsmasq.leases'}"
+    # Firmware, iPXE and Linux call themselves differently; the card is what they have in common.
+    yield "dhcp-ignore-clid"
+    yield "dhcp-ignore-names=tag:!known"
+    netmask = lab.network.subnet.netmask
+    if free := free_range(lab):
+        yield f"dhcp-range={free[0]},{free[1]},{netmask},{UNKNOWN_LEASE}"
+    else:
+        yield f"dhcp-range={lab.network.subnet.network_address},static,{netmask},{LEASE}"
+    for machine in lab.machines:
+        yield f"dhcp-host={machine.mac},{machine.address},{machine.name},{LEASE}"
+    yield f"dhcp-option=option:router,{lab.network.gateway}" if lab.network.gateway else "dhcp-option=option:router"
+    yield f"dhcp-option=option:dns-server,{server}"
+    yield f"dhcp-option=option:ntp-server,{server}"
+    yield from _tags()
+    yield "dhcp-match=set:uefihttp,option:client-arch,16"
+    yield f"dhcp-boot=tag:ipxe,http://{server}/boot.ipxe"
+    yield f"dhcp-boot=tag:!ipxe,tag:bios,{BIOS},,{server}"
+    yield f"dhcp-boot=tag:!ipxe,tag:uefi,{UEFI},,{server}"
+    yield f"dhcp-boot=tag:!ipxe,tag:uefihttp,http://{server}/ipxe/{UEFI}"
+    yield "dhcp-option-force=tag:!ipxe,tag:uefihttp,60,HTTPClient"
+
+
+def _proxy(lab: Lab) -> Iterator[str]:
+    yield "log-dhcp"
+    yield f"dhcp-range={lab.network.subnet.network_address},proxy,{lab.network.subnet.netmask}"
+    yield from _tags()
+    yield f"dhcp-boot=tag:ipxe,http://{lab.network.server}/boot.ipxe"
+    yield f"pxe-service=tag:!ipxe,0,nodisk,{BIOS}"
+    yield from (f"pxe-service=tag:!ipxe,{number},nodisk,{UEFI}" for number in UEFI_ARCHITECTURES)
+
+
+def free_range(lab: Lab) -> tuple[IPv4Address, IPv4Address] | None:
+    """The longest run of addresses of the subnet that lab.yaml gives to nobody; None if there is none.
+
+    For machines that it doesn't know: they need one to show their menu.
+    """
+    subnet = lab.network.subnet
+    first, last = int(subnet.network_address), int(subnet.broadcast_address)
+    named = [lab.network.server, lab.network.gateway, *lab.network.dns, *(m.address for m in lab.machines)]
+    taken = sorted({first, last, *(int(address) for address in named if address and address in subnet)})
+    length, start = max(((after - before - 1, before + 1) for before, after in itertools.pairwise(taken)))
+    return (IPv4Address(start), IPv4Address(start + length - 1)) if length > 0 else None

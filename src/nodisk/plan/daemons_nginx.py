@@ -1,0 +1,149 @@
+"""nginx' configuration: files, the way to the application and to the registry, TLS, the API's balancing.
+
+Every listener is on the server's address alone, or a unix socket: nothing of the host's other networks changes.
+"""
+
+from __future__ import annotations
+
+from nodisk.plan import network
+from nodisk.plan.daemons import Host
+from nodisk.spec.model import Lab
+from nodisk.values import Role
+
+MAX_EVENT = 16 * 1024
+MAX_ENROL = 128 * 1024
+"""Bytes of a request's body: ten CSRs and some SSH keys are about 20 KiB."""
+
+_TEMPLATE = """\
+{module}daemon off;
+user {user};
+worker_processes auto;
+worker_rlimit_nofile 16384;
+pid {run}/nginx.pid;
+error_log stderr warn;
+
+events {{
+    worker_connections 4096;
+}}
+
+http {{
+    log_format nodisk escape=json '{{"address":"$remote_addr","method":"$request_method","uri":"$uri",'
+        '"status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,"port":"$server_port","range":"$http_range"}}';
+    access_log /dev/stdout nodisk;
+    server_tokens off;
+    default_type text/plain;
+    types {{
+        application/efi efi;
+        application/octet-stream kpxe;
+    }}
+    sendfile on;
+    tcp_nopush on;
+    keepalive_timeout 65;
+    client_body_temp_path {run}/nginx/body;
+    proxy_temp_path {run}/nginx/proxy;
+    fastcgi_temp_path {run}/nginx/fastcgi;
+    uwsgi_temp_path {run}/nginx/uwsgi;
+    scgi_temp_path {run}/nginx/scgi;
+    ssl_certificate {pki}/server.crt;
+    ssl_certificate_key {pki}/server.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:nodisk:1m;
+
+    # The application believes X-Real-IP, because only nginx reaches its socket; "unix:" is nobody's address.
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Real-IP $remote_addr;
+
+    upstream application {{
+        server unix:{run}/app.sock;
+    }}
+
+    server {{
+        listen {server}:{http};
+        listen unix:{run}/http.sock;
+        client_max_body_size {max_event};
+
+        location /assets/ {{
+            alias {objects}/;
+            add_header Cache-Control "public, max-age=31536000, immutable";
+        }}
+        location /ipxe/ {{
+            alias {tftp}/;
+        }}
+        location = /boot.ipxe {{ proxy_pass http://application; }}
+        location /boot/ {{ proxy_pass http://application; }}
+        location /ignition/ {{ proxy_pass http://application; }}
+        location = /event {{ proxy_pass http://application; }}
+        location / {{ return 404; }}
+    }}
+
+    server {{
+        listen {server}:{enrol} ssl;
+        client_max_body_size {max_enrol};
+        client_body_buffer_size {max_enrol};  # in memory: an enrolment touches no disk
+        proxy_max_temp_file_size 0;
+
+        location = /enrol {{ proxy_pass http://application; }}
+        location / {{ return 404; }}
+    }}
+
+    server {{
+        listen {server}:{registry} ssl;
+        client_max_body_size 0;
+        proxy_request_buffering off;
+        proxy_max_temp_file_size 0;
+        proxy_read_timeout 900s;
+        proxy_set_header X-Forwarded-Proto https;
+
+        location /v2/ {{
+            limit_except GET HEAD {{
+                allow {server};
+                deny all;
+            }}
+            proxy_pass http://unix:{run}/registry.sock;
+        }}
+        location / {{ return 404; }}
+    }}
+}}
+
+stream {{
+    upstream api {{
+{api_servers}
+    }}
+
+    server {{
+        # A machine that lost power leaves its connections hanging: ask after 30 seconds of silence.
+        listen {server}:{api} so_keepalive=30s:10s:3;
+        listen unix:{run}/api.sock;
+        proxy_pass api;
+        proxy_connect_timeout 1s;
+        proxy_timeout 1h;
+        proxy_socket_keepalive on;
+    }}
+}}
+"""
+
+
+def nginx(lab: Lab, host: Host) -> str:
+    """The file for ``nginx -c``."""
+    api_servers = "\n".join(
+        f"        server {machine.address}:{network.API} max_fails=1 fail_timeout=5s;"
+        for machine in lab.by_role(Role.CONTROL_PLANE)
+    )
+    return _TEMPLATE.format(
+        module=f"load_module {host.stream_module};\n" if host.stream_module else "",
+        user=host.web_user,
+        run=host.run,
+        pki=host.pki,
+        objects=host.objects,
+        tftp=host.tftp,
+        server=lab.network.server,
+        http=network.HTTP,
+        enrol=network.ENROL,
+        registry=network.REGISTRY,
+        api=network.API,
+        max_event=MAX_EVENT,
+        max_enrol=MAX_ENROL,
+        api_servers=api_servers,
+    )

@@ -1,0 +1,33 @@
+"""The HTTP application behind nginx: routes, and nothing else."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from nodisk.server.handlers import boot, enrol, event, ignition
+from nodisk.server.handlers.common import Desk, Problem, problem_response
+
+
+async def health(_: Request) -> Response:
+    """For the supervisor's probe; nginx doesn't route it."""
+    return PlainTextResponse("ok\n")
+
+
+def application(desk: Desk) -> Starlette:
+    """The ASGI application; it is reached by nginx alone, over a unix socket, so it believes nginx' X-Real-IP."""
+    app = Starlette(
+        routes=[
+            Route("/boot.ipxe", boot.entry),
+            Route("/boot/{file}", boot.script),
+            Route("/ignition/{mac}", ignition.ignition),
+            Route("/event", event.event, methods=["POST"]),
+            Route("/enrol", enrol.enrol, methods=["POST"]),
+            Route("/healthz", health),
+        ],
+        exception_handlers={Problem: problem_response},
+    )
+    app.state.desk = desk
+    return app

@@ -1,0 +1,104 @@
+"""``POST /enrol``: a booted machine's nonce and CSRs in, its certificates out, in a tar that never touches a disk."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import time
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from nodisk.pki.profiles import MACHINE_LIFETIME, PROFILES, Profile, Refused
+from nodisk.plan.daemons_nginx import MAX_ENROL
+from nodisk.server.events import Kind
+from nodisk.server.handlers.common import Desk, address_of, body_of, desk_of, mac_of, source_of
+from nodisk.server.nonces import Claim
+from nodisk.spec.model import Machine
+from nodisk.values import Mac
+
+MAX_HOST_KEYS = 8
+_HOST_KEY = re.compile(r"(ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]{40,1000}={0,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A request's body, taken apart."""
+
+    host_keys: tuple[str, ...]
+    requests: tuple[tuple[Profile, str], ...]
+    """Each profile once, with its CSR as PEM."""
+
+
+def parse(body: bytes) -> Enrolment:
+    """The body of architecture.md: ``ssh-host-key:`` lines, then ``profile:`` lines with a CSR each; raises Refused."""
+    try:
+        text = body.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise Refused("the request is not plain ASCII text") from error
+    head, *parts = re.split(r"^profile: ", text, flags=re.MULTILINE)
+    host_keys = []
+    for line in head.splitlines():
+        key = line.removeprefix("ssh-host-key: ").strip()
+        if not line.startswith("ssh-host-key: ") or not _HOST_KEY.fullmatch(key):
+            raise Refused("a line before the first profile is not an SSH host key")
+        host_keys.append(key)
+    requests: dict[str, tuple[Profile, str]] = {}
+    for part in parts:
+        name, _, pem = part.partition("\n")
+        name = name.strip()
+        if name not in PROFILES:
+            raise Refused("a profile is not known here")
+        if name in requests:
+            raise Refused(f"{name} is there twice")
+        requests[name] = (PROFILES[name], pem)
+    if not requests or len(host_keys) > MAX_HOST_KEYS:
+        raise Refused("no profile at all" if not requests else "too many SSH host keys")
+    return Enrolment(tuple(host_keys), tuple(requests.values()))
+
+
+async def enrol(request: Request) -> Response:
+    """Sign what this machine's role may have; 403 and an alarm for anything that an honest machine doesn't send.
+
+    The nonce is used up before the CSRs are looked at: it is a ticket for one try.
+    """
+    desk, address = desk_of(request), address_of(request)
+    body = await body_of(request, MAX_ENROL)
+    mac = mac_of(request.headers.get("nodisk-mac", ""))
+    machine = desk.machine(mac)
+    if machine is None:
+        return _refuse(desk, request, mac, "lab.yaml has no machine of this MAC")
+    claim = Claim(mac, machine.role, address)
+    reason = desk.database.use(request.headers.get("nodisk-nonce", "")[:200], claim)
+    if reason is not None:
+        return _refuse(desk, request, mac, reason)
+    try:
+        enrolment = parse(body)
+        answer = await run_in_threadpool(_answer, desk, machine, enrolment)
+    except Refused as error:
+        return _refuse(desk, request, mac, error.message)
+    desk.database.enrolled(mac, time.time() + MACHINE_LIFETIME.total_seconds(), enrolment.host_keys)
+    names = ", ".join(profile.name for profile, _ in enrolment.requests)
+    desk.database.record(Kind.NODE, f"signed {names}", source=source_of(request), mac=mac, machine=str(machine.name))
+    return Response(answer, media_type="application/x-tar")
+
+
+def _answer(desk: Desk, machine: Machine, enrolment: Enrolment) -> bytes:
+    files = desk.authority.companions(machine.role)
+    for profile, csr in enrolment.requests:
+        files[f"{profile.name}.crt"] = desk.authority.sign(machine, profile, csr)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.mtime = len(content), 0o600, int(time.time())
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _refuse(desk: Desk, request: Request, mac: Mac, reason: str) -> Response:
+    desk.note(Kind.ALARM, f"enrolment refused: {reason}", request=request, mac=mac)
+    return PlainTextResponse(f"{reason}\n", 403)

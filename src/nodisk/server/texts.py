@@ -1,0 +1,37 @@
+"""What the application serves to one machine, rendered from lab and facts on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodisk.plan import boot
+from nodisk.plan.facts import Facts
+from nodisk.spec.model import Lab, Machine
+from nodisk.values import Mac
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The plan, as far as machines fetch it."""
+
+    lab: Lab
+    facts: Facts
+    ignitions: dict[Mac, str]
+    """The Ignition config of every machine; rendered once, when the server starts, so that a mistake in a Butane
+    snippet stops the server and not a machine."""
+
+    def entry(self) -> str:
+        """``/boot.ipxe``."""
+        return boot.entry_script(self.lab)
+
+    def script(self, machine: Machine, nonce: str | None) -> str:
+        """``/boot/MAC.ipxe`` of a machine of the lab."""
+        return boot.machine_script(self.lab, self.facts, machine, nonce)
+
+    def unknown(self, mac: Mac) -> str:
+        """``/boot/MAC.ipxe`` of any other."""
+        return boot.unknown_script(self.lab, mac)
+
+    def ignition(self, machine: Machine) -> str:
+        """``/ignition/MAC``."""
+        return self.ignitions[machine.mac]
