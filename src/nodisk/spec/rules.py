@@ -1,0 +1,293 @@
+"""What the fields of lab.yaml must agree on: small pure functions, Lab in, findings out.
+
+Single values are checked by the model and ``nodisk.values``; lines and columns are added by ``spec.load``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from nodisk.spec import syntax, versions
+from nodisk.spec.model import ImageKind, Lab, Source
+from nodisk.values import Role
+from nodisk.yamltree import Path
+
+RESERVED = frozenset({"api", "kubernetes", "localhost", "nodisk", "registry", "server"})
+"""Names that mean the server or the machine itself in the lab's DNS."""
+
+MIN_MEMORY_MIB = 512
+"""Below this not even the image fits beside a kernel; a smaller figure is a slip of the unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem at a path of the document."""
+
+    path: Path
+    message: str
+    hint: str = ""
+    other: Path | None = None
+    """What it clashes with: ``{other}`` in the message becomes that one's line."""
+    about: tuple[Path, ...] = ()
+    """More values that the finding speaks of; it is dropped if one of them could not be read."""
+    key: bool = False
+    """The key is meant, not its value."""
+    line: int = 0
+    """Lines below the start of a literal block."""
+
+
+Rule = Callable[[Lab], Iterator[Finding]]
+SUBNET: Path = ("network", "subnet")
+SERVER: Path = ("network", "server")
+GATEWAY: Path = ("network", "gateway")
+
+
+def check(lab: Lab) -> list[Finding]:
+    """Everything that is wrong with a lab whose single values are right."""
+    return [finding for rule in RULES for finding in rule(lab)]
+
+
+def unique(lab: Lab) -> Iterator[Finding]:
+    """No two machines share a name, a MAC or an address."""
+    for field, what in (("name", "name"), ("mac", "MAC"), ("address", "address")):
+        seen: dict[Hashable, int] = {}
+        for index, machine in enumerate(lab.machines):
+            value = getattr(machine, field)
+            path: Path = ("machines", index, field)
+            if value in seen:
+                first: Path = ("machines", seen[value], field)
+                text = f"the {what} {value} is also on {{other}}"
+                yield Finding(path, text, f"every machine has its own {what}", other=first, about=(first,))
+            else:
+                seen[value] = index
+
+
+def subnet(lab: Lab) -> Iterator[Finding]:
+    """The subnet is one that a room can have, and the server and gateway are in it."""
+    net = lab.network.subnet
+    if net.prefixlen > 29 or net.is_multicast or net.is_loopback or net.is_link_local:
+        why = "is too small for a room" if net.prefixlen > 29 else "is no range for a room"
+        yield Finding(SUBNET, f"{net} {why}", "such as 10.77.0.0/24")
+        return
+    for path, address in ((SERVER, lab.network.server), (GATEWAY, lab.network.gateway)):
+        if address is not None:
+            yield from _inside(net, address, path)
+
+
+def addresses(lab: Lab) -> Iterator[Finding]:
+    """Machines' addresses are in the subnet and nobody else's."""
+    net = lab.network
+    for index, machine in enumerate(lab.machines):
+        path: Path = ("machines", index, "address")
+        yield from _inside(net.subnet, machine.address, path)
+        if machine.address == net.server:
+            yield Finding(path, f"{machine.address} is the server's address", "choose a free one", about=(SERVER,))
+        elif machine.address == net.gateway:
+            yield Finding(path, f"{machine.address} is the gateway's address", "choose a free one", about=(GATEWAY,))
+
+
+def _inside(net: IPv4Network, address: IPv4Address, path: Path) -> Iterator[Finding]:
+    if address not in net:
+        yield Finding(path, f"{address} is outside the subnet {net}", f"choose one in {_range(net)}", about=(SUBNET,))
+    elif address == net.network_address:
+        yield Finding(path, f"{address} is the subnet itself", f"choose one in {_range(net)}", about=(SUBNET,))
+    elif address == net.broadcast_address:
+        yield Finding(path, f"{address} is the broadcast address", f"choose one in {_range(net)}", about=(SUBNET,))
+
+
+def _range(net: IPv4Network) -> str:
+    return f"{net.network_address + 1} … {net.broadcast_address - 1}"
+
+
+def dns(lab: Lab) -> Iterator[Finding]:
+    """Resolvers read three servers at most, and kubelet warns about every pod with more."""
+    if len(lab.network.dns) > 3:
+        text = f"{len(lab.network.dns)} DNS servers: Linux asks only three"
+        yield Finding(("network", "dns", 3), text, "keep the three best")
+
+
+def interface(lab: Lab) -> Iterator[Finding]:
+    """An interface's name is one that Linux takes."""
+    name = lab.network.interface
+    if name is not None and not syntax.is_interface(name):
+        text = f"{name!r} is no name of a network interface"
+        yield Finding(("network", "interface"), text, "`ip -brief link` lists them")
+
+
+def ranges(lab: Lab) -> Iterator[Finding]:
+    """The room's, the pods' and the Services' addresses don't overlap."""
+    pods, services = ("kubernetes", "pods"), ("kubernetes", "services")
+    named: list[tuple[str, Path, IPv4Network]] = [
+        ("the room's subnet", SUBNET, lab.network.subnet),
+        ("the pods' range", pods, lab.kubernetes.pods),
+        ("the Services' range", services, lab.kubernetes.services),
+    ]
+    for index, (_, path, net) in enumerate(named):
+        for other_name, other, other_net in named[:index]:
+            if net.overlaps(other_net):
+                text = f"{net} overlaps {other_name} {other_net}"
+                yield Finding(path, text, "choose a range that the room does not use", about=(other,))
+
+
+def pods(lab: Lab) -> Iterator[Finding]:
+    """Every machine gets a /24 for its pods."""
+    net, wanted = lab.kubernetes.pods, len(lab.machines)
+    room = 1 << max(24 - net.prefixlen, 0) if net.prefixlen <= 24 else 0
+    if room < wanted:
+        prefix = 24 - max(wanted - 1, 0).bit_length()
+        text = f"{net} has room for {room} machines (a /24 each), but there are {wanted}"
+        yield Finding(("kubernetes", "pods"), text, f"a /{prefix} or larger", about=(("machines",),))
+
+
+def services(lab: Lab) -> Iterator[Finding]:
+    """The API server takes at most a /12 of Services; the cluster itself uses some from the start."""
+    net = lab.kubernetes.services
+    if not 12 <= net.prefixlen <= 26:
+        text = f"{net} is no size for Services"
+        yield Finding(("kubernetes", "services"), text, "from /12 to /26, such as 10.96.0.0/16")
+
+
+def control_plane(lab: Lab) -> Iterator[Finding]:
+    """Somebody must run the API."""
+    if not lab.by_role(Role.CONTROL_PLANE):
+        about: tuple[Path, ...] = tuple(("machines", index, "role") for index in range(len(lab.machines)))
+        text = "no machine has the role control-plane"
+        yield Finding(("machines",), text, "add `role: control-plane` to one", about=about, key=True)
+
+
+def reserved(lab: Lab) -> Iterator[Finding]:
+    """A machine's name is none that the lab's DNS gives to the server."""
+    for index, machine in enumerate(lab.machines):
+        if str(machine.name) in RESERVED:
+            text = f"{machine.name} is a name that the lab itself uses"
+            yield Finding(("machines", index, "name"), text, f"reserved: {', '.join(sorted(RESERVED))}")
+
+
+def memory(lab: Lab) -> Iterator[Finding]:
+    """A size without its unit is a slip."""
+    for index, machine in enumerate(lab.machines):
+        if machine.memory is not None and machine.memory.mib < MIN_MEMORY_MIB:
+            text = f"{machine.memory} is too little to boot anything"
+            yield Finding(("machines", index, "memory"), text, "with its unit: 2GiB, 1536MiB")
+
+
+def release(lab: Lab) -> Iterator[Finding]:
+    """The source can give that version, and this nodisk knows it."""
+    kube = lab.kubernetes
+    path: Path = ("kubernetes", "version")
+    if kube.source is Source.DEBIAN and kube.version is not None and not versions.is_debian(kube.version):
+        text = f"Debian's source gives only {versions.DEBIAN}, not {kube.version}"
+        hint = f"`version: {versions.DEBIAN}`, or `source: upstream`"
+        yield Finding(path, text, hint, about=(("kubernetes", "source"),))
+    elif kube.version is not None and not versions.known(kube.version):
+        text = f"this nodisk knows {versions.OLDEST} … {versions.NEWEST}, not {kube.version}"
+        yield Finding(path, text, "choose one of these")
+    if kube.source is Source.PATH and kube.path is None:
+        hint = "add `path:`, a folder with bin/ and images/"
+        yield Finding(("kubernetes", "source"), "source: path needs a folder", hint, about=(("kubernetes", "path"),))
+    if kube.path is not None and kube.source is not Source.PATH:
+        text = f"a folder means nothing with source: {kube.source}"
+        hint = "`source: path`, or remove it"
+        yield Finding(("kubernetes", "path"), text, hint, about=(("kubernetes", "source"),))
+
+
+def suite(lab: Lab) -> Iterator[Finding]:
+    """The suite's containerd suits the release."""
+    version, source = lab.kubernetes.version, lab.kubernetes.source
+    if version is None and source is Source.DEBIAN:
+        version = versions.DEBIAN
+    chosen = lab.os.suite
+    if chosen is None or version is None or chosen in versions.suites(version):
+        return
+    needs = "containerd 2" if version.line >= (1, 37) else "containerd 1"
+    about: tuple[Path, ...] = (("kubernetes", "version"), ("kubernetes", "source"))
+    text = f"Kubernetes {version} needs {needs}, which {chosen} has not"
+    yield Finding(("os", "suite"), text, " or ".join(versions.suites(version)), about=about)
+
+
+def image(lab: Lab) -> Iterator[Finding]:
+    """What only a Debian image can be given is not asked of another."""
+    if lab.os.image is ImageKind.DEBIAN:
+        return
+    for field in ("suite", "packages", "firmware", "mirror"):
+        if getattr(lab.os, field):
+            text = f"{field} means nothing with image: {lab.os.image}"
+            hint = "remove it, or `image: debian`"
+            yield Finding(("os", field), text, hint, about=(("os", "image"),), key=True)
+
+
+def packages(lab: Lab) -> Iterator[Finding]:
+    """Names of Debian packages, and a mirror's URL."""
+    for field in ("packages", "firmware"):
+        for index, name in enumerate(getattr(lab.os, field)):
+            if not syntax.is_package(name):
+                yield Finding(
+                    ("os", field, index), f"{name!r} is no name of a Debian package", "lower-case, one an item"
+                )
+    if lab.os.mirror is not None and not syntax.is_mirror(lab.os.mirror):
+        text = f"{lab.os.mirror!r} is no URL of a mirror"
+        yield Finding(("os", "mirror"), text, "it starts with http://, https:// or file:///")
+
+
+def ssh_keys(lab: Lab) -> Iterator[Finding]:
+    """Each line is a public key."""
+    for index, line in enumerate(lab.ssh_keys):
+        if problem := syntax.ssh_key(line):
+            yield Finding(("ssh_keys", index), *problem)
+
+
+def labels(lab: Lab) -> Iterator[Finding]:
+    """Labels and taints are ones that Kubernetes takes, and that a kubelet may give its own node."""
+    for index, machine in enumerate(lab.machines):
+        for key, value in machine.labels.items():
+            path: Path = ("machines", index, "labels", key)
+            if problem := syntax.label_key(key) or syntax.own_label(key):
+                yield Finding(path, *problem, key=True)
+            if problem := syntax.label_value(value):
+                yield Finding(path, *problem)
+        seen: dict[tuple[str, str], int] = {}
+        for number, taint in enumerate(machine.taints):
+            place: Path = ("machines", index, "taints", number)
+            if problem := syntax.label_key(taint.key):
+                yield Finding((*place, "key"), *problem)
+            if problem := syntax.label_value(taint.value):
+                yield Finding((*place, "value"), *problem)
+            first = seen.setdefault((taint.key, taint.effect), number)
+            if first != number:
+                text = f"the taint {taint.key}:{taint.effect} is also on {{other}}"
+                yield Finding(place, text, "keep one of them", other=(*place[:-1], first))
+
+
+def butane(lab: Lab) -> Iterator[Finding]:
+    """Snippets are YAML mappings; what is in them is for ``nodisk.butane`` to say."""
+    places: list[tuple[Path, str | None]] = [(("butane",), lab.butane)]
+    places += [(("roles", role.value, "butane"), settings.butane) for role, settings in lab.roles.items()]
+    places += [(("machines", index, "butane"), machine.butane) for index, machine in enumerate(lab.machines)]
+    for path, text in places:
+        if text is not None and (problem := syntax.snippet(text)):
+            line, what, hint = problem
+            yield Finding(path, what, hint, line=line)
+
+
+RULES: tuple[Rule, ...] = (
+    subnet,
+    addresses,
+    dns,
+    interface,
+    unique,
+    ranges,
+    pods,
+    services,
+    control_plane,
+    reserved,
+    memory,
+    release,
+    suite,
+    image,
+    packages,
+    ssh_keys,
+    labels,
+    butane,
+)

@@ -1,0 +1,145 @@
+"""The syntax of single texts in lab.yaml that others will read: keys, labels, packages, interfaces, snippets.
+
+A check gives None where the text is right, else (what is wrong, what to do).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from nodisk import yamltree
+
+Wrong = tuple[str, str] | None
+
+_INTERFACE = re.compile(r"[^\s/:]{1,15}")
+# Debian Policy 5.6.1; a trailing "-" would tell apt to remove the package.
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]")
+_MIRROR = re.compile(r"(https?://[^\s/]+|file://)/?\S*")
+# Kubernetes: a qualified name is [DNS subdomain/]name.
+_PART = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+KEY_TYPES = (
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+)
+# What a kubelet may say about its own node (the NodeRestriction rule); with any other it refuses to start.
+_OWN = frozenset(
+    {
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/instance-type",
+        "beta.kubernetes.io/os",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "kubernetes.io/arch",
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    }
+)
+
+
+def is_interface(name: str) -> bool:
+    """Whether Linux takes it as an interface's name (IFNAMSIZ is 16 with the final zero)."""
+    return bool(_INTERFACE.fullmatch(name)) and name not in (".", "..")
+
+
+def is_package(name: str) -> bool:
+    """Whether it is the name of a Debian package."""
+    return bool(_PACKAGE.fullmatch(name))
+
+
+def is_mirror(url: str) -> bool:
+    """Whether apt could take it as a mirror."""
+    return bool(_MIRROR.fullmatch(url))
+
+
+def ssh_key(line: str) -> Wrong:
+    """A public key as in ``id_ed25519.pub``: type, base64, comment."""
+    if "PRIVATE KEY" in line:
+        return "this is a private key: it must never be here", "use the .pub file beside it, and make a new key"
+    words = line.split()
+    if "\n" in line.strip() or not words:
+        return "this is not one line of a public key", "one `- ssh-ed25519 AAAA… name` a key"
+    if words[0] not in KEY_TYPES:
+        return f"{words[0][:40]!r} is not a type of key that SSH still takes", f"one of {', '.join(KEY_TYPES[:3])}, …"
+    what = "the key itself is missing after its type" if len(words) < 2 else _blob(words[0], words[1])
+    return (what, "copy the whole line of the .pub file") if what else None
+
+
+def _blob(kind: str, text: str) -> str:
+    """What is wrong with the base64 part of a key; '' for nothing."""
+    try:
+        blob = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return "the key is cut off or altered (not base64)"
+    # RFC 4253 section 6.6: the blob starts with the length and name of its type.
+    if blob[:4] != len(kind).to_bytes(4, "big") or blob[4 : 4 + len(kind)] != kind.encode():
+        return f"the key is cut off or not of the type {kind}"
+    return "" if _fields(blob) else "the key is cut off"
+
+
+def _fields(blob: bytes) -> int | None:
+    """How many length-prefixed fields fill ``blob`` exactly; None if they don't."""
+    count = position = 0
+    while position < len(blob):
+        length = int.from_bytes(blob[position : position + 4], "big")
+        position += 4 + length
+        count += 1
+    return count if position == len(blob) and count > 1 else None
+
+
+def label_key(key: str) -> Wrong:
+    """A label's or taint's key: ``[example.org/]name``."""
+    prefix, slash, name = key.rpartition("/")
+    if slash and (not _SUBDOMAIN.fullmatch(prefix) or len(prefix) > 253):
+        return f"{prefix!r} before the / is no DNS name", "lower-case, such as example.org/gpu"
+    if not _PART.fullmatch(name):
+        hint = "at most 63 letters, digits, '-', '_' and '.', a letter or digit first and last"
+        return f"{name!r} is no name of a label", hint
+    return None
+
+
+def label_value(value: str) -> Wrong:
+    """A label's or taint's value; may be empty."""
+    if value and not _PART.fullmatch(value):
+        hint = "at most 63 letters, digits, '-', '_' and '.', a letter or digit first and last"
+        return f"{value!r} is no value of a label", hint
+    return None
+
+
+def own_label(key: str) -> Wrong:
+    """Labels under kubernetes.io are the cluster's own, but for a few."""
+    prefix, slash, _ = key.rpartition("/")
+    inside = [prefix == zone or prefix.endswith("." + zone) for zone in ("kubernetes.io", "k8s.io")]
+    if not slash or not any(inside) or key in _OWN:
+        return None
+    if any(prefix == free or prefix.endswith("." + free) for free in ("kubelet.kubernetes.io", "node.kubernetes.io")):
+        return None
+    return (
+        f"{prefix}/ belongs to Kubernetes: kubelet would refuse to start",
+        "use a prefix of your own, such as example.org/",
+    )
+
+
+def snippet(text: str) -> tuple[int, str, str] | None:
+    """A Butane snippet is a YAML mapping: (line of the problem counted from 1, what, what to do) where it is not."""
+    try:
+        root, problems = yamltree.parse(text)
+    except yamltree.YamlError as error:
+        problems = [error.problem]
+        root = yamltree.Node(1, 1, entries=[])
+    if problems:
+        first = problems[0]
+        return first.line, f"the snippet is not YAML: {first.message.removeprefix('not YAML: ')}", first.hint
+    if root.entries is None:
+        return 1, "a Butane snippet is a YAML mapping", "such as `systemd: {units: […]}`"
+    return None

@@ -1,0 +1,48 @@
+"""Which releases of Kubernetes nodisk knows, what each source gives, and which Debian suits which release.
+
+Containerd: a kubelet before 1.23 speaks only CRI v1alpha2, which containerd 2 no longer has; from 1.37 on
+containerd 2 is needed. Debian 12 and 13 have containerd 1, what came after has 2.
+"""
+
+from __future__ import annotations
+
+from nodisk.spec.model import Lab, Source, Suite
+from nodisk.values import KubeVersion
+
+OLDEST = KubeVersion(1, 20)
+NEWEST = KubeVersion(1, 37)
+DEBIAN = KubeVersion(1, 20, 2)
+"""The only release that Debian's source package gives."""
+
+_CONTAINERD_1 = (Suite.TRIXIE, Suite.BOOKWORM)
+_CONTAINERD_2 = (Suite.FORKY, Suite.SID)
+
+
+def known(version: KubeVersion) -> bool:
+    """Whether nodisk renders configuration for this release."""
+    return OLDEST.line <= version.line <= NEWEST.line
+
+
+def is_debian(version: KubeVersion) -> bool:
+    """Whether ``version`` asks for what Debian's source gives: 1.20.2, or 1.20 of any patch."""
+    return version == DEBIAN or version == KubeVersion(1, 20)
+
+
+def suites(version: KubeVersion) -> tuple[Suite, ...]:
+    """The Debian suites whose containerd suits this release, the preferred one first."""
+    if version.line >= (1, 37):
+        return _CONTAINERD_2
+    if version.line < (1, 23):
+        return _CONTAINERD_1
+    return (*_CONTAINERD_1, *_CONTAINERD_2)
+
+
+def suite(lab: Lab, version: KubeVersion | None = None) -> Suite:
+    """The suite of the lab's node image: what lab.yaml says, else the preferred one of the release.
+
+    ``version`` is the release's real version, once known; else the one that lab.yaml asks for.
+    """
+    if lab.os.suite is not None:
+        return lab.os.suite
+    wanted = version or lab.kubernetes.version or (DEBIAN if lab.kubernetes.source is Source.DEBIAN else None)
+    return suites(wanted)[0] if wanted else Suite.TRIXIE
