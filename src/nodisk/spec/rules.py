@@ -239,11 +239,11 @@ def ssh_keys(lab: Lab) -> Iterator[Finding]:
 
 
 def labels(lab: Lab) -> Iterator[Finding]:
-    """Labels and taints are ones that Kubernetes takes, and that a kubelet may give its own node."""
+    """Labels and taints are ones that Kubernetes takes."""
     for index, machine in enumerate(lab.machines):
         for key, value in machine.labels.items():
             path: Path = ("machines", index, "labels", key)
-            if problem := syntax.label_key(key) or syntax.own_label(key):
+            if problem := syntax.label_key(key):
                 yield Finding(path, *problem, key=True)
             if problem := syntax.label_value(value):
                 yield Finding(path, *problem)

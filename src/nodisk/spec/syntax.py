@@ -29,22 +29,6 @@ KEY_TYPES = (
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
-# What a kubelet may say about its own node (the NodeRestriction rule); with any other it refuses to start.
-_OWN = frozenset(
-    {
-        "beta.kubernetes.io/arch",
-        "beta.kubernetes.io/instance-type",
-        "beta.kubernetes.io/os",
-        "failure-domain.beta.kubernetes.io/region",
-        "failure-domain.beta.kubernetes.io/zone",
-        "kubernetes.io/arch",
-        "kubernetes.io/hostname",
-        "kubernetes.io/os",
-        "node.kubernetes.io/instance-type",
-        "topology.kubernetes.io/region",
-        "topology.kubernetes.io/zone",
-    }
-)
 
 
 def is_interface(name: str) -> bool:
@@ -114,20 +98,6 @@ def label_value(value: str) -> Wrong:
         hint = "at most 63 letters, digits, '-', '_' and '.', a letter or digit first and last"
         return f"{value!r} is no value of a label", hint
     return None
-
-
-def own_label(key: str) -> Wrong:
-    """Labels under kubernetes.io are the cluster's own, but for a few."""
-    prefix, slash, _ = key.rpartition("/")
-    inside = [prefix == zone or prefix.endswith("." + zone) for zone in ("kubernetes.io", "k8s.io")]
-    if not slash or not any(inside) or key in _OWN:
-        return None
-    if any(prefix == free or prefix.endswith("." + free) for free in ("kubelet.kubernetes.io", "node.kubernetes.io")):
-        return None
-    return (
-        f"{prefix}/ belongs to Kubernetes: kubelet would refuse to start",
-        "use a prefix of your own, such as example.org/",
-    )
 
 
 def snippet(text: str) -> tuple[int, str, str] | None:

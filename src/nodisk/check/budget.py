@@ -1,0 +1,201 @@
+"""The RAM budget of a diskless machine, in MiB: pure, facts in, figures out.
+
+Two kinds of figures that must not be mixed up. What is *expected to be used* is added up and says whether a machine
+is large enough. *Caps* (sizes of tmpfs) are not added up: a tmpfs takes only what is in it, and its cap keeps one
+greedy writer from taking the machine down. From here come the tmpfs sizes and kubelet's thresholds that the plan writes.
+
+The estimates below are resident memory (anonymous and tmpfs pages) at Ready without users' pods; page cache is left out
+because the kernel gives it back. ``nodisk lab bench`` measures the same kinds on real machines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nodisk.plan.facts import Facts
+from nodisk.spec import versions
+from nodisk.spec.model import Lab, Machine, Source
+from nodisk.values import KubeVersion, Role
+
+MIB = 1024 * 1024
+
+ASSUMED_MIB = {Role.CONTROL_PLANE: 2048, Role.WORKER: 1024}
+"""RAM of a machine whose memory lab.yaml doesn't say: the least that its role is meant to work with."""
+
+ASSUMED_ROOTFS_MIB = 150
+"""The squashfs of the node image before one is built: the most that it is meant to become."""
+
+ASSUMED_PODS_MIB = 96
+"""What must at least be left for pods, or the machine is of no use: a handful of small ones."""
+
+COMFORT_PODS_MIB = 256
+"""Below this left for pods a machine works, but a student's first larger container evicts another's."""
+
+
+class Verdict(StrEnum):
+    """What the budget says of a machine."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    TOO_LITTLE = "too little"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of use."""
+
+    kind: str
+    used: int
+    """MiB expected in use at Ready."""
+    cap: int | None = None
+    """MiB it can grow to at most; None: not capped by a tmpfs."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A machine's RAM; everything in MiB."""
+
+    name: str
+    role: Role
+    total: int
+    declared: bool
+    """Whether lab.yaml says the memory; else it is the least for the role."""
+    estimated: bool
+    """Whether image and release are not built yet, so that their sizes are documented estimates."""
+    rows: tuple[Row, ...]
+    overlay_mib: int
+    containerd_mib: int
+    kubelet_mib: int
+    journald_mib: int
+    system_reserved_mib: int
+    kube_reserved_mib: int
+    eviction_hard_mib: int
+    eviction_soft_mib: int
+
+    @property
+    def used(self) -> int:
+        """Expected use at Ready, without pods and without the eviction reserve."""
+        return sum(row.used for row in self.rows if row.kind != EVICTION)
+
+    @property
+    def free(self) -> int:
+        """What ``free`` shows as available at Ready, before any pod of a user."""
+        return self.total - self.used
+
+    @property
+    def left(self) -> int:
+        """What pods can use before kubelet evicts the first; negative: the machine does not even get that far."""
+        return self.free - self.eviction_hard_mib
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the machine is large enough. A control plane needs nothing for users' pods."""
+        least = 0 if self.role is Role.CONTROL_PLANE else ASSUMED_PODS_MIB
+        if self.left < least:
+            return Verdict.TOO_LITTLE
+        comfort = ASSUMED_PODS_MIB if self.role is Role.CONTROL_PLANE else COMFORT_PODS_MIB
+        return Verdict.TIGHT if self.left < comfort else Verdict.FITS
+
+    @property
+    def needed(self) -> int:
+        """The least total in MiB, in steps of 256, with which the verdict would be ``fits``."""
+        comfort = ASSUMED_PODS_MIB if self.role is Role.CONTROL_PLANE else COMFORT_PODS_MIB
+        return -(-(self.used + self.eviction_hard_mib + comfort) // 256) * 256
+
+
+EVICTION = "eviction reserve"
+
+
+@dataclass(frozen=True, slots=True)
+class _Processes:
+    """Anonymous memory of the cluster's processes on a machine, MiB, by release."""
+
+    node: int
+    """kubelet, containerd, kube-proxy."""
+    control_plane: int
+    """API server, controller manager, scheduler, and a shim and pause process for each."""
+
+
+def _processes(version: KubeVersion) -> _Processes:
+    """Estimates for a class-sized cluster (tens of nodes, hundreds of pods)."""
+    if version.line < (1, 24):
+        return _Processes(node=130, control_plane=430)
+    # The API server of 1.3x holds about a third more: more built-in types and controllers, watch caches for all.
+    return _Processes(node=150, control_plane=600)
+
+
+def _images_mib(version: KubeVersion) -> int:
+    """The control plane's images unpacked, before the release is built."""
+    return 280 if version.line < (1, 24) else 330
+
+
+def expected_version(lab: Lab) -> KubeVersion:
+    """The release that lab.yaml will probably get: as written, 1.20 for Debian's, else the newest."""
+    if lab.kubernetes.version is not None:
+        return lab.kubernetes.version
+    return versions.DEBIAN if lab.kubernetes.source is Source.DEBIAN else versions.NEWEST
+
+
+def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
+    """The budget of one machine; without ``facts`` (nothing built yet) from documented estimates."""
+    total = machine.memory.mib if machine.memory is not None else ASSUMED_MIB[machine.role]
+    control_plane = machine.role is Role.CONTROL_PLANE
+    if facts is None:
+        version = expected_version(lab)
+        rootfs, images = ASSUMED_ROOTFS_MIB, _images_mib(version)
+        largest = images // 2
+    else:
+        version = facts.release.version
+        rootfs = _up(facts.image.rootfs.size)
+        sizes = [image.unpacked for image in facts.release.images]
+        images, largest = _up(sum(sizes)), _up(max(sizes, default=0))
+    processes = _processes(version)
+    # A worker gets of the release's images only pause (under 1 MiB) and perhaps a DNS replica.
+    unpacked = images if control_plane else 4
+
+    overlay = max(96, total // 8)
+    # Layers are unpacked while their packed form is still there: the largest image comes on top for a moment. The rest
+    # of the cap is room for the images of pods.
+    containerd = unpacked + (largest // 2 if control_plane else 0) + max(160, total * 3 // 8)
+    kubelet = max(96, total // 4)
+    journald = 16 if total < 4096 else 32
+    eviction = max(64, min(256, total // 16))
+    kernel = 40 + total // 50  # its own image, and 16 bytes of struct page for every 4 KiB, twice for other tables
+    system = 60
+    rows = [
+        Row("kernel", kernel, note="never seen by MemTotal, or in slabs from the start"),
+        Row("rootfs", rootfs, rootfs, "the squashfs, compressed"),
+        Row("overlay", 12, overlay, "what is written over the rootfs"),
+        Row("system", system, note="systemd, udev, journald, sshd, time"),
+        Row("journal", journald // 2, journald),
+        Row("images", unpacked, containerd, "container images, unpacked; the cap leaves room for pods' images"),
+        Row("kubelet's files", 4, kubelet, "emptyDir volumes, secrets, logs"),
+        Row("kubelet, containerd", processes.node, note="and kube-proxy"),
+    ]
+    if control_plane:
+        rows.append(Row("control plane", processes.control_plane, note="API server, controller manager, scheduler"))
+    rows.append(Row(EVICTION, eviction, note="kubelet evicts pods before this is touched"))
+    return Budget(
+        name=str(machine.name),
+        role=machine.role,
+        total=total,
+        declared=machine.memory is not None,
+        estimated=facts is None,
+        rows=tuple(rows),
+        overlay_mib=overlay,
+        containerd_mib=containerd,
+        kubelet_mib=kubelet,
+        journald_mib=journald,
+        # The rootfs' pages are tmpfs: they belong to the system, and no pod may count on them.
+        system_reserved_mib=system + rootfs + 12,
+        kube_reserved_mib=processes.node,
+        eviction_hard_mib=eviction,
+        eviction_soft_mib=eviction * 3 // 2,
+    )
+
+
+def _up(size: int) -> int:
+    """Bytes as MiB, rounded up."""
+    return -(-size // MIB)
