@@ -35,6 +35,10 @@ class Host:
     """The store's files, served as /assets/SHA256/NAME."""
     tftp: Path
     """The iPXE binaries, and nothing else."""
+    bios: str = "undionly.kpxe"
+    """The one for BIOS; it drives the card that the firmware booted from."""
+    uefi: str = "snponly.efi"
+    """The one for UEFI on x86-64; snponly.efi drives the card that the firmware booted from, ipxe.efi any it knows."""
     stream_module: Path | None = None
     """nginx' stream module if it is a file to load; None: it is built in."""
     web_user: str = "www-data"

@@ -11,7 +11,7 @@ UEFI x86-64, HTTP     16                     http://SERVER/ipxe/snponly.efi
 iPXE (option 175)     any                    http://SERVER/boot.ipxe
 ====================  =====================  ==========================================
 
-Both binaries drive the very card that the firmware booted from. Option 60 goes only to firmware that boots by HTTP,
+Option 60 goes only to firmware that boots by HTTP,
 which insists on it; a UEFI that boots by PXE takes it for an order to ask port 4011, where full DHCP has no answer.
 """
 
@@ -24,8 +24,6 @@ from ipaddress import IPv4Address
 from nodisk.plan.daemons import Host
 from nodisk.spec.model import DhcpMode, Lab
 
-BIOS = "undionly.kpxe"
-UEFI = "snponly.efi"
 UEFI_ARCHITECTURES = (7, 9)
 LEASE = "12h"
 UNKNOWN_LEASE = "5m"
@@ -43,7 +41,7 @@ def dnsmasq(lab: Lab, host: Host) -> str:
     if lab.network.dhcp is DhcpMode.FULL:
         lines += ["", *_full(lab, host)]
     elif lab.network.dhcp is DhcpMode.PROXY:
-        lines += ["", *_proxy(lab)]
+        lines += ["", *_proxy(lab, host)]
     return "\n".join((*lines, ""))
 
 
@@ -105,19 +103,19 @@ def _full(lab: Lab, host: Host) -> Iterator[str]:
     yield from _tags()
     yield "dhcp-match=set:uefihttp,option:client-arch,16"
     yield f"dhcp-boot=tag:ipxe,http://{server}/boot.ipxe"
-    yield f"dhcp-boot=tag:!ipxe,tag:bios,{BIOS},,{server}"
-    yield f"dhcp-boot=tag:!ipxe,tag:uefi,{UEFI},,{server}"
-    yield f"dhcp-boot=tag:!ipxe,tag:uefihttp,http://{server}/ipxe/{UEFI}"
+    yield f"dhcp-boot=tag:!ipxe,tag:bios,{host.bios},,{server}"
+    yield f"dhcp-boot=tag:!ipxe,tag:uefi,{host.uefi},,{server}"
+    yield f"dhcp-boot=tag:!ipxe,tag:uefihttp,http://{server}/ipxe/{host.uefi}"
     yield "dhcp-option-force=tag:!ipxe,tag:uefihttp,60,HTTPClient"
 
 
-def _proxy(lab: Lab) -> Iterator[str]:
+def _proxy(lab: Lab, host: Host) -> Iterator[str]:
     yield "log-dhcp"
     yield f"dhcp-range={lab.network.subnet.network_address},proxy,{lab.network.subnet.netmask}"
     yield from _tags()
     yield f"dhcp-boot=tag:ipxe,http://{lab.network.server}/boot.ipxe"
-    yield f"pxe-service=tag:!ipxe,0,nodisk,{BIOS}"
-    yield from (f"pxe-service=tag:!ipxe,{number},nodisk,{UEFI}" for number in UEFI_ARCHITECTURES)
+    yield f"pxe-service=tag:!ipxe,0,nodisk,{host.bios}"
+    yield from (f"pxe-service=tag:!ipxe,{number},nodisk,{host.uefi}" for number in UEFI_ARCHITECTURES)
 
 
 def free_range(lab: Lab) -> tuple[IPv4Address, IPv4Address] | None:

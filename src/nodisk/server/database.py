@@ -202,6 +202,7 @@ class Database:
     def use(self, nonce: str, claim: nonces.Claim) -> str | None:
         """Use a nonce up: None if it counted, else why not. Of two that use it at once, one is refused."""
         digest = nonces.digest(nonce)
+        self._db.execute("PRAGMA synchronous = FULL")  # "used" must outlive a power cut
         with self._transaction():
             row = self._db.execute(
                 "SELECT mac, role, address, minted, used, superseded FROM nonce WHERE digest = ?", (digest,)
@@ -211,6 +212,7 @@ class Database:
             reason = nonces.refusal(found, claim, now=now, armed_until=self.armed_until())
             if reason is None:
                 self._db.execute("UPDATE nonce SET used = ? WHERE digest = ?", (now, digest))
+        self._db.execute("PRAGMA synchronous = NORMAL")
         return reason
 
     # What is known of each machine

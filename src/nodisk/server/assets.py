@@ -1,0 +1,72 @@
+"""What the server takes from the store: the plan's facts, iPXE's programs, images for the registry."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nodisk.errors import EnvironmentProblem
+from nodisk.plan import ignition
+from nodisk.plan.facts import ContainerImage, Facts, ImageFacts, ReleaseFacts
+from nodisk.server.texts import Texts
+
+if TYPE_CHECKING:
+    from nodisk.spec.model import Lab
+    from nodisk.state import LabState
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What the lab boots, as the store has it."""
+
+    image: ImageFacts
+    release: ReleaseFacts
+    ipxe: Path
+    """The folder with iPXE's programs."""
+    container_images: tuple[tuple[ContainerImage, Path], ...]
+    release_bin: Path
+    """The folder with kubectl and perhaps etcd."""
+
+    @property
+    def uefi(self) -> str:
+        """iPXE's program for UEFI: not every Debian has the one that uses the firmware's own driver."""
+        return "snponly.efi" if (self.ipxe / "snponly.efi").exists() else "ipxe.efi"
+
+
+def find(state: LabState, lab: Lab) -> Built:
+    """What ``nodisk build`` made for this lab; its own errors say what is missing."""
+    from nodisk.assets import built  # noqa: PLC0415
+
+    image, release = built.facts(state.state, lab)
+    return Built(
+        image,
+        release,
+        built.tftp_root(state.state, lab),
+        tuple(built.image_archives(state.state, lab)),
+        built.release_bin(state.state, lab),
+    )
+
+
+def texts(lab: Lab, found: Built, ca_pem: str) -> Texts:
+    """All that machines fetch by name; raises what a Butane snippet's mistake raises."""
+    facts = Facts(ca_pem, found.image, found.release)
+    return Texts(lab, facts, {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines})
+
+
+def publish_ipxe(source: Path, target: Path) -> None:
+    """Make ``target`` hold copies of iPXE's programs and nothing else: what TFTP serves belongs to this lab alone."""
+    programs = [path for path in source.iterdir() if path.is_file()]
+    if not programs:
+        raise EnvironmentProblem(f"{source} holds no iPXE program", hint="nodisk build --refresh")
+    target.mkdir(parents=True, exist_ok=True)
+    target.chmod(0o755)
+    for old in target.iterdir():
+        if old.name not in {path.name for path in programs}:
+            old.unlink()
+    for path in programs:
+        fresh = target / f".{path.name}.new"
+        shutil.copyfile(path, fresh)
+        fresh.chmod(0o644)
+        fresh.replace(target / path.name)

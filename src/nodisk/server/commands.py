@@ -1,0 +1,188 @@
+"""``nodisk serve``, ``arm``, ``disarm``, ``events``."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nodisk import ui
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import UsageError
+
+if TYPE_CHECKING:
+    from nodisk.server.database import Database
+    from nodisk.server.events import Event
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Duration(click.ParamType[float]):
+    """``90s``, ``15m``, ``2h``, ``1d``, and ``always`` for a window without an end; seconds come out."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds of a text."""
+        if isinstance(value, float):
+            return value
+        if value == "always":
+            return float("inf")
+        match = _DURATION.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a time span; write it as 90s, 15m, 2h, 1d", param, ctx)
+        return float(match.group(1)) * _SECONDS[match.group(2)]
+
+
+@click.command(epilog="Example: nodisk serve --lab lab.yaml")
+@lab_options
+def serve(options: LabOptions) -> None:
+    """Run the lab's server in the foreground.
+
+    It starts dnsmasq, nginx, etcd, docker-registry, chronyd and nodisk's own HTTP service, starts again what dies, and
+    stops all of them on Ctrl-C or SIGTERM. SIGHUP makes it read lab.yaml and the PKI again.
+    """
+    from nodisk import run  # noqa: PLC0415
+    from nodisk.server import host  # noqa: PLC0415
+    from nodisk.server.serve import Server  # noqa: PLC0415
+
+    context = options.load()
+    if context.netns is not None and not host.holds_address(context.lab.network.server):
+        words = ["--lab", str(context.file), "--state", str(options.state.root)]
+        run.replace([sys.executable, "-m", "nodisk", "serve", *words], netns=context.netns)
+    Server(context.state, lambda: options.load().lab).run()
+
+
+@click.command(epilog="Example: nodisk arm --for 15m")
+@lab_options
+@output_option
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    default=900.0,
+    help="How long: 90s, 15m, 2h, 1d, or always (until disarm).  [default: 15m]",
+)
+def arm(options: LabOptions, output: str, seconds: float) -> None:
+    """Let machines enrol for a while.
+
+    Only a machine whose boot script was fetched, and that enrols, inside the window becomes a node. Outside of it a
+    machine boots, and says that it can't join.
+    """
+    context = options.load()
+    with _database(context) as database:
+        database.arm(time.time() + seconds)
+        _note(database, "armed " + ("until disarmed" if seconds == float("inf") else f"for {seconds:g} s"))
+        _show_window(database, output)
+
+
+@click.command(epilog="Example: nodisk disarm")
+@lab_options
+@output_option
+def disarm(options: LabOptions, output: str) -> None:
+    """Let no machine enrol from now on.
+
+    Machines that are nodes already stay nodes until they are switched off.
+    """
+    context = options.load()
+    with _database(context) as database:
+        database.disarm()
+        _note(database, "disarmed")
+        _show_window(database, output)
+
+
+@click.command(epilog="Example: nodisk events --follow --machine w1 --since 10m")
+@lab_options
+@output_option
+@click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C; with --output json an object a line.")
+@click.option("--machine", "name", metavar="NAME", help="Only this machine's.")
+@click.option("--since", metavar="SPAN|TIME", help="Not older than 10m, 2h, or an ISO 8601 time.")
+@click.option("--alarms", is_flag=True, help="Only alarms.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many, the newest."
+)
+def events(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, follow: bool, name: str | None, since: str | None, alarms: bool, limit: int
+) -> None:
+    """What happened, and when."""
+    from nodisk.server.events import Kind  # noqa: PLC0415
+
+    context = options.load()
+    machine = context.lab.machine(name) if name else None
+    if name and machine is None:
+        raise UsageError(f"{context.file} has no machine named {name}")
+    mac = machine.mac if machine else None
+    kinds = (Kind.ALARM,) if alarms else ()
+    with _database(context) as database:
+        found = database.events(since=_since(since), mac=mac, kinds=kinds, limit=limit)
+        if not follow:
+            if output == "json":
+                ui.print_json({"events": [event.to_json() for event in found]})
+            else:
+                ui.print_table(["TIME", "MACHINE", "WHAT", "DETAIL", "FROM"], map(_row, found))
+            return
+        last = found[-1].id if found else max((event.id for event in database.events(limit=1)), default=0)
+        while True:
+            for event in found:
+                last = event.id
+                click.echo(json.dumps(event.to_json(), ensure_ascii=False) if output == "json" else _line(event))
+            time.sleep(0.3)
+            found = database.events(after=last, mac=mac, kinds=kinds)
+
+
+def _database(context: LabContext) -> Database:
+    from nodisk.server.database import Database  # noqa: PLC0415
+
+    return Database(context.state.database)
+
+
+def _note(database: Database, text: str) -> None:
+    from nodisk.server.events import Kind  # noqa: PLC0415
+
+    database.record(Kind.DAEMON, text, source="nodisk")
+
+
+def _show_window(database: Database, output: str) -> None:
+    from nodisk.server.events import iso  # noqa: PLC0415
+
+    until, armed = database.armed_until(), database.armed()
+    forever = until == float("inf")
+    if output == "json":
+        ui.print_json({"armed": armed, "until": iso(until) if armed and until and not forever else None})
+    elif not armed:
+        click.echo("The lab is disarmed: no machine can enrol.")
+    elif forever or until is None:
+        click.echo(
+            "The lab is armed until `nodisk disarm`: whoever boots on its wire as one of its machines can enrol."
+        )
+    else:
+        click.echo(f"The lab is armed until {datetime.fromtimestamp(until).astimezone():%H:%M:%S}.")
+
+
+def _since(text: str | None) -> float | None:
+    if text is None:
+        return None
+    if match := _DURATION.fullmatch(text):
+        return time.time() - float(match.group(1)) * _SECONDS[match.group(2)]
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError as error:
+        raise UsageError(f"{text!r} is neither a time span (10m) nor a time (2026-10-01T09:30)") from error
+
+
+def _row(event: Event) -> tuple[str, str, str, str, str]:
+    when = datetime.fromtimestamp(event.time).astimezone()
+    who = event.machine or (str(event.mac) if event.mac else "")
+    what = str(event.stage or event.kind)
+    return (f"{when:%Y-%m-%d %H:%M:%S}", who, what, event.detail, event.source)
+
+
+def _line(event: Event) -> str:
+    when, who, what, detail, source = _row(event)
+    return f"{when}  {who:<17} {what:<9} {detail or '-'}  ({source})"

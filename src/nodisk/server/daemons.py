@@ -1,0 +1,101 @@
+"""The lab's daemons: which programs, with which configuration, and how each is asked whether it runs."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from nodisk import files, run
+from nodisk.plan import daemons as plan
+from nodisk.plan import daemons_dnsmasq, daemons_nginx, network
+from nodisk.plan.daemons import Host
+from nodisk.server import probes
+from nodisk.server.supervisor import Daemon
+from nodisk.spec.model import Lab
+
+
+def configure(lab: Lab, host: Host) -> dict[str, str]:
+    """Every daemon's configuration by its file's name; pure."""
+    return {
+        "dnsmasq.conf": daemons_dnsmasq.dnsmasq(lab, host),
+        "nginx.conf": daemons_nginx.nginx(lab, host),
+        "etcd.yaml": plan.etcd(lab, host),
+        "registry.yaml": plan.registry(lab, host),
+        "chrony.conf": plan.chrony(lab, host),
+    }
+
+
+def write(lab: Lab, host: Host) -> None:
+    """Put the configurations and the folders that they name on disk."""
+    for name, text in configure(lab, host).items():
+        files.write(host.conf / name, text)
+    for folder, mode in (("etcd", 0o700), ("registry", 0o755), ("log", 0o755), ("www", 0o755)):
+        (host.data / folder).mkdir(parents=True, exist_ok=True)
+        (host.data / folder).chmod(mode)
+    (host.run / "nginx").mkdir(parents=True, exist_ok=True)
+
+
+def daemons(
+    lab: Lab,
+    host: Host,
+    *,
+    etcd_program: Path | str = "etcd",
+    on_dnsmasq: Callable[[str], None],
+    on_nginx: Callable[[str], None],
+) -> tuple[Daemon, ...]:
+    """All of them, in the order in which they are stopped last to first; raises ToolMissing."""
+    server = lab.network.server
+    registry_socket = host.run / "registry.sock"
+    etcd_tls = ssl.create_default_context(cafile=str(host.pki / "etcd-ca.crt"))
+    etcd_tls.load_cert_chain(host.pki / "etcd-probe.crt", host.pki / "etcd-probe.key")
+    server_tls = ssl.create_default_context(cafile=str(host.pki / "server-ca.crt"))
+
+    async def etcd_answers() -> bool:
+        return await probes.https(server, network.ETCD, "/health", etcd_tls)
+
+    async def registry_answers() -> bool:
+        return probes.give_to(registry_socket, host.web_user) and await probes.http_unix(registry_socket, "/v2/")
+
+    async def nginx_answers() -> bool:
+        # By way of the application: so its socket, its rights and the route to it are proved too.
+        unix = await probes.http_unix(host.run / "http.sock", "/boot.ipxe")
+        tcp = [await probes.tcp(server, port) for port in (network.HTTP, network.ENROL, network.API)]
+        return unix and all(tcp) and await probes.https(server, network.REGISTRY, "/v2/", server_tls)
+
+    async def dnsmasq_answers() -> bool:
+        return await probes.dns(server, f"server.{daemons_dnsmasq.domain(lab)}")
+
+    async def chronyd_answers() -> bool:
+        return await probes.ntp(server)
+
+    return (
+        Daemon("etcd", (etcd_program, "--config-file", host.conf / "etcd.yaml"), etcd_answers),
+        Daemon(
+            "docker-registry",
+            ("docker-registry", "serve", host.conf / "registry.yaml"),
+            registry_answers,
+            sockets=(registry_socket,),
+        ),
+        Daemon(
+            "nginx",
+            ("nginx", "-c", host.conf / "nginx.conf", "-p", host.run / "nginx"),
+            nginx_answers,
+            sockets=(host.run / "http.sock", host.run / "api.sock"),
+            on_line=on_nginx,
+        ),
+        Daemon(
+            "dnsmasq",
+            ("dnsmasq", "--conf-file=" + str(host.conf / "dnsmasq.conf")),
+            dnsmasq_answers,
+            on_line=on_dnsmasq,
+        ),
+        # -x: it never touches the host's clock; -d: foreground, log to stderr.
+        Daemon("chronyd", ("chronyd", "-x", "-d", "-f", host.conf / "chrony.conf"), chronyd_answers),
+    )
+
+
+def need_programs() -> None:
+    """Raise ToolMissing for the first program that this host lacks."""
+    for tool in ("etcd", "docker-registry", "nginx", "dnsmasq", "chronyd", "skopeo", "setpriv", "unshare", "ss", "ip"):
+        run.find(tool)

@@ -1,0 +1,161 @@
+"""What the server's host has: the card with the lab's address, users for daemons, nginx' modules, free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from nodisk import run
+from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.plan import network
+from nodisk.plan.daemons import ETCD_PEER, Host
+from nodisk.spec.model import DhcpMode, Lab
+from nodisk.state import LabState
+
+_STREAM_MODULES = (
+    Path("/usr/lib/nginx/modules/ngx_stream_module.so"),
+    Path("/usr/lib64/nginx/modules/ngx_stream_module.so"),
+)
+_SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port that the server is going to bind."""
+
+    number: int
+    udp: bool
+    what: str
+    address: IPv4Address
+    device: str | None = None
+    """For DHCP, which listens on all addresses of one card."""
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.number}/{'udp' if self.udp else 'tcp'} ({self.what})"
+
+
+def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
+    """The host as the daemons' configurations need it; raises EnvironmentProblem for what it lacks."""
+    if os.geteuid() != 0:
+        raise EnvironmentProblem("nodisk serve must be root: it answers DHCP and serves ports below 1024")
+    if not _SAFE_PATH.fullmatch(str(state.root)):
+        raise UsageError(f"{state.root}: the state directory's path may hold letters, digits and . _ + - only")
+    modules = [path for path in _STREAM_MODULES if path.exists()]
+    return Host(
+        interface=lab.network.interface or interface_of(lab.network.server),
+        conf=state.conf,
+        run=state.run,
+        data=state.root,
+        pki=state.pki,
+        objects=state.state.assets / "objects",
+        tftp=state.www / "ipxe",
+        uefi=uefi,
+        stream_module=modules[0] if modules else None,
+        web_user=_user("www-data", "nginx", "nobody"),
+        dns_user=_user("dnsmasq", "nobody"),
+    )
+
+
+def check_readable(host: Host) -> None:
+    """Raise EnvironmentProblem if nginx' and dnsmasq's unprivileged users can't get at what they serve."""
+    for folder in (host.objects, host.tftp, host.run):
+        for part in (folder, *folder.parents):
+            if part.exists() and not part.stat().st_mode & 0o001:
+                raise EnvironmentProblem(
+                    f"{part} is closed to the users that nginx and dnsmasq run as ({host.web_user}, {host.dns_user})",
+                    hint=f"chmod o+x {part}, or choose another --state",
+                )
+
+
+def holds_address(address: IPv4Address) -> bool:
+    """Whether this host (in this network namespace) can bind the address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
+
+
+def interface_of(address: IPv4Address) -> str:
+    """The card that holds an address; raises EnvironmentProblem if none does."""
+    links = json.loads(run.run(["ip", "-json", "-4", "address", "show"]).stdout)
+    for link in links:
+        if any(entry.get("local") == str(address) for entry in link.get("addr_info", [])):
+            return str(link["ifname"])
+    raise EnvironmentProblem(
+        f"no network card of this host has the address {address} (network.server of lab.yaml)",
+        hint=f"ip address add {address}/24 dev CARD, or correct lab.yaml",
+    )
+
+
+def _user(*names: str) -> str:
+    for name in names:
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise EnvironmentProblem(f"this host has none of the users {', '.join(names)}")
+
+
+def ports(lab: Lab, interface: str) -> tuple[Port, ...]:
+    """All ports that the server binds for this lab."""
+    server = lab.network.server
+    found = [
+        Port(network.HTTP, False, "nginx: files and boot scripts", server),
+        Port(network.ENROL, False, "nginx: enrolment", server),
+        Port(network.REGISTRY, False, "nginx: registry", server),
+        Port(network.API, False, "nginx: the cluster's API", server),
+        Port(network.ETCD, False, "etcd", server),
+        Port(ETCD_PEER, False, "etcd", IPv4Address("127.0.0.1")),
+        Port(network.DNS, False, "dnsmasq: DNS", server),
+        Port(network.DNS, True, "dnsmasq: DNS", server),
+        Port(69, True, "dnsmasq: TFTP", server),
+        Port(network.NTP, True, "chronyd: time", server),
+    ]
+    anywhere = IPv4Address("0.0.0.0")  # noqa: S104 - DHCP clients have no address yet
+    if lab.network.dhcp is not DhcpMode.NONE:
+        found.append(Port(67, True, "dnsmasq: DHCP", anywhere, interface))
+    if lab.network.dhcp is DhcpMode.PROXY:
+        found.append(Port(4011, True, "dnsmasq: proxyDHCP", anywhere, interface))
+    return tuple(found)
+
+
+def check_free(wanted: Iterable[Port]) -> None:
+    """Raise EnvironmentProblem that names every port that is taken, and by whom."""
+    taken = [f"{port} is taken{_holder(port)}" for port in wanted if not is_free(port)]
+    if taken:
+        raise EnvironmentProblem(
+            "\n".join(taken), hint="stop what holds them, or give the lab's server an address of its own"
+        )
+
+
+def is_free(port: Port) -> bool:
+    """Whether the port can be bound now; raises nothing."""
+    kind = socket.SOCK_DGRAM if port.udp else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            if port.device:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, port.device.encode())
+            if not port.udp:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the daemons do: TIME_WAIT is no holder
+            probe.bind((str(port.address), port.number))
+        except OSError:
+            return False
+    return True
+
+
+def _holder(port: Port) -> str:
+    """`` by nginx (process 12)`` as far as ss knows."""
+    argv = ["ss", "-H", "-l", "-n", "-p", "-u" if port.udp else "-t", f"sport = :{port.number}"]
+    done = run.run(argv, check=False)
+    users = dict.fromkeys(re.findall(r'\("([^"]+)",pid=(\d+)', done.stdout))
+    found = ", ".join(f"{name} (process {pid})" for name, pid in users)
+    return f" by {found}" if found else ""

@@ -1,0 +1,90 @@
+"""What the daemons' logs say about machines. Pure: a line in, a sighting or nothing out."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address
+
+from nodisk.values import Mac
+
+_LINE = re.compile(r"dnsmasq-dhcp\[\d+\]: (?:(\d+) )?(.*)")
+_REPLY = re.compile(
+    r"(DHCPACK|PXE|DHCPOFFER)\([^)]*\) (?:(\d+\.\d+\.\d+\.\d+) )?([0-9a-f]{2}(?::[0-9a-f]{2}){5})(?: (.*))?"
+)
+_MAX_OPEN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """dnsmasq told a booting machine's firmware or iPXE how to go on."""
+
+    mac: Mac
+    address: IPv4Address | None
+    """None: proxyDHCP; another server gave the address."""
+    by: str
+    """``firmware`` or ``iPXE``."""
+
+
+@dataclass(slots=True)
+class DhcpLog:
+    """Reads dnsmasq's log (with log-dhcp). Only a PXE client counts: Linux renewing its lease is no boot."""
+
+    _clients: dict[str, str] = field(default_factory=dict)
+    """Transaction → ``firmware`` or ``iPXE``."""
+
+    def read(self, line: str) -> Lease | None:
+        """The next line."""
+        match = _LINE.search(line)
+        if match is None:
+            return None
+        transaction, text = match.group(1) or "", match.group(2)
+        if text.startswith(("vendor class: PXEClient", "vendor class: HTTPClient")):
+            self._remember(transaction, "firmware")
+            return None
+        if text.startswith("user class: iPXE"):
+            self._remember(transaction, "iPXE")
+            return None
+        reply = _REPLY.match(text)
+        if reply is None or reply.group(1) == "DHCPOFFER" or transaction not in self._clients:
+            return None
+        by = self._clients.pop(transaction)
+        try:
+            return Lease(Mac.parse(reply.group(3)), IPv4Address(reply.group(2)) if reply.group(2) else None, by)
+        except ValueError:
+            return None
+
+    def _remember(self, transaction: str, who: str) -> None:
+        if len(self._clients) >= _MAX_OPEN:
+            self._clients.pop(next(iter(self._clients)))
+        self._clients[transaction] = who
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """nginx sent bytes to somebody."""
+
+    address: IPv4Address
+    what: str
+    """The file's name for /assets/…, ``registry`` for container images."""
+    bytes: int
+
+
+def fetch(line: str) -> Fetch | None:
+    """A line of nginx' access log (JSON; ``plan.daemons_nginx``); None if it isn't about bytes that count."""
+    if not line.startswith("{"):
+        return None
+    try:
+        entry = json.loads(line)
+        address = IPv4Address(entry["address"])
+        uri, status, sent, port = str(entry["uri"]), int(entry["status"]), int(entry["bytes"]), str(entry["port"])
+    except (ValueError, KeyError, TypeError, AddressValueError):
+        return None
+    if status not in (200, 206) or entry.get("method") != "GET":
+        return None
+    if port == "5000":
+        return Fetch(address, "registry", sent)
+    if uri.startswith("/assets/"):
+        return Fetch(address, uri.rsplit("/", 1)[1][:100], sent)
+    return None

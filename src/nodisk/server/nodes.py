@@ -1,0 +1,132 @@
+"""Watching the cluster's nodes: when a machine of the lab is joined and ready, and what only the server may set on it.
+
+A node is joined when its ``bootID`` is one that this lab's machine has now, and ready when its Ready condition is then
+True: after a power cut the old object's condition says nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodisk.cluster import kubeconfig
+from nodisk.cluster.client import Client
+from nodisk.cluster.errors import ApiError
+from nodisk.cluster.watch import Change, Watch
+from nodisk.errors import NodiskError
+from nodisk.plan import kubelet
+from nodisk.plan.facts import Facts
+from nodisk.server.database import Database
+from nodisk.server.events import Kind, progress
+from nodisk.spec.model import Lab, Machine
+from nodisk.state import LabState
+from nodisk.values import Role, Stage
+
+log = logging.getLogger("nodisk.server")
+
+ROLE_LABELS = {
+    Role.CONTROL_PLANE: "node-role.kubernetes.io/control-plane",
+    Role.WORKER: "node-role.kubernetes.io/worker",
+}
+
+
+def condition(node: dict[str, Any]) -> str:
+    """The Ready condition's status: True, False or Unknown (also if it is absent)."""
+    for one in node.get("status", {}).get("conditions") or []:
+        if one.get("type") == "Ready":
+            return str(one.get("status"))
+    return "Unknown"
+
+
+def boot_id(node: dict[str, Any]) -> str | None:
+    """The boot that the node's kubelet last reported from."""
+    value = node.get("status", {}).get("nodeInfo", {}).get("bootID")
+    return str(value) if value else None
+
+
+def missing_labels(machine: Machine, node: dict[str, Any]) -> dict[str, str]:
+    """Labels that the node should have and its kubelet may not set (NodeRestriction)."""
+    wanted = {ROLE_LABELS[machine.role]: "", **kubelet.server_labels(machine)}
+    have = node["metadata"].get("labels") or {}
+    return {key: value for key, value in wanted.items() if have.get(key) != value}
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Follows the nodes in a thread of its own (the API client is synchronous) with its own database connection."""
+
+    lab: Lab
+    facts: Facts
+    state: LabState
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _watch: Watch | None = None
+    _seen: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    """Node → boot and Ready condition as last recorded."""
+
+    async def run(self) -> None:
+        """Watch until ``stop``."""
+        await asyncio.to_thread(self._run)
+
+    def stop(self) -> None:
+        """End the thread soon."""
+        self._stopping.set()
+        if self._watch is not None:
+            self._watch.close()
+
+    def _run(self) -> None:
+        with Database(self.state.database) as database:
+            while not self._stopping.is_set():
+                try:
+                    self._follow(database)
+                except NodiskError as error:
+                    log.info("watching nodes: %s", error.message)
+                except Exception:
+                    log.exception("watching nodes")
+                self._stopping.wait(2)
+
+    def _follow(self, database: Database) -> None:
+        with Client(kubeconfig.load(self.state.admin_kubeconfig), patience=5) as client:
+            self._watch = Watch(client, "v1", "Node")
+            if self._stopping.is_set():
+                return
+            with self._watch as watch:
+                for change in watch:
+                    if change.change is not Change.DELETED:
+                        self._take(database, client, change.object)
+
+    def _take(self, database: Database, client: Client, node: dict[str, Any]) -> None:
+        machine = self.lab.machine(node["metadata"]["name"])
+        if machine is None:
+            return
+        self._stage(database, machine, node)
+        if labels := missing_labels(machine, node):
+            with contextlib.suppress(ApiError):  # the next change of the node tries again
+                client.patch("v1", "Node", str(machine.name), {"metadata": {"labels": labels}})
+
+    def _stage(self, database: Database, machine: Machine, node: dict[str, Any]) -> None:
+        name, mac = str(machine.name), machine.mac
+        now = (boot_id(node), condition(node))
+        before = self._seen.get(name)
+        if now == before or now[0] is None:
+            return
+        known = progress(database.events(mac=mac, kinds=(Kind.STAGE,), limit=200))
+        if known.stage is not None and known.boot_id != now[0]:
+            return  # the object of an earlier boot: wait for this one's kubelet
+        self._seen[name] = now
+        reached = {stage for stage, _ in known.times}
+        if Stage.JOINED not in reached:
+            self._record(database, machine, Stage.JOINED, now[0])
+        if now[1] == "True" and Stage.READY not in reached:
+            self._record(database, machine, Stage.READY, now[0])
+        elif before is not None and before[0] == now[0] and before[1] != now[1] and Stage.READY in reached:
+            text = "the node is Ready again" if now[1] == "True" else f"the node's Ready condition is {now[1]}"
+            database.record(Kind.NODE, text, source="api", mac=mac, machine=name, boot_id=now[0])
+
+    def _record(self, database: Database, machine: Machine, stage: Stage, boot: str | None) -> None:
+        database.record(
+            Kind.STAGE, "", source="api", mac=machine.mac, machine=str(machine.name), boot_id=boot, stage=stage
+        )

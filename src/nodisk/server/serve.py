@@ -1,0 +1,256 @@
+"""``nodisk serve``: from lab.yaml and the store to a server that answers machines, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from nodisk import files, ui
+from nodisk.errors import NodiskError
+from nodisk.pki.authority import Authority
+from nodisk.plan.daemons import Host
+from nodisk.server import assets, daemons, host, logs, nodes, probes, seed
+from nodisk.server.app import application
+from nodisk.server.database import Database
+from nodisk.server.events import Kind
+from nodisk.server.handlers.common import Desk
+from nodisk.server.supervisor import Supervisor
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
+from nodisk.values import Stage
+
+log = logging.getLogger("nodisk.server")
+
+READY = "ready.json"
+LOCK = "serve.lock"
+
+
+@dataclass(slots=True)
+class Server:
+    """A lab's server; ``run`` serves until SIGTERM or SIGINT. SIGHUP: read lab.yaml and the PKI again."""
+
+    state: LabState
+    load: Callable[[], Lab]
+    """Reads lab.yaml; raises SpecError."""
+    quiet: bool = False
+
+    def run(self) -> None:
+        """Serve; raises Busy if this lab's server runs already, and what keeps it from starting."""
+        self.state.run.mkdir(parents=True, exist_ok=True)
+        with files.lock(self.state.run / LOCK, f"the server of {self.state.name}"), _record(self.state) as database:
+            asyncio.run(self._serve(database))
+
+    async def _serve(self, database: Database) -> None:
+        loop = asyncio.get_running_loop()
+        wake = asyncio.Event()
+        signals: list[signal.Signals] = []
+
+        def on_signal(number: signal.Signals) -> None:
+            signals.append(number)
+            wake.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, on_signal, number)
+        again = True
+        lab = self.load()
+        while again:
+            again = False
+            running = asyncio.create_task(self._run(lab, database, wake))
+            await running
+            if signals and all(number is signal.SIGHUP for number in signals):
+                signals.clear()
+                wake.clear()
+                again = True
+                lab = self._reload(lab, database)
+
+    def _reload(self, old: Lab, database: Database) -> Lab:
+        """lab.yaml again; the old one goes on if the new one has problems."""
+        try:
+            lab = self.load()
+        except NodiskError as error:
+            self._say(database, f"lab.yaml was not taken over: {error.message}")
+            return old
+        if lab.name != old.name:
+            self._say(database, f"lab.yaml was not taken over: it is now named {lab.name}; start its own server")
+            return old
+        self._say(database, "lab.yaml and the PKI are read again")
+        return lab
+
+    async def _run(self, lab: Lab, database: Database, wake: asyncio.Event) -> None:
+        """One life of the server with one lab.yaml: until ``wake``."""
+        began = time.monotonic()
+        found = assets.find(self.state, lab)
+        daemons.need_programs()
+        place = host.inspect(lab, self.state, uefi=found.uefi)
+        authority = Authority(self.state, lab)
+        authority.ensure()
+        desk = Desk(assets.texts(lab, found, authority.ca_pem), authority, database)
+        assets.publish_ipxe(found.ipxe, place.tftp)
+        daemons.write(lab, place)
+        host.check_readable(place)
+        host.check_free(host.ports(lab, place.interface))
+
+        supervisor = Supervisor(self.state.log, lambda text: self._say(database, text))
+        sightings = _Sightings(desk)
+        programs = daemons.daemons(
+            lab,
+            place,
+            etcd_program=_etcd(found),
+            on_dnsmasq=sightings.dnsmasq,
+            on_nginx=sightings.nginx,
+        )
+        ready = self.state.run / READY
+        async with _application(desk, place, wake):
+            await _unless(wake, supervisor.start(programs))
+            if wake.is_set():
+                await supervisor.stop()
+                return
+            watcher = nodes.Watcher(lab, desk.texts.facts, self.state)
+            background = [
+                asyncio.create_task(self._seed(lab, found, database), name="seed"),
+                asyncio.create_task(watcher.run(), name="watch nodes"),
+            ]
+            try:
+                files.write(ready, json.dumps(_ready(lab, supervisor), indent=1) + "\n")
+                self._say(database, f"ready after {time.monotonic() - began:.1f} s at {lab.network.server}")
+                await wake.wait()
+            finally:
+                ready.unlink(missing_ok=True)
+                watcher.stop()
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
+                await supervisor.stop()
+                self._say(database, "stopped")
+
+    async def _seed(self, lab: Lab, found: assets.Built, database: Database) -> None:
+        began = time.monotonic()
+        pushed, problems = await seed.seed(lab, self.state, found.container_images)
+        for problem in problems:
+            self._say(database, f"registry: {problem}")
+        if pushed:
+            self._say(database, f"registry: {pushed} images added in {time.monotonic() - began:.1f} s")
+
+    def _say(self, database: Database, text: str) -> None:
+        database.record(Kind.DAEMON, text, source="serve")
+        if not self.quiet:
+            ui.say(text)
+
+
+def _ready(lab: Lab, supervisor: Supervisor) -> dict[str, object]:
+    """run/ready.json: it exists only while everything answers machines."""
+    return {
+        "pid": os.getpid(),
+        "since": time.time(),
+        "server": str(lab.network.server),
+        "daemons": supervisor.pids(),
+    }
+
+
+def _etcd(found: assets.Built) -> Path | str:
+    """The release's own etcd if it brings one, else Debian's."""
+    own = found.release_bin / "etcd"
+    return own if own.exists() else "etcd"
+
+
+@contextlib.contextmanager
+def _record(state: LabState) -> Iterator[Database]:
+    with Database(state.database) as database:
+        yield database
+
+
+@contextlib.asynccontextmanager
+async def _application(desk: Desk, place: Host, wake: asyncio.Event) -> AsyncIterator[None]:
+    """The HTTP application on its unix socket, which nginx' workers alone may reach."""
+    path = place.run / "app.sock"
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    probes.give_to(path, place.web_user)
+    config = uvicorn.Config(
+        application(desk),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        http="h11",
+        ws="none",
+        timeout_graceful_shutdown=3,
+    )
+    server = _Uvicorn(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]), name="application")
+    task.add_done_callback(lambda _: wake.set())
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+        path.unlink(missing_ok=True)
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its own signal handlers: signals are the server's business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _unless(wake: asyncio.Event, work: object) -> None:
+    """Do ``work`` unless a signal comes first; then it is cancelled."""
+    doing = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    waiting = asyncio.create_task(wake.wait())
+    await asyncio.wait([doing, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not doing.done():
+        doing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await doing
+
+
+@dataclass(slots=True)
+class _Sightings:
+    """Turns the daemons' log lines into records."""
+
+    desk: Desk
+    _dhcp: logs.DhcpLog
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._dhcp = logs.DhcpLog()
+
+    def dnsmasq(self, line: str) -> None:
+        """A line of dnsmasq's log."""
+        lease = self._dhcp.read(line)
+        if lease is None:
+            return
+        machine = self.desk.machine(lease.mac)
+        if machine is not None:
+            self.desk.database.record(
+                Kind.STAGE, lease.by, source="dnsmasq", mac=lease.mac, machine=str(machine.name), stage=Stage.DHCP
+            )
+        elif self.desk.limit.allows(f"dhcp {lease.mac}"):
+            self.desk.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
+
+    def nginx(self, line: str) -> None:
+        """A line of nginx' access log."""
+        fetch = logs.fetch(line)
+        if fetch is None:
+            return
+        for machine in self.desk.texts.lab.machines:
+            if machine.address == fetch.address:
+                self.desk.database.add_traffic(machine.mac, fetch.what, fetch.bytes)

@@ -1,0 +1,226 @@
+"""Keeping daemons running: start, wait until each answers, start again what dies, stop all in order.
+
+Every daemon runs in a process-id namespace of its own, whose first process dies with this one (also by ``kill -9``);
+the kernel then ends all that is left in the namespace, whatever it forked and whoever it runs as. So no orphan can
+hold a port against the next start. ::
+
+    nodisk serve
+    └── setpriv --pdeathsig KILL  unshare --pid --fork --kill-child       (waits)
+        └── unshare --fork                                                (process 1 of the namespace)
+            └── nginx, dnsmasq, etcd …                                    (and its workers)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nodisk import run
+from nodisk.errors import EnvironmentProblem, NodiskError
+
+log = logging.getLogger("nodisk.server")
+
+CAGE = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--pid", "--fork", "--kill-child=KILL"),
+    *("unshare", "--fork"),
+)
+BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
+"""Seconds before each further start of a daemon that keeps dying."""
+STEADY = 60.0
+"""Seconds after which a daemon counts as steady, and its next death starts the back-off anew."""
+READY_WITHIN = 30.0
+STOP_WITHIN = 15.0
+MAX_LOG = 8 * 1024 * 1024
+"""Bytes of a log; then it becomes NAME.log.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """One program to keep running."""
+
+    name: str
+    argv: tuple[str | Path, ...]
+    probe: Callable[[], Awaitable[bool]]
+    """Whether it answers; asked until it does."""
+    sockets: tuple[Path, ...] = ()
+    """Unix sockets that it makes; leftovers are removed before a start."""
+    on_line: Callable[[str], None] | None = None
+    """Called with each line that it prints."""
+
+
+@dataclass(slots=True)
+class _Child:
+    daemon: Daemon
+    process: asyncio.subprocess.Process
+    started: float
+    reader: asyncio.Task[None]
+    tail: collections.deque[str]
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs daemons; ``note`` is told in a sentence what a person would want to know."""
+
+    log_folder: Path
+    note: Callable[[str], None]
+    _children: dict[str, _Child] = field(default_factory=dict)
+    _keepers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _order: list[Daemon] = field(default_factory=list)
+
+    async def start(self, daemons: Sequence[Daemon]) -> None:
+        """Start all at once and return when each answers; if one fails, stop the others and raise its words."""
+        self._order = list(daemons)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for daemon in daemons:
+                    group.create_task(self._first_start(daemon))
+        except BaseExceptionGroup as problems:
+            await self.stop()
+            for problem in problems.exceptions:
+                if isinstance(problem, NodiskError):
+                    raise problem from None
+            raise problems.exceptions[0] from None
+        except BaseException:
+            await self.stop()
+            raise
+        for daemon in daemons:
+            self._keepers[daemon.name] = asyncio.create_task(self._keep(daemon), name=f"keep {daemon.name}")
+
+    async def stop(self) -> None:
+        """Stop all, the last one first."""
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        self._keepers.clear()
+        for daemon in reversed(self._order):
+            if child := self._children.pop(daemon.name, None):
+                await _end(child)
+        self._order = []
+
+    def pids(self) -> dict[str, int]:
+        """The outermost process of each daemon."""
+        return {name: child.process.pid for name, child in self._children.items()}
+
+    async def _first_start(self, daemon: Daemon) -> None:
+        child = await self._spawn(daemon)
+        if not await self._answers(child):
+            words = "\n".join(list(child.tail)[-10:]) or "it printed nothing"
+            dead = child.process.returncode is not None
+            what = (
+                f"ended with status {child.process.returncode}" if dead else f"does not answer after {READY_WITHIN:g} s"
+            )
+            raise EnvironmentProblem(
+                f"{daemon.name} {what}:\n{words}", hint=f"its log: {self.log_folder / daemon.name}.log"
+            )
+
+    async def _spawn(self, daemon: Daemon) -> _Child:
+        for path in daemon.sockets:
+            path.unlink(missing_ok=True)
+        process = await run.start_async([*CAGE, *daemon.argv])
+        tail: collections.deque[str] = collections.deque(maxlen=50)
+        reader = asyncio.create_task(self._read(daemon, process, tail), name=f"read {daemon.name}")
+        child = _Child(daemon, process, time.monotonic(), reader, tail)
+        self._children[daemon.name] = child
+        return child
+
+    async def _answers(self, child: _Child) -> bool:
+        """Probe until it answers, it ends, or time is up."""
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline and child.process.returncode is None:
+            if await child.daemon.probe():
+                return True
+            await asyncio.sleep(0.05)
+        if child.process.returncode is not None:
+            await asyncio.wait([child.reader], timeout=2)
+        return False
+
+    async def _keep(self, daemon: Daemon) -> None:
+        """Start it again whenever it ends, or doesn't come to answer."""
+        failures = 0
+        while True:
+            child = self._children[daemon.name]
+            status = await child.process.wait()
+            if time.monotonic() - child.started >= STEADY:
+                failures = 0
+            pause = BACKOFF[min(failures, len(BACKOFF) - 1)]
+            failures += 1
+            words = child.tail[-1] if child.tail else "without a word"
+            self.note(f"{daemon.name} ended (status {status}): {words}; again in {pause:g} s")
+            await _end(child)
+            await asyncio.sleep(pause)
+            child = await self._spawn(daemon)
+            if await self._answers(child):
+                self.note(f"{daemon.name} runs again")
+            else:
+                await _end(child)
+
+    async def _read(self, daemon: Daemon, process: asyncio.subprocess.Process, tail: collections.deque[str]) -> None:
+        """Copy what it prints to its log, and hand each line on."""
+        if process.stdout is None:
+            raise AssertionError("started without a pipe")
+        with _Log(self.log_folder / f"{daemon.name}.log") as sink:
+            while True:
+                try:
+                    raw = await process.stdout.readline()
+                except ValueError:  # a line beyond the reader's limit: asyncio has dropped it
+                    continue
+                if not raw:
+                    return
+                sink.write(raw)
+                line = raw.decode(errors="replace").rstrip("\n")
+                if daemon.on_line is None:
+                    tail.append(line)
+                    continue
+                try:
+                    daemon.on_line(line)
+                except Exception:
+                    log.exception("a line of %s could not be read: %r", daemon.name, line)
+                if not line.startswith("{"):
+                    tail.append(line)
+
+
+async def _end(child: _Child) -> None:
+    """End a daemon: politely, then not; returns when no process of it is left."""
+    process = child.process
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()  # unshare's --kill-child ends the namespace
+            await process.wait()
+    await asyncio.wait([child.reader], timeout=2)
+    child.reader.cancel()
+
+
+class _Log:
+    """A log file that keeps at most twice MAX_LOG bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("ab")
+
+    def write(self, line: bytes) -> None:
+        if self._file.tell() > MAX_LOG:
+            self._file.close()
+            self._path.replace(self._path.with_suffix(".log.1"))
+            self._file = self._path.open("ab")
+        self._file.write(line)
+        self._file.flush()
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
