@@ -1,0 +1,97 @@
+"""What ``nodisk build`` made for a lab, for all that come after it. Reads the store only; builds and loads nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nodisk import files
+from nodisk.assets import image_debian, ipxe, release
+from nodisk.assets.store import Manifest, Store
+from nodisk.errors import EnvironmentProblem
+from nodisk.plan.facts import ContainerImage, ImageFacts, ReleaseFacts
+from nodisk.spec.model import Lab
+from nodisk.state import State
+
+KINDS = ("image", "release", "ipxe", "containers")
+
+
+def wishes(lab: Lab) -> dict[str, Any]:
+    """The parts of lab.yaml that decide what is built."""
+    kubernetes = lab.kubernetes.model_dump(mode="json", include={"source", "version", "path"})
+    return {"kubernetes": kubernetes, "os": lab.os.model_dump(mode="json", exclude={"mirror"})}
+
+
+def record(state: State, lab: Lab, made: Mapping[str, Manifest], *, why: str) -> None:
+    """Remember what was built for this lab. ``why``: how the source was chosen."""
+    value = {"wishes": wishes(lab), "why": why, "assets": {kind: made[kind].id for kind in KINDS}}
+    files.write(_file(state, str(lab.name)), json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def why(state: State, lab: Lab) -> str:
+    """How the release's source was chosen, a sentence."""
+    return str(_read(state, lab)["why"])
+
+
+def used(state: State) -> set[str]:
+    """Ids of the assets that any lab of this host uses."""
+    found: set[str] = set()
+    for path in state.labs.glob("*/built.json"):
+        found |= set(json.loads(path.read_text(encoding="utf-8"))["assets"].values())
+    return found
+
+
+def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
+    """The lab's assets by kind; raises EnvironmentProblem if they are not built, or not for this lab.yaml."""
+    value = _read(state, lab)
+    if value["wishes"] != wishes(lab):
+        raise EnvironmentProblem(
+            "lab.yaml asks for another release or image than was built for it", hint="run: nodisk build"
+        )
+    store = Store(state)
+    made = {kind: store.read(value["assets"][kind]) for kind in KINDS}
+    whole = {kind: manifest for kind, manifest in made.items() if manifest is not None}
+    if lost := sorted(set(made) - set(whole)):
+        raise EnvironmentProblem(f"the store has lost what was built: {', '.join(lost)}", hint="run: nodisk build")
+    return whole
+
+
+def facts(state: State, lab: Lab) -> tuple[ImageFacts, ReleaseFacts]:
+    """The public facts about the lab's image and release."""
+    made = manifests(state, lab)
+    return image_debian.facts_of(made["image"]), release.facts_of(made["release"])
+
+
+def release_bin(state: State, lab: Lab) -> Path:
+    """A folder with the release's programs: kubectl, kubeadm, and as far as it has them kube-apiserver, etcd …"""
+    made = manifests(state, lab)["release"]
+    return Store(state).tree(made, release.programs_of(made))
+
+
+def image_archives(state: State, lab: Lab) -> list[tuple[ContainerImage, Path]]:
+    """Every container image that the lab's registry is to hold, with its archive: the release's, and nodisk's own."""
+    store, made = Store(state), manifests(state, lab)
+    return [
+        (item.image, store.path(made[kind].file(item.file)))
+        for kind in ("release", "containers")
+        for item in release.images_of(made[kind])
+    ]
+
+
+def tftp_root(state: State, lab: Lab) -> Path:
+    """A folder with iPXE's programs (undionly.kpxe, ipxe.efi, perhaps snponly.efi) for dnsmasq's TFTP."""
+    return ipxe.tftp_root(Store(state), manifests(state, lab)["ipxe"])
+
+
+def _file(state: State, name: str) -> Path:
+    return state.lab(name).root / "built.json"
+
+
+def _read(state: State, lab: Lab) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(_file(state, str(lab.name)).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise EnvironmentProblem(f"nothing is built yet for the lab {lab.name}", hint="run: nodisk build") from error
+    return value

@@ -1,0 +1,65 @@
+"""The project's own container images, made of Debian's busybox-static: for the proof, verify and bench."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nodisk import run
+from nodisk.assets import debs, docker_archive
+from nodisk.assets.docker_archive import Config, Entry
+from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
+from nodisk.assets.store import Manifest, key_of, tree_hash
+from nodisk.assets.work import RECIPES, Work
+
+ECHO = "nodisk/echo:1"
+"""HTTP on port 8080: ``GET /`` (or ``/cgi-bin/echo/ANY/PATH``) answers with the lines ``pod:``, ``node:``,
+``address:``, ``client:`` and ``path:``, from the environment variables POD_NAME, NODE_NAME and POD_IP where they are
+set. With another command it is a box of tools: sh, wget, nc, sleep and all else that busybox has."""
+ECHO_PORT = 8080
+
+_SCRIPT = "echo.cgi"
+
+
+async def build(work: Work) -> Manifest:
+    """The images in the store."""
+    inputs = {"recipe": 2, "package": "busybox-static", "name": ECHO, "files": tree_hash(RECIPES / _SCRIPT)}
+    found = work.store.find("containers", key_of(inputs))
+    if found and not work.refresh:
+        return found
+    work.need_network("the image of the echo server")
+    with work.board.step("echo image"), work.store.workspace() as folder:
+        paths = {"busybox": "bin/busybox", "usr": "usr/bin/busybox"}
+        version, files = await debs.extract(work, "busybox-static", paths, folder)
+        busybox = next(iter(files.values()))
+        applets = (await asyncio.to_thread(_applets, str(busybox))) - {"busybox"}
+        script = (RECIPES / _SCRIPT).read_bytes()
+        entries = [
+            Entry("bin/busybox", busybox),
+            *(Entry(f"bin/{applet}", link="busybox") for applet in sorted(applets)),
+            Entry("www/cgi-bin/index.cgi", script),
+            Entry("www/cgi-bin/echo", script),
+            Entry("etc/passwd", b"root:x:0:0:root:/:/bin/sh\necho:x:8080:8080:echo:/:/bin/sh\n", mode=0o644),
+            Entry("etc/group", b"root:x:0:\necho:x:8080:\n", mode=0o644),
+            Entry("tmp/.keep", b"", mode=0o644),
+        ]
+        config = Config(
+            entrypoint=("/bin/httpd", "-f", "-p", str(ECHO_PORT), "-h", "/www"),
+            env={"PATH": "/bin"},
+            user="8080:8080",
+            port=ECHO_PORT,
+        )
+        target = folder / "echo.tar"
+        size = docker_archive.write(target, name=ECHO, entries=entries, config=config, work=folder)
+        images = [ReleaseImage(container_image(ECHO, size), target.name)]
+        return work.store.add(
+            "containers",
+            name="nodisk's own images",
+            version=version,
+            inputs=inputs,
+            content={target.name: target},
+            facts=facts_to_json("nodisk", images),
+        )
+
+
+def _applets(busybox: str) -> set[str]:
+    return set(run.run([busybox, "--list"]).stdout.split())

@@ -1,0 +1,231 @@
+"""The node image: Debian packages, the release's programs, and what ``nodisk.node`` brings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodisk import node
+from nodisk.assets import mirror, sandbox
+from nodisk.assets.progress import Step
+from nodisk.assets.release import NODE_PROGRAMS
+from nodisk.assets.store import Manifest, key_of, tree_hash
+from nodisk.assets.work import EPOCH, RECIPES, Work
+from nodisk.plan.facts import ImageFacts
+from nodisk.spec.model import Kernel, Os, Suite
+from nodisk.values import KubeVersion
+
+_RECIPE = 1
+_KERNELS = {Kernel.GENERIC: "linux-image-amd64", Kernel.CLOUD: "linux-image-cloud-amd64"}
+# Never read on a machine, and leaving them out while packages are unpacked is faster than removing them.
+_EXCLUDE = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
+# zstd: a machine reads its programs through this all the time, and xz would cost a slow PC three times as long.
+_SQUASHFS = (
+    *("-comp", "zstd", "-Xcompression-level", "19", "-b", "256K"),
+    *("-noappend", "-no-progress", "-no-exports", "-quiet"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What of lab.yaml decides the image."""
+
+    suite: Suite
+    kernel: Kernel
+    packages: tuple[str, ...]
+    firmware: tuple[str, ...]
+    mirror: str | None
+
+    @classmethod
+    def of(cls, settings: Os, version: KubeVersion) -> Wish:
+        """From lab.yaml's ``os`` and the release: from 1.37 on kubelet needs containerd 2, which trixie lacks."""
+        suite = settings.suite or (Suite.FORKY if version.line >= (1, 37) else Suite.TRIXIE)
+        return cls(
+            suite,
+            settings.kernel,
+            tuple(sorted(set(settings.packages))),
+            tuple(sorted(settings.firmware)),
+            settings.mirror,
+        )
+
+    def include(self) -> list[str]:
+        """All packages that are asked for by name."""
+        return sorted({_KERNELS[self.kernel], *node.packages(), *self.packages, *self.firmware})
+
+    def components(self) -> list[str]:
+        """The archive's parts; firmware is in its own since bookworm."""
+        return ["main", *(["contrib", "non-free-firmware"] if self.firmware else [])]
+
+
+def inputs(wish: Wish, release_key: str) -> dict[str, Any]:
+    """What decides the image; the versions of Debian's packages are the mirror's matter (``--refresh``)."""
+    return {
+        **_base_inputs(wish),
+        "files": tree_hash(node.IMAGE, node.DRACUT),
+        "image": tree_hash(RECIPES / "image.sh"),
+        "release": release_key,
+    }
+
+
+def _base_inputs(wish: Wish) -> dict[str, Any]:
+    return {
+        "recipe": _RECIPE,
+        "image": "debian",
+        "suite": wish.suite.value,
+        "include": wish.include(),
+        "trim": not wish.packages,
+    }
+
+
+async def build(work: Work, wish: Wish, release_key: str, release: Awaitable[Manifest]) -> Manifest:
+    """The image in the store. ``release`` is awaited only where its programs are needed: at the very end."""
+    wanted = inputs(wish, release_key)
+    found = work.store.find("image", key_of(wanted))
+    if found and not work.refresh:
+        return found
+    with work.board.step(f"node image ({wish.suite}, {wish.kernel} kernel)") as step, work.store.workspace() as folder:
+        root, out = folder / "root", folder / "out"
+        out.mkdir()
+        await _base(work, step, wish, root)
+        await _prepare(work, step, wish, root, out)
+        step.doing("waiting for the release")
+        made = await release
+        unpacked = await asyncio.to_thread(_put_programs, work, made, root)
+        step.doing("making the squashfs")
+        await sandbox.build(
+            ["mksquashfs", root, out / "root.squashfs", *_SQUASHFS],
+            log_file=work.log("squashfs"),
+            env={"SOURCE_DATE_EPOCH": EPOCH},
+        )
+        packages = dict(line.split("=", 1) for line in (out / "packages").read_text().splitlines())
+        return await asyncio.to_thread(
+            work.store.add,
+            "image",
+            name=f"Debian {wish.suite}, {wish.kernel} kernel",
+            version=made.version,
+            inputs=wanted,
+            content={name: out / name for name in ("vmlinuz", "initramfs", "root.squashfs")},
+            facts={
+                "kernel_version": (out / "kernel-version").read_text().strip(),
+                "rootfs_unpacked": unpacked,
+                "containerd": _upstream_version(packages["containerd"]),
+                "release": made.id,
+                "packages": packages,
+            },
+        )
+
+
+def facts_of(manifest: Manifest) -> ImageFacts:
+    """The public facts of a stored image."""
+    return ImageFacts(
+        kernel=manifest.file("vmlinuz"),
+        initramfs=manifest.file("initramfs"),
+        rootfs=manifest.file("root.squashfs"),
+        kernel_version=manifest.facts["kernel_version"],
+        rootfs_unpacked=manifest.facts["rootfs_unpacked"],
+        containerd=manifest.facts["containerd"],
+    )
+
+
+def _upstream_version(debian: str) -> str:
+    """``1:1.7.24~ds1-6+b4`` → ``1.7.24``."""
+    return debian.rpartition(":")[2].partition("-")[0].partition("~")[0].partition("+")[0]
+
+
+async def _base(work: Work, step: Step, wish: Wish, root: Path) -> None:
+    """Unpack Debian with all packages into ``root``; what mmdebstrap made once is kept in the cache."""
+    cached = work.state.cache / f"debian-{wish.suite}-{key_of(_base_inputs(wish))}.tar"
+    if work.refresh or not cached.exists():
+        work.need_network(f"Debian {wish.suite}")
+        step.doing(f"installing {len(wish.include())} packages and what they need")
+        new = root.parent / "base.tar"
+        await sandbox.build(
+            [
+                "mmdebstrap",
+                "--mode=root",
+                "--variant=apt",
+                "--format=tar",
+                f"--include={','.join(wish.include())}",
+                *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDE),
+                *mirror.apt_options(),
+                wish.suite.value,
+                new,
+                *mirror.find(wish.mirror).sources(wish.suite.value, components=wish.components()),
+            ],
+            log_file=work.log(f"debian-{wish.suite}"),
+            env={"SOURCE_DATE_EPOCH": EPOCH, "INITRD": "No"},
+        )
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(_keep, new, cached)
+    step.doing("unpacking Debian")
+    root.mkdir(mode=0o755)
+    await sandbox.build(
+        [
+            "tar",
+            "--extract",
+            "--numeric-owner",
+            "--xattrs",
+            "--xattrs-include=*",
+            "--file",
+            cached,
+            "--directory",
+            root,
+        ],
+        log_file=work.log("unpack"),
+    )
+
+
+def _keep(new: Path, cached: Path) -> None:
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    shutil.move(new, cached)  # the cache may be another file system; its users check nothing but that it is there
+
+
+async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) -> None:
+    """Kernel, initramfs and list of packages into ``out``; a trimmed root in ``root``."""
+    await asyncio.to_thread(_copy_tree, node.IMAGE, root)
+    await asyncio.to_thread(_copy_tree, node.DRACUT, root / "usr/lib/dracut/modules.d/95nodisk")
+    for script in (root / "usr/lib/dracut/modules.d/95nodisk").iterdir():
+        script.chmod(0o755)
+    await sandbox.build(
+        ["sh", RECIPES / "image.sh", root, out, "yes" if wish.packages else "no"],
+        log_file=work.log("image"),
+        env={"SOURCE_DATE_EPOCH": EPOCH},
+        on_line=step.heed,
+    )
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Files become root's, world-readable, executable if they are here; folders that exist keep their modes."""
+    for path in sorted(source.rglob("*")):
+        to = target / path.relative_to(source)
+        if path.is_symlink():
+            to.unlink(missing_ok=True)
+            to.symlink_to(path.readlink())
+        elif path.is_dir():
+            if not to.is_dir():
+                to.mkdir(mode=0o755, parents=True)
+        else:
+            to.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            shutil.copyfile(path, to)
+            to.chmod(0o755 if path.stat().st_mode & 0o111 else 0o644)
+
+
+def _put_programs(work: Work, release: Manifest, root: Path) -> int:
+    """Copy the node's programs into the root; returns the bytes of all files in it."""
+    for name in NODE_PROGRAMS:
+        target = root / "usr/bin" / name
+        shutil.copyfile(work.store.path(release.file(name)), target)
+        target.chmod(0o755)
+    sizes = {}
+    for path in root.rglob("*"):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode):
+            sizes[status.st_ino] = status.st_size
+    return sum(sizes.values())

@@ -1,0 +1,33 @@
+"""iPXE's programs for every kind of firmware, from Debian's package, and the folder that dnsmasq serves by TFTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodisk.assets import debs
+from nodisk.assets.store import Manifest, Store, key_of
+from nodisk.assets.work import Work
+
+PROGRAMS = ("undionly.kpxe", "ipxe.efi", "snponly.efi")
+"""BIOS, UEFI with iPXE's own drivers, UEFI with the firmware's driver. The last is not in every Debian."""
+_INPUTS = {"recipe": 1, "package": "ipxe"}
+
+
+async def build(work: Work) -> Manifest:
+    """The iPXE programs in the store."""
+    found = work.store.find("ipxe", key_of(_INPUTS))
+    if found and not work.refresh:
+        return found
+    work.need_network("iPXE")
+    with work.board.step("iPXE"), work.store.workspace() as folder:
+        wanted = {name: f"usr/lib/ipxe/{name}" for name in PROGRAMS} | {"ipxe.efi.": "boot/ipxe.efi"}
+        version, content = await debs.extract(work, "ipxe", wanted, folder)
+        if other := content.pop("ipxe.efi.", None):  # Debian moved it
+            content.setdefault("ipxe.efi", other)
+        content = {name: path.resolve() for name, path in content.items()}
+        return work.store.add("ipxe", name="iPXE", version=version, inputs=_INPUTS, content=content, facts={})
+
+
+def tftp_root(store: Store, manifest: Manifest) -> Path:
+    """A folder with the programs under their names."""
+    return store.tree(manifest, [ref.name for ref in manifest.files])

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Says who answers, to whom, and what was asked: a line each.
+printf 'Content-Type: text/plain\r\nCache-Control: no-store\r\n\r\n'
+echo "pod: ${POD_NAME:-$(hostname)}"
+echo "node: ${NODE_NAME:-unknown}"
+echo "address: ${POD_IP:-$(hostname -i 2>/dev/null)}"
+echo "client: $REMOTE_ADDR"
+echo "path: $REQUEST_URI"

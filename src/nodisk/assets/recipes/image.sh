@@ -1,0 +1,58 @@
+#!/bin/sh
+# Makes kernel, initramfs and a trimmed root from an unpacked Debian root. Run as root on the host, in a mount namespace
+# of its own. Arguments: ROOT OUT KEEP_PERL(yes|no); ROOT/usr/lib/nodisk and the dracut module are already in place.
+# Says `step: TEXT` as it goes.
+set -eu
+root=$1 out=$2 keep_perl=$3
+
+for folder in tmp run var/tmp; do
+    mount -t tmpfs -o mode=1777 tmpfs "$root/$folder"
+done
+mount --bind /proc "$root/proc"
+kernel=$(ls "$root/lib/modules")
+modules=$root/lib/modules/$kernel
+
+echo "step: trimming the kernel's modules"
+# A diskless node draws no pictures, plays no sound and has no radio. What drives cards, disks on USB, keyboards and
+# file systems stays.
+for folder in sound drivers/gpu drivers/media drivers/infiniband drivers/iio drivers/isdn drivers/staging drivers/bluetooth \
+    drivers/net/wireless drivers/net/can drivers/net/hamradio drivers/nfc drivers/mtd drivers/comedi drivers/accel \
+    drivers/firewire drivers/pcmcia drivers/parport drivers/gnss drivers/w1 drivers/rapidio drivers/ntb drivers/input/joystick \
+    drivers/input/touchscreen drivers/input/tablet drivers/video drivers/hid/amd-sfh-hid drivers/platform/surface \
+    net/bluetooth net/mac80211 net/wireless net/nfc net/can net/ax25 net/rose net/netrom net/atm net/6lowpan \
+    net/ieee802154 net/mac802154 net/batman-adv net/tipc net/rds net/smc net/sctp net/dccp net/appletalk net/lapb net/x25 \
+    fs/ocfs2 fs/gfs2 fs/jfs fs/reiserfs fs/hfs fs/hfsplus fs/ufs fs/bcachefs fs/afs fs/coda fs/orangefs fs/jffs2 fs/ubifs fs/f2fs \
+    fs/nilfs2 fs/dlm fs/affs fs/befs fs/bfs fs/efs fs/minix fs/omfs fs/qnx4 fs/qnx6 fs/romfs fs/sysv fs/freevxfs; do
+    rm -rf "${modules:?}/kernel/$folder"
+done
+chroot "$root" depmod "$kernel"
+
+echo "step: preparing the root"
+chroot "$root" sh /usr/lib/nodisk/prepare
+
+echo "step: making the initramfs"
+mkdir "$root/tmp/boot"
+chroot "$root" dracut --force --kver "$kernel" /tmp/boot/initramfs
+cp "$root/tmp/boot/initramfs" "$out/initramfs"
+cp "$root/boot/vmlinuz-$kernel" "$out/vmlinuz"
+chmod 0644 "$out/initramfs" "$out/vmlinuz"
+echo "$kernel" >"$out/kernel-version"
+chroot "$root" dpkg-query --show --showformat '${Package}=${Version}\n' | LC_ALL=C sort >"$out/packages"
+
+echo "step: trimming the root"
+# Ignition's program lives among dracut's modules; everything else of dracut has done its work.
+find "$root/usr/lib/dracut" -mindepth 1 -maxdepth 1 ! -name modules.d -exec rm -rf {} +
+find "$root/usr/lib/dracut/modules.d" -mindepth 1 -maxdepth 1 ! -name '*ignition' -exec rm -rf {} +
+rm -rf "$root"/boot/* "$root"/usr/bin/dracut* "$root"/usr/bin/lsinitrd "$root"/vmlinuz* "$root"/initrd.img*
+# Nothing is installed on a machine that forgets it at the next boot. The list of what is inside stays.
+rm -rf "$root"/usr/lib/apt "$root"/usr/bin/apt* "$root"/var/lib/dpkg/info "$root"/var/lib/dpkg/*-old \
+    "$root"/usr/lib/x86_64-linux-gnu/libapt-*.so* "$root"/var/lib/apt "$root"/var/cache/* "$root"/var/log/* \
+    "$root"/usr/share/doc "$root"/usr/share/man "$root"/usr/share/info "$root"/usr/share/locale "$root"/usr/share/perl5/Debconf \
+    "$root"/usr/lib/x86_64-linux-gnu/gconv "$root"/usr/share/i18n "$root"/usr/lib/udev/hwdb.bin "$root"/usr/lib/udev/hwdb.d \
+    "$root"/etc/udev/hwdb.bin
+mkdir -p "$root/var/lib/dpkg" "$root/var/log" "$root/var/cache"
+if [ "$keep_perl" = no ]; then
+    rm -rf "$root"/usr/bin/perl* "$root"/usr/lib/x86_64-linux-gnu/perl* "$root"/usr/share/perl*
+fi
+find "$root" -xdev -name __pycache__ -prune -exec rm -rf {} +
+rm -f "$root/etc/ld.so.cache~" "$root"/var/lib/systemd/random-seed "$root"/etc/*- "$root"/root/.bash_history

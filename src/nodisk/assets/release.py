@@ -1,0 +1,80 @@
+"""What every source of a release has in common: its programs, its container images, its place in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodisk import run
+from nodisk.assets.store import Manifest
+from nodisk.errors import IntegrityError
+from nodisk.plan.facts import ContainerImage, ReleaseFacts
+from nodisk.values import KubeVersion
+
+NODE_PROGRAMS = ("kubelet", "kubeadm", "kubectl", "kube-proxy")
+"""They go into the node image."""
+SERVER_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "etcdctl")
+"""Optional: on a host they serve tests (and etcd the lab's server)."""
+_UNUSED = ("kube-proxy", "etcd")  # kube-proxy is a host service here, and etcd runs on the server
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseImage:
+    """One container image of a release and the store's file that holds it."""
+
+    image: ContainerImage
+    file: str
+
+
+def container_image(name: str, unpacked: int) -> ContainerImage:
+    """``registry.k8s.io/coredns/coredns:v1.12.0`` is kept in the lab's registry as the same path without the host."""
+    path, _, tag = name.rpartition(":")
+    first, slash, rest = path.partition("/")
+    is_host = slash and ("." in first or ":" in first or first == "localhost")
+    return ContainerImage(name, rest if is_host else path, tag, unpacked)
+
+
+def wanted_images(kubeadm: Path, version: KubeVersion) -> tuple[str, ...]:
+    """What this kubeadm pulls for its own version, without what nodisk runs in another way; asks no network."""
+    output = run.run(
+        [kubeadm, "config", "images", "list", "--kubernetes-version", f"v{version}"],
+        timeout=60,
+        env={"HOME": "/nonexistent", "KUBECONFIG": "/nonexistent"},
+    ).stdout
+    names = [line.strip() for line in output.splitlines() if ":" in line and " " not in line.strip()]
+    if not names:
+        raise IntegrityError(f"{kubeadm} names no container images for v{version}")
+    return tuple(name for name in names if short_name(name) not in _UNUSED)
+
+
+def short_name(name: str) -> str:
+    """``registry.k8s.io/coredns/coredns:v1.12.0`` → ``coredns``."""
+    return name.rpartition(":")[0].rpartition("/")[2]
+
+
+def facts_to_json(source: str, images: Sequence[ReleaseImage], **more: Any) -> dict[str, Any]:
+    """What a release's manifest keeps."""
+    return {
+        "source": source,
+        "images": [{"name": item.image.name, "unpacked": item.image.unpacked, "file": item.file} for item in images],
+        **more,
+    }
+
+
+def images_of(manifest: Manifest) -> tuple[ReleaseImage, ...]:
+    """The container images of a stored release (or of the project's own images)."""
+    items: Sequence[Mapping[str, Any]] = manifest.facts["images"]
+    return tuple(ReleaseImage(container_image(item["name"], item["unpacked"]), item["file"]) for item in items)
+
+
+def facts_of(manifest: Manifest) -> ReleaseFacts:
+    """The public facts of a stored release."""
+    images = tuple(item.image for item in images_of(manifest))
+    return ReleaseFacts(KubeVersion.parse(manifest.version), manifest.facts["source"], images)
+
+
+def programs_of(manifest: Manifest) -> tuple[str, ...]:
+    """The programs that a stored release has."""
+    return tuple(ref.name for ref in manifest.files if ref.name in (*NODE_PROGRAMS, *SERVER_PROGRAMS))

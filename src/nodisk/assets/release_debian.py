@@ -1,0 +1,136 @@
+"""Kubernetes 1.20.2, built from Debian 12's source package: for places that reach nothing but a Debian mirror.
+
+Old, for tests and demonstrations, never for a real class. CoreDNS and the network add-ons are in no Debian package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from nodisk.assets import docker_archive, mirror, sandbox
+from nodisk.assets.docker_archive import Config, Entry
+from nodisk.assets.release import (
+    NODE_PROGRAMS,
+    ReleaseImage,
+    container_image,
+    facts_to_json,
+    short_name,
+    wanted_images,
+)
+from nodisk.assets.store import Manifest, key_of, sha256_of, tree_hash
+from nodisk.assets.work import EPOCH, RECIPES, Work
+from nodisk.errors import EnvironmentProblem
+from nodisk.values import KubeVersion
+
+VERSION = KubeVersion(1, 20, 2)
+SUITE = "bookworm"
+_PROGRAMS = (*NODE_PROGRAMS, "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_PACKAGES = ("golang-1.19-go", "golang-github-modern-go-reflect2-dev", "gcc", "libc6-dev")
+_RECIPE = 1
+
+
+def inputs() -> dict[str, Any]:
+    """What decides the release."""
+    return {
+        "recipe": _RECIPE,
+        "source": "debian",
+        "version": str(VERSION),
+        "files": tree_hash(RECIPES / "kubernetes.sh", RECIPES / "pause.c"),
+    }
+
+
+async def build(work: Work, *, os_mirror: str | None) -> Manifest:
+    """The release in the store; from nothing it takes two processors four minutes."""
+    found = work.store.find("release", key_of(inputs()))
+    if found and not work.refresh:
+        return found
+    work.need_network(f"Kubernetes {VERSION} from Debian's source")
+    with work.board.step(f"Kubernetes {VERSION}") as step, work.store.workspace() as folder:
+        root = folder / "root"
+        step.doing("a Debian 12 to build in")
+        await _chroot(work, root, os_mirror)
+        source = _source(root)
+        (root / "src" / "pause.c").write_bytes((RECIPES / "pause.c").read_bytes())
+        (root / "build.sh").write_bytes((RECIPES / "kubernetes.sh").read_bytes())
+        await sandbox.build(
+            ["sh", "/build.sh", str(VERSION), str(VERSION.major), str(VERSION.minor)],
+            root=root,
+            log_file=work.log("kubernetes"),
+            env={
+                "PATH": "/usr/lib/go-1.19/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "GOPATH": "/go",
+                "GOCACHE": "/go-cache",
+                "SOURCE_DATE_EPOCH": EPOCH,
+            },
+            on_line=step.heed,
+        )
+        step.doing("container images")
+        out = root / "out"
+        images = await asyncio.to_thread(_images, out, folder)
+        content = {name: out / name for name in _PROGRAMS} | {item.file: folder / item.file for item in images}
+        facts = facts_to_json(
+            "debian",
+            images,
+            source_file=source.name,
+            source_sha256=sha256_of(source),
+            go=(out / "go-version").read_text().strip(),
+        )
+        return await asyncio.to_thread(
+            work.store.add,
+            "release",
+            name="Kubernetes from Debian's source",
+            version=str(VERSION),
+            inputs=inputs(),
+            content=content,
+            facts=facts,
+        )
+
+
+async def _chroot(work: Work, root: Path, os_mirror: str | None) -> None:
+    script = "mkdir -p /src && cd /src && apt-get -q -o APT::Sandbox::User=root source --download-only kubernetes"
+    await sandbox.build(
+        [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=apt",
+            "--format=directory",
+            f"--include={','.join(_PACKAGES)}",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            *mirror.apt_options(),
+            f'--customize-hook=chroot "$1" sh -c "{script}"',
+            SUITE,
+            root,
+            *mirror.find(os_mirror).sources(SUITE, source=True),
+        ],
+        log_file=work.log("kubernetes-chroot"),
+    )
+
+
+def _source(root: Path) -> Path:
+    found = sorted((root / "src").glob("kubernetes_*.orig.tar.gz"))
+    if not found or str(VERSION) not in found[0].name:
+        names = ", ".join(path.name for path in found) or "nothing"
+        raise EnvironmentProblem(
+            f"the mirror's source of Kubernetes in {SUITE} is not {VERSION} but {names}",
+            hint="name another mirror in lab.yaml: os.mirror",
+        )
+    return found[0]
+
+
+def _images(out: Path, folder: Path) -> list[ReleaseImage]:
+    """An image of one static program each, under the names that this kubeadm asks for."""
+    images = []
+    for name in wanted_images(out / "kubeadm", VERSION):
+        program = short_name(name)
+        if not (out / program).is_file():
+            continue  # coredns: in no Debian package
+        entries = [Entry("pause" if program == "pause" else f"usr/local/bin/{program}", out / program)]
+        config = Config(entrypoint=("/" + entries[0].path,), env={"PATH": "/usr/local/bin:/usr/bin:/bin"})
+        file = f"{program}.tar"
+        size = docker_archive.write(folder / file, name=name, entries=entries, config=config, work=folder)
+        images.append(ReleaseImage(container_image(name, size), file))
+    return images

@@ -1,0 +1,79 @@
+"""Building programs run as children in namespaces of their own: when they are stopped, or nodisk dies, nothing stays.
+
+A private mount namespace undoes every mount, a private PID namespace ends every descendant; and the kernel
+kills the namespace's first process when nodisk itself is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+from nodisk import run
+from nodisk.assets.store import disk_full
+from nodisk.errors import CommandFailed
+
+# What decides a build's result must not come from the user's shell.
+CLEAN = {"HOME": "/root", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+async def build(
+    argv: Sequence[str | Path],
+    *,
+    log_file: Path,
+    root: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> None:
+    """Run a program to its end with a clean environment; its output goes to ``log_file``, by lines to ``on_line``.
+
+    With ``root``, in that folder as its root (/proc mounted). Raises CommandFailed with the last lines, or
+    EnvironmentProblem if the disk was full. When cancelled, everything it started is dead on return.
+    """
+    variables = [f"{name}={value}" for name, value in {**CLEAN, **(env or {})}.items()]
+    inside = [f"--root={root}"] if root is not None else []
+    words: list[str | Path] = [
+        *("setpriv", "--pdeathsig", "KILL"),
+        *("unshare", "--mount", "--pid", "--fork", "--kill-child", *inside, "--mount-proc"),
+        *("env", "--ignore-environment", *variables),
+        *argv,
+    ]
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    tail: deque[str] = deque(maxlen=40)
+    full = False
+    process = await run.start_async(words)
+    try:
+        with log_file.open("w", encoding="utf-8", buffering=1) as log:
+            log.write(f"$ {shlex.join(map(str, argv))}\n")
+            async for line in _lines(process.stdout):
+                log.write(line + "\n")
+                tail.append(line)
+                full = full or "No space left on device" in line
+                if on_line is not None:
+                    on_line(line)
+        status = await process.wait()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await asyncio.shield(process.wait())
+    if status != 0:
+        if full:
+            raise disk_full(log_file.parent)
+        raise CommandFailed([str(word) for word in argv], status, "\n".join(tail))
+
+
+async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[str]:
+    rest = b""
+    while stream is not None and (chunk := await stream.read(65536)):
+        *whole, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace")
+    if rest:
+        yield rest.decode(errors="replace")

@@ -1,0 +1,40 @@
+"""What every step of a build gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk.assets.progress import Board
+from nodisk.assets.store import Store
+from nodisk.errors import EnvironmentProblem
+from nodisk.state import State
+
+RECIPES = Path(__file__).parent / "recipes"
+EPOCH = "1767225600"
+"""SOURCE_DATE_EPOCH of everything built here: the same inputs give the same bytes, whenever they are built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The tools of a build."""
+
+    state: State
+    store: Store
+    board: Board
+    offline: bool = False
+    """Load nothing from anywhere."""
+    refresh: bool = False
+    """Make again what is there, from what the mirrors have now."""
+
+    def log(self, name: str) -> Path:
+        """Where a step's program writes what it says."""
+        return self.state.cache / "log" / f"{name}.log"
+
+    def need_network(self, what: str) -> None:
+        """Raises EnvironmentProblem if ``--offline`` forbids what has to be loaded now."""
+        if self.offline:
+            raise EnvironmentProblem(
+                f"{what} is not in the store, and --offline forbids loading it",
+                hint="run nodisk build once with the network, or copy the state directory's assets/ from another host",
+            )
