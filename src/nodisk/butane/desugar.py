@@ -1,0 +1,191 @@
+"""A checked Butane document → an Ignition config, and where each part of it came from.
+
+Most of it is renaming keys, which the schema says how to do. What Butane adds on top is resolved here (content to
+``data:`` URLs, keys and units from files) and in ``mounts``, ``trees`` and ``bootdevice``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from nodisk.butane import bootdevice, mounts, resources, trees
+from nodisk.butane.localfiles import FilesDir, LocalError
+from nodisk.butane.merge import Trace, ignition_schema, merge_values
+from nodisk.butane.report import Findings, Path
+from nodisk.butane.schema import CStruct
+from nodisk.butane.source_rules import Version
+
+Values = dict[str, Any]
+Sources = dict[Path, Path]
+"""Path in the Ignition config → path in the Butane document."""
+
+
+class Context:
+    """What translating needs besides the document, and what it finds out.
+
+    ``sources`` is None unless it is wanted: it is needed only to place messages, and costs more than the rest.
+    """
+
+    def __init__(self, version: Version, files: FilesDir, found: Findings, *, trace: bool) -> None:
+        self.version = version
+        self.files = files
+        self.found = found
+        """Errors at paths of the document."""
+        self.generated = Findings()
+        """Warnings at paths of the Ignition config."""
+        self.sources: Sources | None = {} if trace else None
+
+    def from_path(self, source: Path, result: Path) -> None:
+        """Remember that ``result`` comes from ``source``."""
+        if self.sources is not None:
+            self.sources[result] = source
+
+    def read(self, local: str, path: Path) -> bytes | None:
+        """A local file; None, with an error at ``path``, if it can't be had."""
+        try:
+            return self.files.read(local)
+        except LocalError as error:
+            self.found.error(path, str(error))
+            return None
+
+    def merge_over(self, generated: Values, config: Values, sources: Sources) -> Values:
+        """``config`` merged over what sugar ``generated`` (with its ``sources``); the user's fields win."""
+        schema = ignition_schema(self.version.spec)
+        if self.sources is None:
+            return merge_values(schema, generated, config) if generated else config
+        trace: Trace = []
+        merged = merge_values(schema, generated, config, trace)
+        joined: Sources = {}
+        for child, source, result in trace:
+            place = (self.sources if child else sources).get(source)
+            if place is not None and (child or result not in joined):
+                joined[result] = place
+        self.sources = joined
+        return merged
+
+
+def all_paths(struct: CStruct, value: Values) -> Iterator[Path]:
+    """Every path that ``value`` has or could have without further list items."""
+    for field in struct.fields:
+        name = cast("str", field.json)
+        yield (name,)
+        if not isinstance(field.item, CStruct):
+            if field.kind == "list":
+                yield from ((name, index) for index in range(len(value.get(name) or ())))
+        elif field.kind == "map":
+            if not field.pointer or name in value:
+                yield from ((name, *path) for path in all_paths(field.item, value.get(name) or {}))
+        else:
+            for index, item in enumerate(value.get(name) or ()):
+                yield (name, index)
+                yield from ((name, index, *path) for path in all_paths(field.item, item))
+
+
+def translate(struct: CStruct, document: Values, context: Context) -> Values:
+    """The Ignition config. If ``context.found`` then holds an error, it is not usable."""
+    version = context.version
+    ignition: Values = {}
+    if "ignition" in document:
+        field = struct.by_name["ignition"]
+        ignition = _struct(cast("CStruct", field.item), document["ignition"], context, ("ignition",), ("ignition",))
+    config: Values = {"ignition": {**ignition, "version": f"3.{version.spec}.0"}}
+    context.from_path(("version",), ("ignition", "version"))
+    context.from_path(("ignition",), ("ignition",))
+    for name in ("kernel_arguments", "passwd", "storage", "systemd"):
+        field_ = struct.by_name.get(name)
+        if field_ is not None and name in document:
+            json = cast("str", field_.json)
+            config[json] = _struct(cast("CStruct", field_.item), document[name], context, (name,), (json,))
+            if document[name]:
+                context.from_path((name,), (json,))
+    storage = document.get("storage", {})
+    if version.spec >= 1:
+        config = mounts.add(storage, config, context)
+        trees.add(storage.get("trees", ()), config, context)
+    if version.fcos is not None and not context.found.fatal:
+        config = bootdevice.add(document, config, context)
+    return config
+
+
+def _struct(struct: CStruct, values: Values, context: Context, path: Path, result: Path) -> Values:
+    out: Values = {}
+    for name, value in values.items():
+        field = struct.by_name[name]
+        if field.json is None:
+            continue
+        here, there = (*path, name), (*result, field.json)
+        if field.kind == "map":
+            out[field.json] = _struct(cast("CStruct", field.item), value, context, here, there)
+            if value:
+                context.from_path(here, there)
+            continue
+        if field.kind == "list":
+            if isinstance(field.item, CStruct):
+                inner = field.item
+                out[field.json] = [
+                    _struct(inner, item, context, (*here, index), (*there, index)) for index, item in enumerate(value)
+                ]
+            else:
+                out[field.json] = list(value)
+            if context.sources is not None:
+                for index, item in enumerate(value):
+                    if item or not isinstance(field.item, CStruct):
+                        context.from_path((*here, index), (*there, index))
+        else:
+            out[field.json] = value
+        context.from_path(here, there)
+    sugar = _SUGAR.get(struct.name)
+    if sugar is not None:
+        sugar(values, out, context, path, result)
+    return out
+
+
+def _resource(values: Values, out: Values, context: Context, path: Path, result: Path) -> None:
+    for name in ("local", "inline"):
+        if name not in values:
+            continue
+        if name == "local":
+            data = context.read(values["local"], (*path, "local"))
+            if data is None:
+                return
+        else:
+            data = values["inline"].encode("utf-8", "surrogateescape")
+        if context.version.spec == 0:
+            out["source"] = "data:," + resources.escape(data)
+        else:
+            out["source"], compression = resources.data_url(data, out.get("compression"))
+            if compression is not None:
+                out["compression"] = compression
+                context.from_path((*path, name), (*result, "compression"))
+        context.from_path((*path, name), (*result, "source"))
+
+
+def _user(values: Values, out: Values, context: Context, path: Path, result: Path) -> None:
+    local = values.get("ssh_authorized_keys_local")
+    if not local:
+        return
+    here, there = (*path, "ssh_authorized_keys_local"), (*result, "sshAuthorizedKeys")
+    context.from_path(here, there)
+    if not context.files.root:
+        context.read("", here)
+        return
+    keys = out.setdefault("sshAuthorizedKeys", [])
+    for index, name in enumerate(local):
+        data = context.read(name, (*here, index))
+        for line in (data or b"").decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n"):
+            if line:
+                context.from_path((*here, index), (*there, len(keys)))
+                keys.append(line)
+
+
+def _unit(values: Values, out: Values, context: Context, path: Path, result: Path) -> None:
+    local = values.get("contents_local")
+    if local:
+        data = context.read(local, (*path, "contents_local"))
+        if data is not None:
+            out["contents"] = data.decode("utf-8", "surrogateescape")
+            context.from_path((*path, "contents_local"), (*result, "contents"))
+
+
+_SUGAR = {"Resource": _resource, "PasswdUser": _user, "Unit": _unit, "Dropin": _unit}

@@ -1,0 +1,107 @@
+"""What Go's ``net/url`` takes for a URL, as far as Ignition's rules ask: is it one, its scheme, its query."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PORT = re.compile(r"(?::[0-9]*)?", re.ASCII)
+_USERINFO = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
+_HOST_ESCAPE = re.compile(r"%(?![89A-Fa-f][0-9A-Fa-f])")
+_HOST_BAD = re.compile(r"[\x00-\x20\"\\^`{|}\x7f]")
+
+
+class BadUrl(ValueError):
+    """Go would not parse it."""
+
+
+class Url(NamedTuple):
+    """The parts that are looked at."""
+
+    scheme: str
+    opaque: str
+    query: str
+
+
+def parse(text: str) -> Url:
+    """Raises BadUrl."""
+    rest, _, fragment = text.partition("#")
+    if any(ord(char) < 0x20 or char == "\x7f" for char in rest + fragment):
+        raise BadUrl("invalid control character in URL")
+    if not text:
+        return Url("", "", "")
+    if rest == "*":
+        _unescape(fragment)
+        return Url("", "", "")
+    scheme = ""
+    match = _SCHEME.match(rest)
+    if match:
+        scheme, rest = match[0][:-1].lower(), rest[match.end() :]
+    elif rest.startswith(":"):
+        raise BadUrl("missing protocol scheme")
+    rest, _, query = rest.partition("?")
+    if not rest.startswith("/"):
+        if scheme:
+            _unescape(fragment)
+            return Url(scheme, rest, query)
+        if ":" in rest.split("/", 1)[0]:
+            raise BadUrl("first path segment in URL cannot contain colon")
+    if (scheme or not rest.startswith("///")) and rest.startswith("//"):
+        authority, slash, path = rest[2:].partition("/")
+        _authority(authority)
+        rest = slash + path
+    _unescape(rest)
+    _unescape(fragment)
+    return Url(scheme, "", query)
+
+
+def _unescape(text: str) -> None:
+    if _ESCAPE.search(text):
+        raise BadUrl("invalid URL escape")
+
+
+def _authority(authority: str) -> None:
+    userinfo, at, host = authority.rpartition("@")
+    if at:
+        if not _USERINFO.fullmatch(userinfo):
+            raise BadUrl("invalid userinfo")
+        _unescape(userinfo)
+    if host.startswith("["):
+        inside, bracket, port = host.rpartition("]")
+        if not bracket:
+            raise BadUrl("missing ']' in host")
+        address, zone_mark, zone = inside.partition("%25")
+        if zone_mark:
+            _unescape(zone)
+        _host(address)
+    else:
+        colon = host.rfind(":")
+        port = host[colon:] if colon >= 0 else ""
+        _host(host)
+    if not _PORT.fullmatch(port):
+        raise BadUrl("invalid port after host")
+
+
+def _host(host: str) -> None:
+    if _HOST_ESCAPE.search(host):
+        raise BadUrl("invalid URL escape in host")
+    if _HOST_BAD.search(host):
+        raise BadUrl("invalid character in host name")
+
+
+def query_values(query: str, key: str) -> list[str]:
+    """The values of ``key``; parts that Go can't decode are left out."""
+    values = []
+    for part in query.split("&"):
+        if not part or ";" in part:
+            continue
+        name, _, value = part.partition("=")
+        if not _ESCAPE.search(name + " " + value) and _decoded(name) == key:
+            values.append(_decoded(value))
+    return values
+
+
+def _decoded(text: str) -> str:
+    return re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), text.replace("+", " "))

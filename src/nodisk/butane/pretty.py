@@ -1,0 +1,47 @@
+"""A report as a person reads it: each message under the lines of the document that it is about."""
+
+from __future__ import annotations
+
+from nodisk.butane.report import Entry, Report
+
+_COLOURS = {"error": "\033[1;31m", "warning": "\033[1;33m", "info": "\033[1;36m"}
+_BLUE, _RESET = "\033[1;34m", "\033[0m"
+_CONTEXT = 2
+
+
+def text(report: Report, name: str, source: bytes, *, colour: bool = False, raw: bool = False) -> str:
+    """All entries that have a place in ``source``, the file called ``name``; ``raw``: a line each.
+
+    What has no column is part of ``report.failure`` and is not repeated here.
+    """
+    entries = [entry for entry in report if entry.column is not None]
+    if raw:
+        return "".join(f"{entry}\n" for entry in entries)
+    lines = source.decode("utf-8", "replace").split("\n")
+    return "\n".join(_entry(entry, name, lines, colour) for entry in entries)
+
+
+def _paint(words: str, code: str, colour: bool) -> str:
+    return f"{code}{words}{_RESET}" if colour else words
+
+
+def _entry(entry: Entry, name: str, lines: list[str], colour: bool) -> str:
+    row, column = entry.line or 0, entry.column or 0
+    if not 1 <= row <= len(lines) or not 1 <= column <= len(lines[row - 1].encode()):
+        return f"{entry}\n"
+    severity = _paint(entry.severity, _COLOURS[entry.severity], colour)
+    first, last = max(1, row - _CONTEXT), min(len(lines), row + _CONTEXT)
+    width = len(str(last))
+    margin = f" {' ' * width} |"
+    out = [f"{severity}{f'[{entry.path}]' if entry.path else ''}:"]
+    out.append(f"  {_paint('-->', _BLUE, colour)} {name}:{row}:{column}")
+    out.append(margin)
+    for number in range(first, last + 1):
+        line = lines[number - 1]
+        out.append(f" {_paint(f'{number:{width}}', _BLUE, colour)} | {line}")
+        if number == row:
+            words = line[column - 1 :].split(None, 1) if not line[column - 1 : column].isspace() else []
+            marks = _paint("^" * (len(words[0].encode()) if words else 0), _BLUE, colour)
+            out.append(f"{margin} {' ' * (column - 1)}{marks} {entry.message}")
+    out.append(margin)
+    return "\n".join(out) + "\n"
