@@ -2,7 +2,7 @@
 
 Two kinds of figures that must not be mixed up. What is *expected to be used* is added up and says whether a machine
 is large enough. *Caps* (sizes of tmpfs) are not added up: a tmpfs takes only what is in it, and its cap keeps one
-greedy writer from taking the machine down. From here come the tmpfs sizes and kubelet's thresholds that the plan writes.
+greedy writer from taking the machine down. From here come the tmpfs sizes and kubelet's thresholds in the plan.
 
 The estimates below are resident memory (anonymous and tmpfs pages) at Ready without users' pods; page cache is left out
 because the kernel gives it back. ``nodisk lab bench`` measures the same kinds on real machines.
