@@ -1,0 +1,231 @@
+"""``nodisk status``: what the server's records and the API say of each machine, joined into one row.
+
+The JSON of it is documented in docs/reference/status.md and tested; it only ever gains keys.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nodisk.cluster.client import connect
+from nodisk.cluster.errors import ApiError
+from nodisk.context import LabContext
+from nodisk.errors import EnvironmentProblem
+from nodisk.pki.profiles import MACHINE_LIFETIME
+from nodisk.server.database import Database, Enrolment
+from nodisk.server.events import Event, Kind, Progress, iso, progress
+from nodisk.spec.model import Lab, Machine
+from nodisk.values import Stage
+
+EXPIRES_SOON = 3 * 86400.0
+"""Seconds before its certificates end at which a machine gets a warning."""
+RECENT_ALARMS = 24 * 3600.0
+"""Seconds for which an alarm is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What the API says of a machine's node; None where it can't be asked is the caller's."""
+
+    ready: str
+    """True, False or Unknown, as the Ready condition has it; Unknown too if the object is of an earlier boot."""
+    version: str | None
+    boot_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One machine."""
+
+    machine: Machine
+    progress: Progress
+    node: NodeView | None
+    """None: the API knows no such node, or can't be asked (``Status.api``)."""
+    ram: Mapping[str, int] | None
+    loaded: Mapping[str, int]
+    enrolment: Enrolment | None
+    warning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All of it."""
+
+    lab: Lab
+    time: float
+    rows: tuple[Row, ...]
+    api: bool
+    """Whether the API answered."""
+    server: bool
+    """Whether the lab's server runs."""
+    armed_until: float | None
+    alarms: int
+    """In the last 24 hours."""
+
+
+def collect(context: LabContext, *, now: Callable[[], float] = time.time) -> Status:
+    """Ask the records and the API; works with the server or the API down."""
+    nodes = _nodes(context)
+    with Database(context.state.database) as database:
+        armed_until = database.armed_until() if database.armed() else None
+        rows = tuple(_row(machine, database, nodes, now()) for machine in context.lab.machines)
+        alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
+    running = (context.state.run / "ready.json").exists()
+    return Status(context.lab, now(), rows, nodes is not None, running, armed_until, len(alarms))
+
+
+def _nodes(context: LabContext) -> dict[str, NodeView] | None:
+    """The cluster's nodes by name; None: it can't be asked now."""
+    try:
+        with connect(context, patience=0.0) as client:
+            return {node["metadata"]["name"]: view(node) for node in client.list("v1", "Node")}
+    except (ApiError, EnvironmentProblem):
+        return None
+
+
+def view(node: Mapping[str, Any]) -> NodeView:
+    """The parts of a Node object that a row shows."""
+    status = node.get("status", {})
+    info = status.get("nodeInfo", {})
+    conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or []}
+    return NodeView(str(conditions.get("Ready", "Unknown")), info.get("kubeletVersion"), info.get("bootID"))
+
+
+def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView] | None, now: float) -> Row:
+    events: Sequence[Event] = database.events(mac=machine.mac, kinds=(Kind.STAGE,), limit=500)
+    way = progress(events)
+    node = (nodes or {}).get(str(machine.name))
+    if node is not None and way.stage is not None and node.boot_id != way.boot_id:
+        node = NodeView("Unknown", node.version, node.boot_id)  # the object of an earlier boot says nothing
+    enrolment = database.enrolment(machine.mac)
+    return Row(
+        machine,
+        way,
+        node,
+        database.ram(machine.mac),
+        database.traffic(machine.mac),
+        enrolment,
+        _warning(way, enrolment, now),
+    )
+
+
+def _warning(way: Progress, enrolment: Enrolment | None, now: float) -> str:
+    if way.stage is Stage.FAILED:
+        return way.reason
+    if enrolment is None or way.stage not in (Stage.ENROLLED, Stage.JOINED, Stage.READY):
+        return ""
+    left = enrolment.expires - now
+    if left <= 0:
+        return "its certificates have ended: restart it"
+    if left <= EXPIRES_SOON:
+        return f"its certificates end in {left / 3600:.0f} hours (they last {MACHINE_LIFETIME.days} days): restart it"
+    return ""
+
+
+def to_json(status: Status) -> dict[str, Any]:
+    """The documented shape."""
+    ready = sum(row.progress.stage is Stage.READY for row in status.rows)
+    failed = sum(row.progress.stage is Stage.FAILED for row in status.rows)
+    until = status.armed_until
+    return {
+        "lab": str(status.lab.name),
+        "time": iso(status.time),
+        "server": "running" if status.server else "stopped",
+        "api": "answers" if status.api else "unknown",
+        "armed": until is not None,
+        "armed_until": None if until is None or until == float("inf") else iso(until),
+        "alarms": status.alarms,
+        "counts": {"machines": len(status.rows), "ready": ready, "failed": failed},
+        "machines": [_machine_json(row, api=status.api) for row in status.rows],
+    }
+
+
+def _machine_json(row: Row, *, api: bool) -> dict[str, Any]:
+    way, machine = row.progress, row.machine
+    return {
+        "name": str(machine.name),
+        "mac": str(machine.mac),
+        "address": str(machine.address),
+        "role": str(machine.role),
+        "stage": None if way.stage is None else str(way.stage),
+        "since": None if way.since is None else iso(way.since),
+        "booted": None if way.started is None else iso(way.started),
+        "boot_id": way.boot_id,
+        "reason": way.reason or None,
+        "stages": {str(stage): iso(at) for stage, at in way.times},
+        "node": _node_word(row, api=api),
+        "version": row.node.version if row.node else None,
+        "ram": None if row.ram is None else dict(row.ram),
+        "loaded": dict(row.loaded),
+        "certificates_expire": None if row.enrolment is None else iso(row.enrolment.expires),
+        "warning": row.warning or None,
+    }
+
+
+def _node_word(row: Row, *, api: bool) -> str:
+    """``ready``, ``not ready``, ``unknown`` or ``absent``."""
+    if not api:
+        return "unknown"
+    if row.node is None:
+        return "absent"
+    return {"True": "ready", "False": "not ready"}.get(row.node.ready, "unknown")
+
+
+HEADINGS = ("NAME", "STAGE", "SINCE", "ADDRESS", "ROLE", "NODE", "VERSION", "RAM FREE", "WARNING")
+
+
+def table(status: Status) -> list[tuple[str, ...]]:
+    """The rows for people, under HEADINGS."""
+    return [_cells(row, status) for row in status.rows]
+
+
+def summary(status: Status) -> str:
+    """The line on top."""
+    counts = to_json(status)["counts"]
+    words = [f"{status.lab.name}: {counts['ready']} of {counts['machines']} machines ready"]
+    if counts["failed"]:
+        words.append(f"{counts['failed']} failed")
+    words.append("server runs" if status.server else "server is stopped")
+    words.append("API answers" if status.api else "API does not answer")
+    if status.armed_until is None:
+        words.append("disarmed")
+    elif status.armed_until == float("inf"):
+        words.append("armed until disarmed")
+    else:
+        words.append(f"armed for {span(status.armed_until - status.time)}")
+    if status.alarms:
+        words.append(f"{status.alarms} ALARMS in 24 hours (nodisk events --alarms)")
+    return ", ".join(words)
+
+
+def _cells(row: Row, status: Status) -> tuple[str, ...]:
+    way, machine, ram = row.progress, row.machine, row.ram
+    free = f"{ram['available']} of {ram['total']} MiB" if ram and {"available", "total"} <= set(ram) else ""
+    return (
+        str(machine.name),
+        "never seen" if way.stage is None else str(way.stage),
+        "" if way.since is None else f"{span(status.time - way.since)} ago",
+        str(machine.address),
+        str(machine.role),
+        _node_word(row, api=status.api),
+        (row.node.version or "") if row.node else "",
+        free,
+        row.warning,
+    )
+
+
+def span(seconds: float) -> str:
+    """``42 s``, ``7 min``, ``3 h``, ``2 d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def clock(seconds: float) -> str:
+    """The time of day, for ``--watch``."""
+    return f"{datetime.fromtimestamp(seconds).astimezone():%H:%M:%S}"
