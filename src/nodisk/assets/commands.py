@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import click
 
 from nodisk import ui
 from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.errors import IntegrityError
+from nodisk.state import DEFAULT_STATE, State
+
+
+def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--state``; it gets it as ``state: State``."""
+
+    @click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_STATE,
+        envvar="NODISK_STATE",
+        show_default=True,
+        help="The server's state directory.",
+    )
+    @functools.wraps(command)
+    def wrapper(*args: Any, state: Path, **kwargs: Any) -> Any:
+        return command(*args, state=State(state.absolute()), **kwargs)
+
+    return wrapper
 
 
 @click.command(epilog="Example: nodisk build --lab lab.yaml")
@@ -29,8 +54,7 @@ def build(offline: bool, refresh: bool, output: str, options: LabOptions) -> Non
         )
         return
     rows = [
-        (manifest.kind, manifest.name, manifest.version, f"{manifest.size / 1e6:.1f} MB")
-        for manifest in result.assets.values()
+        (manifest.kind, manifest.name, manifest.version, ui_size(manifest.size)) for manifest in result.assets.values()
     ]
     ui.print_table(("ASSET", "WHAT", "VERSION", "SIZE"), rows)
 
@@ -38,3 +62,69 @@ def build(offline: bool, refresh: bool, output: str, options: LabOptions) -> Non
 @click.group(epilog="Example: nodisk assets list")
 def assets() -> None:
     """List, verify or prune what was built."""
+
+
+@assets.command("list", epilog="Example: nodisk assets list --output json")
+@state_option
+@output_option
+def list_(state: State, output: str) -> None:
+    """List what is in the store, and which of it a lab uses."""
+    from nodisk.assets import built  # noqa: PLC0415
+    from nodisk.assets.store import Store  # noqa: PLC0415
+
+    used = built.used(state)
+    manifests = Store(state).manifests()
+    if output == "json":
+        ui.print_json({"assets": [{**manifest.to_json(), "used": manifest.id in used} for manifest in manifests]})
+        return
+    ui.print_table(
+        ("ASSET", "WHAT", "VERSION", "SIZE", "MADE", "USED"),
+        [
+            (m.id, m.name, m.version, ui_size(m.size), m.made.replace("+00:00", "Z"), "yes" if m.id in used else "no")
+            for m in manifests
+        ],
+    )
+
+
+@assets.command(epilog="Example: nodisk assets verify")
+@state_option
+@output_option
+def verify(state: State, output: str) -> None:
+    """Read every byte in the store and compare it with its hash."""
+    from nodisk.assets.store import Store  # noqa: PLC0415
+
+    store = Store(state)
+    found = {manifest.id: store.damage(manifest) for manifest in store.manifests()}
+    damaged = {asset: problems for asset, problems in found.items() if problems}
+    if output == "json":
+        ui.print_json({"verified": len(found), "damaged": damaged})
+    else:
+        ui.print_table(("ASSET", "RESULT"), [(asset, "; ".join(problems) or "ok") for asset, problems in found.items()])
+    if damaged:
+        raise IntegrityError(
+            f"{len(damaged)} of {len(found)} assets are damaged: {', '.join(damaged)}",
+            hint="nodisk build --refresh makes them again",
+        )
+
+
+@assets.command(epilog="Example: nodisk assets prune --dry-run")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@state_option
+@output_option
+def prune(dry_run: bool, state: State, output: str) -> None:
+    """Remove what no lab of this host uses, what is incomplete, and the cache."""
+    from nodisk.assets.prune import prune as prune_  # noqa: PLC0415
+
+    done = prune_(state, dry_run=dry_run)
+    if output == "json":
+        ui.print_json({"removed": list(done.removed), "bytes": done.size, "dry_run": dry_run})
+        return
+    verb = "would remove" if dry_run else "removed"
+    for what in done.removed:
+        click.echo(f"{verb} {what}")
+    click.echo(f"{ui_size(done.size)} {'would be' if dry_run else 'were'} freed")
+
+
+def ui_size(size: int) -> str:
+    """``12.3 MB``."""
+    return f"{size / 1e6:.1f} MB"

@@ -201,10 +201,14 @@ class Store:
             ) from error
         return None if any(self._missing(ref) for ref in manifest.files) else manifest
 
+    def manifest_files(self) -> list[Path]:
+        """The manifests' files, unread."""
+        return sorted((self.root / "manifests").glob("*.json"))
+
     def manifests(self) -> list[Manifest]:
-        """All assets, oldest first, damaged ones included."""
+        """All assets that have a readable manifest, oldest first, those with damaged files included."""
         found = []
-        for path in sorted((self.root / "manifests").glob("*.json")):
+        for path in self.manifest_files():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 found.append(Manifest.from_json(json.loads(path.read_text(encoding="utf-8"))))
         return sorted(found, key=lambda manifest: manifest.made)

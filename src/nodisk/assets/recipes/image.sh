@@ -43,6 +43,12 @@ echo "step: trimming the root"
 # Ignition's program lives among dracut's modules; everything else of dracut has done its work.
 find "$root/usr/lib/dracut" -mindepth 1 -maxdepth 1 ! -name modules.d -exec rm -rf {} +
 find "$root/usr/lib/dracut/modules.d" -mindepth 1 -maxdepth 1 ! -name '*ignition' -exec rm -rf {} +
+# Of the network plugins those that the pod networks name; containerd's shims of its first versions; tools for building.
+for plugin in dhcp dummy host-device ipvlan macvlan ptp sbr static vlan vrf; do
+    rm -f "$root/usr/lib/cni/$plugin"
+done
+rm -f "$root"/usr/bin/containerd-shim "$root"/usr/bin/containerd-shim-runc-v1 "$root"/usr/bin/containerd-stress \
+    "$root"/usr/bin/ignition-validate "$root"/usr/bin/pzstd "$root"/usr/bin/sqv
 rm -rf "$root"/boot/* "$root"/usr/bin/dracut* "$root"/usr/bin/lsinitrd "$root"/vmlinuz* "$root"/initrd.img*
 # Nothing is installed on a machine that forgets it at the next boot. The list of what is inside stays.
 rm -rf "$root"/usr/lib/apt "$root"/usr/bin/apt* "$root"/var/lib/dpkg/info "$root"/var/lib/dpkg/*-old \

@@ -1,0 +1,48 @@
+"""``nodisk assets prune``: what no lab uses goes; what any lab of this host uses stays."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk.assets import built
+from nodisk.assets.store import Store
+from nodisk.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was (or would be) removed."""
+
+    removed: tuple[str, ...]
+    """Ids of assets, and paths of the cache, below the state directory."""
+    size: int
+    """Bytes that this frees."""
+
+
+def prune(state: State, *, dry_run: bool) -> Pruned:
+    """Remove unused and incomplete assets, files of no asset, and the cache; raises Busy while something is built."""
+    store = Store(state)
+    with store.builder():
+        used = built.used(state)
+        keep = [manifest for manifest in store.manifests() if manifest.id in used and store.read(manifest.id)]
+        kept = {manifest.id for manifest in keep}
+        unread = [path for path in store.manifest_files() if path.stem not in kept]
+        garbage = store.garbage(keep)
+        cache = sorted(state.cache.glob("*"))
+        removed = [path.stem for path in unread] + [str(path.relative_to(state.root)) for path in cache]
+        size = sum(_size(path) for path in (*garbage, *cache))
+        if not dry_run:
+            # Manifests first: an asset whose files are half gone must not be taken for one that is there.
+            for path in (*unread, *garbage, *cache):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return Pruned(tuple(removed), size)
+
+
+def _size(path: Path) -> int:
+    """Bytes on disk that go with ``path``; hard links that stay elsewhere are counted once, with the object."""
+    if path.parent.name == "trees":
+        return 0
+    found = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(item.lstat().st_size for item in found if item.is_file() and not item.is_symlink())
