@@ -27,7 +27,7 @@ MAX_DEPTH = 1000
 try:
     from yaml._yaml import CParser as Parser
 except ImportError:  # a PyYAML without libyaml: slower, and some messages are worded otherwise
-    from yaml import SafeLoader as Parser  # type: ignore[assignment] # both have get_event, all that is used
+    from yaml import SafeLoader as Parser  # type: ignore[assignment]  # both have get_event, all that is used
 
 
 class YamlError(Exception):
