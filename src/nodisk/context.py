@@ -72,6 +72,10 @@ class LabOptions:
         file = self.file().absolute()
         lab = load(file)
         state = self.state.lab(str(lab.name))
+        own_key = state.ssh / "id_ed25519.pub"
+        if not lab.ssh_keys and own_key.exists():
+            # A virtual lab makes a key of its own, so that `nodisk ssh` works without one in lab.yaml.
+            lab = lab.model_copy(update={"ssh_keys": (own_key.read_text().strip(),)})
         netns = json.loads(state.virtual.read_text())["netns"] if state.virtual.exists() else None
         return LabContext(lab, file, state, netns)
 

@@ -10,6 +10,7 @@
         ├── etcd/            0700: etcd's data
         ├── registry/        the container registry's data
         ├── classes/         0700: class records
+        ├── ssh/             0700: a virtual lab's own key, where lab.yaml names none
         ├── reports/         earlier reports of verify and bench
         ├── conf/            generated configurations of the daemons
         ├── log/             a file a daemon, a console a machine
@@ -83,6 +84,11 @@ class LabState:
     def classes(self) -> Path:
         """Class records; 0700."""
         return self.root / "classes"
+
+    @property
+    def ssh(self) -> Path:
+        """A virtual lab's own SSH key (``id_ed25519``), where lab.yaml names none; 0700."""
+        return self.root / "ssh"
 
     @property
     def reports(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -44,3 +45,64 @@ def status(options: LabOptions, output: str, watch: bool) -> None:
             return
         before = key
         time.sleep(1)
+
+
+_PASS_THROUGH = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.command(context_settings=_PASS_THROUGH, epilog="Example: nodisk kubectl get nodes -o wide")
+@lab_options
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def kubectl(options: LabOptions, words: tuple[str, ...]) -> None:
+    """Run the release's kubectl against the lab.
+
+    It is the administrator, and works from this host for real and virtual labs alike; --lab and --state stand before
+    kubectl's own words.
+    """
+    from nodisk import run  # noqa: PLC0415
+    from nodisk.cluster import kubectl as kubectl_  # noqa: PLC0415
+
+    context = options.load()
+    env = {"KUBECONFIG": str(kubectl_.admin(context))}
+    run.replace([kubectl_.kubectl_program(context), *words], env=env, netns=context.netns)
+
+
+@click.command(epilog="Example: nodisk kubeconfig --out admin.kubeconfig")
+@lab_options
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it there (mode 0600), not to stdout."
+)
+def kubeconfig(options: LabOptions, out: Path | None) -> None:
+    """Print the administrator's kubeconfig.
+
+    Whoever has it may do anything in the cluster. For a virtual lab it uses a port of 127.0.0.1 that leads to its API.
+    """
+    from nodisk import files  # noqa: PLC0415
+    from nodisk.cluster import kubectl as kubectl_  # noqa: PLC0415
+    from nodisk.machines import record  # noqa: PLC0415
+
+    context = options.load()
+    virtual = record.read(context.state)
+    text = kubectl_.for_this_host(context, api_port=None if virtual is None else virtual.api_port)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    files.write(out.absolute(), text, mode=0o600)
+    ui.say(f"{out}: the administrator's kubeconfig of {context.lab.name}")
+
+
+@click.command(context_settings=_PASS_THROUGH, epilog="Example: nodisk ssh w1 systemctl --failed")
+@lab_options
+@click.argument("name")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def ssh(options: LabOptions, name: str, command: tuple[str, ...]) -> None:
+    """Log in to a machine by its name.
+
+    As the user admin, who may use sudo. The machine's host key is checked against the one that it reported when it
+    enrolled in this boot.
+    """
+    from nodisk import run  # noqa: PLC0415
+    from nodisk.cluster import ssh as ssh_  # noqa: PLC0415
+
+    context = options.load()
+    run.replace(ssh_.arguments(context, name, command), netns=context.netns)

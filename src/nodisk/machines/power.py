@@ -1,0 +1,119 @@
+"""Switching virtual machines on and off: one QEMU process each, found by its name and this state's own files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from nodisk import run
+from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut
+from nodisk.machines import processes, qemu, qmp
+from nodisk.machines.segment import Segment
+from nodisk.spec.model import Firmware, Lab, Machine
+from nodisk.state import LabState
+from nodisk.values import Role
+
+AT_ONCE = 16
+"""Machines that are switched at the same time."""
+WAIT_OFF = 90.0
+"""Seconds for an orderly shutdown; without KVM, stopping containers takes a while."""
+NICE = 5
+"""How much workers stand back for the control plane while there is no KVM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """The power buttons of a virtual lab."""
+
+    lab: Lab
+    state: LabState
+
+    def pid(self, machine: Machine) -> int | None:
+        """The machine's QEMU process; None: it is off."""
+        words = qemu.identifying_words(self.state, self.lab, machine)
+        pid = processes.from_pid_file(qemu.Paths.of(self.state, machine).pid, words)
+        if pid is None:
+            pid = next(iter(processes.find(words)), None)
+        return pid
+
+    def since(self, machine: Machine) -> float | None:
+        """When it was switched on, in seconds since the epoch; None: it is off."""
+        pid = self.pid(machine)
+        return None if pid is None else processes.start_time(pid)
+
+    def on(self, machine: Machine) -> bool:
+        """Switch a machine on; returns whether it was off. The lab's segment must be up."""
+        if self.pid(machine) is not None:
+            return False
+        segment = Segment.of(self.lab)
+        if not segment.exists():
+            raise NodiskError(f"the virtual lab {self.lab.name} is not up", hint="nodisk lab up")
+        paths = qemu.Paths.of(self.state, machine)
+        paths.pid.parent.mkdir(parents=True, exist_ok=True)
+        self.state.log.mkdir(parents=True, exist_ok=True)
+        if self.lab.virtual.firmware is Firmware.UEFI:
+            shutil.copyfile(qemu.OVMF_VARS, paths.variables)
+        accel = qemu.accelerator()
+        tap = segment.tap(self.lab.machines.index(machine))
+        words = qemu.arguments(self.state, self.lab, machine, tap=tap, accel=accel)
+        if accel is qemu.Accelerator.TCG and machine.role is Role.WORKER:
+            # Emulated processors share this host's few: nothing is Ready before the control plane is.
+            words = ["nice", "-n", str(NICE), *words]
+        run.run(words, netns=segment.netns, timeout=60)
+        return True
+
+    def off(self, machine: Machine, *, seconds: float = WAIT_OFF) -> bool:
+        """Press the power button (ACPI) and wait; returns whether it was on. Raises TimedOut if it stays on."""
+        pid = self.pid(machine)
+        if pid is None:
+            return False
+        qmp.execute(qemu.Paths.of(self.state, machine).qmp, "system_powerdown")
+        if not processes.wait_gone(pid, seconds):
+            raise TimedOut(
+                f"{machine.name} did not shut down within {seconds:g} seconds",
+                hint=f"nodisk lab power {machine.name} cut takes its power away",
+            )
+        return True
+
+    def cut(self, machine: Machine) -> bool:
+        """Take the power away, without a shutdown; returns whether it was on."""
+        pid = self.pid(machine)
+        if pid is None:
+            return False
+        processes.kill(pid, qemu.identifying_words(self.state, self.lab, machine))
+        return True
+
+
+def everywhere(action: Callable[[Machine], bool], machines: Iterable[Machine]) -> dict[str, bool]:
+    """Run an action for many machines at once; name → its answer. Raises one error that names all that failed."""
+    chosen = tuple(machines)
+    done: dict[str, bool] = {}
+    failures: list[NodiskError] = []
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        futures = {str(machine.name): pool.submit(action, machine) for machine in chosen}
+        for name, future in futures.items():
+            try:
+                done[name] = future.result()
+            except NodiskError as error:
+                failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise NodiskError("\n".join(error.message for error in failures), hint=failures[0].hint)
+    return done
+
+
+def check_host(lab: Lab) -> None:
+    """Raise where this host can't run the machines at all: tools, rights, memory."""
+    for tool in ("qemu-system-x86_64", "ip"):
+        run.find(tool)
+    qemu.check_firmware(lab)
+    wanted = sum(qemu.memory_mib(machine) for machine in lab.machines)
+    available = processes.available_mib()
+    if wanted > available:
+        raise EnvironmentProblem(
+            f"the lab's machines need {wanted} MiB of RAM together, and this host has {available} MiB available",
+            hint="take machines out of lab.yaml, or give them less memory",
+        )

@@ -1,0 +1,142 @@
+"""Processes of a lab: found by the words of their command line, ended without ever hitting another's.
+
+A pid file may be stale and its number reused. So a process counts as the lab's only if its command line carries the
+lab's own words, and it is signalled through a pidfd: the one that was looked at is the one that is ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from nodisk import run
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The words of a process's command line; empty for a kernel thread, a zombie or one that is gone."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ()
+    return tuple(word.decode(errors="replace") for word in raw.split(b"\0") if word)
+
+
+def is_ours(pid: int, words: Collection[str]) -> bool:
+    """Whether the process lives and each of ``words`` is one of its arguments."""
+    line = command_line(pid)
+    return bool(line) and all(word in line for word in words)
+
+
+def find(words: Collection[str]) -> list[int]:
+    """Every process whose arguments hold each of ``words``."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return sorted(pid for pid in pids if pid != os.getpid() and is_ours(pid, words))
+
+
+def from_pid_file(path: Path, words: Collection[str]) -> int | None:
+    """The process that a pid file names, if it still is the one that wrote it; else None."""
+    try:
+        pid = int(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if is_ours(pid, words) else None
+
+
+def in_namespace(netns: str) -> list[int]:
+    """The processes in a network namespace that have no terminal: a lab's daemons, not a person's shell."""
+    listed = run.run(["ip", "netns", "pids", netns], check=False).stdout.split()
+    return [pid for pid in map(int, listed) if pid != os.getpid() and not _has_terminal(pid)]
+
+
+def _has_terminal(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    # proc(5): after the parenthesised name come state, ppid, pgrp, session, tty_nr.
+    return stat.rpartition(")")[2].split()[4] != "0"
+
+
+def start_time(pid: int) -> float:
+    """When the process started, in seconds since the epoch; 0 if it is gone."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+    except OSError:
+        return 0.0
+    return int(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def handles(pids: Collection[int]) -> Iterator[dict[int, int]]:
+    """Open a pidfd for each process that lives; pid → descriptor."""
+    opened: dict[int, int] = {}
+    try:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                opened[pid] = os.pidfd_open(pid)
+        yield opened
+    finally:
+        for descriptor in opened.values():
+            os.close(descriptor)
+
+
+def _wait(descriptors: Collection[int], seconds: float) -> None:
+    """Wait until all processes have ended, at most so many seconds."""
+    poll, left = select.poll(), set(descriptors)
+    for descriptor in left:
+        poll.register(descriptor, select.POLLIN)  # pidfd_open(2): readable when the process has ended
+    end = time.monotonic() + seconds
+    while left and (remaining := end - time.monotonic()) > 0:
+        for descriptor, _ in poll.poll(remaining * 1000):
+            poll.unregister(descriptor)
+            left.discard(descriptor)
+
+
+def wait_gone(pid: int, seconds: float) -> bool:
+    """Whether the process ends within so many seconds."""
+    with handles([pid]) as opened:
+        _wait(opened.values(), seconds)
+        return all(_ended(descriptor) for descriptor in opened.values())
+
+
+def _ended(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def end(pids: Collection[int], *, words: Collection[str] = (), grace: float = 5.0) -> list[int]:
+    """SIGTERM, ``grace`` seconds, SIGKILL, for those whose command line has all ``words``; returns whom it ended."""
+    with handles(pids) as opened:
+        # Looked at after the handle is open: the number can't be reused in between unnoticed.
+        ours = {pid: fd for pid, fd in opened.items() if not words or is_ours(pid, words)}
+        for signal_, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+            for descriptor in ours.values():
+                if not _ended(descriptor):
+                    with contextlib.suppress(ProcessLookupError):
+                        signal.pidfd_send_signal(descriptor, signal_)
+            _wait(ours.values(), seconds)
+        return sorted(ours)
+
+
+def kill(pid: int, words: Collection[str]) -> bool:
+    """SIGKILL at once, as a power cut; returns whether it was the lab's process. Waits for its end."""
+    with handles([pid]) as opened:
+        if not opened or not is_ours(pid, words):
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(opened[pid], signal.SIGKILL)
+        _wait(opened.values(), 10.0)
+        return True
+
+
+def available_mib() -> int:
+    """MiB of RAM that new processes of this host can get."""
+    line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) // 1024

@@ -1,0 +1,134 @@
+"""QEMU's arguments for one diskless machine (pure), and which accelerator this host can really use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from nodisk.errors import EnvironmentProblem
+from nodisk.spec.model import Firmware, Lab, Machine
+from nodisk.state import LabState
+from nodisk.values import Role
+
+# What a role gets where lab.yaml says nothing, in MiB: the targets of the project for a machine in a room.
+DEFAULT_MEMORY = {Role.CONTROL_PLANE: 2048, Role.WORKER: 1024}
+
+# Debian's package ovmf. The variables are copied for each machine: firmware writes them.
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+
+
+class Accelerator(StrEnum):
+    """How QEMU runs the guest's instructions."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where one virtual machine's files are."""
+
+    pid: Path
+    console: Path
+    """The log of its serial console."""
+    serial: Path
+    """The unix socket of its serial console."""
+    qmp: Path
+    """The unix socket of QEMU's control protocol."""
+    variables: Path
+    """UEFI's variables."""
+
+    @classmethod
+    def of(cls, state: LabState, machine: Machine) -> Paths:
+        """The files of a machine of the lab."""
+        run, name = state.run / "machines", str(machine.name)
+        return cls(
+            pid=run / f"{name}.pid",
+            console=state.log / f"console-{name}.log",
+            serial=run / f"{name}.serial",
+            qmp=run / f"{name}.qmp",
+            variables=run / f"{name}.efivars",
+        )
+
+
+def accelerator(cpuinfo: str | None = None, kvm: Path = Path("/dev/kvm")) -> Accelerator:
+    """KVM only where it really works: the processor has vmx or svm *and* /dev/kvm opens.
+
+    ``/dev/kvm`` alone says little: it exists on hosts whose hypervisor can't run an ordinary guest.
+    """
+    text = Path("/proc/cpuinfo").read_text() if cpuinfo is None else cpuinfo
+    flags = {word for line in text.splitlines() if line.startswith("flags") for word in line.split()}
+    if not flags & {"vmx", "svm"}:
+        return Accelerator.TCG
+    try:
+        os.close(os.open(kvm, os.O_RDWR))
+    except OSError:
+        return Accelerator.TCG
+    return Accelerator.KVM
+
+
+def memory_mib(machine: Machine) -> int:
+    """How much memory a virtual machine gets."""
+    return machine.memory.mib if machine.memory else DEFAULT_MEMORY[machine.role]
+
+
+def identity(lab: Lab, machine: Machine) -> str:
+    """The argument that marks a QEMU process as this machine; ``/`` is in neither name, so it is unambiguous."""
+    return f"guest=nodisk-{lab.name}/{machine.name}"
+
+
+def identifying_words(state: LabState, lab: Lab, machine: Machine) -> tuple[str, ...]:
+    """Arguments that only this machine's QEMU has: its name, and a file of this very state directory."""
+    return (identity(lab, machine), str(Paths.of(state, machine).pid))
+
+
+def check_firmware(lab: Lab) -> None:
+    """Raise EnvironmentProblem where UEFI is asked for and Debian's ovmf is not installed."""
+    if lab.virtual.firmware is Firmware.UEFI and not OVMF_CODE.exists():
+        raise EnvironmentProblem(
+            f"UEFI firmware is not installed on this host ({OVMF_CODE})",
+            hint="apt-get install --no-install-recommends ovmf",
+        )
+
+
+def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: Accelerator) -> list[str]:
+    """The command line of one machine: network boot and nothing else, no disk, console on a serial line."""
+    paths = Paths.of(state, machine)
+    uefi = lab.virtual.firmware is Firmware.UEFI
+    cpu = lab.virtual.cpu or ("host" if accel is Accelerator.KVM else "qemu64")
+    words = ["qemu-system-x86_64"]
+    words += ["-name", identity(lab, machine)]
+    words += ["-daemonize"]
+    words += ["-pidfile", str(paths.pid)]
+    words += ["-nodefaults", "-no-user-config", "-display", "none"]
+    # graphics=off makes SeaBIOS, and so iPXE, talk on the serial line.
+    words += ["-machine", "q35,graphics=off,vmport=off"]
+    words += ["-accel", "kvm" if accel is Accelerator.KVM else "tcg,thread=multi"]
+    words += ["-cpu", cpu]
+    words += ["-smp", str(machine.cpus)]
+    words += ["-m", str(memory_mib(machine))]
+    if uefi:
+        words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}"]
+        words += ["-drive", f"if=pflash,format=raw,unit=1,file={_value(paths.variables)}"]
+    # Only the network; a machine that finds no server asks again, as PCs in a room do.
+    words += ["-boot", "order=n,strict=on,reboot-timeout=2000"]
+    words += ["-netdev", f"tap,id=net0,ifname={tap},script=no,downscript=no"]
+    # Without an option ROM, OVMF boots by its own PXE client, as a UEFI PC does; SeaBIOS needs iPXE's.
+    rom = ",romfile=" if uefi else ""
+    words += ["-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},bootindex=1{rom}"]
+    words += ["-object", "rng-random,id=rng0,filename=/dev/urandom"]
+    words += ["-device", "virtio-rng-pci,rng=rng0"]
+    console = f"socket,id=serial0,path={_value(paths.serial)},server=on,wait=off"
+    words += ["-chardev", f"{console},logfile={_value(paths.console)},logappend=on"]
+    words += ["-serial", "chardev:serial0"]
+    words += ["-chardev", f"socket,id=qmp0,path={_value(paths.qmp)},server=on,wait=off"]
+    words += ["-mon", "chardev=qmp0,mode=control"]
+    return words
+
+
+def _value(path: Path) -> str:
+    """A path as the value of a QEMU option: a comma is doubled."""
+    return str(path).replace(",", ",,")

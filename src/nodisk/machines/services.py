@@ -1,0 +1,125 @@
+"""The two long-running processes of a virtual lab on the host: ``nodisk serve`` in its namespace, and the forwarder.
+
+Both outlive the command that starts them; both are found again by the words of their command line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk import run
+from nodisk.errors import NodiskError, TimedOut
+from nodisk.machines import forward, processes
+from nodisk.machines.segment import Segment
+from nodisk.state import LabState
+
+READY = "ready.json"
+"""In the lab's run directory while the server answers machines; server.serve writes it."""
+START_WITHIN = 90.0
+"""Seconds: the first start makes the PKI."""
+STOP_WITHIN = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The server and the forwarder of one virtual lab."""
+
+    file: Path
+    state: LabState
+    segment: Segment
+
+    @property
+    def server_log(self) -> Path:
+        """What ``nodisk serve`` prints."""
+        return self.state.log / "serve.log"
+
+    def server_pid(self) -> int | None:
+        """The process of ``nodisk serve``; None: it does not run."""
+        return next(iter(processes.find(self._server_words()[1:])), None)
+
+    def start_server(self) -> bool:
+        """Start the server if it doesn't run, and wait until it answers; returns whether it was started."""
+        runs = self.server_pid() is not None
+        if not runs:
+            self.state.log.mkdir(parents=True, exist_ok=True)
+            run.start(self._server_words(), log_file=self.server_log, netns=self.segment.netns)
+            _until(lambda: self.server_pid() is not None, 3.0)  # until then the process is still `ip netns exec`
+        self._await_server()
+        return not runs
+
+    def _await_server(self) -> None:
+        end = time.monotonic() + START_WITHIN
+        while not self._server_ready():
+            self.check_server()
+            if time.monotonic() > end:
+                raise TimedOut(
+                    f"the server does not answer after {START_WITHIN:g} seconds:\n{tail(self.server_log)}",
+                    hint=f"its log: {self.server_log}",
+                )
+            time.sleep(0.1)
+
+    def _server_ready(self) -> bool:
+        """Whether ``run/ready.json`` is there and of the process that runs now (after kill -9 it is a stale one)."""
+        try:
+            ready = json.loads((self.state.run / READY).read_text())
+        except (OSError, ValueError):
+            return False
+        return bool(ready["pid"] == self.server_pid())
+
+    def check_server(self) -> None:
+        """Raise NodiskError with its last words if the server ended."""
+        if self.server_pid() is None:
+            raise NodiskError(
+                f"the server ended:\n{tail(self.server_log)}", hint=f"nodisk lab up starts it again; {self.server_log}"
+            )
+
+    def stop_server(self) -> list[int]:
+        """Stop the server and, with it, its daemons."""
+        return processes.end(processes.find(self._server_words()[1:]), grace=STOP_WITHIN)
+
+    def start_forwarder(self) -> dict[str, int]:
+        """Start the forwarder if it doesn't run; returns its ports by name (``api``, ``http``)."""
+        record = self.state.run / forward.RECORD
+        if not processes.find(self._forwarder_words()[1:]):
+            record.unlink(missing_ok=True)
+            run.start(self._forwarder_words(), log_file=self.state.log / "forward.log")
+        if not _until(record.exists, 20.0):
+            raise NodiskError(f"the port forwarder did not start:\n{tail(self.state.log / 'forward.log')}")
+        ports: dict[str, int] = json.loads(record.read_text())
+        return ports
+
+    def stop_forwarder(self) -> list[int]:
+        """Stop the forwarder."""
+        ended = processes.end(processes.find(self._forwarder_words()[1:]))
+        (self.state.run / forward.RECORD).unlink(missing_ok=True)
+        return ended
+
+    def _server_words(self) -> tuple[str, ...]:
+        state = str(self.state.state.root)
+        return (sys.executable, "-m", "nodisk", "serve", "--lab", str(self.file), "--state", state)
+
+    def _forwarder_words(self) -> tuple[str, ...]:
+        ports = str(self.state.root / forward.RECORD)
+        return (sys.executable, "-m", "nodisk.machines.forward", str(self.state.run), ports)
+
+
+def tail(path: Path, lines: int = 12) -> str:
+    """The last lines of a log."""
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) or "(it printed nothing)"
+    except FileNotFoundError:
+        return "(it printed nothing)"
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True

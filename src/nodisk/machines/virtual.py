@@ -1,0 +1,154 @@
+"""A virtual lab: up, down, and what of it runs.
+
+``up`` is a list of steps, each of which does nothing where its outcome is there already. So a second ``up`` continues
+after Ctrl-C, a crash or a power cut at any point. ``down`` finds what is left by name (the namespace, the words of
+command lines), not by what an earlier run may have written down.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk import files, run
+from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.machines import power as power_
+from nodisk.machines import processes, record
+from nodisk.machines.power import Power, everywhere
+from nodisk.machines.record import Record
+from nodisk.machines.segment import BRIDGE, Segment
+from nodisk.machines.services import Services
+from nodisk.server.database import Database
+from nodisk.server.events import Kind
+from nodisk.server.nonces import FOREVER
+from nodisk.spec.model import Lab, Machine
+from nodisk.state import LabState
+
+
+@dataclass(frozen=True, slots=True)
+class Virtual:
+    """One virtual lab."""
+
+    lab: Lab
+    file: Path
+    state: LabState
+
+    @property
+    def segment(self) -> Segment:
+        """Its wire."""
+        return Segment.of(self.lab)
+
+    @property
+    def power(self) -> Power:
+        """Its machines' power buttons."""
+        return Power(self.lab, self.state)
+
+    @property
+    def services(self) -> Services:
+        """Its processes on the host."""
+        return Services(self.file, self.state, self.segment)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lab for a command that changes it; raises Busy if another one does."""
+        with files.lock(self.state.root / "lab.lock", f"the virtual lab {self.lab.name}"):
+            yield
+
+    def check(self) -> None:
+        """Raise if the lab can't run on this host, before anything is changed."""
+        need_root()
+        power_.check_host(self.lab)
+        if self.segment.exists() and record.read(self.state) is None:
+            inside = processes.in_namespace(self.segment.netns)
+            if inside and not any(self._mine(pid) for pid in inside):
+                raise EnvironmentProblem(
+                    f"the network namespace {self.segment.netns} is in use by "
+                    f"{' '.join(processes.command_line(inside[0]))[:80]} (process {inside[0]})",
+                    hint="a lab of the same name runs from another state directory: nodisk lab down --state DIR",
+                )
+
+    def _mine(self, pid: int) -> bool:
+        root = str(self.state.root)
+        line = processes.command_line(pid)
+        return any(root in word for word in line) or str(self.file) in line
+
+    def start(self, say: Callable[[str], None]) -> Record:
+        """Segment, server, forwarder, armed window, record: everything but the machines. Idempotent."""
+        segment, services = self.segment, self.services
+        if not segment.exists():
+            say(f"network namespace {segment.netns}: {BRIDGE} is {segment.server}")
+        segment.up()
+        self.make_ssh_key()
+        if services.server_pid() is None:
+            say(f"server in it (log: {services.server_log})")
+        services.start_server()
+        ports = services.start_forwarder()
+        found = Record(str(self.file), segment.netns, BRIDGE, ports["api"], ports["http"])
+        record.write(self.state, found)
+        with Database(self.state.database) as database:
+            if database.armed_until() != FOREVER:
+                database.arm(FOREVER)
+                database.record(Kind.DAEMON, "armed while the virtual lab runs", source="nodisk lab")
+        return found
+
+    def make_ssh_key(self) -> None:
+        """A key of this lab's own where lab.yaml names none, so that ``nodisk ssh`` works at once."""
+        key = self.state.ssh / "id_ed25519"
+        if self.lab.ssh_keys or key.exists():
+            return
+        self.state.ssh.mkdir(parents=True, exist_ok=True, mode=0o700)
+        run.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"nodisk-{self.lab.name}", "-f", key])
+
+    def machines(self, names: tuple[str, ...], *, every: bool = False) -> tuple[Machine, ...]:
+        """The machines of those names, or every one; raises NodiskError for a name that isn't there."""
+        if every:
+            return self.lab.machines
+        found = []
+        for name in names:
+            machine = self.lab.machine(name)
+            if machine is None:
+                known = ", ".join(str(machine.name) for machine in self.lab.machines)
+                raise NodiskError(f"the lab {self.lab.name} has no machine {name!r}", hint=f"it has {known}")
+            found.append(machine)
+        return tuple(found)
+
+    def down(self, say: Callable[[str], None], *, purge: bool = False) -> bool:
+        """Stop everything and remove every trace of the running lab; returns whether there was any.
+
+        Safe after a crash at any point. The lab's state (etcd, PKI, registry, logs) stays unless ``purge``.
+        """
+        segment, services = self.segment, self.services
+        there = record.read(self.state) is not None or segment.exists()
+        cut = everywhere(self.power.cut, self.lab.machines)
+        if on := [name for name, was_on in cut.items() if was_on]:
+            say(f"switched off: {', '.join(on)}")
+        if services.stop_server():
+            say("server stopped")
+        services.stop_forwarder()
+        if segment.exists():
+            # A daemon whose server was killed, a machine that is no longer in lab.yaml: what is in it is the lab's.
+            left = processes.in_namespace(segment.netns)
+            if left:
+                processes.end(left)
+            segment.down()
+            say(f"network namespace {segment.netns} removed")
+        record.remove(self.state)
+        if self.state.database.exists() and not purge:
+            with Database(self.state.database) as database:
+                database.disarm()
+        shutil.rmtree(self.state.run, ignore_errors=True)
+        if purge and self.state.root.exists():
+            shutil.rmtree(self.state.root)
+            say(f"state {self.state.root} removed")
+            there = True
+        return there or bool(on)
+
+
+def need_root() -> None:
+    """Raise where the user may not make namespaces."""
+    if os.geteuid() != 0:
+        raise EnvironmentProblem("a virtual lab needs root: it makes a network namespace", hint="use sudo")
