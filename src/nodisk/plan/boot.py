@@ -129,7 +129,8 @@ def command_line(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) ->
         # A machine that can't go on starts over: a damaged initramfs ends here.
         "panic=15",
         "net.ifnames=0",
-        "apparmor=0",
+        # Security modules that need a policy have none here (and systemd looks for SELinux's).
+        "lsm=landlock,yama",
         f"ip={machine.address}::{gateway}:{lab.network.subnet.netmask}:{machine.name}::none",
         f"nodisk.server={server}",
         f"nodisk.mac={machine.mac.hyphened}",
