@@ -224,8 +224,9 @@ def _syntax(error: yaml.YAMLError, text: str) -> Problem:
     if tab >= 0 and not written[:tab].strip(" -"):
         return Problem(line, tab + 1, "a tab indents this line", "YAML wants spaces")
     hints = {
-        "mapping values are not allowed in this context": "quote a value that holds ': ', or check indentation",
+        "mapping values are not allowed": "quote a value that holds ': ', or check indentation",
         "did not find expected key": "is the indentation right, and every quote closed?",
         "could not find expected ':'": "write it as `key: value`",
     }
-    return Problem(line, column, f"not YAML: {what}", hints.get(what, "check quotes, brackets and indentation"))
+    hint = next((text for start, text in hints.items() if what.startswith(start)), "check quotes and indentation")
+    return Problem(line, column, f"not YAML: {what}", hint)

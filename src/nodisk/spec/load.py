@@ -18,6 +18,9 @@ from nodisk.spec import messages, repair, rules
 from nodisk.spec.model import Lab
 from nodisk.yamltree import Node, Problem, YamlError
 
+_SHOWN = 100
+"""Problems that are listed; who has more than that named the wrong file."""
+
 
 def load(path: Path) -> Lab:
     """Read a lab's file; a relative ``kubernetes.path`` counts from the file's folder.
@@ -110,6 +113,8 @@ def _place(root: Node, message: rules.Finding) -> Problem:
 
 
 def _refused(problems: list[Problem], file: str | Path) -> SpecError:
-    lines = "\n".join(problem.at(file) for problem in problems)
+    lines = "\n".join(problem.at(file) for problem in problems[:_SHOWN])
+    if len(problems) > _SHOWN:
+        lines += f"\n… and {len(problems) - _SHOWN} more"
     count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
     return SpecError(f"{file} has {count}:\n{lines}")

@@ -67,10 +67,8 @@ def unique(lab: Lab) -> Iterator[Finding]:
 def subnet(lab: Lab) -> Iterator[Finding]:
     """The subnet is one that a room can have, and the server and gateway are in it."""
     net = lab.network.subnet
-    if net.prefixlen > 29 or net.is_multicast or net.is_loopback or net.is_link_local:
-        why = "is too small for a room" if net.prefixlen > 29 else "is no range for a room"
+    if why := _odd(net):
         yield Finding(SUBNET, f"{net} {why}", "such as 10.77.0.0/24")
-        return
     for path, address in ((SERVER, lab.network.server), (GATEWAY, lab.network.gateway)):
         if address is not None:
             yield from _inside(net, address, path)
@@ -88,7 +86,16 @@ def addresses(lab: Lab) -> Iterator[Finding]:
             yield Finding(path, f"{machine.address} is the gateway's address", "choose a free one", about=(GATEWAY,))
 
 
+def _odd(net: IPv4Network) -> str:
+    """Why no room has such a subnet; '' if one can."""
+    if net.prefixlen > 29:
+        return "is too small for a room"
+    return "is no range for a room" if net.is_multicast or net.is_loopback or net.is_link_local else ""
+
+
 def _inside(net: IPv4Network, address: IPv4Address, path: Path) -> Iterator[Finding]:
+    if _odd(net):
+        return  # then the subnet is what is wrong
     if address not in net:
         yield Finding(path, f"{address} is outside the subnet {net}", f"choose one in {_range(net)}", about=(SUBNET,))
     elif address == net.network_address:

@@ -1,0 +1,288 @@
+"""lab.yaml as people write it: every problem at its line, all at once, in words; and no text breaks the reader."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.spec.labs import KEY, TEN_LINES, lab
+
+from nodisk.errors import NodiskError, SpecError
+from nodisk.spec.load import examine, load, parse
+from nodisk.spec.model import DhcpMode, Source
+from nodisk.values import Role
+
+ROOT = Path(__file__).parents[3]
+
+
+def problems(text: str) -> list[str]:
+    found = examine(text, file="lab.yaml")[1]
+    return [problem.at("lab.yaml") for problem in found]
+
+
+def test_ten_lines_are_a_lab() -> None:
+    assert len(TEN_LINES.splitlines()) == 10
+    read = parse(TEN_LINES, file="lab.yaml")
+    assert [str(machine.mac) for machine in read.machines] == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
+    assert [machine.role for machine in read.machines] == [Role.CONTROL_PLANE, Role.WORKER]
+    assert (read.network.dhcp, read.kubernetes.source) == (DhcpMode.FULL, Source.AUTO)
+
+
+@pytest.mark.parametrize("name", ["virtual", "room"])
+def test_examples(name: str) -> None:
+    read = load(ROOT / "examples" / f"{name}.yaml")
+    assert str(read.name) == name
+    assert len(read.by_role(Role.CONTROL_PLANE)) == 1
+
+
+def test_every_problem_at_once() -> None:
+    text = """\
+name: Room_1
+netwrok: {}
+network:
+  subnet: 10.77.0.0/24
+  server: 10.77.0.300
+  dns: [1.1.1.1, 1.0.0.1, 8.8.8.8, 8.8.4.4]
+kubernetes:
+  source: debian
+  version: 1.36
+machines:
+  - name: a
+    mac: 01:00:5e:00:00:01
+    address: 10.77.0.11
+    rôle: worker
+  - {name: a, mac: "52:54:00:00:00:01", address: 10.77.0.11}
+  - {name: b, mac: "52:54:00:00:00:01", address: 10.78.0.11, role: master}
+"""
+    assert problems(text) == [
+        (
+            "lab.yaml:1:7: name: 'Room_1' is not a name: at most 63 lower-case letters, digits and hyphens, "
+            "with a letter or digit first and last (RFC 1123)"
+        ),
+        "lab.yaml:2:1: netwrok: unknown key 'netwrok'; did you mean 'network'?",
+        "lab.yaml:5:11: network.server: '10.77.0.300' is not an IPv4 address; write it as 10.77.0.1",
+        "lab.yaml:6:36: network.dns[3]: 4 DNS servers: Linux asks only three; keep the three best",
+        (
+            "lab.yaml:9:12: kubernetes.version: Debian's source gives only 1.20.2, not 1.36; "
+            "`version: 1.20.2`, or `source: upstream`"
+        ),
+        "lab.yaml:12:10: machines[0].mac: '01:00:5e:00:00:01' is a multicast address; no network card has one",
+        "lab.yaml:14:5: machines[0].rôle: unknown key 'rôle'; did you mean 'role'?",
+        "lab.yaml:15:12: machines[1].name: the name a is also on line 11; every machine has its own name",
+        (
+            "lab.yaml:15:50: machines[1].address: the address 10.77.0.11 is also on line 13; "
+            "every machine has its own address"
+        ),
+        "lab.yaml:16:20: machines[2].mac: the MAC 52:54:00:00:00:01 is also on line 15; every machine has its own MAC",
+        (
+            "lab.yaml:16:50: machines[2].address: 10.78.0.11 is outside the subnet 10.77.0.0/24; "
+            "choose one in 10.77.0.1 … 10.77.0.254"
+        ),
+        "lab.yaml:16:68: machines[2].role: 'master' is not one of control-plane, worker",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        # Structure
+        ("", "lab.yaml:1:1: the file says nothing; nodisk init"),
+        ("# nothing\n", "the file says nothing"),
+        ("- a\n", "a lab is a mapping"),
+        (TEN_LINES.replace("name: room\n", ""), "1:1: name: 'name' is missing; a name such as"),
+        (
+            "name: x\nmachines: [{name: a, mac: 525400000001, address: 10.0.0.1, role: control-plane}]\n",
+            "1:1: network: 'network' is missing;",
+        ),
+        (
+            "name: x\nnetwork: {subnet: 10.0.0.0/24, server: 10.0.0.1}\nmachines: []\n",
+            "3:11: machines: there is no machine",
+        ),
+        (lab(top="name: again"), "the key 'name' is here twice, first on line 1; keep one"),
+        (TEN_LINES.replace("    role", "\trole"), "7:1: a tab indents this line; YAML wants spaces"),
+        (TEN_LINES + "name: [\n", "not YAML: "),
+        (TEN_LINES + "os: {kernel: cloud}: x\n", "11:20: not YAML"),
+        (TEN_LINES + "---\nname: b\n", "11:1: a second document starts here"),
+        (
+            TEN_LINES + "virtual: !!python/object/apply:os.system {cpu: id}\n",
+            "the tag !!python/object/apply:os.system means",
+        ),
+        (TEN_LINES + "butane: *nowhere\n", "*nowhere stands for nothing above"),
+        (TEN_LINES + "<<: {os: {}}\n", "merge keys are not read; write the keys out"),
+        (TEN_LINES + "? [a, b]\n: c\n", "a key must be a plain word"),
+        (TEN_LINES + "virtual: \x01\n", "has no place in YAML"),
+        # Keys and kinds
+        (lab(top="gateway: 10.77.0.1"), "unknown key 'gateway'; it belongs under network"),
+        (lab(machine="labls: {}"), "machines[0].labls: unknown key 'labls'; did you mean 'labels'?"),
+        (lab(machine="zzz: 1"), "unknown key 'zzz'; known here: name, mac, address"),
+        (lab(top="roles: {workers: {}}"), "roles.workers: 'workers' is not one of control-plane, worker; did you"),
+        (lab(top="roles: {worker: {butan: x}}"), "roles.worker.butan: unknown key 'butan'; did you mean 'butane'?"),
+        (lab(network="  dns: 9.9.9.9"), "network.dns: a list is wanted here, not '9.9.9.9'; write [9.9.9.9]"),
+        (lab(top="os: trixie"), "os: a mapping (`key: value` lines) is wanted here, not 'trixie'"),
+        (lab(top="butane: {a: b}"), "butane: a text is wanted here, not a mapping"),
+        (lab(machine="cpus: 0"), "machines[0].cpus: '0' is too small; at least 1"),
+        (lab(machine="cpus: two"), "machines[0].cpus: 'two' is not a whole number"),
+        (lab(machine="labels: {gpu: }"), 'labels.gpu: a text is wanted here, not nothing; write "" for an empty one'),
+        (lab(network="  dhcp: proxi"), "'proxi' is not one of full, proxy, none; did you mean 'proxy'?"),
+        (lab(w1="name: w1, address: 10.77.0.12"), "machines[1].mac: 'mac' is missing; it is on the PC's label"),
+        # Addresses
+        (lab().replace("subnet: 10.77.0.0/24", "subnet: 10.77.0.9/24"), "write 10.77.0.0/24"),
+        (lab().replace("subnet: 10.77.0.0/24", "subnet: 10.77.0.0/30"), "10.77.0.0/30 is too small for a room"),
+        (lab().replace("subnet: 10.77.0.0/24", "subnet: 224.0.0.0/8"), "224.0.0.0/8 is no range for a room"),
+        (lab().replace("server: 10.77.0.1", "server: 10.78.0.1"), "network.server: 10.78.0.1 is outside the subnet"),
+        (lab().replace("10.77.0.254", "10.77.0.255"), "network.gateway: 10.77.0.255 is the broadcast address"),
+        (lab(w1="name: w1, mac: 525400000002, address: 10.77.0.0"), "10.77.0.0 is the subnet itself"),
+        (lab(w1="name: w1, mac: 525400000002, address: 10.77.0.1"), "10.77.0.1 is the server's address"),
+        (lab(w1="name: w1, mac: 525400000002, address: 10.77.0.254"), "10.77.0.254 is the gateway's address"),
+        (
+            lab(w1="name: w1, mac: 52-54-00-00-00-01, address: 10.77.0.2"),
+            "the MAC 52:54:00:00:00:01 is also on line 11",
+        ),
+        (lab(network="  interface: en p1"), "network.interface: 'en p1' is no name of a network interface"),
+        # Ranges
+        (lab(kubernetes="  pods: 10.77.0.0/16"), "10.77.0.0/16 overlaps the room's subnet 10.77.0.0/24"),
+        (lab(kubernetes="  services: 10.244.1.0/24"), "10.244.1.0/24 overlaps the pods' range 10.244.0.0/16"),
+        (lab(kubernetes="  pods: 10.9.9.0/24"), "room for 1 machines (a /24 each), but there are 2; a /23 or larger"),
+        (lab(kubernetes="  services: 10.0.0.0/28"), "10.0.0.0/28 is no size for Services"),
+        # Roles, names, memory
+        (lab().replace("role: control-plane", "role: worker"), "machines: no machine has the role control-plane"),
+        (lab(w1="name: server, mac: 525400000002, address: 10.77.0.2"), "server is a name that the lab itself uses"),
+        (lab(machine="memory: 2"), "machines[0].memory: 2 is too little to boot anything; with its unit: 2GiB"),
+        # Release and image
+        (lab(kubernetes="  version: 1.19"), "this nodisk knows 1.20 … 1.37, not 1.19"),
+        (lab(kubernetes="  source: path"), "kubernetes.source: source: path needs a folder; add `path:`"),
+        (lab(kubernetes="  path: /x"), "kubernetes.path: a folder means nothing with source: auto"),
+        (lab(kubernetes="  version: 1.37", top="os: {suite: trixie}"), "1.37 needs containerd 2, which trixie has not"),
+        (lab(kubernetes="  source: debian", top="os: {suite: sid}"), "1.20.2 needs containerd 1, which sid has not"),
+        (lab(top="os: {image: flatcar, packages: [htop]}"), "os.packages: packages means nothing with image: flatcar"),
+        (lab(top="os: {packages: [htop, Vim]}"), "os.packages[1]: 'Vim' is no name of a Debian package"),
+        (lab(top="os: {mirror: deb.example}"), "os.mirror: 'deb.example' is no URL of a mirror"),
+        # Keys, labels, snippets
+        (lab(top="ssh_keys: [-----BEGIN OPENSSH PRIVATE KEY-----]"), "this is a private key: it must never be here"),
+        (lab(top="ssh_keys: [ssh-dss AAAA]"), "'ssh-dss' is not a type of key that SSH still takes"),
+        (lab(top="ssh_keys: [ssh-ed25519]"), "ssh_keys[0]: the key itself is missing"),
+        (lab(top=f"ssh_keys: [{KEY[:40]}]"), "ssh_keys[0]: the key is cut off"),
+        (lab(top=f"ssh_keys: ['{KEY.replace('ssh-ed25519', 'ssh-rsa')}']"), "not of the type ssh-rsa"),
+        (lab(machine="labels: {-a: b}"), "machines[0].labels.-a: '-a' is no name of a label"),
+        (lab(machine="labels: {UP/a: b}"), "'UP' before the / is no DNS name"),
+        (lab(machine="labels: {a: b c}"), "'b c' is no value of a label"),
+        (lab(machine="taints: [{key: a, effect: No}]"), "machines[0].taints[0].effect: 'No' is not one of"),
+        (
+            lab(machine="taints: [{key: a, effect: NoExecute}, {key: a, effect: NoExecute}]"),
+            "machines[0].taints[1]: the taint a:NoExecute is also on line",
+        ),
+        (lab(machine="butane: just text"), "a Butane snippet is a YAML mapping"),
+        (lab(top="butane: |\n  storage:\n    files:\n  - ]\n"), "16:1: butane: the snippet is not YAML"),
+    ],
+)
+def test_one_problem(text: str, said: str) -> None:
+    found = problems(text)
+    assert any(said in line for line in found), "\n".join(found)
+    assert len(found) == 1, "\n".join(found)
+
+
+def test_a_value_that_is_not_there_is_left_out() -> None:
+    read = parse(lab(network="  dns:\n  #  - 9.9.9.9", top="ssh_keys:\nroles:\nos: {packages: }"), file="x")
+    assert (read.network.dns, read.ssh_keys, read.roles, read.os.packages) == ((), (), {}, ())
+
+
+def test_scalars_keep_their_text() -> None:
+    read = parse(lab(kubernetes="  version: 1.30", machine="labels: {a: yes, b: 010, c: 1e3, d: ''}"), file="x")
+    assert str(read.kubernetes.version) == "1.30"
+    assert read.machines[0].labels == {"a": "yes", "b": "010", "c": "1e3", "d": ""}
+
+
+def test_aliases_are_followed() -> None:
+    read = parse(
+        lab(machine="labels: &l {a: b}", w1="name: w, mac: 525400000002, address: 10.77.0.2, labels: *l"), file="x"
+    )
+    assert read.machines[1].labels == {"a": "b"}
+
+
+def test_a_path_counts_from_the_files_folder(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(lab(kubernetes="  source: path\n  path: release"))
+    assert load(file).kubernetes.path == tmp_path / "release"
+
+
+def test_all_problems_are_one_error() -> None:
+    with pytest.raises(SpecError, match=r"^x\.yaml has 2 problems:\nx\.yaml:1:1: .*\nx\.yaml:1:1: ") as caught:
+        parse("name: a\n", file="x.yaml")
+    assert caught.value.exit_code == 3
+    with pytest.raises(SpecError, match="has one problem:"):
+        parse(lab(top="x: y"), file="x.yaml")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(NodiskError, match="No such file") as caught:
+        load(tmp_path / "none.yaml")
+    assert "nodisk init" in str(caught.value.hint)
+    with pytest.raises(NodiskError, match="is not a file"):
+        load(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes("name: room\nnetwork: é\n".encode("latin-1"))
+    with pytest.raises(SpecError, match=r"latin\.yaml:2:10: byte 0xe9 is not UTF-8; save the file in UTF-8"):
+        load(tmp_path / "latin.yaml")
+    (tmp_path / "bom.yaml").write_bytes(b"\xef\xbb\xbf" + TEN_LINES.encode())
+    assert str(load(tmp_path / "bom.yaml").name) == "room"
+
+
+BOMBS = {
+    "10 MB": "a: b\n" * 2_000_000,
+    "one line": "a: " + "b" * 900_000,
+    "brackets": "[" * 500_000,
+    "braces": "{a: " * 100_000,
+    "indentation": "".join(" " * depth + "a:\n" for depth in range(700)),
+    "laughs": "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30)),
+    "many keys": "".join(f"k{n}: v\n" for n in range(60_000)),
+    "many machines": "machines:\n" + "- {}\n" * 20_000,
+    "same keys": "a: b\n" * 20_000,
+    "itself": "a: &a [*a]\n",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_end_soon(name: str) -> None:
+    before = time.process_time()
+    found = problems(BOMBS[name])
+    assert found
+    assert time.process_time() - before < 20  # a second or two here; unbounded work would take hours
+    assert max(len(line) for line in found) < 500
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=150, deadline=None)
+def test_any_text_gives_a_report(text: str) -> None:
+    assert examine(text, file="x")[0] is None
+
+
+_VALUES = st.recursive(
+    st.sampled_from(["", "x", "1", "10.77.0.1", "10.77.0.0/24", "52:54:00:00:00:01", "control-plane", "null", "'q'"]),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(
+            st.sampled_from(
+                ["name", "mac", "address", "subnet", "server", "role", "labels", "taints", "key", "worker"]
+            ),
+            inner,
+            max_size=3,
+        ).map(lambda pairs: "{" + ", ".join(f"{key}: {value}" for key, value in pairs.items()) + "}")
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["name", "network", "kubernetes", "os", "machines", "roles", "ssh_keys", "butane", "virtual"]),
+        _VALUES,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_any_shape_gives_a_report(document: dict[str, str]) -> None:
+    text = "".join(f"{key}: {value}\n" for key, value in document.items())
+    lab_read, found = examine(text, file="x")
+    assert (lab_read is None) == bool(found)
+    assert all(1 <= problem.line <= max(1, len(text.splitlines())) for problem in found)
