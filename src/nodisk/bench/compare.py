@@ -1,0 +1,86 @@
+"""What changed between two runs, and whether that is more than noise. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nodisk.bench.measures import BY_NAME, Better
+from nodisk.bench.result import Measurement, Run, Series
+from nodisk.bench.stats import SMALLEST_CHANGE, mann_whitney, percentile
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One measure (or one series of it) in both runs."""
+
+    name: str
+    labels: dict[str, str]
+    before: float | None
+    after: float | None
+    p_value: float | None
+    """None: too few samples on a side, so that noise can't be told from change."""
+    word: str
+    """better, worse, same, unsure, only before, only after."""
+
+    @property
+    def ratio(self) -> float:
+        """After divided by before; NaN where there is none."""
+        if self.before is None or self.after is None or self.before == 0:
+            return math.nan
+        return self.after / self.before
+
+
+def compare(before: Run, after: Run) -> list[Change]:
+    """Each measure and each of its series, in the order of the definitions."""
+    changes = []
+    for name in dict.fromkeys(one.name for one in (*before.measurements, *after.measurements)):
+        old, new = before.get(name), after.get(name)
+        was, now = None if old is None else old.value, None if new is None else new.value
+        if old is None or new is None or was is None or now is None:
+            if was is not None or now is not None:
+                changes.append(Change(name, {}, was, now, None, "only before" if now is None else "only after"))
+            continue
+        changes.append(_change(name, {}, (_all(old), was), (_all(new), now)))
+        olds = {_key(one): one for one in old.series}
+        for series in new.series if len(new.series) > 1 else ():
+            match = olds.get(_key(series))
+            was, now = None if match is None else _typical(match), _typical(series)
+            if match is not None and was is not None and now is not None:
+                changes.append(_change(name, series.labels, (match, was), (series, now)))
+    return changes
+
+
+def _key(series: Series) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(series.labels.items()))
+
+
+def _typical(series: Series) -> float | None:
+    if series.histogram is not None:
+        return series.histogram.percentile(0.5) if series.histogram.n else None
+    return percentile(series.samples, 0.5) if series.samples else series.value
+
+
+def _all(measurement: Measurement) -> Series:
+    """All samples of a measure together; a measure of unlike series (by path, by stage) has none in common."""
+    if len(measurement.series) == 1 or measurement.name in ("pod_start_p99", "pod_start_cold", "svc_program_p99"):
+        series = measurement.series
+        if len(series) == 1:
+            return series[0]
+        whole = [one for one in series if one.labels.get("phase") == "total"] or list(series)
+        return Series({}, tuple(sample for one in whole for sample in one.samples))
+    return Series()
+
+
+def _change(name: str, labels: dict[str, str], old: tuple[Series, float], new: tuple[Series, float]) -> Change:
+    before, after = old[1], new[1]
+    lower = BY_NAME[name].better is Better.LOWER
+    small = before == after or (before != 0 and abs(after / before - 1) < SMALLEST_CHANGE)
+    found = mann_whitney(old[0].weighted(), new[0].weighted())
+    if small or (found.enough and not found.real):
+        word = "same"
+    elif found.enough:
+        word = "better" if (after < before) is lower else "worse"
+    else:
+        word = "unsure"
+    return Change(name, labels, before, after, found.p_value if found.enough else None, word)
