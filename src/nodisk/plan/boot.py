@@ -8,8 +8,9 @@ iPXE can't send anything: what the server sees is which files a machine fetches.
 
 from __future__ import annotations
 
+from nodisk.check.budget import budget
 from nodisk.errors import NodiskError
-from nodisk.plan import memory, network
+from nodisk.plan import network
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import ImageKind, Lab, Machine
 from nodisk.values import Mac
@@ -137,7 +138,7 @@ def command_line(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) ->
         f"nodisk.rootfs={server}{image.rootfs.url_path}",
         f"nodisk.sha256={image.rootfs.sha256}",
         f"nodisk.size={image.rootfs.size}",
-        f"nodisk.overlay={memory.tmpfs(lab, facts, machine).overlay}m",
+        f"nodisk.overlay={budget(lab, machine, facts).overlay_mib}m",
         "ignition.firstboot=1",
         "ignition.platform.id=metal",
         f"ignition.config.url={server}/ignition/{machine.mac.hyphened}",

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from nodisk.check.budget import budget
 from nodisk.pki import profiles
-from nodisk.plan import containers, kubeadm, kubelet, memory, network, system
+from nodisk.plan import containers, kubeadm, kubelet, network, snippets, system
 from nodisk.plan.documents import HEADER, dropin, file, unit
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, PodNetwork
@@ -19,7 +20,7 @@ SPEC = "3.3.0"
 
 
 def config(lab: Lab, facts: Facts, machine: Machine) -> dict[str, Any]:
-    """The config as data; keys in a fixed order, files and units by name."""
+    """nodisk's own part of the config, as data; files and units by name."""
     return {
         "ignition": {"version": SPEC},
         "passwd": {
@@ -32,13 +33,17 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> dict[str, Any]:
     }
 
 
-def render(lab: Lab, facts: Facts, machine: Machine) -> str:
-    """The config as ``GET /ignition/MAC`` answers it."""
-    return json.dumps(config(lab, facts, machine), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+def render(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = snippets.words) -> str:
+    """The config as ``GET /ignition/MAC`` answers it: nodisk's own part and the machine's Butane snippets.
+
+    ``where`` names places of lab.yaml in messages; raises SpecError with every problem of the snippets.
+    """
+    whole = snippets.apply(lab, machine, config(lab, facts, machine), where=where)
+    return json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
-    caps = memory.tmpfs(lab, facts, machine)
+    caps = budget(lab, machine, facts)
     flags = " ".join(kubelet.kubelet_flags(facts, machine))
     found = [
         file("/etc/hostname", f"{machine.name}\n"),
@@ -47,7 +52,7 @@ def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
         file("/etc/systemd/network/10-nodisk.network", system.card(lab, machine)),
         file("/etc/systemd/networkd.conf.d/nodisk.conf", system.NETWORKD),
         file("/etc/systemd/timesyncd.conf.d/nodisk.conf", system.timesyncd(lab)),
-        file("/etc/systemd/journald.conf.d/nodisk.conf", system.journald(caps.journal)),
+        file("/etc/systemd/journald.conf.d/nodisk.conf", system.journald(caps.journald_mib)),
         file("/etc/sysctl.d/90-nodisk.conf", system.SYSCTL),
         file("/etc/modules-load.d/nodisk.conf", system.MODULES),
         file("/etc/sudoers.d/nodisk", system.SUDOERS, mode=0o440),
@@ -70,10 +75,10 @@ def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
 
 
 def _units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
-    caps = memory.tmpfs(lab, facts, machine)
+    caps = budget(lab, machine, facts)
     found = [
-        unit("var-lib-containerd.mount", system.ram_mount("/var/lib/containerd", caps.containerd, mode="0711")),
-        unit("var-lib-kubelet.mount", system.ram_mount("/var/lib/kubelet", caps.kubelet, mode="0750")),
+        unit("var-lib-containerd.mount", system.ram_mount("/var/lib/containerd", caps.containerd_mib, mode="0711")),
+        unit("var-lib-kubelet.mount", system.ram_mount("/var/lib/kubelet", caps.kubelet_mib, mode="0750")),
         dropin("containerd.service", "nodisk.conf", "[Unit]\nRequiresMountsFor=/var/lib/containerd\n"),
     ]
     if machine.role is Role.CONTROL_PLANE:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodisk.plan import memory, network
+from nodisk.check.budget import budget
+from nodisk.plan import network
 from nodisk.plan.documents import documents
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, Taint, TaintEffect
@@ -71,7 +72,7 @@ def as_objects(found: tuple[Taint, ...]) -> list[dict[str, str]]:
 def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
     """``KubeletConfiguration`` as YAML."""
     line = facts.release.version.line
-    reserve = memory.reserve(facts, machine)
+    ram = budget(lab, machine, facts)
     config: dict[str, Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -101,13 +102,16 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
         "imageGCLowThresholdPercent": 70,
         "imageMinimumGCAge": "1m0s",
         "evictionHard": {
-            "memory.available": f"{reserve.eviction}Mi",
+            "memory.available": f"{ram.eviction_hard_mib}Mi",
             "nodefs.available": "10%",
             "imagefs.available": "10%",
         },
+        # Earlier, but with patience: a peak of a minute is no reason to lose a pod.
+        "evictionSoft": {"memory.available": f"{ram.eviction_soft_mib}Mi"},
+        "evictionSoftGracePeriod": {"memory.available": "1m0s"},
         "evictionMinimumReclaim": {"imagefs.available": "5%"},
-        "systemReserved": {"cpu": "100m", "memory": f"{reserve.system}Mi"},
-        "kubeReserved": {"cpu": "100m", "memory": f"{reserve.kube}Mi"},
+        "systemReserved": {"cpu": "100m", "memory": f"{ram.system_reserved_mib}Mi"},
+        "kubeReserved": {"cpu": "100m", "memory": f"{ram.kube_reserved_mib}Mi"},
         "nodeStatusUpdateFrequency": "5s",
         "shutdownGracePeriod": "0s",
     }
