@@ -1,0 +1,278 @@
+"""A real control plane on loopback: etcd, kube-apiserver, kube-controller-manager; started in seconds, no machines.
+
+It stands where a lab's own would: certificates by ``nodisk.pki``, RBAC and NodeRestriction on, and the API reached
+through the lab's unix socket, as in a virtual lab. Everything is ended by its process id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from nodisk.assets import progress, release, release_debian
+from nodisk.assets.store import Store
+from nodisk.assets.work import Work
+from nodisk.cluster import kubeconfig
+from nodisk.cluster.client import Client, connect
+from nodisk.context import LabContext
+from nodisk.pki import certs, profiles
+from nodisk.pki.authority import Authority
+from nodisk.spec.load import parse
+from nodisk.spec.model import Lab
+from nodisk.state import DEFAULT_STATE, State
+
+LAB = """\
+name: {name}
+network:
+  subnet: 10.77.0.0/24
+  server: 10.77.0.1
+kubernetes:
+  source: debian
+machines:
+  - {{name: cp1, mac: "52:54:00:77:00:0b", address: 10.77.0.11, role: control-plane}}
+  - {{name: w1, mac: "52:54:00:77:00:15", address: 10.77.0.21}}
+"""
+
+
+def binaries() -> Path:
+    """The release's programs: $NODISK_TEST_BIN, else the store's; they are built if it has none."""
+    if named := os.environ.get("NODISK_TEST_BIN"):
+        return Path(named)
+    state = State(Path(os.environ.get("NODISK_STATE", DEFAULT_STATE)))
+    store = Store(state)
+    for manifest in store.manifests():
+        if manifest.kind == "release" and "kube-apiserver" in release.programs_of(manifest):
+            return store.tree(manifest, release.programs_of(manifest))
+    with store.builder(), progress.board() as board:
+        made = asyncio.run(release_debian.build(Work(state, store, board), os_mirror=None))
+    return store.tree(made, release.programs_of(made))
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Forwarder:
+    """The lab's ``api.sock``: what nginx is in a lab. ``cut`` makes the API unreachable, ``mend`` brings it back.
+
+    ``break_after(n)`` cuts everything as soon as n more requests have gone through.
+    """
+
+    def __init__(self, path: Path, port: int) -> None:
+        self._path, self._port = path, port
+        self._listener: socket.socket | None = None
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._left: int | None = None
+        self.connections = 0
+        self.mend()
+
+    def mend(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._left = None
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._path))
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        with self._lock:
+            for peer in self._open:
+                try:
+                    peer.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue
+
+    def break_after(self, records: int) -> None:
+        self._left = records
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            try:
+                far = socket.create_connection(("127.0.0.1", self._port))
+            except OSError:
+                near.close()
+                continue
+            with self._lock:
+                self._open |= {near, far}
+            threading.Thread(target=self._copy, args=(near, far), daemon=True).start()
+
+    def _copy(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far:
+            try:
+                while True:
+                    for source in select.select([near, far], [], [])[0]:
+                        data = source.recv(65536)
+                        if not data:
+                            return
+                        if source is near and self._left is not None:
+                            self._left -= 1
+                            if self._left <= 0:
+                                self.cut()
+                                return
+                        (far if source is near else near).sendall(data)
+            except OSError:
+                return
+            finally:
+                with self._lock:
+                    self._open -= {near, far}
+
+
+@dataclass
+class ControlPlane:
+    """The running control plane and the lab whose it is."""
+
+    folder: Path
+    bin: Path
+    extra: tuple[str, ...] = ()
+    """More flags of kube-apiserver."""
+    name: str = "room"
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.state = State(self.folder / "state")
+        self.lab_file = self.folder / "lab.yaml"
+        self.lab_file.parent.mkdir(parents=True, exist_ok=True)
+        self.lab_file.write_text(LAB.format(name=self.name))
+        self.lab: Lab = parse(self.lab_file.read_text(), file=self.lab_file)
+        self.lab_state = self.state.lab(str(self.lab.name))
+        self.authority = Authority(self.lab_state, self.lab)
+        self.port, self.etcd_port = free_port(), free_port()
+        self.kubeconfig = self.folder / "loopback.kubeconfig"
+
+    @property
+    def context(self) -> LabContext:
+        """As a command of nodisk sees the lab."""
+        return LabContext(self.lab, self.lab_file, self.lab_state, "nodisk-test")
+
+    def client(self, *, patience: float = 10) -> Client:
+        return connect(self.context, patience=patience)
+
+    def start(self) -> None:
+        self.authority.ensure()
+        self.lab_state.run.mkdir(parents=True, exist_ok=True)
+        self.lab_state.virtual.write_text(json.dumps({"file": str(self.lab_file), "netns": "nodisk-test"}))
+        self._certificates()
+        document = yaml.safe_load(self.lab_state.admin_kubeconfig.read_text())
+        document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.port}"
+        self.kubeconfig.write_text(yaml.safe_dump(document))
+        self._start_etcd()
+        self.start_api()
+        self.forwarder = Forwarder(self.lab_state.run / "api.sock", self.port)
+        self._start_controllers()
+
+    def _certificates(self) -> None:
+        machine = self.lab.machines[0]
+        for name in ("apiserver", "controller-manager"):
+            profile = profiles.PROFILES[name]
+            key = certs.new_key()
+            names = profiles.sans(profile, self.lab, machine)
+            request = x509.CertificateSigningRequestBuilder().subject_name(
+                certs.subject(profile.common_name, profile.organization)
+            )
+            if names.names:
+                alternatives = [*map(x509.DNSName, names.names), *map(x509.IPAddress, names.addresses)]
+                request = request.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+            csr = request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+            (self.folder / f"{name}.key").write_bytes(certs.key_pem(key))
+            (self.folder / f"{name}.crt").write_bytes(self.authority.sign(machine, profile, csr))
+
+    def run(self, name: str, argv: Sequence[str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _start_etcd(self) -> None:
+        etcd = shutil.which("etcd")
+        assert etcd, "etcd is missing: apt-get install etcd-server"
+        url = f"http://127.0.0.1:{self.etcd_port}"
+        peer = f"http://127.0.0.1:{free_port()}"
+        self.run("etcd", [
+            etcd, f"--data-dir={self.folder / 'etcd'}", f"--listen-client-urls={url}", f"--advertise-client-urls={url}",
+            f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
+        ])  # fmt: skip
+
+    def start_api(self) -> None:
+        pki = self.lab_state.pki
+        self.run("kube-apiserver", [
+            str(self.bin / "kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
+            "--bind-address=127.0.0.1", f"--secure-port={self.port}", "--advertise-address=10.77.0.1",
+            "--endpoint-reconciler-type=none", f"--tls-cert-file={self.folder / 'apiserver.crt'}",
+            f"--tls-private-key-file={self.folder / 'apiserver.key'}", f"--client-ca-file={pki / 'ca.crt'}",
+            "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            f"--service-account-signing-key-file={pki / 'sa.key'}", f"--service-account-key-file={pki / 'sa.pub'}",
+            f"--service-cluster-ip-range={self.lab.kubernetes.services}", "--allow-privileged=true", *self.extra,
+        ])  # fmt: skip
+        deadline = time.monotonic() + 60
+        while True:
+            assert self.processes["kube-apiserver"].poll() is None, (self.folder / "kube-apiserver.log").read_text()
+            with Client(kubeconfig.load(self.kubeconfig), patience=1) as probe:
+                try:
+                    if probe.request("GET", "/readyz").status_code == 200:
+                        return
+                except Exception:
+                    assert time.monotonic() < deadline, (self.folder / "kube-apiserver.log").read_text()[-3000:]
+                    time.sleep(0.2)
+
+    def _start_controllers(self) -> None:
+        pki = self.lab_state.pki
+        document = yaml.safe_load(self.kubeconfig.read_text())
+        document["users"][0]["user"] = {
+            "client-certificate": str(self.folder / "controller-manager.crt"),
+            "client-key": str(self.folder / "controller-manager.key"),
+        }
+        path = self.folder / "controller-manager.kubeconfig"
+        path.write_text(yaml.safe_dump(document))
+        self.run("kube-controller-manager", [
+            str(self.bin / "kube-controller-manager"), f"--kubeconfig={path}", "--leader-elect=false",
+            "--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--use-service-account-credentials=true",
+            f"--service-account-private-key-file={pki / 'sa.key'}", f"--root-ca-file={pki / 'ca.crt'}",
+        ])  # fmt: skip
+        with self.client(patience=20) as client:
+            deadline = time.monotonic() + 30
+            while not client.get("rbac.authorization.k8s.io/v1", "ClusterRole", "edit")["rules"]:
+                assert time.monotonic() < deadline, "the cluster roles were not aggregated"
+                time.sleep(0.2)
+
+    def stop_process(self, name: str, *, how: int = signal.SIGTERM) -> None:
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        process.wait(timeout=30)
+
+    def stop(self) -> None:
+        if hasattr(self, "forwarder"):
+            self.forwarder.cut()
+        for name in reversed(list(self.processes)):
+            self.stop_process(name, how=signal.SIGKILL)
+
+    def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        argv = [str(self.bin / "kubectl"), f"--kubeconfig={self.kubeconfig}", *words]
+        return subprocess.run(argv, input=stdin, text=True, capture_output=True, check=check, timeout=60)

@@ -1,0 +1,187 @@
+"""The API client against a real API server: every verb, the errors by name, watches, a server that goes away."""
+
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.api.apiserver import ControlPlane
+
+from nodisk.cluster import kubeconfig
+from nodisk.cluster.client import Client, all_or_raise, in_parallel
+from nodisk.cluster.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unreachable
+from nodisk.cluster.watch import Change, Watch, wait_for
+
+
+def config_map(name: str, namespace: str = "default", **data: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"test": "client"}},
+        "data": data,
+    }
+
+
+def test_verbs(client: Client) -> None:
+    assert client.version().line >= (1, 20)
+    made = client.create(config_map("verbs", a="1"))
+    with pytest.raises(AlreadyExists, match="verbs"):
+        client.create(config_map("verbs"))
+    assert client.apply(config_map("verbs", a="2"))["data"] == {"a": "2"}
+    assert client.patch("v1", "ConfigMap", "verbs", {"data": {"b": "3"}}, namespace="default")["data"]["b"] == "3"
+    made["data"] = {}
+    with pytest.raises(Conflict):
+        client.replace(made)
+    assert client.delete("v1", "ConfigMap", "verbs", namespace="default") is True
+    assert client.delete("v1", "ConfigMap", "verbs", namespace="default") is False
+    with pytest.raises(NotFound):
+        client.get("v1", "ConfigMap", "verbs", namespace="default")
+    with pytest.raises(Invalid):
+        client.create(config_map("Not_A_Name"))
+    with pytest.raises(NotFound, match="no Nonsense in v1"):
+        client.list("v1", "Nonsense")
+
+
+def test_apply_conflicts_only_without_force(client: Client) -> None:
+    client.apply(config_map("owned", a="1"))
+    client.patch("v1", "ConfigMap", "owned", {"data": {"a": "by hand"}}, namespace="default")
+    path = client.path("v1", "ConfigMap", "owned", namespace="default")
+    other = {"fieldManager": "somebody", "force": "true"}
+    body = config_map("owned", a="theirs")
+    client.request("PATCH", path, params=other, body=body, content_type="application/apply-patch+yaml")
+    with pytest.raises(Conflict, match="somebody"):
+        client.apply(config_map("owned", a="ours"), force=False)
+    assert client.apply(config_map("owned", a="ours"))["data"] == {"a": "ours"}
+    assert client.apply(config_map("dry", a="1"), dry_run=True)["data"] == {"a": "1"}
+    with pytest.raises(NotFound):
+        client.get("v1", "ConfigMap", "dry", namespace="default")
+
+
+def test_lists_in_chunks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_or_raise(in_parallel(client.apply, [config_map(f"chunk-{n}", n=str(n)) for n in range(25)]))
+    monkeypatch.setattr("nodisk.cluster.client.PAGE", 7)
+    found = [
+        item for item in client.list("v1", "ConfigMap", labels="test=client") if "chunk-" in item["metadata"]["name"]
+    ]
+    assert {item["data"]["n"] for item in found} == {str(n) for n in range(25)}
+    assert {(item["apiVersion"], item["kind"]) for item in found} == {("v1", "ConfigMap")}
+    thin = client.list("v1", "ConfigMap", labels="test=client", metadata_only=True)
+    assert len(thin) >= 25
+    assert not any("data" in item for item in thin)
+
+
+def test_discovery_and_unsafe_names(client: Client) -> None:
+    assert client.supports("apps/v1", "Deployment")
+    assert not client.supports("apps/v9", "Deployment")
+    assert client.first_supported("Deployment", ["apps/v9", "apps/v1"]) == "apps/v1"
+    assert "token" in client.discovery.resource("v1", "ServiceAccount").subresources
+    assert "v1" in client.discovery.groups()["apps"]
+    for name in ("..", "a/b", ""):
+        with pytest.raises(ValueError, match="not the name"):
+            client.get("v1", "Namespace", name)
+
+
+def test_tokens(client: Client) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bound", "namespace": "default"}}
+    bound = client.apply(secret)
+    token, expires = client.token("default", "default", seconds=3600, bound_to=bound)
+    assert expires > time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    student = client.with_token(token, patience=2)
+    with pytest.raises(Forbidden, match="system:serviceaccount:default:default"):
+        student.list("v1", "Node")
+    assert not student.allowed("list", "nodes")
+    assert client.allowed("list", "nodes")
+    client.delete("v1", "Secret", "bound", namespace="default")
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            student.list("v1", "Node")
+        except Unauthorized:
+            break
+        except Forbidden:
+            assert time.monotonic() < deadline, "the token outlived the secret that it was bound to"
+            time.sleep(0.1)
+    assert token not in repr(student.__dict__).replace(student._token or "", "")
+
+
+def test_watch_goes_on_over_a_cut(plane: ControlPlane, client: Client) -> None:
+    client.apply(config_map("watched", a="0"))
+    seen: list[tuple[Change, str]] = []
+    watch = Watch(client, "v1", "ConfigMap", namespace="default", fields="metadata.name=watched")
+
+    def follow() -> None:
+        for event in watch:
+            seen.append((event.change, event.object.get("data", {}).get("a", "")))
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    wait_until(lambda: (Change.ADDED, "0") in seen)
+    client.apply(config_map("watched", a="1"))
+    wait_until(lambda: (Change.MODIFIED, "1") in seen)
+    plane.forwarder.cut()
+    plane.kubectl("-n", "default", "delete", "configmap", "watched")
+    plane.forwarder.mend()
+    wait_until(lambda: seen[-1][0] is Change.DELETED)
+    watch.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert [change for change, _ in seen] == [Change.ADDED, Change.MODIFIED, Change.DELETED]
+
+
+def test_watch_starts_anew_after_compaction(client: Client) -> None:
+    client.apply(config_map("compacted", a="0"))
+    watch = Watch(
+        client, "v1", "ConfigMap", namespace="default", fields="metadata.name=compacted", resource_version="1"
+    )
+    event = next(iter(watch))
+    watch.close()
+    assert event.object["metadata"]["name"] == "compacted"
+
+
+def test_wait_ends_in_time(client: Client) -> None:
+    start = time.monotonic()
+    events = list(wait_for(client, "v1", "Namespace", fields="metadata.name=default", seconds=0.5))
+    assert [event.change for event in events] == [Change.ADDED]
+    assert 0.4 < time.monotonic() - start < 5
+
+
+def test_unreachable_is_bounded_and_says_so(plane: ControlPlane) -> None:
+    with plane.client(patience=1) as impatient:
+        impatient.get("v1", "Namespace", "default")
+        plane.forwarder.cut()
+        start = time.monotonic()
+        with pytest.raises(Unreachable, match="no answer"):
+            impatient.get("v1", "Namespace", "default")
+        assert time.monotonic() - start < 3
+        plane.forwarder.mend()
+        assert impatient.get("v1", "Namespace", "default")
+
+
+def test_a_restart_is_waited_for(plane: ControlPlane) -> None:
+    with plane.client(patience=30) as patient:
+        patient.get("v1", "Namespace", "default")
+        plane.stop_process("kube-apiserver", how=signal.SIGKILL)
+        restart = threading.Timer(0.5, plane.start_api)
+        restart.start()
+        patient.apply(config_map("after-restart", a="1"))
+        assert patient.get("v1", "ConfigMap", "after-restart", namespace="default")["data"] == {"a": "1"}
+        restart.join()
+
+
+def test_another_ca_is_refused_at_once(plane: ControlPlane, tmp_path: Path) -> None:
+    endpoint = kubeconfig.load(plane.kubeconfig)
+    stranger = plane.authority.ca_pem  # the CA of nginx's TLS, not the cluster's
+    other = kubeconfig.Endpoint(endpoint.server, stranger, endpoint.cert_pem, endpoint.key_pem)
+    start = time.monotonic()
+    with Client(other, patience=20) as client, pytest.raises(Unreachable, match="did not sign"):
+        client.version()
+    assert time.monotonic() - start < 5
+
+
+def wait_until(condition: object, seconds: float = 15) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
