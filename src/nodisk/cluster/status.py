@@ -16,6 +16,7 @@ from nodisk.cluster.errors import ApiError
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem
 from nodisk.pki.profiles import MACHINE_LIFETIME
+from nodisk.server import running
 from nodisk.server.database import Database, Enrolment
 from nodisk.server.events import Event, Kind, Progress, iso, progress
 from nodisk.spec.model import Lab, Machine
@@ -74,8 +75,8 @@ def collect(context: LabContext, *, now: Callable[[], float] = time.time) -> Sta
         armed_until = database.armed_until() if database.armed() else None
         rows = tuple(_row(machine, database, nodes, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
-    running = (context.state.run / "ready.json").exists()
-    return Status(context.lab, now(), rows, nodes is not None, running, armed_until, len(alarms))
+    runs = running.pid(context.state) is not None
+    return Status(context.lab, now(), rows, nodes is not None, runs, armed_until, len(alarms))
 
 
 def _nodes(context: LabContext) -> dict[str, NodeView] | None:

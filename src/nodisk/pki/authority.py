@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from nodisk.spec.model import Lab, Machine
     from nodisk.state import LabState
 
+LOCK = "pki.lock"
+COMPLETE = ".complete"
+"""In the folder of a rotation: it is whole, and named by the time in here the old one is put aside."""
 ADMIN = Profile("admin", "kubernetes-admin", "system:masters")
 
 
@@ -70,10 +74,10 @@ class Item:
 class Authority:
     """The lab's authorities; call ``ensure`` before anything else."""
 
-    def __init__(self, state: LabState, lab: Lab) -> None:
+    def __init__(self, state: LabState, lab: Lab, *, folder: Path | None = None) -> None:
         self.state = state
         self.lab = lab
-        self.folder = state.pki
+        self.folder = folder or state.pki
         self._signers: dict[Ca, certs.Signer] = {}
 
     def ensure(self, *, now: datetime | None = None) -> bool:
@@ -83,15 +87,65 @@ class Authority:
         IntegrityError for a certificate whose key is gone or another.
         """
         now = now or datetime.now(UTC)
+        with files.lock(self.state.root / LOCK, "the lab's PKI"):
+            self._recover()
+            return self._ensure(now)
+
+    def rotate(self, *, now: datetime | None = None) -> Path:
+        """Make everything anew; returns the folder to which the old was put.
+
+        The new folder is made whole beside the old one, then takes its place by a rename; ``ensure`` finishes what a
+        power cut left between the two renames.
+        """
+        now = now or datetime.now(UTC)
+        with files.lock(self.state.root / LOCK, "the lab's PKI"):
+            self._recover()
+            new = self._new
+            shutil.rmtree(new, ignore_errors=True)
+            Authority(self.state, self.lab, folder=new)._ensure(now)
+            (new / "old").mkdir(mode=0o700)
+            files.write(new / COMPLETE, f"{now:%Y%m%dT%H%M%SZ}\n")
+            self._recover()
+            self._signers.clear()
+        return self.folder / "old" / f"{now:%Y%m%dT%H%M%SZ}"
+
+    @property
+    def _new(self) -> Path:
+        return self.state.root / "pki.new"
+
+    def _recover(self) -> None:
+        """Finish a rotation whose new folder is whole; throw away one that isn't."""
+        if not (self._new / COMPLETE).exists():
+            shutil.rmtree(self._new, ignore_errors=True)
+        else:
+            retired = self.state.root / "pki.retired"
+            if self.folder.exists() and not retired.exists():
+                self.folder.rename(retired)
+            self._new.rename(self.folder)
+            files.sync_folder(self.state.root)
+        if (marker := self.folder / COMPLETE).exists():
+            self._put_aside(self.folder / "old", marker.read_text().strip())
+            marker.unlink()
+
+    def _put_aside(self, old: Path, stamp: str) -> None:
+        """Move the retired folder, and what it had put aside itself, below the new one."""
+        retired = self.state.root / "pki.retired"
+        if not retired.exists():
+            return
+        if (older := retired / "old").exists():
+            for folder in older.iterdir():
+                folder.rename(old / folder.name)
+            older.rmdir()
+        retired.rename(old / stamp)
+
+    def _ensure(self, now: datetime) -> bool:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        with files.lock(self.folder / "lock", "the lab's PKI"):
-            changed = self._ensure_authorities(now)
-            changed |= self._ensure_service_account()
-            for own in self._own():
-                changed |= self._ensure_own(own, now)
-            changed |= files.write(self.state.admin_kubeconfig, self._kubeconfig(), mode=0o600)
-        return changed
+        changed = self._ensure_authorities(now)
+        changed |= self._ensure_service_account()
+        for own in self._own():
+            changed |= self._ensure_own(own, now)
+        return files.write(self.folder / "admin.kubeconfig", self._kubeconfig(), mode=0o600) or changed
 
     @property
     def ca_pem(self) -> str:

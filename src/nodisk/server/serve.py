@@ -10,9 +10,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -20,7 +21,7 @@ from nodisk import files, ui
 from nodisk.errors import NodiskError
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons import Host
-from nodisk.server import assets, daemons, host, logs, nodes, probes, seed
+from nodisk.server import assets, daemons, host, logs, nodes, probes, running, seed
 from nodisk.server.app import application
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
@@ -32,7 +33,7 @@ from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
 
-READY = "ready.json"
+
 LOCK = "serve.lock"
 
 
@@ -66,8 +67,8 @@ class Server:
         lab = self.load()
         while again:
             again = False
-            running = asyncio.create_task(self._run(lab, database, wake))
-            await running
+            life = asyncio.create_task(self._run(lab, database, wake))
+            await life
             if signals and all(number is signal.SIGHUP for number in signals):
                 signals.clear()
                 wake.clear()
@@ -75,9 +76,10 @@ class Server:
                 lab = self._reload(lab, database)
 
     def _reload(self, old: Lab, database: Database) -> Lab:
-        """lab.yaml again; the old one goes on if the new one has problems."""
+        """lab.yaml again; the old one goes on if the new one has problems, or wants what is not built."""
         try:
             lab = self.load()
+            assets.texts(lab, assets.find(self.state, lab), "")
         except NodiskError as error:
             self._say(database, f"lab.yaml was not taken over: {error.message}")
             return old
@@ -110,7 +112,7 @@ class Server:
             on_dnsmasq=sightings.dnsmasq,
             on_nginx=sightings.nginx,
         )
-        ready = self.state.run / READY
+        ready = self.state.run / running.READY
         async with _application(desk, place, wake):
             await _unless(wake, supervisor.start(programs))
             if wake.is_set():
@@ -210,9 +212,9 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-async def _unless(wake: asyncio.Event, work: object) -> None:
+async def _unless(wake: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     """Do ``work`` unless a signal comes first; then it is cancelled."""
-    doing = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    doing = asyncio.create_task(work)
     waiting = asyncio.create_task(wake.wait())
     await asyncio.wait([doing, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

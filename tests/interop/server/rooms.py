@@ -1,0 +1,207 @@
+"""A room in network namespaces: a server with real daemons, and machines that are a veth and a MAC each."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nodisk import run
+from nodisk.assets import built, docker_archive
+from nodisk.assets.store import Store
+from nodisk.server.database import Database
+from nodisk.spec.load import load
+from nodisk.spec.model import Lab, Machine
+from nodisk.state import LabState, State
+
+LAB = """\
+name: test
+network:
+  subnet: 10.99.0.0/24
+  server: 10.99.0.1
+  dhcp: {dhcp}
+kubernetes: {{source: debian, version: 1.20.2}}
+machines:
+  - {{name: cp1, mac: 52:54:00:99:00:11, address: 10.99.0.11, role: control-plane, memory: 2GiB}}
+  - {{name: w1, mac: 52:54:00:99:00:21, address: 10.99.0.21, memory: 1GiB}}
+"""
+STRANGER = ("52:54:00:99:00:66", "10.99.0.66")
+_NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Room:
+    """One segment: a namespace for the server, and one for each that talks to it."""
+
+    name: str
+    folder: Path
+    lab_file: Path
+    namespaces: list[str] = field(default_factory=list)
+    server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def lab(self) -> Lab:
+        return load(self.lab_file)
+
+    @property
+    def state(self) -> LabState:
+        return State(self.folder / "state").lab("test")
+
+    def machine(self, name: str) -> Machine:
+        found = self.lab.machine(name)
+        assert found is not None
+        return found
+
+    def plug(self, name: str, mac: str, address: str | None) -> str:
+        """Connect one more namespace to the segment; its card is ``eth0``."""
+        namespace = f"{self.name}-{name}"
+        run.run(["ip", "netns", "add", namespace])
+        self.namespaces.append(namespace)
+        port = f"p-{name}"
+        run.run(
+            ["ip", "-n", self.name, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace]
+        )
+        run.run(["ip", "-n", self.name, "link", "set", port, "master", "lan", "up"])
+        run.run(["ip", "-n", namespace, "link", "set", "eth0", "address", mac, "up"])
+        run.run(["ip", "-n", namespace, "link", "set", "lo", "up"])
+        if address:
+            run.run(["ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "eth0"])
+        return namespace
+
+    def words(self, *words: str) -> list[str]:
+        options = ["--lab", str(self.lab_file), "--state", str(self.folder / "state")]
+        return [sys.executable, "-m", "nodisk", *words, *options]
+
+    def nodisk(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A command of nodisk, in the server's namespace."""
+        return run.run(self.words(*words), netns=self.name, check=check, timeout=60)
+
+    def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
+        """``nodisk serve``; returns when run/ready.json is there."""
+        self.server = run.start(self.words("serve"), log_file=self.folder / "serve.log", netns=self.name)
+        if wait:
+            self.wait_ready()
+        return self.server
+
+    def wait_ready(self, seconds: float = 40) -> dict[str, object]:
+        assert self.server is not None
+        ready = self.state.run / "ready.json"
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if ready.exists():
+                value: dict[str, object] = json.loads(ready.read_text())
+                if value["pid"] == self.server.pid:
+                    return value
+            assert self.server.poll() is None, (self.folder / "serve.log").read_text()
+            time.sleep(0.05)
+        raise AssertionError("not ready: " + (self.folder / "serve.log").read_text())
+
+    def stop(self) -> int:
+        assert self.server is not None
+        self.server.send_signal(signal.SIGTERM)
+        status = self.server.wait(40)
+        self.server = None
+        return status
+
+    def database(self) -> Database:
+        return Database(self.state.database)
+
+    def curl(self, namespace: str, *words: str) -> str:
+        return run.run(["curl", "-sS", "--max-time", "10", *words], netns=namespace).stdout
+
+    def daemons(self) -> dict[int, str]:
+        """Every process in the server's namespace: pid → command line."""
+        found = {}
+        for pid in run.run(["ip", "netns", "pids", self.name]).stdout.split():
+            with contextlib.suppress(FileNotFoundError):
+                found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return found
+
+    def close(self) -> None:
+        if self.server is not None and self.server.poll() is None:
+            self.server.kill()
+            self.server.wait()
+        deadline = time.monotonic() + 5
+        while self.daemons() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for namespace in [*self.namespaces, self.name]:
+            run.run(["ip", "netns", "delete", namespace], check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def make_store(state: State, lab: Lab) -> None:
+    """A store as ``nodisk build`` leaves it, with small files instead of real ones; iPXE's programs are the host's."""
+    store = Store(state)
+    with store.builder(), store.workspace() as work:
+
+        def made(name: str, content: bytes) -> Path:
+            path = work / name
+            path.write_bytes(content)
+            return path
+
+        archive = work / "pause.tar"
+        unpacked = docker_archive.write(
+            archive,
+            name="registry.k8s.io/pause:3.2",
+            entries=[docker_archive.Entry("pause", b"x" * 1000)],
+            config=docker_archive.Config(("/pause",)),
+            work=work,
+        )
+        ipxe = {name: Path("/usr/lib/ipxe") / name for name in ("undionly.kpxe", "snponly.efi")}
+        copies = {name: Path(shutil.copy(path, work / name)) for name, path in ipxe.items()}
+        image = {
+            "vmlinuz": made("vmlinuz", b"kernel" * 1000),
+            "initramfs": made("initramfs", b"initramfs" * 1000),
+            "root.squashfs": made("root.squashfs", os.urandom(3_000_000)),
+        }
+        manifests = {
+            "image": store.add(
+                "image",
+                name="test",
+                version="1",
+                inputs={"test": 1},
+                content=image,
+                facts={"kernel_version": "6.1.0", "rootfs_unpacked": 5_000_000, "containerd": "1.7.24"},
+            ),
+            "release": store.add(
+                "release",
+                name="test",
+                version="1.20.2",
+                inputs={"test": 2},
+                content={"pause.tar": archive},
+                facts={
+                    "source": "debian",
+                    "images": [{"name": "registry.k8s.io/pause:3.2", "unpacked": unpacked, "file": "pause.tar"}],
+                },
+            ),
+            "ipxe": store.add("ipxe", name="iPXE", version="1", inputs={"test": 3}, content=copies, facts={}),
+            "containers": store.add(
+                "containers", name="test", version="1", inputs={"test": 4}, content={}, facts={"images": []}
+            ),
+        }
+    built.record(state, lab, manifests, why="a test")
+
+
+def make_room(dhcp: str) -> Room:
+    name = f"nodisk-test-{os.getpid()}-{next(_NUMBERS)}"
+    folder = Path(tempfile.mkdtemp(prefix=name + "-"))
+    folder.chmod(0o755)
+    lab_file = folder / "lab.yaml"
+    lab_file.write_text(LAB.format(dhcp=dhcp))
+    room = Room(name, folder, lab_file)
+    run.run(["ip", "netns", "add", name])
+    run.run(["ip", "-n", name, "link", "set", "lo", "up"])
+    run.run(["ip", "-n", name, "link", "add", "lan", "type", "bridge"])
+    run.run(["ip", "-n", name, "link", "set", "lan", "up"])
+    run.run(["ip", "-n", name, "address", "add", "10.99.0.1/24", "dev", "lan"])
+    make_store(State(folder / "state"), room.lab)
+    return room
