@@ -261,6 +261,34 @@ def power(options: LabOptions, words: tuple[str, ...], every: bool, dry_run: boo
         click.echo(f"{name}: {what}{'' if changed else ' (already)'}")
 
 
+@lab.command(name="bench", epilog="Example: nodisk lab bench --output json > boot.json")
+@lab_options
+@output_option
+@click.option("--no-power-cycle", is_flag=True, help="Don't measure a second boot after a power cut.")
+@click.option("--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds for each boot.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be booted.")
+def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: float, dry_run: bool) -> None:
+    """How long from power-on to Ready, beside the same image without Kubernetes.
+
+    Boots two labs like this one, under other names, one after the other, and removes them.
+    """
+    from nodisk.machines import bench  # noqa: PLC0415
+    from nodisk.machines.bench_report import show  # noqa: PLC0415
+
+    virtual = _virtual(options)
+    virtual.check()
+    if dry_run:
+        click.echo(
+            f"would boot {len(virtual.lab.machines)} machines without Kubernetes, then with it, and remove both labs"
+        )
+        return
+    result = bench.measure(virtual.lab, options.state, within=within, power_cycle=not no_power_cycle, say=ui.say)
+    if output == "json":
+        ui.print_json(result.to_json())
+    else:
+        show(result)
+
+
 def _virtual(options: LabOptions) -> Virtual:
     from nodisk.machines.virtual import Virtual  # noqa: PLC0415
 

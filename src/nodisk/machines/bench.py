@@ -1,0 +1,224 @@
+"""``nodisk lab bench``: how long from power-on to Ready, beside the floor of the same image without Kubernetes.
+
+Both are measured on labs of their own, made from lab.yaml for the occasion and removed afterwards, one after the other
+on the same host: so a lab that runs is not touched, and both start from nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodisk import files, run
+from nodisk.assets import build, built
+from nodisk.errors import TimedOut
+from nodisk.machines import qemu
+from nodisk.machines.power import everywhere
+from nodisk.machines.virtual import Virtual
+from nodisk.machines.watch import WAY, Row, wait_ready
+from nodisk.server.database import Database
+from nodisk.spec.load import load
+from nodisk.spec.model import Lab
+from nodisk.state import State
+
+KUBERNETES_UNITS = (
+    "containerd.service",
+    "kubelet.service",
+    "kube-proxy.service",
+    "nodisk-enrol.service",
+    "nodisk-manifests.service",
+    "nodisk-images.service",
+    "nodisk-control-plane.service",
+    "nodisk-report.service",
+)
+_LOGIN = re.compile(rb"^\S+ login:", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineResult:
+    """One machine's figures."""
+
+    name: str
+    role: str
+    memory_mib: int
+    floor: float
+    """Seconds from power-on to the login prompt, without Kubernetes."""
+    stages: dict[str, float]
+    """Stage → seconds from power-on."""
+    ram: dict[str, int]
+    """MiB by kind, at Ready."""
+    loaded: dict[str, int]
+    """Bytes by what was loaded."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable form."""
+        return {
+            "name": self.name,
+            "role": self.role,
+            "memory_mib": self.memory_mib,
+            "floor_seconds": round(self.floor, 1),
+            "stages": {stage: round(at, 1) for stage, at in self.stages.items()},
+            "ram_mib": self.ram,
+            "loaded_bytes": {**self.loaded, "total": sum(self.loaded.values())},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A whole measurement."""
+
+    accelerator: str
+    processors: int
+    kubernetes: str
+    floor: float
+    """Seconds until the last machine showed its login prompt."""
+    ready: float
+    """Seconds until the last machine's node was Ready."""
+    again: float | None
+    """The same once more after a power cut, with the cluster that was there; None: not measured."""
+    rootfs: int
+    """Bytes."""
+    help_seconds: float
+    machines: tuple[MachineResult, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable form."""
+        return {
+            "accelerator": self.accelerator,
+            "host_processors": self.processors,
+            "kubernetes": self.kubernetes,
+            "floor_seconds": round(self.floor, 1),
+            "ready_seconds": round(self.ready, 1),
+            "ready_to_floor": round(self.ready / self.floor, 2),
+            "ready_after_power_cut_seconds": None if self.again is None else round(self.again, 1),
+            "rootfs_bytes": self.rootfs,
+            "help_seconds": round(self.help_seconds, 3),
+            "machines": [machine.to_json() for machine in self.machines],
+        }
+
+
+def measure(
+    lab: Lab, state: State, *, within: float, power_cycle: bool = True, say: Callable[[str], None] = lambda _: None
+) -> Result:
+    """Boot both labs and measure; raises TimedOut for one that doesn't come up within so many seconds."""
+    build.build(lab, state)
+    say("the floor: the same image to a login prompt, without Kubernetes")
+    with _temporary(lab, state, "floor", masked=KUBERNETES_UNITS) as virtual:
+        floors = _floor(virtual, within)
+    say(f"login prompts after {max(floors.values()):.0f} s; now with Kubernetes")
+    with _temporary(lab, state, "bench", masked=()) as virtual, Database(virtual.state.database) as database:
+        found = _ready(virtual, database, within)
+        _await_ram(virtual, database)
+        machines = tuple(_result(row, database, floors) for row in found)
+        again = None
+        if power_cycle:
+            say(f"Ready after {_last(found):.0f} s; now the power is cut, and comes back")
+            everywhere(virtual.power.cut, virtual.lab.machines)
+            again = _last(_ready(virtual, database, within))
+        image, release = built.facts(state, virtual.lab)
+    return Result(
+        accelerator=str(qemu.accelerator()),
+        processors=len(os.sched_getaffinity(0)),
+        kubernetes=f"{release.version} ({release.source})",
+        floor=max(floors.values()),
+        ready=_last(found),
+        again=again,
+        rootfs=image.rootfs.size,
+        help_seconds=help_seconds(),
+        machines=machines,
+    )
+
+
+@contextmanager
+def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) -> Iterator[Virtual]:
+    """A lab like ``lab`` under another name, its server running and no machine on; gone afterwards."""
+    name = str(lab.name)[: 62 - len(suffix)] + f"-{suffix}"
+    document = lab.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    file = state.cache / f"{name}.yaml"
+    snippet = state.cache / f"{name}.bu"
+    if masked:
+        units = "".join(f"    - name: {unit}\n      mask: true\n" for unit in masked)
+        files.write(snippet, f"variant: fcos\nversion: 1.4.0\nsystemd:\n  units:\n{units}")
+        document["butane"] = str(snippet)
+    files.write(file, json.dumps({"name": name, **document}) + "\n")  # JSON is YAML
+    virtual = Virtual(load(file), file, state.lab(name))
+    virtual.down(_quiet, purge=True)  # left over from one that was killed
+    try:
+        build.build(virtual.lab, state, offline=True)
+        virtual.start(_quiet)
+        yield virtual
+    finally:
+        virtual.down(_quiet, purge=True)
+        file.unlink(missing_ok=True)
+        snippet.unlink(missing_ok=True)
+
+
+def _quiet(_: str) -> None:
+    """Steps of a temporary lab interest nobody."""
+
+
+def _floor(virtual: Virtual, within: float) -> dict[str, float]:
+    """Machine → seconds from power-on to its login prompt."""
+    began = time.time()
+    everywhere(virtual.power.on, virtual.lab.machines)
+    consoles = {str(m.name): qemu.Paths.of(virtual.state, m).console for m in virtual.lab.machines}
+    seconds: dict[str, float] = {}
+    while len(seconds) < len(consoles):
+        for name, path in consoles.items():
+            if name not in seconds and path.exists() and _LOGIN.search(path.read_bytes()):
+                seconds[name] = time.time() - began
+        if time.time() - began > within:
+            missing = ", ".join(sorted(set(consoles) - set(seconds)))
+            raise TimedOut(f"no login prompt after {within:g} seconds on {missing}")
+        time.sleep(0.2)
+    return seconds
+
+
+def _ready(virtual: Virtual, database: Database, within: float) -> list[Row]:
+    everywhere(virtual.power.on, virtual.lab.machines)
+    return wait_ready(virtual.power, database, seconds=within, alive=virtual.services.check_server)
+
+
+def _await_ram(virtual: Virtual, database: Database, within: float = 60.0) -> None:
+    """Machines report their RAM when their own node is Ready, a few seconds after the server knows it."""
+    end = time.monotonic() + within
+    while time.monotonic() < end and any(database.ram(machine.mac) is None for machine in virtual.lab.machines):
+        time.sleep(0.5)
+
+
+def _result(row: Row, database: Database, floors: dict[str, float]) -> MachineResult:
+    machine = row.machine
+    reached = {str(stage): seconds for stage in WAY if (seconds := row.seconds(stage)) is not None}
+    return MachineResult(
+        name=str(machine.name),
+        role=str(machine.role),
+        memory_mib=qemu.memory_mib(machine),
+        floor=floors[str(machine.name)],
+        stages=reached,
+        ram=database.ram(machine.mac) or {},
+        loaded=database.traffic(machine.mac),
+    )
+
+
+def _last(found: list[Row]) -> float:
+    """Seconds from the first power-on until the last was Ready."""
+    began = min(row.on for row in found if row.on is not None)
+    return max(row.progress.since for row in found if row.progress.since is not None) - began
+
+
+def help_seconds(runs: int = 5) -> float:
+    """The fastest of some runs of ``nodisk --help``: the others measure the host's other work."""
+    best = float("inf")
+    for _ in range(runs):
+        began = time.perf_counter()
+        run.run([Path(sys.executable).with_name("nodisk"), "--help"])
+        best = min(best, time.perf_counter() - began)
+    return best
