@@ -75,13 +75,13 @@ def daemons(
             "docker-registry",
             ("docker-registry", "serve", host.conf / "registry.yaml"),
             registry_answers,
-            sockets=(registry_socket,),
+            leftovers=(registry_socket,),
         ),
         Daemon(
             "nginx",
             ("nginx", "-c", host.conf / "nginx.conf", "-p", host.run / "nginx"),
             nginx_answers,
-            sockets=(host.run / "http.sock", host.run / "api.sock"),
+            leftovers=(host.run / "http.sock", host.run / "api.sock"),
             on_line=on_nginx,
         ),
         Daemon(
@@ -91,7 +91,12 @@ def daemons(
             on_line=on_dnsmasq,
         ),
         # -x: it never touches the host's clock; -d: foreground, log to stderr.
-        Daemon("chronyd", ("chronyd", "-x", "-d", "-f", host.conf / "chrony.conf"), chronyd_answers),
+        Daemon(
+            "chronyd",
+            ("chronyd", "-x", "-d", "-f", host.conf / "chrony.conf"),
+            chronyd_answers,
+            leftovers=(host.run / "chronyd.pid",),
+        ),
     )
 
 

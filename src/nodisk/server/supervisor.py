@@ -51,8 +51,8 @@ class Daemon:
     argv: tuple[str | Path, ...]
     probe: Callable[[], Awaitable[bool]]
     """Whether it answers; asked until it does."""
-    sockets: tuple[Path, ...] = ()
-    """Unix sockets that it makes; leftovers are removed before a start."""
+    leftovers: tuple[Path, ...] = ()
+    """Unix sockets and pid files that it makes, and that would keep it from starting again: removed before a start."""
     on_line: Callable[[str], None] | None = None
     """Called with each line that it prints."""
 
@@ -123,7 +123,7 @@ class Supervisor:
             )
 
     async def _spawn(self, daemon: Daemon) -> _Child:
-        for path in daemon.sockets:
+        for path in daemon.leftovers:
             path.unlink(missing_ok=True)
         process = await run.start_async([*CAGE, *daemon.argv])
         tail: collections.deque[str] = collections.deque(maxlen=50)
