@@ -9,10 +9,20 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from nodisk.assets import built, container_images, image_debian, ipxe, progress, release_debian
+from nodisk.assets import (
+    built,
+    container_images,
+    image_debian,
+    ipxe,
+    progress,
+    release_debian,
+    release_path,
+    release_upstream,
+)
 from nodisk.assets.store import Manifest, Store, key_of
 from nodisk.assets.work import Work
-from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.errors import EnvironmentProblem, NodiskError, SpecError
+from nodisk.spec import versions
 from nodisk.spec.model import Lab, Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
@@ -70,7 +80,7 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 async def _build(work: Work, lab: Lab) -> Result:
     chosen = await choose(work, lab)
     work.board.line(chosen.why)
-    wish = image_debian.Wish.of(lab.os, chosen.version)
+    wish = image_debian.Wish.of(lab, chosen.version)
     tasks: dict[str, asyncio.Task[Manifest]] = {}
     try:
         async with asyncio.TaskGroup() as group:
@@ -88,15 +98,53 @@ async def _build(work: Work, lab: Lab) -> Result:
 async def choose(work: Work, lab: Lab) -> Release:
     """Which release this lab gets, from where, and why."""
     settings = lab.kubernetes
-    if settings.source in (Source.DEBIAN, Source.AUTO):
+    if settings.source is Source.PATH:
+        if settings.path is None:
+            raise SpecError("kubernetes.source is `path`, and kubernetes.path names no folder")
+        folder = await asyncio.to_thread(release_path.read, settings.path, settings.version)
+        key = key_of(await asyncio.to_thread(folder.inputs))
+        why = f"Kubernetes {folder.version} from {folder.root}: lab.yaml says so"
+        return Release(folder.version, key, why, lambda: release_path.build(work, folder))
+    if settings.source is Source.DEBIAN:
+        return _debian(work, lab, "lab.yaml says so")
+    before = None if work.refresh else built.release_before(work.state, lab)
+    if before is not None and before.facts["source"] == Source.DEBIAN:
+        return _debian(work, lab, "as built before; `nodisk build --refresh` looks for the official releases again")
+    upstream = release_upstream.Upstream.from_environment()
+    why = "lab.yaml says so" if settings.source is Source.UPSTREAM else "the official releases can be reached"
+    try:
+        if before is not None:
+            version, why = (
+                KubeVersion.parse(before.version),
+                "as built before; `nodisk build --refresh` looks for newer",
+            )
+        elif work.offline:
+            raise EnvironmentProblem("--offline, and no official release was loaded for this lab yet")
+        else:
+            version = await release_upstream.newest(upstream, settings.version)
+    except EnvironmentProblem as error:
+        # A version that Debian hasn't must not silently become another one.
+        if settings.source is Source.UPSTREAM or not (settings.version is None or versions.is_debian(settings.version)):
+            raise
+        return _debian(work, lab, error.message)
+    return Release(
+        version,
+        key_of(release_upstream.inputs(version)),
+        f"Kubernetes {version}, the official release: {why}",
+        lambda: release_upstream.build(work, version, upstream),
+    )
+
+
+def _debian(work: Work, lab: Lab, why: str) -> Release:
+    if work.store.find("release", key_of(release_debian.inputs())) is None:
         _room(work)
-        return Release(
-            release_debian.VERSION,
-            key_of(release_debian.inputs()),
-            f"Kubernetes {release_debian.VERSION} from Debian's source: for tests, never for a real class",
-            lambda: release_debian.build(work, os_mirror=lab.os.mirror),
-        )
-    raise EnvironmentProblem(f"source {settings.source} can't be built yet")
+    version = release_debian.VERSION
+    return Release(
+        version,
+        key_of(release_debian.inputs()),
+        f"Kubernetes {version} from Debian's source (old: for tests, never for a real class): {why}",
+        lambda: release_debian.build(work, os_mirror=lab.os.mirror),
+    )
 
 
 def _room(work: Work) -> None:

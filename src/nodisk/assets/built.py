@@ -43,6 +43,15 @@ def used(state: State) -> set[str]:
     return found
 
 
+def release_before(state: State, lab: Lab) -> Manifest | None:
+    """The release of this lab's last build, if lab.yaml still asks for the same."""
+    try:
+        value = _read(state, lab)
+    except EnvironmentProblem:
+        return None
+    return Store(state).read(value["assets"]["release"]) if value["wishes"] == wishes(lab) else None
+
+
 def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
     """The lab's assets by kind; raises EnvironmentProblem if they are not built, or not for this lab.yaml."""
     value = _read(state, lab)

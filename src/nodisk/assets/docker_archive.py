@@ -46,7 +46,7 @@ def write(target: Path, *, name: str, entries: Sequence[Entry], config: Config, 
     layer = work / f"{target.name}.layer"
     with tarfile.open(layer, "w", format=tarfile.USTAR_FORMAT) as tar:
         for folder in _folders(entries):
-            tar.addfile(_info(folder, 0o755, tarfile.DIRTYPE))
+            tar.addfile(_info(folder, 0o1777 if folder == "tmp" else 0o755, tarfile.DIRTYPE))
         for entry in sorted(entries, key=lambda entry: entry.path):
             _add(tar, entry)
     with layer.open("rb") as file:

@@ -18,7 +18,8 @@ from nodisk.assets.release import NODE_PROGRAMS
 from nodisk.assets.store import Manifest, key_of, tree_hash
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.plan.facts import ImageFacts
-from nodisk.spec.model import Kernel, Os, Suite
+from nodisk.spec import versions
+from nodisk.spec.model import Kernel, Lab, Suite
 from nodisk.values import KubeVersion
 
 _RECIPE = 1
@@ -43,11 +44,11 @@ class Wish:
     mirror: str | None
 
     @classmethod
-    def of(cls, settings: Os, version: KubeVersion) -> Wish:
-        """From lab.yaml's ``os`` and the release: from 1.37 on kubelet needs containerd 2, which trixie lacks."""
-        suite = settings.suite or (Suite.FORKY if version.line >= (1, 37) else Suite.TRIXIE)
+    def of(cls, lab: Lab, version: KubeVersion) -> Wish:
+        """From lab.yaml and the release, whose version decides which Debian has a containerd that suits it."""
+        settings = lab.os
         return cls(
-            suite,
+            versions.suite(lab, version),
             settings.kernel,
             tuple(sorted(set(settings.packages))),
             tuple(sorted(settings.firmware)),

@@ -1,0 +1,202 @@
+"""A release from a folder of the user's: ``bin/`` with the programs, ``images/*.tar`` with the container images."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodisk import run
+from nodisk.assets import docker_archive
+from nodisk.assets.release import (
+    NODE_PROGRAMS,
+    SERVER_PROGRAMS,
+    ReleaseImage,
+    container_image,
+    facts_to_json,
+    short_name,
+    wanted_images,
+)
+from nodisk.assets.store import Manifest, key_of, sha256_of
+from nodisk.assets.work import Work
+from nodisk.errors import NodiskError, SpecError
+from nodisk.values import KubeVersion
+
+_ASK = {
+    "kubeadm": ("version", "--output", "short"),
+    "kubectl": ("version", "--client"),
+    "kubelet": ("--version",),
+    "kube-proxy": ("--version",),
+    "kube-apiserver": ("--version",),
+    "kube-controller-manager": ("--version",),
+    "kube-scheduler": ("--version",),
+}
+# `Kubernetes v1.36.1`, `Client Version: v1.36.1`, `GitVersion:"v1.20.2"`, `v1.36.1`
+_VERSION = re.compile(r"\bv(\d+\.\d+\.\d+(?:-[0-9A-Za-z.]+)?)")
+_OPTIONAL_IMAGES = ("coredns",)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A release's folder that has been read and found whole."""
+
+    root: Path
+    version: KubeVersion
+    programs: Mapping[str, Path]
+    images: Mapping[str, tuple[Path, int]]
+    """Name as kubeadm prints it → archive, bytes unpacked."""
+    missing_optional: tuple[str, ...]
+
+    def inputs(self) -> dict[str, Any]:
+        """What decides the release: every byte of it."""
+        files = [*self.programs.values(), *(path for path, _ in self.images.values())]
+        return {
+            "recipe": 1,
+            "source": "path",
+            "version": str(self.version),
+            "files": {str(path.relative_to(self.root)): sha256_of(path) for path in files},
+            "images": sorted(self.images),
+        }
+
+
+def read(root: Path, wanted: KubeVersion | None) -> Folder:
+    """Read a folder; raises SpecError with every problem at once. ``wanted`` is lab.yaml's version, if it names one."""
+    problems: list[str] = []
+    programs = _programs(root, problems)
+    version = _version(programs, wanted, problems)
+    images: dict[str, tuple[Path, int]] = {}
+    for path in sorted((root / "images").glob("*.tar")):
+        try:
+            archive = docker_archive.read(path)
+        except NodiskError as error:
+            problems.append(error.message)
+            continue
+        if len(archive.names) != 1:
+            names = ", ".join(archive.names) or "no name"
+            problems.append(f"{path} must hold one named image, and has {names}: save each image into its own file")
+            continue
+        name = re.sub(r"-amd64:", ":", archive.names[0])
+        if name in images:
+            problems.append(f"{path} and {images[name][0]} both hold {name}")
+        images[name] = (path, archive.unpacked)
+    missing_optional: list[str] = []
+    if version is not None and "kubeadm" in programs:
+        missing = _missing_images(programs["kubeadm"], version, images, problems)
+        missing_optional = [name for name in missing if short_name(name) in _OPTIONAL_IMAGES]
+        problems += [
+            f"no archive in {root / 'images'} holds {name}" for name in missing if name not in missing_optional
+        ]
+    if problems or version is None:
+        raise SpecError(
+            "\n".join(f"{root}: {problem}" if str(root) not in problem else problem for problem in problems),
+            hint="what the folder must hold is told in docs/how-to/releases.md",
+        )
+    return Folder(root, version, programs, images, tuple(missing_optional))
+
+
+def _programs(root: Path, problems: list[str]) -> dict[str, Path]:
+    found = {}
+    for name in (*NODE_PROGRAMS, *SERVER_PROGRAMS):
+        path = root / "bin" / name
+        if path.is_file() and path.stat().st_mode & 0o111:
+            found[name] = path
+        elif path.is_file():
+            problems.append(f"{path} is not executable: chmod +x {path}")
+        elif name in NODE_PROGRAMS:
+            problems.append(f"{path} is missing")
+    return found
+
+
+def _version(programs: Mapping[str, Path], wanted: KubeVersion | None, problems: list[str]) -> KubeVersion | None:
+    """The version that all programs agree on."""
+    said: dict[str, str] = {}
+    for name in _ASK.keys() & programs.keys():
+        answer = _ask(programs[name], _ASK[name])
+        if match := _VERSION.search(answer):
+            said[name] = match.group(1)
+        else:
+            problems.append(f"{programs[name]} does not say its version, but: {answer.strip()[:200] or 'nothing'}")
+    if len(set(said.values())) > 1:
+        each = ", ".join(f"{name} {version}" for name, version in sorted(said.items()))
+        problems.append(f"the programs are of different versions: {each}")
+        return None
+    if not said:
+        return None
+    version = KubeVersion.parse(next(iter(said.values())))
+    if wanted and (wanted.line != version.line or wanted.patch not in (None, version.patch)):
+        problems.append(f"the programs are of {version}, and lab.yaml asks for {wanted}")
+    return version
+
+
+def _ask(program: Path, words: tuple[str, ...]) -> str:
+    try:
+        done = run.run([program.absolute(), *words], check=False, timeout=60)
+    except OSError as error:
+        return f"{error.strerror} (is it a program for Linux on amd64?)"
+    except NodiskError as error:
+        return error.message
+    return done.stdout if done.returncode == 0 else done.stderr or done.stdout
+
+
+def _missing_images(
+    kubeadm: Path, version: KubeVersion, images: Mapping[str, object], problems: list[str]
+) -> list[str]:
+    try:
+        return [name for name in wanted_images(kubeadm.absolute(), version) if name not in images]
+    except NodiskError as error:
+        problems.append(error.message)
+        return []
+
+
+async def build(work: Work, folder: Folder) -> Manifest:
+    """The release in the store."""
+    inputs = await asyncio.to_thread(folder.inputs)
+    found = work.store.find("release", key_of(inputs))
+    for name in folder.missing_optional:
+        work.board.line(f"warning: {folder.root} has no {name}: the cluster gets no DNS")
+    if found and not work.refresh:
+        return found
+    with work.board.step(f"Kubernetes {folder.version} from {folder.root}"), work.store.workspace() as place:
+        return await asyncio.to_thread(_add, work, folder, place, inputs)
+
+
+def _add(work: Work, folder: Folder, place: Path, inputs: Mapping[str, Any]) -> Manifest:
+    content: dict[str, Path] = {}
+    for name, path in folder.programs.items():
+        content[name] = place / name
+        shutil.copyfile(path, content[name])
+        content[name].chmod(0o755)
+    images = []
+    for name, (path, unpacked) in folder.images.items():
+        file = archive_name(name)
+        content[file] = place / file
+        as_docker(path, content[file], name)
+        images.append(ReleaseImage(container_image(name, unpacked), file))
+    return work.store.add(
+        "release",
+        name=f"Kubernetes from {folder.root}",
+        version=str(folder.version),
+        inputs=inputs,
+        content=content,
+        facts=facts_to_json("path", images),
+    )
+
+
+def archive_name(image: str) -> str:
+    """``registry.k8s.io/coredns/coredns:v1.12.0`` → ``registry.k8s.io_coredns_coredns_v1.12.0.tar``."""
+    return re.sub(r"[/:@]", "_", image) + ".tar"
+
+
+def as_docker(source: Path, target: Path, name: str) -> None:
+    """Copy an image archive; one in OCI's format becomes docker's, which is the only one that the store holds."""
+    with tarfile.open(source) as tar:
+        is_docker = any(member.name.removeprefix("./") == "manifest.json" for member in tar)
+    if is_docker:
+        shutil.copyfile(source, target)
+    else:
+        run.run(["skopeo", "copy", "--quiet", f"oci-archive:{source}", f"docker-archive:{target}:{name}"])
