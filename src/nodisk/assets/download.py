@@ -132,8 +132,8 @@ async def _load(http: httpx.AsyncClient, url: str, part: Path, progress: Progres
         length = response.headers.get("Content-Length", "")
         total = start + int(length) if length.isdecimal() else None
         with part.open("ab" if start else "wb") as sink:
-            async for chunk in response.aiter_raw(256 * 1024):
-                await asyncio.to_thread(sink.write, chunk)
+            async for chunk in response.aiter_raw():
+                sink.write(chunk)
                 start += len(chunk)
                 if progress is not None:
                     progress(start, total)

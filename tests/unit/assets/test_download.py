@@ -1,0 +1,170 @@
+"""Downloads from a real HTTP server on loopback that breaks off, alters, lies and comes back."""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from nodisk.assets import download
+from nodisk.assets.download import Published, Unreachable
+from nodisk.errors import IntegrityError, NodiskError
+
+DATA = bytes(range(256)) * 4000
+
+
+class Flaky(ThreadingHTTPServer):
+    """Serves DATA at /file; ``cuts`` are the numbers of bytes after which the next answers break off."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.cuts: list[int] = []
+        self.data = DATA
+        self.ranges: list[str | None] = []
+        self.ranges_work = True
+        self.errors: list[int] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Flaky
+
+    def do_GET(self) -> None:
+        server = self.server
+        server.ranges.append(self.headers.get("Range"))
+        if server.errors:
+            self.send_error(server.errors.pop(0))
+            return
+        if self.path != "/file":
+            self.send_error(404)
+            return
+        start = 0
+        if server.ranges_work and (asked := self.headers.get("Range")):
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(server.data):
+                self.send_error(416)
+                return
+            self.send_response(206)
+        else:
+            self.send_response(200)
+        body = server.data[start:]
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Flaky]:
+    with Flaky() as flaky:
+        thread = threading.Thread(target=flaky.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield flaky
+        flaky.shutdown()
+        thread.join()
+
+
+def load(server: Flaky, target: Path, sha256: str | None = None, progress: download.Progress | None = None) -> None:
+    async def go() -> None:
+        async with download.client() as http:
+            published = Published("sha256", sha256 or hashlib.sha256(DATA).hexdigest())
+            await download.file(http, f"{server.url}/file", target, published, progress, pause=0.001)
+
+    asyncio.run(go())
+
+
+def test_a_broken_line_is_continued_where_it_broke(server: Flaky, tmp_path: Path) -> None:
+    server.cuts = [300_000, 200_000]
+    seen: list[tuple[int, int | None]] = []
+    load(server, tmp_path / "f", progress=lambda done, total: seen.append((done, total)))
+    assert (tmp_path / "f").read_bytes() == DATA
+    assert server.ranges == [None, "bytes=300000-", "bytes=500000-"]
+    assert seen[-1] == (len(DATA), len(DATA))
+    assert not (tmp_path / "f.part").exists()
+
+
+def test_a_second_run_continues_the_first_ones_part_and_a_third_loads_nothing(server: Flaky, tmp_path: Path) -> None:
+    (tmp_path / "f.part").write_bytes(DATA[:1000])
+    load(server, tmp_path / "f")
+    load(server, tmp_path / "f")
+    assert server.ranges == ["bytes=1000-"]
+
+
+def test_a_part_that_is_already_whole_is_taken(server: Flaky, tmp_path: Path) -> None:
+    (tmp_path / "f.part").write_bytes(DATA)
+    load(server, tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_a_server_without_ranges_starts_over(server: Flaky, tmp_path: Path) -> None:
+    server.ranges_work, server.cuts = False, [100_000]
+    load(server, tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_a_part_of_another_file_is_thrown_away_and_loaded_anew(server: Flaky, tmp_path: Path) -> None:
+    (tmp_path / "f.part").write_bytes(b"from yesterday's file")
+    load(server, tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_altered_content_is_refused_and_not_kept(server: Flaky, tmp_path: Path) -> None:
+    server.data = DATA[:-1] + b"!"
+    with pytest.raises(IntegrityError, match="another sha256"):
+        load(server, tmp_path / "f")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_altered_on_disk_is_loaded_again(server: Flaky, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(DATA[:-1] + b"!")
+    load(server, tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_passing_faults_of_the_server_are_waited_out(server: Flaky, tmp_path: Path) -> None:
+    server.errors = [503, 502]
+    load(server, tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_a_line_that_always_breaks_ends_with_an_error_and_keeps_the_part(server: Flaky, tmp_path: Path) -> None:
+    server.cuts = [10] * 5
+    with pytest.raises(Unreachable, match=r"broke off|closed|incomplete"):
+        load(server, tmp_path / "f")
+    assert (tmp_path / "f.part").stat().st_size == 50
+    assert not (tmp_path / "f").exists()
+
+
+def test_what_is_not_there_is_not_tried_again(server: Flaky, tmp_path: Path) -> None:
+    server.errors = [404]
+    with pytest.raises(NodiskError, match="404"):
+        load(server, tmp_path / "f")
+    assert len(server.ranges) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ("A" * 64, None, "a" * 64),
+        (f"{'a' * 64}  one.tgz\n{'b' * 64} *two.tgz\n", "two.tgz", "b" * 64),
+        (f"# SHA256\n{'a' * 64}  ./dir/one.tgz\n", "one.tgz", "a" * 64),
+    ],
+)
+def test_published_hashes(text: str, name: str | None, expected: str) -> None:
+    assert Published.parse("sha256", text, name=name).hex == expected
+
+
+@pytest.mark.parametrize(("text", "name"), [("", None), ("<html>login</html>", None), (f"{'a' * 64}  one", "two")])
+def test_a_list_without_the_hash_is_refused(text: str, name: str | None) -> None:
+    with pytest.raises(IntegrityError):
+        Published.parse("sha256", text, name=name)
