@@ -1,0 +1,131 @@
+"""DHCP as far as a preflight needs it (RFC 2131, 2132): a DISCOVER out, OFFERs in. Bytes and values, no I/O."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from nodisk.values import Mac
+
+CLIENT_PORT, SERVER_PORT = 68, 67
+_COOKIE = b"\x63\x82\x53\x63"
+_FIXED = struct.Struct("!BBBBIHH4s4s4s4s16s64s128s")
+_UDP, _BROADCAST_FLAG = 17, 0x8000
+_DISCOVER, _OFFER, _ACK = 1, 2, 5
+_PAD, _END = 0, 255
+_MESSAGE_TYPE, _SERVER_ID, _PARAMETERS, _VENDOR_CLASS, _TFTP, _BOOTFILE = 53, 54, 55, 60, 66, 67
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a DHCP server answered."""
+
+    server: IPv4Address
+    """Its identifier (option 54), else the address that the answer came from."""
+    address: IPv4Address
+    """The address it offers; 0.0.0.0: none (a proxyDHCP server)."""
+    vendor_class: str = ""
+    """Option 60; ``PXEClient`` makes UEFI firmware ask for more on port 4011."""
+    boot_file: str = ""
+    """What it would have PXE firmware load (option 67, or the field)."""
+    next_server: str = ""
+    """From where (option 66, or the field)."""
+
+
+def discover(mac: Mac, transaction: int) -> bytes:
+    """A DHCPDISCOVER as a whole IPv4 packet from 0.0.0.0 to the broadcast address, as a PXE client on a PC sends it."""
+    hardware = mac.value.to_bytes(6, "big")
+    options = bytes([_MESSAGE_TYPE, 1, _DISCOVER])
+    # What PXE firmware says of itself (RFC 4578): a server that gives boot files gives them to nobody else.
+    options += _option(_VENDOR_CLASS, b"PXEClient:Arch:00000:UNDI:002001")
+    options += _option(93, b"\0\0") + _option(94, b"\1\2\1")
+    options += _option(_PARAMETERS, bytes([1, 3, 6, _SERVER_ID, _VENDOR_CLASS, _TFTP, _BOOTFILE]))
+    none = bytes(4)
+    fixed = _FIXED.pack(
+        1, 1, 6, 0, transaction, 0, _BROADCAST_FLAG, none, none, none, none, hardware, b"", b""
+    )  # fmt: skip
+    message = (fixed + _COOKIE + options + bytes([_END])).ljust(300, b"\0")  # BOOTP's least (RFC 1542 section 2.1)
+    return _ip(_udp(message))
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return bytes([code, len(value)]) + value
+
+
+def _udp(payload: bytes) -> bytes:
+    # A checksum of 0 means none (RFC 768).
+    return struct.pack("!HHHH", CLIENT_PORT, SERVER_PORT, 8 + len(payload), 0) + payload
+
+
+def _ip(payload: bytes) -> bytes:
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0x10, 20 + len(payload), 0, 0, 64, _UDP, 0, bytes(4), b"\xff" * 4)
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071) of an even number of bytes; 0 over data that holds its own."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def offer(packet: bytes, mac: Mac, transaction: int) -> Offer | None:
+    """What an IPv4 packet offers to ``mac`` in that transaction; None for any other packet, however broken."""
+    message = _payload(packet)
+    if message is None or len(message) < _FIXED.size + 4:
+        return None
+    fixed = _FIXED.unpack_from(message)
+    op, _, length, _, number, _, _, _, yours, server, _, hardware, name, file = fixed
+    if op != 2 or length != 6 or number != transaction or hardware[:6] != mac.value.to_bytes(6, "big"):
+        return None
+    if message[_FIXED.size : _FIXED.size + 4] != _COOKIE:
+        return None
+    found = options(message[_FIXED.size + 4 :])
+    if found.get(_MESSAGE_TYPE) not in (bytes([_OFFER]), bytes([_ACK])):
+        return None
+    identifier = found.get(_SERVER_ID, b"")
+    at = IPv4Address(server)
+    return Offer(
+        server=IPv4Address(identifier if len(identifier) == 4 else packet[12:16]),
+        address=IPv4Address(yours),
+        vendor_class=_text(found.get(_VENDOR_CLASS, b"")),
+        boot_file=_text(found.get(_BOOTFILE, b"") or file),
+        next_server=_text(found.get(_TFTP, b"") or name) or ("" if at == IPv4Address(0) else str(at)),
+    )
+
+
+def _payload(packet: bytes) -> bytes | None:
+    """The UDP payload that an IPv4 packet brings to a DHCP client; None if it is something else."""
+    if len(packet) < 20 or packet[0] >> 4 != 4 or packet[9] != _UDP:
+        return None
+    start = (packet[0] & 15) * 4
+    if start < 20 or len(packet) < start + 8:
+        return None
+    source, target, length, _ = struct.unpack_from("!HHHH", packet, start)
+    if source != SERVER_PORT or target != CLIENT_PORT or length < 8:
+        return None
+    return packet[start + 8 : start + length]
+
+
+def options(data: bytes) -> dict[int, bytes]:
+    """The options of a message by number, parts of one number joined (RFC 3396); what is cut off is left out."""
+    found: dict[int, bytes] = {}
+    position = 0
+    while position < len(data) and data[position] != _END:
+        if data[position] == _PAD:
+            position += 1
+            continue
+        value = data[position + 2 : position + 2 + data[position + 1]] if position + 1 < len(data) else None
+        if value is None or len(value) < data[position + 1]:
+            break
+        found[data[position]] = found.get(data[position], b"") + value
+        position += 2 + len(value)
+    return found
+
+
+def _text(value: bytes) -> str:
+    """Up to the first zero, as printable text: it will be shown on a terminal."""
+    text = value.split(b"\0", 1)[0].decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:128]

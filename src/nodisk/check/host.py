@@ -1,0 +1,211 @@
+"""Checks of the server's host besides its wire: clock, disk, mirror, keys, and what a virtual lab needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from nodisk import run
+from nodisk.assets import built, mirror
+from nodisk.check.findings import Finding, error, ok, warning
+from nodisk.errors import NodiskError
+from nodisk.machines import qemu
+from nodisk.machines.qemu import Accelerator
+from nodisk.spec import versions
+from nodisk.spec.model import ImageKind, Lab, Source
+from nodisk.state import State
+
+GIB = 1024**3
+TO_BUILD = {Source.DEBIAN: 8 * GIB, Source.AUTO: 8 * GIB, Source.UPSTREAM: 5 * GIB, Source.PATH: 4 * GIB}
+"""Free disk that a first build takes at its peak, with what stays of it: compiling Kubernetes takes the most."""
+TO_RUN = 2 * GIB
+"""Once built: etcd may grow to 2 GiB, and the registry takes what classes push to it."""
+
+TOO_OLD = datetime(2026, 1, 1, tzinfo=UTC)
+"""No clock that is right shows a time before this nodisk was made."""
+OFF, FAR_OFF = 30, 300
+"""Seconds: certificates start to matter, and machines' requests to look as if from another boot."""
+_WAIT = httpx.Timeout(8.0, connect=5.0)
+
+
+def is_built(state: State, lab: Lab) -> str | None:
+    """None if everything that this lab.yaml asks for is in the store, else what is missing."""
+    try:
+        built.manifests(state, lab)
+    except NodiskError as problem:
+        return problem.message
+    return None
+
+
+def disk(state: State, lab: Lab) -> list[Finding]:
+    """The state directory's disk can hold what comes."""
+    name, missing = "disk", is_built(state, lab)
+    need = TO_RUN if missing is None else TO_BUILD[lab.kubernetes.source]
+    folder = next(path for path in (state.root, *state.root.parents) if path.exists())
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as problem:
+        return [error(name, f"{folder}: {problem.strerror}", "choose another --state")]
+    what = "to run" if missing is None else "to build"
+    text = f"{free / GIB:.1f} GiB free for {state.root}, {need / GIB:.0f} GiB wanted {what}"
+    if free < need // 2:
+        return [error(name, text, "make room (nodisk assets prune), or choose another --state")]
+    if free < need:
+        return [warning(name, text, "it may do; nodisk assets prune removes what no lab uses")]
+    return [ok(name, text)]
+
+
+def clock_and_mirror(state: State, lab: Lab) -> list[Finding]:
+    """The Debian mirror answers for the suite, and the host's clock agrees with its."""
+    findings, date = _mirror(state, lab)
+    return [*findings, *judge_clock(datetime.now(UTC), date)]
+
+
+def judge_clock(now: datetime, seen: datetime | None) -> list[Finding]:
+    """The host's time against a server's, if there is one to compare it with, and against the possible."""
+    name = "clock"
+    if now < TOO_OLD:
+        return [error(name, f"the clock shows {now:%Y-%m-%d}: certificates made now would be worthless", _SET)]
+    if seen is None:
+        return [ok(name, f"{now:%Y-%m-%d %H:%M} UTC; plausible, with nothing to compare it with")]
+    off = (now - seen).total_seconds()
+    text = f"the clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the mirror's"
+    if abs(off) >= FAR_OFF:
+        return [error(name, text, _SET)]
+    if abs(off) >= OFF:
+        return [warning(name, text, _SET)]
+    return [ok(name, f"{now:%Y-%m-%d %H:%M} UTC, within {max(1, abs(off)):.0f} s of the mirror's")]
+
+
+_SET = "set it (timedatectl set-ntp true): the machines take their time from here"
+
+
+def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
+    """Findings, and the mirror's time."""
+    name = "mirror"
+    if lab.os.image is not ImageKind.DEBIAN:
+        return [ok(name, f"not needed for {lab.os.image}")], None
+    needed = is_built(state, lab) is not None
+    complain = error if needed else warning
+    try:
+        base = mirror.find(lab.os.mirror).main
+    except NodiskError as problem:
+        return [complain(name, problem.message, problem.hint or "")], None
+    suite = versions.suite(lab)
+    url = f"{base}dists/{suite}/InRelease"
+    if url.startswith("file:"):
+        there = Path(url.removeprefix("file://")).exists()
+        return [ok(name, base) if there else complain(name, f"{url} is not there", "correct os.mirror")], None
+    then = "nodisk build needs it" if needed else "everything is built, so only a new build would need it"
+    try:
+        with httpx.Client(timeout=_WAIT, follow_redirects=True, proxy=_proxy(url)) as client:
+            begun = time.monotonic()
+            answer = client.head(url)
+            took = time.monotonic() - begun
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
+        what = str(problem) or type(problem).__name__
+        return [
+            complain(
+                name, f"{_shown(base)} does not answer ({what}); {then}", "is the network up, and os.mirror right?"
+            )
+        ], None
+    date = _date(answer.headers.get("date"))
+    if answer.status_code != httpx.codes.OK:
+        text = f"{_shown(url)} answers {answer.status_code}; {then}"
+        return [complain(name, text, "correct os.mirror or os.suite")], date
+    return [ok(name, f"{_shown(base)} has {suite}, answered in {took * 1000:.0f} ms")], date
+
+
+def _shown(url: str) -> str:
+    """A URL without the password that may be in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that apt would use, if its configuration names one; None: what the environment says."""
+    scheme = url.split(":", 1)[0]
+    done = run.run(["apt-config", "shell", "PROXY", f"Acquire::{scheme}::Proxy"], check=False, timeout=10)
+    found = done.stdout.strip().removeprefix("PROXY=").strip("'")
+    return found if found not in ("", "DIRECT", "false") else None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        seen = parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+    return seen if seen is None or seen.tzinfo else seen.replace(tzinfo=UTC)
+
+
+def release(lab: Lab) -> list[Finding]:
+    """A folder of the user's own holds what a release needs."""
+    name, folder = "release", lab.kubernetes.path
+    if lab.kubernetes.source is not Source.PATH or folder is None:
+        wanted = f" {lab.kubernetes.version}" if lab.kubernetes.version else ""
+        note = (
+            "; only for trying nodisk out: it gets no security fixes" if lab.kubernetes.source is Source.DEBIAN else ""
+        )
+        return [ok(name, f"source {lab.kubernetes.source}{wanted}{note}")]
+    missing = [
+        f"bin/{program}"
+        for program in ("kubeadm", "kubelet", "kubectl", "kube-proxy")
+        if not (folder / "bin" / program).is_file()
+    ]
+    if not any((folder / "images").glob("*.tar")):
+        missing.append("images/*.tar")
+    if missing:
+        return [error(name, f"{folder} has no {', '.join(missing)}", "correct kubernetes.path, or complete the folder")]
+    closed = [program for program in ("kubeadm", "kubelet") if not os.access(folder / "bin" / program, os.X_OK)]
+    if closed:
+        return [error(name, f"{folder}/bin: {', '.join(closed)} can't be executed", f"chmod +x {folder}/bin/*")]
+    return [ok(name, f"{folder}")]
+
+
+def ssh_keys(lab: Lab, *, virtual: bool) -> list[Finding]:
+    """Somebody may log in."""
+    count = len(lab.ssh_keys)
+    if count:
+        return [ok("ssh", f"{count} key{'s' if count > 1 else ''} may log in")]
+    if virtual:
+        return [ok("ssh", "none in lab.yaml: a virtual lab makes its own")]
+    hint = "add ssh_keys: with the line of your ~/.ssh/id_ed25519.pub"
+    return [warning("ssh", "no key in lab.yaml: nobody can log in to a machine", hint)]
+
+
+def kvm(lab: Lab) -> list[Finding]:
+    """Virtual machines run fast here."""
+    try:
+        qemu.check_firmware(lab)
+    except NodiskError as problem:
+        return [error("kvm", problem.message, problem.hint or "")]
+    if qemu.accelerator() is Accelerator.KVM:
+        return [ok("kvm", "KVM works here")]
+    text = "no KVM: machines are emulated, and boot in minutes instead of seconds"
+    return [
+        warning("kvm", text, "on a PC: switch on VT-x or AMD-V in its firmware; in a cloud: a machine with nested KVM")
+    ]
+
+
+def memory(lab: Lab, meminfo: str | None = None) -> list[Finding]:
+    """The host has the RAM that all virtual machines may take."""
+    text = Path("/proc/meminfo").read_text() if meminfo is None else meminfo
+    available = next(
+        (int(line.split()[1]) // 1024 for line in text.splitlines() if line.startswith("MemAvailable:")), 0
+    )
+    wanted = sum(qemu.memory_mib(machine) for machine in lab.machines)
+    # QEMU itself: translated code and devices, about a tenth under TCG.
+    need = wanted * 11 // 10 + 512
+    said = f"{len(lab.machines)} machines take up to {wanted} MiB, {available} MiB are available"
+    if available < wanted:
+        return [error("memory", said, "fewer machines or less memory in lab.yaml, or a host with more")]
+    if available < need:
+        return [warning("memory", said, "little is left for the server itself")]
+    return [ok("memory", said)]

@@ -1,0 +1,95 @@
+"""The RAM budget as a check: findings and the table of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nodisk.assets import built
+from nodisk.check.budget import Budget, Verdict, budget
+from nodisk.check.findings import Finding, error, ok, warning
+from nodisk.errors import NodiskError
+from nodisk.plan.facts import Facts
+from nodisk.spec.model import ImageKind, Lab
+from nodisk.state import State
+
+_NAME = "ram"
+
+
+def budgets(state: State, lab: Lab) -> list[Budget]:
+    """A budget a machine, in the file's order; from what is built, else from estimates."""
+    try:
+        image, release = built.facts(state, lab)
+        facts = Facts("", image, release)
+    except NodiskError:
+        facts = None
+    return [budget(lab, machine, facts) for machine in lab.machines]
+
+
+def ram(lab: Lab, found: Sequence[Budget]) -> list[Finding]:
+    """Whether each machine is large enough, those with the same answer in one line."""
+    findings = []
+    if lab.os.image is not ImageKind.DEBIAN:
+        findings.append(warning(_NAME, f"the figures are those of the Debian image; {lab.os.image} needs 2 GiB more"))
+    for group in groups(found):
+        one, who = group[0], _names(group)
+        if one.verdict is Verdict.TOO_LITTLE:
+            text = f"{who}: {one.total} MiB is too little for a {one.role}: {one.used} are used before the first pod"
+            findings.append(error(_NAME, text, f"{one.needed} MiB or more"))
+        elif one.verdict is Verdict.TIGHT:
+            text = f"{who}: {one.total} MiB leave {one.left} for pods"
+            findings.append(warning(_NAME, text, f"it works; {one.needed} MiB or more are comfortable"))
+        else:
+            findings.append(ok(_NAME, f"{who}: {one.total} MiB, {one.left} for pods"))
+        if not one.declared:
+            text = f"{who}: lab.yaml does not say the memory; {one.total} MiB are assumed"
+            findings.append(warning(_NAME, text, "add `memory:`"))
+    if found and found[0].estimated:
+        findings.append(ok(_NAME, "nothing is built yet: the sizes of image and release are estimates"))
+    return findings
+
+
+def groups(found: Sequence[Budget]) -> list[list[Budget]]:
+    """Machines of equal role and memory together: a room is mostly the same PC many times."""
+    alike: dict[tuple[str, int, bool], list[Budget]] = {}
+    for one in found:
+        alike.setdefault((one.role, one.total, one.declared), []).append(one)
+    return list(alike.values())
+
+
+def _names(group: Sequence[Budget]) -> str:
+    names = [one.name for one in group]
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]} ({len(names)})"
+
+
+def table(found: Sequence[Budget]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: a row a kind of use, a column a group of machines; ``used`` and, after a slash, the cap."""
+    columns = groups(found)
+    headings = ["MiB", *(f"{_names(group)}: {group[0].role}" for group in columns)]
+    kinds = list(dict.fromkeys(row.kind for group in columns for row in group[0].rows))
+    body = []
+    for kind in kinds:
+        cells = []
+        for group in columns:
+            row = next((row for row in group[0].rows if row.kind == kind), None)
+            cells.append("—" if row is None else f"{row.used}" + (f" (cap {row.cap})" if row.cap is not None else ""))
+        body.append([kind, *cells])
+    for title, field in (("left for pods", "left"), ("of", "total"), ("verdict", "verdict")):
+        body.append([title, *(str(getattr(group[0], field)) for group in columns)])
+    return headings, body
+
+
+def as_json(one: Budget) -> dict[str, Any]:
+    """A budget in the stable form; everything in MiB."""
+    return {
+        "machine": one.name,
+        "role": str(one.role),
+        "total": one.total,
+        "declared": one.declared,
+        "estimated": one.estimated,
+        "rows": [{"kind": row.kind, "used": row.used, "cap": row.cap} for row in one.rows],
+        "used": one.used,
+        "left": one.left,
+        "needed": one.needed,
+        "verdict": str(one.verdict),
+    }

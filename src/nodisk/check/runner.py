@@ -1,0 +1,125 @@
+"""All checks of a lab at once, each with a limit of time."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk import run
+from nodisk.check import host, ram, tools, wire
+from nodisk.check.budget import Budget
+from nodisk.check.findings import Finding, warning
+from nodisk.errors import NodiskError
+from nodisk.server import running
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
+
+LIMIT = 30.0
+"""Seconds after which a check that hangs is reported and left behind."""
+
+NAMES = (
+    "tools",
+    "interface",
+    "ports",
+    "dhcp",
+    "duplicates",
+    "clock",
+    "disk",
+    "mirror",
+    "release",
+    "ram",
+    "ssh",
+    "kvm",
+    "memory",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The lab and where its segment is."""
+
+    lab: Lab
+    file: Path
+    state: LabState
+    virtual: bool
+    netns: str | None
+    """The network namespace of a virtual lab that runs."""
+
+
+def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[Finding]]]:
+    """What there is to check in that place, by name."""
+    lab, state = place.lab, place.state.state
+    found: dict[str, Callable[[], list[Finding]]] = {"tools": lambda: tools.tools(virtual=place.virtual)}
+    if not place.virtual or place.netns:
+        pid = running.pid(place.state)
+        for name in wire.CHECKS:
+            found[name] = lambda name=name: _on_the_wire(place, name, pid)  # type: ignore[misc]
+    found["clock and mirror"] = lambda: host.clock_and_mirror(state, lab)
+    found["disk"] = lambda: host.disk(state, lab)
+    found["release"] = lambda: host.release(lab)
+    found["ram"] = lambda: ram.ram(lab, budgets)
+    found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)
+    if place.virtual:
+        found["kvm"] = lambda: host.kvm(lab)
+        if place.netns is None:  # when it runs, its machines have their memory already
+            found["memory"] = lambda: host.memory(lab)
+    return found
+
+
+def _on_the_wire(place: Place, name: str, server_pid: int | None) -> list[Finding]:
+    if place.netns is None:
+        return wire.check(name, place.lab, server_pid)
+    # Another network namespace takes another process.
+    argv = [sys.executable, "-m", "nodisk.check.inside", name, str(place.file), str(server_pid or 0)]
+    done = run.run(argv, netns=place.netns, timeout=LIMIT)
+    return [Finding.from_json(value) for value in json.loads(done.stdout)]
+
+
+def run_all(place: Place, budgets: list[Budget], waiting: Callable[[list[str]], None]) -> list[Finding]:
+    """Run every check at the same time and return the findings, sorted by ``NAMES``.
+
+    ``waiting`` hears the names of those that are not done, whenever one ends and at least every second.
+    """
+    found = list[Finding]()
+    pool = ThreadPoolExecutor(16)
+    try:
+        todo = {pool.submit(check): name for name, check in checks(place, budgets).items()}
+        for done, left in _in_turn(todo):
+            if done is not None:
+                found += _result(todo[done], done)
+            waiting(left)
+        found += [warning(name.split(maxsplit=1)[0], f"did not end within {LIMIT:.0f} seconds") for name in _late(todo)]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return sorted(found, key=lambda finding: NAMES.index(finding.check))
+
+
+def _in_turn(todo: dict[Future[list[Finding]], str]) -> Iterator[tuple[Future[list[Finding]] | None, list[str]]]:
+    """Each future as it ends (None: a second passed) with the names of the rest, until all end or time is up."""
+    pending, end = set(todo), time.monotonic() + LIMIT
+    while pending and time.monotonic() < end:
+        done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+        names = [todo[future] for future in pending]
+        for future in done:
+            yield future, names
+        if not done:
+            yield None, names
+
+
+def _late(todo: dict[Future[list[Finding]], str]) -> list[str]:
+    return [name for future, name in todo.items() if not future.done()]
+
+
+def _result(name: str, done: Future[list[Finding]]) -> list[Finding]:
+    """A check that fails is a finding too, not the end of the others."""
+    try:
+        return done.result()
+    except NodiskError as problem:
+        return [warning(name.split(maxsplit=1)[0], f"could not be done: {problem.message}", problem.hint or "")]
+    except OSError as problem:
+        return [warning(name.split(maxsplit=1)[0], f"could not be done: {problem}")]

@@ -1,0 +1,110 @@
+"""Which programs a lab needs on the server's host, and since which version nodisk is tested with them (Debian 12's)."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk import run
+from nodisk.check.findings import Finding, error, ok, warning
+from nodisk.errors import NodiskError, ToolMissing
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program and what it is for."""
+
+    name: str
+    package: str
+    why: str
+    version_flag: str = "--version"
+    least: Version = ()
+    """Older ones are not tested; empty: any does, and it is not asked."""
+    virtual_only: bool = False
+
+
+TOOLS = (
+    Tool("dnsmasq", "dnsmasq-base", "DHCP, TFTP, names", least=(2, 85)),
+    Tool("nginx", "nginx", "files, balancing the API", "-v", (1, 18)),
+    Tool("etcd", "etcd-server", "the cluster's objects", least=(3, 4)),
+    Tool("docker-registry", "docker-registry", "container images", least=(2, 8)),
+    Tool("chronyd", "chrony", "time for the machines", least=(4, 0)),
+    Tool("mmdebstrap", "mmdebstrap", "making the node image", least=(1, 3)),
+    Tool("mksquashfs", "squashfs-tools", "packing the node image", "-version", (4, 5)),
+    Tool("zstd", "zstd", "packing the initramfs"),
+    Tool("cpio", "cpio", "reading an initramfs"),
+    Tool("skopeo", "skopeo", "filling the registry", least=(1, 9)),
+    Tool("openssl", "openssl", "looking at certificates"),
+    Tool("ip", "iproute2", "addresses, namespaces"),
+    Tool("nft", "nftables", "rules of a virtual lab", virtual_only=True),
+    Tool("arping", "iputils-arping", "finding addresses that are used twice"),
+    Tool("ssh", "openssh-client", "nodisk ssh"),
+    Tool("qemu-system-x86_64", "qemu-system-x86", "virtual machines", least=(7, 2), virtual_only=True),
+)
+_STREAM = "libnginx-mod-stream"
+_STREAM_MODULES = ("/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so")
+
+
+def version_in(text: str) -> Version | None:
+    """The first thing in a program's answer that looks like a version: ``nginx/1.22.1`` → (1, 22, 1)."""
+    match = re.search(r"(?<![\w.])v?(\d+(?:\.\d+)+)", text.replace("/", " "))
+    return tuple(int(part) for part in match[1].split(".")) if match else None
+
+
+def tools(*, virtual: bool) -> list[Finding]:
+    """All programs are there in a version that is tested; one hint installs all that are missing."""
+    wanted = [tool for tool in TOOLS if virtual or not tool.virtual_only]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(_look, wanted))
+    missing = [tool for tool, answer in zip(wanted, answers, strict=True) if answer is None]
+    packages = [tool.package for tool in missing]
+    if not any(tool.name == "nginx" for tool in missing) and not _has_stream():
+        packages.append(_STREAM)
+    findings = []
+    if packages:
+        names = ", ".join([f"{tool.name} ({tool.why})" for tool in missing] + [_STREAM] * (_STREAM in packages))
+        findings.append(error("tools", f"missing: {names}", install(packages)))
+    for tool, answer in zip(wanted, answers, strict=True):
+        if answer and tool.least and answer < tool.least:
+            text = f"{tool.name} {_dotted(answer)} is not tested with nodisk: {_dotted(tool.least)} or newer is"
+            findings.append(warning("tools", text, "Debian 12 and 13 have newer ones"))
+    return findings or [ok("tools", f"all {len(wanted)} are here")]
+
+
+def install(packages: list[str]) -> str:
+    """The one command that brings them. A checkout has a script that keeps services from starting by themselves."""
+    script = Path(__file__).parents[3] / "tools/install-packages"
+    if script.exists():
+        return f"sh {script}"
+    return f"apt-get install --no-install-recommends {' '.join(sorted(set(packages)))}"
+
+
+def _look(tool: Tool) -> Version | None:
+    """A tool's version, () if it doesn't say, None if it isn't there."""
+    try:
+        path = run.find(tool.name)
+    except ToolMissing:
+        return None
+    if not tool.least:
+        return ()
+    try:
+        done = run.run([path, tool.version_flag], check=False, timeout=10)
+    except NodiskError:
+        return ()
+    return version_in(done.stdout + done.stderr) or ()
+
+
+def _has_stream() -> bool:
+    """Whether nginx can balance TCP: the module is there, or built in."""
+    if any(Path(module).exists() for module in _STREAM_MODULES):
+        return True
+    words = run.run(["nginx", "-V"], check=False, timeout=10).stderr.split()
+    return "--with-stream" in words
+
+
+def _dotted(version: Version) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,193 @@
+"""Checks of the lab's segment, as seen from the network namespace that this process is in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from nodisk import run
+from nodisk.check import dhcp_probe
+from nodisk.check.dhcp import Offer
+from nodisk.check.findings import Finding, error, ok, warning
+from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.server import host
+from nodisk.spec.model import DhcpMode, Lab
+from nodisk.values import Mac
+
+_REPLY = re.compile(r"reply from (\S+) \[([0-9A-Fa-f:]{17})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The server's network card."""
+
+    name: str
+    up: bool
+    carrier: bool
+    holds: bool
+    """Whether it has the server's address."""
+    prefix: int | None
+    """The prefix length of that address."""
+
+
+def card(lab: Lab) -> Card | None:
+    """The card that lab.yaml names, else the one that holds the server's address; None if there is none."""
+    wanted, server = lab.network.interface, str(lab.network.server)
+    for link in json.loads(run.run(["ip", "-json", "-4", "address", "show"], timeout=5).stdout or "[]"):
+        entry = next((one for one in link.get("addr_info", []) if one.get("local") == server), None)
+        if link["ifname"] == wanted or (wanted is None and entry):
+            flags = link.get("flags", [])
+            prefix = int(entry["prefixlen"]) if entry else None
+            return Card(link["ifname"], "UP" in flags, "LOWER_UP" in flags, entry is not None, prefix)
+    return None
+
+
+def interface(lab: Lab) -> list[Finding]:
+    """The card is there, up, plugged in, and holds the server's address with the right prefix."""
+    net, name = lab.network, "interface"
+    found = card(lab)
+    address = f"{net.server}/{net.subnet.prefixlen}"
+    if found is None:
+        if net.interface:
+            return [error(name, f"there is no network card {net.interface}", "`ip -brief link` lists them")]
+        hint = (
+            f"ip address add {address} dev CARD, correct network.server, or for a virtual lab: nodisk check --virtual"
+        )
+        return [error(name, f"no card of this host has the address {net.server}", hint)]
+    findings = []
+    if not found.up:
+        findings.append(error(name, f"{found.name} is down", f"ip link set {found.name} up"))
+    elif not found.carrier:
+        findings.append(error(name, f"{found.name} has no carrier", "is the cable in, and the switch on?"))
+    if not found.holds:
+        hint = f"ip address add {address} dev {found.name}"
+        findings.append(error(name, f"{found.name} does not have the address {net.server}", hint))
+    elif found.prefix != net.subnet.prefixlen:
+        text = f"{found.name} has {net.server}/{found.prefix}, but the lab's subnet is {net.subnet}"
+        findings.append(error(name, text, f"set {address}, or correct network.subnet"))
+    return findings or [ok(name, f"{found.name} is up with {address}")]
+
+
+def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
+    """Every port that the server is going to bind can be bound; ``server_pid``: this lab's own server runs already."""
+    name = "ports"
+    if server_pid is not None:
+        return [ok(name, f"held by this lab's own server (process {server_pid})")]
+    found = card(lab)
+    if found is None or not found.holds:
+        return [warning(name, "not looked at: the server's address is not here yet")]
+    wanted = host.ports(lab, found.name)
+    if os.geteuid() != 0:
+        return [warning(name, "not looked at: ports below 1024 need root", "sudo nodisk check")]
+    findings = []
+    for port in wanted:
+        try:
+            host.check_free([port])
+        except EnvironmentProblem as problem:
+            findings.append(error(name, problem.message, problem.hint or ""))
+    return findings or [ok(name, f"all {len(wanted)} are free on {lab.network.server}")]
+
+
+def dhcp(lab: Lab) -> list[Finding]:
+    """Who gives addresses on the segment, and whether that is what lab.yaml says."""
+    name = "dhcp"
+    found = card(lab)
+    if found is None or not found.up:
+        return [warning(name, "not looked at: the card is not up")]
+    try:
+        offers = dhcp_probe.ask(found.name, dhcp_probe.mac_of(found.name))
+    except PermissionError:
+        return [warning(name, "not looked at: asking takes root", "sudo nodisk check")]
+    except (OSError, ValueError) as problem:
+        return [warning(name, f"not looked at: {problem}")]
+    return judge_offers(lab, offers)
+
+
+def judge_offers(lab: Lab, offers: Iterable[Offer]) -> list[Finding]:
+    """What the answers to a DHCPDISCOVER mean for this lab; the lab's own server's don't count."""
+    name, mode = "dhcp", lab.network.dhcp
+    others = [one for one in offers if one.server != lab.network.server]
+    givers = [one for one in others if one.address != IPv4Address(0)]
+    if mode is DhcpMode.FULL:
+        if not others:
+            return [ok(name, "nobody else answers: nodisk gives the addresses")]
+        hint = "switch it off on this segment, or set `dhcp: proxy` to join it"
+        return [error(name, f"another DHCP server answers: {_show(one)}", hint) for one in others]
+    findings = []
+    taken = {machine.address: machine for machine in lab.machines}
+    for one in givers:
+        findings.append(ok(name, f"the room's server {_show(one)}"))
+        if one.address in taken:
+            text = f"{one.server} gives {one.address} to others, but it is {taken[one.address].name}'s in lab.yaml"
+            findings.append(error(name, text, "take the machines' addresses out of that server's pool"))
+        elif one.address not in lab.network.subnet:
+            text = f"{one.server} offers {one.address}, which is outside the lab's subnet {lab.network.subnet}"
+            findings.append(warning(name, text, "correct network.subnet, or is this the wrong card?"))
+    for one in others if mode is DhcpMode.PROXY else []:
+        if one.vendor_class.startswith("PXEClient") or one.boot_file:
+            text = f"{one.server} tells machines what to boot itself ({one.boot_file or 'option 60'})"
+            hint = "remove boot file and option 60 from it, or set `dhcp: none` and chain to nodisk from there"
+            findings.append(warning(name, text, hint))
+    if not givers:
+        text = f"nobody answers, and with `dhcp: {mode}` nodisk gives no addresses"
+        findings.append(
+            warning(name, text, "is the room's DHCP server on, and does it serve machines it doesn't know?")
+        )
+    return findings
+
+
+def _show(one: Offer) -> str:
+    offered = f"offers {one.address}" if one.address != IPv4Address(0) else "is a proxyDHCP server"
+    return f"{one.server} {offered}" + (f", boot file {one.boot_file}" if one.boot_file else "")
+
+
+def duplicates(lab: Lab) -> list[Finding]:
+    """Nobody else uses an address of the lab."""
+    name = "duplicates"
+    found = card(lab)
+    if found is None or not found.up:
+        return [warning(name, "not looked at: the card is not up")]
+    if os.geteuid() != 0:
+        return [warning(name, "not looked at: asking takes root", "sudo nodisk check")]
+    wanted: dict[IPv4Address, Mac | None] = {machine.address: machine.mac for machine in lab.machines}
+    wanted[lab.network.server] = None
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda address: holders(found.name, address), wanted))
+    except NodiskError as problem:
+        return [warning(name, f"not looked at: {problem.message}", problem.hint or "")]
+    findings = []
+    alive = 0
+    for (address, mac), macs in zip(wanted.items(), answers, strict=True):
+        for other in sorted(macs - ({mac} if mac else set())):
+            who = next((str(m.name) for m in lab.machines if m.address == address), "the server")
+            whose = next((f", which is {m.name}'s card" for m in lab.machines if m.mac == other), "")
+            text = f"{address} ({who}) is in use by {other}{whose}"
+            findings.append(error(name, text, "find that device, or choose another address"))
+        alive += mac in macs
+    note = f", {alive} machines are on" if alive else ""
+    return findings or [ok(name, f"nobody else uses the lab's {len(wanted)} addresses{note}")]
+
+
+def holders(interface: str, address: IPv4Address) -> set[Mac]:
+    """The cards that answer for an address on the wire, this host's own excepted (it does not ask itself)."""
+    argv = ["arping", "-D", "-c", "2", "-w", "3", "-I", interface, str(address)]
+    done = run.run(argv, check=False, timeout=10)
+    if done.returncode not in (0, 1):
+        raise NodiskError(f"arping: {(done.stderr or done.stdout).strip()[:200]}")
+    return {Mac.parse(mac) for _, mac in _REPLY.findall(done.stdout)}
+
+
+CHECKS = ("interface", "ports", "dhcp", "duplicates")
+
+
+def check(name: str, lab: Lab, server_pid: int | None) -> list[Finding]:
+    """One of ``CHECKS``."""
+    if name == "ports":
+        return ports(lab, server_pid=server_pid)
+    return {"interface": interface, "dhcp": dhcp, "duplicates": duplicates}[name](lab)
