@@ -24,9 +24,14 @@ _NOTHING = object()
 
 
 class Decoder:
-    """One pass over one document."""
+    """One pass over one document.
 
-    def __init__(self) -> None:
+    ``old``: by the rules of yaml.v2, which Container Linux Config is read with: the last of two equal keys counts,
+    nulls stay in lists as empty items, and ``yes`` is a boolean only without quotes.
+    """
+
+    def __init__(self, *, old: bool = False) -> None:
+        self.old = old
         self.errors: list[Entry] = []
         self.decoded = 0
         self.aliased = 0
@@ -97,7 +102,7 @@ class Decoder:
         if kind == "string":
             return as_string(node)
         try:
-            return as_int(node) if kind == "integer" else as_bool(node)
+            return as_int(node) if kind == "integer" else as_bool(node, quoted=not self.old)
         except NotThat as error:
             self._misfit(node, "int" if kind == "integer" else "bool", error.tag)
             return _NOTHING
@@ -114,6 +119,8 @@ class Decoder:
             item = self._item(child, field)
             if item is not _NOTHING:
                 items.append(item)
+            elif self.old and is_null(child):
+                items.append({} if isinstance(field.item, CStruct) else "")
         return items
 
     def _item(self, node: Node, field: CField) -> object:
@@ -171,7 +178,7 @@ class Decoder:
             field = struct.by_name.get(name)
             if field is None:
                 continue
-            if name in done:
+            if name in done and not self.old:
                 self.complain(key.line, f"field {name} already set")
                 continue
             done.add(name)
@@ -211,7 +218,7 @@ class Decoder:
     def _duplicates(self, node: Node) -> bool:
         """Complain of keys that occur twice."""
         children = node.children
-        if len(children) <= 2:
+        if len(children) <= 2 or self.old:
             return False
         seen: dict[tuple[str, str], list[Node]] = {}
         for index in range(0, len(children), 2):

@@ -201,14 +201,14 @@ def _tang(values: Values, path: Path, spec: int, found: Findings) -> None:
             found.error((*path, "advertisement"), "advertisement is not valid JSON")
 
 
-def _extension(name: str) -> str:
+def extension(name: str) -> str:
     """What follows the last dot of the last path element, as Go's path.Ext has it; "" if there is none."""
     return name.rsplit("/", 1)[-1].rpartition(".")[2] if "." in name.rsplit("/", 1)[-1] else ""
 
 
 def _unit(values: Values, path: Path, spec: int, found: Findings) -> None:
     name, contents = values.get("name", ""), values.get("contents")
-    if _extension(name) not in UNIT_SUFFIXES:
+    if extension(name) not in UNIT_SUFFIXES:
         found.error((*path, "name"), "invalid systemd unit extension")
     try:
         sections = unitfile.sections(contents or "")
@@ -226,7 +226,7 @@ def _dropin(values: Values, path: Path, spec: int, found: Findings) -> None:
     problem = unitfile.problem(values.get("contents"))
     if problem:
         found.error((*path, "contents"), problem)
-    if _extension(values.get("name", "")) != "conf":
+    if extension(values.get("name", "")) != "conf":
         found.error((*path, "name"), "invalid systemd drop-in extension")
 
 

@@ -158,11 +158,11 @@ def as_int(node: Node) -> int:
     raise NotThat(found)
 
 
-def as_bool(node: Node) -> bool:
-    """Raises NotThat. YAML 1.1's words count too."""
+def as_bool(node: Node, *, quoted: bool = True) -> bool:
+    """Raises NotThat. YAML 1.1's words count too, ``quoted`` or not."""
     found, value = typed(node)
     if isinstance(value, bool):
         return value
-    if value in _TRUE or value in _FALSE:  # quoted or not
+    if (value in _TRUE or value in _FALSE) and (quoted or node.plain):
         return value in _TRUE
     raise NotThat(found)

@@ -50,7 +50,7 @@ def _problem(source: str, spec: int) -> str | None:
     if url.scheme in ("http", "https", "tftp") or (url.scheme == "gs" and spec >= 2):
         return None
     if url.scheme == "data":
-        return _data_problem(source)
+        return data_problem(source)
     if url.scheme == "arn" and spec >= 4:
         problem = _arn_problem("arn:" + url.opaque)
         if problem:
@@ -70,7 +70,8 @@ def _arn_problem(arn: str) -> str | None:
     return "invalid S3 ARN format" if len(pieces) < needed else None
 
 
-def _data_problem(source: str) -> str | None:  # noqa: PLR0911 - a return a problem
+def data_problem(source: str) -> str | None:  # noqa: PLR0911 - a return a problem
+    """What is wrong with a ``data:`` URL; None if nothing is."""
     match = _DATA.fullmatch(source)
     if match is None:
         return _why_no_data(source)
