@@ -89,7 +89,7 @@ class Watcher:
                 self._stopping.wait(2)
 
     def _follow(self, database: Database) -> None:
-        with Client(kubeconfig.load(self.state.admin_kubeconfig), patience=5) as client:
+        with Client(kubeconfig.load(self.state.admin_kubeconfig), patience=0) as client:
             self._watch = Watch(client, "v1", "Node")
             if self._stopping.is_set():
                 return

@@ -104,6 +104,8 @@ class Supervisor:
         for daemon in reversed(self._order):
             if child := self._children.pop(daemon.name, None):
                 await _end(child)
+            for path in daemon.leftovers:
+                path.unlink(missing_ok=True)
         self._order = []
 
     def pids(self) -> dict[str, int]:
@@ -191,15 +193,17 @@ class Supervisor:
 async def _end(child: _Child) -> None:
     """End a daemon: politely, then not; returns when no process of it is left."""
     process = child.process
-    if process.returncode is None:
+    deadline = time.monotonic() + STOP_WITHIN
+    while process.returncode is None and time.monotonic() < deadline:
+        # Again and again: a signal that comes while unshare forks reaches only unshare, which ignores it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), STOP_WITHIN)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()  # unshare's --kill-child ends the namespace
-            await process.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 2)
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()  # unshare's --kill-child ends the namespace
+        await process.wait()
     await asyncio.wait([child.reader], timeout=2)
     child.reader.cancel()
 
