@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,20 @@ class Result:
     """How long each step took that had something to do."""
 
 
-def build(lab: Lab, state: State, *, offline: bool = False, refresh: bool = False) -> Result:
-    """Make or load what is missing of a lab's assets and record them.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One asset of a build that was not run."""
+
+    kind: str
+    key: str
+    present: bool
+    """Whether it is in the store already."""
+
+
+def build(
+    lab: Lab, state: State, *, offline: bool = False, refresh: bool = False, only: Collection[str] = ()
+) -> Result:
+    """Make or load what is missing of a lab's assets and record them. ``only``: these kinds and what they need.
 
     Raises Busy if another nodisk builds, EnvironmentProblem for a missing tool, mirror or disk space,
     CommandFailed with a building program's last words. Ctrl-C (KeyboardInterrupt) leaves nothing behind.
@@ -61,7 +73,21 @@ def build(lab: Lab, state: State, *, offline: bool = False, refresh: bool = Fals
     store = Store(state)
     with store.builder(), progress.board() as board:
         work = Work(state, store, board, offline, refresh)
-        return _run(_build(work, lab))
+        return _run(_build(work, lab, frozenset(only) or frozenset(built.KINDS)))
+
+
+def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = False) -> tuple[str, list[Planned]]:
+    """Which release a build would take and why, and which assets it would make; asks the network at most for that."""
+    work = Work(state, Store(state), progress.Board(None), offline, refresh)
+    chosen = asyncio.run(choose(work, lab))
+    keys = {
+        "image": key_of(image_debian.inputs(image_debian.Wish.of(lab, chosen.version), chosen.key)),
+        "release": chosen.key,
+        "ipxe": key_of(ipxe.inputs()),
+        "containers": key_of(container_images.inputs()),
+    }
+    plan = [Planned(kind, key, not refresh and work.store.find(kind, key) is not None) for kind, key in keys.items()]
+    return chosen.why, plan
 
 
 def _run(main: Coroutine[Any, Any, Result]) -> Result:
@@ -77,21 +103,26 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
         raise KeyboardInterrupt from None
 
 
-async def _build(work: Work, lab: Lab) -> Result:
+async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
     chosen = await choose(work, lab)
     work.board.line(chosen.why)
     wish = image_debian.Wish.of(lab, chosen.version)
     tasks: dict[str, asyncio.Task[Manifest]] = {}
     try:
         async with asyncio.TaskGroup() as group:
-            tasks["ipxe"] = group.create_task(ipxe.build(work))
-            tasks["containers"] = group.create_task(container_images.build(work))
-            tasks["release"] = group.create_task(_as_coroutine(chosen.make))
-            tasks["image"] = group.create_task(image_debian.build(work, wish, chosen.key, tasks["release"]))
+            if "ipxe" in kinds:
+                tasks["ipxe"] = group.create_task(ipxe.build(work))
+            if "containers" in kinds:
+                tasks["containers"] = group.create_task(container_images.build(work))
+            if kinds & {"release", "image"}:
+                tasks["release"] = group.create_task(_as_coroutine(chosen.make))
+            if "image" in kinds:
+                tasks["image"] = group.create_task(image_debian.build(work, wish, chosen.key, tasks["release"]))
     except* NodiskError as errors:
         raise _first(errors) from None
     made = {kind: task.result() for kind, task in tasks.items()}
-    built.record(work.state, lab, made, why=chosen.why)
+    if made.keys() == set(built.KINDS):
+        built.record(work.state, lab, made, why=chosen.why)
     return Result(made, chosen.why, dict(work.board.times))
 
 

@@ -36,27 +36,41 @@ def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(epilog="Example: nodisk build --lab lab.yaml")
 @click.option("--offline", is_flag=True, help="Load nothing; fail if something is missing.")
 @click.option("--refresh", is_flag=True, help="Make everything again from what the mirrors have now (security fixes).")
+@click.option("--dry-run", is_flag=True, help="Only say what would be built, and from where.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(["image", "release", "ipxe", "containers"]),
+    help="Build only this and what it needs (may be given more than once); the lab's record stays as it is.",
+)
 @lab_options
 @output_option
-def build(offline: bool, refresh: bool, output: str, options: LabOptions) -> None:
+def build(
+    *, offline: bool, refresh: bool, dry_run: bool, only: tuple[str, ...], output: str, options: LabOptions
+) -> None:
     """Build or fetch what the machines boot: image, release, iPXE."""
-    from nodisk.assets.build import build as build_  # noqa: PLC0415 - keeps `nodisk --help` fast
+    from nodisk.assets import build as building  # noqa: PLC0415 - keeps `nodisk --help` fast
 
     context = options.load()
-    result = build_(context.lab, options.state, offline=offline, refresh=refresh)
-    if output == "json":
-        ui.print_json(
-            {
-                "why": result.why,
-                "seconds": result.seconds,
-                "assets": [manifest.to_json() for manifest in result.assets.values()],
-            }
-        )
+    if dry_run:
+        why, plan = building.dry_run(context.lab, options.state, offline=offline, refresh=refresh)
+        if output == "json":
+            assets = [{"kind": item.kind, "key": item.key, "present": item.present} for item in plan]
+            ui.print_json({"why": why, "assets": assets})
+        else:
+            ui.say(why)
+            rows = [(item.kind, item.key, "is there" if item.present else "would be built") for item in plan]
+            ui.print_table(("ASSET", "KEY", "STATE"), rows)
         return
-    rows = [
-        (manifest.kind, manifest.name, manifest.version, ui_size(manifest.size)) for manifest in result.assets.values()
-    ]
-    ui.print_table(("ASSET", "WHAT", "VERSION", "SIZE"), rows)
+    result = building.build(context.lab, options.state, offline=offline, refresh=refresh, only=only)
+    if output == "json":
+        made = [manifest.to_json() for manifest in result.assets.values()]
+        ui.print_json({"why": result.why, "seconds": result.seconds, "assets": made})
+        return
+    ui.print_table(
+        ("ASSET", "WHAT", "VERSION", "SIZE"),
+        [(m.kind, m.name, m.version, ui_size(m.size)) for m in result.assets.values()],
+    )
 
 
 @click.group(epilog="Example: nodisk assets list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from nodisk import run
 from nodisk.assets import debs, docker_archive
@@ -20,10 +21,14 @@ ECHO_PORT = 8080
 _SCRIPT = "echo.cgi"
 
 
+def inputs() -> dict[str, Any]:
+    """What decides the images."""
+    return {"recipe": 2, "package": "busybox-static", "name": ECHO, "files": tree_hash(RECIPES / _SCRIPT)}
+
+
 async def build(work: Work) -> Manifest:
     """The images in the store."""
-    inputs = {"recipe": 2, "package": "busybox-static", "name": ECHO, "files": tree_hash(RECIPES / _SCRIPT)}
-    found = work.store.find("containers", key_of(inputs))
+    found = work.store.find("containers", key_of(inputs()))
     if found and not work.refresh:
         return found
     work.need_network("the image of the echo server")
@@ -55,7 +60,7 @@ async def build(work: Work) -> Manifest:
             "containers",
             name="nodisk's own images",
             version=version,
-            inputs=inputs,
+            inputs=inputs(),
             content={target.name: target},
             facts=facts_to_json("nodisk", images),
         )

@@ -141,7 +141,8 @@ def read(path: Path) -> Archive:
             if "index.json" in members:
                 return _read_oci(tar, members)
     except (tarfile.TarError, EOFError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise IntegrityError(f"{path} is not a readable image archive: {error}") from error
+        reason = (str(error).splitlines() or ["it ends too early"])[0].rstrip(":")
+        raise IntegrityError(f"{path} is not a readable image archive: {reason}") from error
     raise IntegrityError(f"{path} is no image archive: it has neither manifest.json nor index.json")
 
 

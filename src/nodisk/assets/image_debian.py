@@ -28,7 +28,7 @@ _KERNELS = {Kernel.GENERIC: "linux-image-amd64", Kernel.CLOUD: "linux-image-clou
 _EXCLUDE = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 # zstd: a machine reads its programs through this all the time, and xz would cost a slow PC three times as long.
 _SQUASHFS = (
-    *("-comp", "zstd", "-Xcompression-level", "19", "-b", "256K"),
+    *("-comp", "zstd", "-Xcompression-level", "15", "-b", "256K"),
     *("-noappend", "-no-progress", "-no-exports", "-quiet"),
 )
 

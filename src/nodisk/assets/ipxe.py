@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from nodisk.assets import debs
 from nodisk.assets.store import Manifest, Store, key_of
@@ -10,12 +11,16 @@ from nodisk.assets.work import Work
 
 PROGRAMS = ("undionly.kpxe", "ipxe.efi", "snponly.efi")
 """BIOS, UEFI with iPXE's own drivers, UEFI with the firmware's driver. The last is not in every Debian."""
-_INPUTS = {"recipe": 1, "package": "ipxe"}
+
+
+def inputs() -> dict[str, Any]:
+    """What decides the asset; the package's version is the mirror's matter."""
+    return {"recipe": 1, "package": "ipxe"}
 
 
 async def build(work: Work) -> Manifest:
     """The iPXE programs in the store."""
-    found = work.store.find("ipxe", key_of(_INPUTS))
+    found = work.store.find("ipxe", key_of(inputs()))
     if found and not work.refresh:
         return found
     work.need_network("iPXE")
@@ -25,7 +30,7 @@ async def build(work: Work) -> Manifest:
         if other := content.pop("ipxe.efi.", None):  # Debian moved it
             content.setdefault("ipxe.efi", other)
         content = {name: path.resolve() for name, path in content.items()}
-        return work.store.add("ipxe", name="iPXE", version=version, inputs=_INPUTS, content=content, facts={})
+        return work.store.add("ipxe", name="iPXE", version=version, inputs=inputs(), content=content, facts={})
 
 
 def tftp_root(store: Store, manifest: Manifest) -> Path:

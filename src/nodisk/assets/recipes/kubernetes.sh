@@ -34,6 +34,7 @@ for package in client-go/pkg/version component-base/version; do
     flags="$flags -X $variable.gitVersion=v$version -X $variable.gitMajor=$major -X $variable.gitMinor=$minor"
     flags="$flags -X $variable.gitTreeState=archive -X $variable.buildDate=$date"
 done
-go build -trimpath -ldflags "$flags" -o /out/ ./cmd/kubelet ./cmd/kubeadm ./cmd/kubectl ./cmd/kube-proxy \
+# Without the drivers of public clouds and of Docker, which no room has: a third less to compile, and smaller programs.
+go build -trimpath -tags providerless,dockerless -ldflags "$flags" -o /out/ ./cmd/kubelet ./cmd/kubeadm ./cmd/kubectl ./cmd/kube-proxy \
     ./cmd/kube-apiserver ./cmd/kube-controller-manager ./cmd/kube-scheduler
 go version | cut -d' ' -f3 >/out/go-version
