@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from nodisk.butane import resources
-from nodisk.butane.merge import ignition_schema
 from nodisk.butane.report import Path
-from nodisk.butane.schema import CStruct
+from nodisk.butane.schema import CStruct, ignition_schema
 
 if TYPE_CHECKING:
     from nodisk.butane.desugar import Context, Sources

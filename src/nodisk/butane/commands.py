@@ -10,7 +10,7 @@ import click
 
 from nodisk.butane import pretty
 from nodisk.butane.localfiles import words
-from nodisk.butane.translate import STRICT, Result, translate
+from nodisk.butane.translation import STRICT, Result, translate
 from nodisk.butane.yamltree import MAX_BYTES
 
 _TARGETS = ("2.1.0", "2.2.0", "2.3.0")

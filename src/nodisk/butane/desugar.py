@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from nodisk.butane import bootdevice, mounts, resources, trees
+from nodisk.butane import resources
 from nodisk.butane.localfiles import FilesDir, LocalError
-from nodisk.butane.merge import Trace, ignition_schema, merge_values
 from nodisk.butane.report import Findings, Path
-from nodisk.butane.schema import CStruct
+from nodisk.butane.schema import CStruct, ignition_schema
 from nodisk.butane.source_rules import Version
 
 Values = dict[str, Any]
@@ -51,9 +50,13 @@ class Context:
 
     def merge_over(self, generated: Values, config: Values, sources: Sources) -> Values:
         """``config`` merged over what sugar ``generated`` (with its ``sources``); the user's fields win."""
+        if self.sources is None and not generated:
+            return config
+        from nodisk.butane.merging import Trace, merge_values  # noqa: PLC0415 - most documents merge nothing
+
         schema = ignition_schema(self.version.spec)
         if self.sources is None:
-            return merge_values(schema, generated, config) if generated else config
+            return merge_values(schema, generated, config)
         trace: Trace = []
         merged = merge_values(schema, generated, config, trace)
         joined: Sources = {}
@@ -99,11 +102,23 @@ def translate(struct: CStruct, document: Values, context: Context) -> Values:
             config[json] = _struct(cast("CStruct", field_.item), document[name], context, (name,), (json,))
             if document[name]:
                 context.from_path((name,), (json,))
+    return _sections(document, config, context)
+
+
+def _sections(document: Values, config: Values, context: Context) -> Values:
+    """What whole sections of sugar add. Each is imported only where it is used: a process has 0.15 s in all."""
     storage = document.get("storage", {})
-    if version.spec >= 1:
+    if storage.get("filesystems"):
+        from nodisk.butane import mounts  # noqa: PLC0415
+
         config = mounts.add(storage, config, context)
-        trees.add(storage.get("trees", ()), config, context)
-    if version.fcos is not None and not context.found.fatal:
+    if storage.get("trees"):
+        from nodisk.butane import trees  # noqa: PLC0415
+
+        trees.add(storage["trees"], config, context)
+    if context.version.fcos is not None and not context.found.fatal:
+        from nodisk.butane import bootdevice  # noqa: PLC0415
+
         config = bootdevice.add(document, config, context)
     return config
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_PORT = re.compile(r"(?::[0-9]*)?", re.ASCII)
-_USERINFO = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
-_HOST_ESCAPE = re.compile(r"%(?![89A-Fa-f][0-9A-Fa-f])")
-_HOST_BAD = re.compile(r"[\x00-\x20\"\\^`{|}\x7f]")
+from nodisk.butane.pattern import Pattern
+
+_SCHEME = Pattern(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ESCAPE = Pattern(r"%(?![0-9A-Fa-f]{2})")
+_PORT = Pattern(r"(?::[0-9]*)?", re.ASCII)
+_USERINFO = Pattern(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
+_HOST_ESCAPE = Pattern(r"%(?![89A-Fa-f][0-9A-Fa-f])")
+_HOST_BAD = Pattern(r"[\x00-\x20\"\\^`{|}\x7f]")
 
 
 class BadUrl(ValueError):

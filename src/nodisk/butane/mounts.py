@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from nodisk.butane.merge import ignition_schema
-from nodisk.butane.schema import CStruct
+from nodisk.butane.schema import CStruct, ignition_schema
 from nodisk.butane.unitfile import escape_path
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ Values = dict[str, Any]
 def add(storage: Mapping[str, Any], config: Values, context: Context) -> Values:
     """The config with the units of its filesystems; a unit of the user's with the same name is merged over it."""
     filesystems = storage.get("filesystems", ())
-    if not filesystems:
+    if context.version.spec < 1:
         return config
     units: list[Values] = []
     sources: Sources = {}

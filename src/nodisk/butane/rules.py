@@ -12,9 +12,9 @@ from typing import Any, cast
 
 from nodisk.butane import gourl, rules_storage, unitfile
 from nodisk.butane.gojson import quote
-from nodisk.butane.merge import key_of
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Findings, Path
-from nodisk.butane.schema import CStruct
+from nodisk.butane.schema import CStruct, key_of
 from nodisk.butane.urls import check_required, check_url
 
 Values = Mapping[str, Any]
@@ -36,7 +36,7 @@ UNIT_SUFFIXES = frozenset(
         "scope",
     ]
 )
-_INSTANCE = re.compile(r"(.+?)@(.+?)\.service", re.DOTALL)
+_INSTANCE = Pattern(r"(.+?)@(.+?)\.service", re.DOTALL)
 _HASH_SIZES = {"sha512": 128, "sha256": 64}
 
 
@@ -193,11 +193,11 @@ def _tang(values: Values, path: Path, spec: int, found: Findings) -> None:
         found.error((*path, "thumbprint"), "thumbprint is required")
     advertisement = values.get("advertisement")
     if advertisement:
-        from nodisk.butane import gojson  # noqa: PLC0415 - rare
+        from nodisk.butane import jsonsyntax  # noqa: PLC0415 - rare
 
         try:
-            gojson.check(advertisement.encode("utf-8", "surrogateescape"))
-        except gojson.JsonError:
+            jsonsyntax.check(advertisement.encode("utf-8", "surrogateescape"))
+        except jsonsyntax.JsonError:
             found.error((*path, "advertisement"), "advertisement is not valid JSON")
 
 

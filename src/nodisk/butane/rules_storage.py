@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Findings, Path
 from nodisk.butane.urls import fetchable
 
 Values = Mapping[str, Any]
 
-_GUID = re.compile(r"(?:[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})?")
+_GUID = Pattern(r"(?:[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})?")
 _LABEL_LIMITS = {"ext4": 16, "btrfs": 256, "xfs": 12, "swap": 15, "vfat": 11}
 """Bytes: what mkfs of each format takes without cutting."""
 _STRIPED = ("linear", "raid0", "0", "stripe")

@@ -9,6 +9,7 @@ import binascii
 import math
 import re
 
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.yamltree import Node, YamlError
 
 LONG = "tag:yaml.org,2002:"
@@ -26,10 +27,10 @@ _FIXED: dict[str, tuple[str, object]] = {
 _TRUE = frozenset({"y", "Y", "yes", "Yes", "YES", "on", "On", "ON"})
 _FALSE = frozenset({"n", "N", "no", "No", "NO", "off", "Off", "OFF"})
 
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
-_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
-_PREFIXED = re.compile(r"([-+]?)(?:0[xX](?P<x>[0-9a-fA-F]+)|0[bB](?P<b>[01]+)|0[oO]?(?P<o>[0-7]+))", re.ASCII)
-_DATE = re.compile(
+_FLOAT = Pattern(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_DECIMAL = Pattern(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
+_PREFIXED = Pattern(r"([-+]?)(?:0[xX](?P<x>[0-9a-fA-F]+)|0[bB](?P<b>[01]+)|0[oO]?(?P<o>[0-7]+))", re.ASCII)
+_DATE = Pattern(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:[Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(?:[.,]\d+)?(?:Z|[-+]\d{2}:\d{2})"
     r"| (\d{1,2}):(\d{1,2}):(\d{1,2})(?:[.,]\d+)?)?",

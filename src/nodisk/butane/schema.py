@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Union
+from typing import Any, Literal, NamedTuple, Union
 
 Scalar = Literal["string", "integer", "boolean"]
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list; null items vanish."""
 
     item: Struct | Scalar
@@ -28,8 +26,7 @@ class ListOf:
 Kind = Union[Scalar, "Struct", ListOf]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One key of a mapping. Versions are minor numbers of the Ignition spec, 3.``since``."""
 
     name: str
@@ -59,8 +56,7 @@ class Field:
     """What the reference says of it besides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Struct:
+class Struct(NamedTuple):
     """A mapping with known keys; ``fields`` are in the order in which Ignition's JSON has them."""
 
     name: str
@@ -171,6 +167,25 @@ def butane(spec: int, fcos: int | None) -> CStruct:
     from nodisk.butane.fields import CONFIG  # noqa: PLC0415 - the description itself imports this module
 
     return compile_(CONFIG, spec, fcos)
+
+
+@functools.cache
+def ignition_schema(spec: int) -> CStruct:
+    """Ignition configs of spec 3.``spec``."""
+    from nodisk.butane.fields import IGNITION_CONFIG_FILE  # noqa: PLC0415 - the description itself imports this module
+
+    return compile_(IGNITION_CONFIG_FILE, spec, None)
+
+
+def key_of(struct: CStruct | str | None, item: Any) -> str:
+    """What tells an item of a list from another one."""
+    if not isinstance(struct, CStruct):
+        return str(item)
+    if struct.name == "Partition":
+        if item.get("number"):
+            return f"number:{item['number']}"
+        return f"label:{item['label']}" if item.get("label") is not None else ""
+    return item.get(struct.key) or ""
 
 
 def emit(struct: CStruct, value: Mapping[str, object]) -> dict[str, object]:

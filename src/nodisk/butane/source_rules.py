@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from nodisk.butane import modes
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Findings, Path
 from nodisk.butane.schema import CStruct
 
@@ -15,8 +15,8 @@ LEGACY_LAYOUTS = ("aarch64", "ppc64le", "x86_64")
 S390X_LAYOUTS = ("s390x-eckd", "s390x-virt", "s390x-zfcp")
 DECIMAL_MODE = "unreasonable mode would be reasonable if specified in octal; remember to add a leading zero"
 
-_MOUNTABLE = re.compile(r"/(etc|var)(/|\Z)")
-_DISK_NAME = {"s390x-eckd": re.compile(r"/dev/dasd[a-z]\Z"), "s390x-zfcp": re.compile(r"/dev/sd[a-z]\Z")}
+_MOUNTABLE = Pattern(r"/(etc|var)(/|\Z)")
+_DISK_NAME = {"s390x-eckd": Pattern(r"/dev/dasd[a-z]\Z"), "s390x-zfcp": Pattern(r"/dev/sd[a-z]\Z")}
 
 
 class Version(NamedTuple):
@@ -55,7 +55,7 @@ def _resource(values: Values, path: Path, version: Version, found: Findings) -> 
         place = "inline" if version.spec == 0 else given[-1]
         found.error((*path, place), "only one of the following can be set: inline, local, source")
     elif given == ["inline"] and path[:2] == ("ignition", "config"):
-        from nodisk.butane.validate import check_embedded  # noqa: PLC0415 - rare, and it imports all of Ignition's rules
+        from nodisk.butane.validation import check_embedded  # noqa: PLC0415 - rare, and it imports all of Ignition's rules
 
         check_embedded(values["inline"], path, version.spec, found)
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nodisk.butane import resources
 from nodisk.butane.localfiles import NO_FOLDER, LocalError, relative
-from nodisk.butane.merge import ignition_schema
 from nodisk.butane.report import Path
-from nodisk.butane.schema import CStruct
+from nodisk.butane.schema import CStruct, ignition_schema
 
 if TYPE_CHECKING:
     from nodisk.butane.desugar import Context

@@ -6,10 +6,11 @@ import binascii
 import re
 
 from nodisk.butane import gourl
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Findings, Path
 
 _CHAR = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]"
-_DATA = re.compile(
+_DATA = Pattern(
     r"data:"
     rf"(?:(?P<type>{_CHAR}+)/{_CHAR}*)?"
     rf"(?P<params>(?:;{_CHAR}+=(?:{_CHAR}+|\"(?:[^\"\\\x80-\U0010ffff]|\\[\x00-\x7f])*\"))*)"
@@ -17,7 +18,7 @@ _DATA = re.compile(
     re.DOTALL,
 )
 _TYPES = ("text", "image", "audio", "video", "application", "message", "multipart")
-_DATA_CHARS = re.compile(r"[!$-;=?-Z_a-z~]*")
+_DATA_CHARS = Pattern(r"[!$-;=?-Z_a-z~]*")
 
 
 def check_required(source: str | None, spec: int, path: Path, found: Findings) -> None:
@@ -72,14 +73,18 @@ def _arn_problem(arn: str) -> str | None:
 
 def data_problem(source: str) -> str | None:  # noqa: PLR0911 - a return a problem
     """What is wrong with a ``data:`` URL; None if nothing is."""
-    match = _DATA.fullmatch(source)
-    if match is None:
-        return _why_no_data(source)
-    kind = match["type"]
-    if kind is not None and not kind.startswith(_TYPES) and not kind.lower().startswith("x-"):
-        return "invalid media type"
-    data = match["data"]
-    if match["base64"]:
+    data, base64 = source[len("data:,") :], False
+    if source.startswith("data:;base64,"):
+        data, base64 = source[len("data:;base64,") :], True
+    elif not source.startswith("data:,"):
+        match = _DATA.fullmatch(source)
+        if match is None:
+            return _why_no_data(source)
+        kind = match["type"]
+        if kind is not None and not kind.startswith(_TYPES) and not kind.lower().startswith("x-"):
+            return "invalid media type"
+        data, base64 = match["data"], match["base64"] is not None
+    if base64:
         if re.search(r"[^A-Za-z0-9+/=\n]", data):
             return "invalid data character"
         return _base64_problem(data)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from yaml import events as ev
 
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Key, Path
 
 SCALAR, MAPPING, SEQUENCE, ALIAS = "scalar", "map", "seq", "alias"
@@ -155,7 +156,7 @@ def _compose(data: bytes) -> Node | None:  # noqa: PLR0912 - a branch a kind of 
     return root
 
 
-_ESCAPES = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = Pattern(r"\\(.)", re.DOTALL)
 
 
 def _refuse_escaped_slash(data: bytes, event: Any) -> None:

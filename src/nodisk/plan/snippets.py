@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from nodisk import yamltree
 from nodisk.butane import Result, merge, translate, validate
-from nodisk.butane.merge import Conflict, shared
+from nodisk.butane.merging import Conflict, shared
 from nodisk.errors import SpecError
 from nodisk.spec.model import Lab, Machine
 

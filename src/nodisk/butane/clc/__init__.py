@@ -14,7 +14,7 @@ from nodisk.butane.localfiles import FilesDir
 from nodisk.butane.report import Entry, Report
 from nodisk.butane.scalars import as_string, is_null
 from nodisk.butane.schema import CStruct, compile_
-from nodisk.butane.translate import Result
+from nodisk.butane.translation import Result
 from nodisk.butane.yamltree import MAPPING, SCALAR, Node, YamlError, parse
 
 __all__ = ["translate"]

@@ -10,6 +10,7 @@ from typing import Any
 from nodisk.butane import gourl, resources
 from nodisk.butane.clc import services
 from nodisk.butane.localfiles import FilesDir, LocalError
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Entry
 from nodisk.butane.schema import CStruct, camel
 from nodisk.butane.yamltree import SEQUENCE, Node
@@ -24,7 +25,7 @@ TYPE_GUIDS = {
 }
 NO_FOLDER = "local files require setting the --files-dir flag to the directory that contains the file"
 _UNITS = {prefix + suffix: 1024**power for power, prefix in enumerate("KMGTPE", 1) for suffix in ("iB", "B")} | {"B": 1}
-_AMOUNT = re.compile(r"(\d*)(?:\.(\d*))?([^.0-9]*)", re.ASCII)
+_AMOUNT = Pattern(r"(\d*)(?:\.(\d*))?([^.0-9]*)", re.ASCII)
 _SECTOR = 512
 _MIB = 1024 * 1024
 

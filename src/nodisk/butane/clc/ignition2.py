@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from nodisk.butane import gourl, unitfile, urls
 from nodisk.butane.clc.walk import Part, Rule, Said, Shape
 from nodisk.butane.gojson import quote
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Severity
 from nodisk.butane.rules import UNIT_SUFFIXES, extension
 
@@ -145,7 +145,7 @@ def _shape(name: str, target: int) -> Shape:
 
 
 _LABEL_LIMITS = {"ext4": 16, "btrfs": 256, "xfs": 12, "swap": 15, "vfat": 11}
-_GUID = re.compile(r"(?:[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})?")
+_GUID = Pattern(r"(?:[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})?")
 _STRIPED = ("linear", "raid0", "0", "stripe")
 _LEVELS = (*_STRIPED, "raid1", "1", "mirror", "raid4", "4", "raid5", "5", "raid6", "6", "raid10", "10")
 _CREATE_CLASHES = [

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from nodisk.butane import gourl
 from nodisk.butane.clc.services import semver
 from nodisk.butane.clc.walk import Part, Rule, Said, Shape
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Severity
 from nodisk.butane.schema import CStruct
 
 _ETCD_TOO_NEW = (
     "Etcd minor version specified is too new, only options available in the previous minor version will be accepted"
 )
-_DURATION = re.compile(r"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|[-+]?0")
-_CLOCK = re.compile(r"(?:[01]?\d|2[0-3]):[0-5]\d")
+_DURATION = Pattern(r"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|[-+]?0")
+_CLOCK = Pattern(r"(?:[01]?\d|2[0-3]):[0-5]\d")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 

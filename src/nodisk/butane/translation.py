@@ -15,16 +15,16 @@ from nodisk.butane.desugar import Context
 from nodisk.butane.desugar import translate as desugar
 from nodisk.butane.fields import VERSIONS
 from nodisk.butane.localfiles import FilesDir
-from nodisk.butane.merge import ignition_schema
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Entry, Findings, Path, Problem, Report, locate
-from nodisk.butane.schema import CStruct, Field, Struct, butane, compile_, emit
+from nodisk.butane.schema import CStruct, Field, Struct, butane, compile_, emit, ignition_schema
 from nodisk.butane.source_rules import Version
 from nodisk.butane.yamltree import Node, YamlError, parse
 
 _HEADER = Struct(
     "Header", (Field("version", "string", "", required=True), Field("variant", "string", "", required=True))
 )
-_SEMVER = re.compile(r"([+]?\d+)\.([-+]?\d+)\.([-+]?\d+)(-[0-9A-Za-z.-]*)?(\+[0-9A-Za-z.-]*)?", re.ASCII)
+_SEMVER = Pattern(r"([+]?\d+)\.([-+]?\d+)\.([-+]?\d+)(-[0-9A-Za-z.-]*)?(\+[0-9A-Za-z.-]*)?", re.ASCII)
 
 STRICT = "Config produced warnings and --strict was specified"
 INVALID_SOURCE = "source config is invalid"

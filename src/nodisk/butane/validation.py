@@ -10,14 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from nodisk.butane import gojson, rules, unused
+from nodisk.butane import gojson, jsonsyntax, rules, unused
 from nodisk.butane.fields import MAX_SPEC
-from nodisk.butane.merge import ignition_schema
+from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Entry, Findings, Path, Report, locate
-from nodisk.butane.schema import CField, CStruct
+from nodisk.butane.schema import CField, CStruct, ignition_schema
 from nodisk.butane.yamltree import Node, YamlError, parse
 
-_SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
+_SEMVER = Pattern(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
 _TYPE_NAMES: dict[str, type] = {"string": str, "integer": int, "boolean": bool, "list": list, "map": dict}
 
 
@@ -38,7 +38,7 @@ def validate(config: str | bytes | Mapping[str, Any]) -> Report:
         return Report([Entry("error", "not a config (empty)")], "not a config (empty)")
     try:
         values = _load(data)
-    except (gojson.JsonError, _Misfit) as error:
+    except (jsonsyntax.JsonError, _Misfit) as error:
         return Report([_json_entry(data, error)], "config is not valid")
     spec = _spec(values)
     if spec is None:
@@ -63,7 +63,7 @@ def check_embedded(text: str, path: Path, spec: int, found: Findings) -> None:
     try:
         values = _load(data)
         config = _decode(ignition_schema(spec), values, ())
-    except (gojson.JsonError, _Misfit) as error:
+    except (jsonsyntax.JsonError, _Misfit) as error:
         found.error((), str(error))
         found.error((*path, "inline"), "config is not valid")
         return
@@ -96,11 +96,11 @@ def _check(data: bytes, values: Mapping[str, Any], spec: int, found: Findings) -
 
 def _load(data: bytes) -> dict[str, Any]:
     """The JSON object. Raises JsonError, _Misfit."""
-    gojson.check(data)
+    jsonsyntax.check(data)
     try:
         values = json.loads(data.decode("utf-8", "replace"))
     except RecursionError as error:
-        raise gojson.JsonError("exceeded max depth", 0) from error
+        raise jsonsyntax.JsonError("exceeded max depth", 0) from error
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -12,20 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from nodisk.butane.fields import IGNITION_CONFIG_FILE, MAX_SPEC
+from nodisk.butane.fields import MAX_SPEC
 from nodisk.butane.report import Path
-from nodisk.butane.schema import CField, CStruct, compile_, emit
+from nodisk.butane.schema import CField, CStruct, emit, ignition_schema, key_of
 
 Values = dict[str, Any]
-
-_SCHEMAS: dict[int, CStruct] = {}
-
-
-def ignition_schema(spec: int) -> CStruct:
-    """Ignition configs of spec 3.``spec``."""
-    if spec not in _SCHEMAS:
-        _SCHEMAS[spec] = compile_(IGNITION_CONFIG_FILE, spec, None)
-    return _SCHEMAS[spec]
 
 
 class Origin(NamedTuple):
@@ -37,17 +28,6 @@ class Origin(NamedTuple):
 
 
 Trace = list[Origin]
-
-
-def key_of(struct: CStruct | str | None, item: Any) -> str:
-    """What tells an item of a list from another one."""
-    if not isinstance(struct, CStruct):
-        return str(item)
-    if struct.name == "Partition":
-        if item.get("number"):
-            return f"number:{item['number']}"
-        return f"label:{item['label']}" if item.get("label") is not None else ""
-    return item.get(struct.key) or ""
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Values:

@@ -1,0 +1,37 @@
+"""Regular expressions that are compiled when they are first used: most runs need few of them."""
+
+from __future__ import annotations
+
+import re
+
+
+class Pattern:
+    """Like ``re.compile(text, flags)``, but later."""
+
+    __slots__ = ("_compiled", "flags", "text")
+
+    def __init__(self, text: str, flags: re.RegexFlag = re.NOFLAG) -> None:
+        self.text = text
+        self.flags = flags
+        self._compiled: re.Pattern[str] | None = None
+
+    def _ready(self) -> re.Pattern[str]:
+        if self._compiled is None:
+            self._compiled = re.compile(self.text, self.flags)
+        return self._compiled
+
+    def match(self, text: str, start: int = 0) -> re.Match[str] | None:
+        """At ``start``."""
+        return self._ready().match(text, start)
+
+    def fullmatch(self, text: str) -> re.Match[str] | None:
+        """All of it."""
+        return self._ready().fullmatch(text)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Anywhere."""
+        return self._ready().search(text)
+
+    def findall(self, text: str) -> list[str]:
+        """Every match, or its only group."""
+        return self._ready().findall(text)
