@@ -27,6 +27,8 @@ class Resource:
     namespaced: bool
     subresources: frozenset[str]
     """Such as ``token`` and ``status``."""
+    verbs: frozenset[str]
+    """Such as ``list`` and ``create``."""
 
     def path(self, *, name: str | None = None, namespace: str | None = None, subresource: str | None = None) -> str:
         """The URL's path; without ``namespace`` that of all namespaces."""
@@ -78,6 +80,7 @@ class Discovery:
                 plural=entry["name"],
                 namespaced=entry["namespaced"],
                 subresources=frozenset(below.get(entry["name"], ())),
+                verbs=frozenset(entry.get("verbs") or ()),
             )
             for entry in entries
             if "/" not in entry["name"]

@@ -1,0 +1,129 @@
+"""Before a class is made: does what it is promised exist? And does the cluster's network keep students apart?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from nodisk.classes.manifests import CLASS, MANAGED_BY
+from nodisk.classes.record import Class
+from nodisk.classes.sizes import amount
+from nodisk.cluster.client import Client, Object
+from nodisk.errors import UsageError
+from nodisk.spec.model import Lab, PodNetwork
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Cores, bytes of RAM (memory and ephemeral storage together), pods."""
+
+    cores: Decimal = Decimal(0)
+    ram: Decimal = Decimal(0)
+    pods: int = 0
+
+    def __add__(self, other: Amounts) -> Amounts:
+        return Amounts(self.cores + other.cores, self.ram + other.ram, self.pods + other.pods)
+
+    def __str__(self) -> str:
+        return f"{self.cores:.1f} cores, {self.ram / GIB:.1f} GiB RAM, {self.pods} pods"
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What is there, what is promised to other classes, what this one asks for."""
+
+    nodes: int
+    there: Amounts
+    others: Amounts
+    wanted: Amounts
+    students: int
+    size_name: str
+
+    @property
+    def short(self) -> list[str]:
+        """What there is too little of, with the arithmetic; empty: it fits."""
+        total = self.others + self.wanted
+        found = []
+        if total.cores > self.there.cores:
+            found.append(_sum("cores", self.wanted.cores, self.others.cores, self.there.cores))
+        if total.ram > self.there.ram:
+            found.append(
+                _sum("GiB RAM", self.wanted.ram / GIB, self.others.ram / GIB, self.there.ram / GIB)
+                + " (memory and ephemeral storage: on diskless nodes both are RAM)"
+            )
+        if total.pods > self.there.pods:
+            found.append(_sum("pods", Decimal(self.wanted.pods), Decimal(self.others.pods), Decimal(self.there.pods)))
+        return found
+
+    def refuse(self) -> None:
+        """Raise UsageError if the class doesn't fit."""
+        if self.short:
+            raise UsageError(
+                f"{self.students} students of size {self.size_name} need more than {self.nodes} nodes can give:\n  "
+                + "\n  ".join(self.short),
+                hint="choose a smaller --size, boot more machines, or --overcommit if not all will work at once",
+            )
+
+
+def _sum(unit: str, wanted: Decimal, others: Decimal, there: Decimal) -> str:
+    promised = f" + {others:.1f} promised to other classes" if others else ""
+    return f"{wanted:.1f}{promised} = {wanted + others:.1f} {unit}, but the nodes have {there:.1f}"
+
+
+def measure(client: Client, record: Class) -> Capacity:
+    """Add up nodes and quotas."""
+    nodes = [node for node in client.list("v1", "Node") if _takes_pods(node)]
+    there = Amounts()
+    for node in nodes:
+        given = node["status"].get("allocatable") or {}
+        cores, ram = amount(str(given.get("cpu", "0"))), amount(str(given.get("memory", "0")))
+        there += Amounts(cores, ram, int(given.get("pods", 0)))
+    selector = f"{MANAGED_BY}=nodisk,{CLASS}!={record.name}"
+    others = _promised(quota["spec"]["hard"] for quota in client.list("v1", "ResourceQuota", labels=selector))
+    size, count = record.size, len(record.students)
+    each = Amounts(amount(size.cpu), amount(size.memory) + amount(size.ephemeral), size.pods)
+    wanted = Amounts(each.cores * count, each.ram * count, each.pods * count)
+    return Capacity(len(nodes), there, others, wanted, count, record.size_name)
+
+
+def _promised(quotas: Iterable[Object]) -> Amounts:
+    total = Amounts()
+    for hard in quotas:
+        # The API server writes quantities its own way (1536Mi for 1.5Gi), but always as amount() reads them.
+        ram = amount(hard.get("requests.memory", "0")) + amount(hard.get("requests.ephemeral-storage", "0"))
+        total += Amounts(amount(hard.get("requests.cpu", "0")), ram, int(hard.get("pods", "0")))
+    return total
+
+
+def _takes_pods(node: Object) -> bool:
+    if node["spec"].get("unschedulable"):
+        return False
+    if any(taint["effect"] in ("NoSchedule", "NoExecute") for taint in node["spec"].get("taints") or []):
+        return False
+    conditions = node["status"].get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+# Whose DaemonSet in which namespace enforces NetworkPolicy.
+_ENFORCERS = {
+    PodNetwork.ROUTED: (("kube-system", "kube-network-policies"),),
+    PodNetwork.FLANNEL: (("kube-system", "kube-network-policies"),),
+    PodNetwork.CALICO: (("kube-system", "calico-node"), ("calico-system", "calico-node")),
+    PodNetwork.CILIUM: (("kube-system", "cilium"),),
+}
+
+
+def enforcer(client: Client, lab: Lab) -> str | None:
+    """What enforces NetworkPolicy in this cluster; None: nothing does, and students' pods reach each other."""
+    running = {
+        (item["metadata"]["namespace"], item["metadata"]["name"])
+        for item in client.list("apps/v1", "DaemonSet")
+        if item["status"].get("numberReady", 0) > 0
+    }
+    for namespace, name in _ENFORCERS[lab.kubernetes.network]:
+        if (namespace, name) in running:
+            return name
+    return None

@@ -1,0 +1,153 @@
+"""What differs between the class as it should be and as it is; and what a student has, as manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import yaml
+
+from nodisk.classes import engine, lifecycle, manifests, policy
+from nodisk.classes.manifests import MANAGED_BY, RBAC
+from nodisk.classes.record import Account, Class
+from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
+from nodisk.cluster.errors import Invalid, NotFound
+from nodisk.spec.model import Lab
+
+# Kinds by which somebody could widen or narrow what a student may do.
+GUARDED = (
+    (f"{RBAC}/v1", "RoleBinding"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("v1", "ResourceQuota"),
+    ("v1", "LimitRange"),
+)
+_SERVER_SIDE = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that isn't as nodisk made it."""
+
+    namespace: str
+    object: str
+    what: str
+
+    def to_json(self) -> dict[str, str]:
+        """As ``--output json`` prints it."""
+        return asdict(self)
+
+
+def find(client: Client, record: Class, lab: Lab) -> list[Difference]:
+    """Everything of the class that was changed, removed or added by somebody else.
+
+    Asks the API server what applying again would give (a dry run), so defaults and spellings don't count.
+    """
+    found, nets = policy.features(client), engine.networks(lab)
+    wanted: list[Object] = [*manifests.identity_namespace(record, found), policy.cluster_role(client, record)]
+    for teacher in record.teachers:
+        wanted += manifests.identity(record, teacher)
+    for student in record.students:
+        wanted += manifests.student(record, student, nets, found)
+    compared = all_or_raise(in_parallel(lambda obj: _compare(client, obj), wanted))
+    differences = [difference for difference in compared if difference is not None]
+    differences += _added(client, record)
+    for name in lifecycle.stray(client, record):
+        differences.append(Difference(name, f"Namespace {name}", "has the class's label, but is nobody's"))
+    return differences
+
+
+def _compare(client: Client, wanted: Object) -> Difference | None:
+    meta = wanted["metadata"]
+    namespace = meta.get("namespace") or (meta["name"] if wanted["kind"] == "Namespace" else "")
+    name = f"{wanted['kind']} {meta['name']}"
+    try:
+        there = client.get(wanted["apiVersion"], wanted["kind"], meta["name"], namespace=meta.get("namespace"))
+    except NotFound:
+        return Difference(namespace, name, "is gone")
+    try:
+        then = client.apply(wanted, dry_run=True)
+    except Invalid as error:
+        return Difference(namespace, name, f"can't be what it should be: {error.message}")
+    except NotFound:
+        return Difference(namespace, name, "is gone")
+    paths = sorted(_paths(_bare(there), _bare(then)))
+    return Difference(namespace, name, f"changed: {', '.join(paths[:5])}") if paths else None
+
+
+def _bare(obj: Object) -> Object:
+    meta = {key: value for key, value in obj["metadata"].items() if key not in _SERVER_SIDE}
+    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
+
+
+def _paths(left: Any, right: Any, at: str = "") -> Iterator[str]:
+    if isinstance(left, dict) and isinstance(right, dict):
+        for key in left.keys() | right.keys():
+            yield from _paths(left.get(key), right.get(key), f"{at}.{key}" if at else key)
+    elif left != right:
+        yield at
+
+
+def _added(client: Client, record: Class) -> list[Difference]:
+    spaces = {record.namespace(student) for student in record.students}
+    found = []
+    for api_version, kind in GUARDED:
+        for item in client.list(api_version, kind, metadata_only=True):
+            meta = item["metadata"]
+            if meta["namespace"] in spaces and (meta.get("labels") or {}).get(MANAGED_BY) != "nodisk":
+                found.append(Difference(meta["namespace"], f"{kind} {meta['name']}", "was added, not by nodisk"))
+    return found
+
+
+def export(client: Client, record: Class, chosen: Sequence[Account]) -> dict[str, str]:
+    """Student's label → manifests (YAML) of what the student made: ready for ``kubectl apply`` elsewhere.
+
+    Left out: what nodisk or a controller made, running pods' copies, events, tokens, and the server's own fields.
+    """
+    by_space = {record.namespace(student): student.label for student in chosen}
+    documents: dict[str, list[Object]] = {label: [] for label in by_space.values()}
+    for group, versions in sorted(client.discovery.groups().items()):
+        api_version = f"{group}/{versions[0]}" if group else versions[0]
+        if group in ("metrics.k8s.io", "events.k8s.io", "discovery.k8s.io", "extensions"):
+            continue
+        for resource in client.discovery.resources(api_version).values():
+            if not resource.namespaced or not {"list", "create"} <= resource.verbs or resource.kind in _NOT_MADE:
+                continue
+            for item in client.list(api_version, resource.kind):
+                label = by_space.get(item["metadata"].get("namespace", ""))
+                if label is not None and _by_hand(item):
+                    documents[label].append(_portable(item))
+    return {
+        label: yaml.safe_dump_all(items, sort_keys=False, allow_unicode=True) if items else ""
+        for label, items in documents.items()
+    }
+
+
+_NOT_MADE = frozenset({"Event", "Endpoints", "EndpointSlice", "ControllerRevision", "Lease", "PodTemplate"})
+
+
+def _by_hand(item: Object) -> bool:
+    meta = item["metadata"]
+    if meta.get("ownerReferences") or (meta.get("labels") or {}).get(MANAGED_BY) == "nodisk":
+        return False
+    if item["kind"] == "Secret" and item.get("type") == "kubernetes.io/service-account-token":
+        return False
+    if item["kind"] == "ServiceAccount" and meta["name"] == "default":
+        return False
+    return not (item["kind"] == "ConfigMap" and meta["name"] == "kube-root-ca.crt")
+
+
+def _portable(item: Object) -> Object:
+    clean = _bare(item)
+    clean["metadata"] = {key: value for key, value in clean["metadata"].items() if key != "namespace"}
+    annotations = dict(clean["metadata"].get("annotations") or {})
+    for mine in ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"):
+        annotations.pop(mine, None)
+    clean["metadata"].pop("annotations", None)
+    if annotations:
+        clean["metadata"]["annotations"] = annotations
+    if item["kind"] == "Service":
+        # The cluster's own addresses: elsewhere they belong to somebody else.
+        taken = ("clusterIP", "clusterIPs")
+        clean["spec"] = {k: v for k, v in item["spec"].items() if k not in taken or item["spec"]["clusterIP"] == "None"}
+    return clean

@@ -1,0 +1,187 @@
+"""Making a class so in the cluster: everything is applied, so that a second run completes what a first one began."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nodisk.classes import manifests, policy
+from nodisk.classes.manifests import CLASS, Features, Networks
+from nodisk.classes.record import Account, Class, now
+from nodisk.cluster.client import Client, Object, in_parallel
+from nodisk.cluster.errors import Forbidden, Invalid, Unauthorized
+from nodisk.errors import NodiskError, UsageError
+from nodisk.spec.model import Lab
+
+WORKERS = 8
+# How long a fresh right may take to be known to the API server (its caches follow etcd by milliseconds).
+SETTLE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token that was just made; it is in memory and in the handouts only."""
+
+    account: Account
+    token: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class Applied:
+    """What came of it."""
+
+    record: Class
+    credentials: dict[str, Credential] = field(default_factory=dict)
+    """By account key: those made now. Who is absent keeps the one handed out before."""
+    failed: dict[str, Exception] = field(default_factory=dict)
+    """By account label."""
+
+
+def networks(lab: Lab) -> Networks:
+    """The lab's own networks, which students' pods may not reach."""
+    return Networks(lab.network.subnet, lab.kubernetes.pods, lab.kubernetes.services)
+
+
+def refuse_foreign(client: Client, record: Class) -> None:
+    """Raise UsageError if a namespace that the class needs is there and isn't the class's, or is still going."""
+    wanted = {record.identities, *(record.namespace(student) for student in record.students)}
+    problems = []
+    for found in client.list("v1", "Namespace", metadata_only=True):
+        meta = found["metadata"]
+        if meta["name"] not in wanted:
+            continue
+        owner = (meta.get("labels") or {}).get(CLASS)
+        if owner != record.name:
+            problems.append(
+                f"{meta['name']}: " + (f"belongs to the class {owner}" if owner else "was not made by nodisk")
+            )
+        elif meta.get("deletionTimestamp"):
+            problems.append(f"{meta['name']}: is still being deleted")
+    if problems:
+        raise UsageError(
+            "namespaces that this class needs are taken:\n  " + "\n  ".join(sorted(problems)),
+            hint="choose another name for the class, or remove them first",
+        )
+
+
+def prepare(client: Client, record: Class) -> Features:
+    """Apply roles, admission policies and the class's own namespace; returns what the release can do."""
+    found = policy.features(client)
+    client.apply(policy.cluster_role(client, record))
+    if found.admission_policy is not None:
+        for obj in policy.admission_policies(found.admission_policy):
+            client.apply(obj)
+    for obj in manifests.identity_namespace(record, found):
+        client.apply(obj)
+    return found
+
+
+def apply(
+    client: Client,
+    record: Class,
+    lab: Lab,
+    *,
+    keep: Mapping[str, str] | None = None,
+    on_done: Callable[[], None] = lambda: None,
+    only: Sequence[Account] | None = None,
+) -> Applied:
+    """Apply the class; returns the record with the credentials' facts, and the tokens that were made.
+
+    ``keep``: account key → token that is handed out already and not made again. ``only``: these students alone.
+    A student that fails doesn't keep the others from being made.
+    """
+    found = prepare(client, record)
+    keep = keep or {}
+    result = Applied(record)
+    for teacher in record.teachers:
+        _note(result, _identity(client, record, teacher, keep))
+    record = result.record
+    nets = networks(lab)
+
+    def one(account: Account) -> Credential | Account:
+        try:
+            return _student(client, record, account, nets=nets, found=found, keep=keep)
+        finally:
+            on_done()
+
+    students = record.students if only is None else only
+    for account, outcome in zip(students, in_parallel(one, students, workers=WORKERS), strict=True):
+        if isinstance(outcome, Exception):
+            result.failed[account.label] = outcome
+        else:
+            _note(result, outcome)
+    return result
+
+
+def _note(result: Applied, outcome: Credential | Account) -> None:
+    account = outcome.account if isinstance(outcome, Credential) else outcome
+    result.record = result.record.with_account(account)
+    if isinstance(outcome, Credential):
+        result.credentials[account.key] = outcome
+
+
+def _student(
+    client: Client, record: Class, account: Account, *, nets: Networks, found: Features, keep: Mapping[str, str]
+) -> Credential | Account:
+    space, *rest = manifests.student(record, account, nets, found)
+    identities = {id(obj) for obj in rest if obj["metadata"].get("namespace") == record.identities}
+    client.apply(space)
+    for obj in rest:
+        if id(obj) not in identities:
+            apply_binding(client, obj)
+    outcome = _identity(client, record, account, keep)
+    if isinstance(outcome, Credential) and not outcome.account.suspended:
+        first_call(client.with_token(outcome.token), record.namespace(account))
+    return outcome
+
+
+def apply_binding(client: Client, obj: Object) -> Object:
+    """Apply an object; a RoleBinding whose role changed can't be updated, so it is made anew."""
+    try:
+        return client.apply(obj)
+    except Invalid:
+        if obj["kind"] != "RoleBinding":
+            raise
+        meta = obj["metadata"]
+        client.delete(obj["apiVersion"], obj["kind"], meta["name"], namespace=meta["namespace"])
+        return client.apply(obj)
+
+
+def _identity(client: Client, record: Class, account: Account, keep: Mapping[str, str]) -> Credential | Account:
+    made = [client.apply(obj) for obj in manifests.identity(record, account)]
+    held = keep.get(account.key)
+    if held is not None and digest(held) == account.token_sha256 and account.expires is not None:
+        return account
+    return mint(client, record, account, made[-1])
+
+
+def mint(client: Client, record: Class, account: Account, secret: Object) -> Credential:
+    """Ask for a token that ends with the class, and dies with ``secret``; the expiry recorded is the server's."""
+    seconds = max(600, math.ceil((record.expires - now()).total_seconds()))
+    token, ends = client.token(record.identities, account.service_account, seconds=seconds, bound_to=secret)
+    facts = {"token_sha256": digest(token), "expires": datetime.fromisoformat(ends)}
+    return Credential(account.model_copy(update=facts), token)
+
+
+def digest(token: str) -> str:
+    """What a record keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def first_call(student: Client, namespace: str) -> None:
+    """Use a credential as its owner will: list the pods of the namespace. Raises NodiskError if that isn't allowed."""
+    deadline = time.monotonic() + SETTLE
+    path = student.path("v1", "Pod", namespace=namespace)
+    while True:
+        try:
+            student.request("GET", path, params={"limit": "1"})
+        except (Forbidden, Unauthorized) as error:
+            if time.monotonic() > deadline:
+                raise NodiskError(f"the new credential is not accepted in {namespace}: {error.message}") from error
+            time.sleep(0.02)
+        else:
+            return

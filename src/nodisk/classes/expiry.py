@@ -1,0 +1,91 @@
+"""The end of a class has an owner: while the server runs, ``tick`` warns, suspends at the date, deletes after a grace."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from nodisk.classes import handouts, lifecycle, record
+from nodisk.classes.record import Class
+from nodisk.cluster.client import Client, connect
+from nodisk.context import LabContext
+from nodisk.errors import Busy, NodiskError
+
+log = logging.getLogger("nodisk.classes")
+
+WARN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What was done, or is coming."""
+
+    class_name: str
+    kind: str
+    """``warned``, ``suspended``, ``deleted`` or ``failed``."""
+    text: str
+
+
+def due(found: Class, now: datetime) -> str:
+    """What is next for a class, in words."""
+    delete_at = found.expires + timedelta(days=found.grace_days)
+    if now >= delete_at:
+        return f"to be deleted since {handouts.local(delete_at)}"
+    if now >= found.expires:
+        return f"ended; will be deleted {handouts.local(delete_at)}"
+    if now >= found.expires - WARN:
+        return f"ends soon: {handouts.local(found.expires)}"
+    return f"ends {handouts.local(found.expires)}"
+
+
+def tick(context: LabContext, now: datetime) -> list[Event]:
+    """Do what is due by ``now`` (aware); returns what was done. Call it every minute or so; it never raises NodiskError.
+
+    What can't be done now (the API is down, a class is being changed) is due again at the next call.
+    """
+    events: list[Event] = []
+    for name in sorted(path.stem for path in context.state.classes.glob("*.json")):
+        try:
+            found = record.load(context.state, name)
+            if found is not None and _anything_due(found, now):
+                with record.changing(context.state, name):
+                    found = record.need(context.state, name)
+                    events += _one(context, found, now)
+        except Busy:
+            continue
+        except NodiskError as error:
+            events.append(Event(name, "failed", f"the class {name} ended, but: {error.message}"))
+    for event in events:
+        log.warning("%s", event.text)
+    return events
+
+
+def _anything_due(found: Class, now: datetime) -> bool:
+    if now >= found.expires + timedelta(days=found.grace_days):
+        return True
+    if now >= found.expires:
+        return not all(student.suspended for student in found.students)
+    return not found.warned and now >= found.expires - WARN
+
+
+def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
+    if now < found.expires:
+        record.save(context.state, found.model_copy(update={"warned": True}))
+        text = f"the class {found.name} ends {handouts.local(found.expires)}; nodisk class extend gives it longer"
+        return [Event(found.name, "warned", text)]
+    with connect(context, patience=5) as client:
+        if now >= found.expires + timedelta(days=found.grace_days):
+            return [_delete(context, client, found)]
+        awake = [student for student in found.students if not student.suspended]
+        record.save(context.state, lifecycle.set_suspended(client, found, awake, True))
+    end = handouts.local(found.expires + timedelta(days=found.grace_days))
+    return [Event(found.name, "suspended", f"the class {found.name} has ended: suspended; it is deleted {end}")]
+
+
+def _delete(context: LabContext, client: Client, found: Class) -> Event:
+    others = [other for other in record.load_all(context.state) if other.name != found.name]
+    lifecycle.delete(client, found, others)
+    handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
+    record.forget(context.state, found.name)
+    return Event(found.name, "deleted", f"the class {found.name} was deleted, {found.grace_days} days after its end")

@@ -1,0 +1,166 @@
+"""What students get: a kubeconfig (0600), a sheet in Polish and English, and all of it in one zip."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from nodisk import files
+from nodisk.assets import built
+from nodisk.assets.container_images import ECHO, ECHO_PORT
+from nodisk.classes.record import Account, Class
+from nodisk.cluster import kubeconfig
+from nodisk.context import LabContext
+from nodisk.errors import NodiskError
+from nodisk.values import KubeVersion, Role
+
+LANGUAGES = ("pl", "en")
+CLAIM = "home"
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """Where students get kubectl."""
+
+    url: str
+    sha256: str | None
+
+
+def where_kubectl(context: LabContext, version: KubeVersion) -> Kubectl:
+    """The lab's own server, which has the release's kubectl; else the official download of that version."""
+    with contextlib.suppress(NodiskError, OSError, KeyError, ValueError, StopIteration):
+        ref = built.manifests(context.state.state, context.lab)["release"].file("kubectl")
+        return Kubectl(f"http://{context.lab.network.server}{ref.url_path}", ref.sha256)
+    return Kubectl(f"https://dl.k8s.io/release/v{version}/bin/linux/amd64/kubectl", None)
+
+
+def endpoint(context: LabContext, token: str) -> kubeconfig.Endpoint:
+    """The lab's API at its own address, for whoever holds ``token``."""
+    admin = kubeconfig.load(context.state.admin_kubeconfig)
+    return kubeconfig.Endpoint(server=admin.server, ca_pem=admin.ca_pem, token=token)
+
+
+def held(record: Class) -> dict[str, str]:
+    """Account key → token of the kubeconfigs that are in the class's folder."""
+    found: dict[str, str] = {}
+    if record.out is None:
+        return found
+    for account in (*record.students, *record.teachers):
+        with contextlib.suppress(OSError, NodiskError, KeyError, TypeError):
+            token = kubeconfig.load(kubeconfig_path(Path(record.out), account)).token
+            if token:
+                found[account.key] = token
+    return found
+
+
+def kubeconfig_path(folder: Path, account: Account) -> Path:
+    """The account's kubeconfig in the folder of handouts."""
+    return folder / f"{account.label}.kubeconfig"
+
+
+def write(context: LabContext, record: Class, tokens: Mapping[str, str], kubectl: Kubectl, *, folder: Path) -> Path:
+    """Write the handouts of every account that has a token in ``tokens`` (by key), and the class's zip.
+
+    Returns the zip's path. Every file is 0600: keys, and people's names. A full disk raises OSError; what is
+    there is whole, and the next run writes the rest.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for account in record.teachers:
+        if account.key in tokens:
+            _kubeconfig(context, record, account, tokens[account.key], path=kubeconfig_path(folder, account))
+    render = _renderer(context, record, kubectl)
+    for student in record.students:
+        if student.key not in tokens:
+            continue
+        _kubeconfig(context, record, student, tokens[student.key], path=kubeconfig_path(folder, student))
+        for language in LANGUAGES:
+            files.write(folder / f"{student.label}.{language}.html", render(student, language), mode=0o600)
+    path = folder / f"{record.name}.zip"
+    files.write(path, _zip(record, folder), mode=0o600)
+    return path
+
+
+def _kubeconfig(context: LabContext, record: Class, account: Account, token: str, *, path: Path) -> None:
+    # A context without a namespace is right for a teacher only: a student may list one namespace and nothing else.
+    namespace = record.namespace(account) if account in record.students else None
+    user = f"{record.name}-{account.label}"
+    text = kubeconfig.render(endpoint(context, token), cluster=str(context.lab.name), user=user, namespace=namespace)
+    files.write(path, text, mode=0o600)
+
+
+def _zip(record: Class, folder: Path) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for student in record.students:
+            for name in names(student):
+                path = folder / name
+                if path.exists():
+                    entry = zipfile.ZipInfo(f"{record.name}/{student.label}/{name}")  # a fixed date: same bytes again
+                    entry.external_attr = 0o600 << 16
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    archive.writestr(entry, path.read_bytes())
+    return target.getvalue()
+
+
+def names(account: Account) -> tuple[str, ...]:
+    """The files of one account."""
+    return (f"{account.label}.kubeconfig", *(f"{account.label}.{language}.html" for language in LANGUAGES))
+
+
+def remove(record: Class, accounts: Iterable[Account], *, all_of_it: bool = False) -> None:
+    """Delete the handouts of accounts that are no more; ``all_of_it``: the zip, and the folder if then empty, too."""
+    if record.out is None:
+        return
+    folder = Path(record.out)
+    for account in accounts:
+        for name in names(account):
+            (folder / name).unlink(missing_ok=True)
+    if all_of_it:
+        (folder / f"{record.name}.zip").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    elif folder.is_dir():
+        files.write(folder / f"{record.name}.zip", _zip(record, folder), mode=0o600)
+
+
+def _renderer(context: LabContext, record: Class, kubectl: Kubectl) -> Any:
+    source = resources.files("nodisk.classes") / "templates"
+    words = yaml.safe_load((source / "sheet.yaml").read_text(encoding="utf-8"))
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((source / "sheet.html.j2").read_text(encoding="utf-8"))
+    workers = context.lab.by_role(Role.WORKER) or context.lab.machines
+
+    def render(student: Account, language: str) -> str:
+        return template.render(
+            lang=language,
+            t=words[language],
+            record=record,
+            size=record.size,
+            student=student,
+            namespace=record.namespace(student),
+            until=local(student.expires or record.expires),
+            kubectl=kubectl,
+            image=ECHO,
+            port=ECHO_PORT,
+            node=workers[0].address,
+            claim=CLAIM,
+        )
+
+    return render
+
+
+def local(moment: datetime) -> str:
+    """A moment as the teacher's clock shows it."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"

@@ -1,0 +1,179 @@
+"""What happens to a class after it is made: suspend, rotate, empty, remove; and waiting until nothing is left."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from nodisk.classes import engine, manifests, policy
+from nodisk.classes.engine import Applied, Credential
+from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
+from nodisk.classes.record import Account, Class
+from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
+from nodisk.cluster.errors import NotFound
+from nodisk.errors import TimedOut
+
+TIME_LIMIT = 120.0
+# What a student makes, for the account of what was deleted.
+COUNTED = (
+    ("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job"), ("v1", "Pod"), ("v1", "Service"),
+    ("v1", "PersistentVolumeClaim"),
+)  # fmt: skip
+
+
+def set_suspended(client: Client, record: Class, chosen: Sequence[Account], suspended: bool) -> Class:
+    """Take away or give back the students' right; credentials, namespaces and what runs in them stay."""
+    changed = [account.model_copy(update={"suspended": suspended}) for account in chosen]
+    all_or_raise(in_parallel(lambda a: engine.apply_binding(client, manifests.access(record, a)), changed))
+    for account in changed:
+        record = record.with_account(account)
+    return record
+
+
+def rotate(client: Client, record: Class, chosen: Sequence[Account]) -> Applied:
+    """New credentials. An old one loses its right at once (its ServiceAccount is in no RoleBinding any more), and is
+    not even recognised after the API server's token cache has forgotten it, ten seconds later.
+    """
+
+    def one(old: Account) -> Credential:
+        new = old.model_copy(update={"credential": old.credential + 1})
+        secret = [client.apply(obj) for obj in manifests.identity(record, new)][-1]
+        credential = engine.mint(client, record, new, secret)
+        if any(new.key == teacher.key for teacher in record.teachers):
+            return credential
+        engine.apply_binding(client, manifests.access(record, new))
+        _drop_identity(client, record, old)
+        if not new.suspended:
+            engine.first_call(client.with_token(credential.token), record.namespace(new))
+        return credential
+
+    result = Applied(record)
+    for old, outcome in zip(chosen, in_parallel(one, chosen), strict=True):
+        if isinstance(outcome, Exception):
+            result.failed[old.label] = outcome
+        else:
+            result.record = result.record.with_account(outcome.account)
+            result.credentials[old.key] = outcome
+    rotated = [old for old in chosen if old in record.teachers and old.label not in result.failed]
+    if rotated:
+        bindings = [manifests.teachers(result.record, student) for student in result.record.students]
+        all_or_raise(in_parallel(client.apply, bindings))
+        for old in rotated:
+            _drop_identity(client, record, old)
+    return result
+
+
+def _drop_identity(client: Client, record: Class, account: Account) -> None:
+    for obj in reversed(manifests.identity(record, account)):
+        client.delete("v1", obj["kind"], obj["metadata"]["name"], namespace=record.identities)
+
+
+def census(client: Client, namespaces: Iterable[str]) -> Counter[str]:
+    """How many objects of which kind students have there; one list a kind, however many namespaces."""
+    there = set(namespaces)
+    found: Counter[str] = Counter()
+    for api_version, kind in COUNTED:
+        if client.supports(api_version, kind):
+            items = client.list(api_version, kind, metadata_only=True)
+            found[kind] += sum(item["metadata"].get("namespace") in there for item in items)
+    return +found
+
+
+def empty(client: Client, record: Class, chosen: Sequence[Account], *, limit: float = TIME_LIMIT) -> Counter[str]:
+    """Delete the students' namespaces and wait until they are gone; returns what was in them."""
+    spaces = [record.namespace(student) for student in chosen]
+    found = census(client, spaces)
+    delete_namespaces(client, spaces, limit=limit)
+    return found
+
+
+def remove(client: Client, record: Class, chosen: Sequence[Account], *, limit: float = TIME_LIMIT) -> Counter[str]:
+    """Delete students: their credentials first, then their namespaces; returns what was in them."""
+    all_or_raise(in_parallel(lambda account: _drop_identity(client, record, account), chosen))
+    return empty(client, record, chosen, limit=limit)
+
+
+def delete(client: Client, record: Class, others: Sequence[Class], *, limit: float = TIME_LIMIT) -> Counter[str]:
+    """Delete the class: every namespace that has its label, also of students whom the record forgot.
+
+    ``others``: the classes that stay; without any, roles and policies that hold for all go too.
+    """
+    labelled = client.list("v1", "Namespace", labels=f"{MANAGED_BY}=nodisk,{CLASS}={record.name}", metadata_only=True)
+    spaces = [item["metadata"]["name"] for item in labelled]
+    found = census(client, [name for name in spaces if name != record.identities])
+    # The identities go first: from here on no credential of the class is good for anything.
+    spaces.sort(key=lambda name: name != record.identities)
+    delete_namespaces(client, spaces, limit=limit)
+    for version, kind, name in _shared(client, record, others):
+        client.delete(version, kind, name)
+    return found
+
+
+def _shared(client: Client, record: Class, others: Sequence[Class]) -> list[tuple[str, str, str]]:
+    found = []
+    role = manifests.student_role(record)
+    if role not in {manifests.student_role(other) for other in others}:
+        found.append((f"{manifests.RBAC}/v1", "ClusterRole", role))
+    version = policy.features(client).admission_policy
+    if version is not None and not others:
+        objects = policy.admission_policies(version)
+        found += [(o["apiVersion"], o["kind"], o["metadata"]["name"]) for o in reversed(objects)]
+    return found
+
+
+def delete_namespaces(
+    client: Client, spaces: Sequence[str], *, limit: float, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Delete namespaces and wait until none is left; raises TimedOut that names what holds them up."""
+    deadline = time.monotonic() + limit
+    all_or_raise(in_parallel(lambda name: client.delete("v1", "Namespace", name), spaces))
+    waiting, pause = set(spaces), 0.1
+    while waiting:
+        present = {item["metadata"]["name"] for item in client.list("v1", "Namespace", metadata_only=True)}
+        waiting &= present
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise TimedOut(
+                f"still there after {limit:g} s:\n"
+                + "\n".join(f"  {name}: {held_by(client, name)}" for name in sorted(waiting)),
+                hint="remove the finalizers named, or what should have removed them; then delete again",
+            )
+        sleep(pause)
+        pause = min(pause * 1.5, 1.0)
+
+
+def held_by(client: Client, name: str) -> str:
+    """What keeps a namespace from going: the API server's own words, and the objects with their finalizers."""
+    try:
+        space = client.get("v1", "Namespace", name)
+    except NotFound:
+        return "gone just now"
+    said = [
+        condition["message"]
+        for condition in space["status"].get("conditions") or []
+        if condition["status"] == "True" and condition["type"].startswith("Namespace")
+    ]
+    objects = [f"{kind} {meta['name']} ({', '.join(meta['finalizers'])})" for kind, meta in _finalized(client, name)]
+    return "; ".join([*said, *objects[:10]]) or "no reason is given yet"
+
+
+def _finalized(client: Client, name: str) -> list[tuple[str, Object]]:
+    found = []
+    for group, versions in client.discovery.groups().items():
+        api_version = f"{group}/{versions[0]}" if group else versions[0]
+        for resource in client.discovery.resources(api_version).values():
+            if not resource.namespaced or "list" not in resource.verbs:
+                continue
+            for item in client.list(api_version, resource.kind, namespace=name, metadata_only=True):
+                if item["metadata"].get("finalizers"):
+                    found.append((resource.kind, item["metadata"]))
+    return found
+
+
+def stray(client: Client, record: Class) -> list[str]:
+    """Namespaces that have the class's label, but that the record doesn't know."""
+    known = {record.identities, *(record.namespace(student) for student in record.students)}
+    labelled = client.list("v1", "Namespace", labels=f"{CLASS}={record.name},{STUDENT}", metadata_only=True)
+    return sorted(item["metadata"]["name"] for item in labelled if item["metadata"]["name"] not in known)

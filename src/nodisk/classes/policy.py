@@ -1,0 +1,142 @@
+"""What holds for all classes: the students' ClusterRoles, and the admission policies where the release has them.
+
+The built-in ``edit`` lets its holder mint tokens, replace NetworkPolicies and point Services at other people's pods.
+So students get a copy of it without those; it is taken from the live role, so that add-ons' kinds are in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodisk.classes.manifests import CLASS, IDENTITIES, MANAGED, MANAGED_BY, RBAC, STUDENT, Features, student_role
+from nodisk.classes.record import Class
+from nodisk.cluster.client import Client, Object
+from nodisk.values import KubeVersion
+
+_WRITE = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+# (API group, resource) → verbs that a student doesn't get.
+WITHHELD: dict[tuple[str, str], frozenset[str]] = {
+    ("networking.k8s.io", "networkpolicies"): _WRITE,
+    ("extensions", "networkpolicies"): _WRITE,
+    ("", "serviceaccounts/token"): _WRITE,
+    ("", "serviceaccounts"): frozenset({"impersonate"}),
+    ("", "endpoints"): _WRITE,
+    ("discovery.k8s.io", "endpointslices"): _WRITE,
+}
+
+
+def features(client: Client) -> Features:
+    """Ask the cluster what its release can do."""
+    version = client.version()
+    versions = [f"admissionregistration.k8s.io/{v}" for v in ("v1", "v1beta1")]
+    system = client.get("v1", "Namespace", "kube-system")["metadata"].get("labels") or {}
+    return Features(
+        version=version,
+        admission_policy=client.first_supported("ValidatingAdmissionPolicy", versions),
+        # An admission plugin is in no list of the API; it is on by default from 1.23.
+        pod_security=version >= KubeVersion(1, 23),
+        names_namespaces="kubernetes.io/metadata.name" in system,
+    )
+
+
+def missing(found: Features) -> list[str]:
+    """What this release can't do for a class, a sentence each."""
+    said = []
+    if not found.pod_security:
+        said.append(
+            f"Kubernetes {found.version} has no PodSecurity admission: "
+            "a student can run privileged pods, and so own a node"
+        )
+    if found.admission_policy is None:
+        said.append(
+            f"Kubernetes {found.version} has no ValidatingAdmissionPolicy: Services with externalIPs are not refused, "
+            "and managed objects are protected by the students' roles alone"
+        )
+    return said
+
+
+def without(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """RBAC rules less what is WITHHELD; a rule is split only where it has to be."""
+    kept: list[dict[str, Any]] = []
+    for rule in rules:
+        rest: list[str] = []
+        groups, verbs = rule.get("apiGroups") or [], rule.get("verbs") or []
+        for resource in rule.get("resources") or []:
+            drop = {group: WITHHELD.get((group, resource), frozenset[str]()) & set(verbs) for group in groups}
+            if not any(drop.values()):
+                rest.append(resource)
+                continue
+            for group in groups:
+                if left := [verb for verb in verbs if verb not in drop[group]]:
+                    kept.append({"apiGroups": [group], "resources": [resource], "verbs": left})
+        if rest:
+            kept.append({**rule, "resources": rest})
+    return kept
+
+
+def cluster_role(client: Client, record: Class) -> Object:
+    """The ClusterRole of the class's students, from the built-in one as it is now."""
+    built_in = client.get(f"{RBAC}/v1", "ClusterRole", record.role)
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": student_role(record), "labels": MANAGED},
+        "rules": without(built_in["rules"]),
+    }
+
+
+_RESIDENT = (
+    f"request.userInfo.groups.exists(g, g == 'system:serviceaccounts:' + request.namespace || "
+    f"g == 'system:serviceaccounts:' + namespaceObject.metadata.labels['{IDENTITIES}'])"
+)
+_MANAGED = (
+    f"has(oldObject.metadata.labels) && '{MANAGED_BY}' in oldObject.metadata.labels && "
+    f"oldObject.metadata.labels['{MANAGED_BY}'] == 'nodisk'"
+)
+
+
+def _rule(group: str, resources: list[str], operations: list[str]) -> Object:
+    return {"apiGroups": [group], "apiVersions": ["*"], "resources": resources, "operations": operations}
+
+
+def admission_policies(api_version: str) -> list[Object]:
+    """ValidatingAdmissionPolicies and their bindings, for the namespaces of all students of all classes."""
+    change = ["UPDATE", "DELETE"]
+    managed = [
+        _rule("", ["resourcequotas", "limitranges"], change),
+        _rule("networking.k8s.io", ["networkpolicies"], change),
+        _rule(RBAC, ["rolebindings"], change),
+    ]
+    found: list[Object] = []
+    for name, rules, expression, message in (
+        (
+            "nodisk-managed",
+            managed,
+            f"!({_RESIDENT}) || !({_MANAGED})",
+            "this object is managed by nodisk; ask your teacher",
+        ),
+        (
+            "nodisk-external-ips",
+            [_rule("", ["services"], ["CREATE", "UPDATE"])],
+            "!has(object.spec.externalIPs) || size(object.spec.externalIPs) == 0",
+            "a Service may not take over other addresses (externalIPs)",
+        ),
+        (
+            "nodisk-token-secrets",
+            [_rule("", ["secrets"], ["CREATE"])],
+            f"!({_RESIDENT}) || !has(object.type) || object.type != 'kubernetes.io/service-account-token'",
+            "a Secret that holds a token for ever may not be made here",
+        ),
+    ):
+        match = {
+            "resourceRules": rules,
+            "namespaceSelector": {"matchExpressions": [{"key": key, "operator": "Exists"} for key in (CLASS, STUDENT)]},
+        }
+        validation = {"expression": expression, "message": message, "reason": "Forbidden"}
+        meta: Object = {"name": name, "labels": MANAGED}
+        policy = {"failurePolicy": "Fail", "matchConstraints": match, "validations": [validation]}
+        kind = "ValidatingAdmissionPolicy"
+        found.append({"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": policy})
+        binding = {"policyName": name, "validationActions": ["Deny"]}
+        found.append({"apiVersion": api_version, "kind": f"{kind}Binding", "metadata": meta, "spec": binding})
+    return found

@@ -1,0 +1,156 @@
+"""Class records: what nodisk knows about a class besides what the cluster holds. No token is ever in one.
+
+``STATE/labs/LAB/classes/CLASS.json``, 0600, written whole. People's names and addresses are only here, on the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nodisk import files
+from nodisk.classes.sizes import Size
+from nodisk.errors import IntegrityError, UsageError
+from nodisk.state import LabState
+
+Role = Literal["edit", "admin", "view"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Account(_Data):
+    """Whoever gets a credential: a student, or a teacher of the class."""
+
+    key: str
+    """What stays the same when the roster is edited (``roster.Person.key``)."""
+    name: str
+    id: str = ""
+    email: str = ""
+    label: str
+    """The DNS label that the person's objects are called by."""
+    credential: int = 1
+    """Counts rotations. Each has a ServiceAccount of its own, so that an old one has no right left at once."""
+    token_sha256: str = ""
+    """Of the token that was handed out: tells whether a handout is still the right one."""
+    expires: datetime | None = None
+    """When the token ends, as the API server set it."""
+    suspended: bool = False
+
+    @property
+    def service_account(self) -> str:
+        """Its name in the class's own namespace."""
+        return f"{self.label}-{self.credential}"
+
+
+class Class(_Data):
+    """One class."""
+
+    version: Literal[1] = 1
+    name: str
+    prefix: str
+    """Before every student's label in the name of the namespace: ``CLASS-``, or nothing for the thesis' commands."""
+    size_name: str
+    size: Size
+    role: Role
+    created: datetime
+    expires: datetime
+    """When the students' access ends."""
+    grace_days: int = 14
+    """Days from suspension by date to deletion."""
+    storage: str | None = None
+    """How much each student keeps on the server."""
+    out: str | None = None
+    """Where the handouts were written."""
+    warned: bool = False
+    students: tuple[Account, ...] = ()
+    teachers: tuple[Account, ...] = ()
+
+    @property
+    def identities(self) -> str:
+        """The namespace of the class's ServiceAccounts; no student may do anything there."""
+        return self.name
+
+    def namespace(self, student: Account) -> str:
+        """The student's namespace."""
+        return f"{self.prefix}{student.label}"
+
+    def student(self, word: str) -> Account:
+        """The student with that label, id, e-mail or name; raises UsageError."""
+        found = [s for s in self.students if word in (s.label, self.namespace(s), s.id, s.email, s.name)]
+        if len(found) != 1:
+            why = "nobody" if not found else f"{len(found)} people"
+            raise UsageError(f"{word!r} is {why} in the class {self.name}", hint=f"nodisk class show {self.name}")
+        return found[0]
+
+    def with_account(self, changed: Account) -> Class:
+        """The class with that student or teacher replaced."""
+
+        def swap(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
+            return tuple(changed if account.key == changed.key else account for account in accounts)
+
+        teacher = any(account.key == changed.key for account in self.teachers)
+        return self.model_copy(
+            update={"teachers": swap(self.teachers)} if teacher else {"students": swap(self.students)}
+        )
+
+
+def _path(state: LabState, name: str) -> Path:
+    return state.classes / f"{name}.json"
+
+
+def load(state: LabState, name: str) -> Class | None:
+    """The record of a class; None: there is none. Raises IntegrityError for a file that can't be read."""
+    try:
+        text = _path(state, name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        return Class.model_validate_json(text)
+    except ValidationError as error:
+        raise IntegrityError(f"{_path(state, name)} is damaged: {error.error_count()} problems") from error
+
+
+def need(state: LabState, name: str) -> Class:
+    """The record of a class; raises UsageError if there is none."""
+    found = load(state, name)
+    if found is None:
+        known = ", ".join(sorted(path.stem for path in state.classes.glob("*.json"))) or "none"
+        raise UsageError(f"there is no class {name!r} (known: {known})")
+    return found
+
+
+def load_all(state: LabState) -> list[Class]:
+    """All classes, by name."""
+    found = (load(state, path.stem) for path in sorted(state.classes.glob("*.json")))
+    return [record for record in found if record is not None]
+
+
+def save(state: LabState, record: Class) -> None:
+    """Write the record, whole or not at all."""
+    state.classes.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.write(_path(state, record.name), record.model_dump_json(indent=1) + "\n", mode=0o600)
+
+
+def forget(state: LabState, name: str) -> None:
+    """Remove the record of a class that is no more."""
+    _path(state, name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def changing(state: LabState, name: str) -> Iterator[None]:
+    """Hold the class while it is changed; raises Busy if another nodisk does."""
+    state.classes.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with files.lock(state.classes / f".{name}.lock", f"the class {name}"):
+        yield
+
+
+def now() -> datetime:
+    """The present, to the second, in UTC."""
+    return datetime.now(UTC).replace(microsecond=0)

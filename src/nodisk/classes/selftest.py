@@ -1,0 +1,156 @@
+"""After a class is made: two students try, with their own credentials, what no student may. What happened is told.
+
+What would change something is asked for as a dry run: the API server goes through all its checks, and stores nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from nodisk.classes.manifests import Features
+from nodisk.classes.record import Account, Class
+from nodisk.cluster.client import Client, Object
+from nodisk.cluster.errors import ApiError, Forbidden
+
+DRY = {"dryRun": "All"}
+_POLICY = ("networking.k8s.io/v1", "NetworkPolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tried."""
+
+    who: str
+    tried: str
+    expected: str
+    """``refused``, ``allowed`` or ``not tried``."""
+    happened: str
+    good: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``--output json`` prints it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Tester:
+    """A student with the credential."""
+
+    account: Account
+    client: Client
+
+
+def run(
+    record: Class, first: Tester, second: Tester | None, found: Features, enforcer: str | None
+) -> Iterator[Finding]:
+    """Try everything as ``first`` against ``second`` (None: a class of one); yields a Finding each."""
+    who, client = first.account.label, first.client
+    own = record.namespace(first.account)
+
+    def refused(what: str, attempt: Callable[[], object], *, unless: str | None = None) -> Finding:
+        happened = _attempt(attempt)
+        if unless is not None and happened == "allowed":
+            return Finding(who, what, "refused", f"allowed: {unless}", False)
+        return Finding(who, what, "refused", happened, happened.startswith("refused"))
+
+    def post(path: str, body: Object) -> Callable[[], object]:
+        return lambda: client.request("POST", path, params=DRY, body=body)
+
+    def to(api_version: str, kind: str, space: str | None, name: str | None = None, sub: str | None = None) -> str:
+        return client.path(api_version, kind, name, namespace=space, subresource=sub)
+
+    yield Finding(
+        who, f"list pods in {own}", "allowed",
+        happened := _attempt(lambda: client.list("v1", "Pod", namespace=own)), happened == "allowed",
+    )  # fmt: skip
+    yield refused("list nodes", lambda: client.list("v1", "Node"))
+    yield refused("list namespaces", lambda: client.list("v1", "Namespace"))
+    if second is not None:
+        theirs = record.namespace(second.account)
+        for kind in ("Pod", "Secret"):
+            yield refused(f"list {kind.lower()}s in {theirs}", partial(client.list, "v1", kind, namespace=theirs))
+        yield refused(f"create a pod in {theirs}", post(to("v1", "Pod", theirs), _pod("peep", theirs)))
+    for kind in ("ServiceAccount", "Secret"):
+        yield refused(
+            f"list {kind}s in {record.identities}",
+            partial(client.list, "v1", kind, namespace=record.identities),
+        )
+    token: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    for space, name in ((record.identities, first.account.service_account), (own, "default")):
+        path = to("v1", "ServiceAccount", space, name, "token")
+        yield refused(f"mint a token of {space}/{name}", partial(client.request, "POST", path, body=token))
+    quota = to("v1", "ResourceQuota", own, "nodisk")
+    merge = "application/merge-patch+json"
+    more: Object = {"spec": {"hard": {"pods": "1000"}}}
+    yield refused("raise the quota", lambda: client.request("PATCH", quota, params=DRY, body=more, content_type=merge))
+    for name in ("nodisk-in", "nodisk-out"):
+        policy = to(*_POLICY, own, name)
+        yield refused(f"delete the NetworkPolicy {name}", partial(client.request, "DELETE", policy, params=DRY))
+    open_door = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}
+    yield refused(
+        "add a NetworkPolicy that opens the way out",
+        post(
+            to("networking.k8s.io/v1", "NetworkPolicy", own),
+            _object("networking.k8s.io/v1", "NetworkPolicy", own, spec=open_door),
+        ),
+    )
+    rbac = "rbac.authorization.k8s.io"
+    grab = {
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": own}],
+    }
+    yield refused(
+        "become cluster-admin of the own namespace",
+        post(to(f"{rbac}/v1", "RoleBinding", own), _object(f"{rbac}/v1", "RoleBinding", own, **grab)),
+    )
+    if record.role == "view":
+        return
+    yield refused(
+        "a pod with more memory than the quota",
+        post(to("v1", "Pod", own), _pod("big", own, resources={"limits": {"memory": "900Gi"}})),
+    )
+    balancer = _object("v1", "Service", own, spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    yield refused("a Service of type LoadBalancer", post(to("v1", "Service", own), balancer))
+    taken = _object("v1", "Service", own, spec={"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]})
+    no_policy = None if found.admission_policy else "this release has no ValidatingAdmissionPolicy"
+    yield refused("a Service with externalIPs", post(to("v1", "Service", own), taken), unless=no_policy)
+    owner = _pod("root", own, securityContext={"privileged": True})
+    no_psa = None if found.pod_security else "this release has no PodSecurity admission"
+    yield refused("a privileged pod", post(to("v1", "Pod", own), owner), unless=no_psa)
+    yield _network(who, enforcer)
+
+
+def _network(who: str, enforcer: str | None) -> Finding:
+    what = "reach another student's pod"
+    if enforcer is None:
+        return Finding(who, what, "refused", "allowed: nothing in this cluster enforces NetworkPolicy", False)
+    return Finding(who, what, "not tried", f"{enforcer} is running; nodisk verify tries it with pods", True)
+
+
+def _attempt(attempt: Callable[[], object]) -> str:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            attempt()
+        except Forbidden as error:
+            if "status unknown for quota" in error.message and time.monotonic() < deadline:
+                time.sleep(0.2)  # the quota controller has not counted a namespace this young
+                continue
+            return "refused"
+        except ApiError as error:
+            return f"refused ({error.reason})" if error.status == 422 else f"error: {error.message}"
+        return "allowed"
+
+
+def _object(api_version: str, kind: str, namespace: str, **rest: Any) -> Object:
+    meta = {"name": "nodisk-selftest", "namespace": namespace}
+    return {"apiVersion": api_version, "kind": kind, "metadata": meta, **rest}
+
+
+def _pod(name: str, namespace: str, **container: Any) -> Object:
+    first = {"name": name, "image": "registry.invalid/none", **container}
+    return _object("v1", "Pod", namespace, spec={"containers": [first], "automountServiceAccountToken": False})
