@@ -102,10 +102,30 @@ class Budget:
     def needed(self) -> int:
         """The least total in MiB, in steps of 256, with which the verdict would be ``fits``."""
         comfort = ASSUMED_PODS_MIB if self.role is Role.CONTROL_PLANE else COMFORT_PODS_MIB
-        return -(-(self.used + self.eviction_hard_mib + comfort) // 256) * 256
+        fixed = self.used - _grows(self.total)
+        totals = (steps * 256 for steps in range(2, 1 << 20))
+        return next(total for total in totals if total - fixed - _grows(total) - _eviction(total) >= comfort)
 
 
 EVICTION = "eviction reserve"
+
+
+def _kernel(total: int) -> int:
+    """Its own image, and 16 bytes of struct page for every 4 KiB with as much again for other tables."""
+    return 40 + total // 50
+
+
+def _journald(total: int) -> int:
+    return 16 if total < 4096 else 32
+
+
+def _grows(total: int) -> int:
+    """What is used the more, the more RAM there is."""
+    return _kernel(total) + _journald(total) // 2
+
+
+def _eviction(total: int) -> int:
+    return max(64, min(256, total // 16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +180,10 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     # of the cap is room for the images of pods.
     containerd = unpacked + (largest // 2 if control_plane else 0) + max(160, total * 3 // 8)
     kubelet = max(96, total // 4)
-    journald = 16 if total < 4096 else 32
-    eviction = max(64, min(256, total // 16))
-    kernel = 40 + total // 50  # its own image, and 16 bytes of struct page for every 4 KiB, twice for other tables
+    journald, eviction = _journald(total), _eviction(total)
     system = 60
     rows = [
-        Row("kernel", kernel, note="never seen by MemTotal, or in slabs from the start"),
+        Row("kernel", _kernel(total), note="never seen by MemTotal, or in slabs from the start"),
         Row("rootfs", rootfs, rootfs, "the squashfs, compressed"),
         Row("overlay", 12, overlay, "what is written over the rootfs"),
         Row("system", system, note="systemd, udev, journald, sshd, time"),

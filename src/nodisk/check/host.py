@@ -95,7 +95,7 @@ def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
     needed = is_built(state, lab) is not None
     complain = error if needed else warning
     try:
-        base = mirror.find(lab.os.mirror).main
+        base = lab.os.mirror.rstrip("/") + "/" if lab.os.mirror else mirror.find(None).main
     except NodiskError as problem:
         return [complain(name, problem.message, problem.hint or "")], None
     suite = versions.suite(lab)

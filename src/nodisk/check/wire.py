@@ -38,7 +38,7 @@ class Card:
 def card(lab: Lab) -> Card | None:
     """The card that lab.yaml names, else the one that holds the server's address; None if there is none."""
     wanted, server = lab.network.interface, str(lab.network.server)
-    for link in json.loads(run.run(["ip", "-json", "-4", "address", "show"], timeout=5).stdout or "[]"):
+    for link in json.loads(run.run(["ip", "-json", "address", "show"], timeout=5).stdout or "[]"):
         entry = next((one for one in link.get("addr_info", []) if one.get("local") == server), None)
         if link["ifname"] == wanted or (wanted is None and entry):
             flags = link.get("flags", [])

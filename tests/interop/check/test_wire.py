@@ -1,0 +1,216 @@
+"""The wire's checks against real daemons and devices: two network namespaces on one cable."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nodisk import run
+from nodisk.check.findings import Finding, Level
+
+pytestmark = pytest.mark.interop
+
+LAB = """\
+name: wire
+network: {{subnet: 10.98.0.0/24, server: 10.98.0.1, dhcp: {dhcp}, interface: {interface}}}
+machines:
+- {{name: cp1, mac: 52:54:00:98:00:11, address: 10.98.0.11, role: control-plane, memory: 2GiB}}
+- {{name: w1, mac: 52:54:00:98:00:21, address: 10.98.0.21, memory: 1GiB}}
+"""
+ROGUE_MAC = "52:54:00:98:00:99"
+_NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Cable:
+    """The server's namespace and, at the other end, somebody else's."""
+
+    server: str
+    other: str
+    folder: Path
+
+    def lab(self, *, dhcp: str = "full", interface: str = "eth0") -> Path:
+        file = self.folder / f"{dhcp}-{interface}.yaml"
+        file.write_text(LAB.format(dhcp=dhcp, interface=interface))
+        return file
+
+    def check(self, name: str, **lab: str) -> list[Finding]:
+        argv: list[str | Path] = [sys.executable, "-m", "nodisk.check.inside", name, self.lab(**lab), "0"]
+        return [Finding.from_json(value) for value in json.loads(run.run(argv, netns=self.server, timeout=60).stdout)]
+
+    def ip(self, namespace: str, *words: str) -> None:
+        run.run(["ip", "-n", namespace, *words])
+
+    @contextmanager
+    def program(self, namespace: str, *argv: str) -> Iterator[None]:
+        """Run a program in a namespace for a while."""
+        words = [str(run.find("ip")), "netns", "exec", namespace, *argv]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            time.sleep(0.7)
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(10)
+
+    @contextmanager
+    def dnsmasq(self, *options: str) -> Iterator[None]:
+        """Somebody else's DHCP server at 10.98.0.200."""
+        self.ip(self.other, "address", "add", "10.98.0.200/24", "dev", "eth0")
+        argv = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
+        argv += ["--interface=eth0", "--bind-interfaces", f"--dhcp-leasefile={self.folder / 'leases'}", "--user=root"]
+        try:
+            with self.program(self.other, *argv, *options):
+                yield
+        finally:
+            self.ip(self.other, "address", "flush", "dev", "eth0")
+
+
+@pytest.fixture
+def cable(tmp_path: Path) -> Iterator[Cable]:
+    assert os.geteuid() == 0, "these tests make network namespaces: run them as root"
+    name = f"nodisk-test-{os.getpid()}-wire{next(_NUMBERS)}"
+    made = Cable(f"{name}-a", f"{name}-b", tmp_path)
+    try:
+        for namespace in (made.server, made.other):
+            run.run(["ip", "netns", "add", namespace])
+            made.ip(namespace, "link", "set", "lo", "up")
+        made.ip(made.server, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", made.other)
+        made.ip(made.other, "link", "set", "eth0", "address", ROGUE_MAC)
+        for namespace in (made.server, made.other):
+            made.ip(namespace, "link", "set", "eth0", "up")
+        made.ip(made.server, "address", "add", "10.98.0.1/24", "dev", "eth0")
+        yield made
+    finally:
+        for namespace in (made.server, made.other):
+            run.run(["ip", "netns", "delete", namespace], check=False)
+
+
+def only(findings: list[Finding]) -> Finding:
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+def test_a_quiet_segment_is_fine(cable: Cable) -> None:
+    for name in ("interface", "ports", "dhcp", "duplicates"):
+        assert only(cable.check(name)).level is Level.OK, name
+
+
+def test_another_dhcp_server(cable: Cable) -> None:
+    with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150"):
+        found = only(cable.check("dhcp"))
+        assert (found.level, found.hint.split(",")[0]) == (Level.ERROR, "switch it off on this segment")
+        assert found.message.startswith("another DHCP server answers: 10.98.0.200 offers 10.98.0.1")
+        joined = only(cable.check("dhcp", dhcp="proxy"))
+        assert joined.level is Level.OK
+        assert "the room's server 10.98.0.200" in joined.message
+
+
+def test_a_room_server_that_boots_machines_itself(cable: Cable) -> None:
+    with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", "--dhcp-boot=theirs.0,them,10.98.0.200"):
+        first, second = cable.check("dhcp", dhcp="proxy")
+        assert (first.level, second.level) == (Level.OK, Level.WARNING)
+        assert "10.98.0.200 tells machines what to boot itself (theirs.0)" in second.message
+
+
+def test_another_proxy_server(cable: Cable) -> None:
+    with cable.dnsmasq("--dhcp-range=10.98.0.0,proxy", "--pxe-service=x86PC,theirs,pxelinux"):
+        found = only(cable.check("dhcp"))
+        assert found.level is Level.ERROR
+        assert "10.98.0.200 is a proxyDHCP server" in found.message
+
+
+def test_a_room_server_that_gives_away_a_machines_address(cable: Cable) -> None:
+    with cable.dnsmasq("--dhcp-range=10.98.0.21,10.98.0.21"):
+        levels = {finding.level: finding.message for finding in cable.check("dhcp", dhcp="proxy")}
+        assert "10.98.0.200 gives 10.98.0.21 to others, but it is w1's" in levels[Level.ERROR]
+
+
+def test_nobody_gives_addresses(cable: Cable) -> None:
+    found = only(cable.check("dhcp", dhcp="proxy"))
+    assert found.level is Level.WARNING
+    assert "nobody answers" in found.message
+
+
+def test_an_address_that_is_in_use(cable: Cable) -> None:
+    cable.ip(cable.other, "address", "add", "10.98.0.21/24", "dev", "eth0")
+    found = only(cable.check("duplicates"))
+    assert (found.level, found.message) == (Level.ERROR, f"10.98.0.21 (w1) is in use by {ROGUE_MAC}")
+
+
+def test_a_machine_that_is_on_is_no_duplicate(cable: Cable) -> None:
+    cable.ip(cable.other, "link", "set", "eth0", "address", "52:54:00:98:00:21")
+    cable.ip(cable.other, "address", "add", "10.98.0.21/24", "dev", "eth0")
+    found = only(cable.check("duplicates"))
+    assert (found.level, found.message) == (Level.OK, "nobody else uses the lab's 3 addresses, 1 machines are on")
+
+
+def test_the_servers_own_address_twice(cable: Cable) -> None:
+    cable.ip(cable.other, "address", "add", "10.98.0.1/24", "dev", "eth0")
+    found = only(cable.check("duplicates"))
+    assert (found.level, found.message) == (Level.ERROR, f"10.98.0.1 (the server) is in use by {ROGUE_MAC}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "said"), [("STREAM", 80, "80/tcp"), ("DGRAM", 69, "69/udp"), ("DGRAM", 67, "67/udp")]
+)
+def test_a_port_that_is_taken(cable: Cable, kind: str, port: int, said: str) -> None:
+    code = f"import socket, time; s = socket.socket(2, socket.SOCK_{kind}); s.bind(('', {port})); "
+    code += ("s.listen(); " if kind == "STREAM" else "") + "time.sleep(60)"
+    with cable.program(cable.server, sys.executable, "-c", code):
+        found = only(cable.check("ports"))
+    assert found.level is Level.ERROR
+    assert said in found.message
+    assert "is taken by python" in found.message
+
+
+def test_the_card(cable: Cable) -> None:
+    assert "there is no network card enp9s9" in only(cable.check("interface", interface="enp9s9")).message
+    cable.ip(cable.other, "link", "set", "eth0", "down")
+    assert "has no carrier" in only(cable.check("interface")).message
+    cable.ip(cable.server, "link", "set", "eth0", "down")
+    assert only(cable.check("interface")).hint == "ip link set eth0 up"
+    cable.ip(cable.server, "link", "set", "eth0", "up")
+    cable.ip(cable.other, "link", "set", "eth0", "up")
+    cable.ip(cable.server, "address", "flush", "dev", "eth0")
+    assert only(cable.check("interface")).hint == "ip address add 10.98.0.1/24 dev eth0"
+    assert only(cable.check("ports")).level is Level.WARNING
+    cable.ip(cable.server, "address", "add", "10.98.0.1/16", "dev", "eth0")
+    assert "eth0 has 10.98.0.1/16, but the lab's subnet is 10.98.0.0/24" in only(cable.check("interface")).message
+
+
+def test_the_whole_command(cable: Cable) -> None:
+    """A namespace reaches no mirror: an error where nothing is built; the other checks go on, and nothing is left."""
+    nodisk = Path(sys.executable).parent / "nodisk"
+    argv: list[str | Path] = [
+        nodisk,
+        "check",
+        "--real",
+        "--lab",
+        cable.lab(),
+        "--state",
+        cable.folder / "state",
+        "-o",
+        "json",
+    ]
+    with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150"):
+        done = run.run(argv, netns=cable.server, timeout=60, check=False)
+    assert done.returncode == 4, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["lab"], answer["virtual"], answer["worst"]) == ("wire", False, "error")
+    levels = {finding["check"]: finding["level"] for finding in answer["findings"]}
+    assert levels["dhcp"] == "error"
+    assert levels["mirror"] == "error"
+    assert [levels[name] for name in ("interface", "ports", "duplicates", "clock", "disk")] == ["ok"] * 5
+    assert not (cable.folder / "state").exists()

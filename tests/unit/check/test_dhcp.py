@@ -1,0 +1,140 @@
+"""The DHCP codec and what is concluded from answers."""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.spec.labs import TEN_LINES
+
+from nodisk.check import dhcp
+from nodisk.check.dhcp import Offer
+from nodisk.check.findings import Level, worst
+from nodisk.check.wire import judge_offers
+from nodisk.spec.load import parse
+from nodisk.spec.model import DhcpMode, Lab
+from nodisk.values import Mac
+
+MAC = Mac.parse("52:54:00:00:00:99")
+
+
+def answer(
+    *,
+    kind: int = 2,
+    mac: Mac = MAC,
+    transaction: int = 7,
+    address: str = "10.77.0.50",
+    file: bytes = b"",
+    more: bytes = b"",
+) -> bytes:
+    """An IPv4 packet as a DHCP server at 10.77.0.5 sends it."""
+    octets = [IPv4Address(text).packed for text in ("0.0.0.0", address, "0.0.0.0", "0.0.0.0")]
+    message = struct.pack(
+        "!BBBBIHH4s4s4s4s16s64s128s", 2, 1, 6, 0, transaction, 0, 0, *octets, mac.value.to_bytes(6, "big"), b"", file
+    )
+    message += b"\x63\x82\x53\x63" + bytes([53, 1, kind, 54, 4, 10, 77, 0, 5]) + more + b"\xff"
+    udp = struct.pack("!HHHH", 67, 68, 8 + len(message), 0) + message
+    source = IPv4Address("10.77.0.5").packed
+    return struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, source, b"\xff" * 4) + udp
+
+
+@given(st.integers(1, 2**48 - 1).filter(lambda n: not n >> 40 & 1), st.integers(0, 2**32 - 1))
+@settings(max_examples=50)
+def test_a_discover_is_a_packet_that_a_server_reads(number: int, transaction: int) -> None:
+    packet = dhcp.discover(Mac(number), transaction)
+    assert packet[0] == 0x45
+    assert dhcp.checksum(packet[:20]) == 0
+    assert struct.unpack_from("!H", packet, 2)[0] == len(packet)
+    assert (packet[12:16], packet[16:20]) == (bytes(4), b"\xff" * 4)
+    assert struct.unpack_from("!HHH", packet, 20) == (68, 67, len(packet) - 20)
+    message = packet[28:]
+    assert struct.unpack_from("!BBBBIHH", message) == (1, 1, 6, 0, transaction, 0, 0x8000)
+    assert message[28:34] == number.to_bytes(6, "big")
+    assert len(message) >= 300
+    found = dhcp.options(message[240:])
+    assert found[53] == b"\1"
+    assert found[60].startswith(b"PXEClient")
+
+
+def test_an_offer_is_read() -> None:
+    more = bytes([60, 9]) + b"PXEClient" + bytes([67, 6]) + b"theirs" + bytes([66, 4]) + b"tftp"
+    assert dhcp.offer(answer(more=more), MAC, 7) == Offer(
+        IPv4Address("10.77.0.5"), IPv4Address("10.77.0.50"), "PXEClient", "theirs", "tftp"
+    )
+    plain = dhcp.offer(answer(file=b"in-the-field\0rest"), MAC, 7)
+    assert plain is not None
+    assert (plain.boot_file, plain.vendor_class) == ("in-the-field", "")
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        answer(transaction=8),
+        answer(mac=Mac.parse("52:54:00:00:00:98")),
+        answer(kind=6),  # a NAK
+        dhcp.discover(MAC, 7),
+        b"",
+        answer()[:200],
+        b"\x60" + answer()[1:],
+    ],
+)
+def test_what_is_no_offer_to_us(packet: bytes) -> None:
+    assert dhcp.offer(packet, MAC, 7) is None
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=200)
+def test_any_packet_is_survived(data: bytes) -> None:
+    assert dhcp.offer(data, MAC, 7) is None
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=200)
+def test_any_options_are_survived(data: bytes) -> None:
+    found = dhcp.offer(answer(more=data), MAC, 7)
+    # Whatever follows, the options before it stand, unless they are given again.
+    assert found is None or found.address == IPv4Address("10.77.0.50")
+    if found is not None:
+        assert found.boot_file.isprintable()
+
+
+@given(st.lists(st.tuples(st.integers(1, 254), st.binary(max_size=255)), max_size=6))
+@settings(max_examples=100)
+def test_options_round_trip(items: list[tuple[int, bytes]]) -> None:
+    joined: dict[int, bytes] = {}
+    for code, value in items:
+        joined[code] = joined.get(code, b"") + value
+    assert dhcp.options(b"".join(bytes([code, len(value)]) + value for code, value in items) + b"\xff\1\1\1") == joined
+
+
+def lab(mode: DhcpMode) -> Lab:
+    return parse(TEN_LINES.replace("10.77.0.1}", f"10.77.0.1, dhcp: {mode}}}"), file="x")
+
+
+def offer(server: str = "10.77.0.5", address: str = "10.77.0.50", **more: str) -> Offer:
+    return Offer(IPv4Address(server), IPv4Address(address), **more)
+
+
+@pytest.mark.parametrize(
+    ("mode", "offers", "level", "said"),
+    [
+        (DhcpMode.FULL, [], Level.OK, "nobody else answers"),
+        (DhcpMode.FULL, [offer("10.77.0.1")], Level.OK, "nobody else answers"),
+        (DhcpMode.FULL, [offer()], Level.ERROR, "10.77.0.5 offers 10.77.0.50"),
+        (DhcpMode.FULL, [offer(address="0.0.0.0")], Level.ERROR, "10.77.0.5 is a proxyDHCP server"),
+        (DhcpMode.PROXY, [offer()], Level.OK, "the room's server 10.77.0.5"),
+        (DhcpMode.PROXY, [], Level.WARNING, "nobody answers"),
+        (DhcpMode.PROXY, [offer(address="10.77.0.11")], Level.ERROR, "but it is cp1's in lab.yaml"),
+        (DhcpMode.PROXY, [offer(address="10.9.0.7")], Level.WARNING, "outside the lab's subnet 10.77.0.0/24"),
+        (DhcpMode.PROXY, [offer(vendor_class="PXEClient")], Level.WARNING, "what to boot itself (option 60)"),
+        (DhcpMode.NONE, [offer(boot_file="undionly.kpxe")], Level.OK, "boot file undionly.kpxe"),
+        (DhcpMode.NONE, [], Level.WARNING, "with `dhcp: none` nodisk gives no addresses"),
+    ],
+)
+def test_judgement(mode: DhcpMode, offers: list[Offer], level: Level, said: str) -> None:
+    found = judge_offers(lab(mode), offers)
+    assert worst(found) is level
+    assert any(said in finding.message for finding in found), found

@@ -1,0 +1,152 @@
+"""Checks of the host, each with what it would see."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from click.testing import CliRunner
+from tests.unit.spec.labs import KEY, TEN_LINES, lab
+
+from nodisk.check import host, tools
+from nodisk.check.commands import check
+from nodisk.check.findings import Finding, Level, worst
+from nodisk.check.runner import NAMES
+from nodisk.spec.load import load, parse
+from nodisk.state import State
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("off", "level"), [(0, Level.OK), (29, Level.OK), (-31, Level.WARNING), (299, Level.WARNING), (-300, Level.ERROR)]
+)
+def test_clock(off: int, level: Level) -> None:
+    found = host.judge_clock(NOW + timedelta(seconds=off), NOW)
+    assert worst(found) is level
+    if level is not Level.OK:
+        assert ("behind" if off < 0 else "ahead of") in found[0].message
+
+
+def test_clock_alone() -> None:
+    assert worst(host.judge_clock(NOW, None)) is Level.OK
+    assert worst(host.judge_clock(datetime(1970, 1, 1, tzinfo=UTC), None)) is Level.ERROR
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("Dnsmasq version 2.90  Copyright", (2, 90)),
+        ("nginx version: nginx/1.22.1", (1, 22, 1)),
+        ("etcd Version: 3.4.23\nGit SHA: 1a2b", (3, 4, 23)),
+        ("docker-registry github.com/docker/distribution 2.8.2+ds1", (2, 8, 2)),
+        ("QEMU emulator version 7.2.15 (Debian 1:7.2+dfsg-7)", (7, 2, 15)),
+        ("mksquashfs version 4.5.1 (2022/03/17)", (4, 5, 1)),
+        ("chronyd (chrony) version 4.3 (+CMDMON)", (4, 3)),
+        ("no version", None),
+    ],
+)
+def test_versions_of_programs(text: str, version: tuple[int, ...] | None) -> None:
+    assert tools.version_in(text) == version
+
+
+def test_missing_programs_are_one_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("nodisk.run.SEARCH_PATH", str(tmp_path))  # a host with nothing
+    (tmp_path / "dnsmasq").write_text("#!/bin/sh\necho Dnsmasq version 2.76\n")
+    (tmp_path / "dnsmasq").chmod(0o755)
+    missing, old = tools.tools(virtual=False)
+    assert missing.level is Level.ERROR
+    assert "nginx (files, balancing the API)" in missing.message
+    assert "dnsmasq" not in missing.message
+    assert "qemu" not in missing.message
+    assert "install" in missing.hint
+    assert (old.level, old.message.split(" is")[0]) == (Level.WARNING, "dnsmasq 2.76")
+
+
+def test_every_tool_is_in_the_list_that_is_installed() -> None:
+    listed = {
+        line.split()[0] for line in (Path(__file__).parents[3] / "tools/packages.txt").read_text().splitlines() if line
+    }
+    assert {tool.package for tool in tools.TOOLS} - listed <= {"chrony"}  # whose program alone the script installs
+
+
+def test_memory_of_the_host() -> None:
+    read = parse(lab(machine="memory: 2GiB"), file="x")  # and a worker of 1 GiB
+    levels = {mib: worst(host.memory(read, f"MemAvailable: {mib * 1024} kB\n")) for mib in (3000, 3500, 8000)}
+    assert levels == {3000: Level.ERROR, 3500: Level.WARNING, 8000: Level.OK}
+
+
+def test_keys() -> None:
+    assert worst(host.ssh_keys(parse(lab(), file="x"), virtual=False)) is Level.WARNING
+    assert worst(host.ssh_keys(parse(lab(), file="x"), virtual=True)) is Level.OK
+    assert worst(host.ssh_keys(parse(lab(top=f"ssh_keys: ['{KEY}']"), file="x"), virtual=False)) is Level.OK
+
+
+def test_a_release_of_the_users(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(lab(kubernetes="  source: path\n  path: mine"))
+    found = host.release(load(file))
+    assert (
+        found[0].message
+        == f"{tmp_path / 'mine'} has no bin/kubeadm, bin/kubelet, bin/kubectl, bin/kube-proxy, images/*.tar"
+    )
+    for name in ("bin/kubeadm", "bin/kubelet", "bin/kubectl", "bin/kube-proxy", "images/pause.tar"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).touch(mode=0o644)
+    assert "can't be executed" in host.release(load(file))[0].message
+    for name in ("kubeadm", "kubelet"):
+        (tmp_path / "mine/bin" / name).chmod(0o755)
+    assert worst(host.release(load(file))) is Level.OK
+
+
+class _Mirror(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.send_response_only(200 if self.path == "/debian/dists/trixie/InRelease" else 404)
+        self.send_header("Date", "Mon, 23 Nov 2015 12:00:00 GMT")
+        self.end_headers()
+
+
+def _ask(tmp_path: Path, mirror: str) -> dict[str, Finding]:
+    read = parse(lab(top=f"os: {{mirror: '{mirror}'}}"), file="x")
+    return {finding.check: finding for finding in host.clock_and_mirror(State(tmp_path), read)}
+
+
+def test_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Mirror) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        at = f"127.0.0.1:{server.server_port}"
+        found = _ask(tmp_path, f"http://user:secret@{at}/debian")
+        assert found["mirror"].level is Level.OK
+        assert "secret" not in found["mirror"].message
+        assert found["clock"].level is Level.ERROR  # years ahead of that mirror
+        assert "answers 404" in _ask(tmp_path, f"http://{at}/ubuntu")["mirror"].message
+        server.shutdown()
+    found = _ask(tmp_path, f"http://{at}/debian")
+    assert (found["mirror"].level, found["clock"].level) == (Level.ERROR, Level.OK)
+    assert found["mirror"].hint == "is the network up, and os.mirror right?"
+    assert _ask(tmp_path, f"file://{tmp_path}")["mirror"].level is Level.ERROR
+
+
+def test_the_command_on_a_virtual_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that needs no wire, here and now: which levels depends on this host, the shape doesn't."""
+    file = tmp_path / "lab.yaml"
+    file.write_text(TEN_LINES + f"os: {{mirror: 'file://{tmp_path}'}}\n")
+    monkeypatch.setenv("NODISK_STATE", str(tmp_path / "state"))
+    done = CliRunner().invoke(check, ["--lab", str(file), "--virtual", "-o", "json"], standalone_mode=False)
+    answer = json.loads(done.stdout)
+    assert list(answer) == ["lab", "virtual", "worst", "findings", "budget"]
+    assert done.return_value == 4  # that mirror has no Debian
+    names = [finding["check"] for finding in answer["findings"]]
+    assert names == sorted(names, key=NAMES.index)
+    assert set(names) == {"tools", "clock", "disk", "mirror", "release", "ram", "ssh", "kvm", "memory"}
+    assert [one["machine"] for one in answer["budget"]] == ["cp1", "w1"]
+    assert set(answer["budget"][0]["rows"][0]) == {"kind", "used", "cap"}
+    table = CliRunner().invoke(check, ["--lab", str(file), "--virtual"], standalone_mode=False)
+    assert "as a virtual lab" in table.stdout
+    assert "RAM budget" in table.stdout
+    assert not (tmp_path / "state").exists()
