@@ -205,7 +205,7 @@ def strips(measurement: Measurement) -> str | None:
         axes.set_yticks(range(len(nodes)), [f"{node} (n = {len(samples)})" for node, samples in nodes.items()])
         axes.set_ylim(len(nodes) - 0.4, -0.8)
         axes.set_xlim(left=0)
-        axes.set_xlabel(f"{measurement.definition.title}, {measurement.definition.unit}; bar: the node's median")
+        axes.set_xlabel(f"{measurement.definition.title.removesuffix(', p99')}, {measurement.definition.unit}; bar: the node's median")
         axes.grid(axis="x", linewidth=0.3)
 
     return _svg(f"By node: {measurement.name}", 1.1 + 0.42 * len(nodes), draw)
@@ -242,7 +242,7 @@ def network(measurement: Measurement) -> str | None:
         if reference:
             axes.axvline(reference, color="black", linestyle="--", linewidth=1)
             axes.axvline(reference * 0.9, color="black", linestyle=":", linewidth=1)
-            axes.text(reference * 0.9, len(paths) - 0.45, "0.9 × node–node ", ha="right", va="center", fontsize=8)
+            axes.text(reference, len(paths) - 0.45, " dashed: node–node, dotted: 0.9 of it", ha="left", va="center", fontsize=8)
         axes.set_yticks(range(len(paths)), paths)
         axes.set_ylim(len(paths) - 0.3, -0.5)
         axes.margins(x=0.1)

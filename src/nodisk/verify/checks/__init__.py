@@ -1,0 +1,35 @@
+"""The list of checks, in the order in which they run: what later ones rely on comes first."""
+
+from __future__ import annotations
+
+from nodisk.verify.checks import access, clocks, network, nodes, pods, rights, workloads
+from nodisk.verify.core import Check
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "nodes",
+        "every machine of lab.yaml is a Ready node of the right name, role, version and address",
+        15,
+        nodes.nodes,
+    ),
+    Check("certificates", "every kubelet answers, with a certificate of this lab's that lasts", 10, nodes.certificates),
+    Check("registry", "the server's registry serves the project's image", 5, pods.registry),
+    Check("pods", "a DaemonSet runs a pod on every node", 40, pods.everywhere),
+    Check("pull", "every node pulls an image through the server's registry", 30, pods.pull),
+    Check("pod-network", "a pod on each node reaches the pod on each other node", 25, network.pods),
+    Check("service", "a Service's cluster IP answers from every node", 25, network.service),
+    Check("node-port", "a NodePort answers through every node, from outside the cluster", 20, network.node_port),
+    Check("dns", "pods find Services by name", 15, network.dns),
+    Check("access", "logs, exec and port-forward reach a pod on every node", 25, access.access),
+    Check("rights", "students can't leave their namespace; no binding gives one more", 45, rights.rights),
+    Check("job", "a Job completes, and so does one made from a CronJob", 30, workloads.job),
+    Check("rollout", "a Deployment rolls out, is undone, scales", 60, workloads.rollout),
+    Check("clock", "every machine's clock agrees with the server's", 25, clocks.clocks, prepare=clocks.watch),
+    Check("cron", "a CronJob's own schedule starts a Job", 100, workloads.cron, quick=False),
+    Check("drain", "a node is drained of this run's pods and uncordoned", 60, workloads.drain, quick=False),
+    Check(
+        "volume", "a StatefulSet's volume survives its pod's move to another node", 90, workloads.volume, quick=False
+    ),
+    Check("leftovers", "nothing of all this is left afterwards", 60, pods.leftovers),
+)
+"""Limits are for a healthy cluster of PCs."""

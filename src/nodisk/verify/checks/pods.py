@@ -1,0 +1,117 @@
+"""Pods on every node, images through the server's registry, and that nothing stays behind."""
+
+from __future__ import annotations
+
+from nodisk.assets.container_images import ECHO
+from nodisk.cluster.client import Object
+from nodisk.errors import TimedOut
+from nodisk.plan.network import REGISTRY
+from nodisk.verify import manifests
+from nodisk.verify.checks.nodes import names
+from nodisk.verify.core import Failed
+from nodisk.verify.diagnose import cause, pod_trouble
+from nodisk.verify.scene import Scene, remove_leftovers
+
+APP = "echo"
+
+
+def _registry(scene: Scene) -> str:
+    return f"{scene.context.lab.network.server}:{REGISTRY}"
+
+
+def registry(scene: Scene) -> list[str]:
+    """The server's registry answers over its TLS port and has the image that all else here runs."""
+    repository, tag = ECHO.split(":")
+    server, url = str(scene.context.lab.network.server), f"https://{_registry(scene)}/v2/{repository}/manifests/{tag}"
+    wish = {
+        "kind": "https",
+        "host": server,
+        "port": REGISTRY,
+        "path": f"/v2/{repository}/manifests/{tag}",
+        "ca": scene.client.endpoint.ca_pem,
+    }
+    (answer,) = scene.probe([wish])
+    if not answer["ok"]:
+        why = "the image was never pushed" if answer.get("status") == 404 else "docker-registry or nginx is down"
+        raise Failed(
+            f"{url}: {answer['error']}", cause=why, look="nodisk status; nodisk events; the server's log folder"
+        )
+    return [f"{url} answers in {answer['seconds'] * 1000:.0f} ms"]
+
+
+def everywhere(scene: Scene) -> list[str]:
+    """An echo pod on every node, control plane included."""
+    spec = manifests.pod_spec(manifests.container(), everywhere=True)
+    scene.client.apply(manifests.daemon_set(APP, scene.space, spec))
+    wanted = set(names(scene))
+    _wait(scene, APP, wanted)
+    status = scene.client.get("apps/v1", "DaemonSet", APP, namespace=scene.space)["status"]
+    if status["desiredNumberScheduled"] != len(scene.nodes()):
+        raise Failed(f"the DaemonSet wants {status['desiredNumberScheduled']} pods for {len(scene.nodes())} nodes")
+    return [f"{node}: {pod['metadata']['name']} at {pod['status']['podIP']}" for node, pod in scene.ready(APP).items()]
+
+
+def pull(scene: Scene) -> list[str]:
+    """A pod on every node whose image must be resolved at the registry, although the node has it by now."""
+    app = "pull"
+    spec = manifests.pod_spec(manifests.container(pull="Always"), everywhere=True)
+    scene.client.apply(manifests.daemon_set(app, scene.space, spec))
+    try:
+        _wait(scene, app, set(names(scene)))
+        pods = scene.ready(app)
+        return [f"{node}: pulled {pod['status']['containerStatuses'][0]['imageID']}" for node, pod in pods.items()]
+    finally:
+        scene.client.delete("apps/v1", "DaemonSet", app, namespace=scene.space)
+
+
+def _wait(scene: Scene, app: str, wanted: set[str]) -> None:
+    """Until ``app`` is ready on all nodes ``wanted``; raises Failed with the reason of each pod that isn't."""
+
+    def missing() -> str | None:
+        late = wanted - scene.ready(app).keys()
+        return f"no ready pod on {', '.join(sorted(late))}" if late else None
+
+    try:
+        scene.clock.until(missing)
+    except TimedOut as error:
+        pods = [pod for pod in scene.pods(app) if pod["spec"].get("nodeName") not in scene.ready(app)]
+        troubles = [(pod, _trouble(scene, pod)) for pod in pods]
+        lines = [f"{where(pod) or 'unscheduled'}: {words}" for pod, words in troubles]
+        silent = wanted - scene.ready(app).keys() - {where(pod) for pod in pods}
+        lines += [f"{node}: the DaemonSet made no pod there" for node in sorted(silent)]
+        if troubles:
+            node = where(troubles[0][0])
+            why, look = cause(troubles[0][1], registry=_registry(scene), node=node)
+        else:
+            why, look = "the controller manager doesn't act, or the node is not Ready", "nodisk status"
+        raise Failed(*(lines or [error.message]), cause=why, look=look) from error
+
+
+def where(pod: Object) -> str | None:
+    """The node that a pod is meant for: a DaemonSet's pod names it before it is scheduled."""
+    spec = pod["spec"]
+    if spec.get("nodeName"):
+        return str(spec["nodeName"])
+    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or {}
+    for term in affinity.get("nodeSelectorTerms") or []:
+        for field in term.get("matchFields") or []:
+            if field["key"] == "metadata.name":
+                return str(field["values"][0])
+    return None
+
+
+def _trouble(scene: Scene, pod: Object) -> str:
+    words = [pod_trouble(pod), *scene.events("Pod", pod["metadata"]["name"])]
+    return "; ".join(dict.fromkeys(words))
+
+
+def leftovers(scene: Scene) -> list[str]:
+    """Remove what this run made and see that it goes."""
+    lines = remove_leftovers(scene.client, wait=scene.clock.left)
+    del lines
+    pods = [pod for pod in scene.client.list("v1", "Pod") if pod["metadata"]["namespace"] == scene.space]
+    if pods:
+        raise Failed(f"{len(pods)} pods of {scene.space} are still there")
+    return ["no namespace, pod, binding or cordon of this run is left"]

@@ -1,0 +1,206 @@
+"""What a class does with a cluster: Deployments, Jobs, CronJobs, volumes, and a node that is emptied."""
+
+from __future__ import annotations
+
+from nodisk.cluster.client import Object
+from nodisk.errors import TimedOut
+from nodisk.verify import manifests
+from nodisk.verify.core import Failed, Skip
+from nodisk.verify.diagnose import cause, pod_trouble
+from nodisk.verify.scene import Scene, cordon, is_ready, uncordon
+
+
+def rollout(scene: Scene) -> list[str]:
+    """Two replicas; a second revision; back to the first; three, then one."""
+    name = "roll"
+    spec = manifests.pod_spec(manifests.container())
+    scene.client.apply(manifests.deployment(name, scene.space, spec, 2))
+    lines = [_rolled(scene, name, "first rollout")]
+    second = manifests.container()
+    second["env"] = [*second["env"], {"name": "REVISION", "value": "2"}]
+    scene.client.apply(manifests.deployment(name, scene.space, manifests.pod_spec(second), 2))
+    lines.append(_rolled(scene, name, "second revision"))
+    scene.kubectl("rollout", "undo", f"deployment/{name}")
+    lines.append(_rolled(scene, name, "undo"))
+    main = scene.client.get("apps/v1", "Deployment", name, namespace=scene.space)["spec"]["template"]["spec"]
+    if any(one["name"] == "REVISION" for one in main["containers"][0]["env"]):
+        raise Failed("undo left the second revision in place", cause="the Deployment's history is wrong")
+    for replicas in (3, 1):
+        scene.kubectl("scale", f"deployment/{name}", f"--replicas={replicas}")
+        lines.append(_rolled(scene, name, f"scale to {replicas}"))
+    scene.client.delete("apps/v1", "Deployment", name, namespace=scene.space)
+    return lines
+
+
+def _rolled(scene: Scene, name: str, what: str) -> str:
+    began = scene.clock.now()
+
+    def late() -> str | None:
+        found = scene.client.get("apps/v1", "Deployment", name, namespace=scene.space)
+        wanted, status = found["spec"]["replicas"], found.get("status", {})
+        current = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+        counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+        return None if current and counts == [wanted] * 3 else f"{what}: {counts[2]} of {wanted} pods available"
+
+    _wait(scene, name, late)
+    return f"{what}: {scene.clock.now() - began:.1f} s"
+
+
+def _wait(scene: Scene, app: str, late: object, *, every: float = 0.5) -> None:
+    """Until ``late()`` is None; on the time limit raises Failed with what its pods say."""
+    try:
+        scene.clock.until(late, every=every)  # type: ignore[arg-type] # a function that returns text or None
+    except TimedOut as error:
+        bad = [pod for pod in scene.pods(app) if not is_ready(pod)]
+        lines = [f"{pod['metadata']['name']}: {pod_trouble(pod)}" for pod in bad]
+        node = bad[0]["spec"].get("nodeName") if bad else None
+        why, look = ("the controller manager or the scheduler doesn't act", "nodisk kubectl -n kube-system get pods")
+        if bad:
+            why, look = cause(pod_trouble(bad[0]), registry="the server", node=node)
+        raise Failed(f"not in time: {error.message}", *lines, cause=why, look=look) from error
+
+
+def _cron_version(scene: Scene) -> str:
+    found = scene.client.first_supported("CronJob", ["batch/v1", "batch/v1beta1"])
+    if found is None:
+        raise Skip("this release serves no CronJob")
+    return found
+
+
+def _cron_job(scene: Scene, name: str, schedule: str, *, suspend: bool) -> Object:
+    job = manifests.job_spec(["true"])
+    return {
+        "apiVersion": _cron_version(scene),
+        "kind": "CronJob",
+        "metadata": manifests.meta(name, scene.space),
+        "spec": {"schedule": schedule, "suspend": suspend, "jobTemplate": {"spec": job}},
+    }
+
+
+def job(scene: Scene) -> list[str]:
+    """A Job by itself, and one that kubectl makes from a CronJob."""
+    script = ["sh", "-c", "test -n $NODE_NAME"]
+    spec = manifests.job_spec(script)
+    plain = {"apiVersion": "batch/v1", "kind": "Job", "metadata": manifests.meta("once", scene.space), "spec": spec}
+    scene.client.apply(plain)
+    scene.client.apply(_cron_job(scene, "asleep", "0 0 1 1 *", suspend=True))
+    scene.kubectl("create", "job", "from-cron", "--from=cronjob/asleep")
+    lines = []
+    for name in ("once", "from-cron"):
+        began = scene.clock.now()
+        _wait(scene, "job", lambda name=name: _unfinished(scene, name))
+        lines.append(f"{name}: complete after {scene.clock.now() - began:.1f} s")
+    return lines
+
+
+def _unfinished(scene: Scene, name: str) -> str | None:
+    status = scene.client.get("batch/v1", "Job", name, namespace=scene.space).get("status", {})
+    if any(one["type"] == "Failed" and one["status"] == "True" for one in status.get("conditions") or []):
+        raise Failed(f"the Job {name} failed", look=f"nodisk kubectl -n {scene.space} describe job {name}")
+    return None if status.get("succeeded") else f"the Job {name} is not complete"
+
+
+def cron(scene: Scene) -> list[str]:
+    """A CronJob of every minute: its next minute makes a Job that completes."""
+    scene.client.apply(_cron_job(scene, "minute", "* * * * *", suspend=False))
+    began = scene.clock.now()
+
+    def late() -> str | None:
+        jobs = scene.client.list("batch/v1", "Job", namespace=scene.space)
+        mine = [one for one in jobs if one["metadata"]["name"].startswith("minute-")]
+        return None if any(one.get("status", {}).get("succeeded") for one in mine) else "no Job of it is complete"
+
+    try:
+        _wait(scene, "job", late, every=1)
+    finally:
+        scene.client.delete(_cron_version(scene), "CronJob", "minute", namespace=scene.space)
+    return [f"its first Job was complete after {scene.clock.now() - began:.0f} s"]
+
+
+def _workers(scene: Scene) -> list[str]:
+    """Nodes that take ordinary pods."""
+    blocked = ("NoSchedule", "NoExecute")
+    return sorted(
+        name
+        for name, node in scene.nodes().items()
+        if not any(taint["effect"] in blocked for taint in node["spec"].get("taints") or [])
+    )
+
+
+def drain(scene: Scene) -> list[str]:
+    """Cordon one worker, evict this run's pods (nobody else's) from it, see them elsewhere, uncordon."""
+    workers = _workers(scene)
+    if len(workers) < 2:
+        raise Skip("fewer than two nodes take ordinary pods: there is no other node to go to")
+    name, node = "drained", workers[0]
+    spec = manifests.pod_spec(manifests.container())
+    apart = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": name}}}
+    spread = {
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": apart}]
+        }
+    }
+    scene.client.apply(manifests.deployment(name, scene.space, spec | {"affinity": spread}, len(workers)))
+    lines = [_rolled(scene, name, "rollout")]
+    evicted = [pod["metadata"]["name"] for pod in scene.pods(name) if pod["spec"].get("nodeName") == node]
+    try:
+        cordon(scene.client, node, scene.run_id)
+        for pod in evicted:
+            _evict(scene, pod)
+        _wait(scene, name, lambda: _not_moved(scene, name, node, evicted))
+        lines.append(_rolled(scene, name, f"{len(evicted)} pods moved away from {node}"))
+    finally:
+        uncordon(scene.client, node)
+        scene.client.delete("apps/v1", "Deployment", name, namespace=scene.space)
+    if scene.nodes()[node]["spec"].get("unschedulable"):
+        raise Failed(f"{node} is still cordoned", look=f"nodisk kubectl uncordon {node}")
+    return [*lines, f"{node} uncordoned"]
+
+
+def _evict(scene: Scene, pod: str) -> None:
+    version = "policy/v1" if scene.client.supports("policy/v1", "PodDisruptionBudget") else "policy/v1beta1"
+    body = {"apiVersion": version, "kind": "Eviction", "metadata": {"name": pod, "namespace": scene.space}}
+    scene.client.post_subresource("v1", "Pod", pod, "eviction", body, namespace=scene.space)
+
+
+def _not_moved(scene: Scene, name: str, node: str, evicted: list[str]) -> str | None:
+    left = [pod["metadata"]["name"] for pod in scene.pods(name) if pod["spec"].get("nodeName") == node]
+    if set(left) - set(evicted):
+        raise Failed(f"a new pod came to {node} although it is cordoned", cause="the scheduler doesn't see the cordon")
+    return f"{', '.join(left)} still on {node}" if left else None
+
+
+def volume(scene: Scene) -> list[str]:
+    """A StatefulSet writes, its pod is moved to another node, and the file is still there."""
+    classes = scene.client.list("storage.k8s.io/v1", "StorageClass")
+    default = "storageclass.kubernetes.io/is-default-class"
+    classes = [one for one in classes if not one["provisioner"].endswith("/no-provisioner")]
+    classes.sort(key=lambda one: (one["metadata"].get("annotations") or {}).get(default) != "true")
+    if not classes:
+        raise Skip("the cluster has no StorageClass that makes volumes")
+    workers = _workers(scene)
+    if len(workers) < 2:
+        raise Skip("fewer than two nodes take ordinary pods: there is no other node to move to")
+    name, word = "keeper", scene.run_id
+    main = manifests.container() | {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    spec = manifests.pod_spec(main, securityContext={"fsGroup": 8080})
+    storage = classes[0]["metadata"]["name"]
+    scene.client.apply(manifests.stateful_set(name, scene.space, spec, storage))
+
+    def late() -> str | None:
+        return None if scene.ready(name) else "its pod is not ready"
+
+    _wait(scene, name, late)
+    before = next(iter(scene.ready(name)))
+    scene.exec(f"{name}-0", f"echo {word} > /data/word && sync")
+    try:
+        cordon(scene.client, before, scene.run_id)
+        scene.client.delete("v1", "Pod", f"{name}-0", namespace=scene.space)
+        _wait(scene, name, lambda: None if set(scene.ready(name)) - {before} else f"no ready pod off {before}")
+    finally:
+        uncordon(scene.client, before)
+    after = next(iter(scene.ready(name)))
+    if (said := scene.exec(f"{name}-0", "cat /data/word").strip()) != word:
+        raise Failed(f"the file holds {said!r} instead of {word!r}", cause="the volume is not the same one")
+    scene.client.delete("apps/v1", "StatefulSet", name, namespace=scene.space)
+    return [f"{storage}: written on {before}, read on {after}"]

@@ -1,0 +1,163 @@
+"""``nodisk verify``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nodisk import files, ui
+from nodisk.context import LabContext, LabOptions, lab_options
+from nodisk.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nodisk.verify.core import Check, Result
+    from nodisk.verify.scene import Scene
+
+MARKS = {"ok": "✓ ok", "failed": "✗ FAILED", "skipped": "– skipped"}
+
+
+@click.command(epilog="Example: nodisk verify --quick && nodisk verify --output junit >verify.xml")
+@click.option("--quick", is_flag=True, help="Leave out what takes longest: CronJob's schedule, drain, volume.")
+@click.option("--only", multiple=True, metavar="NAME", help="Run this check and what it needs; may be given often.")
+@click.option("--keep", is_flag=True, help="Leave the run's namespace for looking at; the next run removes it.")
+@click.option("--list", "list_only", is_flag=True, help="List the checks and end.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "junit"]),
+    default="table",
+    show_default=True,
+    help="A table for people, JSON of a documented shape, or JUnit's XML.",
+)
+@lab_options
+def verify(
+    options: LabOptions, *, quick: bool, only: tuple[str, ...], keep: bool, list_only: bool, output: str
+) -> None:
+    """Prove that the cluster works.
+
+    Walks a student's and an administrator's way on the real cluster with temporary objects, which it removes. Each
+    check says what it tried, the evidence, and on failure the likely cause and where to look. Exit status 1: at least
+    one check failed.
+    """
+    from nodisk.verify.checks import CHECKS  # noqa: PLC0415 - imports the cluster's client
+
+    chosen = choose(CHECKS, quick=quick, only=only)
+    if list_only:
+        ui.print_table(
+            ("check", "quick", "limit", "tries"),
+            ((c.name, "yes" if c.quick else "", f"{c.limit:.0f} s", c.tries) for c in chosen),
+        )
+        return
+    context = options.load()
+    live = output == "table"
+    report = run_all(context, chosen, keep=keep, quick=quick, tell=_tell if live else (lambda _: None))
+    _save(context, report)
+    if output == "json":
+        ui.print_json(report)
+    elif output == "junit":
+        from nodisk.junit import Case, junit  # noqa: PLC0415
+
+        cases = [Case(one["name"], one["outcome"], _text(one), one["seconds"]) for one in report["checks"]]
+        click.echo(junit("nodisk verify", cases, seconds=report["seconds"]), nl=False)
+    else:
+        counts = report["counts"]
+        click.echo(
+            f"{counts['ok']} ok, {counts['failed']} failed, {counts['skipped']} skipped in {report['seconds']:.0f} s"
+        )
+    if report["counts"]["failed"]:
+        sys.exit(1)
+
+
+def choose(checks: Sequence[Check], *, quick: bool, only: Sequence[str]) -> list[Check]:
+    """The checks to run; raises UsageError for a name that is none. ``pods`` comes along with what speaks from them."""
+    names = {one.name for one in checks}
+    if wrong := [name for name in only if name not in names]:
+        raise UsageError(f"there is no check {wrong[0]!r}", hint=f"the checks: {', '.join(sorted(names))}")
+    wanted = set(only) or {one.name for one in checks if one.quick or not quick}
+    if wanted & {"pod-network", "service", "node-port", "dns"}:
+        wanted.add("pods")
+    return [one for one in checks if one.name in wanted]
+
+
+def run_all(
+    context: LabContext,
+    checks: Sequence[Check],
+    *,
+    keep: bool = False,
+    quick: bool = False,
+    tell: Callable[[Result | str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run the checks and return the report as in JSON. Raises Busy, or ApiError if the API can't be reached at all."""
+    from nodisk.verify.core import Outcome, run_check  # noqa: PLC0415
+    from nodisk.verify.scene import staged  # noqa: PLC0415
+
+    began = time.time()
+    results: list[Result] = []
+    with staged(context, "verify", keep=keep, say=tell) as scene:
+        tell(pace_line(scene))
+        for check in checks:
+            if check.prepare is not None:
+                check.prepare(scene)
+        for check in checks:
+            if keep and check.name == "leftovers":
+                continue
+            results.append(run_check(check, scene))
+            tell(results[-1])
+        pace = scene.pace
+        run_id = scene.run_id
+    counts = {str(kind): sum(one.outcome is kind for one in results) for kind in Outcome}
+    return {
+        "format": 1,
+        "lab": str(context.lab.name),
+        "run": run_id,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        "seconds": round(time.time() - began, 1),
+        "pace": round(pace, 1),
+        "quick": quick,
+        "counts": counts,
+        "checks": [one.to_json() for one in results],
+    }
+
+
+def pace_line(scene: Scene) -> str:
+    """What the time limits are multiplied by."""
+    if scene.pace < 1.5:
+        return "the API answers as fast as on PCs: time limits are as documented"
+    return f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer"
+
+
+def _tell(what: Result | str) -> None:
+    if isinstance(what, str):
+        ui.say(what)
+        return
+    mark = MARKS[str(what.outcome)]
+    failed = str(what.outcome) == "failed"
+    head = click.style(f"{mark:9}", bold=failed, fg="red" if failed else None)
+    first, *rest = what.evidence or ("",)
+    click.echo(f"{head} {what.name:13} {what.seconds:6.1f} s  {first if failed or not rest else what.tries}")
+    if failed:
+        for line in rest:
+            click.echo(f"{'':31}{line}")
+        if what.cause:
+            click.echo(f"{'':20}likely cause: {what.cause}")
+        if what.look:
+            click.echo(f"{'':20}look further: {what.look}")
+
+
+def _text(one: dict[str, Any]) -> str:
+    more = [f"likely cause: {one['cause']}"] if one["cause"] else []
+    more += [f"look further: {one['look']}"] if one["look"] else []
+    return "\n".join([*one["evidence"], *more])
+
+
+def _save(context: LabContext, report: dict[str, Any]) -> Path:
+    path = context.state.reports / f"verify-{report['time'].replace(':', '').replace('-', '')}.json"
+    files.write(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    return path

@@ -1,0 +1,151 @@
+"""What a check is and how a list of them is run: each on its own, each within its time, whatever the others did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from nodisk.errors import CommandFailed, NodiskError, TimedOut
+from nodisk.junit import Case
+
+if TYPE_CHECKING:
+    from nodisk.verify.scene import Scene
+
+MOST_EVIDENCE = 12
+"""Lines of evidence that are shown; a room of fifty PCs has 2,450 pairs."""
+
+
+class Outcome(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Failed(NodiskError):
+    """What was tried doesn't work. ``look``: a command that shows more."""
+
+    def __init__(self, *evidence: str, cause: str = "", look: str = "") -> None:
+        super().__init__("; ".join(evidence))
+        self.evidence = evidence
+        self.cause = cause
+        self.look = look
+
+
+class Skip(NodiskError):
+    """It can't be tried on this cluster; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must work. ``act`` returns its evidence, or raises Failed or Skip."""
+
+    name: str
+    tries: str
+    """What it does, in a sentence."""
+    limit: float
+    """Seconds on a healthy PC cluster; a slow cluster gets more (``Scene.pace``)."""
+    act: Callable[[Scene], Iterable[str]]
+    quick: bool = True
+    """Whether it belongs to ``--quick``."""
+    prepare: Callable[[Scene], None] | None = None
+    """Called before the first check runs: for what only needs time to pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a check found."""
+
+    name: str
+    tries: str
+    outcome: Outcome
+    seconds: float
+    limit: float
+    evidence: tuple[str, ...] = ()
+    cause: str = ""
+    look: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented, stable shape of one result."""
+        return {
+            "name": self.name,
+            "tries": self.tries,
+            "outcome": str(self.outcome),
+            "seconds": round(self.seconds, 2),
+            "limit": round(self.limit, 1),
+            "evidence": list(self.evidence),
+            "cause": self.cause,
+            "look": self.look,
+        }
+
+    def case(self) -> Case:
+        """For JUnit."""
+        more = [f"likely cause: {self.cause}"] if self.cause else []
+        more += [f"look further: {self.look}"] if self.look else []
+        return Case(self.name, str(self.outcome), "\n".join((*self.evidence, *more)), self.seconds)
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time limit of the check that runs. Everything that waits asks it."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    end: float = field(default=float("inf"))
+
+    def start(self, seconds: float) -> None:
+        """A check begins that has so many seconds."""
+        self.end = self.now() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit; not below 0."""
+        return max(0.0, self.end - self.now())
+
+    def until(self, attempt: Callable[[], str | None], *, every: float = 0.5, keep: float = 0.0) -> None:
+        """Try until ``attempt`` returns None; raises TimedOut with its complaint ``keep`` seconds before the limit."""
+        while (complaint := attempt()) is not None:
+            if self.left - keep <= every:
+                raise TimedOut(complaint)
+            self.sleep(every)
+
+
+def run_check(check: Check, scene: Scene) -> Result:
+    """Run one check; an error of any kind becomes its result, because the next check must run all the same."""
+    limit = check.limit * scene.pace
+    scene.clock.start(limit)
+    began = scene.clock.now()
+
+    def result(outcome: Outcome, evidence: Iterable[str], cause: str = "", look: str = "") -> Result:
+        seconds = scene.clock.now() - began
+        return Result(check.name, check.tries, outcome, seconds, limit, _shown(list(evidence)), cause, look)
+
+    try:
+        return result(Outcome.OK, list(check.act(scene)))
+    except Skip as skip:
+        return result(Outcome.SKIPPED, [skip.message])
+    except Failed as failed:
+        return result(Outcome.FAILED, failed.evidence, failed.cause, failed.look)
+    except Exception as error:  # a fault of a check must not hide what the others find
+        return result(Outcome.FAILED, *_explain(error, limit))
+
+
+def _explain(error: Exception, limit: float) -> tuple[list[str], str, str]:
+    """Evidence, likely cause, command to look further."""
+    if isinstance(error, TimedOut):
+        return [f"not within {limit:.0f} s: {error.message}"], "", error.hint or "nodisk status"
+    if isinstance(error, CommandFailed):
+        return error.message.splitlines()[:8], "", error.hint or ""
+    if isinstance(error, NodiskError):
+        return [error.message], "", error.hint or "nodisk status"
+    return [f"the check itself broke: {error!r}"], "a fault of nodisk; please report it", ""
+
+
+def _shown(lines: list[str]) -> tuple[str, ...]:
+    if len(lines) <= MOST_EVIDENCE:
+        return tuple(lines)
+    return (*lines[: MOST_EVIDENCE - 1], f"… and {len(lines) - MOST_EVIDENCE + 1} more")

@@ -1,0 +1,213 @@
+"""The cluster as checks see it: its nodes, a namespace of this run's own, pods to speak from, a probe outside."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+from nodisk import files, run
+from nodisk.cluster.client import Client, Object, connect
+from nodisk.cluster.errors import ApiError
+from nodisk.cluster.kubectl import kubectl_program
+from nodisk.context import LabContext
+from nodisk.errors import NodiskError, TimedOut
+from nodisk.verify import manifests
+from nodisk.verify.core import Clock
+
+T = TypeVar("T")
+log = logging.getLogger("nodisk.verify")
+
+PC_LATENCY = 0.006
+"""Seconds in which a PC's API server answers a small GET over a kept-alive connection."""
+SLOWEST = 12.0
+REMOVAL = 90.0
+"""Seconds, times the pace, in which a namespace must be gone."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """One run of verify or bench. ``pace``: by how much this cluster is slower than one of PCs, at least 1."""
+
+    context: LabContext
+    client: Client
+    run_id: str
+    space: str
+    """The run's own namespace."""
+    pace: float = 1.0
+    clock: Clock = field(default_factory=Clock)
+    began: float = field(default_factory=time.time)
+    pending: dict[str, Future[Any]] = field(default_factory=dict)
+    """What goes on beside the checks, by the name of the check that asks for it."""
+
+    # Nodes
+
+    def nodes(self) -> dict[str, Object]:
+        """Name → node, as the API has them now."""
+        return {node["metadata"]["name"]: node for node in self.client.list("v1", "Node")}
+
+    def address(self, node: str) -> str:
+        """The address of a machine of the lab."""
+        machine = self.context.lab.machine(node)
+        if machine is None:
+            raise NodiskError(f"{node} is in the cluster, but not in lab.yaml")
+        return str(machine.address)
+
+    # Pods
+
+    def pods(self, app: str) -> list[Object]:
+        """The run's pods with that label, those on their way out left out."""
+        found = self.client.list("v1", "Pod", namespace=self.space, labels=f"app={app}")
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def ready(self, app: str) -> dict[str, Object]:
+        """Node → a ready pod of ``app`` on it."""
+        return {pod["spec"]["nodeName"]: pod for pod in self.pods(app) if is_ready(pod)}
+
+    def kubectl(self, *words: str, timeout: float | None = None, stdin: str | None = None) -> str:
+        """What the release's kubectl prints, in the run's namespace; raises CommandFailed or TimedOut."""
+        argv: list[str | Path] = [kubectl_program(self.context), "--kubeconfig", self.context.state.admin_kubeconfig]
+        argv += ["--namespace", self.space, *words]
+        seconds = min(self.clock.left, timeout or self.clock.left)
+        limit = None if seconds == float("inf") else max(1.0, seconds)
+        return run.run(argv, netns=self.context.netns, timeout=limit, stdin=stdin).stdout
+
+    def exec(self, pod: str, script: str, *, timeout: float | None = None) -> str:
+        """What a shell script prints in a pod."""
+        return self.kubectl("exec", pod, "--", "sh", "-c", script, timeout=timeout)
+
+    def probe(self, wishes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Look at the lab's network from the server's side: ``nodisk.verify.probe``."""
+        words: list[str | Path] = [sys.executable, "-m", "nodisk.verify.probe"]
+        done = run.run(words, netns=self.context.netns, stdin=json.dumps(list(wishes)), timeout=600)
+        answers: list[dict[str, Any]] = json.loads(done.stdout)
+        return answers
+
+    def events(self, kind: str, name: str) -> list[str]:
+        """The newest warnings about an object of this run's."""
+        selector = f"involvedObject.kind={kind},involvedObject.name={name},type=Warning"
+        found = self.client.list("v1", "Event", namespace=self.space, fields=selector)
+        found.sort(key=lambda event: str(event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]))
+        return [f"{event.get('reason')}: {event.get('message')}" for event in found[-2:]]
+
+    def begin(self, name: str, act: Callable[[], Any]) -> None:
+        """Do something in a thread of its own while other checks run; its Future is ``pending[name]``."""
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"nodisk-{name}")
+        self.pending[name] = pool.submit(act)
+        pool.shutdown(wait=False)
+
+    def in_parallel(self, act: Callable[[str], T], names: Iterable[str]) -> dict[str, T]:
+        """Do something for each name at once; the first exception is raised when all have ended."""
+        listed = list(names)
+        with ThreadPoolExecutor(max_workers=max(1, min(16, len(listed)))) as pool:
+            return dict(zip(listed, pool.map(act, listed), strict=True))
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether the pod's Ready condition is True and it isn't on its way out."""
+    conditions = pod.get("status", {}).get("conditions") or []
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def node_condition(node: Object, name: str) -> Object:
+    """One condition of a node; empty if it has none of that name."""
+    conditions = node.get("status", {}).get("conditions") or []
+    return next((one for one in conditions if one["type"] == name), {})
+
+
+def measure_pace(client: Client) -> float:
+    """How much slower than on PCs a small GET is, at least 1: time limits are multiplied by it.
+
+    Without KVM an emulated cluster is ten to thirty times slower, and its limits must be so.
+    """
+    client.get("v1", "Namespace", "kube-system")
+    times = []
+    for _ in range(7):
+        began = time.monotonic()
+        client.get("v1", "Namespace", "kube-system")
+        times.append(time.monotonic() - began)
+    return min(SLOWEST, max(1.0, median(times) / PC_LATENCY))
+
+
+@contextmanager
+def staged(
+    context: LabContext,
+    purpose: str,
+    *,
+    keep: bool = False,
+    privileged: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Scene]:
+    """A scene with its namespace, alone on this lab; what it made, and what killed runs left, is removed.
+
+    ``purpose`` is ``verify`` or ``bench``. Raises Busy if either runs already, ApiError without an API.
+    """
+    run_id = time.strftime("%m%d%H%M") + secrets.token_hex(2)
+    with files.lock(context.state.run / "measure.lock", "this cluster"), connect(context, patience=10) as client:
+        for line in remove_leftovers(client):
+            say(line)
+        pace = measure_pace(client)
+        scene = Scene(context, client, run_id, f"nodisk-{purpose}-{run_id}", pace)
+        client.create(manifests.namespace(scene.space, purpose, run_id, privileged=privileged))
+        try:
+            yield scene
+        finally:
+            if not keep:
+                remove_leftovers(client)
+
+
+def leftovers(client: Client) -> list[Object]:
+    """Everything that verify or bench made and that is still there."""
+    found: list[Object] = []
+    kinds = [("v1", "Namespace"), ("scheduling.k8s.io/v1", "PriorityClass")]
+    kinds += [("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")]
+    for api_version, kind in kinds:
+        found += client.list(api_version, kind, labels=manifests.LABEL)
+    return found
+
+
+def remove_leftovers(client: Client, *, wait: float = 0.0) -> list[str]:
+    """Delete what is left of any run and uncordon what a run cordoned; says what it found, a line each."""
+    lines = []
+    for obj in leftovers(client):
+        name, kind = obj["metadata"]["name"], obj["kind"]
+        if "deletionTimestamp" not in obj["metadata"]:
+            client.delete(obj["apiVersion"], kind, name)
+            lines.append(f"removing the {kind} {name} that an earlier run left")
+    for node in client.list("v1", "Node"):
+        if manifests.CORDONED in (node["metadata"].get("annotations") or {}):
+            uncordon(client, node["metadata"]["name"])
+            lines.append(f"uncordoned {node['metadata']['name']}, which an earlier run had cordoned")
+    end = time.monotonic() + wait
+    while wait and leftovers(client):
+        if time.monotonic() > end:
+            left = ", ".join(f"{one['kind']} {one['metadata']['name']}" for one in leftovers(client))
+            raise TimedOut(f"still there: {left}", hint="nodisk kubectl get namespaces -l nodisk/temporary -o yaml")
+        time.sleep(0.5)
+    return lines
+
+
+def cordon(client: Client, node: str, run_id: str) -> None:
+    """Let no new pod onto a node, and say on it who did that."""
+    change = {"metadata": {"annotations": {manifests.CORDONED: run_id}}, "spec": {"unschedulable": True}}
+    client.patch("v1", "Node", node, change)
+
+
+def uncordon(client: Client, node: str) -> None:
+    """The reverse; nothing if the node is gone."""
+    change = {"metadata": {"annotations": {manifests.CORDONED: None}}, "spec": {"unschedulable": None}}
+    try:
+        client.patch("v1", "Node", node, change)
+    except ApiError as error:
+        if error.status != 404:
+            raise

@@ -1,0 +1,102 @@
+"""Running checks: each on its own, within its time, with words for every kind of failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from nodisk.errors import CommandFailed, TimedOut, UsageError
+from nodisk.junit import junit
+from nodisk.verify.checks import CHECKS
+from nodisk.verify.commands import choose
+from nodisk.verify.core import MOST_EVIDENCE, Check, Clock, Failed, Outcome, Skip, run_check
+
+
+class _Scene:
+    """What running a check needs of a scene: a clock that only moves when asked, and a pace."""
+
+    def __init__(self, pace: float = 1.0) -> None:
+        self.pace = pace
+        self.time = 0.0
+        self.clock = Clock(now=lambda: self.time, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def _run(act: Any, *, pace: float = 1.0, limit: float = 10) -> Any:
+    return run_check(Check("name", "tries", limit, act), cast("Any", _Scene(pace)))
+
+
+def test_evidence_is_kept_and_cut() -> None:
+    result = _run(lambda _: [str(i) for i in range(50)])
+    assert result.outcome is Outcome.OK
+    assert len(result.evidence) == MOST_EVIDENCE
+    assert result.evidence[-1] == "… and 39 more"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "words"),
+    [
+        (Skip("the release has no DNS"), Outcome.SKIPPED, "no DNS"),
+        (Failed("a → b: timed out", cause="a route", look="ip route"), Outcome.FAILED, "a → b"),
+        (TimedOut("two pods are late"), Outcome.FAILED, "not within 10 s: two pods are late"),
+        (CommandFailed(["kubectl", "exec"], 1, "refused"), Outcome.FAILED, "kubectl failed"),
+        (KeyError("spec"), Outcome.FAILED, "the check itself broke: KeyError('spec')"),
+    ],
+)
+def test_every_error_is_a_result(error: Exception, outcome: Outcome, words: str) -> None:
+    def act(_: Any) -> list[str]:
+        raise error
+
+    result = _run(act)
+    assert result.outcome is outcome
+    assert words in result.evidence[0]
+    if isinstance(error, Failed):
+        assert (result.cause, result.look) == ("a route", "ip route")
+
+
+def test_a_slow_cluster_gets_more_time() -> None:
+    def act(scene: Any) -> list[str]:
+        scene.clock.until(lambda: None if scene.time >= 25 else "still waiting")
+        return ["there"]
+
+    assert _run(act).outcome is Outcome.FAILED
+    slow = _run(act, pace=3)
+    assert (slow.outcome, slow.limit) == (Outcome.OK, 30)
+
+
+def test_waiting_leaves_the_time_that_is_wanted_for_the_rest() -> None:
+    scene = _Scene()
+    scene.clock.start(10)
+    with pytest.raises(TimedOut, match="late"):
+        scene.clock.until(lambda: "late", keep=4)
+    assert 5 <= scene.time <= 6
+
+
+def test_junit_holds_the_cause() -> None:
+    def act(_: Any) -> list[str]:
+        raise Failed("no answer", cause="a firewall", look="nft list ruleset")
+
+    text = junit("nodisk verify", [_run(act).case()])
+    for words in ('failures="1"', "no answer", "likely cause: a firewall", "look further: nft list ruleset"):
+        assert words in text
+
+
+def test_choosing_checks() -> None:
+    quick = {one.name for one in choose(CHECKS, quick=True, only=())}
+    assert quick == {one.name for one in CHECKS} - {"cron", "drain", "volume"}
+    assert [one.name for one in choose(CHECKS, quick=False, only=("node-port",))] == ["pods", "node-port"]
+    with pytest.raises(UsageError, match="no check 'pod'"):
+        choose(CHECKS, quick=False, only=("pod",))
+
+
+def test_every_check_has_words_and_a_limit_and_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/verify.md").read_text()
+    assert len({one.name for one in CHECKS}) == len(CHECKS)
+    for check in CHECKS:
+        assert check.tries
+        assert 1 <= check.limit <= 120
+        assert f"| `{check.name}` |" in page

@@ -1,0 +1,67 @@
+"""The probe program against real sockets on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nodisk import run
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/" else 404)
+        self.end_headers()
+        self.wfile.write(b"pod: here\n")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with http.server.HTTPServer(("127.0.0.1", 0), _Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def probe(*wishes: dict[str, Any]) -> list[dict[str, Any]]:
+    done = run.run([sys.executable, "-m", "nodisk.verify.probe"], stdin=json.dumps(wishes), timeout=30)
+    answers: list[dict[str, Any]] = json.loads(done.stdout)
+    return answers
+
+
+def closed() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        number: int = sock.getsockname()[1]
+    return number
+
+
+def test_answers_come_in_the_order_of_the_wishes(port: int) -> None:
+    good, missing, refused, later = probe(
+        {"kind": "http", "host": "127.0.0.1", "port": port},
+        {"kind": "http", "host": "127.0.0.1", "port": port, "path": "/no"},
+        {"kind": "http", "host": "127.0.0.1", "port": closed()},
+        {"kind": "until", "host": "127.0.0.1", "port": port, "for": 1},
+    )
+    assert (good["ok"], good["body"]) == (True, "pod: here\n")
+    assert (missing["ok"], missing["error"]) == (False, "HTTP status 404")
+    assert refused["ok"] is False
+    assert "refused" in refused["error"]
+    assert abs(later["at"] - time.monotonic()) < 20  # the same clock as ours
+
+
+def test_waiting_for_what_never_comes_ends() -> None:
+    (never,) = probe({"kind": "until", "host": "127.0.0.1", "port": closed(), "for": 0.2})
+    assert never["ok"] is False
+    assert never["seconds"] < 5
