@@ -1,0 +1,33 @@
+"""One virtual lab for all VM tests: booted once, removed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.vm.driver import BOOT_WITHIN, Driver
+
+LAB = """\
+name: vmtest
+network: {subnet: 10.78.0.0/24, server: 10.78.0.1}
+os: {kernel: cloud}
+machines:
+  - {name: cp1, mac: "52:54:00:78:00:0b", address: 10.78.0.11, role: control-plane, memory: 2GiB}
+  - {name: w1, mac: "52:54:00:78:00:15", address: 10.78.0.21, memory: 1GiB}
+  - {name: w2, mac: "52:54:00:78:00:16", address: 10.78.0.22, memory: 1GiB}
+"""
+
+
+@pytest.fixture(scope="session")
+def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """The lab, up and proved by ``nodisk lab up``, its output in ``up.log`` beside lab.yaml."""
+    file = tmp_path_factory.mktemp("vmtest") / "lab.yaml"
+    file.write_text(LAB)
+    driver = Driver(file)
+    driver("lab", "down", "--purge")  # what an earlier run left when it was killed
+    try:
+        done = driver("lab", "up", "--within", str(BOOT_WITHIN), timeout=BOOT_WITHIN + 1500)
+        file.with_name("up.log").write_text(done.stdout + done.stderr)
+        yield driver
+    finally:
+        driver("lab", "down", "--purge")

@@ -1,0 +1,117 @@
+"""Driving a virtual lab by the commands that a person would use, and waiting for what they report."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodisk.context import LabContext, LabOptions
+from nodisk.state import DEFAULT_STATE, State
+
+BOOT_WITHIN = 900.0
+"""Seconds for a boot. Success ends a wait; this only ends a test that has failed."""
+
+
+class Driver:
+    """``nodisk`` on one lab, and waiting for what its commands report."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __call__(self, *words: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run ``nodisk WORDS``; the lab is named by the environment, as a person would."""
+        done = subprocess.run(
+            [sys.executable, "-m", "nodisk", *words],
+            env={**_environment(), "NODISK_LAB": str(self.file)},
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"nodisk {' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def status(self) -> dict[str, Any]:
+        """``nodisk status``, with the machines by name."""
+        found: dict[str, Any] = json.loads(self("status", "--output", "json").stdout)
+        return {**found, "machines": {machine["name"]: machine for machine in found["machines"]}}
+
+    def kubectl(self, *words: str) -> Any:
+        """``kubectl … -o json``."""
+        return json.loads(self("kubectl", *words, "-o", "json").stdout)
+
+    def boot_ids(self) -> dict[str, str]:
+        """Machine → the id of its boot, as its node says."""
+        nodes = self.kubectl("get", "nodes")["items"]
+        return {node["metadata"]["name"]: node["status"]["nodeInfo"]["bootID"] for node in nodes}
+
+    def events(self, name: str, since: float) -> list[dict[str, Any]]:
+        """What happened to a machine since then (seconds since 1970)."""
+        iso = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(since))
+        done = self("events", "--machine", name, "--since", iso, "--output", "json")
+        found: list[dict[str, Any]] = json.loads(done.stdout)["events"]
+        return found
+
+    def await_event(self, name: str, stages: Iterable[str], since: float, *, seconds: float = BOOT_WITHIN) -> str:
+        """Wait until a machine has reported one of ``stages`` since then; returns the event's detail."""
+        wanted = set(stages)
+
+        def found() -> str | None:
+            return next((str(event["detail"]) for event in self.events(name, since) if event["stage"] in wanted), None)
+
+        self.wait(lambda: found() is not None, f"{name} reports {' or '.join(sorted(wanted))}", seconds=seconds)
+        return found() or ""
+
+    def await_ready(self, *names: str, before: dict[str, str] | None = None, seconds: float = BOOT_WITHIN) -> None:
+        """Wait until these machines' nodes are Ready, in a later boot than ``before`` says."""
+
+        def ready() -> bool:
+            machines = self.status()["machines"]
+            return all(
+                machines[name]["stage"] == "ready"
+                and machines[name]["node"] == "ready"
+                and machines[name]["boot_id"] != (before or {}).get(name)
+                for name in names
+            )
+
+        self.wait(ready, f"{', '.join(names)} Ready", seconds=seconds)
+
+    def wait(self, condition: Callable[[], bool], what: str, *, seconds: float = BOOT_WITHIN) -> None:
+        """Wait for a truth; fails with the lab's state."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                table = self("status", check=False).stdout
+                pytest.fail(f"not so after {seconds:g} s: {what}\n{table}\n{self.consoles()}")
+            time.sleep(1)
+
+    def context(self) -> LabContext:
+        """The lab as nodisk's own code sees it."""
+        return LabOptions(self.file, State(DEFAULT_STATE)).load()
+
+    def console(self, name: str) -> str:
+        """All that a machine printed on its console."""
+        return self("lab", "console", name, "--log").stdout
+
+    def consoles(self, lines: int = 15) -> str:
+        """The ends of all consoles, for a test that failed."""
+        texts = []
+        for machine in self.context().lab.machines:
+            with contextlib.suppress(OSError):
+                path = self.context().state.log / f"console-{machine.name}.log"
+                texts += [f"--- {path}", *path.read_text(errors="replace").splitlines()[-lines:]]
+        return "\n".join(texts)
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in {"NODISK_STATE", "KUBECONFIG"}}

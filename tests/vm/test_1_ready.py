@@ -1,0 +1,175 @@
+"""Power-on to Ready: three diskless machines become a cluster, and everything that a person then does works."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.vm.driver import Driver
+
+from nodisk import run
+from nodisk.assets import built
+
+pytestmark = pytest.mark.vm
+MIB = 1024**2
+
+
+def test_all_nodes_are_ready_and_the_proof_passed(vm: Driver) -> None:
+    said = vm.file.with_name("up.log").read_text()
+    for node in ("cp1", "w1", "w2"):
+        assert f"from outside, {node}:" in said
+    assert "from the pod on w1, the pod on w2" in said
+    assert "from the pod on w2, the pod on w1" in said
+    assert "from the pod on w1, the Service" in said
+    nodes = {node["metadata"]["name"]: node for node in vm.kubectl("get", "nodes")["items"]}
+    assert set(nodes) == {"cp1", "w1", "w2"}
+    for name, node in nodes.items():
+        conditions = {one["type"]: one["status"] for one in node["status"]["conditions"]}
+        assert conditions["Ready"] == "True", name
+    assert "node-role.kubernetes.io/control-plane" in nodes["cp1"]["metadata"]["labels"]
+    assert any(taint["effect"] == "NoSchedule" for taint in nodes["cp1"]["spec"]["taints"])
+
+
+def test_status_tells_the_whole_way(vm: Driver) -> None:
+    status = vm.status()
+    assert status["counts"] == {"machines": 3, "ready": 3, "failed": 0}
+    assert status["alarms"] == 0
+    for machine in status["machines"].values():
+        way = ["dhcp", "ipxe", "kernel", "rootfs", "config", "os", "enrolled", "joined", "ready"]
+        assert list(machine["stages"]) == way
+        times = list(machine["stages"].values())
+        assert times == sorted(times)
+
+
+def test_machines_stay_within_their_budget(vm: Driver) -> None:
+    def reported() -> bool:
+        return all(row["ram"] for row in vm.status()["machines"].values())
+
+    vm.wait(reported, "every machine has reported its RAM", seconds=120)
+    machines = vm.status()["machines"]
+    context = vm.context()
+    image, _ = built.facts(context.state.state, context.lab)
+    assert image.rootfs.size <= 150 * MIB
+    for name in ("w1", "w2"):
+        assert machines[name]["ram"]["available"] >= 400, machines[name]["ram"]
+        assert sum(machines[name]["loaded"].values()) <= 200 * MIB, machines[name]["loaded"]
+    for row in machines.values():
+        assert row["loaded"]["root.squashfs"] >= image.rootfs.size
+
+
+def test_ssh_by_name_with_a_checked_host_key(vm: Driver) -> None:
+    assert vm("ssh", "w1", "hostname").stdout.strip() == "w1"
+    assert vm("ssh", "w2", "exit", "7", check=False).returncode == 7
+    assert vm("ssh", "w1", "sudo", "-n", "id", "-u").stdout.strip() == "0"
+    nobody = vm("ssh", "w9", check=False)
+    assert nobody.returncode == 2
+    assert "it has cp1, w1, w2" in nobody.stderr
+    # A machine that shows another key than the one that it enrolled with is refused.
+    state = vm.context().state
+    known = (state.run / "ssh" / "w1.known_hosts").read_text().split()
+    other = known[2][:-4] + ("AAAA" if not known[2].endswith("AAAA") else "BBBB")
+    words = ["ssh", "-i", str(state.ssh / "id_ed25519"), "-o", f"UserKnownHostsFile={vm.file}.hosts"]
+    Path(f"{vm.file}.hosts").write_text(f"w1 {known[1]} {other}\n")
+    words += ["-o", "StrictHostKeyChecking=yes", "-o", "HostKeyAlias=w1", "admin@10.78.0.21", "true"]
+    assert run.run(words, netns=vm.context().netns, check=False).returncode == 255
+
+
+def test_nothing_failed_on_the_machines(vm: Driver) -> None:
+    for name in ("cp1", "w1"):
+        failed = vm("ssh", name, "systemctl", "--failed", "--no-legend", "--plain").stdout.strip()
+        assert failed == "", f"{name}: {failed}"
+        # Nobody can log in without a key: no password of root or admin, no console that logs in by itself.
+        shadow = vm("ssh", name, "sudo", "grep", "-E", "'^(root|admin):'", "/etc/shadow").stdout
+        assert all(line.split(":")[1][0] in "!*" for line in shadow.splitlines())
+        assert len(shadow.splitlines()) == 2
+
+
+def test_no_secret_is_on_the_wire_before_enrolment(vm: Driver) -> None:
+    state = vm.context().state
+    keys = [path.read_text().splitlines()[1] for path in state.pki.glob("*.key")]
+    assert keys
+    for machine in ("52-54-00-78-00-0b", "52-54-00-78-00-15"):
+        for path in (f"/ignition/{machine}", f"/boot/{machine}.ipxe"):
+            text = run.run(["curl", "-s", f"http://10.78.0.1{path}"], netns=vm.context().netns).stdout
+            assert text
+            assert "PRIVATE KEY" not in text
+            assert not any(key in text for key in keys)
+
+
+def test_kubeconfig_works_from_the_host(vm: Driver, tmp_path: Path) -> None:
+    out = tmp_path / "admin.kubeconfig"
+    vm("kubeconfig", "--out", str(out))
+    assert out.stat().st_mode & 0o777 == 0o600
+    server = yaml.safe_load(out.read_text())["clusters"][0]["cluster"]["server"]
+    assert server.startswith("https://127.0.0.1:")
+    context = vm.context()
+    program = built.release_bin(context.state.state, context.lab) / "kubectl"
+    env = {**os.environ, "KUBECONFIG": str(out)}
+    # In the host's own network: no namespace, the port of 127.0.0.1 alone.
+    done = subprocess.run([program, "get", "nodes", "-o", "name"], env=env, text=True, capture_output=True, check=True)
+    assert sorted(done.stdout.split()) == ["node/cp1", "node/w1", "node/w2"]
+
+
+def test_kubectl_passes_words_and_status_through(vm: Driver) -> None:
+    assert "cp1" in vm("kubectl", "-n", "kube-system", "get", "pods", "-o", "wide").stdout
+    assert vm("kubectl", "get", "nothing-like-that", check=False).returncode == 1
+
+
+def test_the_hosts_network_is_as_it_was(vm: Driver) -> None:
+    assert "10.78." not in run.run(["ip", "address"]).stdout
+    assert "10.78." not in run.run(["ip", "route"]).stdout
+    with pytest.raises(OSError, match=r"(timed out|unreachable)"):
+        socket.create_connection(("10.78.0.1", 6443), timeout=1)
+
+
+def test_pods_cannot_reach_the_servers_private_ports(vm: Driver) -> None:
+    """From a pod's network the API answers, and neither enrolment nor etcd nor the registry does."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "probe", "namespace": "default"},
+        "spec": {
+            "nodeName": "w1",
+            "restartPolicy": "Never",
+            "containers": [{"name": "probe", "image": "nodisk/echo:1", "command": ["sleep", "600"]}],
+        },
+    }
+    path = vm.file.with_name("probe.json")
+    path.write_text(json.dumps(manifest))
+    vm("kubectl", "apply", "-f", str(path))
+    try:
+        vm("kubectl", "wait", "--for=condition=Ready", "pod/probe", "--timeout=180s", timeout=200)
+
+        def reached(port: int) -> bool:
+            words = ("kubectl", "exec", "probe", "--", "nc", "-w", "5", "-z", "10.78.0.1", str(port))
+            return vm(*words, check=False).returncode == 0
+
+        assert reached(6443)
+        assert not any(reached(port) for port in (6444, 2379, 5000))
+    finally:
+        vm("kubectl", "delete", "pod", "probe", "--grace-period=0", "--force")
+
+
+def test_api_certificate_is_checked_by_the_labs_own_ca(vm: Driver) -> None:
+    record = json.loads(vm.context().state.virtual.read_text())
+    context = ssl.create_default_context()  # the host's CAs don't know it
+    with (
+        socket.create_connection(("127.0.0.1", record["api_port"]), timeout=10) as link,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        context.wrap_socket(link, server_hostname="127.0.0.1")
+
+
+def test_a_second_lab_up_changes_nothing(vm: Driver) -> None:
+    before = vm.boot_ids()
+    assert shutil.which("qemu-system-x86_64")
+    done = vm("lab", "up", "--no-proof", timeout=200)
+    assert "switched on" not in done.stderr
+    assert vm.boot_ids() == before

@@ -1,0 +1,123 @@
+"""Power cuts, a server killed mid-boot, damage on the wire, a control plane that vanishes: machines still arrive.
+
+Runs after test_1_ready on the same lab; each test leaves all three machines Ready.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.vm.driver import Driver
+
+from nodisk.assets import built
+from nodisk.cluster import proof
+from nodisk.cluster.client import connect
+from nodisk.machines.virtual import Virtual
+from nodisk.plan.facts import AssetRef
+
+pytestmark = pytest.mark.vm
+
+
+def server_pid(vm: Driver) -> int:
+    context = vm.context()
+    pid = Virtual(context.lab, context.file, context.state).services.server_pid()
+    assert pid is not None
+    return pid
+
+
+def test_the_whole_room_loses_power(vm: Driver) -> None:
+    """Same cluster, same objects, the echo serves again, and nobody did more than press the power buttons."""
+    context = vm.context()
+    proof.prove(context, keep=True)
+    vm("kubectl", "create", "configmap", "kept", "--from-literal=year=1848")
+    before = vm.boot_ids()
+    uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in vm.kubectl("get", "nodes")["items"]}
+    cluster = vm.kubectl("get", "namespace", "kube-system")["metadata"]["uid"]
+
+    vm("lab", "power", "--all", "cut")
+    assert [machine["stage"] for machine in vm.status()["machines"].values()] != []
+    vm("lab", "power", "--all", "on")
+    vm.await_ready("cp1", "w1", "w2", before=before)
+
+    assert vm.kubectl("get", "namespace", "kube-system")["metadata"]["uid"] == cluster
+    assert vm.kubectl("get", "configmap", "kept")["data"] == {"year": "1848"}
+    after = {item["metadata"]["name"]: item["metadata"]["uid"] for item in vm.kubectl("get", "nodes")["items"]}
+    assert after == uids
+    assert set(before.values()).isdisjoint(vm.boot_ids().values())
+    with connect(context) as client:
+        proof.check(context, client)  # what was deployed before the cut, without a command
+        proof.remove(client)
+    vm("kubectl", "delete", "configmap", "kept")
+    assert vm.status()["alarms"] == 0
+
+
+def test_the_server_is_killed_in_the_middle_of_a_boot(vm: Driver) -> None:
+    before, began = vm.boot_ids(), time.time()
+    vm("lab", "power", "w2", "cut")
+    vm("lab", "power", "w2", "on")
+    vm.await_event("w2", ["ipxe", "kernel"], began)
+    os.kill(server_pid(vm), signal.SIGKILL)
+    time.sleep(5)  # it asks a server that is not there
+    assert vm.status()["server"] == "stopped"
+    vm("lab", "up", "--no-proof", "--within", "900", timeout=1000)
+    vm.await_ready("w2", before=before)
+    assert vm.boot_ids()["w1"] == before["w1"]  # the others never noticed
+
+
+@contextmanager
+def altered(vm: Driver, asset: AssetRef) -> Iterator[None]:
+    """One byte of an asset differs on the wire: a mount over the file, in the server's own view of the disk alone."""
+    original = vm.context().state.state.assets / "objects" / asset.sha256 / asset.name
+    copy = vm.file.with_name(f"altered-{asset.name}")
+    data = bytearray(original.read_bytes())
+    data[len(data) // 2] ^= 0x01
+    copy.write_bytes(data)
+    copy.chmod(0o644)
+    for folder in copy.parents:
+        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(0o755)
+    inside = ["nsenter", "-t", str(server_pid(vm)), "-m"]
+    subprocess.run([*inside, "mount", "--bind", str(copy), str(original)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*inside, "umount", str(original)], check=True)
+
+
+def test_an_altered_rootfs_is_never_booted(vm: Driver) -> None:
+    context = vm.context()
+    image, _ = built.facts(context.state.state, context.lab)
+    before = vm.boot_ids()
+    vm("lab", "power", "w2", "cut")
+    printed = len(vm.console("w2"))
+    with altered(vm, image.rootfs):
+        began = time.time()
+        vm("lab", "power", "w2", "on")
+        reason = vm.await_event("w2", ["failed"], began)
+        assert reason.startswith("rootfs: SHA-256 of the")
+        vm.wait(lambda: sum(event["stage"] == "failed" for event in vm.events("w2", began)) >= 2, "it tries again")
+        row = vm.status()["machines"]["w2"]
+        assert row["stage"] == "failed"
+        assert "rootfs" in row["reason"]
+        console = vm.console("w2")[printed:]
+        assert "systemd[1]" not in console
+        assert "login:" not in console
+    # With the wire mended, the machine goes on by itself.
+    vm.await_ready("w2", before=before)
+
+
+def test_the_control_plane_vanishes_while_a_worker_joins(vm: Driver) -> None:
+    before, began = vm.boot_ids(), time.time()
+    vm("lab", "power", "w1", "cut")
+    vm("lab", "power", "w1", "on")
+    vm.await_event("w1", ["os", "enrolled"], began)
+    vm("lab", "power", "cp1", "cut")
+    vm("lab", "power", "cp1", "on")
+    vm.await_ready("cp1", "w1", before=before)

@@ -1,0 +1,39 @@
+"""A machine with UEFI firmware: OVMF's own PXE client, our iPXE by TFTP, and on to Linux."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.vm.driver import Driver
+
+pytestmark = pytest.mark.vm
+
+LAB = """\
+name: vmtest-uefi
+network: {subnet: 10.79.0.0/24, server: 10.79.0.1}
+os: {kernel: cloud}
+virtual: {firmware: uefi}
+machines:
+  - {name: cp1, mac: "52:54:00:79:00:0b", address: 10.79.0.11, role: control-plane, memory: 2GiB}
+"""
+
+
+@pytest.fixture
+def uefi(tmp_path: Path) -> Iterator[Driver]:
+    file = tmp_path / "lab.yaml"
+    file.write_text(LAB)
+    driver = Driver(file)
+    driver("lab", "down", "--purge")
+    yield driver
+    driver("lab", "down", "--purge")
+
+
+def test_uefi_boots_over_the_network(uefi: Driver) -> None:
+    began = time.time()
+    uefi("lab", "up", "--detach", timeout=1500)
+    uefi.await_event("cp1", ["os"], began)
+    stages = uefi.status()["machines"]["cp1"]["stages"]
+    assert list(stages)[:6] == ["dhcp", "ipxe", "kernel", "rootfs", "config", "os"]
