@@ -1,0 +1,91 @@
+"""``nodisk render``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from nodisk import ui
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import EnvironmentProblem, UsageError
+
+if TYPE_CHECKING:
+    from nodisk.spec.model import Machine
+
+WHAT = ("script", "cmdline", "ignition", "all")
+
+
+@click.command(epilog="Example: nodisk render w1 --what ignition")
+@click.argument("machine")
+@click.option("--what", type=click.Choice(WHAT), default="all", show_default=True, help="Which text.")
+@click.option("--diff", is_flag=True, help="Show what changed since the machine last booted.")
+@lab_options
+@output_option
+def render(options: LabOptions, machine: str, what: str, diff: bool, output: str) -> None:
+    """Show every text that one machine will get.
+
+    The boot script, the kernel's command line and the Ignition config (files and units in plain text). They are
+    public and hold no secret; the one-time nonce, which is added when the machine asks, is not shown.
+    """
+    context = options.load()
+    found = context.lab.machine(machine)
+    if found is None:
+        names = ", ".join(str(one.name) for one in context.lab.machines)
+        raise UsageError(f"{context.file} has no machine {machine}", hint=f"its machines are: {names}")
+    texts = _texts(context, found)
+    wanted = {name: text for name, text in texts.items() if what in (name, "all")}
+    if diff:
+        wanted = _changes(context, found, wanted)
+    if output == "json":
+        ui.print_json({"machine": machine, "changed" if diff else "texts": wanted})
+        return
+    for name, text in wanted.items():
+        if len(wanted) > 1:
+            click.echo(f"##### {name}")
+        click.echo(text if diff else _for_people(name, text))
+
+
+def _texts(context: LabContext, machine: Machine) -> dict[str, str]:
+    from nodisk.assets import built  # noqa: PLC0415
+    from nodisk.pki.authority import Authority  # noqa: PLC0415
+    from nodisk.plan import show, snippets  # noqa: PLC0415
+    from nodisk.plan.facts import Facts  # noqa: PLC0415
+
+    authority = Authority(context.state, context.lab)
+    authority.ensure()
+    facts = Facts(authority.ca_pem, *built.facts(context.state.state, context.lab))
+    return show.texts(context.lab, facts, machine, where=snippets.in_file(context.file))
+
+
+def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> dict[str, str]:
+    """Unified differences from what the server last gave the machine; '' where nothing changed."""
+    from nodisk.server.database import Database  # noqa: PLC0415
+
+    if not context.state.database.exists():
+        raise EnvironmentProblem("no machine of this lab has booted yet", hint="run without --diff")
+    with Database(context.state.database) as database:
+        served = database.served(machine.mac)
+    if not served:
+        raise EnvironmentProblem(f"{machine.name} has not booted yet", hint="run without --diff")
+    changes = {}
+    for name, text in texts.items():
+        if name not in served:
+            continue  # the command line is part of the script
+        lines = difflib.unified_diff(
+            _for_people(name, served[name]).splitlines(),
+            _for_people(name, text).splitlines(),
+            fromfile=f"{name} as last booted",
+            tofile=f"{name} now",
+            lineterm="",
+        )
+        changes[name] = "\n".join(lines)
+    return changes
+
+
+def _for_people(name: str, text: str) -> str:
+    from nodisk.plan import show  # noqa: PLC0415
+
+    return show.readable(json.loads(text)) if name == "ignition" else text

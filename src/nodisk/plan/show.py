@@ -1,0 +1,51 @@
+"""What a machine will get, in a form that people read: for ``nodisk render`` and the golden tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from nodisk.plan import boot, ignition, snippets
+from nodisk.plan.facts import Facts
+from nodisk.spec.model import Lab, Machine
+
+PARTS = ("script", "cmdline", "ignition")
+
+
+def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = snippets.words) -> dict[str, str]:
+    """Boot script, kernel command line and Ignition of a machine, by name, without a nonce.
+
+    The nonce is minted for each boot while the lab is armed; the script shown is that of a lab that isn't.
+    """
+    return {
+        "script": boot.machine_script(lab, facts, machine, None),
+        "cmdline": boot.command_line(lab, facts, machine, None) + "\n",
+        "ignition": ignition.render(lab, facts, machine, where=where),
+    }
+
+
+def readable(config: Mapping[str, Any]) -> str:
+    """An Ignition config as a list of files and units with their contents, decoded."""
+    return "".join(_parts(config))
+
+
+def _parts(config: Mapping[str, Any]) -> Iterator[str]:
+    for user in config.get("passwd", {}).get("users", []):
+        yield f"===== user {user['name']}\n"
+        yield "".join(f"{key}: {value}\n" for key, value in sorted(user.items()) if key != "name")
+        yield "\n"
+    for one in config.get("storage", {}).get("files", []):
+        yield f"===== file {one['path']} (mode {one.get('mode', 0o644):04o})\n"
+        yield _contents(one.get("contents", {}).get("source", "")) + "\n"
+    for unit in config.get("systemd", {}).get("units", []):
+        enabled = {True: " (enabled)", False: " (disabled)"}.get(unit.get("enabled"), "")
+        yield f"===== unit {unit['name']}{enabled}\n"
+        yield unit.get("contents", "(as the image has it)\n") + "\n"
+        for part in unit.get("dropins", []):
+            yield f"===== drop-in {unit['name']}.d/{part['name']}\n{part.get('contents', '')}\n"
+
+
+def _contents(source: str) -> str:
+    """The text behind a plain ``data:,`` address; other addresses as they are."""
+    return unquote(source.removeprefix("data:,")) if source.startswith("data:,") else source + "\n"

@@ -1,0 +1,97 @@
+"""Whole artefacts of three releases: what every kind of machine gets, compared to the letter.
+
+``NODISK_UPDATE_GOLDEN=1 pytest tests/golden`` writes the files anew; their diff is then what is reviewed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nodisk.plan import boot, show
+from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
+from nodisk.spec.model import Lab
+from nodisk.values import KubeVersion, Mac
+
+HERE = Path(__file__).parent
+
+SMALL = """
+{"name": "room", "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"}, "ssh_keys": ["ssh-ed25519 AAAA teacher"],
+ "machines": [
+  {"name": "cp1", "mac": "52:54:00:77:00:0b", "address": "10.77.0.11", "role": "control-plane", "memory": "2GiB"},
+  {"name": "w1", "mac": "52:54:00:77:00:15", "address": "10.77.0.21", "memory": "1GiB"}]}
+"""
+LARGE = """
+{"name": "hall", "network": {"subnet": "192.168.8.0/22", "server": "192.168.8.2", "gateway": "192.168.8.1",
+                             "dns": ["192.168.8.1", "9.9.9.9"]},
+ "ssh_keys": ["ssh-ed25519 AAAA teacher", "ssh-ed25519 BBBB assistant"],
+ "machines": [
+  {"name": "cp1", "mac": "52:54:00:77:00:0b", "address": "192.168.8.11", "role": "control-plane", "memory": "4GiB"},
+  {"name": "cp2", "mac": "52:54:00:77:00:0c", "address": "192.168.8.12", "role": "control-plane", "memory": "4GiB"},
+  {"name": "w1", "mac": "52:54:00:77:00:15", "address": "192.168.9.21", "memory": "16GiB",
+   "labels": {"room": "b12", "example.org/gpu": "none", "node-role.kubernetes.io/worker": ""},
+   "taints": [{"key": "example.org/slow", "value": "yes", "effect": "PreferNoSchedule"}]}]}
+"""
+
+
+def facts(version: str, registry: str, containerd: str, *others: str) -> Facts:
+    def asset(name: str, size: int) -> AssetRef:
+        return AssetRef(name, name.encode().hex().ljust(64, "0")[:64], size)
+
+    parts = (("kube-apiserver", 94), ("kube-controller-manager", 86), ("kube-scheduler", 65))
+    images = [ContainerImage(f"{registry}/{name}:v{version}", name, f"v{version}", size << 20) for name, size in parts]
+    for other in others:
+        name, _, tag = other.partition(":")
+        images.append(ContainerImage(f"{registry}/{other}", name, tag, 1 << 20))
+    return Facts(
+        ca_pem="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        image=ImageFacts(
+            kernel=asset("vmlinuz", 12 << 20),
+            initramfs=asset("initramfs", 6 << 20),
+            rootfs=asset("root.squashfs", 140 << 20),
+            kernel_version="6.12.0-cloud-amd64",
+            rootfs_unpacked=420 << 20,
+            containerd=containerd,
+        ),
+        release=ReleaseFacts(KubeVersion.parse(version), "upstream", tuple(images)),
+    )
+
+
+CASES = {
+    "1.20": (SMALL, facts("1.20.2", "k8s.gcr.io", "1.7.24", "pause:3.2")),
+    "1.31": (SMALL, facts("1.31.4", "registry.k8s.io", "1.7.24", "pause:3.10", "coredns/coredns:v1.11.3")),
+    "1.36": (LARGE, facts("1.36.1", "registry.k8s.io", "2.1.4", "pause:3.10.1", "coredns/coredns:v1.13.1")),
+}
+
+
+def compare(name: str, text: str) -> None:
+    path = HERE / name
+    if os.environ.get("NODISK_UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8"), f"{name} differs; NODISK_UPDATE_GOLDEN=1 writes it anew"
+
+
+@pytest.mark.parametrize("release", CASES)
+def test_machines(release: str) -> None:
+    text, given = CASES[release]
+    lab = Lab.model_validate_json(text)
+    for machine in lab.machines:
+        texts = show.texts(lab, given, machine)
+        # The JSON as it is served is the same at every call, byte by byte; what people review is the readable form.
+        assert texts == show.texts(Lab.model_validate_json(text), given, machine)
+        readable = show.readable(json.loads(texts["ignition"]))
+        compare(f"{release}-{machine.name}.txt", texts["script"] + "\n" + readable)
+
+
+def test_scripts_of_all() -> None:
+    lab = Lab.model_validate_json(LARGE)
+    compare("boot.ipxe", boot.entry_script(lab))
+    compare("unknown.ipxe", boot.unknown_script(lab, Mac.parse("02:00:00:00:00:99")))
+
+
+def test_armed_script() -> None:
+    lab = Lab.model_validate_json(SMALL)
+    compare("armed.ipxe", boot.machine_script(lab, CASES["1.20"][1], lab.machines[1], "N0nce-" + "x" * 37))
