@@ -1,0 +1,139 @@
+"""DHCP, proxyDHCP and TFTP, asked as firmware, iPXE and an ordinary system ask."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.interop.server.rooms import STRANGER, Room
+
+from nodisk import run
+from nodisk.server.events import Kind
+from nodisk.values import Mac, Stage
+
+pytestmark = pytest.mark.interop
+
+SERVER = "10.99.0.1"
+W1 = "52:54:00:99:00:21"
+ASK = str(Path(__file__).with_name("dhcp_client.py"))
+
+
+def ask(room: Room, namespace: str, mac: str, **how: object) -> dict[str, object]:
+    """One DHCP exchange from a namespace; the last answer, or an empty one."""
+    words = [sys.executable, ASK, json.dumps({"mac": mac, **how})]
+    answer: dict[str, object] = json.loads(run.run(words, netns=f"{room.name}-{namespace}", timeout=30).stdout)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("who", "arch", "file", "option60"),
+    [
+        ("PXEClient", 0, "undionly.kpxe", None),
+        ("PXEClient", 7, "snponly.efi", None),
+        ("PXEClient", 9, "snponly.efi", None),
+        ("HTTPClient", 16, f"http://{SERVER}/ipxe/snponly.efi", "HTTPClient"),
+    ],
+)
+def test_firmware_gets_its_address_and_the_program_for_it(
+    room: Room, who: str, arch: int, file: str, option60: str | None
+) -> None:
+    answer = ask(room, "w1", W1, vendor=f"{who}:Arch:{arch:05}:UNDI:003016", arch=arch)
+    assert answer["type"] == "ack"
+    assert (answer["address"], answer["netmask"], answer["dns"]) == ("10.99.0.21", "255.255.255.0", SERVER)
+    assert answer["file"] == file
+    # A PXE client that gets option 60 asks port 4011, where full DHCP has no answer: UEFI then stops.
+    assert answer["vendor"] == option60
+    assert answer["router"] is None, "this lab has no gateway"
+    if who == "PXEClient":
+        assert answer["next"] == SERVER
+
+
+def test_ipxe_is_sent_to_the_script_and_both_are_on_record(room: Room) -> None:
+    with room.database() as database:
+        before = max(event.id for event in database.events())
+    ask(room, "w1", W1, vendor="PXEClient:Arch:00000:UNDI:002001", arch=0)
+    answer = ask(room, "w1", W1, vendor="PXEClient:Arch:00000:UNDI:002001", arch=0, user_class="iPXE", ipxe=True)
+    assert answer["file"] == f"http://{SERVER}/boot.ipxe"
+    with room.database() as database:
+        found = [event for event in database.events(after=before) if event.stage is Stage.DHCP]
+    assert [(event.machine, event.detail) for event in found] == [("w1", "firmware"), ("w1", "iPXE")]
+
+
+def test_an_ordinary_system_s_lease_is_no_boot(room: Room) -> None:
+    with room.database() as database:
+        before = max(event.id for event in database.events())
+    script = room.folder / "udhcpc"
+    script.write_text(
+        '#!/bin/sh\n[ "$1" = bound ] && echo "$ip $subnet $dns $ntpsrv $domain" >' + f"{room.folder}/lease\n"
+    )
+    script.chmod(0o755)
+    words = ["busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-s", str(script)]
+    run.run(words, netns=f"{room.name}-w1", timeout=20)
+    assert (room.folder / "lease").read_text().split() == [
+        *("10.99.0.21", "255.255.255.0", SERVER, SERVER, "test.internal"),
+    ]
+    with room.database() as database:
+        assert [event for event in database.events(after=before) if event.stage is Stage.DHCP] == []
+
+
+def test_an_unknown_machine_gets_a_free_address_for_its_menu(room: Room) -> None:
+    answer = ask(room, "stranger", STRANGER[0], vendor="PXEClient:Arch:00007:UNDI:003016", arch=7)
+    taken = {SERVER, "10.99.0.11", "10.99.0.21"}
+    assert answer["type"] == "ack"
+    assert answer["address"] not in taken
+    with room.database() as database:
+        found = database.events(kinds=(Kind.UNKNOWN,), mac=Mac.parse(STRANGER[0]))
+    assert found[-1].detail == "firmware asks by DHCP"
+
+
+def test_tftp_gives_ipxe_and_nothing_else(room: Room, tmp_path: Path) -> None:
+    def fetch(name: str) -> bytes | None:
+        target = tmp_path / "got"
+        target.unlink(missing_ok=True)
+        words = ["busybox", "tftp", "-g", "-r", name, "-l", str(target), SERVER]
+        done = run.run(words, netns=f"{room.name}-w1", check=False, timeout=20)
+        return target.read_bytes() if done.returncode == 0 else None
+
+    assert fetch("undionly.kpxe") == Path("/usr/lib/ipxe/undionly.kpxe").read_bytes()
+    assert fetch("../../nodisk.db") is None
+    assert fetch("/etc/passwd") is None
+
+
+def test_proxy_dhcp_beside_the_rooms_own_server(proxy_room: Room) -> None:
+    proxy_room.plug("w1", W1, "10.99.0.21")
+    proxy_room.start()
+    bios = ask(proxy_room, "w1", W1, vendor="PXEClient:Arch:00000:UNDI:002001", arch=0, offer_only=True)
+    assert (bios["type"], bios["address"], bios["vendor"]) == ("offer", "0.0.0.0", "PXEClient")
+    # BIOS gets a menu of one item, which it takes at once (PXE 2.1): it asks port 4011 for that item.
+    assert "8000" + "01" + socket.inet_aton(SERVER).hex() in str(bios["menu"])
+    how: dict[str, object] = {"port": 4011, "address": "10.99.0.21"}
+    boot = ask(proxy_room, "w1", W1, vendor="PXEClient:Arch:00000:UNDI:002001", arch=0, item=0x8000, **how)
+    assert (boot["type"], boot["file"], boot["next"]) == ("ack", "undionly.kpxe", SERVER)
+    # UEFI is told to ask port 4011, and gets its program there.
+    uefi = ask(proxy_room, "w1", W1, vendor="PXEClient:Arch:00007:UNDI:003016", arch=7, offer_only=True)
+    assert (uefi["type"], uefi["vendor"]) == ("offer", "PXEClient")
+    boot = ask(proxy_room, "w1", W1, vendor="PXEClient:Arch:00007:UNDI:003016", arch=7, **how)
+    assert (boot["type"], boot["file"]) == ("ack", "snponly.efi")
+    ipxe = ask(
+        proxy_room,
+        "w1",
+        W1,
+        vendor="PXEClient:Arch:00007:UNDI:003016",
+        arch=7,
+        user_class="iPXE",
+        ipxe=True,
+        offer_only=True,
+    )
+    assert ipxe["file"] == f"http://{SERVER}/boot.ipxe"
+    ordinary = ask(proxy_room, "w1", W1, offer_only=True)
+    assert ordinary == {}, "nobody else may get an answer from a proxy"
+    time.sleep(0.2)
+    with proxy_room.database() as database:
+        stages = [(event.detail, event.machine) for event in database.events(kinds=(Kind.STAGE,))]
+    assert ("firmware", "w1") in stages
+    assert ("iPXE", "w1") in stages
+    assert proxy_room.stop() == 0
