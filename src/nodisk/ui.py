@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ def console(*, stderr: bool = False) -> Console:
     """A rich console on stdout (results) or stderr (everything else)."""
     from rich.console import Console  # noqa: PLC0415 - 40 ms that `--help` need not pay
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    # Off a terminal a row is a line, however long: grep and awk read it.
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(width=None if terminal else 1000, stderr=stderr, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
