@@ -1,0 +1,198 @@
+"""The lab's records: used by several processes, bounded, private, and never half written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from nodisk.errors import NodiskError
+from nodisk.server.database import Database
+from nodisk.server.events import Kind
+from nodisk.server.nonces import FOREVER, LIFETIME, Claim
+from nodisk.values import Mac, Role, Stage
+
+MAC = Mac.parse("52:54:00:00:00:01")
+ADDRESS = IPv4Address("10.0.0.1")
+CLAIM = Claim(MAC, Role.WORKER, ADDRESS)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
+    with Database(tmp_path / "nodisk.db", now=clock) as made:
+        yield made
+
+
+def test_events_come_back_as_they_were(database: Database) -> None:
+    number = database.record(
+        Kind.STAGE, "rootfs", source="10.0.0.1", mac=MAC, machine="w1", boot_id="b", stage=Stage.ROOTFS
+    )
+    database.record(Kind.ALARM, "x" * 2000, source="y")
+    first, second = database.events()
+    assert (first.id, first.time, first.mac, first.machine, first.boot_id, first.stage) == (
+        *(number, 1000.0, MAC, "w1", "b", Stage.ROOTFS),
+    )
+    assert (second.mac, second.stage, len(second.detail)) == (None, None, 500)
+    assert first.to_json() == {
+        "id": number,
+        "time": "1970-01-01T00:16:40.000Z",
+        "kind": "stage",
+        "machine": "w1",
+        "mac": "52:54:00:00:00:01",
+        "stage": "rootfs",
+        "detail": "rootfs",
+        "source": "10.0.0.1",
+        "boot_id": "b",
+    }
+
+
+def test_events_are_chosen(database: Database, clock: Clock) -> None:
+    for number in range(5):
+        clock.now = 1000.0 + number
+        database.record(
+            Kind.STAGE if number % 2 else Kind.ALARM, str(number), source="t", mac=MAC if number > 2 else None
+        )
+
+    def details(**how: object) -> str:
+        return "".join(event.detail for event in database.events(**how))  # type: ignore[arg-type]
+
+    assert details() == "01234"
+    assert details(after=2) == "234"
+    assert details(since=1003.0) == "34"
+    assert details(mac=MAC) == "34"
+    assert details(kinds=(Kind.ALARM,)) == "024"
+    assert details(kinds=(Kind.ALARM, Kind.STAGE), limit=2) == "34"
+
+
+def test_old_events_are_forgotten(database: Database) -> None:
+    for number in range(30):
+        database.record(Kind.DAEMON, str(number), source="t")
+    database.prune(keep=10)
+    assert [event.detail for event in database.events()] == [str(number) for number in range(20, 30)]
+
+
+def test_the_window(database: Database, clock: Clock) -> None:
+    assert (database.armed_until(), database.armed()) == (None, False)
+    assert database.mint(MAC, Role.WORKER, ADDRESS) is None
+    database.arm(1100.0)
+    assert database.armed()
+    clock.now = 1100.0
+    assert not database.armed()
+    database.arm(FOREVER)
+    clock.now = 1e12
+    assert database.armed()
+    database.disarm()
+    assert database.armed_until() is None
+
+
+def test_a_nonce_s_life(database: Database, clock: Clock) -> None:
+    database.arm(FOREVER)
+    old = database.mint(MAC, Role.WORKER, ADDRESS)
+    new = database.mint(MAC, Role.WORKER, ADDRESS)
+    assert old
+    assert new
+    assert "newer script" in str(database.use(old, CLAIM))
+    assert database.use(new, CLAIM) is None
+    assert "used before" in str(database.use(new, CLAIM))
+    late = database.mint(MAC, Role.WORKER, ADDRESS)
+    clock.now += LIFETIME + 1
+    assert "older than" in str(database.use(late or "", CLAIM))
+
+
+def test_disarming_kills_nonces_that_are_out(database: Database) -> None:
+    database.arm(FOREVER)
+    nonce = database.mint(MAC, Role.WORKER, ADDRESS)
+    database.disarm()
+    database.arm(FOREVER)
+    assert "disarmed" in str(database.use(nonce or "", CLAIM))
+
+
+def test_the_nonce_itself_is_not_kept(database: Database) -> None:
+    database.arm(FOREVER)
+    nonce = database.mint(MAC, Role.WORKER, ADDRESS)
+    assert nonce
+    for path in database.path.parent.iterdir():
+        assert nonce.encode() not in path.read_bytes()
+
+
+def test_of_many_who_use_a_nonce_at_once_one_wins(database: Database, clock: Clock) -> None:
+    database.arm(FOREVER)
+    nonce = database.mint(MAC, Role.WORKER, ADDRESS) or ""
+    found: list[str | None] = []
+    barrier = threading.Barrier(8)
+
+    def use() -> None:
+        with Database(database.path, now=clock) as own:
+            barrier.wait()
+            found.append(own.use(nonce, CLAIM))
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer is None for answer in found) == [False] * 7 + [True]
+
+
+def test_what_is_known_of_a_machine(database: Database) -> None:
+    assert (database.enrolment(MAC), database.host_keys(MAC), database.ram(MAC)) == (None, (), None)
+    database.enrolled(MAC, 2000.0, ["ssh-ed25519 AAAA"])
+    database.serve(MAC, "script", "one")
+    database.serve(MAC, "script", "two")
+    database.set_ram(MAC, {"total": 1000})
+    database.add_traffic(MAC, "vmlinuz", 5)
+    database.add_traffic(MAC, "vmlinuz", 7)
+    found = database.enrolment(MAC)
+    assert found is not None
+    assert (found.time, found.expires, database.host_keys(MAC)) == (1000.0, 2000.0, ("ssh-ed25519 AAAA",))
+    assert (database.served(MAC), database.ram(MAC)) == ({"script": "two"}, {"total": 1000})
+    assert database.traffic(MAC) == {"vmlinuz": 12}
+    database.reset_traffic(MAC)
+    assert database.traffic(MAC) == {}
+
+
+def test_the_files_are_private(database: Database) -> None:
+    database.record(Kind.DAEMON, "x", source="t")
+    names = {path.name: stat.S_IMODE(path.stat().st_mode) for path in database.path.parent.iterdir()}
+    assert set(names) == {"nodisk.db", "nodisk.db-wal", "nodisk.db-shm"}
+    assert set(names.values()) == {0o600}
+
+
+def test_a_second_connection_of_the_same_process_costs_no_record(database: Database) -> None:
+    """POSIX locks are a process' own: closing any handle of a file drops all of them."""
+    Database(database.path).close()
+    code = "import sys; from pathlib import Path; from nodisk.server.database import Database; "
+    code += "Database(Path(sys.argv[1])).close()"
+    subprocess.run([sys.executable, "-c", code, str(database.path)], check=True, env={**os.environ})
+    database.record(Kind.DAEMON, "seen", source="t")
+    with Database(database.path) as other:
+        assert [event.detail for event in other.events()] == ["seen"]
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nodisk.db"
+    plain = sqlite3.connect(path)
+    plain.execute("PRAGMA user_version = 99")
+    plain.close()
+    with pytest.raises(NodiskError, match="written by a newer nodisk"):
+        Database(path)
