@@ -1,4 +1,4 @@
-"""The end of a class has an owner: while the server runs, ``tick`` warns, suspends at the date, deletes after a grace."""
+"""The end of a class has an owner: the server's ``tick`` warns, suspends at the date, deletes after a grace period."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def due(found: Class, now: datetime) -> str:
 
 
 def tick(context: LabContext, now: datetime) -> list[Event]:
-    """Do what is due by ``now`` (aware); returns what was done. Call it every minute or so; it never raises NodiskError.
+    """Do what is due by ``now`` (aware); returns what was done. For calling every minute; never raises NodiskError.
 
     What can't be done now (the API is down, a class is being changed) is due again at the next call.
     """

@@ -80,7 +80,7 @@ def merge(
         if size is None or role is None:
             raise UsageError(f"there is no class {name!r} yet")
         existing = Class(
-            name=check_name(name),
+            name=name,
             prefix=f"{name}-" if prefix is None else prefix,
             size_name=size[0],
             size=size[1],

@@ -1,0 +1,410 @@
+"""``nodisk class``: a teacher's class, from a roster to handouts and to the end of the term."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nodisk import files, ui
+from nodisk.classes import present
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import NodiskError, UsageError
+
+if TYPE_CHECKING:
+    from nodisk.classes.plan import Planned
+    from nodisk.classes.record import Account, Class
+    from nodisk.classes.roster import Person
+    from nodisk.cluster.client import Client
+
+
+@click.group(name="class", epilog="Example: nodisk class create k8s --roster group-2.csv --days 120")
+def class_() -> None:
+    """A class of students: create, list, suspend, delete."""
+
+
+def _roster_options(command: Any) -> Any:
+    command = click.option("--students", metavar="A,B,C", help="Names, without a file.")(command)
+    return click.option(
+        "--roster",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="A CSV file with the columns id, name, e-mail in any order.",
+    )(command)
+
+
+_days = click.option("--days", type=click.IntRange(1, 1000), help="Access ends in so many days.")
+_expires = click.option("--expires", metavar="DATE", help="Access ends at the end of that day, such as 2027-02-28.")
+_out = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the handouts (default: ./NAME)."
+)
+_yes = click.option("--yes", is_flag=True, help="Don't ask.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+
+
+@class_.command(epilog="Example: nodisk class create k8s --roster group-2.csv --size medium --teacher 'Anna Nowak'")
+@click.argument("name")
+@_roster_options
+@click.option("--size", default=None, help="small, medium, large, or a file of your own.  [default: small]")
+@_expires
+@_days
+@click.option("--role", type=click.Choice(["edit", "admin", "view"]), help="What a student may do.  [default: edit]")
+@click.option("--teacher", multiple=True, metavar="NAME", help="Gets the admin role for all students; repeatable.")
+@_out
+@click.option("--overcommit", is_flag=True, help="Promise more than the nodes have.")
+@click.option("--prune", is_flag=True, help="Remove students who are no longer in the roster, with all they have.")
+@_dry_run
+@output_option
+@lab_options
+def create(
+    *,
+    options: LabOptions,
+    name: str,
+    roster: Path | None,
+    students: str | None,
+    size: str | None,
+    expires: str | None,
+    days: int | None,
+    role: str | None,
+    teacher: tuple[str, ...],
+    out: Path | None,
+    overcommit: bool,
+    prune: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Create a class from a roster, or bring it up to date with it."""
+    from nodisk.classes import operations, plan, record, sizes  # noqa: PLC0415
+
+    people = _people(roster, students)
+    context = options.load()
+    with record.changing(context.state, plan.check_name(name)), _client(context) as client:
+        existing = record.load(context.state, name)
+        chosen = sizes.find(size or "small") if size or existing is None else None
+        now = record.now()
+        planned = plan.merge(
+            existing,
+            people,
+            name=name,
+            now=now,
+            size=chosen,
+            role=role or ("edit" if existing is None else None),
+            expires=plan.expiry(expires, days, now),
+            teachers=teacher,
+        )
+        _room(client, planned, overcommit)
+        if dry_run:
+            present.show_plan(planned, output)
+            return
+        if prune and planned.absent:
+            counted = operations.remove(context, client, planned.record, planned.absent)
+            ui.say(f"removed {', '.join(s.label for s in planned.absent)} with {present.counted(counted)}")
+            left = tuple(s for s in planned.record.students if s not in planned.absent)
+            planned = plan.Planned(planned.record.model_copy(update={"students": left}), planned.new, ())
+        present.report_absent(planned)
+        with present.bar(f"class {name}", len(planned.record.students)) as step:
+            made = operations.create(context, client, planned.record, folder=_folder(planned.record, out), on_done=step)
+    present.report(made, output)
+
+
+@class_.command(epilog="Example: nodisk class add k8s --students 'Jan Kowalski'")
+@click.argument("name")
+@_roster_options
+@click.option("--overcommit", is_flag=True, help="Promise more than the nodes have.")
+@_dry_run
+@output_option
+@lab_options
+def add(
+    *,
+    options: LabOptions,
+    name: str,
+    roster: Path | None,
+    students: str | None,
+    overcommit: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Add students to a class; those who are in it already stay as they are."""
+    from nodisk.classes import operations, plan, record  # noqa: PLC0415
+
+    people = _people(roster, students)
+    context = options.load()
+    with record.changing(context.state, name), _client(context) as client:
+        existing = record.need(context.state, name)
+        planned = plan.merge(existing, people, name=name, now=record.now(), whole=False)
+        _room(client, planned, overcommit)
+        if dry_run:
+            present.show_plan(planned, output)
+            return
+        with present.bar(f"class {name}", len(planned.new)) as step:
+            made = operations.create(
+                context,
+                client,
+                planned.record,
+                folder=_folder(existing, None),
+                only=planned.new,
+                on_done=step,
+                test=bool(planned.new),
+            )
+    present.report(made, output)
+
+
+@class_.command(name="list", epilog="Example: nodisk class list")
+@output_option
+@lab_options
+def list_(*, options: LabOptions, output: str) -> None:
+    """List the classes and what is due."""
+    from nodisk.classes import expiry, record  # noqa: PLC0415
+
+    found = record.load_all(options.load().state)
+    now = record.now()
+    rows = [
+        {
+            "name": c.name,
+            "students": len(c.students),
+            "suspended": sum(s.suspended for s in c.students),
+            "size": c.size_name,
+            "role": c.role,
+            "expires": c.expires.isoformat(),
+            "due": expiry.due(c, now),
+        }
+        for c in found
+    ]
+    if output == "json":
+        ui.print_json(rows)
+    else:
+        ui.print_table(
+            ["CLASS", "STUDENTS", "SUSPENDED", "SIZE", "ROLE", "DUE"],
+            [[r["name"], r["students"], r["suspended"], r["size"], r["role"], r["due"]] for r in rows],
+        )
+
+
+@class_.command(epilog="Example: nodisk class show k8s --drift")
+@click.argument("name")
+@click.option("--drift", is_flag=True, help="Compare with the cluster: what was changed, removed or added by hand.")
+@click.option("--isolation", is_flag=True, help="Try the isolation again with two students' credentials.")
+@output_option
+@lab_options
+def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
+    """Show a class's students, and on demand drift or isolation."""
+    from nodisk.classes import drift as differences  # noqa: PLC0415
+    from nodisk.classes import operations, record  # noqa: PLC0415
+
+    context = options.load()
+    found = record.need(context.state, name)
+    if drift:
+        with _client(context) as client:
+            changed = differences.find(client, found, context.lab)
+        if output == "json":
+            ui.print_json([difference.to_json() for difference in changed])
+        elif changed:
+            ui.print_table(["NAMESPACE", "OBJECT", "WHAT"], [[d.namespace, d.object, d.what] for d in changed])
+        else:
+            ui.say(f"the class {name} is as nodisk made it")
+        if changed:
+            raise NodiskError(
+                f"{len(changed)} differences", hint="nodisk class create with the roster sets right what is nodisk's"
+            )
+    elif isolation:
+        with _client(context) as client:
+            present.findings(operations.try_isolation(context, client, found), output)
+    else:
+        present.students(found, found.students, output)
+
+
+@class_.command(epilog="Example: nodisk class remove k8s jan-kowalski")
+@click.argument("name")
+@click.argument("student", nargs=-1, required=True)
+@_yes
+@lab_options
+def remove(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool) -> None:
+    """Remove students, with all that they have."""
+    from nodisk.classes import operations, record  # noqa: PLC0415
+
+    context = options.load()
+    with record.changing(context.state, name), _client(context) as client:
+        found = record.need(context.state, name)
+        chosen = [found.student(word) for word in student]
+        _ask(f"Delete {', '.join(found.namespace(s) for s in chosen)} and everything in them?", yes)
+        counted = operations.remove(context, client, found, chosen)
+    ui.say(f"removed {', '.join(s.label for s in chosen)} with {present.counted(counted)}; nothing is left")
+
+
+@class_.command(epilog="Example: nodisk class delete k8s --yes")
+@click.argument("name")
+@click.option("--timeout", type=float, default=120, show_default=True, help="Seconds to wait until nothing is left.")
+@_yes
+@lab_options
+def delete(*, options: LabOptions, name: str, timeout: float, yes: bool) -> None:
+    """Delete a class, with all that its students have."""
+    from nodisk.classes import operations, record  # noqa: PLC0415
+
+    context = options.load()
+    with record.changing(context.state, name), _client(context) as client:
+        found = record.need(context.state, name)
+        _ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
+        counted = operations.delete(context, client, found, limit=timeout)
+    ui.say(f"deleted the class {name}: {len(found.students)} students with {present.counted(counted)}; nothing is left")
+
+
+@class_.command(epilog="Example: nodisk class reset k8s jan-kowalski")
+@click.argument("name")
+@click.argument("student", nargs=-1, required=True)
+@_yes
+@lab_options
+def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool) -> None:
+    """Give students an empty namespace again; their credentials stay."""
+    from nodisk.classes import operations, record  # noqa: PLC0415
+
+    context = options.load()
+    with record.changing(context.state, name), _client(context) as client:
+        found = record.need(context.state, name)
+        chosen = [found.student(word) for word in student]
+        _ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
+        counted = operations.reset(context, client, found, chosen)
+    ui.say(f"reset {', '.join(s.label for s in chosen)}: {present.counted(counted)} are gone")
+
+
+@class_.command(epilog="Example: nodisk class suspend k8s; nodisk class resume k8s jan-kowalski")
+@click.argument("name")
+@click.argument("student", nargs=-1)
+@lab_options
+def suspend(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
+    """Take away students' access (default: of all); what they run stays."""
+    _set_suspended(options, name, student, True)
+
+
+@class_.command(epilog="Example: nodisk class resume k8s")
+@click.argument("name")
+@click.argument("student", nargs=-1)
+@lab_options
+def resume(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
+    """Give suspended students their access back, with the same credentials."""
+    _set_suspended(options, name, student, False)
+
+
+def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspended: bool) -> None:
+    from nodisk.classes import lifecycle, record  # noqa: PLC0415
+
+    context = options.load()
+    with record.changing(context.state, name), _client(context) as client:
+        found = record.need(context.state, name)
+        chosen = _chosen(found, words)
+        if not suspended and found.expires <= record.now():
+            raise UsageError(f"the class {name} has ended", hint=f"nodisk class extend {name} --days 30")
+        record.save(context.state, lifecycle.set_suspended(client, found, chosen, suspended))
+    ui.say(f"{'suspended' if suspended else 'resumed'}: {', '.join(s.label for s in chosen)}")
+
+
+@class_.command(epilog="Example: nodisk class rotate k8s jan-kowalski")
+@click.argument("name")
+@click.argument("student", nargs=-1)
+@_out
+@output_option
+@lab_options
+def rotate(*, options: LabOptions, name: str, student: tuple[str, ...], out: Path | None, output: str) -> None:
+    """Replace credentials (default: of all students); the old ones die at once."""
+    from nodisk.classes import operations, record  # noqa: PLC0415
+
+    context = options.load()
+    with record.changing(context.state, name), _client(context) as client:
+        found = record.need(context.state, name)
+        chosen = _chosen(found, student)
+        made = operations.rotate(context, client, found, chosen, folder=_folder(found, out))
+    present.report(made, output)
+
+
+@class_.command(epilog="Example: nodisk class extend k8s --expires 2027-06-30")
+@click.argument("name")
+@_expires
+@_days
+@_out
+@output_option
+@lab_options
+def extend(
+    *, options: LabOptions, name: str, expires: str | None, days: int | None, out: Path | None, output: str
+) -> None:
+    """Move the end of a class; new handouts are written, since a token's end can't be moved."""
+    from nodisk.classes import lifecycle, operations, plan, record  # noqa: PLC0415
+
+    context = options.load()
+    now = record.now()
+    end = plan.expiry(expires, days, now)
+    if end is None:
+        raise UsageError("until when? give --expires DATE or --days N")
+    with record.changing(context.state, name), _client(context) as client:
+        found = record.need(context.state, name)
+        ended = found.expires <= now
+        found = found.model_copy(update={"expires": end, "warned": False})
+        if ended:
+            found = lifecycle.set_suspended(client, found, found.students, False)
+        made = operations.remint(context, client, found, folder=_folder(found, out))
+    present.report(made, output)
+
+
+@class_.command(epilog="Example: nodisk class export k8s term-papers")
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@lab_options
+def export(*, options: LabOptions, name: str, folder: Path) -> None:
+    """Write what each student made as manifests, a file each."""
+    from nodisk.classes import drift, record  # noqa: PLC0415
+
+    context = options.load()
+    found = record.need(context.state, name)
+    with _client(context) as client:
+        texts = drift.export(client, found, found.students)
+    for label, text in texts.items():
+        files.write(folder / f"{label}.yaml", text, mode=0o600)
+    made = sum(bool(text) for text in texts.values())
+    ui.say(f"wrote {len(texts)} files to {folder}; {made} students made something")
+
+
+# What the commands share
+
+
+@contextlib.contextmanager
+def _client(context: LabContext) -> Iterator[Client]:
+    from nodisk.cluster.client import connect  # noqa: PLC0415
+
+    with connect(context) as client:
+        yield client
+
+
+def _people(roster: Path | None, students: str | None) -> list[Person]:
+    from nodisk.classes import roster as rosters  # noqa: PLC0415
+
+    if (roster is None) == (students is None):
+        raise UsageError("who is in the class? give --roster FILE.csv or --students a,b,c")
+    return rosters.read(roster) if roster is not None else rosters.from_names(students or "")
+
+
+def _folder(found: Class, out: Path | None) -> Path:
+    if out is not None:
+        return out.absolute()
+    return Path(found.out) if found.out is not None else Path(found.name).absolute()
+
+
+def _chosen(found: Class, words: tuple[str, ...]) -> list[Account]:
+    if not words:
+        return list(found.students)
+    teachers = {teacher.label: teacher for teacher in found.teachers}
+    return [teachers.get(word) or found.student(word) for word in words]
+
+
+def _ask(question: str, yes: bool) -> None:
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+def _room(client: Client, planned: Planned, overcommit: bool) -> None:
+    from nodisk.classes import operations  # noqa: PLC0415
+
+    found = operations.weigh(client, planned, overcommit=overcommit)
+    ui.say(
+        f"{found.students} students of size {found.size_name}: {found.wanted}; {found.nodes} nodes have {found.there}"
+    )
+    for line in found.short:
+        ui.say(f"warning: promised more than there is: {line}")

@@ -1,0 +1,153 @@
+"""The thesis' commands, as thin aliases: ``students`` is a class called students whose namespaces have no prefix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nodisk import ui
+from nodisk.context import LabContext, LabOptions, lab_options
+from nodisk.errors import NodiskError, UsageError
+
+if TYPE_CHECKING:
+    from nodisk.classes.record import Account, Class
+    from nodisk.cluster.client import Client
+
+CLASS = "students"
+
+
+@click.command(epilog='Example: nodisk students "anna jan" create')
+@click.argument("usernames", required=False)
+@click.argument("command", required=False, type=click.Choice(["create", "get", "describe", "delete"]))
+@lab_options
+def students(options: LabOptions, usernames: str | None, command: str | None) -> None:
+    """The thesis' bin/students."""
+    from nodisk.classes import record  # noqa: PLC0415
+    from nodisk.cluster.client import connect  # noqa: PLC0415
+
+    context = options.load()
+    with connect(context) as client:
+        if usernames in (None, "", "list"):
+            _list(client)
+            return
+        if command is None:
+            raise UsageError(
+                "what with them? create, get, describe or delete", hint='nodisk students "anna jan" create'
+            )
+        words = (usernames or "").split()
+        with record.changing(context.state, CLASS):
+            if command == "create":
+                _create(context, client, words)
+            elif command == "delete":
+                _delete(context, client, words)
+            else:
+                _get(client, record.need(context.state, CLASS), words, full=command == "describe")
+
+
+@click.command(epilog="Example: nodisk student-tokens anna | ssh anna@pc7 'cat > token'")
+@click.argument("name")
+@lab_options
+def student_tokens(options: LabOptions, name: str) -> None:
+    """The thesis' bin/student-tokens."""
+    from nodisk.classes import engine, manifests, record  # noqa: PLC0415
+    from nodisk.cluster.client import connect  # noqa: PLC0415
+
+    context = options.load()
+    with record.changing(context.state, CLASS), connect(context) as client:
+        found = record.need(context.state, CLASS)
+        account = found.student(name)
+        # A cluster keeps no tokens since Kubernetes 1.24: this asks for one, as the class's handouts do.
+        secret = [client.apply(obj) for obj in manifests.identity(found, account)][-1]
+        click.echo(engine.mint(client, found, account, secret).token)
+
+
+def _list(client: Client) -> None:
+    spaces = client.list("v1", "Namespace")
+    ui.print_table(
+        ["NAME", "STATUS", "CREATED"],
+        [[s["metadata"]["name"], s["status"]["phase"], s["metadata"]["creationTimestamp"]] for s in spaces],
+    )
+
+
+def _create(context: LabContext, client: Client, words: list[str]) -> None:
+    from nodisk.classes import operations, plan, record, sizes  # noqa: PLC0415
+    from nodisk.classes.roster import from_names  # noqa: PLC0415
+    from nodisk.values import Name  # noqa: PLC0415
+
+    for word in words:
+        try:
+            Name.parse(word)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    existing = record.load(context.state, CLASS)
+    planned = plan.merge(
+        existing,
+        from_names(",".join(words)),
+        name=CLASS,
+        now=record.now(),
+        prefix="",
+        size=sizes.find("medium") if existing is None else None,
+        role="admin" if existing is None else None,
+        whole=False,
+    )
+    chosen = [student for student in planned.record.students if student.name in words]
+    folder = Path(planned.record.out) if planned.record.out else context.state.classes / CLASS
+    made = operations.create(context, client, planned.record, folder=folder, only=chosen, test=False)
+    operations.raise_first(made.failed)
+    for student in chosen:
+        _told(made.record, student, "configured" if student not in planned.new else "created")
+    for warning in made.warnings:
+        ui.say(f"warning: {warning}")
+    ui.say(f"kubeconfigs: {folder}; a bare token: nodisk student-tokens NAME")
+
+
+def _told(found: Class, student: Account, what: str) -> None:
+    for kind, name in (
+        ("namespace", found.namespace(student)),
+        ("serviceaccount", student.service_account),
+        ("rolebinding", "nodisk-student"),
+    ):
+        click.echo(f'{kind} "{name}" {what}')
+
+
+def _delete(context: LabContext, client: Client, words: list[str]) -> None:
+    from nodisk.classes import operations, record  # noqa: PLC0415
+
+    found = record.need(context.state, CLASS)
+    chosen = [found.student(word) for word in words]
+    if len(chosen) == len(found.students):
+        operations.delete(context, client, found, limit=120)
+    else:
+        operations.remove(context, client, found, chosen)
+    for student in chosen:
+        _told(found, student, "deleted")
+
+
+def _get(client: Client, found: Class, words: list[str], *, full: bool) -> None:
+    import yaml  # noqa: PLC0415
+
+    from nodisk.classes import manifests  # noqa: PLC0415
+
+    missing = []
+    for student in (found.student(word) for word in words):
+        parts = [
+            ("v1", "Namespace", found.namespace(student), None),
+            ("v1", "ServiceAccount", student.service_account, found.identities),
+            (f"{manifests.RBAC}/v1", "RoleBinding", "nodisk-student", found.namespace(student)),
+            ("v1", "ResourceQuota", "nodisk", found.namespace(student)),
+        ]
+        for version, kind, name, namespace in parts:
+            try:
+                there = client.get(version, kind, name, namespace=namespace)
+            except NodiskError as error:
+                missing.append(error.message)
+                continue
+            there["metadata"].pop("managedFields", None)
+            if full:
+                click.echo(yaml.safe_dump(there, sort_keys=False, allow_unicode=True) + "---")
+            else:
+                click.echo(f"{kind.lower()}/{name}  {there['metadata']['creationTimestamp']}")
+    if missing:
+        raise NodiskError("\n".join(missing))

@@ -1,0 +1,171 @@
+"""What the commands of ``nodisk class`` do, without their words: record, cluster and handouts kept in step.
+
+The record is written before the cluster is changed and after, so whatever breaks in between, running the same
+command again completes it and doubles nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nodisk.classes import capacity, engine, handouts, lifecycle, policy, record, selftest
+from nodisk.classes.capacity import Capacity
+from nodisk.classes.engine import Applied
+from nodisk.classes.plan import Planned
+from nodisk.classes.record import Account, Class
+from nodisk.classes.selftest import Finding
+from nodisk.cluster.client import Client
+from nodisk.context import LabContext
+from nodisk.errors import NodiskError
+
+
+@dataclass(slots=True)
+class Made:
+    """What came of create, add, rotate or extend."""
+
+    record: Class
+    zip: Path | None = None
+    failed: dict[str, Exception] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    made: int = 0
+    """Credentials that were made now."""
+
+
+def weigh(client: Client, planned: Planned, *, overcommit: bool) -> Capacity:
+    """The arithmetic of the class; raises UsageError if it doesn't fit and ``overcommit`` isn't set."""
+    found = capacity.measure(client, planned.record)
+    if not overcommit:
+        found.refuse()
+    return found
+
+
+def warnings(client: Client, context: LabContext) -> list[str]:
+    """What this cluster can't do for a class, a sentence each."""
+    found = policy.missing(policy.features(client))
+    if capacity.enforcer(client, context.lab) is None:
+        found.append(
+            f"the cluster's network ({context.lab.kubernetes.network}) enforces no NetworkPolicy: "
+            "students' pods can reach each other, the server and the room"
+        )
+    return found
+
+
+def create(
+    context: LabContext,
+    client: Client,
+    planned: Class,
+    *,
+    folder: Path,
+    only: Sequence[Account] | None = None,
+    on_done: Callable[[], None] = lambda: None,
+    test: bool = True,
+) -> Made:
+    """Make the class (or ``only`` these students of it) so in the cluster; write the handouts; try the isolation.
+
+    Students that failed are in ``failed``; the others are complete.
+    """
+    held = handouts.held(planned)
+    wanted = planned.model_copy(update={"out": str(folder)})
+    engine.refuse_foreign(client, wanted)
+    record.save(context.state, wanted)
+    applied = engine.apply(client, wanted, context.lab, keep=held, on_done=on_done, only=only)
+    made = finish(context, client, applied, held, folder=folder)
+    made.warnings = warnings(client, context)
+    if test:
+        made.findings = try_isolation(context, client, made.record)
+    return made
+
+
+def finish(context: LabContext, client: Client, applied: Applied, held: dict[str, str], *, folder: Path) -> Made:
+    """Keep what was made: the record first, then the handouts, of new credentials and of those held before."""
+    record.save(context.state, applied.record)
+    tokens = held | {key: credential.token for key, credential in applied.credentials.items()}
+    kubectl = handouts.where_kubectl(context, client.version())
+    made = Made(applied.record, failed=applied.failed, made=len(applied.credentials))
+    made.zip = handouts.write(context, applied.record, tokens, kubectl, folder=folder)
+    for credential in applied.credentials.values():
+        ends = credential.account.expires
+        if ends is not None and (applied.record.expires - ends).total_seconds() > 60:
+            made.warnings.append(
+                f"the API server gives no token longer than until {handouts.local(ends)}: the credentials end before "
+                "the class; nodisk class rotate makes new ones"
+            )
+            break
+    return made
+
+
+def try_isolation(context: LabContext, client: Client, found: Class) -> list[Finding]:
+    """Try the isolation with two students' own credentials, from the handouts."""
+    tokens = handouts.held(found)
+    testers = [
+        selftest.Tester(student, client.with_token(tokens[student.key], patience=5))
+        for student in found.students
+        if student.key in tokens and not student.suspended
+    ]
+    if not testers:
+        raise NodiskError(
+            f"no credential of the class {found.name} is at hand to try with",
+            hint=f"the handouts are not in {found.out}; nodisk class rotate {found.name} makes new ones",
+        )
+    features, by = policy.features(client), capacity.enforcer(client, context.lab)
+    return list(selftest.run(found, testers[0], testers[-1] if len(testers) > 1 else None, features, enforcer=by))
+
+
+def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:
+    """Longer credentials after the end of the class was moved; the old ones end when they were to."""
+    record.save(context.state, found)
+    applied = engine.apply(client, found, context.lab)
+    return finish(context, client, applied, {}, folder=folder)
+
+
+def rotate(context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, folder: Path) -> Made:
+    """New credentials in place of the old, which are good for nothing from then on."""
+    held = handouts.held(found)
+    applied = lifecycle.rotate(client, found, chosen)
+    return finish(context, client, applied, held, folder=folder)
+
+
+def remove(context: LabContext, client: Client, found: Class, chosen: Sequence[Account]) -> dict[str, int]:
+    """Remove students and all they have; returns what that was."""
+    counted = lifecycle.remove(client, found, chosen)
+    left = tuple(student for student in found.students if student not in chosen)
+    handouts.remove(found.model_copy(update={"students": left}), chosen)
+    record.save(context.state, found.model_copy(update={"students": left}))
+    return dict(counted)
+
+
+def delete(context: LabContext, client: Client, found: Class, *, limit: float) -> dict[str, int]:
+    """Delete the class; returns what the students had."""
+    others = [other for other in record.load_all(context.state) if other.name != found.name]
+    counted = lifecycle.delete(client, found, others, limit=limit)
+    handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
+    record.forget(context.state, found.name)
+    return dict(counted)
+
+
+def reset(context: LabContext, client: Client, found: Class, chosen: Sequence[Account]) -> dict[str, int]:
+    """An empty namespace again; the credential stays the same."""
+    counted = lifecycle.empty(client, found, chosen)
+    applied = engine.apply(client, found, context.lab, keep=handouts.held(found), only=chosen)
+    record.save(context.state, applied.record)
+    if applied.credentials and found.out is not None:
+        finish(context, client, applied, handouts.held(found), folder=Path(found.out))
+    raise_first(applied.failed)
+    return dict(counted)
+
+
+def raise_first(failed: dict[str, Exception]) -> None:
+    """Raise one NodiskError for all that failed, if any did."""
+    if failed:
+        lines: Iterable[str] = (f"  {label}: {_words(error)}" for label, error in list(failed.items())[:10])
+        raise NodiskError(
+            f"{len(failed)} students are not complete:\n" + "\n".join(lines),
+            hint="run the same command again: it completes what is missing and doubles nothing",
+        )
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, NodiskError) else f"{type(error).__name__}: {error}"

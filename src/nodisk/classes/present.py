@@ -1,0 +1,127 @@
+"""How ``nodisk class`` shows what it found and did: tables for people, JSON for programs. Never a token."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from nodisk import ui
+from nodisk.errors import NodiskError
+
+if TYPE_CHECKING:
+    from nodisk.classes.operations import Made
+    from nodisk.classes.plan import Planned
+    from nodisk.classes.record import Account, Class
+    from nodisk.classes.selftest import Finding
+
+
+def report_absent(planned: Planned) -> None:
+    """Say who is in the class and not in the roster."""
+    if planned.absent:
+        ui.say(
+            f"not in the roster, but in the class: {', '.join(s.label for s in planned.absent)} "
+            "(left as they are; --prune removes them)"
+        )
+
+
+def counted(found: dict[str, int]) -> str:
+    """What was deleted, in words."""
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(found.items())) or "nothing in them"
+
+
+def show_plan(planned: Planned, output: str) -> None:
+    """What a run without ``--dry-run`` would make: who gets which namespace."""
+    report_absent(planned)
+    students(planned.record, planned.record.students, output, new=planned.new)
+
+
+def students(found: Class, chosen: tuple[Account, ...], output: str, new: tuple[Account, ...] | None = None) -> None:
+    """A row a student; ``new``: of a plan, those who are not there yet."""
+    from nodisk.classes import expiry, handouts, record  # noqa: PLC0415
+
+    def state(student: Account) -> str:
+        if new is not None:
+            return "new" if student in new else "known"
+        return "suspended" if student.suspended else "active"
+
+    if output == "json":
+        rows = [
+            {
+                "name": s.name,
+                "id": s.id,
+                "label": s.label,
+                "namespace": found.namespace(s),
+                "state": state(s),
+                "expires": s.expires.isoformat() if s.expires else None,
+            }
+            for s in chosen
+        ]
+        ui.print_json({"class": found.name, "expires": found.expires.isoformat(), "students": rows})
+        return
+    ui.say(f"{found.name}: {expiry.due(found, record.now())}; size {found.size_name}, role {found.role}")
+    ui.print_table(
+        ["STUDENT", "ID", "NAMESPACE", "STATE", "CREDENTIAL UNTIL"],
+        [[s.name, s.id, found.namespace(s), state(s), handouts.local(s.expires) if s.expires else "-"] for s in chosen],
+    )
+
+
+def findings(found: Sequence[Finding], output: str) -> None:
+    """What the isolation self-test tried; raises NodiskError for a hole."""
+    if output == "json":
+        ui.print_json([finding.to_json() for finding in found])
+    else:
+        words = {"ok": "ok", "gap": "GAP", "hole": "HOLE"}
+        ui.print_table(
+            ["AS", "TRIED", "EXPECTED", "HAPPENED", ""],
+            [[f.who, f.tried, f.expected, f.happened, words[f.verdict]] for f in found],
+        )
+    judge(found)
+
+
+def judge(findings: Sequence[Finding]) -> None:
+    """Raise NodiskError if students can do what no student may."""
+    if holes := [finding for finding in findings if finding.verdict == "hole"]:
+        raise NodiskError(
+            f"the students are not isolated: {len(holes)} of {len(findings)} attempts ended as they must not",
+            hint="don't hand out the credentials; nodisk class suspend takes the access away",
+        )
+
+
+def report(made: Made, output: str) -> None:
+    """What came of it; raises NodiskError for students that are not complete, and for a hole in the isolation."""
+    from nodisk.classes import operations  # noqa: PLC0415
+
+    for warning in made.warnings:
+        ui.say(f"warning: {warning}")
+    if output == "json":
+        failed = {label: str(error) for label, error in made.failed.items()}
+        ui.print_json(
+            {
+                "class": made.record.name,
+                "students": [{"name": s.name, "namespace": made.record.namespace(s)} for s in made.record.students],
+                "credentials_made": made.made,
+                "handouts": str(made.zip),
+                "failed": failed,
+                "isolation": [finding.to_json() for finding in made.findings],
+            }
+        )
+    else:
+        students(made.record, made.record.students, output)
+    ui.say(f"{made.made} credentials made; handouts: {made.zip}")
+    operations.raise_first(made.failed)
+    if output == "json":
+        judge(made.findings)
+    elif made.findings:
+        findings(made.findings, output)
+
+
+@contextlib.contextmanager
+def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr; yields what to call after each student."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=ui.console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda: bar.advance(task)
