@@ -1,0 +1,75 @@
+"""Boot scripts and the kernel's command line."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from nodisk.errors import NodiskError
+from nodisk.plan import boot
+from nodisk.plan.facts import AssetRef, Facts, ImageFacts, ReleaseFacts
+from nodisk.spec.model import ImageKind, Lab
+from nodisk.values import KubeVersion, Mac
+
+LAB = Lab.model_validate(
+    {
+        "name": "room",
+        "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"},
+        "machines": [{"name": "cp1", "mac": "52:54:00:77:00:0b", "address": "10.77.0.11", "role": "control-plane"}],
+    }
+)
+CP = LAB.machines[0]
+NONCE = "n" * 43
+
+
+def facts(name: str = "root.squashfs") -> Facts:
+    asset = AssetRef(name, "a" * 64, 100 << 20)
+    return Facts(
+        "CA\n",
+        ImageFacts(asset, asset, asset, "6.12", 300 << 20, "1.7.24"),
+        ReleaseFacts(KubeVersion(1, 36, 1), "upstream", ()),
+    )
+
+
+def test_nonce_only_while_armed() -> None:
+    armed = boot.machine_script(LAB, facts(), CP, NONCE)
+    unarmed = boot.machine_script(LAB, facts(), CP, None)
+    assert f"nodisk.nonce={NONCE}" in armed
+    assert "not armed" not in armed
+    assert "nodisk.nonce" not in unarmed
+    assert "not armed" in unarmed
+
+
+def test_scripts_jump_only_to_labels_they_have() -> None:
+    scripts = [
+        boot.entry_script(LAB),
+        boot.machine_script(LAB, facts(), CP, NONCE),
+        boot.unknown_script(LAB, Mac.parse("020000000001")),
+    ]
+    for script in scripts:
+        assert script.startswith("#!ipxe\n")
+        labels = set(re.findall(r"^:(\w+)$", script, re.MULTILINE))
+        items = set(re.findall(r"^item (\w+)", script, re.MULTILINE))
+        assert set(re.findall(r"goto (\w+)", script)) | items <= labels
+
+
+def test_unknown_machine_boots_nothing_of_the_lab() -> None:
+    script = boot.unknown_script(LAB, Mac.parse("02-00-00-00-00-01"))
+    assert "kernel " not in script
+    assert "/assets/" not in script
+    assert "02:00:00:00:00:01" in script
+
+
+def test_command_line_is_one_line_and_as_short_as_the_kernel_wants() -> None:
+    line = boot.command_line(LAB, facts(), CP, NONCE)
+    assert "\n" not in line
+    assert len(line) < 1024
+    with pytest.raises(NodiskError, match="2047"):
+        boot.command_line(LAB, facts("x" * 2000), CP, NONCE)
+
+
+def test_other_images_are_refused() -> None:
+    lab = LAB.model_copy(update={"os": LAB.os.model_copy(update={"image": ImageKind.FLATCAR})})
+    with pytest.raises(NodiskError, match="flatcar"):
+        boot.command_line(lab, facts(), CP, None)

@@ -1,0 +1,171 @@
+"""What differs from release to release of Kubernetes, rule by rule."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from nodisk.plan import containers, kubeadm, kubelet
+from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
+from nodisk.spec.model import Lab, Machine
+from nodisk.values import KubeVersion
+
+LAB = Lab.model_validate(
+    {
+        "name": "room",
+        "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"},
+        "machines": [
+            {"name": "cp1", "mac": "52:54:00:77:00:0b", "address": "10.77.0.11", "role": "control-plane"},
+            {
+                "name": "w1",
+                "mac": "52:54:00:77:00:15",
+                "address": "10.77.0.21",
+                "labels": {"room": "b12", "node-role.kubernetes.io/worker": "", "node.kubernetes.io/kind": "pc"},
+                "taints": [{"key": "slow", "value": "yes", "effect": "NoSchedule"}],
+            },
+        ],
+    }
+)
+CP, WORKER = LAB.machines
+
+
+def facts(version: str, *, containerd: str = "1.7.24", images: tuple[str, ...] = ()) -> Facts:
+    asset = AssetRef("file", "0" * 64, 100 << 20)
+    names = (f"registry.k8s.io/kube-apiserver:v{version}.0", "registry.k8s.io/pause:3.10", *images)
+    found = tuple(
+        ContainerImage(name, name.partition("/")[2].rpartition(":")[0], name.rpartition(":")[2], 1 << 20)
+        for name in names
+    )
+    image = ImageFacts(asset, asset, asset, "6.12", 300 << 20, containerd)
+    return Facts("CA\n", image, ReleaseFacts(KubeVersion.parse(version + ".0"), "path", found))
+
+
+def config(text: str) -> list[Any]:
+    return list(yaml.safe_load_all(text))
+
+
+def flags(version: str, machine: Machine = WORKER) -> dict[str, str]:
+    return dict(flag.removeprefix("--").split("=", 1) for flag in kubelet.kubelet_flags(facts(version), machine))
+
+
+@pytest.mark.parametrize(
+    ("version", "api"),
+    [
+        ("1.20", "v1beta2"),
+        ("1.21", "v1beta2"),
+        ("1.22", "v1beta3"),
+        ("1.30", "v1beta3"),
+        ("1.31", "v1beta4"),
+        ("1.36", "v1beta4"),
+        ("1.37", "v1beta4"),
+    ],
+)
+def test_kubeadm_api(version: str, api: str) -> None:
+    documents = config(kubeadm.config(LAB, facts(version), CP))
+    assert [one["apiVersion"] for one in documents] == [f"kubeadm.k8s.io/{api}"] * 2
+    args = documents[1]["controllerManager"]["extraArgs"]
+    if api == "v1beta4":
+        assert {"name": "leader-elect", "value": "false"} in args
+    else:
+        assert args["leader-elect"] == "false"
+
+
+def test_the_cluster_signs_nothing() -> None:
+    args = config(kubeadm.config(LAB, facts("1.36"), CP))[1]["controllerManager"]["extraArgs"]
+    assert {"name": "cluster-signing-key-file", "value": ""} in args
+    assert {"name": "cluster-signing-cert-file", "value": ""} in args
+
+
+def test_several_control_planes_elect() -> None:
+    second = WORKER.model_copy(update={"role": CP.role})
+    lab = LAB.model_copy(update={"machines": (CP, second)})
+    args = config(kubeadm.config(lab, facts("1.30"), CP))[1]["scheduler"]["extraArgs"]
+    assert args["leader-elect"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("version", "keys"),
+    [
+        ("1.20", ["node-role.kubernetes.io/master"]),
+        ("1.23", ["node-role.kubernetes.io/master"]),
+        ("1.24", ["node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"]),
+        ("1.25", ["node-role.kubernetes.io/control-plane"]),
+        ("1.37", ["node-role.kubernetes.io/control-plane"]),
+    ],
+)
+def test_control_plane_taints(version: str, keys: list[str]) -> None:
+    assert [taint.key for taint in kubelet.control_plane_taints(KubeVersion.parse(version))] == keys
+
+
+def test_kubelet_flags_that_went() -> None:
+    assert flags("1.23")["container-runtime"] == "remote"
+    assert "container-runtime" not in flags("1.24")
+    assert flags("1.26")["container-runtime-endpoint"] == kubelet.SOCKET
+    assert flags("1.26")["pod-infra-container-image"] == "registry.k8s.io/pause:3.10"
+    assert flags("1.37").keys() == {"config", "kubeconfig", "hostname-override", "node-ip", "node-labels"}
+
+
+def test_kubelet_fields_that_came() -> None:
+    def fields(version: str) -> dict[str, Any]:
+        found: dict[str, Any] = config(kubelet.kubelet_config(LAB, facts(version), WORKER))[0]
+        return found
+
+    assert flags("1.22")["register-with-taints"] == "slow=yes:NoSchedule"
+    assert "registerWithTaints" not in fields("1.22")
+    assert fields("1.23")["registerWithTaints"] == [{"key": "slow", "value": "yes", "effect": "NoSchedule"}]
+    assert "register-with-taints" not in flags("1.23")
+    assert "containerRuntimeEndpoint" not in fields("1.26")
+    assert fields("1.27")["containerRuntimeEndpoint"] == kubelet.SOCKET
+    assert fields("1.27")["seccompDefault"] is True
+
+
+def test_cluster_dns_only_where_the_release_has_it() -> None:
+    with_dns = facts("1.36", images=("registry.k8s.io/coredns/coredns:v1.13.1",))
+    assert "clusterDNS" not in config(kubelet.kubelet_config(LAB, facts("1.36"), WORKER))[0]
+    assert config(kubelet.kubelet_config(LAB, with_dns, WORKER))[0]["clusterDNS"] == ["10.96.0.10"]
+    assert "addon,coredns" in kubeadm.phases(with_dns)
+    assert "addon,coredns" not in kubeadm.phases(facts("1.36"))
+
+
+def test_kube_proxy_mode() -> None:
+    assert config(kubelet.kube_proxy_config(LAB, facts("1.32"), WORKER))[0]["mode"] == "iptables"
+    assert config(kubelet.kube_proxy_config(LAB, facts("1.33"), WORKER))[0]["mode"] == "nftables"
+
+
+@pytest.mark.parametrize(
+    ("key", "itself"),
+    [
+        ("room", True),
+        ("example.org/gpu", True),
+        ("topology.kubernetes.io/zone", True),
+        ("node.kubernetes.io/kind", True),
+        ("node-role.kubernetes.io/worker", False),
+        ("node-restriction.kubernetes.io/exam", False),
+        ("k8s.io/x", False),
+        ("notkubernetes.io/x", True),
+    ],
+)
+def test_labels_a_node_may_set(key: str, itself: bool) -> None:
+    assert kubelet.may_label_itself(key) is itself
+
+
+def test_labels_are_shared_out() -> None:
+    assert flags("1.36")["node-labels"] == "node.kubernetes.io/kind=pc,room=b12"
+    assert kubelet.server_labels(WORKER) == {"node-role.kubernetes.io/worker": ""}
+
+
+def test_containerd_1_and_2() -> None:
+    one = tomllib.loads(containers.containerd_config(facts("1.31")))
+    two = tomllib.loads(containers.containerd_config(facts("1.37", containerd="2.1.4")))
+    assert (one["version"], two["version"]) == (2, 3)
+    cri = one["plugins"]["io.containerd.grpc.v1.cri"]
+    assert cri["sandbox_image"] == "registry.k8s.io/pause:3.10"
+    assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+    images = two["plugins"]["io.containerd.cri.v1.images"]
+    assert images["pinned_images"]["sandbox"] == "registry.k8s.io/pause:3.10"
+    assert images["registry"]["config_path"] == cri["registry"]["config_path"] == "/etc/containerd/certs.d"
+    runtime = two["plugins"]["io.containerd.cri.v1.runtime"]
+    assert runtime["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
