@@ -69,8 +69,8 @@ class Capacity:
 
 
 def _sum(unit: str, wanted: Decimal, others: Decimal, there: Decimal) -> str:
-    promised = f" + {others:.1f} promised to other classes" if others else ""
-    return f"{wanted:.1f}{promised} = {wanted + others:.1f} {unit}, but the nodes have {there:.1f}"
+    total = f" + {others:.1f} promised to other classes = {wanted + others:.1f}" if others else ""
+    return f"{wanted:.1f}{total} {unit}, but the nodes have {there:.1f}"
 
 
 def measure(client: Client, record: Class) -> Capacity:

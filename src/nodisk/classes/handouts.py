@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import yaml
@@ -78,7 +77,8 @@ def write(context: LabContext, record: Class, tokens: Mapping[str, str], kubectl
     for account in record.teachers:
         if account.key in tokens:
             _kubeconfig(context, record, account, tokens[account.key], path=kubeconfig_path(folder, account))
-    render = _renderer(context, record, kubectl)
+    workers = context.lab.by_role(Role.WORKER) or context.lab.machines
+    render = renderer(record, kubectl, node=str(workers[0].address))
     for student in record.students:
         if student.key not in tokens:
             continue
@@ -133,14 +133,14 @@ def remove(record: Class, accounts: Iterable[Account], *, all_of_it: bool = Fals
         files.write(folder / f"{record.name}.zip", _zip(record, folder), mode=0o600)
 
 
-def _renderer(context: LabContext, record: Class, kubectl: Kubectl) -> Any:
+def renderer(record: Class, kubectl: Kubectl, *, node: str) -> Callable[[Account, str], str]:
+    """What makes a student's sheet in a language (``pl``, ``en``); ``node``: an address for the NodePort step. Pure."""
     source = resources.files("nodisk.classes") / "templates"
     words = yaml.safe_load((source / "sheet.yaml").read_text(encoding="utf-8"))
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((source / "sheet.html.j2").read_text(encoding="utf-8"))
-    workers = context.lab.by_role(Role.WORKER) or context.lab.machines
 
     def render(student: Account, language: str) -> str:
         return template.render(
@@ -154,7 +154,7 @@ def _renderer(context: LabContext, record: Class, kubectl: Kubectl) -> Any:
             kubectl=kubectl,
             image=ECHO,
             port=ECHO_PORT,
-            node=workers[0].address,
+            node=node,
             claim=CLAIM,
         )
 

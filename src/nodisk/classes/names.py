@@ -46,9 +46,11 @@ def student_label(name: str, key: str, taken: Collection[str]) -> str:
     """
     mark = hashlib.sha256(key.encode()).hexdigest()
     label = ascii_label(name) or f"student-{mark[:6]}"
+    if reserved(label):
+        label = f"s-{label}"[:LONGEST].rstrip("-")
     length = 4
     found = label
-    while found in taken or reserved(found):
+    while found in taken:
         found = f"{label[: LONGEST - length - 1].rstrip('-')}-{mark[:length]}"
         length += 2
     return found
