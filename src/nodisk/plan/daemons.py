@@ -45,6 +45,8 @@ class Host:
     """Whom nginx' workers run as."""
     dns_user: str = "nobody"
     """Whom dnsmasq runs as."""
+    time_user: str = "nobody"
+    """Whom chronyd runs as."""
 
 
 def etcd(lab: Lab, host: Host) -> str:
@@ -113,6 +115,7 @@ def chrony(lab: Lab, host: Host) -> str:
         "cmdport 0",
         "bindcmdaddress /",
         f"pidfile {host.run / 'chronyd.pid'}",
+        f"user {host.time_user}",
     )
 
 

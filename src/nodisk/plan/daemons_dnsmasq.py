@@ -62,7 +62,7 @@ def _names(lab: Lab) -> Iterator[str]:
     yield "no-poll"
     yield "domain-needed"
     yield "bogus-priv"
-    yield from (f"server={address}" for address in lab.network.dns)
+    yield from (f"server={address}" for address in lab.network.dns if address != lab.network.server)
     yield f"domain={domain(lab)}"
     yield f"local=/{domain(lab)}/"
     names = {str(machine.name): machine.address for machine in lab.machines}

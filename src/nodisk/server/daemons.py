@@ -7,28 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nodisk import files, run
-from nodisk.plan import daemons as plan
-from nodisk.plan import daemons_dnsmasq, daemons_nginx, network
+from nodisk.plan import daemons_dnsmasq, daemons_files, network
 from nodisk.plan.daemons import Host
 from nodisk.server import probes
 from nodisk.server.supervisor import Daemon
 from nodisk.spec.model import Lab
 
 
-def configure(lab: Lab, host: Host) -> dict[str, str]:
-    """Every daemon's configuration by its file's name; pure."""
-    return {
-        "dnsmasq.conf": daemons_dnsmasq.dnsmasq(lab, host),
-        "nginx.conf": daemons_nginx.nginx(lab, host),
-        "etcd.yaml": plan.etcd(lab, host),
-        "registry.yaml": plan.registry(lab, host),
-        "chrony.conf": plan.chrony(lab, host),
-    }
-
-
 def write(lab: Lab, host: Host) -> None:
     """Put the configurations and the folders that they name on disk."""
-    for name, text in configure(lab, host).items():
+    for name, text in daemons_files.configure(lab, host).items():
         files.write(host.conf / name, text)
     for folder, mode in (("etcd", 0o700), ("registry", 0o755), ("log", 0o755), ("www", 0o755)):
         (host.data / folder).mkdir(parents=True, exist_ok=True)

@@ -60,6 +60,7 @@ def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
         stream_module=modules[0] if modules else None,
         web_user=_user("www-data", "nginx", "nobody"),
         dns_user=_user("dnsmasq", "nobody"),
+        time_user=_user("_chrony", "nobody"),  # chronyd may be here without its package, and then without its user
     )
 
 

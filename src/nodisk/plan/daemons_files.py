@@ -1,0 +1,37 @@
+"""All of the server's daemon configurations at once, by file name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodisk.plan import daemons, daemons_dnsmasq, daemons_nginx
+from nodisk.plan.daemons import Host
+from nodisk.spec.model import Lab
+
+
+def configure(lab: Lab, host: Host) -> dict[str, str]:
+    """Every daemon's configuration: file name → text. Pure."""
+    return {
+        "dnsmasq.conf": daemons_dnsmasq.dnsmasq(lab, host),
+        "nginx.conf": daemons_nginx.nginx(lab, host),
+        "etcd.yaml": daemons.etcd(lab, host),
+        "registry.yaml": daemons.registry(lab, host),
+        "chrony.conf": daemons.chrony(lab, host),
+    }
+
+
+def usual_host(lab: Lab, root: Path, objects: Path) -> Host:
+    """A host as lab.yaml alone tells it, for showing configurations without the server's host at hand.
+
+    ``root``: the lab's folder; ``objects``: the store's. A card that lab.yaml doesn't name is shown as ``CARD``.
+    """
+    return Host(
+        interface=lab.network.interface or "CARD",
+        conf=root / "conf",
+        run=root / "run",
+        data=root,
+        pki=root / "pki",
+        objects=objects,
+        tftp=root / "www" / "ipxe",
+        stream_module=Path("/usr/lib/nginx/modules/ngx_stream_module.so"),
+    )

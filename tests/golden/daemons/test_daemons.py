@@ -1,0 +1,79 @@
+"""The daemons' configurations, compared to the letter.
+
+``NODISK_UPDATE_GOLDEN=1 pytest tests/golden`` writes the files anew; their diff is then what is reviewed.
+"""
+
+from __future__ import annotations
+
+import os
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from nodisk.plan.daemons_dnsmasq import free_range
+from nodisk.plan.daemons_files import configure, usual_host
+from nodisk.spec.load import parse
+from nodisk.spec.model import Lab
+
+HERE = Path(__file__).parent
+
+MACHINES = """
+machines:
+  - {name: cp1, mac: 52:54:00:77:00:0b, address: 10.77.0.11, role: control-plane}
+  - {name: cp2, mac: 52:54:00:77:00:0c, address: 10.77.0.12, role: control-plane}
+  - {name: w1, mac: 52:54:00:77:00:15, address: 10.77.0.21}
+"""
+NETWORKS = {
+    "full": "{subnet: 10.77.0.0/24, server: 10.77.0.1}",
+    "proxy": "{subnet: 10.77.0.0/24, server: 10.77.0.1, interface: eno1, gateway: 10.77.0.254, "
+    "dns: [10.77.0.254, 9.9.9.9], dhcp: proxy}",
+    "none": "{subnet: 10.77.0.0/24, server: 10.77.0.1, dhcp: none}",
+}
+
+
+def lab_of(network: str) -> Lab:
+    return parse(f"name: room\nnetwork: {network}\n{MACHINES}", file=Path("lab.yaml"))
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_configurations(case: str) -> None:
+    lab = lab_of(NETWORKS[case])
+    host = usual_host(lab, Path("/var/lib/nodisk/labs/room"), Path("/var/lib/nodisk/assets/objects"))
+    texts = configure(lab, host)
+    shown = texts if case == "full" else {"dnsmasq.conf": texts["dnsmasq.conf"]}
+    text = "".join(f"==== {name} ====\n{content}\n" for name, content in shown.items())
+    golden = HERE / f"{case}.txt"
+    if os.environ.get("NODISK_UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted"),
+    [
+        ("{subnet: 10.77.0.0/24, server: 10.77.0.1}", ("10.77.0.22", "10.77.0.254")),
+        ("{subnet: 10.77.0.0/24, server: 10.77.0.1, gateway: 10.77.0.100}", ("10.77.0.101", "10.77.0.254")),
+        ("{subnet: 10.77.0.0/27, server: 10.77.0.30}", ("10.77.0.1", "10.77.0.10")),
+    ],
+)
+def test_addresses_for_unknown_machines(network: str, wanted: tuple[str, str]) -> None:
+    assert free_range(lab_of(network)) == tuple(map(IPv4Address, wanted))
+
+
+def test_a_full_subnet_has_none() -> None:
+    text = "name: room\nnetwork: {subnet: 10.77.0.0/28, server: 10.77.0.1}\nmachines:\n"
+    for number in range(2, 15):
+        role = "control-plane" if number == 2 else "worker"
+        text += f"  - {{name: m{number}, mac: '52540000{number:04x}', address: 10.77.0.{number}, role: {role}}}\n"
+    lab = parse(text, file=Path("lab.yaml"))
+    assert free_range(lab) is None
+    host = usual_host(lab, Path("/x"), Path("/y"))
+    assert "dhcp-range=10.77.0.0,static,255.255.255.240,12h\n" in configure(lab, host)["dnsmasq.conf"]
+
+
+def test_no_secret_and_no_other_address() -> None:
+    lab = lab_of(NETWORKS["full"])
+    for name, text in configure(lab, usual_host(lab, Path("/x"), Path("/y"))).items():
+        assert "PRIVATE" not in text, name
+        assert "0.0.0.0" not in text, name
