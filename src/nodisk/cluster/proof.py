@@ -59,7 +59,7 @@ def objects(workers: int, *, tolerate: bool) -> tuple[Object, ...]:
     container = {
         "name": NAME,
         "image": ECHO,
-        "ports": [{"containerPort": ECHO_PORT}],
+        "ports": [{"containerPort": ECHO_PORT, "protocol": "TCP"}],
         "env": [{"name": key, "valueFrom": {"fieldRef": {"fieldPath": path}}} for key, path in env.items()],
         "readinessProbe": {"tcpSocket": {"port": ECHO_PORT}, "periodSeconds": 1, "timeoutSeconds": 5},
         "resources": {"requests": {"cpu": "10m", "memory": "8Mi"}, "limits": {"memory": "32Mi"}},
@@ -80,7 +80,11 @@ def objects(workers: int, *, tolerate: bool) -> tuple[Object, ...]:
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": meta,
-            "spec": {"type": "NodePort", "selector": labels, "ports": [{"port": 80, "targetPort": ECHO_PORT}]},
+            "spec": {
+                "type": "NodePort",
+                "selector": labels,
+                "ports": [{"port": 80, "targetPort": ECHO_PORT, "protocol": "TCP"}],
+            },
         },
         {
             "apiVersion": "apps/v1",
