@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from nodisk.check.dhcp import Offer, discover, offer
@@ -23,25 +24,27 @@ def mac_of(interface: str) -> Mac:
     return Mac.parse(Path(f"/sys/class/net/{interface}/address").read_text().strip())
 
 
-def ask(interface: str, mac: Mac, *, seconds: float = LISTEN) -> list[Offer]:
-    """Send DHCPDISCOVERs and return every different answer within ``seconds``. Nothing is ever requested or leased.
+def ask(interface: str, macs: Sequence[Mac], *, seconds: float = LISTEN) -> dict[Mac, list[Offer]]:
+    """Send a DHCPDISCOVER for each of ``macs`` and return every different answer within ``seconds``, by MAC.
 
-    Raises OSError (PermissionError without root).
+    A machine's MAC shows what that machine will get. Nothing is ever requested: no lease is made. Raises OSError
+    (PermissionError without root).
     """
-    transaction = secrets.randbits(32)
-    request = discover(mac, transaction)
-    found: dict[Offer, None] = {}
+    wanted = {mac: secrets.randbits(32) for mac in macs}
+    found: dict[Mac, dict[Offer, None]] = {mac: {} for mac in macs}
     end = time.monotonic() + seconds
     again = time.monotonic()
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4)) as wire:
         wire.bind((interface, _IPV4))
         while (now := time.monotonic()) < end:
             if now >= again:
-                wire.sendto(request, (interface, _IPV4, 0, 0, _EVERYBODY))
+                for mac, transaction in wanted.items():
+                    wire.sendto(discover(mac, transaction), (interface, _IPV4, 0, 0, _EVERYBODY))
                 again = now + RESEND
             wire.settimeout(max(0.01, min(end, again) - now))
             with contextlib.suppress(TimeoutError):
-                answer = offer(wire.recv(65535), mac, transaction)
-                if answer is not None:
-                    found[answer] = None
-    return list(found)
+                packet = wire.recv(65535)
+                for mac, transaction in wanted.items():
+                    if (answer := offer(packet, mac, transaction)) is not None:
+                        found[mac][answer] = None
+    return {mac: list(answers) for mac, answers in found.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -100,7 +100,8 @@ def dhcp(lab: Lab) -> list[Finding]:
     if found is None or not found.up:
         return [warning(name, "not looked at: the card is not up")]
     try:
-        offers = dhcp_probe.ask(found.name, dhcp_probe.mac_of(found.name))
+        own = dhcp_probe.mac_of(found.name)
+        offers = dhcp_probe.ask(found.name, [own, *(machine.mac for machine in lab.machines)])
     except PermissionError:
         return [warning(name, "not looked at: asking takes root", "sudo nodisk check")]
     except (OSError, ValueError) as problem:
@@ -108,41 +109,62 @@ def dhcp(lab: Lab) -> list[Finding]:
     return judge_offers(lab, offers)
 
 
-def judge_offers(lab: Lab, offers: Iterable[Offer]) -> list[Finding]:
-    """What the answers to a DHCPDISCOVER mean for this lab; the lab's own server's don't count."""
+def judge_offers(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
+    """What the answers to DHCPDISCOVERs mean for this lab, by the MAC asked for: its machines' and strangers'.
+
+    What the lab's own server answers doesn't count.
+    """
     name, mode = "dhcp", lab.network.dhcp
-    others = [one for one in offers if one.server != lab.network.server]
-    givers = [one for one in others if one.address != IPv4Address(0)]
+    given = {mac: [one for one in found if one.server != lab.network.server] for mac, found in offers.items()}
+    by_server = {one.server: one for found in given.values() for one in found}
+    givers = {one.server: one for found in given.values() for one in found if one.address != _NONE}
     if mode is DhcpMode.FULL:
-        if not others:
+        if not by_server:
             return [ok(name, "nobody else answers: nodisk gives the addresses")]
         hint = "switch it off on this segment, or set `dhcp: proxy` to join it"
-        return [error(name, f"another DHCP server answers: {_show(one)}", hint) for one in others]
-    findings = []
-    taken = {machine.address: machine for machine in lab.machines}
-    for one in givers:
-        findings.append(ok(name, f"the room's server {_show(one)}"))
-        if one.address in taken:
-            text = f"{one.server} gives {one.address} to others, but it is {taken[one.address].name}'s in lab.yaml"
-            findings.append(error(name, text, "take the machines' addresses out of that server's pool"))
-        elif one.address not in lab.network.subnet:
-            text = f"{one.server} offers {one.address}, which is outside the lab's subnet {lab.network.subnet}"
-            findings.append(warning(name, text, "correct network.subnet, or is this the wrong card?"))
-    for one in others if mode is DhcpMode.PROXY else []:
+        return [error(name, f"another DHCP server answers: {_show(one)}", hint) for one in by_server.values()]
+    if not givers:
+        text = f"nobody answers, and with `dhcp: {mode}` nodisk gives no addresses"
+        return [warning(name, text, "is the room's DHCP server on, and does it know these machines?")]
+    findings = [ok(name, f"the room's server {_show(one)}") for one in givers.values()]
+    findings += _judge_addresses(lab, given)
+    for one in by_server.values() if mode is DhcpMode.PROXY else []:
         if one.vendor_class.startswith("PXEClient") or one.boot_file:
             text = f"{one.server} tells machines what to boot itself ({one.boot_file or 'option 60'})"
             hint = "remove boot file and option 60 from it, or set `dhcp: none` and chain to nodisk from there"
             findings.append(warning(name, text, hint))
-    if not givers:
-        text = f"nobody answers, and with `dhcp: {mode}` nodisk gives no addresses"
-        findings.append(
-            warning(name, text, "is the room's DHCP server on, and does it serve machines it doesn't know?")
-        )
     return findings
 
 
+def _judge_addresses(lab: Lab, given: Mapping[Mac, Sequence[Offer]]) -> Iterator[Finding]:
+    """A machine may enrol only from its address in lab.yaml: the room's server must give it that very one."""
+    name, silent = "dhcp", list[str]()
+    for machine in lab.machines:
+        addresses = [one for one in given.get(machine.mac, ()) if one.address != _NONE]
+        for one in addresses:
+            if one.address != machine.address:
+                text = f"{one.server} gives {machine.name} {one.address}, but lab.yaml says {machine.address}"
+                hint = f"enter {machine.mac} → {machine.address} in that server, or correct lab.yaml"
+                yield error(name, text, hint)
+        if not addresses:
+            silent.append(str(machine.name))
+    if silent:
+        yield warning(name, f"no address for {', '.join(silent)}", "enter their MACs in the room's DHCP server")
+    ours = {machine.address: machine for machine in lab.machines}
+    for mac, found in given.items():
+        for one in found if lab.by_mac(mac) is None else ():
+            if one.address in ours:
+                text = (
+                    f"{one.server} gives {one.address} to strangers, but it is {ours[one.address].name}'s in lab.yaml"
+                )
+                yield error(name, text, "take the machines' addresses out of that server's pool")
+
+
+_NONE = IPv4Address("0.0.0.0")  # noqa: S104 - what a proxyDHCP server "offers"
+
+
 def _show(one: Offer) -> str:
-    offered = f"offers {one.address}" if one.address != IPv4Address(0) else "is a proxyDHCP server"
+    offered = f"offers {one.address}" if one.address != _NONE else "is a proxyDHCP server"
     return f"{one.server} {offered}" + (f", boot file {one.boot_file}" if one.boot_file else "")
 
 

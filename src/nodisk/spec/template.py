@@ -36,9 +36,9 @@ network:
     )
     text += "  # dns: [9.9.9.9]   # at most three; left out: the machines know only the lab's own names\n"
     if real:
-        text += "  dhcp: proxy   # the segment keeps its own DHCP server; `full`: nodisk is the only one\n"
+        text += "  dhcp: proxy   # the room's own server gives each machine the address below; `full`: nodisk does\n"
     else:
-        text += "  dhcp: full    # nodisk is the segment's only DHCP server; `proxy`: the room keeps its own\n"
+        text += "  dhcp: full    # nodisk is the segment's only DHCP server; `proxy`: it joins the room's own\n"
     text += (
         "\nkubernetes:\n  source: auto   # upstream where it can be reached, else Debian's 1.20 (for trying out only)\n"
     )

@@ -118,23 +118,31 @@ def offer(server: str = "10.77.0.5", address: str = "10.77.0.50", **more: str) -
     return Offer(IPv4Address(server), IPv4Address(address), **more)
 
 
+CP1, W1 = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")
+KNOWN = {CP1: [offer(address="10.77.0.11")], W1: [offer(address="10.77.0.12")]}
+
+
 @pytest.mark.parametrize(
     ("mode", "offers", "level", "said"),
     [
-        (DhcpMode.FULL, [], Level.OK, "nobody else answers"),
-        (DhcpMode.FULL, [offer("10.77.0.1")], Level.OK, "nobody else answers"),
-        (DhcpMode.FULL, [offer()], Level.ERROR, "10.77.0.5 offers 10.77.0.50"),
-        (DhcpMode.FULL, [offer(address="0.0.0.0")], Level.ERROR, "10.77.0.5 is a proxyDHCP server"),
-        (DhcpMode.PROXY, [offer()], Level.OK, "the room's server 10.77.0.5"),
-        (DhcpMode.PROXY, [], Level.WARNING, "nobody answers"),
-        (DhcpMode.PROXY, [offer(address="10.77.0.11")], Level.ERROR, "but it is cp1's in lab.yaml"),
-        (DhcpMode.PROXY, [offer(address="10.9.0.7")], Level.WARNING, "outside the lab's subnet 10.77.0.0/24"),
-        (DhcpMode.PROXY, [offer(vendor_class="PXEClient")], Level.WARNING, "what to boot itself (option 60)"),
-        (DhcpMode.NONE, [offer(boot_file="undionly.kpxe")], Level.OK, "boot file undionly.kpxe"),
-        (DhcpMode.NONE, [], Level.WARNING, "with `dhcp: none` nodisk gives no addresses"),
+        (DhcpMode.FULL, {MAC: [], W1: []}, Level.OK, "nobody else answers"),
+        (DhcpMode.FULL, {MAC: [], W1: [offer("10.77.0.1", "10.77.0.12")]}, Level.OK, "nobody else answers"),
+        (DhcpMode.FULL, {MAC: [offer()]}, Level.ERROR, "10.77.0.5 offers 10.77.0.50"),
+        (DhcpMode.FULL, {MAC: [], W1: [offer()]}, Level.ERROR, "10.77.0.5 offers 10.77.0.50"),
+        (DhcpMode.FULL, {MAC: [offer(address="0.0.0.0")]}, Level.ERROR, "10.77.0.5 is a proxyDHCP server"),
+        (DhcpMode.PROXY, {MAC: [offer()], **KNOWN}, Level.OK, "the room's server 10.77.0.5"),
+        (DhcpMode.PROXY, {MAC: [], **KNOWN}, Level.OK, "the room's server 10.77.0.5"),
+        (DhcpMode.PROXY, {MAC: []}, Level.WARNING, "nobody answers"),
+        (DhcpMode.PROXY, {MAC: [offer()], CP1: KNOWN[CP1]}, Level.WARNING, "no address for w1"),
+        (DhcpMode.PROXY, {**KNOWN, W1: [offer()]}, Level.ERROR, "gives w1 10.77.0.50, but lab.yaml says 10.77.0.12"),
+        (DhcpMode.NONE, {**KNOWN, W1: [offer()]}, Level.ERROR, "gives w1 10.77.0.50, but lab.yaml says 10.77.0.12"),
+        (DhcpMode.PROXY, {**KNOWN, MAC: [offer(address="10.77.0.11")]}, Level.ERROR, "to strangers, but it is cp1's"),
+        (DhcpMode.PROXY, {**KNOWN, MAC: [offer(vendor_class="PXEClient")]}, Level.WARNING, "boot itself (option 60)"),
+        (DhcpMode.NONE, {**KNOWN, MAC: [offer(boot_file="undionly.kpxe")]}, Level.OK, "boot file undionly.kpxe"),
+        (DhcpMode.NONE, {}, Level.WARNING, "with `dhcp: none` nodisk gives no addresses"),
     ],
 )
-def test_judgement(mode: DhcpMode, offers: list[Offer], level: Level, said: str) -> None:
+def test_judgement(mode: DhcpMode, offers: dict[Mac, list[Offer]], level: Level, said: str) -> None:
     found = judge_offers(lab(mode), offers)
-    assert worst(found) is level
+    assert worst(found) is level, found
     assert any(said in finding.message for finding in found), found
