@@ -100,8 +100,8 @@ class Network(_Section):
     dns: tuple[IPv4Address, ...] = ()
     """At most three DNS servers to ask; absent: the server answers for the lab's own names only."""
     dhcp: DhcpMode = DhcpMode.FULL
-    """Who gives addresses: `full` (nodisk), `proxy` (the room's own DHCP, nodisk adds the boot file), `none` (the room's
-    own, which also says what to boot). With the last two, that server must give every machine its `address`."""
+    """Who gives addresses: `full` (nodisk), `proxy` (the room's own DHCP, nodisk adds the boot file), `none` (the
+    room's own, which also says what to boot). With the last two, that server must give every machine its `address`."""
 
 
 class Kubernetes(_Section):

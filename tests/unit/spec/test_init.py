@@ -75,7 +75,7 @@ def guesses(draw: st.DrawFn) -> Guess:
 
 
 @given(guesses(), st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_is_written_parses(guess: Guess, name: str) -> None:
     read = parse(render(Name.parse(name), guess), file="lab.yaml")
     assert (str(read.name), read.network.interface, read.ssh_keys) == (name, guess.interface, guess.ssh_keys)
