@@ -11,13 +11,14 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from nodisk import files, ui
+from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons import Host
@@ -26,6 +27,7 @@ from nodisk.server.app import application
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
 from nodisk.server.handlers.common import Desk
+from nodisk.server.notify import notify
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
@@ -45,6 +47,7 @@ class Server:
     load: Callable[[], Lab]
     """Reads lab.yaml; raises SpecError."""
     quiet: bool = False
+    _signals: list[signal.Signals] = field(default_factory=list)
 
     def run(self) -> None:
         """Serve; raises Busy if this lab's server runs already, and what keeps it from starting."""
@@ -55,7 +58,7 @@ class Server:
     async def _serve(self, database: Database) -> None:
         loop = asyncio.get_running_loop()
         wake = asyncio.Event()
-        signals: list[signal.Signals] = []
+        signals = self._signals
 
         def on_signal(number: signal.Signals) -> None:
             signals.append(number)
@@ -122,19 +125,29 @@ class Server:
             background = [
                 asyncio.create_task(self._seed(lab, found, database), name="seed"),
                 asyncio.create_task(watcher.run(), name="watch nodes"),
+                asyncio.create_task(self._keep_classes(lab, database), name="classes"),
             ]
             try:
                 files.write(ready, json.dumps(_ready(lab, supervisor), indent=1) + "\n")
+                notify(f"READY=1\nSTATUS=serving {lab.name} at {lab.network.server}")
                 self._say(database, f"ready after {time.monotonic() - began:.1f} s at {lab.network.server}")
                 await wake.wait()
             finally:
                 ready.unlink(missing_ok=True)
+                notify("STOPPING=1" if signal.SIGHUP not in self._signals else "RELOADING=1")
                 watcher.stop()
                 for task in background:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
                 await supervisor.stop()
                 self._say(database, "stopped")
+
+    async def _keep_classes(self, lab: Lab, database: Database) -> None:
+        """Warn of, suspend and delete classes whose time has come."""
+        from nodisk.classes import expiry  # noqa: PLC0415 - a server without classes need not load them at start
+
+        context = LabContext(lab, Path(), self.state, None)
+        await expiry.keep(context, lambda text: self._say(database, text))
 
     async def _seed(self, lab: Lab, found: assets.Built, database: Database) -> None:
         began = time.monotonic()
