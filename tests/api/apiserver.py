@@ -231,10 +231,10 @@ class ControlPlane:
             f"--service-account-signing-key-file={pki / 'sa.key'}", f"--service-account-key-file={pki / 'sa.pub'}",
             f"--service-cluster-ip-range={self.lab.kubernetes.services}", "--allow-privileged=true", *self.extra,
         ])  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while True:
             assert self.processes["kube-apiserver"].poll() is None, (self.folder / "kube-apiserver.log").read_text()
-            with Client(kubeconfig.load(self.kubeconfig), patience=1) as probe:
+            with Client(kubeconfig.load(self.kubeconfig), patience=3) as probe:
                 try:
                     if probe.request("GET", "/readyz").status_code == 200:
                         return
@@ -256,8 +256,8 @@ class ControlPlane:
             "--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--use-service-account-credentials=true",
             f"--service-account-private-key-file={pki / 'sa.key'}", f"--root-ca-file={pki / 'ca.crt'}",
         ])  # fmt: skip
-        with self.client(patience=20) as client:
-            deadline = time.monotonic() + 30
+        with self.client(patience=60) as client:
+            deadline = time.monotonic() + 120
             while not client.get("rbac.authorization.k8s.io/v1", "ClusterRole", "edit")["rules"]:
                 assert time.monotonic() < deadline, "the cluster roles were not aggregated"
                 time.sleep(0.2)
@@ -275,4 +275,4 @@ class ControlPlane:
 
     def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         argv = [str(self.bin / "kubectl"), f"--kubeconfig={self.kubeconfig}", *words]
-        return subprocess.run(argv, input=stdin, text=True, capture_output=True, check=check, timeout=60)
+        return subprocess.run(argv, input=stdin, text=True, capture_output=True, check=check, timeout=300)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,9 +13,10 @@ from nodisk.cluster.client import Client, connect
 from nodisk.context import LabContext
 from nodisk.errors import Busy, NodiskError
 
-log = logging.getLogger("nodisk.classes")
-
 WARN = timedelta(days=7)
+EVERY = 60.0
+# A deletion that takes longer goes on at the next tick, so that a server that is told to stop isn't held up.
+DELETE_LIMIT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,19 @@ def tick(context: LabContext, now: datetime) -> list[Event]:
             continue
         except NodiskError as error:
             events.append(Event(name, "failed", f"the class {name} ended, but: {error.message}"))
-    for event in events:
-        log.warning("%s", event.text)
     return events
+
+
+async def keep(context: LabContext, say: Callable[[str], None]) -> None:
+    """``tick`` every minute until cancelled; a failure that stays the same is said once."""
+    failures: set[str] = set()
+    while True:
+        events = await asyncio.to_thread(tick, context, record.now())
+        for event in events:
+            if event.kind != "failed" or event.text not in failures:
+                say(event.text)
+        failures = {event.text for event in events if event.kind == "failed"}
+        await asyncio.sleep(EVERY)
 
 
 def _anything_due(found: Class, now: datetime) -> bool:
@@ -85,7 +97,7 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
 
 def _delete(context: LabContext, client: Client, found: Class) -> Event:
     others = [other for other in record.load_all(context.state) if other.name != found.name]
-    lifecycle.delete(client, found, others)
+    lifecycle.delete(client, found, others, limit=DELETE_LIMIT)
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
     return Event(found.name, "deleted", f"the class {found.name} was deleted, {found.grace_days} days after its end")

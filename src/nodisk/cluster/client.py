@@ -54,7 +54,7 @@ FIELD_MANAGER = "nodisk"
 PATIENCE = 30.0
 CONNECTIONS = 16
 PAGE = 500
-TIMEOUT = httpx.Timeout(30.0, connect=5.0, pool=60.0)
+TIMEOUT = httpx.Timeout(30.0, connect=15.0, pool=60.0)
 # Statuses after which the same request may simply be sent again: the server was busy, or lost etcd for a moment.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})

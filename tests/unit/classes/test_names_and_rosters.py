@@ -33,7 +33,8 @@ def test_labels(text: str, label: str) -> None:
     assert names.ascii_label(text) == label
 
 
-@given(st.lists(st.text(max_size=60), max_size=30, unique=True))
+@settings(max_examples=40)
+@given(st.lists(st.text(max_size=40), max_size=15, unique=True))
 def test_labels_are_valid_unique_and_stable(people: list[str]) -> None:
     def labels() -> list[str]:
         taken: list[str] = []

@@ -1,0 +1,454 @@
+"""Classes on a real API server: what students may and may not, and the whole life of a class by its commands."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.api.apiserver import ControlPlane
+
+from nodisk.classes import drift, engine, expiry, lifecycle, operations, plan, record, sizes
+from nodisk.classes.roster import Person
+from nodisk.cluster import kubeconfig
+from nodisk.cluster.client import Client, Object
+from nodisk.cluster.errors import Forbidden, NotFound, Unauthorized, Unreachable
+from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
+
+
+def planned(name: str, *people: str, existing: record.Class | None = None, **more: object) -> record.Class:
+    size = sizes.find("small") if existing is None else None
+    role = more.pop("role", "edit" if existing is None else None)
+    found = plan.merge(
+        existing,
+        [Person(word) for word in people],
+        name=name,
+        now=record.now(),
+        size=size,
+        role=role,
+        **more,  # type: ignore[arg-type]
+    )
+    return found.record
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "handouts"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(plane: ControlPlane, client: Client) -> Iterator[None]:
+    yield
+    for found in record.load_all(plane.lab_state):
+        lifecycle.delete(client, found, [])
+        record.forget(plane.lab_state, found.name)
+
+
+def make(plane: ControlPlane, client: Client, found: record.Class, folder: Path, **more: object) -> operations.Made:
+    made = operations.create(plane.context, client, found, folder=folder, **more)  # type: ignore[arg-type]
+    operations.raise_first(made.failed)
+    return made
+
+
+def as_student(client: Client, folder: Path, label: str) -> Client:
+    return client.with_token(kubeconfig.load(folder / f"{label}.kubeconfig").token or "", patience=3)
+
+
+def until_refused(client: Client, namespace: str, seconds: float) -> float:
+    """Seconds until the credential has no right in the namespace."""
+    start = time.monotonic()
+    while True:
+        try:
+            client.list("v1", "Pod", namespace=namespace)
+        except (Forbidden, Unauthorized):
+            return time.monotonic() - start
+        assert time.monotonic() - start < seconds, "the old credential still works"
+        time.sleep(0.02)
+
+
+def test_a_class_is_isolated_and_its_handouts_work(plane: ControlPlane, client: Client, folder: Path) -> None:
+    made = make(plane, client, planned("iso", "Żółć Gęślą", "Jan", teachers=["Anna Nowak"]), folder)
+    verdicts = {finding.tried: finding.verdict for finding in made.findings}
+    assert len(verdicts) == 20
+    assert [tried for tried, verdict in verdicts.items() if verdict == "hole"] == []
+    release_is_old = client.version().line < (1, 23)
+    assert (verdicts["a privileged pod"] == "gap") is release_is_old
+    assert any("enforces no NetworkPolicy" in warning for warning in made.warnings)
+
+    for name in ("zolc-gesla.kubeconfig", "zolc-gesla.pl.html", "zolc-gesla.en.html", "iso.zip", "jan.kubeconfig"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600, name
+    with zipfile.ZipFile(folder / "iso.zip") as archive:
+        assert "iso/jan/jan.kubeconfig" in archive.namelist()
+        assert not any("teacher" in name for name in archive.namelist())
+    config = yaml.safe_load((folder / "jan.kubeconfig").read_text())
+    assert config["contexts"][0]["context"]["namespace"] == "iso-jan"
+    assert config["clusters"][0]["cluster"]["server"] == "https://10.77.0.1:6443"
+    # kubectl itself, with the student's file; only the address is the test's, as the lab's isn't on this host.
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{plane.port}"
+    own = folder / "test.kubeconfig"
+    own.write_text(yaml.safe_dump(config))
+
+    def kubectl(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [str(plane.bin / "kubectl"), f"--kubeconfig={own}", *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+
+    assert "No resources found in iso-jan namespace" in kubectl("get", "pods").stderr
+    assert "Forbidden" in kubectl("get", "nodes").stderr
+    assert kubectl("create", "deployment", "echo", "--image=nodisk/echo:1", "--replicas=2").returncode == 0
+    assert kubectl("expose", "deployment", "echo", "--type=NodePort", "--port=8080").returncode == 0
+    port = kubectl("get", "service", "echo", "-o", "jsonpath={.spec.ports[0].nodePort}").stdout
+    assert 30000 <= int(port) <= 32767
+    second = kubectl("expose", "deployment", "echo", "--type=NodePort", "--port=81", "--name=two")
+    assert "exceeded quota" in second.stderr
+    assert kubectl("delete", "service/echo", "deployment/echo", "--wait").returncode == 0
+    teacher = as_student(client, folder, "teacher-anna-nowak")
+    assert teacher.list("v1", "Secret", namespace="iso-jan") is not None
+    with pytest.raises(Forbidden):
+        teacher.list("v1", "Secret", namespace="kube-system")
+
+    # Nothing that was recorded or printed holds a token.
+    token = config["users"][0]["user"]["token"]
+    assert token not in (plane.lab_state.classes / "iso.json").read_text()
+    assert token not in repr(made)
+
+
+def test_a_second_run_changes_nothing_and_a_changed_roster_one_student(
+    plane: ControlPlane, client: Client, folder: Path
+) -> None:
+    first = make(plane, client, planned("twice", "a", "b"), folder)
+    before = snapshot(client, "twice")
+    again = make(plane, client, planned("twice", "a", "b", existing=first.record), folder)
+    assert again.made == 0
+    assert snapshot(client, "twice") == before
+    third = make(plane, client, planned("twice", "a", "b", "c", existing=again.record), folder)
+    assert third.made == 1
+    after = snapshot(client, "twice")
+    assert {name for name in after if name not in before} >= {"/twice-c", "twice/c-1"}
+    assert {name: version for name, version in after.items() if name in before} == before
+    (folder / "b.kubeconfig").unlink()
+    assert make(plane, client, third.record, folder).made == 1
+    assert as_student(client, folder, "b").list("v1", "Pod", namespace="twice-b") == []
+
+
+def snapshot(client: Client, name: str) -> dict[str, str]:
+    """Every managed object of a class with its resource version."""
+    kinds = ("Namespace", "ServiceAccount", "Secret", "LimitRange", "RoleBinding", "NetworkPolicy")
+    groups = {"RoleBinding": "rbac.authorization.k8s.io/v1", "NetworkPolicy": "networking.k8s.io/v1"}
+    found = {}
+    for kind in kinds:
+        for item in client.list(groups.get(kind, "v1"), kind, labels=f"nodisk.dev/class={name}"):
+            meta = item["metadata"]
+            found[f"{meta.get('namespace', '')}/{meta['name']}"] = meta["resourceVersion"]
+    return found
+
+
+def test_rotated_and_suspended_credentials_die_at_once(plane: ControlPlane, client: Client, folder: Path) -> None:
+    found = make(plane, client, planned("rot", "a", "b"), folder).record
+    old = as_student(client, folder, "a")
+    made = operations.rotate(plane.context, client, found, [found.student("a")], folder=folder)
+    assert until_refused(old, "rot-a", 1.0) < 1.0
+    new = as_student(client, folder, "a")
+    assert new.list("v1", "Pod", namespace="rot-a") == []
+    assert as_student(client, folder, "b").list("v1", "Pod", namespace="rot-b") == []
+    suspended = lifecycle.set_suspended(client, made.record, made.record.students, True)
+    assert until_refused(new, "rot-a", 1.0) < 1.0
+    lifecycle.set_suspended(client, suspended, suspended.students, False)
+    engine.first_call(new, "rot-a")
+    with pytest.raises(NotFound):
+        client.get("v1", "ServiceAccount", "a-1", namespace="rot")
+
+
+def test_deleting_the_bound_secret_revokes_the_token_itself(plane: ControlPlane, client: Client, folder: Path) -> None:
+    make(plane, client, planned("revoke", "a"), folder)
+    student = as_student(client, folder, "a")
+    assert student.list("v1", "Pod", namespace="revoke-a") == []
+    client.delete("v1", "Secret", "a-1-token", namespace="revoke")
+    deadline = time.monotonic() + 20  # the API server remembers a token for ten seconds
+    while True:
+        try:
+            student.list("v1", "Pod", namespace="revoke-a")
+        except Unauthorized:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_an_interrupted_run_is_completed_by_the_next(plane: ControlPlane, folder: Path) -> None:
+    found = planned("cut", *(f"s{n}" for n in range(12)))
+    with plane.client(patience=0.3) as impatient:
+        impatient.version()
+        plane.forwarder.break_after(60)
+        with pytest.raises((Unreachable, NodiskError)):
+            make(plane, impatient, found, folder)
+    plane.forwarder.cut()
+    plane.forwarder.mend()
+    with plane.client() as client:
+        half = client.list("v1", "Namespace", labels="nodisk.dev/class=cut", metadata_only=True)
+        assert len(half) < 13
+        kept = record.need(plane.lab_state, "cut")
+        made = make(plane, client, planned("cut", *(f"s{n}" for n in range(12)), existing=kept), folder)
+        assert len(client.list("v1", "Namespace", labels="nodisk.dev/class=cut")) == 13
+        assert len(client.list("v1", "ServiceAccount", namespace="cut", labels="nodisk.dev/class=cut")) == 12
+        assert {student.label for student in made.record.students} == {f"s{n}" for n in range(12)}
+        for student in made.record.students:
+            assert as_student(client, folder, student.label).list("v1", "Pod", namespace=f"cut-{student.label}") == []
+
+
+def test_a_role_that_changes_replaces_its_binding(plane: ControlPlane, client: Client, folder: Path) -> None:
+    found = make(plane, client, planned("role", "a"), folder).record
+    changed = make(plane, client, planned("role", "a", existing=found, role="view"), folder)
+    assert not [finding for finding in changed.findings if finding.verdict == "hole"]
+    student = as_student(client, folder, "a")
+    with pytest.raises(Forbidden):
+        student.create(config_map("mine", "role-a"))
+
+
+def config_map(name: str, namespace: str, **meta: object) -> Object:
+    metadata = {"name": name, "namespace": namespace, **meta}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}}
+
+
+def test_drift_and_export(plane: ControlPlane, client: Client, folder: Path) -> None:
+    found = make(plane, client, planned("drift", "a", "b"), folder).record
+    assert drift.find(client, found, plane.lab) == []
+    client.delete("networking.k8s.io/v1", "NetworkPolicy", "nodisk-in", namespace="drift-a")
+    client.patch("v1", "ResourceQuota", "nodisk", {"spec": {"hard": {"pods": "99"}}}, namespace="drift-b")
+    subject = {"kind": "User", "name": "x", "apiGroup": "rbac.authorization.k8s.io"}
+    client.create({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "friend", "namespace": "drift-b"}, "subjects": [subject],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+    })  # fmt: skip
+    found_drift = {(d.namespace, d.object): d.what for d in drift.find(client, found, plane.lab)}
+    assert found_drift == {
+        ("drift-a", "NetworkPolicy nodisk-in"): "is gone",
+        ("drift-b", "ResourceQuota nodisk"): "changed: spec.hard.pods",
+        ("drift-b", "RoleBinding friend"): "was added, not by nodisk",
+    }
+    student = as_student(client, folder, "a")
+    student.create(config_map("mine", "drift-a"))
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "drift-a"}}
+    student.create(service | {"spec": {"ports": [{"port": 80}], "selector": {"app": "web"}}})
+    texts = drift.export(client, found, found.students)
+    assert texts["b"] == yaml.safe_dump_all([
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "friend"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "x"}]}
+    ], sort_keys=False)  # fmt: skip
+    documents = list(yaml.safe_load_all(texts["a"]))
+    assert [(d["kind"], d["metadata"]["name"]) for d in documents] == [("ConfigMap", "mine"), ("Service", "web")]
+    # What was exported can be applied elsewhere, as it is.
+    plane.kubectl("--namespace", "default", "apply", "-f", "-", stdin=texts["a"])
+    plane.kubectl("--namespace", "default", "delete", "configmap/mine", "service/web")
+    make(plane, client, found, folder)
+    assert [d.object for d in drift.find(client, found, plane.lab)] == ["RoleBinding friend"]
+
+
+def test_reset_remove_and_delete_leave_nothing(plane: ControlPlane, client: Client, folder: Path) -> None:
+    found = make(plane, client, planned("end", "a", "b"), folder).record
+    for label in ("a", "b"):
+        as_student(client, folder, label).create(config_map("mine", f"end-{label}"))
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "end-a"}}
+    client.create(service | {"spec": {"ports": [{"port": 80}]}})
+    assert operations.reset(plane.context, client, found, [found.student("a")]) == {"Service": 1}
+    with pytest.raises(NotFound):
+        client.get("v1", "ConfigMap", "mine", namespace="end-a")
+    engine.first_call(as_student(client, folder, "a"), "end-a")  # the same credential
+    operations.remove(plane.context, client, found, [found.student("a")])
+    assert not (folder / "a.kubeconfig").exists()
+    assert client.get("v1", "ConfigMap", "mine", namespace="end-b")
+    found = record.need(plane.lab_state, "end")
+    assert [student.label for student in found.students] == ["b"]
+    operations.delete(plane.context, client, found, limit=60)
+    assert client.list("v1", "Namespace", labels="nodisk.dev/class=end") == []
+    with pytest.raises(NotFound):
+        client.get("rbac.authorization.k8s.io/v1", "ClusterRole", "nodisk-student-edit")
+    assert not folder.exists()
+    assert record.load(plane.lab_state, "end") is None
+
+
+def test_a_stuck_namespace_is_named_with_its_finalizer(plane: ControlPlane, client: Client, folder: Path) -> None:
+    found = make(plane, client, planned("stuck", "a", "b"), folder).record
+    client.create(config_map("held", "stuck-a", finalizers=["example.org/never"]))
+    with pytest.raises(TimedOut, match=r"stuck-a:.*ConfigMap held \(example.org/never\)"):
+        lifecycle.delete(client, found, [], limit=8)
+    with pytest.raises(UsageError, match="still being deleted"):
+        make(plane, client, found, folder)
+    client.patch("v1", "ConfigMap", "held", {"metadata": {"finalizers": None}}, namespace="stuck-a")
+
+
+def test_what_is_not_the_classs_is_left_alone(plane: ControlPlane, client: Client, folder: Path) -> None:
+    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "taken-a"}})
+    try:
+        with pytest.raises(UsageError, match="taken-a: was not made by nodisk"):
+            make(plane, client, planned("taken", "a", "b"), folder)
+        assert record.load(plane.lab_state, "taken") is None
+    finally:
+        client.delete("v1", "Namespace", "taken-a")
+
+
+def test_the_arithmetic(plane: ControlPlane, client: Client, folder: Path) -> None:
+    node: Object = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w1"}}
+    client.create(node)
+    amounts = {"cpu": "4", "memory": "4Gi", "pods": "110", "ephemeral-storage": "2Gi"}
+    path = client.path("v1", "Node", "w1", subresource="status")
+    condition = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2099-01-01T00:00:00Z"}
+    status = {"status": {"allocatable": amounts, "capacity": amounts, "conditions": [condition]}}
+    merge = "application/merge-patch+json"
+    client.request("PATCH", path, body=status, content_type=merge)
+    # Without a kubelet the taint is there from the start; the control plane takes it away when the node is Ready.
+    client.patch("v1", "Node", "w1", {"spec": {"taints": None}})
+    try:
+        five = plan.Planned(planned("sum", *"abcde"), (), ())
+        assert operations.weigh(client, five, overcommit=False).short == []
+        six = plan.Planned(planned("sum", *"abcdef"), (), ())
+        with pytest.raises(UsageError, match=r"4\.5 GiB RAM, but the nodes have 4\.0"):
+            operations.weigh(client, six, overcommit=False)
+        assert operations.weigh(client, six, overcommit=True).short
+        make(plane, client, planned("other", "x"), folder)
+        with pytest.raises(UsageError, match=r"3\.8 \+ 0\.8 promised to other classes = 4\.5 GiB"):
+            operations.weigh(client, five, overcommit=False)
+    finally:
+        client.delete("v1", "Node", "w1")
+
+
+def test_a_class_ends_by_itself(plane: ControlPlane, client: Client, folder: Path) -> None:
+    found = make(plane, client, planned("term", "a"), folder).record
+    student = as_student(client, folder, "a")
+    now = found.expires
+    assert expiry.tick(plane.context, now - timedelta(days=30)) == []
+    assert [e.kind for e in expiry.tick(plane.context, now - timedelta(days=3))] == ["warned"]
+    assert expiry.tick(plane.context, now - timedelta(days=2)) == []
+    plane.forwarder.cut()
+    assert [e.kind for e in expiry.tick(plane.context, now)] == ["failed"]
+    plane.forwarder.mend()
+    assert [e.kind for e in expiry.tick(plane.context, now)] == ["suspended"]
+    assert until_refused(student, "term-a", 1) < 1
+    assert expiry.tick(plane.context, now + timedelta(days=13)) == []
+    assert [e.kind for e in expiry.tick(plane.context, now + timedelta(days=15))] == ["deleted"]
+    assert client.list("v1", "Namespace", labels="nodisk.dev/class=term") == []
+    assert record.load_all(plane.lab_state) == []
+
+
+def test_expired_admin_credentials_are_named(plane: ControlPlane, tmp_path: Path) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from nodisk.pki import certs
+
+    pki = plane.lab_state.pki
+    signer = certs.Signer(
+        x509.load_pem_x509_certificate((pki / "ca.crt").read_bytes()),
+        certs.load_key((pki / "ca.key").read_bytes()),
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    long_ago = record.now() - timedelta(days=30)
+    name = certs.subject("kubernetes-admin", "system:masters")
+    old = certs.issue(signer, name, key.public_key(), usages=[certs.CLIENT], lifetime=timedelta(days=1), now=long_ago)
+    endpoint = kubeconfig.load(plane.kubeconfig)
+    expired = kubeconfig.Endpoint(
+        endpoint.server, endpoint.ca_pem, certs.pem(old).decode(), certs.key_pem(key).decode()
+    )
+    with Client(expired, patience=2) as client, pytest.raises(EnvironmentProblem, match="expired on"):
+        client.version()
+
+
+def test_a_full_disk_while_handouts_are_written(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
+    mount = tmp_path / "small"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)], check=True)
+    try:
+        found = planned("full", *"abcdefgh")
+        with pytest.raises(OSError, match="No space left"):
+            make(plane, client, found, mount)
+        kept = record.need(plane.lab_state, "full")
+        for path in mount.glob("*.kubeconfig"):
+            assert kubeconfig.load(path).token  # whole, or absent
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+    made = make(plane, client, kept, tmp_path / "roomy")
+    for student in made.record.students:
+        assert (
+            as_student(client, tmp_path / "roomy", student.label).list("v1", "Pod", namespace=f"full-{student.label}")
+            == []
+        )
+
+
+def nodisk(plane: ControlPlane, cwd: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(plane.lab_file), "--state", str(plane.state.root)]
+    return subprocess.run(
+        argv, cwd=cwd, capture_output=True, text=True, check=False, timeout=400, env={**os.environ, **env}
+    )
+
+
+def test_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
+    csv = tmp_path / "group.csv"
+    csv.write_bytes("Nr albumu;Imię i nazwisko\r\n101;Żółć Gęślą\r\n102;Jan Kowalski\r\n".encode("cp1250"))
+    words = ("class", "create", "cli", "--roster", str(csv))
+    refused = nodisk(plane, tmp_path, *words)
+    assert refused.returncode == 2
+    assert "but the nodes have 0.0" in refused.stderr
+    dry = nodisk(plane, tmp_path, *words, "--overcommit", "--dry-run", "--output", "json")
+    assert [row["namespace"] for row in json.loads(dry.stdout)["students"]] == ["cli-zolc-gesla", "cli-jan-kowalski"]
+    assert record.load_all(plane.lab_state) == []
+    made = nodisk(plane, tmp_path, *words, "--overcommit", "--output", "json")
+    assert made.returncode == 0, made.stderr
+    answer = json.loads(made.stdout)
+    assert answer["credentials_made"] == 2
+    assert {finding["verdict"] for finding in answer["isolation"]} <= {"ok", "gap"}
+    token = kubeconfig.load(tmp_path / "cli" / "jan-kowalski.kubeconfig").token
+    assert token
+    assert token not in made.stdout + made.stderr
+    listed = json.loads(nodisk(plane, tmp_path, "class", "list", "--output", "json").stdout)
+    assert [(row["name"], row["students"]) for row in listed] == [("cli", 2)]
+    verbose = subprocess.run(
+        [sys.executable, "-m", "nodisk", "-vv", "class", "rotate", "cli", "102",
+         "--lab", str(plane.lab_file), "--state", str(plane.state.root)],
+        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    new = kubeconfig.load(tmp_path / "cli" / "jan-kowalski.kubeconfig").token
+    assert new != token
+    assert new
+    assert new not in verbose.stdout + verbose.stderr
+    assert nodisk(plane, tmp_path, "class", "show", "cli", "--drift").returncode == 0
+    assert nodisk(plane, tmp_path, "class", "show", "nobody").returncode == 2
+    csv.write_text("id,name\n101,Żółć Gęślą\n")
+    pruned = nodisk(plane, tmp_path, *words, "--overcommit", "--prune")
+    assert pruned.returncode == 0, pruned.stderr
+    assert "removed jan-kowalski" in pruned.stderr
+    assert nodisk(plane, tmp_path, "class", "delete", "cli", "--yes").returncode == 0
+    assert client.list("v1", "Namespace", labels="nodisk.dev/class=cli") == []
+
+
+def test_the_thesis_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
+    created = nodisk(plane, tmp_path, "students", "nazarewk jan", "create")
+    assert created.returncode == 0, created.stderr
+    assert 'namespace "nazarewk" created' in created.stdout
+    token = nodisk(plane, tmp_path, "student-tokens", "nazarewk").stdout.strip()
+    student = client.with_token(token)
+    assert student.list("v1", "Pod", namespace="nazarewk") == []
+    with pytest.raises(Forbidden, match="cannot list resource"):
+        student.list("v1", "Node")
+    assert "nazarewk" in nodisk(plane, tmp_path, "students").stdout
+    assert "rolebinding/nodisk-student" in nodisk(plane, tmp_path, "students", "nazarewk", "get").stdout
+    assert "kind: ResourceQuota" in nodisk(plane, tmp_path, "students", "nazarewk", "describe").stdout
+    deleted = nodisk(plane, tmp_path, "students", "nazarewk", "delete")
+    assert 'namespace "nazarewk" deleted' in deleted.stdout
+    names = {item["metadata"]["name"] for item in client.list("v1", "Namespace")}
+    assert "nazarewk" not in names
+    assert "jan" in names
+    assert nodisk(plane, tmp_path, "students", "jan", "delete").returncode == 0
+    assert {item["metadata"]["name"] for item in client.list("v1", "Namespace")} == names - {"jan", "students"}
+
+
+def test_two_runs_at_once_don_t_meet(plane: ControlPlane, tmp_path: Path) -> None:
+    with record.changing(plane.lab_state, "busy"):
+        refused = nodisk(plane, tmp_path, "class", "create", "busy", "--students", "a")
+    assert refused.returncode == 5
+    assert "class busy is in use by process" in refused.stderr
