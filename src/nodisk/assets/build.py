@@ -13,6 +13,7 @@ from nodisk.assets import (
     built,
     container_images,
     image_debian,
+    image_official,
     ipxe,
     progress,
     release_debian,
@@ -23,7 +24,7 @@ from nodisk.assets.store import Manifest, Store, key_of
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, NodiskError, SpecError
 from nodisk.spec import versions
-from nodisk.spec.model import Lab, Source
+from nodisk.spec.model import ImageKind, Lab, Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
@@ -81,7 +82,7 @@ def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = Fa
     work = Work(state, Store(state), progress.Board(None), offline, refresh)
     chosen = asyncio.run(choose(work, lab))
     keys = {
-        "image": key_of(image_debian.inputs(image_debian.Wish.of(lab, chosen.version), chosen.key)),
+        "image": key_of(_image_inputs(lab, chosen)),
         "release": chosen.key,
         "ipxe": key_of(ipxe.inputs()),
         "containers": key_of(container_images.inputs()),
@@ -106,7 +107,6 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
     chosen = await choose(work, lab)
     work.board.line(chosen.why)
-    wish = image_debian.Wish.of(lab, chosen.version)
     tasks: dict[str, asyncio.Task[Manifest]] = {}
     try:
         async with asyncio.TaskGroup() as group:
@@ -117,13 +117,25 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
             if kinds & {"release", "image"}:
                 tasks["release"] = group.create_task(_as_coroutine(chosen.make))
             if "image" in kinds:
-                tasks["image"] = group.create_task(image_debian.build(work, wish, chosen.key, tasks["release"]))
+                tasks["image"] = group.create_task(_image(work, lab, chosen, tasks["release"]))
     except* NodiskError as errors:
         raise _first(errors) from None
     made = {kind: task.result() for kind, task in tasks.items()}
     if made.keys() == set(built.KINDS):
         built.record(work.state, lab, made, why=chosen.why)
     return Result(made, chosen.why, dict(work.board.times))
+
+
+def _image_inputs(lab: Lab, chosen: Release) -> dict[str, Any]:
+    if lab.os.image is not ImageKind.DEBIAN:
+        return image_official.inputs(lab.os.image)
+    return image_debian.inputs(image_debian.Wish.of(lab, chosen.version), chosen.key)
+
+
+async def _image(work: Work, lab: Lab, chosen: Release, release: Awaitable[Manifest]) -> Manifest:
+    if lab.os.image is not ImageKind.DEBIAN:
+        return await image_official.build(work, lab.os.image)
+    return await image_debian.build(work, image_debian.Wish.of(lab, chosen.version), chosen.key, release)
 
 
 async def choose(work: Work, lab: Lab) -> Release:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from nodisk import run
-from nodisk.assets import debs, docker_archive
+from nodisk.assets import bench_image, debs, docker_archive
 from nodisk.assets.docker_archive import Config, Entry
 from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
 from nodisk.assets.store import Manifest, key_of, tree_hash
@@ -23,7 +23,12 @@ _SCRIPT = "echo.cgi"
 
 def inputs() -> dict[str, Any]:
     """What decides the images."""
-    return {"recipe": 2, "package": "busybox-static", "name": ECHO, "files": tree_hash(RECIPES / _SCRIPT)}
+    return {
+        "recipe": 3,
+        "packages": ["busybox-static", "iperf3"],
+        "names": [ECHO, bench_image.BENCH],
+        "files": tree_hash(RECIPES / _SCRIPT),
+    }
 
 
 async def build(work: Work) -> Manifest:
@@ -56,12 +61,23 @@ async def build(work: Work) -> Manifest:
         target = folder / "echo.tar"
         size = docker_archive.write(target, name=ECHO, entries=entries, config=config, work=folder)
         images = [ReleaseImage(container_image(ECHO, size), target.name)]
+        iperf_version, iperf = await bench_image.entries(work, folder)
+        bench = folder / "bench.tar"
+        tools = [entry for entry in entries if not entry.path.startswith("www/")]
+        size = docker_archive.write(
+            bench,
+            name=bench_image.BENCH,
+            entries=[*tools, *iperf],
+            config=Config(entrypoint=("/bin/sh",), env={"PATH": "/bin"}, user="8080:8080"),
+            work=folder,
+        )
+        images.append(ReleaseImage(container_image(bench_image.BENCH, size), bench.name))
         return work.store.add(
             "containers",
             name="nodisk's own images",
-            version=version,
+            version=f"busybox {version}, iperf3 {iperf_version}",
             inputs=inputs(),
-            content={target.name: target},
+            content={target.name: target, bench.name: bench},
             facts=facts_to_json("nodisk", images),
         )
 

@@ -160,7 +160,7 @@ async def _base(work: Work, step: Step, wish: Wish, root: Path) -> None:
                 *mirror.find(wish.mirror).sources(wish.suite.value, components=wish.components()),
             ],
             log_file=work.log(f"debian-{wish.suite}"),
-            env={"SOURCE_DATE_EPOCH": EPOCH, "INITRD": "No"},
+            env={"SOURCE_DATE_EPOCH": EPOCH, "INITRD": "No", "TMPDIR": str(root.parent)},
         )
         cached.parent.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(_keep, new, cached)

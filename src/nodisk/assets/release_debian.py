@@ -107,6 +107,7 @@ async def _chroot(work: Work, root: Path, os_mirror: str | None) -> None:
             *mirror.find(os_mirror).sources(SUITE, source=True),
         ],
         log_file=work.log("kubernetes-chroot"),
+        env={"TMPDIR": str(root.parent)},
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,6 +19,9 @@ from pathlib import Path
 from nodisk import run
 from nodisk.assets.store import disk_full
 from nodisk.errors import CommandFailed
+
+_LOW = 4 * 1024**2
+"""Bytes; a disk with less left counts as full."""
 
 # What decides a build's result must not come from the user's shell.
 CLEAN = {"HOME": "/root", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -34,7 +38,7 @@ async def build(
     """Run a program to its end with a clean environment; its output goes to ``log_file``, by lines to ``on_line``.
 
     With ``root``, in that folder as its root (/proc mounted). Raises CommandFailed with the last lines, or
-    EnvironmentProblem if the disk was full. When cancelled, everything it started is dead on return.
+    EnvironmentProblem if the disk of ``log_file`` got full. When cancelled, everything it started is dead on return.
     """
     variables = [f"{name}={value}" for name, value in {**CLEAN, **(env or {})}.items()]
     inside = [f"--root={root}"] if root is not None else []
@@ -48,6 +52,7 @@ async def build(
     tail: deque[str] = deque(maxlen=40)
     full = False
     process = await run.start_async(words)
+    watch = asyncio.create_task(_until_full(log_file.parent, process.pid))
     try:
         with log_file.open("w", encoding="utf-8", buffering=1) as log:
             log.write(f"$ {shlex.join(map(str, argv))}\n")
@@ -60,13 +65,26 @@ async def build(
         status = await process.wait()
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process.pid)
             await asyncio.shield(process.wait())
+        full = full or watch.done()
+        watch.cancel()
     if status != 0:
         if full:
             raise disk_full(log_file.parent)
         raise CommandFailed([str(word) for word in argv], status, "\n".join(tail))
+
+
+async def _until_full(folder: Path, group: int) -> None:
+    """Return when the disk is full, having killed the program: some (mmdebstrap) would wait for ever then."""
+    while shutil.disk_usage(folder).free >= _LOW:
+        await asyncio.sleep(1)
+    _kill(group)
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[str]:

@@ -1,0 +1,317 @@
+"""The official release from servers laid out like the real ones: HTTP for the tarballs, a real registry for images.
+
+The programs in the tarball are scripts that print what the real ones print: they are input, not what is tested.
+"""
+
+import functools
+import hashlib
+import http.server
+import io
+import json
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from nodisk.assets import build, built, docker_archive, release
+from nodisk.assets.docker_archive import Config, Entry
+from nodisk.assets.release_upstream import Upstream, newest
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
+from nodisk.spec.model import Lab
+from nodisk.state import State
+from nodisk.values import KubeVersion
+
+pytestmark = pytest.mark.interop
+
+VERSION = "1.36.1"
+ETCD = "v3.6.5"
+PAUSE = "registry.k8s.io/pause:3.10.1"
+COREDNS = "registry.k8s.io/coredns/coredns:v1.12.4"
+LISTED = (
+    f"registry.k8s.io/kube-apiserver:v{VERSION}",
+    f"registry.k8s.io/kube-controller-manager:v{VERSION}",
+    f"registry.k8s.io/kube-scheduler:v{VERSION}",
+    f"registry.k8s.io/kube-proxy:v{VERSION}",
+    COREDNS,
+    PAUSE,
+    f"registry.k8s.io/etcd:{ETCD[1:]}-0",
+)
+
+
+def script(answers: dict[str, str]) -> bytes:
+    cases = "".join(f"'{words}') cat <<'END'\n{text}\nEND\n;;\n" for words, text in answers.items())
+    return f'#!/bin/sh\ncase "$*" in\n{cases}*) exit 1;;\nesac\n'.encode()
+
+
+def add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(data), 0o755
+    tar.addfile(info, io.BytesIO(data))
+
+
+def image(folder: Path, name: str) -> Path:
+    target = folder / (name.rpartition("/")[2].replace(":", "_") + ".tar")
+    entries = [Entry("bin/x", name.encode())]
+    docker_archive.write(target, name=name, entries=entries, config=Config(("/bin/x",)), work=folder)
+    return target
+
+
+def server_tarball(folder: Path) -> bytes:
+    told = io.BytesIO()
+    with tarfile.open(fileobj=told, mode="w:gz") as tar:
+        add(tar, "kubernetes/LICENSES", b"text")
+        prefix = "kubernetes/server/bin/"
+        add(
+            tar,
+            prefix + "kubeadm",
+            script({f"config images list --kubernetes-version v{VERSION}": "\n".join(LISTED)}),
+        )
+        for name in ("kubelet", "kubectl", "kube-proxy", "kube-apiserver", "mounter"):
+            add(tar, prefix + name, script({"--version": f"Kubernetes v{VERSION}"}))
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
+            path = image(folder, f"registry.k8s.io/{name}-amd64:v{VERSION}")
+            add(tar, f"{prefix}{name}.tar", path.read_bytes())
+            add(tar, f"{prefix}{name}.docker_tag", f"v{VERSION}".encode())
+    return told.getvalue()
+
+
+def etcd_tarball() -> bytes:
+    told = io.BytesIO()
+    with tarfile.open(fileobj=told, mode="w:gz") as tar:
+        for name in ("etcd", "etcdctl", "README.md", "Documentation/etcd"):
+            add(tar, f"etcd-{ETCD}-linux-amd64/{name}", b"#!/bin/sh\necho etcd\n")
+    return told.getvalue()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+
+
+@dataclass
+class Site:
+    """The upstream, here."""
+
+    root: Path
+    upstream: Upstream
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def tarball(self) -> Path:
+        return self.root / f"k8s/v{VERSION}/kubernetes-server-linux-amd64.tar.gz"
+
+    def publish(self, path: str, data: bytes | str) -> None:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        root = tmp_path / "site"
+        root.mkdir()
+        server.RequestHandlerClass = functools.partial(Quiet, directory=str(root))
+        with registry(tmp_path) as address:
+            base = f"http://127.0.0.1:{server.server_port}"
+            place = Site(root, Upstream(f"{base}/k8s", f"{base}/etcd", f"http://{address}"))
+            server.asked = place.asked  # type: ignore[attr-defined]
+            for name, value in (
+                ("KUBERNETES", place.upstream.kubernetes),
+                ("ETCD", place.upstream.etcd),
+                ("REGISTRY", place.upstream.registry),
+            ):
+                monkeypatch.setenv(f"NODISK_UPSTREAM_{name}", value)
+            fill(place, tmp_path, address)
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+            thread.start()
+            yield place
+            server.shutdown()
+            thread.join()
+
+
+def fill(site: Site, folder: Path, registry_address: str) -> None:
+    tarball = server_tarball(folder)
+    path = f"k8s/v{VERSION}/kubernetes-server-linux-amd64.tar.gz"
+    site.publish(path, tarball)
+    site.publish(path + ".sha512", hashlib.sha512(tarball).hexdigest())
+    site.publish("k8s/release/stable.txt", "v1.99.0")
+    site.publish("k8s/release/stable-1.36.txt", f"v{VERSION}\n")
+    site.publish("k8s/release/stable-1.37.txt", "v1.37.0\n")
+    etcd = etcd_tarball()
+    name = f"etcd-{ETCD}-linux-amd64.tar.gz"
+    site.publish(f"etcd/{ETCD}/{name}", etcd)
+    site.publish(f"etcd/{ETCD}/SHA256SUMS", f"{'0' * 64}  other.tar.gz\n{hashlib.sha256(etcd).hexdigest()}  {name}\n")
+    for wanted in (PAUSE, COREDNS):
+        source = f"docker-archive:{image(folder, wanted)}"
+        target = f"docker://{registry_address}/{wanted.partition('/')[2]}"
+        subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", source, target], check=True)
+
+
+class registry:  # noqa: N801 - used as a context manager only
+    """A docker-registry on loopback; yields its address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        config = self.folder / "registry.yml"
+        storage = {"filesystem": {"rootdirectory": str(self.folder / "registry")}}
+        config.write_text(json.dumps({"version": 0.1, "storage": storage, "http": {"addr": address}}))
+        log = (self.folder / "registry.log").open("wb")
+        self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+        log.close()
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0:
+                    return address
+            time.sleep(0.1)
+        raise AssertionError("docker-registry did not start")
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def lab(source: str = "upstream", version: str | None = None) -> Lab:
+    kubernetes = {"source": source} | ({"version": version} if version else {})
+    return Lab.model_validate(
+        {
+            "name": "test",
+            "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"},
+            "kubernetes": kubernetes,
+            "machines": [{"name": "c1", "mac": "52:54:00:00:00:01", "address": "10.77.0.11", "role": "control-plane"}],
+        }
+    )
+
+
+def get(state: State, version: str | None = "1.36") -> build.Result:
+    return build.build(lab(version=version), state, only=["release"])
+
+
+def test_the_release_gets_into_the_store_whole(site: Site, tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    made = get(state).assets["release"]
+    facts = release.facts_of(made)
+    assert (str(facts.version), facts.source, facts.has_dns) == (VERSION, "upstream", True)
+    assert {image.name for image in facts.images} == {
+        name for name in LISTED if "proxy" not in name and "etcd" not in name
+    }
+    assert set(release.programs_of(made)) == {
+        "kubeadm",
+        "kubelet",
+        "kubectl",
+        "kube-proxy",
+        "kube-apiserver",
+        "etcd",
+        "etcdctl",
+    }
+    assert made.facts["sha512"] == hashlib.sha512(site.tarball.read_bytes()).hexdigest()
+    assert set(made.facts["digests"]) == {PAUSE, COREDNS}
+    assert all(digest.startswith("sha256:") for digest in made.facts["digests"].values())
+    for item in release.images_of(made):
+        (name,) = docker_archive.read(state.assets / "objects" / made.file(item.file).sha256 / item.file).names
+        assert name.replace("-amd64:", ":") == item.image.name
+    site.asked.clear()
+    assert get(state, VERSION).assets["release"] == made
+    assert not [path for path in site.asked if path.endswith(".gz")]
+
+
+def test_an_altered_tarball_is_refused(site: Site, tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    data = bytearray(site.tarball.read_bytes())
+    data[len(data) // 2] ^= 1
+    site.tarball.write_bytes(data)
+    with pytest.raises(IntegrityError, match="another sha512"):
+        get(state)
+    assert not list(state.assets.glob("manifests/*"))
+    assert not list((state.cache / "downloads").glob("*"))
+
+
+def test_etcd_with_another_hash_is_refused(site: Site, tmp_path: Path) -> None:
+    name = f"etcd-{ETCD}-linux-amd64.tar.gz"
+    site.publish(f"etcd/{ETCD}/SHA256SUMS", f"{'0' * 64}  {name}\n")
+    with pytest.raises(IntegrityError, match="another sha256"):
+        get(State(tmp_path / "state"))
+
+
+def test_a_missing_image_in_the_registry_is_named(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODISK_UPSTREAM_REGISTRY", site.upstream.registry + "/elsewhere")
+    with pytest.raises(NodiskError, match=r"coredns:v1\.12\.4 can't be loaded"):
+        get(State(tmp_path / "state"))
+
+
+def test_a_version_that_does_not_exist_is_said(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(NodiskError, match="404"):
+        get(State(tmp_path / "state"), "1.36.99")
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(None, "1.37.0"), ("1.36", VERSION), (VERSION, VERSION)])
+def test_the_version_is_the_newest_that_nodisk_knows(site: Site, wanted: str | None, expected: str) -> None:
+    import asyncio
+
+    version = asyncio.run(newest(site.upstream, KubeVersion.parse(wanted) if wanted else None))
+    assert str(version) == expected
+
+
+def test_out_of_reach_it_says_so_in_one_line_within_seconds_and_names_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("NODISK_UPSTREAM_KUBERNETES", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(EnvironmentProblem) as caught:
+            get(State(tmp_path / "state"))
+    assert time.monotonic() - started < 6
+    assert "can't be reached" in caught.value.message
+    assert len(caught.value.message.splitlines()) == 1
+    assert caught.value.hint is not None
+    assert "debian" in caught.value.hint
+    assert "path" in caught.value.hint
+
+
+def test_a_server_that_never_answers_costs_seconds_not_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("NODISK_UPSTREAM_KUBERNETES", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        why, plan = build.dry_run(lab("auto"), State(tmp_path / "state"))
+    assert time.monotonic() - started < 10
+    assert why.startswith("Kubernetes 1.20.2 from Debian's source (old: for tests, never for a real class): ")
+    assert "can't be reached" in why
+    assert [item.present for item in plan] == [False] * 4
+
+
+def test_auto_takes_the_upstream_where_it_is(site: Site, tmp_path: Path) -> None:
+    why, _ = build.dry_run(lab("auto", "1.36"), State(tmp_path / "state"))
+    assert why == f"Kubernetes {VERSION}, the official release: the official releases can be reached"
+
+
+def test_auto_never_swaps_a_version_that_debian_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODISK_UPSTREAM_KUBERNETES", "http://127.0.0.1:1")
+    with pytest.raises(EnvironmentProblem, match="can't be reached"):
+        build.dry_run(lab("auto", "1.36"), State(tmp_path / "state"))
+
+
+def test_a_portal_that_answers_with_its_login_page_is_recognised(site: Site, tmp_path: Path) -> None:
+    site.publish("k8s/release/stable-1.36.txt", "<html>please log in</html>")
+    with pytest.raises(IntegrityError, match="not a version"):
+        get(State(tmp_path / "state"))
+
+
+def test_offline_nothing_is_asked(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentProblem, match="--offline"):
+        build.build(lab(version="1.36"), State(tmp_path / "state"), offline=True, only=["release"])
+    assert site.asked == []
+    assert not built.used(State(tmp_path / "state"))
