@@ -16,8 +16,8 @@ from nodisk.butane.yamltree import ALIAS, MAPPING, SCALAR, Node, YamlError
 Values = dict[str, object]
 
 MAX_ERRORS = 1000
-MAX_DECODES = 400_000
-"""With aliases a short document can mean a long one. yaml.v3 begins to refuse at this number."""
+MAX_DECODES = 100_000
+"""With aliases a short document can mean a long one: it is refused where it would mean twice the largest document."""
 
 _NOTHING = object()
 """A null, or a value that does not fit: unset in a mapping, gone from a list."""

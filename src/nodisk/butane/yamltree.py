@@ -20,8 +20,8 @@ SCALAR, MAPPING, SEQUENCE, ALIAS = "scalar", "map", "seq", "alias"
 
 MAX_BYTES = 16 * 1024 * 1024
 """Ignition configs are fetched into RAM by an initramfs: nothing sensible is larger."""
-MAX_NODES = 100_000
-"""About half a second of parsing; a machine's config has some hundreds."""
+MAX_NODES = 50_000
+"""A fraction of a second of parsing; a machine's config has some hundreds."""
 MAX_DEPTH = 1000
 """Python's own recursion limit is not far above; no config nests deeper than ten."""
 
@@ -43,7 +43,7 @@ class YamlError(Exception):
 class Node:
     """A scalar, mapping, sequence or alias, as written."""
 
-    __slots__ = ("children", "column", "kind", "line", "plain", "tag", "target", "value")
+    __slots__ = ("children", "column", "flow", "kind", "line", "plain", "tag", "target", "value")
 
     def __init__(self, kind: str, value: str, tag: str | None, plain: bool, mark: Any) -> None:
         self.kind = kind
@@ -59,6 +59,8 @@ class Node:
         """A mapping's keys and values in turn; a sequence's items."""
         self.target: Node | None = None
         """What an alias stands for."""
+        self.flow = False
+        """A collection in brackets or braces: there yaml.v3 ends a word at ``?``, which libyaml does not."""
 
     def child(self, name: str) -> Node | None:
         """A mapping's value by its key as written; aliases and merge keys are not followed."""
@@ -97,12 +99,12 @@ def parse(data: bytes) -> Node | None:
     try:
         return _compose(data)
     except yaml.YAMLError as error:
-        raise _translated(error) from error
+        raise _translated(_ahead(data, error)) from error
     except RecursionError as error:  # only PyYAML's pure Python parser recurses
         raise YamlError(f"exceeded max depth of {MAX_DEPTH}") from error
 
 
-def _compose(data: bytes) -> Node | None:  # noqa: PLR0912 - a branch a kind of event
+def _compose(data: bytes) -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a kind of event
     get_event: Any = Parser(data).get_event
     get_event()  # the start of the stream
     start = get_event()
@@ -131,6 +133,9 @@ def _compose(data: bytes) -> Node | None:  # noqa: PLR0912 - a branch a kind of 
             node = Node(SCALAR, event.value, event.tag, not event.style, mark)
             if slashes and event.style == '"':
                 _refuse_escaped_slash(data, event)
+            if not event.style and stack and stack[-1].flow and "?" in event.value[1:]:
+                closing = "}" if stack[-1].kind == MAPPING else "]"
+                raise YamlError(f"did not find expected ',' or '{closing}'", stack[-1].line - 1 or mark.line or None)
         elif kind is ev.AliasEvent:
             node = Node(ALIAS, event.anchor, None, False, mark)
             node.target = anchors.get(event.anchor)
@@ -139,6 +144,7 @@ def _compose(data: bytes) -> Node | None:  # noqa: PLR0912 - a branch a kind of 
         else:
             name = MAPPING if kind is ev.MappingStartEvent else SEQUENCE
             node = Node(name, "", event.tag, False, mark)
+            node.flow = bool(event.flow_style)
         if kind is not ev.AliasEvent and event.anchor is not None:
             anchors[event.anchor] = node
         if stack:
@@ -168,6 +174,31 @@ def _refuse_escaped_slash(data: bytes, event: Any) -> None:
     part[0] = part[0][first.column :]
     if "/" in _ESCAPES.findall("\n".join(part)):
         raise YamlError("found unknown escape character", (first.line or last.line) + 1)
+
+
+_AHEAD = 3
+"""How many tokens yaml.v3 has read, at least, when it parses the first of them."""
+
+
+def _ahead(data: bytes, error: yaml.YAMLError) -> yaml.YAMLError:
+    """The error that yaml.v3 meets first: one of the scanner's up to two tokens behind a parser's error."""
+    mark = getattr(error, "problem_mark", None)
+    if not isinstance(error, yaml.parser.ParserError) or mark is None:
+        return error
+    get_token: Any = Parser(data).get_token
+    left = None
+    try:
+        while left != 0 and (token := get_token()) is not None:
+            start = token.start_mark
+            if left is not None:
+                left -= 1
+            elif (start.line, start.column) == (mark.line, mark.column):
+                left = _AHEAD - 1
+    except yaml.scanner.ScannerError as earlier:
+        return earlier
+    except yaml.YAMLError:
+        pass
+    return error
 
 
 def _translated(error: yaml.YAMLError) -> YamlError:
