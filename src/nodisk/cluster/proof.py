@@ -206,7 +206,7 @@ def _from_inside(context: LabContext, pods: dict[str, Object], service: str) -> 
         for what, address in (targets | {"the Service": service}).items():
             where = f"{address}:{ECHO_PORT}" if what != "the Service" else address
             attempt = partial(
-                _exec, context, _name(pods[node]), "wget", "-q", "-T", "10", "-O", "-", f"http://{where}/"
+                _exec, context, _name(pods[node]), "timeout", "10", "wget", "-q", "-O", "-", f"http://{where}/"
             )
             answer = _until(attempt, f"{what} ({where}) from the pod on {node}")
             lines.append(f"from the pod on {node}, {what} at {where} → {_field(answer, 'pod')}")
