@@ -25,7 +25,8 @@ DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """matplotlib's pyplot, set up; raises EnvironmentProblem if it isn't installed."""
     try:
         import matplotlib as mpl  # noqa: PLC0415
     except ImportError as error:
@@ -34,9 +35,9 @@ def _pyplot() -> Any:
             hint="pip install 'nodisk[report]', or add --no-plots: the report then has tables only",
         ) from error
     mpl.use("svg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot as found  # noqa: PLC0415
 
-    pyplot.rcParams.update(
+    found.rcParams.update(
         {
             "svg.fonttype": "path",  # the same on every machine, without its fonts
             "svg.hashsalt": "nodisk",  # the same ids for the same data
@@ -47,16 +48,16 @@ def _pyplot() -> Any:
             "axes.axisbelow": True,
         }
     )
-    return pyplot
+    return found
 
 
 def _svg(title: str, height: float, draw: Callable[[Axes], None]) -> str:
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(figsize=(7.6, height), layout="constrained")
+    library = pyplot()
+    figure, axes = library.subplots(figsize=(7.6, height), layout="constrained")
     draw(axes)
     sink = io.StringIO()
     figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
-    pyplot.close(figure)
+    library.close(figure)
     text = sink.getvalue()
     text = text[text.index("<svg") :]
     # Ids are unique within a figure only, and a page has several.
@@ -205,7 +206,9 @@ def strips(measurement: Measurement) -> str | None:
         axes.set_yticks(range(len(nodes)), [f"{node} (n = {len(samples)})" for node, samples in nodes.items()])
         axes.set_ylim(len(nodes) - 0.4, -0.8)
         axes.set_xlim(left=0)
-        axes.set_xlabel(f"{measurement.definition.title.removesuffix(', p99')}, {measurement.definition.unit}; bar: the node's median")
+        axes.set_xlabel(
+            f"{measurement.definition.title.removesuffix(', p99')}, {measurement.definition.unit}; bar: median"
+        )
         axes.grid(axis="x", linewidth=0.3)
 
     return _svg(f"By node: {measurement.name}", 1.1 + 0.42 * len(nodes), draw)
@@ -242,7 +245,14 @@ def network(measurement: Measurement) -> str | None:
         if reference:
             axes.axvline(reference, color="black", linestyle="--", linewidth=1)
             axes.axvline(reference * 0.9, color="black", linestyle=":", linewidth=1)
-            axes.text(reference, len(paths) - 0.45, " dashed: node–node, dotted: 0.9 of it", ha="left", va="center", fontsize=8)
+            axes.text(
+                reference,
+                len(paths) - 0.45,
+                " dashed: node–node, dotted: 0.9 of it",
+                ha="left",
+                va="center",
+                fontsize=8,
+            )
         axes.set_yticks(range(len(paths)), paths)
         axes.set_ylim(len(paths) - 0.3, -0.5)
         axes.margins(x=0.1)
@@ -270,8 +280,8 @@ def memory(measurement: Measurement) -> str | None:
                 values,
                 left=list(begin.values()),
                 height=0.6,
-                color="white" if kind == "free" else COLOURS[place % len(COLOURS)],
-                hatch="" if kind == "free" else HATCHES[place % len(HATCHES)],
+                color="white" if kind == "available" else COLOURS[place % len(COLOURS)],
+                hatch="" if kind == "available" else HATCHES[place % len(HATCHES)],
                 edgecolor="black",
                 linewidth=0.6,
                 label=kind,

@@ -44,6 +44,11 @@ def write(
     return found
 
 
+def need_plots() -> None:
+    """Raises EnvironmentProblem if matplotlib is not installed."""
+    plots.pyplot()
+
+
 def earlier_runs(folder: Path) -> list[Run]:
     """The reports of a folder, oldest first; a file that can't be read is left out."""
     found = []

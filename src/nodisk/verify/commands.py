@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nodisk.verify.core import Check, Result
-    from nodisk.verify.scene import Scene
 
 MARKS = {"ok": "✓ ok", "failed": "✗ FAILED", "skipped": "– skipped"}
 
@@ -96,7 +95,7 @@ def run_all(
 ) -> dict[str, Any]:
     """Run the checks and return the report as in JSON. Raises Busy, or ApiError if the API can't be reached at all."""
     from nodisk.verify.core import Outcome, run_check  # noqa: PLC0415
-    from nodisk.verify.scene import staged  # noqa: PLC0415
+    from nodisk.verify.scene import pace_line, staged  # noqa: PLC0415
 
     began = time.time()
     results: list[Result] = []
@@ -124,13 +123,6 @@ def run_all(
         "counts": counts,
         "checks": [one.to_json() for one in results],
     }
-
-
-def pace_line(scene: Scene) -> str:
-    """What the time limits are multiplied by."""
-    if scene.pace < 1.5:
-        return "the API answers as fast as on PCs: time limits are as documented"
-    return f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer"
 
 
 def _tell(what: Result | str) -> None:

@@ -63,7 +63,7 @@ def made_up(seed: int, *, slower: float = 1.0) -> Run:
     memory = [
         Series({"node": node, "kind": kind}, value=float(mib))
         for node in NODES
-        for kind, mib in (("rootfs", 150), ("overlay", 20), ("images", 60), ("processes", 280), ("free", 500))
+        for kind, mib in (("rootfs", 150), ("overlay", 20), ("images", 60), ("processes", 280), ("available", 500))
     ]
     total = [sample for one in start_series if one.labels["phase"] == "total" for sample in one.samples]
     found = {

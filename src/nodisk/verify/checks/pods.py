@@ -28,7 +28,7 @@ def registry(scene: Scene) -> list[str]:
         "host": server,
         "port": REGISTRY,
         "path": f"/v2/{repository}/manifests/{tag}",
-        "ca": scene.client.endpoint.ca_pem,
+        "ca": (scene.context.state.pki / "server-ca.crt").read_text(encoding="utf-8"),
     }
     (answer,) = scene.probe([wish])
     if not answer["ok"]:

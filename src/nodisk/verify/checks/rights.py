@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from nodisk.classes import capacity, policy, selftest
 from nodisk.classes.manifests import CLASS, STUDENT
 from nodisk.cluster.client import Object, in_parallel
 from nodisk.verify.core import Failed
 from nodisk.verify.scene import Scene
+from nodisk.verify.temporary_class import temporary_class
 
 RBAC = "rbac.authorization.k8s.io/v1"
 FORBIDDEN = (
@@ -109,7 +111,28 @@ def rights(scene: Scene) -> list[str]:
     lines = [f"{len(bindings)} bindings read: none gives a student more than a class does"]
     if asked:
         lines.append(f"{len(asked)} students asked about {len(FORBIDDEN)} things that they may not")
-    return lines
+    return [*lines, *_try(scene)]
+
+
+def _try(scene: Scene) -> Iterator[str]:
+    """The isolation self-test of classes, with two temporary students' own credentials."""
+    with temporary_class(scene, 2) as applied:
+        testers = [
+            selftest.Tester(one.account, scene.client.with_token(one.token, patience=5 * scene.pace))
+            for one in sorted(applied.credentials.values(), key=lambda one: one.account.label)
+        ]
+        by = capacity.enforcer(scene.client, scene.context.lab)
+        features = policy.features(scene.client)
+        findings = list(selftest.run(applied.record, testers[0], testers[1], features, enforcer=by))
+    holes = [one for one in findings if one.verdict == "hole"]
+    if holes:
+        raise Failed(
+            *(f"{one.who} tries to {one.tried}: {one.happened} (expected: {one.expected})" for one in holes),
+            cause="roles or admission of the cluster were changed",
+            look="nodisk class show CLASS --drift; nodisk kubectl describe clusterroles nodisk-student-edit",
+        )
+    yield f"a temporary student tried {len(findings)} things: all as expected"
+    yield from (f"known gap: {one.tried}: {one.happened}" for one in findings if one.verdict == "gap")
 
 
 def _lines(found: list[str] | Exception) -> list[str]:

@@ -1,0 +1,164 @@
+"""The network by iperf3 and ping, between nodes and between pods; each node's card and MTU."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from nodisk.assets.bench_image import BENCH
+from nodisk.bench.result import Measurement, Series
+from nodisk.bench.stage import Stage
+from nodisk.bench.stats import percentile
+from nodisk.cluster.client import Object
+from nodisk.errors import CommandFailed, NodiskError, TimedOut
+from nodisk.verify import manifests
+
+PORT = 15201
+"""Not iperf3's own: on the host's network that one may be taken."""
+NODE, POD, SERVICE, SAME = "node–node", "pod–pod", "pod–Service", "same node"
+_TIME = re.compile(r"time=([\d.]+) ms")
+
+
+def _server(stage: Stage, *, host: bool) -> Object:
+    main = manifests.container(["sh", "-c", f"while :; do iperf3 -s -p {PORT}; sleep 1; done"], image=BENCH)
+    # ping needs a raw socket, which root in a container has by default.
+    main["securityContext"] = {"runAsUser": 0}
+    main["resources"] = {"requests": {"cpu": "5m", "memory": "8Mi"}, "limits": {"memory": "128Mi"}}
+    return stage.pod_spec(main, everywhere=True, hostNetwork=host)
+
+
+def net(stage: Stage) -> list[Measurement]:
+    """Ring of neighbours in ``full`` (every node sends to the next), one pair in ``quick``."""
+    names = ("net_tcp", "net_rtt", "pod_network_share")
+    try:
+        hosts = stage.on_all_nodes("net-host", _server(stage, host=True))
+        pods = stage.on_all_nodes("net-pod", _server(stage, host=False))
+    except TimedOut as error:
+        note = f"{error.message}; is {BENCH} in the registry? (nodisk build, then restart the server)"
+        return [Measurement(name, None, note=note) for name in names]
+    facts = {node: _facts(stage, pod) for node, pod in hosts.items()}
+    ring = sorted(hosts)
+    if len(ring) < 2:
+        return [Measurement(name, None, note="one node: there is no other to speak to") for name in names]
+    workers = [node for node in stage.workers() if node in hosts]
+    pairs = list(zip(ring, ring[1:] + ring[:1], strict=True))
+    if stage.profile.name == "quick":
+        pairs = [(workers[0], workers[1])] if len(workers) > 1 else pairs[:1]
+    mtu = ", ".join(sorted({f"{one.get('card', '?')}, MTU {one.get('mtu', '?')}" for one in facts.values()}))
+    tcp, share = _tcp(stage, hosts, pods, pairs)
+    measured = [tcp_measure(tcp, f"iperf3; {mtu}; {len(pairs)} pairs"), share, _rtt(stage, hosts, pods, pairs)]
+    for app in ("net-host", "net-pod"):
+        stage.scene.client.delete("apps/v1", "DaemonSet", app, namespace=stage.scene.space)
+    for app in ("net-host", "net-pod"):
+        stage.gone(app)
+    return measured
+
+
+def tcp_measure(rates: Mapping[tuple[str, str], list[float]], note: str) -> Measurement:
+    """From (path, streams) → Mbit/s. The value is one stream between pods. Pure."""
+    series = tuple(
+        Series({"path": path, "streams": streams}, tuple(values)) for (path, streams), values in rates.items() if values
+    )
+    pod = rates.get((POD, "1")) or []
+    if not pod:
+        return Measurement("net_tcp", None, series=series, note=f"no stream between pods came through; {note}")
+    return Measurement("net_tcp", percentile(pod, 0.5), len(pod), series, note)
+
+
+def _tcp(
+    stage: Stage, hosts: Mapping[str, Object], pods: Mapping[str, Object], pairs: list[tuple[str, str]]
+) -> tuple[dict[tuple[str, str], list[float]], Measurement]:
+    rates: dict[tuple[str, str], list[float]] = {}
+    lost = 0
+    services = {to: _service(stage, pods[to], place) for place, (_, to) in enumerate(pairs)}
+    for streams in ("1", "4"):
+        for source, to in pairs * stage.profile.net_repeats:
+            ways = (
+                (NODE, hosts[source], stage.scene.address(to)),
+                (POD, pods[source], pods[to]["status"]["podIP"]),
+                (SERVICE, pods[source], services[to]),
+                (SAME, hosts[source], pods[source]["status"]["podIP"]),
+            )
+            for path, pod, address in ways:
+                rate = _iperf(stage, pod, address, streams)
+                lost += rate is None
+                if rate is not None:
+                    rates.setdefault((path, streams), []).append(rate)
+    by_node, by_pod = rates.get((NODE, "1")), rates.get((POD, "1"))
+    if not by_node or not by_pod:
+        return rates, Measurement("pod_network_share", None, note="a path gave no figure", lost=lost)
+    share = 100 * percentile(by_pod, 0.5) / percentile(by_node, 0.5)
+    return rates, Measurement("pod_network_share", share, len(by_pod), (Series({}, value=share),), "medians", lost)
+
+
+def _service(stage: Stage, pod: Object, place: int) -> str:
+    """A Service for that very pod."""
+    name, space, client = f"net-{place}", stage.scene.space, stage.scene.client
+    client.patch("v1", "Pod", pod["metadata"]["name"], {"metadata": {"labels": {"net": name}}}, namespace=space)
+    made = manifests.service(name, space, app=None, port=PORT)
+    made["spec"] |= {"selector": {"net": name}, "ports": [{"port": PORT, "targetPort": PORT}]}
+    return str(client.apply(made)["spec"]["clusterIP"])
+
+
+def _iperf(stage: Stage, pod: Object, address: str, streams: str) -> float | None:
+    """Mbit/s that arrived; None if it didn't come through, after three tries (a Service may not be programmed yet)."""
+    seconds = stage.profile.net_seconds
+    name = pod["metadata"]["name"]
+    script = f"iperf3 -c {address} -p {PORT} -t {seconds} -P {streams} -J --connect-timeout 5000"
+    for _ in range(3):
+        stage.scene.clock.start(seconds + 60 * stage.pace)
+        try:
+            return rate_of(stage.scene.exec(name, script))
+        except (CommandFailed, TimedOut):
+            stage.scene.clock.sleep(1)
+    return None
+
+
+def rate_of(output: str) -> float:
+    """Mbit/s from iperf3's JSON: what the receiver counted. Raises NodiskError if it says none."""
+    try:
+        return float(json.loads(output)["end"]["sum_received"]["bits_per_second"]) / 1e6
+    except (ValueError, KeyError, TypeError) as error:
+        raise NodiskError(f"iperf3 gave no result: {output.strip()[-200:]!r}") from error
+
+
+def _rtt(
+    stage: Stage, hosts: Mapping[str, Object], pods: Mapping[str, Object], pairs: list[tuple[str, str]]
+) -> Measurement:
+    series, lost = [], 0
+    for source, to in pairs:
+        ways = ((NODE, hosts[source], stage.scene.address(to)), (POD, pods[source], pods[to]["status"]["podIP"]))
+        for path, pod, address in ways:
+            count = stage.profile.rtt
+            stage.scene.clock.start(count + 60 * stage.pace)
+            try:
+                said = stage.scene.exec(pod["metadata"]["name"], f"ping -c {count} -i 0.2 -W 5 {address}")
+            except CommandFailed as error:
+                said = error.output
+            times = tuple(float(found) for found in _TIME.findall(said))
+            lost += count - len(times)
+            if times:
+                series.append(Series({"node": f"{source} → {to}, {path.split('–')[0]}", "path": path}, times))
+    values = [sample for one in series if one.labels["path"] == POD for sample in one.samples]
+    if not values:
+        return Measurement("net_rtt", None, note="no echo came back", lost=lost)
+    note = f"median between pods; p99 {percentile(values, 0.99):.2f} ms"
+    return Measurement("net_rtt", percentile(values, 0.5), len(values), tuple(series), note, lost)
+
+
+def _facts(stage: Stage, pod: Object) -> dict[str, str]:
+    """The network card that holds the node's address: its driver and MTU."""
+    address = stage.scene.address(pod["spec"]["nodeName"])
+    script = (
+        f"card=$(ip -o -4 addr | awk '$4 ~ \"^{address}/\" {{print $2}}'); cd /sys/class/net/$card; "
+        'echo "mtu=$(cat mtu)"; echo "card=$(basename $(readlink -f device/driver) 2>/dev/null || echo $card)"'
+    )
+    stage.scene.clock.start(60 * stage.pace)
+    try:
+        said = stage.scene.exec(pod["metadata"]["name"], script)
+    except (CommandFailed, TimedOut):
+        return {}
+    found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    stage.cards[pod["spec"]["nodeName"]] = found
+    return found

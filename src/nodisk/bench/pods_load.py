@@ -1,0 +1,223 @@
+"""Pods: how long one takes to run, how many a burst starts a second, how many a node holds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nodisk.bench.result import Measurement, Series
+from nodisk.bench.stage import Stage, running, watching
+from nodisk.bench.stats import percentile, summary
+from nodisk.cluster.client import Object
+from nodisk.cluster.watch import Change, WatchEvent
+from nodisk.errors import TimedOut
+from nodisk.verify import manifests
+
+PHASES = ("created", "scheduled", "total")
+ALIVE = 25
+"""Pods of the start measure that exist at once, at most: it is about starting, not about density."""
+WAIT = 60.0
+"""Seconds, times the pace, after which a pod that doesn't run is a lost sample."""
+
+
+@dataclass(slots=True)
+class Timing:
+    """One pod's times: CLOCK_MONOTONIC of this host."""
+
+    sent: float
+    seen: dict[str, float] = field(default_factory=dict)
+    node: str = ""
+    server: float | None = None
+    """startedAt minus creationTimestamp, in whole seconds: the server's and the node's clocks."""
+
+
+class Timer:
+    """Follows pods by one watch."""
+
+    def __init__(self) -> None:
+        self.pods: dict[str, Timing] = {}
+        self._lock = threading.Condition()
+
+    def sent(self, name: str) -> None:
+        """The create request of this pod goes out now."""
+        with self._lock:
+            self.pods[name] = Timing(time.monotonic())
+
+    def event(self, event: WatchEvent, now: float) -> None:
+        """What the watch showed."""
+        pod = event.object
+        with self._lock:
+            timing = self.pods.get(pod["metadata"]["name"])
+            if timing is None or event.change is Change.DELETED:
+                return
+            timing.seen.setdefault("created", now)
+            if node := pod["spec"].get("nodeName"):
+                timing.node = node
+                timing.seen.setdefault("scheduled", now)
+            if running(pod) and "total" not in timing.seen:
+                timing.seen["total"] = now
+                timing.server = _by_server(pod)
+                self._lock.notify_all()
+
+    def wait(self, name: str, seconds: float) -> bool:
+        """Until that pod runs."""
+        with self._lock:
+            return self._lock.wait_for(lambda: "total" in self.pods[name].seen, seconds)
+
+    def wait_all(self, seconds: float) -> int:
+        """Until all run or the time is over; how many don't."""
+        end = time.monotonic() + seconds
+        return sum(not self.wait(name, max(0.0, end - time.monotonic())) for name in list(self.pods))
+
+    def series(self) -> tuple[Series, ...]:
+        """By node and phase, seconds since the request was sent."""
+        found: dict[tuple[str, str], list[float]] = {}
+        for timing in self.pods.values():
+            if "total" in timing.seen:
+                for phase in PHASES:
+                    found.setdefault((timing.node, phase), []).append(timing.seen[phase] - timing.sent)
+        return tuple(
+            Series({"node": node, "phase": phase}, tuple(values)) for (node, phase), values in sorted(found.items())
+        )
+
+
+def _by_server(pod: Object) -> float:
+    started = max(one["state"]["running"]["startedAt"] for one in pod["status"]["containerStatuses"])
+    created = pod["metadata"]["creationTimestamp"]
+    return (datetime.fromisoformat(started) - datetime.fromisoformat(created)).total_seconds()
+
+
+def _measurement(name: str, timer: Timer, lost: int, note: str) -> Measurement:
+    series = timer.series()
+    totals = [sample for one in series if one.labels["phase"] == "total" for sample in one.samples]
+    if not totals:
+        return Measurement(name, None, note=f"{note}; no pod ran in time", lost=lost)
+    servers = [one.server for one in timer.pods.values() if one.server is not None]
+    said = summary(totals)
+    check = f"median {said.median:.2f} s; by the servers' own times (whole seconds) {percentile(servers, 0.5):.0f} s"
+    return Measurement(name, said.p99, said.n, series, f"{note}; {check}", lost)
+
+
+def start(stage: Stage) -> list[Measurement]:
+    """Pods one after another at the stated rate, on the nodes that the scheduler chooses; the image is there."""
+    _present(stage)
+    profile, scene = stage.profile, stage.scene
+    rate = profile.pod_rate / stage.pace
+    spec = stage.pod_spec(manifests.container(["sleep", "100000"]))
+    timer, lost = Timer(), 0
+    with watching(stage, "v1", "Pod", timer.event):
+        began = time.monotonic()
+        for number in range(profile.pods):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            name = f"start-{number}"
+            timer.sent(name)
+            scene.client.create(manifests.pod(name, scene.space, spec, {"app": "start"}))
+            if number >= ALIVE:
+                old = f"start-{number - ALIVE}"
+                if timer.wait(old, WAIT * stage.pace):
+                    scene.client.delete("v1", "Pod", old, namespace=scene.space)
+        lost = timer.wait_all(WAIT * stage.pace)
+        real = profile.pods / (time.monotonic() - began)
+    _delete(stage, "start")
+    note = f"{rate:.2g} pods a second asked for, {real:.2g} came to run"
+    return [_measurement("pod_start_p99", timer, lost, note)]
+
+
+def _present(stage: Stage) -> None:
+    """Have the image on every node."""
+    stage.on_all_nodes("present", stage.pod_spec(manifests.container(["sleep", "100000"]), everywhere=True))
+    stage.scene.client.delete("apps/v1", "DaemonSet", "present", namespace=stage.scene.space)
+    stage.gone("present")
+
+
+def _delete(stage: Stage, app: str) -> None:
+    client, space = stage.scene.client, stage.scene.space
+    path = client.path("v1", "Pod", namespace=space)
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+    client.request("DELETE", path, params={"labelSelector": f"app={app}"}, body=options)
+    stage.gone(app)
+
+
+def cold(stage: Stage, make_image: Callable[[int], str], size: int) -> list[Measurement]:
+    """A pod on each node whose image nobody has; ``make_image(number)`` pushes one of ``size`` bytes."""
+    timer, scene = Timer(), stage.scene
+    images = {
+        f"cold-{node}-{number}": (node, make_image(place * stage.profile.cold + number))
+        for place, node in enumerate(stage.workers())
+        for number in range(stage.profile.cold)
+    }
+    lost = 0
+    with watching(stage, "v1", "Pod", timer.event):
+        for name, (node, image) in images.items():
+            main = manifests.container(["sleep", "100000"], image=image)
+            spec = stage.pod_spec(main, nodeSelector={"kubernetes.io/hostname": node})
+            timer.sent(name)
+            scene.client.create(manifests.pod(name, scene.space, spec, {"app": "cold"}))
+            lost += not timer.wait(name, WAIT * stage.pace)
+    _delete(stage, "cold")
+    note = f"one at a time, on each node; a layer of {size / 2**20:.0f} MiB is new, the image's base is there"
+    return [_measurement("pod_start_cold", timer, lost, note)]
+
+
+def burst(stage: Stage) -> list[Measurement]:
+    """A Deployment of N pods at once."""
+    scene, count = stage.scene, stage.profile.burst * max(1, len(stage.workers()))
+    _present(stage)
+    seconds, at_end = _flood(stage, "burst", count)
+    if at_end < count:
+        return [Measurement("pod_throughput", None, note=f"{at_end} of {count} ran in time", lost=count - at_end)]
+    del scene
+    rate = count / seconds
+    return [Measurement("pod_throughput", rate, 1, (Series({}, (rate,)),), f"N = {count}, {seconds:.1f} s")]
+
+
+def density(stage: Stage) -> list[Measurement]:
+    """All nodes filled at once."""
+    if not stage.profile.density:
+        return [Measurement("density", None, note="only with --profile full")]
+    scene, nodes = stage.scene, stage.scene.nodes()
+    present: dict[str, int] = {}
+    for pod in scene.client.list("v1", "Pod", fields="status.phase=Running"):
+        present[pod["spec"]["nodeName"]] = present.get(pod["spec"]["nodeName"], 0) + 1
+    target = {
+        name: min(
+            110, 10 * int(nodes[name]["status"]["capacity"]["cpu"]), int(nodes[name]["status"]["capacity"]["pods"])
+        )
+        for name in stage.workers()
+    }
+    count = sum(max(0, wanted - present.get(name, 0)) for name, wanted in target.items())
+    seconds, ran = _flood(stage, "density", count)
+    share = 100 * ran / count if count else 100.0
+    note = (
+        f"{ran} of {count} pods ran after {seconds:.0f} s; targets {', '.join(f'{n}: {t}' for n, t in target.items())}"
+    )
+    return [Measurement("density", share, count, (Series({}, value=share),), note)]
+
+
+def _flood(stage: Stage, app: str, count: int) -> tuple[float, int]:
+    """Start ``count`` pods by one Deployment: (seconds until all ran or the time was over, how many ran)."""
+    scene, ran = stage.scene, set[str]()
+    full = threading.Event()
+
+    def seen(event: WatchEvent, _now: float) -> None:
+        pod = event.object
+        if event.change is not Change.DELETED and pod["metadata"]["labels"].get("app") == app and running(pod):
+            ran.add(pod["metadata"]["name"])
+            if len(ran) >= count:
+                full.set()
+
+    spec = stage.pod_spec(manifests.container(["sleep", "100000"]))
+    with watching(stage, "v1", "Pod", seen):
+        began = time.monotonic()
+        scene.client.create(manifests.deployment(app, scene.space, spec, count))
+        full.wait((60 + 2 * count) * stage.pace)
+        seconds = time.monotonic() - began
+    scene.client.delete("apps/v1", "Deployment", app, namespace=scene.space)
+    try:
+        stage.gone(app)
+    except TimedOut as error:
+        stage.say(error.message)
+    return seconds, len(ran)

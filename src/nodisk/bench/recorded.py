@@ -1,0 +1,100 @@
+"""Figures that are already recorded: the boot by stage, what was loaded, RAM at Ready. From the lab's database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nodisk.bench.result import Measurement, Series
+from nodisk.context import LabContext
+from nodisk.server.database import Database
+from nodisk.server.events import Progress, progress
+from nodisk.values import Stage as BootStage
+
+KINDS = ("rootfs", "overlay", "images", "kubelet", "processes")
+
+
+def boot(context: LabContext) -> list[Measurement]:
+    """Every machine's newest boot."""
+    if not context.state.database.exists():
+        return [Measurement(name, None, note="no boot is recorded") for name in _BOOT]
+    with Database(context.state.database) as database:
+        ways = {str(m.name): progress(database.events(mac=m.mac)) for m in context.lab.machines}
+        loaded = {str(m.name): sum(database.traffic(m.mac).values()) for m in context.lab.machines}
+    return boot_measures(ways, loaded)
+
+
+_BOOT = ("boot_to_ready", "boot_phase", "boot_serve_rate")
+
+
+def boot_measures(ways: Mapping[str, Progress], loaded: Mapping[str, int]) -> list[Measurement]:
+    """The three boot measures from each machine's way and the bytes that it loaded. Pure."""
+    ways = {name: way for name, way in ways.items() if way.times and way.started is not None}
+    if not ways:
+        return [Measurement(name, None, note="no boot is recorded") for name in _BOOT]
+    zero = min(way.started or 0.0 for way in ways.values())
+    phases, ready, ends = [], [], []
+    for name, way in ways.items():
+        for (stage, since), (following, until) in zip(way.times, way.times[1:], strict=False):
+            labels = {"node": name, "stage": f"{stage} → {following}", "start": f"{since - zero:.3f}"}
+            phases.append(Series(labels, value=until - since))
+        times = dict(way.times)
+        if BootStage.READY in times:
+            ready.append(Series({"node": name}, value=times[BootStage.READY] - (way.started or 0.0)))
+            ends.append(times[BootStage.READY])
+    absent = sorted(set(ways) - {one.labels["node"] for one in ready})
+    note = f"not Ready in its newest boot: {', '.join(absent)}" if absent else ""
+    if ready:
+        values = [one.value or 0.0 for one in ready]
+        gap = max(way.started or 0.0 for way in ways.values()) - zero
+        all_up = f"all up {max(ends) - zero:.0f} s after the first machine's first event"
+        note = "; ".join(filter(None, (all_up, f"powered on within {gap:.0f} s of each other", note)))
+        first = Measurement("boot_to_ready", max(values), len(values), tuple(ready), note, len(absent))
+    else:
+        first = Measurement("boot_to_ready", None, note=note)
+    longest: dict[str, float] = {}
+    for one in phases:
+        longest[one.labels["stage"]] = max(longest.get(one.labels["stage"], 0.0), one.value or 0.0)
+    worst = max(longest, key=lambda stage: longest[stage], default="")
+    second = Measurement(
+        "boot_phase", longest.get(worst), len(ways), tuple(phases), f"the longest: {worst}" if worst else "no stages"
+    )
+    return [first, second, _serve_rate(list(ways.values()), sum(loaded.values()))]
+
+
+def _serve_rate(ways: Sequence[Progress], total: int) -> Measurement:
+    begins = [dict(way.times).get(BootStage.KERNEL, dict(way.times).get(BootStage.IPXE)) for way in ways]
+    finishes = [dict(way.times).get(BootStage.OS) for way in ways]
+    known = [one for one in begins if one is not None], [one for one in finishes if one is not None]
+    if not total or not known[0] or not known[1] or max(known[1]) <= min(known[0]):
+        return Measurement("boot_serve_rate", None, note="the bytes of the newest boot are not recorded")
+    seconds = max(known[1]) - min(known[0])
+    rate = total / 1e6 / seconds
+    link = f"{total / 1e6:.0f} MB in {seconds:.0f} s; {rate * 8 / 10:.1f} % of a gigabit link"
+    return Measurement("boot_serve_rate", rate, len(ways), (Series({}, value=rate),), link)
+
+
+def memory(context: LabContext) -> list[Measurement]:
+    """What each machine said of its RAM when it was Ready."""
+    found: dict[str, Mapping[str, int]] = {}
+    if context.state.database.exists():
+        with Database(context.state.database) as database:
+            for machine in context.lab.machines:
+                if ram := database.ram(machine.mac):
+                    found[str(machine.name)] = ram
+    return [memory_measure(found)]
+
+
+def memory_measure(found: Mapping[str, Mapping[str, int]]) -> Measurement:
+    """MiB by kind. Pure. What no kind explains (kernel, page tables, caches) is ``other``."""
+    if not found:
+        return Measurement("memory_at_ready", None, note="no machine has reported its RAM")
+    series = []
+    for node, ram in found.items():
+        parts = {kind: float(ram.get(kind, 0)) for kind in KINDS}
+        free = float(ram.get("available", ram.get("free", 0)))
+        parts["other"] = max(0.0, ram.get("total", 0) - free - sum(parts.values()))
+        parts["available"] = free
+        series += [Series({"node": node, "kind": kind}, value=value) for kind, value in parts.items()]
+    least = min(found, key=lambda node: found[node].get("available", 0))
+    note = f"least on {least}, of {found[least].get('total', 0)} MiB"
+    return Measurement("memory_at_ready", float(found[least].get("available", 0)), len(found), tuple(series), note)

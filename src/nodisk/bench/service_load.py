@@ -1,0 +1,103 @@
+"""How long a Service takes to be programmed on every node, and a lookup by name."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from nodisk.bench.result import Measurement, Series
+from nodisk.bench.stage import Stage
+from nodisk.bench.stats import summary
+from nodisk.cluster.watch import Watch
+from nodisk.errors import CommandFailed, TimedOut
+from nodisk.verify import manifests
+
+WAIT = 20.0
+"""Seconds, times the pace, after which a Service that doesn't answer is a lost sample."""
+_REAL = re.compile(r"real\s+(\d+)m\s*([\d.]+)s")
+
+
+def services(stage: Stage) -> list[Measurement]:
+    """A Service gets its first endpoints; a probe outside hammers its NodePort on each node until it answers.
+
+    The endpoints are pods that have long been ready, so that the time is the controller's and kube-proxy's alone:
+    from the Endpoints object in the watch to a connection. Both times are this host's CLOCK_MONOTONIC.
+    """
+    spec = stage.pod_spec(manifests.container(), everywhere=True)
+    stage.on_all_nodes("target", spec)
+    scene, machines = stage.scene, stage.scene.context.lab.machines
+    samples: dict[str, list[float]] = {str(machine.name): [] for machine in machines}
+    lost = 0
+    for number in range(stage.profile.services):
+        name = f"svc-{number}"
+        made = scene.client.create(manifests.service(name, scene.space, app=None, node_port=True))
+        port = made["spec"]["ports"][0]["nodePort"]
+        seconds = WAIT * stage.pace
+        wishes = [{"kind": "until", "host": str(m.address), "port": port, "for": seconds} for m in machines]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            probing = pool.submit(scene.probe, wishes)
+            seen = pool.submit(_endpoints_seen, stage, name, seconds, time.monotonic() + 1 + 0.2 * stage.pace)
+            answers, programmed = probing.result(), seen.result()
+        for machine, answer in zip(machines, answers, strict=True):
+            if answer["ok"] and programmed is not None:
+                samples[str(machine.name)].append(max(0.0, answer["at"] - programmed))
+            else:
+                lost += 1
+        scene.client.delete("v1", "Service", name, namespace=scene.space)
+    scene.client.delete("apps/v1", "DaemonSet", "target", namespace=scene.space)
+    stage.gone("target")
+    values = [sample for one in samples.values() for sample in one]
+    if not values:
+        return [Measurement("svc_program_p99", None, note="no Service was ever reached", lost=lost)]
+    said = summary(values)
+    series = tuple(Series({"node": node}, tuple(found)) for node, found in samples.items() if found)
+    note = f"median {said.median * 1000:.0f} ms; {stage.profile.services} Services on each node"
+    return [Measurement("svc_program_p99", said.p99, said.n, series, note, lost)]
+
+
+def _endpoints_seen(stage: Stage, name: str, seconds: float, begin: float) -> float | None:
+    """Give the Service its selector at ``begin`` (the probe has started by then); when its endpoints were seen."""
+    scene = stage.scene
+    watch = Watch(scene.client, "v1", "Endpoints", namespace=scene.space, fields=f"metadata.name={name}")
+
+    def select() -> None:
+        time.sleep(max(0.0, begin - time.monotonic()))
+        scene.client.patch("v1", "Service", name, {"spec": {"selector": {"app": "target"}}}, namespace=scene.space)
+
+    timer = threading.Timer(seconds, watch.close)
+    for thread in (threading.Thread(target=select), timer):
+        thread.daemon = True
+        thread.start()
+    with watch:
+        for event in watch:
+            if any(subset.get("addresses") for subset in event.object.get("subsets") or []):
+                timer.cancel()
+                return time.monotonic()
+    return None
+
+
+def dns(stage: Stage, *, has_dns: bool) -> list[Measurement]:
+    """Lookups of a Service's name from a pod."""
+    if not has_dns:
+        return [Measurement("dns_p99", None, note="the release has no DNS add-on")]
+    scene = stage.scene
+    main = manifests.container(["sleep", "100000"])
+    pod = next(iter(stage.on_all_nodes("asker", stage.pod_spec(main)).values()))
+    name = "kubernetes.default.svc.cluster.local"
+    script = (
+        f"i=0; while [ $i -lt {stage.profile.lookups} ]; do i=$((i+1)); "
+        f"{{ time nslookup {name} >/dev/null 2>&1 || echo lost >&2; }} 2>&1; done"
+    )
+    scene.clock.start(60 + stage.profile.lookups * stage.pace)
+    try:
+        said = scene.exec(pod["metadata"]["name"], script)
+    except (CommandFailed, TimedOut) as error:
+        return [Measurement("dns_p99", None, note=error.message.splitlines()[0], lost=stage.profile.lookups)]
+    times = tuple((int(m) * 60 + float(s)) * 1000 for m, s in _REAL.findall(said))
+    lost = said.count("lost")
+    if not times:
+        return [Measurement("dns_p99", None, note="no lookup was answered", lost=lost)]
+    note = "by the pod's shell, whose clock has steps of 10 ms"
+    return [Measurement("dns_p99", summary(times).p99, len(times), (Series({}, times),), note, lost)]

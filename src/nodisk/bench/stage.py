@@ -1,0 +1,125 @@
+"""What every load works on: the scene, the profile, a PriorityClass below everybody else's, and helpers for pods."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodisk.bench.metrics import Scrape, parse
+from nodisk.bench.profile import Profile
+from nodisk.cluster.client import Object
+from nodisk.cluster.watch import Watch, WatchEvent
+from nodisk.verify import manifests
+from nodisk.verify.scene import Scene
+
+REQUESTS = "apiserver_request_duration_seconds"
+
+
+@dataclass(slots=True)
+class Stage:
+    """One run of bench."""
+
+    scene: Scene
+    profile: Profile
+    say: Callable[[str], None]
+    cards: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Node → what the network measure learned of its card: ``card``, ``mtu``."""
+
+    @property
+    def priority(self) -> str:
+        """The run's PriorityClass: any other pod may take the place of these."""
+        return self.scene.space
+
+    @property
+    def pace(self) -> float:
+        """By how much the cluster is slower than one of PCs."""
+        return self.scene.pace
+
+    def set_up(self) -> None:
+        """The PriorityClass, and a quota: a fault of bench's must not eat a classroom."""
+        labels = {manifests.LABEL: "bench", manifests.RUN_LABEL: self.scene.run_id}
+        self.scene.client.create(
+            {
+                "apiVersion": "scheduling.k8s.io/v1",
+                "kind": "PriorityClass",
+                "metadata": {"name": self.priority, "labels": labels},
+                "value": -1000,
+                "preemptionPolicy": "Never",
+                "description": "nodisk bench: gives way to everything else",
+            }
+        )
+        hard = {"pods": "5000", "services": "50", "requests.cpu": "50", "limits.memory": "64Gi"}
+        space = self.scene.space
+        quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": manifests.meta("bench", space)}
+        self.scene.client.create(quota | {"spec": {"hard": hard}})
+
+    def pod_spec(self, main: Object, **more: Any) -> Object:
+        """A pod of the run's."""
+        return manifests.pod_spec(main, priorityClassName=self.priority, **more)
+
+    def workers(self) -> list[str]:
+        """Nodes that take ordinary pods."""
+        return sorted(
+            name
+            for name, node in self.scene.nodes().items()
+            if not any(t["effect"] in ("NoSchedule", "NoExecute") for t in node["spec"].get("taints") or [])
+        )
+
+    def on_all_nodes(self, app: str, spec: Object) -> dict[str, Object]:
+        """A DaemonSet, and its ready pods by node."""
+        self.scene.client.apply(manifests.daemon_set(app, self.scene.space, spec))
+        wanted = set(self.scene.nodes())
+        self.scene.clock.start(120 * self.pace)
+
+        def late() -> str | None:
+            missing = wanted - self.scene.ready(app).keys()
+            return f"no ready pod of {app} on {', '.join(sorted(missing))}" if missing else None
+
+        self.scene.clock.until(late)
+        return self.scene.ready(app)
+
+    def gone(self, app: str) -> None:
+        """Wait until no pod of ``app`` is left: the next load must not meet it."""
+        self.scene.clock.start(120 * self.pace)
+
+        def left() -> str | None:
+            pods = self.scene.client.list(
+                "v1", "Pod", namespace=self.scene.space, labels=f"app={app}", metadata_only=True
+            )
+            return f"{len(pods)} pods of {app} are still there" if pods else None
+
+        self.scene.clock.until(left)
+
+    def scrape(self) -> Scrape:
+        """The API server's request histogram, now."""
+        text = self.scene.client.request("GET", "/metrics", accept="text/plain").text
+        return parse(text, (REQUESTS,))
+
+
+@contextmanager
+def watching(stage: Stage, api_version: str, kind: str, seen: Callable[[WatchEvent, float], None]) -> Iterator[None]:
+    """One watch client over the run's namespace; ``seen`` gets each event and CLOCK_MONOTONIC at its arrival."""
+    watch = Watch(stage.scene.client, api_version, kind, namespace=stage.scene.space)
+
+    def follow() -> None:
+        for event in watch:
+            seen(event, time.monotonic())
+
+    thread = threading.Thread(target=follow, name="nodisk-watch", daemon=True)
+    thread.start()
+    time.sleep(0.5)  # the list that a watch begins with must be over before the first sample
+    try:
+        yield
+    finally:
+        watch.close()
+        thread.join(10)
+
+
+def running(pod: Object) -> bool:
+    """Whether all its containers run (not: are ready), as the pod-start SLO has it."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return len(statuses) == len(pod["spec"]["containers"]) and all("running" in one["state"] for one in statuses)

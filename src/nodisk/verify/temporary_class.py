@@ -1,0 +1,64 @@
+"""A class for some minutes: real students by the same code that makes real classes, without a record or handouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from nodisk.classes import engine, lifecycle, record, sizes
+from nodisk.classes.engine import Applied
+from nodisk.classes.manifests import CLASS
+from nodisk.classes.record import Account, Class
+from nodisk.cluster.client import Client
+from nodisk.errors import NodiskError
+from nodisk.verify.scene import Scene
+
+PREFIX = "nodisk-temporary-"
+"""Of the class's name and so of all its namespaces: the next run finds by it what a killed one left."""
+
+
+def planned(run_id: str, students: int) -> Class:
+    """A class of so many students of the smallest size."""
+    now = datetime.now(UTC)
+    name = f"{PREFIX}{run_id}"
+    accounts = tuple(
+        Account(key=f"s{number}", name=f"Student {number}", label=f"s{number:02d}") for number in range(1, students + 1)
+    )
+    size_name, size = sizes.find("small")
+    return Class(
+        name=name,
+        prefix=f"{name}-",
+        size_name=size_name,
+        size=size,
+        role="edit",
+        created=now,
+        expires=now + timedelta(hours=2),
+        students=accounts,
+    )
+
+
+@contextmanager
+def temporary_class(scene: Scene, students: int) -> Iterator[Applied]:
+    """Make it, and remove it whatever happens; raises NodiskError if a student could not be made."""
+    wanted = planned(scene.run_id, students)
+    try:
+        applied = engine.apply(scene.client, wanted, scene.context.lab)
+        if applied.failed:
+            label, error = next(iter(applied.failed.items()))
+            raise NodiskError(f"the student {label} could not be made: {error}")
+        yield applied
+    finally:
+        others = record.load_all(scene.context.state)
+        lifecycle.delete(scene.client, wanted, others, limit=90 * scene.pace)
+
+
+def remove_leftovers(client: Client) -> list[str]:
+    """Delete the namespaces of temporary classes; says which, a line each."""
+    lines = []
+    for space in client.list("v1", "Namespace", labels=CLASS):
+        name, owner = space["metadata"]["name"], space["metadata"]["labels"][CLASS]
+        if owner.startswith(PREFIX) and "deletionTimestamp" not in space["metadata"]:
+            client.delete("v1", "Namespace", name)
+            lines.append(f"removing the namespace {name} of a temporary class that an earlier run left")
+    return lines
