@@ -58,11 +58,20 @@ class Power:
         accel = qemu.accelerator()
         tap = segment.tap(self.lab.machines.index(machine))
         words = qemu.arguments(self.state, self.lab, machine, tap=tap, accel=accel)
+        run.run(words, netns=segment.netns, timeout=60)
         if accel is qemu.Accelerator.TCG and machine.role is Role.WORKER:
             # Emulated processors share this host's few: nothing is Ready before the control plane is.
-            words = ["nice", "-n", str(NICE), *words]
-        run.run(words, netns=segment.netns, timeout=60)
+            self._stand_back(machine, NICE)
         return True
+
+    def level(self) -> None:
+        """Let workers have as much of the host as the control plane, which is Ready."""
+        for machine in self.lab.by_role(Role.WORKER):
+            self._stand_back(machine, 0)
+
+    def _stand_back(self, machine: Machine, nice: int) -> None:
+        if (pid := self.pid(machine)) is not None:
+            processes.set_nice(pid, nice)
 
     def off(self, machine: Machine, *, seconds: float = WAIT_OFF) -> bool:
         """Press the power button (ACPI) and wait; returns whether it was on. Raises TimedOut if it stays on."""

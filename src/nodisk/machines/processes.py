@@ -140,3 +140,15 @@ def available_mib() -> int:
     """MiB of RAM that new processes of this host can get."""
     line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
     return int(line.split()[1]) // 1024
+
+
+def set_nice(pid: int, nice: int) -> None:
+    """Make all threads of a process, and its session among others (sched(7), "The autogroup feature"), nicer or less so.
+
+    A process that is gone, or a kernel without autogroups, is no error: it is a matter of speed only.
+    """
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(f"{nice}\n")

@@ -15,7 +15,7 @@ from nodisk.machines.power import Power
 from nodisk.server.database import Database
 from nodisk.server.events import ORDER, Kind, Progress, progress
 from nodisk.spec.model import Machine
-from nodisk.values import Stage
+from nodisk.values import Role, Stage
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,10 +70,14 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
     ``alive`` raises if the server is gone. Raises NodiskError if a machine's QEMU ends, TimedOut after ``seconds``.
     """
     end = time.monotonic() + seconds
+    levelled = False
     with _display() as show:
         while True:
             now = rows(power, database)
             show(now)
+            if not levelled and all(row.ready for row in now if row.machine.role is Role.CONTROL_PLANE):
+                power.level()
+                levelled = True
             if all(row.ready for row in now):
                 return now
             if off := [str(row.machine.name) for row in now if row.on is None]:
