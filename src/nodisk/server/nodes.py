@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodisk.cluster import kubeconfig
+from nodisk.cluster import addons, kubeconfig, tokens
 from nodisk.cluster.client import Client
 from nodisk.cluster.errors import ApiError
 from nodisk.cluster.watch import Change, Watch
-from nodisk.errors import NodiskError
+from nodisk.errors import NodiskError, SpecError
 from nodisk.plan import kubelet
-from nodisk.plan.facts import Facts
 from nodisk.server.database import Database
 from nodisk.server.events import Kind, progress
 from nodisk.spec.model import Lab, Machine
@@ -55,15 +55,22 @@ def missing_labels(machine: Machine, node: dict[str, Any]) -> dict[str, str]:
     return {key: value for key, value in wanted.items() if have.get(key) != value}
 
 
+def _connect(state: LabState) -> Client:
+    # No patience: the watch itself goes on over a server that is away, and ends soon when it is told to.
+    return Client(kubeconfig.load(state.admin_kubeconfig), patience=0)
+
+
 @dataclass(slots=True)
 class Watcher:
     """Follows the nodes in a thread of its own (the API client is synchronous) with its own database connection."""
 
     lab: Lab
-    facts: Facts
     state: LabState
+    connect: Callable[[LabState], Client] = _connect
+    """How the API is reached; from the server itself, by its address."""
     _stopping: threading.Event = field(default_factory=threading.Event)
     _watch: Watch | None = None
+    _prepared: bool = False
     _seen: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     """Node → boot and Ready condition as last recorded."""
 
@@ -89,7 +96,8 @@ class Watcher:
                 self._stopping.wait(2)
 
     def _follow(self, database: Database) -> None:
-        with Client(kubeconfig.load(self.state.admin_kubeconfig), patience=0) as client:
+        with self.connect(self.state) as client:
+            self._prepare(database, client)
             self._watch = Watch(client, "v1", "Node")
             if self._stopping.is_set():
                 return
@@ -97,6 +105,20 @@ class Watcher:
                 for change in watch:
                     if change.change is not Change.DELETED:
                         self._take(database, client, change.object)
+
+    def _prepare(self, database: Database, client: Client) -> None:
+        """What is done once in each life of the server, as soon as the API answers; raises ApiError until then."""
+        if self._prepared:
+            return
+        if count := tokens.renew(client, (self.state.pki / "sa.pub").read_bytes()):
+            database.record(Kind.DAEMON, f"{count} service-account tokens of an older key are made anew", source="api")
+        try:
+            applied, problems = addons.apply(client, self.state.root / addons.FOLDER)
+        except SpecError as error:
+            applied, problems = 0, [error.message]
+        for text in (*([f"{applied} add-on objects applied"] if applied else []), *problems):
+            database.record(Kind.DAEMON, text, source="api")
+        self._prepared = True
 
     def _take(self, database: Database, client: Client, node: dict[str, Any]) -> None:
         machine = self.lab.machine(node["metadata"]["name"])

@@ -121,7 +121,7 @@ class Server:
             if wake.is_set():
                 await supervisor.stop()
                 return
-            watcher = nodes.Watcher(lab, desk.texts.facts, self.state)
+            watcher = nodes.Watcher(lab, self.state)
             background = [
                 asyncio.create_task(self._seed(lab, found, database), name="seed"),
                 asyncio.create_task(watcher.run(), name="watch nodes"),
