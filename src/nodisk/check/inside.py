@@ -1,9 +1,10 @@
-"""``python -m nodisk.check.inside CHECK FILE PID``: one check of the wire in the namespace that this process is in."""
+"""``python -m nodisk.check.inside FILE PID CHECK…``: checks of the wire in the namespace that this process is in."""
 
 from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nodisk.check import wire
@@ -12,9 +13,11 @@ from nodisk.spec.load import load
 
 def main() -> None:
     """Print the findings as JSON; PID is the lab's own server, 0 if none runs."""
-    name, file, pid = sys.argv[1:]
-    findings = wire.check(name, load(Path(file)), int(pid) or None)
-    json.dump([finding.as_json() for finding in findings], sys.stdout)
+    file, pid, *names = sys.argv[1:]
+    lab = load(Path(file))
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda name: wire.check(name, lab, int(pid) or None), names)
+        json.dump([finding.as_json() for findings in found for finding in findings], sys.stdout)
 
 
 if __name__ == "__main__":

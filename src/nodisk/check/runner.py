@@ -19,7 +19,7 @@ from nodisk.server import running
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds after which a check that hangs is reported and left behind."""
 
 NAMES = (
@@ -57,8 +57,12 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
     found: dict[str, Callable[[], list[Finding]]] = {"tools": lambda: tools.tools(virtual=place.virtual)}
     if not place.virtual or place.netns:
         pid = running.pid(place.state)
-        for name in wire.CHECKS:
-            found[name] = lambda name=name: _on_the_wire(place, name, pid)  # type: ignore[misc]
+        if place.netns is None:
+            for name in wire.CHECKS:
+                found[name] = lambda name=name: wire.check(name, lab, pid)  # type: ignore[misc]
+        else:
+            netns = place.netns
+            found["interface and the rest of the wire"] = lambda: _inside(place.file, netns, pid)
     found["clock and mirror"] = lambda: host.clock_and_mirror(state, lab)
     found["disk"] = lambda: host.disk(state, lab)
     found["release"] = lambda: host.release(lab)
@@ -71,12 +75,10 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
     return found
 
 
-def _on_the_wire(place: Place, name: str, server_pid: int | None) -> list[Finding]:
-    if place.netns is None:
-        return wire.check(name, place.lab, server_pid)
-    # Another network namespace takes another process.
-    argv = [sys.executable, "-m", "nodisk.check.inside", name, str(place.file), str(server_pid or 0)]
-    done = run.run(argv, netns=place.netns, timeout=LIMIT)
+def _inside(file: Path, netns: str, server_pid: int | None) -> list[Finding]:
+    """The wire's checks in another network namespace, which takes another process."""
+    argv = [sys.executable, "-m", "nodisk.check.inside", str(file), str(server_pid or 0), *wire.CHECKS]
+    done = run.run(argv, netns=netns, timeout=LIMIT)
     return [Finding.from_json(value) for value in json.loads(done.stdout)]
 
 

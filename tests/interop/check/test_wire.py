@@ -45,7 +45,7 @@ class Cable:
         return file
 
     def check(self, name: str, **lab: str) -> list[Finding]:
-        argv: list[str | Path] = [sys.executable, "-m", "nodisk.check.inside", name, self.lab(**lab), "0"]
+        argv: list[str | Path] = [sys.executable, "-m", "nodisk.check.inside", self.lab(**lab), "0", name]
         return [Finding.from_json(value) for value in json.loads(run.run(argv, netns=self.server, timeout=60).stdout)]
 
     def ip(self, namespace: str, *words: str) -> None:

@@ -48,7 +48,7 @@ def test_the_targets() -> None:
 
 
 def test_too_little_says_how_much_is_enough() -> None:
-    control_plane, worker = both("640MiB")
+    control_plane, worker = both("768MiB")
     assert control_plane.verdict is Verdict.TOO_LITTLE
     again, _ = both(f"{control_plane.needed}MiB")
     assert again.verdict is Verdict.FITS
