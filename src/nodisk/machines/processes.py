@@ -143,7 +143,7 @@ def available_mib() -> int:
 
 
 def set_nice(pid: int, nice: int) -> None:
-    """Make all threads of a process, and its session among others (sched(7), "The autogroup feature"), nicer or less so.
+    """Make a process, all its threads, and its session among others (sched(7), autogroup) nicer, or less so.
 
     A process that is gone, or a kernel without autogroups, is no error: it is a matter of speed only.
     """
