@@ -1,0 +1,130 @@
+"""``nodisk status``: rows from records and the API's words, and the documented shape of its JSON."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nodisk.cluster import status
+from nodisk.context import LabContext
+from nodisk.server.database import Database
+from nodisk.server.events import Kind
+from nodisk.spec.load import parse
+from nodisk.state import State
+from nodisk.values import Stage
+
+LAB = parse(
+    """
+name: demo
+network: {subnet: 10.77.0.0/24, server: 10.77.0.1}
+machines:
+  - {name: cp1, mac: 52:54:00:00:00:11, address: 10.77.0.11, role: control-plane}
+  - {name: w1, mac: 52:54:00:00:00:21, address: 10.77.0.21}
+""",
+    file=Path("lab.yaml"),
+)
+CP1, W1 = LAB.machines
+NOW = 1_800_000_000.0
+BOOT = "11111111-1111-1111-1111-111111111111"
+DOCS = Path(__file__).parents[3] / "docs" / "reference" / "status.md"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> LabContext:
+    return LabContext(LAB, tmp_path / "lab.yaml", State(tmp_path).lab("demo"), None)
+
+
+@pytest.fixture
+def seen(context: LabContext) -> LabContext:
+    """cp1 is Ready and told its RAM; w1 failed; an alarm is on record; the lab is armed for 90 seconds."""
+    with Database(context.state.database, now=lambda: NOW - 100) as database:
+        for stage in (Stage.IPXE, Stage.KERNEL, Stage.ENROLLED, Stage.READY):
+            boot = None if stage is Stage.IPXE else BOOT
+            database.record(Kind.STAGE, "", source="t", mac=CP1.mac, machine="cp1", boot_id=boot, stage=stage)
+        database.record(Kind.STAGE, "rootfs: wrong hash", source="t", mac=W1.mac, machine="w1", stage=Stage.FAILED)
+        database.record(Kind.ALARM, "a second use", source="t")
+        database.set_ram(CP1.mac, {"total": 1974, "available": 943})
+        database.add_traffic(CP1.mac, "vmlinuz", 12)
+        database.enrolled(CP1.mac, NOW + 86400, ["ssh-ed25519 A"])
+        database.arm(NOW + 90)
+    return context
+
+
+def test_nothing_has_happened_yet(context: LabContext) -> None:
+    value = status.to_json(status.collect(context, now=lambda: NOW))
+    assert (value["server"], value["api"], value["armed"], value["alarms"]) == ("stopped", "unknown", False, 0)
+    assert [(row["stage"], row["node"]) for row in value["machines"]] == [(None, "unknown")] * 2
+
+
+def test_rows(seen: LabContext) -> None:
+    found = status.collect(seen, now=lambda: NOW)
+    value = status.to_json(found)
+    assert value["counts"] == {"machines": 2, "ready": 1, "failed": 1}
+    cp1, w1 = value["machines"]
+    assert (cp1["stage"], cp1["boot_id"], cp1["ram"]["available"], cp1["loaded"]) == (
+        "ready",
+        BOOT,
+        943,
+        {"vmlinuz": 12},
+    )
+    assert list(cp1["stages"]) == ["ipxe", "kernel", "enrolled", "ready"]
+    assert cp1["warning"] == "its certificates end in 24 hours (they last 14 days): restart it"
+    assert (w1["stage"], w1["reason"], w1["warning"]) == ("failed", "rootfs: wrong hash", "rootfs: wrong hash")
+    line = status.summary(found)
+    assert line.startswith("demo: 1 of 2 machines ready, 1 failed, server is stopped, API does not answer")
+    assert "armed for 90 s" in line
+    assert "1 ALARMS" in line
+    assert status.table(found)[0][:8] == (
+        *("cp1", "ready", "100 s ago", "10.77.0.11", "control-plane", "unknown", "", "943 of 1974 MiB"),
+    )
+
+
+def node(ready: str, boot: str) -> status.NodeView:
+    conditions = [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": ready}]
+    info = {"bootID": boot, "kubeletVersion": "v1.20.2"}
+    return status.view({"status": {"conditions": conditions, "nodeInfo": info}})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "word", "version"),
+    [
+        (None, "unknown", None),
+        ({}, "absent", None),
+        ({"cp1": node("True", BOOT)}, "ready", "v1.20.2"),
+        ({"cp1": node("False", BOOT)}, "not ready", "v1.20.2"),
+        ({"cp1": node("Unknown", BOOT)}, "unknown", "v1.20.2"),
+        ({"cp1": node("True", "of the boot before")}, "unknown", "v1.20.2"),
+        ({"cp1": status.view({})}, "unknown", None),
+    ],
+)
+def test_what_the_api_says(
+    seen: LabContext,
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: dict[str, status.NodeView] | None,
+    word: str,
+    version: str | None,
+) -> None:
+    monkeypatch.setattr(status, "_nodes", lambda _: nodes)
+    row = status.to_json(status.collect(seen, now=lambda: NOW))["machines"][0]
+    assert (row["node"], row["version"]) == (word, version)
+
+
+def test_every_key_is_documented_and_every_documented_key_is_there(seen: LabContext) -> None:
+    value = status.to_json(status.collect(seen, now=lambda: NOW))
+    lab, _, machine = DOCS.read_text().partition("Each machine:")
+
+    def documented(text: str) -> set[str]:
+        cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+    assert documented(lab) == set(value)
+    assert documented(machine) == set(value["machines"][0])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (3 * 86400, "3 d")]
+)
+def test_spans(seconds: float, text: str) -> None:
+    assert status.span(seconds) == text
