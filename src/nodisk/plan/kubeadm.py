@@ -17,6 +17,8 @@ from nodisk.values import KubeVersion, Role
 
 PKI = kubelet.PKI
 
+_PATIENCE = "10m0s"
+
 
 def api_version(version: KubeVersion) -> str:
     """v1beta2 for 1.20 and 1.21, v1beta3 from 1.22, v1beta4 from 1.31."""
@@ -45,7 +47,7 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> str:
     def component(**args: str) -> dict[str, Any]:
         return {"extraArgs": _args(version, {name.replace("_", "-"): value for name, value in args.items()})}
 
-    init = {
+    init: dict[str, Any] = {
         "apiVersion": api_version(version),
         "kind": "InitConfiguration",
         "localAPIEndpoint": {"advertiseAddress": str(machine.address), "bindPort": network.API},
@@ -55,7 +57,7 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> str:
             "taints": kubelet.as_objects(kubelet.taints(machine, version)),
         },
     }
-    cluster = {
+    cluster: dict[str, Any] = {
         "apiVersion": api_version(version),
         "kind": "ClusterConfiguration",
         "clusterName": str(lab.name),
@@ -86,6 +88,11 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> str:
         ),
         "scheduler": component(profiling="false", **election),
     }
+    # The startup probe's patience comes from this: an API server that is slow to start must not be killed for it.
+    if version.line < (1, 31):
+        cluster["apiServer"]["timeoutForControlPlane"] = _PATIENCE
+    else:
+        init["timeouts"] = {"controlPlaneComponentHealthCheck": _PATIENCE}
     if repository := image_repository(facts):
         cluster["imageRepository"] = repository
     return documents(init, cluster)
