@@ -19,6 +19,7 @@ MAX_ERRORS = 1000
 MAX_DECODES = 100_000
 """With aliases a short document can mean a long one: it is refused where it would mean twice the largest document."""
 
+_ZEROS: dict[str, object] = {"string": "", "integer": 0, "boolean": False}
 _NOTHING = object()
 """A null, or a value that does not fit: unset in a mapping, gone from a list."""
 
@@ -84,6 +85,9 @@ class Decoder:
                 return self._value(self._follow(node), field)
             finally:
                 self.depth -= 1
+        if self.old and node.value not in ("", "null") and is_null(node):
+            # yaml.v2 takes `~` for a value, which is then zero.
+            return {} if field.kind == "map" else _ZEROS.get(field.kind, _NOTHING)
         if field.kind == "list":
             return self._list(node, field)
         if field.kind == "map":
@@ -196,7 +200,10 @@ class Decoder:
         if key.kind != SCALAR:
             self._misfit(key, "string")
             return None
-        return None if is_null(key) else as_string(key)
+        if is_null(key):
+            scalars.typed(key)  # a `!!null` that is none raises
+            return None
+        return as_string(key)
 
     def _merge(self, parent: Node, merge: Node, struct: CStruct, values: Values, merged: set[str] | None) -> None:
         """``<<: *alias`` or ``<<: [*a, *b]``: what is not set yet comes from there, the first one first."""

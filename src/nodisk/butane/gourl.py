@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from nodisk.butane.gojson import quote
 from nodisk.butane.pattern import Pattern
 
+_CONTROL = Pattern(r"[\x00-\x1f\x7f]")
 _SCHEME = Pattern(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPE = Pattern(r"%(?![0-9A-Fa-f]{2})")
 _PORT = Pattern(r"(?::[0-9]*)?", re.ASCII)
@@ -30,8 +32,8 @@ class Url(NamedTuple):
 def parse(text: str) -> Url:
     """Raises BadUrl."""
     rest, _, fragment = text.partition("#")
-    if any(ord(char) < 0x20 or char == "\x7f" for char in rest + fragment):
-        raise BadUrl("invalid control character in URL")
+    if _CONTROL.search(text):
+        raise BadUrl("net/url: invalid control character in URL")
     if not text:
         return Url("", "", "")
     if rest == "*":
@@ -60,15 +62,16 @@ def parse(text: str) -> Url:
 
 
 def _unescape(text: str) -> None:
-    if _ESCAPE.search(text):
-        raise BadUrl("invalid URL escape")
+    bad = _ESCAPE.search(text)
+    if bad:
+        raise BadUrl(f"invalid URL escape {quote(text[bad.start() : bad.start() + 3])}")
 
 
 def _authority(authority: str) -> None:
     userinfo, at, host = authority.rpartition("@")
     if at:
         if not _USERINFO.fullmatch(userinfo):
-            raise BadUrl("invalid userinfo")
+            raise BadUrl("net/url: invalid userinfo")
         _unescape(userinfo)
     if host.startswith("["):
         inside, bracket, port = host.rpartition("]")
@@ -83,14 +86,16 @@ def _authority(authority: str) -> None:
         port = host[colon:] if colon >= 0 else ""
         _host(host)
     if not _PORT.fullmatch(port):
-        raise BadUrl("invalid port after host")
+        raise BadUrl(f"invalid port {quote(port)} after host")
 
 
 def _host(host: str) -> None:
-    if _HOST_ESCAPE.search(host):
-        raise BadUrl("invalid URL escape in host")
-    if _HOST_BAD.search(host):
-        raise BadUrl("invalid character in host name")
+    bad = _HOST_ESCAPE.search(host)
+    if bad:
+        raise BadUrl(f"invalid URL escape {quote(host[bad.start() : bad.start() + 3])}")
+    bad = _HOST_BAD.search(host)
+    if bad:
+        raise BadUrl(f"invalid character {quote(bad[0])} in host name")
 
 
 def query_values(query: str, key: str) -> list[str]:

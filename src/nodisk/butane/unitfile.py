@@ -14,7 +14,11 @@ _SPACES = b" \t\n\v\f\r"
 
 
 class UnitError(ValueError):
-    """The text is not a unit file."""
+    """The text is not a unit file; ``garbage``: what stands after a section's name."""
+
+    def __init__(self, message: str, garbage: bytes = b"") -> None:
+        super().__init__(message)
+        self.garbage = garbage
 
 
 class _Reader:
@@ -108,7 +112,8 @@ def _header(reader: _Reader) -> str:
     rest, _ = reader.line()
     garbage = rest.strip(_SPACES)
     if garbage:
-        raise UnitError(f"found garbage after section name : {quote(garbage.decode('utf-8', 'surrogateescape'))}")
+        shown = quote(garbage.decode("utf-8", "surrogateescape"))
+        raise UnitError(f"found garbage after section name : {shown}", garbage)
     return name[:-1].decode("utf-8", "surrogateescape")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nodisk.butane import gourl, resources
 from nodisk.butane.clc import services
+from nodisk.butane.gojson import quote
 from nodisk.butane.localfiles import FilesDir, LocalError
 from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Entry
@@ -135,7 +136,7 @@ class Converter:
         try:
             gourl.parse(source)
         except gourl.BadUrl as error:
-            self._error(f"parse {source}: {error}", (*path, "source"))
+            self._error(f"parse {quote(source)}: {error}", (*path, "source"))
             return None
         return {"source": source, "verification": _verification(reference)}
 
@@ -203,7 +204,7 @@ class Converter:
             try:
                 gourl.parse(remote["url"])
             except gourl.BadUrl as error:
-                self._error(f"parse {remote['url']}: {error}", (*path, "remote", "url"))
+                self._error(f"parse {quote(remote['url'])}: {error}", (*path, "remote", "url"))
                 return None
             source = remote["url"]
         out["contents"] = {

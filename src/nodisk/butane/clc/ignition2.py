@@ -101,12 +101,16 @@ def emit(name: str, values: Values, target: int) -> dict[str, Any]:
             if value:
                 out[key.name] = [emit(key.inner, item, target) for item in value]
         elif key.inner:
-            # Owners were no pointers in 2.1: they are written even if empty.
-            if value is not None or not key.optional or (target == 1 and key.name in ("user", "group")):
+            if value is not None or not key.optional or _plain_owner(key, target):
                 out[key.name] = emit(key.inner, value or {}, target)
         elif _written(name, key, value, target):
             out[key.name] = value
     return out
+
+
+def _plain_owner(key: _Key, target: int) -> bool:
+    """Owners were no pointers in 2.1: they are written, and judged, even if nobody gave any."""
+    return target == 1 and key.name in ("user", "group")
 
 
 def _written(struct: str, key: _Key, value: Any, target: int) -> bool:
@@ -138,7 +142,7 @@ def _shape(name: str, target: int) -> Shape:
             listed = Shape()
             listed.item = inner
             inner = listed
-        out.parts.append(Part(key.name, key.name, inner, pointer=key.optional and target > 1))
+        out.parts.append(Part(key.name, key.name, inner, pointer=key.optional and not _plain_owner(key, target)))
         if key.name in rules:
             out.field_rules[key.name] = rules[key.name]
     return out
@@ -163,6 +167,13 @@ _CREATE_CLASHES = [
 
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogateescape"))
+
+
+def _unit_words(error: unitfile.UnitError) -> str:
+    """In Ignition 2's words, which show garbage as a list of bytes."""
+    if error.garbage:
+        return f"invalid unit content: found garbage after section name : [{' '.join(map(str, error.garbage))}]"
+    return f"invalid unit content: {error}"
 
 
 class _Rules:
@@ -222,7 +233,7 @@ class _Rules:
         try:
             url = gourl.parse(source)
         except gourl.BadUrl as error:
-            return f"parse {source}: {error}" if self.target == 1 else "unable to parse url"
+            return f"parse {quote(source)}: {error}" if self.target == 1 else "unable to parse url"
         if url.scheme in ("http", "https", "oem", "tftp"):
             return None
         if url.scheme == "s3":
@@ -400,7 +411,7 @@ class _Rules:
         try:
             sections = unitfile.sections(contents)
         except unitfile.UnitError as error:
-            yield "error", f"invalid unit content: {error}"
+            yield "error", _unit_words(error)
             return
         enabled = values.get("enable") or values.get("enabled")
         if self.target >= 2 and enabled and contents and "Install" not in sections:
@@ -419,9 +430,10 @@ class _Rules:
             yield "error", old if self.target == 1 else "invalid systemd drop-in extension"
 
     def _text(self, values: Any) -> Said:
-        problem = unitfile.problem(values.get("contents", ""))
-        if problem:
-            yield "error", problem
+        try:
+            unitfile.sections(values.get("contents", ""))
+        except unitfile.UnitError as error:
+            yield "error", _unit_words(error)
 
     def _network_unit(self, values: Any) -> Said:
         yield from self._text(values)

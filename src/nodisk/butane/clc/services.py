@@ -73,6 +73,12 @@ def semver(text: str) -> Semver:
     return int(match[1]), int(match[2]), int(match[3])
 
 
+def _normal(text: str) -> str:
+    """A version without leading zeros in its numbers."""
+    numbers = ".".join(map(str, semver(text)))
+    return numbers + "".join(re.findall(r"[-+].*", text))
+
+
 def structs(etcd: str | None, flannel: str | None, old: bool) -> tuple[CStruct, CStruct]:
     """The two sections as their versions have them; ``old``: options can't be told from zero. Raises ServiceError."""
     major, minor, _ = semver(etcd) if etcd is not None else (3, 0, 0)
@@ -210,7 +216,7 @@ def docker_unit(docker: Values) -> dict[str, Any]:
 def etcd_unit(etcd: Values, struct: CStruct, platform: str) -> dict[str, Any]:
     """etcd as a container. Raises ServiceError."""
     options = arguments(tuple(struct.by_name.values()), etcd, "--{}={}")
-    environment = [f"ETCD_IMAGE_TAG=v{etcd['version']}"] if "version" in etcd else []
+    environment = [f"ETCD_IMAGE_TAG=v{_normal(etcd['version'])}"] if "version" in etcd else []
     contents = _unit("/usr/lib/coreos/etcd-wrapper $ETCD_OPTS", options, environment, platform, [])
     return _enabled("etcd-member.service", "20-clct-etcd-member.conf", contents)
 
@@ -218,7 +224,7 @@ def etcd_unit(etcd: Values, struct: CStruct, platform: str) -> dict[str, Any]:
 def flannel_unit(flannel: Values, struct: CStruct, platform: str) -> dict[str, Any]:
     """flannel, after its network configuration was put into etcd. Raises ServiceError."""
     options = arguments(tuple(struct.by_name.values()), flannel, "--{}={}")
-    environment = [f"FLANNEL_IMAGE_TAG=v{flannel['version']}"] if "version" in flannel else []
+    environment = [f"FLANNEL_IMAGE_TAG=v{_normal(flannel['version'])}"] if "version" in flannel else []
     last = []
     if flannel.get("network_config"):
         words = ["ExecStartPre=/usr/bin/etcdctl"]

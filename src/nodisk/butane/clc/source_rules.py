@@ -9,6 +9,7 @@ from typing import Any
 from nodisk.butane import gourl
 from nodisk.butane.clc.services import semver
 from nodisk.butane.clc.walk import Part, Rule, Said, Shape
+from nodisk.butane.gojson import quote
 from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Severity
 from nodisk.butane.schema import CStruct
@@ -44,6 +45,8 @@ def _shape(struct: CStruct, target: int, done: dict[str, Shape]) -> Shape:
         shape.parts.append(Part(name, name, inner, pointer=field.pointer or field.kind not in ("map", "list")))
         if name in rules:
             shape.field_rules[name] = rules[name]
+    if struct.name == "Locksmith" and target == 1:
+        shape.field_rules["reboot_strategy"] = _required_strategy
     if struct.name == "File" and target < 3:
         shape.field_rules["mode"] = _old_file_mode
     return shape
@@ -88,7 +91,7 @@ def _server(value: str) -> Said:
     try:
         gourl.parse(value)
     except gourl.BadUrl as error:
-        yield "error", f"parse {value}: {error}"
+        yield "error", f"parse {quote(value)}: {error}"
 
 
 def _locksmith(values: Any) -> Said:
@@ -100,6 +103,12 @@ def _strategy(values: Any) -> Said:
     value = values.get("reboot_strategy")
     if value and value.lower() not in ("reboot", "etcd-lock", "off"):
         yield "error", "unknown reboot strategy"
+
+
+def _required_strategy(values: Any) -> Said:
+    if not values.get("reboot_strategy"):
+        yield "error", "unknown reboot strategy"
+    yield from _strategy(values)
 
 
 def _window_start(values: Any) -> Said:
