@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -68,9 +69,13 @@ def build(
 ) -> Result:
     """Make or load what is missing of a lab's assets and record them. ``only``: these kinds and what they need.
 
-    Raises Busy if another nodisk builds, EnvironmentProblem for a missing tool, mirror or disk space,
+    Raises Busy if another nodisk builds, EnvironmentProblem for a missing right, tool, mirror or disk space,
     CommandFailed with a building program's last words. Ctrl-C (KeyboardInterrupt) leaves nothing behind.
     """
+    if os.geteuid() != 0:
+        raise EnvironmentProblem(
+            "making an image takes root: it installs a Debian into a folder", hint="sudo nodisk build"
+        )
     store = Store(state)
     with store.builder(), progress.board() as board:
         work = Work(state, store, board, offline, refresh)

@@ -37,9 +37,11 @@ async def build(
 ) -> None:
     """Run a program to its end with a clean environment; its output goes to ``log_file``, by lines to ``on_line``.
 
-    With ``root``, in that folder as its root (/proc mounted). Raises CommandFailed with the last lines, or
+    With ``root``, in that folder as its root (/proc mounted). Raises ToolMissing, CommandFailed with the last lines, or
     EnvironmentProblem if the disk of ``log_file`` got full. When cancelled, everything it started is dead on return.
     """
+    if root is None and "/" not in str(argv[0]):
+        run.find(str(argv[0]))  # raises ToolMissing, with the package that brings it
     variables = [f"{name}={value}" for name, value in {**CLEAN, **(env or {})}.items()]
     inside = [f"--root={root}"] if root is not None else []
     words: list[str | Path] = [

@@ -1,0 +1,82 @@
+"""Programs in namespaces of their own: what they print, how they fail, and that nothing of them survives."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from nodisk.assets import sandbox
+from nodisk.errors import CommandFailed, EnvironmentProblem, ToolMissing
+
+pytestmark = pytest.mark.interop
+
+
+def test_output_goes_to_the_log_and_line_by_line_to_the_caller(tmp_path: Path) -> None:
+    lines: list[str] = []
+    script = 'echo one; printf "two\\rthree"; echo; echo "$EPOCH $HOME ${USER-none}"; ls /proc | grep -c "^[0-9]"'
+    words = ["sh", "-c", script]
+    asyncio.run(sandbox.build(words, log_file=tmp_path / "log", env={"EPOCH": "5"}, on_line=lines.append))
+    assert lines[:4] == ["one", "two", "three", "5 /root none"]
+    assert int(lines[4]) <= 4  # it sees its own processes only
+    assert (tmp_path / "log").read_text().splitlines()[1:] == lines
+
+
+def test_a_mount_inside_is_not_seen_outside(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    words = ["sh", "-c", 'mount -t tmpfs nodisk-test "$1" && touch "$1/x"', "sh", str(tmp_path / "m")]
+    asyncio.run(sandbox.build(words, log_file=tmp_path / "log"))
+    assert list((tmp_path / "m").iterdir()) == []
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+
+
+def test_a_failure_shows_the_last_lines_and_the_command(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        asyncio.run(sandbox.build(["sh", "-c", "echo why >&2; exit 3"], log_file=tmp_path / "log"))
+    assert caught.value.returncode == 3
+    assert "why" in caught.value.message
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("the command was: sh -c")
+
+
+def test_a_full_disk_is_recognised_in_what_a_program_says(tmp_path: Path) -> None:
+    words = ["sh", "-c", "echo cp: error writing x: No space left on device; exit 1"]
+    with pytest.raises(EnvironmentProblem, match="is full"):
+        asyncio.run(sandbox.build(words, log_file=tmp_path / "log"))
+
+
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ToolMissing, match="nodisk-has-no-such-program"):
+        asyncio.run(sandbox.build(["nodisk-has-no-such-program"], log_file=tmp_path / "log"))
+
+
+def test_cancelled_every_descendant_is_dead_on_return(tmp_path: Path) -> None:
+    mark = f"86399.{time.time_ns() % 10**6}"
+
+    async def go() -> None:
+        words = ["sh", "-c", f"setsid sleep {mark} & sleep {mark}"]
+        task = asyncio.create_task(sandbox.build(words, log_file=tmp_path / "log"))
+        while len(running(mark)) < 2:
+            await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    for _ in range(100):
+        if not running(mark):
+            return
+        time.sleep(0.05)
+    raise AssertionError(running(mark))
+
+
+def running(mark: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[:2] == [b"sleep", mark.encode()]:
+            found.append(str(path))
+    return found
