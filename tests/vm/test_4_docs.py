@@ -1,0 +1,35 @@
+"""The documentation's examples that need a booted lab, run on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.docs.doc_examples import Example, examples, matches, pages
+from tests.vm.driver import Driver
+
+pytestmark = pytest.mark.vm
+
+LAB_EXAMPLES = [example for page in pages() for example in examples(page) if example.proof == "lab"]
+
+
+@pytest.mark.parametrize("example", LAB_EXAMPLES, ids=lambda example: example.where)
+def test_example(vm: Driver, example: Example, tmp_path: Path) -> None:
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NODISK_LAB": str(vm.file)}
+    for step in example.steps:
+        done = subprocess.run(
+            ["/bin/sh", "-c", step.command],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        printed = done.stdout + done.stderr
+        assert done.returncode == step.status, f"{example.where}: {step.command}\n{printed}"
+        if step.output:
+            assert matches(step.output, printed), f"{example.where}: {step.command} printed\n{printed}"
