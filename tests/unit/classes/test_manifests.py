@@ -150,6 +150,7 @@ def test_a_sheet_escapes_what_a_roster_says() -> None:
         text = render(evil, language)
         assert "<script>" not in text
         assert "&lt;script&gt;" in text
+        assert "built-in" not in text
         assert "kubectl expose deployment echo --type=NodePort" in text
     private = found.model_copy(update={"size": found.size.model_copy(update={"node_ports": 0})})
     text = handouts.renderer(private, handouts.Kubectl("u", None), node="n")(evil, "en")
