@@ -46,6 +46,11 @@ def test_sizes(text: str, mib: int) -> None:
     assert Size.parse(text).mib == mib
 
 
+def test_a_size_that_no_float_holds() -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        Size.parse("9" * 400 + "GiB")
+
+
 @given(st.text(max_size=20))
 def test_only_value_errors(text: str) -> None:
     for kind in (Mac, Name, KubeVersion, Size):
