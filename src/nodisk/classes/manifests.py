@@ -158,9 +158,11 @@ def network_policies(record: Class, student: Account, networks: Networks, featur
     if record.size.node_ports:
         # A NodePort's traffic arrives with the address of a node or of whoever asked; other pods stay out.
         incoming.append({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [str(networks.pods)]}}]})
-    system = {"kubernetes.io/metadata.name": "kube-system"} if features.names_namespaces else {}
+    # An empty matchLabels would come back from the API server as none, and look changed at every run.
+    named = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
+    system: Object = named if features.names_namespaces else {}
     dns = {
-        "to": [{"namespaceSelector": {"matchLabels": system}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
+        "to": [{"namespaceSelector": system, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
         "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
     }
     closed = [*PRIVATE, *(str(n) for n in (networks.lab, networks.pods, networks.services) if n.is_global)]
