@@ -1,0 +1,102 @@
+"""``nodisk render`` on a real store, PKI and database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nodisk.assets import built
+from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
+from nodisk.assets.store import Manifest, Store
+from nodisk.errors import EnvironmentProblem, SpecError, UsageError
+from nodisk.plan import ignition, show
+from nodisk.plan.commands import render
+from nodisk.server.database import Database
+from nodisk.spec.load import load
+from nodisk.state import State
+
+LAB = """
+name: room
+network: {subnet: 10.77.0.0/24, server: 10.77.0.1}
+machines:
+  - {name: cp1, mac: "52:54:00:00:00:01", address: 10.77.0.11, role: control-plane}
+  - {name: w1, mac: "52:54:00:00:00:02", address: 10.77.0.21, labels: {seat: "7"}}
+"""
+
+
+def add(state: State, kind: str, names: list[str], facts: dict[str, object]) -> Manifest:
+    store = Store(state)
+    with store.workspace() as folder:
+        content = {name: folder / name for name in names}
+        for name, path in content.items():
+            path.write_text(f"{kind} {name}")
+        return store.add(kind, name=kind, version="1.36.1", inputs={"kind": kind}, content=content, facts=facts)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """A folder with lab.yaml and a state in which everything is built."""
+    (tmp_path / "lab.yaml").write_text(LAB)
+    state = State(tmp_path / "state")
+    image = {"kernel_version": "6.12.0", "rootfs_unpacked": 9, "containerd": "1.7.24"}
+    api = ReleaseImage(container_image("registry.k8s.io/kube-apiserver:v1.36.1", 100), "api.tar")
+    made = {
+        "image": add(state, "image", ["vmlinuz", "initramfs", "root.squashfs"], image),
+        "release": add(state, "release", ["kubectl", "api.tar"], facts_to_json("path", [api])),
+        "ipxe": add(state, "ipxe", ["undionly.kpxe"], {}),
+        "containers": add(state, "containers", ["echo.tar"], facts_to_json("nodisk", [])),
+    }
+    built.record(state, load(tmp_path / "lab.yaml"), made, why="a test")
+    return tmp_path
+
+
+def call(room: Path, *words: str) -> Result:
+    where = ["--lab", str(room / "lab.yaml"), "--state", str(room / "state")]
+    return CliRunner().invoke(render, [*words, *where])
+
+
+def test_all_texts(room: Path) -> None:
+    result = call(room, "w1")
+    assert result.exit_code == 0, result.output
+    for part in show.PARTS:
+        assert f"##### {part}\n" in result.output
+    assert "===== file /etc/hostname (mode 0644)\nw1\n" in result.output
+    assert "nodisk.nonce" not in result.output
+
+
+def test_json_is_what_is_served(room: Path) -> None:
+    texts = json.loads(call(room, "w1", "--what", "ignition", "--output", "json").output)["texts"]
+    assert list(texts) == ["ignition"]
+    assert json.loads(texts["ignition"])["ignition"] == {"version": ignition.SPEC}
+
+
+def test_diff_against_the_last_boot(room: Path) -> None:
+    assert isinstance(call(room, "w1", "--diff").exception, EnvironmentProblem)
+    lab = load(room / "lab.yaml")
+    texts = json.loads(call(room, "w1", "--output", "json").output)["texts"]
+    with Database(State(room / "state").lab("room").database) as database:
+        database.serve(lab.machines[1].mac, "ignition", texts["ignition"])
+    (room / "lab.yaml").write_text(LAB.replace('seat: "7"', 'seat: "8"'))
+    changes = json.loads(call(room, "w1", "--diff", "--output", "json").output)["changed"]["ignition"].splitlines()
+    changed = [line for line in changes if line.startswith(("-", "+")) and not line.startswith(("---", "+++"))]
+    assert len(changed) == 2
+    assert "seat=7" in changed[0]
+    assert "seat=8" in changed[1]
+
+
+def test_unknown_machine(room: Path) -> None:
+    error = call(room, "w9").exception
+    assert isinstance(error, UsageError)
+    assert "cp1, w1" in (error.hint or "")
+
+
+@pytest.mark.parametrize("part", ["disks: [{device: /dev/sda}]", "luks: [{name: x, device: /dev/sda}]"])
+def test_disks_are_refused(room: Path, part: str) -> None:
+    snippet = f"\nbutane: |\n  variant: fcos\n  version: 1.4.0\n  storage:\n    {part}\n"
+    (room / "lab.yaml").write_text(LAB + snippet)
+    error = call(room, "w1").exception
+    assert isinstance(error, SpecError)
+    assert f"storage.{part.partition(':')[0]}" in error.message
