@@ -16,6 +16,8 @@ from yaml import events as ev
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 50_000
 MAX_DEPTH = 40
+MAX_SHOWN = 300
+"""Characters of a message."""
 
 _CORE = "tag:yaml.org,2002:"
 _HARMLESS = frozenset({None, "!", _CORE + "str", _CORE + "map", _CORE + "seq"})
@@ -35,8 +37,14 @@ class Problem:
 
     def at(self, file: object) -> str:
         """The line that a user sees: ``file:line:col: path: what is wrong; what to do``."""
-        where = f"{file}:{self.line}:{self.column}: " + (f"{self.path}: " if self.path else "")
-        return where + self.message + (f"; {self.hint}" if self.hint else "")
+        where = f"{file}:{self.line}:{self.column}: " + (f"{_plain(self.path)}: " if self.path else "")
+        return where + _plain(self.message) + (f"; {_plain(self.hint)}" if self.hint else "")
+
+
+def _plain(text: str) -> str:
+    """A part of a message as one line of printable text: keys and values of a file may hold anything, of any length."""
+    shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    return "".join(letter if letter.isprintable() else "?" for letter in shown)
 
 
 class YamlError(Exception):

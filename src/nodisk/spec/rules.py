@@ -21,6 +21,10 @@ MIN_MEMORY_MIB = 512
 """Below this not even the image fits beside a kernel; a smaller figure is a slip of the unit."""
 
 
+MAX_MEMORY_MIB = 64 * 1024**2
+"""64 TiB."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A problem at a path of the document."""
@@ -178,6 +182,9 @@ def memory(lab: Lab) -> Iterator[Finding]:
         if machine.memory is not None and machine.memory.mib < MIN_MEMORY_MIB:
             text = f"{machine.memory} is too little to boot anything"
             yield Finding(("machines", index, "memory"), text, "with its unit: 2GiB, 1536MiB")
+        elif machine.memory is not None and machine.memory.mib > MAX_MEMORY_MIB:
+            text = f"{machine.memory} is more than any machine has"
+            yield Finding(("machines", index, "memory"), text, "check its unit: 2GiB, 1536MiB")
 
 
 def release(lab: Lab) -> Iterator[Finding]:

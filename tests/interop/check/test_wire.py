@@ -46,19 +46,27 @@ class Cable:
 
     def check(self, name: str, **lab: str) -> list[Finding]:
         argv: list[str | Path] = [sys.executable, "-m", "nodisk.check.inside", self.lab(**lab), "0", name]
-        return [Finding.from_json(value) for value in json.loads(run.run(argv, netns=self.server, timeout=60).stdout)]
+        return [Finding.from_json(value) for value in json.loads(run.run(argv, netns=self.server, timeout=300).stdout)]
 
     def ip(self, namespace: str, *words: str) -> None:
         run.run(["ip", "-n", namespace, *words])
 
+    def held(self, namespace: str, port: int) -> bool:
+        """Whether anybody in the namespace has the port."""
+        table = run.run(["cat", "/proc/net/udp", "/proc/net/tcp"], netns=namespace).stdout
+        return f":{port:04X} 00000000:0000" in table
+
     @contextmanager
-    def program(self, namespace: str, *argv: str) -> Iterator[None]:
-        """Run a program in a namespace for a while."""
+    def program(self, namespace: str, port: int, *argv: str) -> Iterator[None]:
+        """Run a program in a namespace for a while, from when it holds ``port`` (TCP or UDP) on."""
         words = [str(run.find("ip")), "netns", "exec", namespace, *argv]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-            time.sleep(0.7)
-            assert process.poll() is None, process.stderr and process.stderr.read()
             try:
+                end = time.monotonic() + 120
+                while not self.held(namespace, port):
+                    assert process.poll() is None, process.stderr and process.stderr.read()
+                    assert time.monotonic() < end, f"{argv[0]} does not bind port {port}"
+                    time.sleep(0.1)
                 yield
             finally:
                 process.terminate()
@@ -71,7 +79,7 @@ class Cable:
         argv = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
         argv += ["--interface=eth0", "--bind-interfaces", f"--dhcp-leasefile={self.folder / 'leases'}", "--user=root"]
         try:
-            with self.program(self.other, *argv, *options):
+            with self.program(self.other, 67, *argv, *options):
                 yield
         finally:
             self.ip(self.other, "address", "flush", "dev", "eth0")
@@ -179,7 +187,7 @@ def test_the_servers_own_address_twice(cable: Cable) -> None:
 def test_a_port_that_is_taken(cable: Cable, kind: str, port: int, said: str) -> None:
     code = f"import socket, time; s = socket.socket(2, socket.SOCK_{kind}); s.bind(('', {port})); "
     code += ("s.listen(); " if kind == "STREAM" else "") + "time.sleep(60)"
-    with cable.program(cable.server, sys.executable, "-c", code):
+    with cable.program(cable.server, port, sys.executable, "-c", code):
         found = only(cable.check("ports"))
     assert found.level is Level.ERROR
     assert said in found.message
@@ -216,7 +224,7 @@ def test_the_whole_command(cable: Cable) -> None:
         "json",
     ]
     with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150"):
-        done = run.run(argv, netns=cable.server, timeout=60, check=False)
+        done = run.run(argv, netns=cable.server, timeout=300, check=False)
     assert done.returncode == 4, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["lab"], answer["virtual"], answer["worst"]) == ("wire", False, "error")

@@ -151,6 +151,10 @@ machines:
         (lab().replace("role: control-plane", "role: worker"), "machines: no machine has the role control-plane"),
         (lab(w1="name: server, mac: 525400000002, address: 10.77.0.2"), "server is a name that the lab itself uses"),
         (lab(machine="memory: 2"), "machines[0].memory: 2 is too little to boot anything; with its unit: 2GiB"),
+        (lab(machine="memory: 2000TiB"), "machines[0].memory: 2000Ti is more than any machine has; check its unit"),
+        (lab(machine=f"memory: {'9' * 400}GiB"), "machines[0].memory: '9999"),
+        (lab(top='"\\e[31mred": 1'), "?[31mred: unknown key '\\x1b[31mred'"),
+        (lab(top=f"{'k' * 1000}: 1"), "kkk…: unknown key 'kkk"),
         # Release and image
         (lab(kubernetes="  version: 1.19"), "this nodisk knows 1.20 … 1.37, not 1.19"),
         (lab(kubernetes="  source: path"), "kubernetes.source: source: path needs a folder; add `path:`"),
