@@ -160,7 +160,7 @@ def staged(
     ``purpose`` is ``verify`` or ``bench``. Raises Busy if either runs already, ApiError without an API.
     """
     run_id = time.strftime("%m%d%H%M") + secrets.token_hex(2)
-    with files.lock(context.state.run / "measure.lock", "this cluster"), connect(context, patience=45) as client:
+    with files.lock(context.state.run / "measure.lock", "this cluster"), connect(context, patience=60) as client:
         for line in remove_leftovers(client):
             say(line)
         pace = measure_pace(client)

@@ -1,0 +1,99 @@
+"""Figures from records and programs' output: the boot, RAM, iperf3, the registry's disk, health."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodisk.bench.cold_image import remove_repository
+from nodisk.bench.health import Health
+from nodisk.bench.net_load import rate_of, tcp_measure
+from nodisk.bench.recorded import boot_measures, memory_measure
+from nodisk.errors import NodiskError
+from nodisk.server.events import Progress
+from nodisk.values import Stage
+
+WAY = Progress(
+    stage=Stage.READY,
+    started=100.0,
+    times=((Stage.DHCP, 100.0), (Stage.KERNEL, 104.0), (Stage.OS, 120.0), (Stage.READY, 140.0)),
+)
+
+
+def test_the_boot_by_stage_adds_up_to_the_whole() -> None:
+    late = Progress(stage=Stage.OS, started=102.0, times=((Stage.KERNEL, 106.0), (Stage.OS, 124.0)))
+    ready, phases, rate = boot_measures({"a": WAY, "b": late}, {"a": 150_000_000, "b": 50_000_000})
+    assert (ready.value, ready.n, ready.lost) == (40.0, 1, 1)
+    assert "b" in ready.note
+    assert sum(one.value or 0 for one in phases.series if one.labels["node"] == "a") == 40.0
+    assert (phases.value, phases.note) == (20.0, "the longest: os → ready")
+    assert rate.value == pytest.approx(200 / (124 - 104))
+
+
+def test_no_boot_is_said_not_guessed() -> None:
+    assert [one.value for one in boot_measures({"a": Progress()}, {})] == [None, None, None]
+
+
+def test_ram_parts_add_up_to_the_total() -> None:
+    ram = {"total": 1000, "available": 500, "rootfs": 150, "overlay": 10, "images": 60, "kubelet": 1, "processes": 200}
+    measured = memory_measure({"a": ram, "b": ram | {"available": 420}})
+    assert (measured.value, measured.n) == (420.0, 2)
+    assert sum(one.value or 0 for one in measured.series if one.labels["node"] == "a") == 1000
+
+
+def test_iperf3s_result_is_what_the_receiver_counted() -> None:
+    output = {"end": {"sum_sent": {"bits_per_second": 9e8}, "sum_received": {"bits_per_second": 8.5e8}}}
+    assert rate_of(json.dumps(output)) == 850
+    for broken in ("", "{}", '{"error": "unable to connect"}', '{"end": null}'):
+        with pytest.raises(NodiskError, match="iperf3 gave no result"):
+            rate_of(broken)
+
+
+def test_the_value_of_the_network_is_one_stream_between_pods() -> None:
+    rates = {("node–node", "1"): [940.0], ("pod–pod", "1"): [900.0, 920.0, 910.0], ("pod–pod", "4"): [1.0]}
+    assert tcp_measure(rates, "").value == 910.0
+    assert tcp_measure({("node–node", "1"): [940.0]}, "").value is None
+
+
+def test_only_the_runs_own_repository_and_blobs_are_removed(tmp_path: Path) -> None:
+    root = tmp_path / "docker/registry/v2"
+    mine, other = "a" * 64, "b" * 64
+    for path in (
+        "repositories/nodisk/cold-1/_manifests",
+        "repositories/nodisk/echo/_manifests",
+        f"blobs/sha256/aa/{mine}",
+        f"blobs/sha256/bb/{other}",
+    ):
+        (root / path).mkdir(parents=True)
+    remove_repository(tmp_path, "nodisk/cold-1", [f"sha256:{mine}"])
+    assert not (root / "repositories/nodisk/cold-1").exists()
+    assert not (root / f"blobs/sha256/aa/{mine}").exists()
+    assert (root / "repositories/nodisk/echo/_manifests").exists()
+    assert (root / f"blobs/sha256/bb/{other}").exists()
+
+
+def _pod(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p", "uid": "u"}, "status": status}
+
+
+def _container(restarts: int, **state: Any) -> dict[str, Any]:
+    return {"name": "c", "restartCount": restarts, "state": {}, "lastState": state}
+
+
+def test_health_counts_each_thing_once() -> None:
+    health = Health(None)  # type: ignore[arg-type] # nothing is asked for before it is entered
+    killed = {"terminated": {"reason": "OOMKilled", "containerID": "x"}}
+    for pod in (
+        _pod(containerStatuses=[_container(0)]),
+        _pod(containerStatuses=[_container(1, **killed)]),
+        _pod(containerStatuses=[_container(1, **killed)]),
+        _pod(reason="Evicted", message="low on memory"),
+        _pod(reason="Evicted", message="low on memory"),
+    ):
+        health.pod(pod)
+    assert dict(health.counts) == {"restarts": 1, "OOM kills": 1, "evictions": 1}
+    assert health.measurement().value == 3
+    assert health.measurement().fails_the_run
