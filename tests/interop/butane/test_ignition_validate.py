@@ -25,7 +25,8 @@ def judge(request: pytest.FixtureRequest) -> Path:
     found = shutil.which("ignition-validate")
     if found:
         return Path(found)
-    folder = request.config.cache.mkdir("ignition")  # type: ignore[union-attr]  # pytest's own cache is never switched off
+    assert request.config.cache is not None
+    folder = request.config.cache.mkdir("ignition")
     program = folder / "usr/bin/ignition-validate"
     if not program.exists():
         download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", "ignition"]
