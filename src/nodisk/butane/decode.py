@@ -9,7 +9,7 @@ from __future__ import annotations
 from nodisk.butane import scalars
 from nodisk.butane.gojson import quote
 from nodisk.butane.report import Entry
-from nodisk.butane.scalars import NotThat, as_bool, as_int, as_string, is_null
+from nodisk.butane.scalars import NotThat, as_bool, as_int, as_string, as_unsigned, is_null
 from nodisk.butane.schema import CField, CStruct
 from nodisk.butane.yamltree import ALIAS, MAPPING, SCALAR, Node, YamlError
 
@@ -19,7 +19,8 @@ MAX_ERRORS = 1000
 MAX_DECODES = 100_000
 """With aliases a short document can mean a long one: it is refused where it would mean twice the largest document."""
 
-_ZEROS: dict[str, object] = {"string": "", "integer": 0, "boolean": False}
+_GO_KINDS = {"integer": "int", "unsigned": "uint", "boolean": "bool"}
+_ZEROS: dict[str, object] = {"string": "", "integer": 0, "unsigned": 0, "boolean": False}
 _NOTHING = object()
 """A null, or a value that does not fit: unset in a mapping, gone from a list."""
 
@@ -98,7 +99,7 @@ class Decoder:
     def _scalar(self, node: Node, kind: str) -> object:
         if node.kind != SCALAR:
             if node.kind != MAPPING or not self._duplicates(node):
-                self._misfit(node, {"integer": "int", "boolean": "bool"}.get(kind, kind))
+                self._misfit(node, _GO_KINDS.get(kind, kind))
             return _NOTHING
         if is_null(node):
             scalars.typed(node)  # a `!!null` that is none raises
@@ -106,9 +107,11 @@ class Decoder:
         if kind == "string":
             return as_string(node)
         try:
-            return as_int(node) if kind == "integer" else as_bool(node, quoted=not self.old)
+            if kind == "boolean":
+                return as_bool(node, quoted=not self.old)
+            return as_int(node) if kind == "integer" else as_unsigned(node)
         except NotThat as error:
-            self._misfit(node, "int" if kind == "integer" else "bool", error.tag)
+            self._misfit(node, _GO_KINDS[kind], error.tag)
             return _NOTHING
 
     def _list(self, node: Node, field: CField) -> object:

@@ -115,7 +115,7 @@ def _kind(field: Field) -> str:
     if isinstance(kind, ListOf):
         inner = "mappings" if isinstance(kind.item, Struct) else "strings"
         return f"list of {inner}"
-    return "mapping" if isinstance(kind, Struct) else kind
+    return "mapping" if isinstance(kind, Struct) else {"unsigned": "integer"}.get(kind, kind)
 
 
 def _tables(root: Struct, since: object) -> Iterator[str]:

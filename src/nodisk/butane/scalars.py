@@ -149,6 +149,14 @@ def as_string(node: Node) -> str:
     return str(value) if found == "!!binary" else node.value
 
 
+def as_unsigned(node: Node) -> int:
+    """Raises NotThat for what is no integer, or less than zero."""
+    value = as_int(node)
+    if value < 0:
+        raise NotThat(typed(node)[0])
+    return value
+
+
 def as_int(node: Node) -> int:
     """Raises NotThat. Floats lose their fraction."""
     found, value = typed(node)

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Union
 
-Scalar = Literal["string", "integer", "boolean"]
+Scalar = Literal["string", "integer", "unsigned", "boolean"]
 
 
 class ListOf(NamedTuple):

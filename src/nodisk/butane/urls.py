@@ -143,7 +143,9 @@ def _why_no_data(source: str) -> str:  # noqa: PLR0911 - a return a problem
         )
     if not re.fullmatch(rf"(?:{_CHAR}+/{_CHAR}*)?", kind):
         return "invalid character for media subtype"
-    last = params.rpartition(";")[2]
+    *before, last = params.split(";")
+    if any("=" not in param for param in before):
+        return "invalid character for parameter attribute"
     if semicolon and not last:
         return "unterminated parameter sequence"
     if semicolon and "=" not in last:

@@ -112,8 +112,10 @@ def _version(root: Node | None, section: str) -> str | None:
     if node is not None and node.target is not None:
         node = node.target
     version = node.child("version") if node is not None and node.kind == MAPPING else None
-    if version is None or version.kind != SCALAR or is_null(version):
+    if version is None or version.kind != SCALAR:
         return None
+    if is_null(version):  # yaml.v2 takes `~` for an empty text, which is no version
+        return None if version.value in ("", "null") else ""
     return as_string(version)
 
 

@@ -237,7 +237,7 @@ USER = Struct(
         Field("ssh_authorized_keys", STRS, "SSH public keys."),
         Field(
             "create",
-            Struct("UserCreate", (Field("uid", "integer", "Its number."), *_ACCOUNT)),
+            Struct("UserCreate", (Field("uid", "unsigned", "Its number."), *_ACCOUNT)),
             "The same in one mapping (deprecated).",
             pointer_until=9,
         ),
@@ -249,7 +249,7 @@ GROUP = Struct(
     "Group",
     (
         _plain("name", "string", "The group's name."),
-        Field("gid", "integer", "Its number."),
+        Field("gid", "unsigned", "Its number."),
         _plain("password_hash", "string", "Its encrypted password."),
         _plain("system", "boolean", "Make it a system group."),
     ),
