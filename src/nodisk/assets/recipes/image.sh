@@ -21,7 +21,7 @@ for folder in sound drivers/gpu drivers/media drivers/infiniband drivers/iio dri
     drivers/input/touchscreen drivers/input/tablet drivers/video drivers/hid/amd-sfh-hid drivers/platform/surface \
     net/bluetooth net/mac80211 net/wireless net/nfc net/can net/ax25 net/rose net/netrom net/atm net/6lowpan \
     net/ieee802154 net/mac802154 net/batman-adv net/tipc net/rds net/smc net/sctp net/dccp net/appletalk net/lapb net/x25 \
-    fs/ocfs2 fs/gfs2 fs/jfs fs/reiserfs fs/hfs fs/hfsplus fs/ufs fs/bcachefs fs/afs fs/coda fs/orangefs fs/jffs2 fs/ubifs fs/f2fs \
+    fs/btrfs fs/xfs fs/ocfs2 fs/gfs2 fs/jfs fs/reiserfs fs/hfs fs/hfsplus fs/ufs fs/bcachefs fs/afs fs/coda fs/orangefs fs/jffs2 fs/ubifs fs/f2fs \
     fs/nilfs2 fs/dlm fs/affs fs/befs fs/bfs fs/efs fs/minix fs/omfs fs/qnx4 fs/qnx6 fs/romfs fs/sysv fs/freevxfs; do
     rm -rf "${modules:?}/kernel/$folder"
 done
@@ -44,7 +44,7 @@ echo "step: trimming the root"
 find "$root/usr/lib/dracut" -mindepth 1 -maxdepth 1 ! -name modules.d -exec rm -rf {} +
 find "$root/usr/lib/dracut/modules.d" -mindepth 1 -maxdepth 1 ! -name '*ignition' -exec rm -rf {} +
 # Of the network plugins those that the pod networks name; containerd's shims of its first versions; tools for building.
-for plugin in dhcp dummy host-device ipvlan macvlan ptp sbr static vlan vrf; do
+for plugin in dhcp dummy firewall host-device ipvlan macvlan ptp sbr static vlan vrf; do
     rm -f "$root/usr/lib/cni/$plugin"
 done
 rm -f "$root"/usr/bin/containerd-shim "$root"/usr/bin/containerd-shim-runc-v1 "$root"/usr/bin/containerd-stress \
