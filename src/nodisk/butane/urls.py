@@ -128,9 +128,9 @@ def _why_no_data(source: str) -> str:  # noqa: PLR0911 - a return a problem
     if rest is None:
         return "missing data prefix"
     if "," not in rest:
-        if ";" in rest:
+        if ";" in rest and "=" not in rest.rpartition(";")[2]:
             return "unterminated parameter sequence"
-        if not rest:
+        if not rest or ";" in rest:
             return "missing comma before data"
         return "incomplete media type" if "/" in rest else "missing media type slash"
     head = rest.partition(",")[0]

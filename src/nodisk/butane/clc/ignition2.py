@@ -142,7 +142,11 @@ def _shape(name: str, target: int) -> Shape:
             listed = Shape()
             listed.item = inner
             inner = listed
-        out.parts.append(Part(key.name, key.name, inner, pointer=key.optional and not _plain_owner(key, target)))
+        # Ignition 2.3.0 looks for the authorities in `security` itself, finds no node, and stays at that one.
+        lost = name == "Security" and target >= 3
+        out.parts.append(
+            Part("" if lost else key.name, key.name, inner, pointer=key.optional and not _plain_owner(key, target))
+        )
         if key.name in rules:
             out.field_rules[key.name] = rules[key.name]
     return out
