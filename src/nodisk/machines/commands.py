@@ -52,8 +52,7 @@ def up(  # noqa: PLR0917 - click hands over by name
         _dry_run(virtual)
         return
     with virtual.alone():
-        made = build.build(virtual.lab, options.state, offline=offline)
-        ui.say(made.why)
+        build.build(virtual.lab, options.state, offline=offline)
         record = virtual.start(ui.say)
         virtual = _virtual(options)  # again: the lab may have got an SSH key of its own
         on = [name for name, was_off in everywhere(virtual.power.on, virtual.lab.machines).items() if was_off]
