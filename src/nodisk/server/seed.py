@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from nodisk import run
 from nodisk.plan import network
+from nodisk.server.supervisor import start_whole
 
 if TYPE_CHECKING:
     from nodisk.plan.facts import ContainerImage
@@ -58,7 +58,7 @@ async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage,
 async def push(archive: Path, target: str, trust: Path) -> str | None:
     """Push one archive; None, or skopeo's last words."""
     argv: list[str | Path] = ["skopeo", "copy", "--quiet", "--insecure-policy", "--dest-cert-dir", trust]
-    process = await run.start_async([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"])
+    process = await start_whole([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"])
     try:
         output, _ = await process.communicate()
     except asyncio.CancelledError:

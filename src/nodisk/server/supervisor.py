@@ -37,7 +37,8 @@ BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
 """Seconds before each further start of a daemon that keeps dying."""
 STEADY = 60.0
 """Seconds after which a daemon counts as steady, and its next death starts the back-off anew."""
-READY_WITHIN = 30.0
+READY_WITHIN = 75.0
+"""Seconds: a host that is busy with other things is slow, and a daemon that can't start ends at once anyway."""
 STOP_WITHIN = 15.0
 MAX_LOG = 8 * 1024 * 1024
 """Bytes of a log; then it becomes NAME.log.1."""
@@ -127,7 +128,7 @@ class Supervisor:
     async def _spawn(self, daemon: Daemon) -> _Child:
         for path in daemon.leftovers:
             path.unlink(missing_ok=True)
-        process = await run.start_async([*CAGE, *daemon.argv])
+        process = await start_whole([*CAGE, *daemon.argv])
         tail: collections.deque[str] = collections.deque(maxlen=50)
         reader = asyncio.create_task(self._read(daemon, process, tail), name=f"read {daemon.name}")
         child = _Child(daemon, process, time.monotonic(), reader, tail)
@@ -188,6 +189,23 @@ class Supervisor:
                     log.exception("a line of %s could not be read: %r", daemon.name, line)
                 if not line.startswith("{"):
                     tail.append(line)
+
+
+async def start_whole(argv: Sequence[str | Path]) -> asyncio.subprocess.Process:
+    """Start a program; a cancellation that comes meanwhile ends it.
+
+    asyncio itself may wait for ever for a process whose start was cancelled half-way, because its pipes were never
+    connected. So the start is always finished first.
+    """
+    starting = asyncio.create_task(run.start_async(argv))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
 
 
 async def _end(child: _Child) -> None:

@@ -92,7 +92,7 @@ class Room:
             self.wait_ready()
         return self.server
 
-    def wait_ready(self, seconds: float = 40) -> dict[str, object]:
+    def wait_ready(self, seconds: float = 120) -> dict[str, object]:
         assert self.server is not None
         ready = self.state.run / "ready.json"
         deadline = time.monotonic() + seconds

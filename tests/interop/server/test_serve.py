@@ -23,7 +23,7 @@ SERVER = "10.99.0.1"
 PROGRAMS = ("etcd ", "docker-registry ", "nginx: master", "nginx: worker", "dnsmasq ", "chronyd ")
 
 
-def until(condition, seconds: float = 20.0):  # type: ignore[no-untyped-def]
+def until(condition, seconds: float = 60.0):  # type: ignore[no-untyped-def]
     """Wait for a condition and return its value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -214,7 +214,7 @@ def test_sigterm_leaves_nothing(empty_room: Room) -> None:
     empty_room.start()
     began = time.monotonic()
     assert empty_room.stop() == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert empty_room.daemons() == {}
     assert [path.name for path in empty_room.state.run.iterdir() if path.is_socket()] == []
     assert not (empty_room.state.run / "ready.json").exists()
@@ -224,7 +224,7 @@ def test_ctrl_c_while_it_starts(empty_room: Room) -> None:
     server = empty_room.start(wait=False)
     until(lambda: any("etcd" in words for words in empty_room.daemons().values()))
     server.send_signal(signal.SIGINT)
-    server.wait(20)
+    server.wait(60)
     until(lambda: empty_room.daemons() == {})
 
 
@@ -233,7 +233,7 @@ def test_killed_and_started_again(empty_room: Room) -> None:
     server = empty_room.start()
     server.kill()
     server.wait()
-    until(lambda: empty_room.daemons() == {}, 5)
+    until(lambda: empty_room.daemons() == {}, 15)
     assert json.loads(empty_room.nodisk("status", "--output", "json").stdout)["server"] == "stopped"
     empty_room.start()
     assert empty_room.stop() == 0
