@@ -22,7 +22,7 @@ MAX_SHOWN = 300
 _CORE = "tag:yaml.org,2002:"
 _HARMLESS = frozenset({None, "!", _CORE + "str", _CORE + "map", _CORE + "seq"})
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_LOADER: Any = getattr(yaml, "CParser", None) or yaml.SafeLoader
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML has it
 
 
 @dataclass(frozen=True, slots=True)
