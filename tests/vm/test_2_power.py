@@ -22,7 +22,7 @@ from nodisk.cluster.client import connect
 from nodisk.machines.virtual import Virtual
 from nodisk.plan.facts import AssetRef
 
-pytestmark = pytest.mark.vm
+pytestmark = pytest.mark.faults  # not seen green yet: `make test-faults`, by hand
 
 
 def server_pid(vm: Driver) -> int:
