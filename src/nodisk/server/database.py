@@ -21,7 +21,7 @@ from nodisk.server import nonces
 from nodisk.server.events import Event, Kind
 from nodisk.values import Mac, Role, Stage
 
-SCHEMA = 1
+SCHEMA = 2
 KEEP_EVENTS = 50_000
 """Older ones are pruned: a room of 50 machines leaves some 500 a day."""
 MAX_DETAIL = 500
@@ -36,7 +36,7 @@ CREATE INDEX event_mac ON event (mac, kind, id);
 CREATE INDEX event_kind ON event (kind, id);
 CREATE TABLE nonce (
     digest TEXT PRIMARY KEY, mac INTEGER NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
-    minted REAL NOT NULL, used REAL, superseded INTEGER NOT NULL DEFAULT 0
+    minted REAL NOT NULL, used REAL, superseded INTEGER NOT NULL DEFAULT 0, request TEXT
 );
 CREATE INDEX nonce_mac ON nonce (mac);
 CREATE TABLE enrolment (mac INTEGER PRIMARY KEY, time REAL NOT NULL, expires REAL NOT NULL, host_keys TEXT NOT NULL);
@@ -46,6 +46,8 @@ CREATE TABLE ram (mac INTEGER PRIMARY KEY, time REAL NOT NULL, mib TEXT NOT NULL
 CREATE TABLE traffic (mac INTEGER NOT NULL, what TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (mac, what));
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_CHANGES = {1: "ALTER TABLE nonce ADD COLUMN request TEXT"}
+"""Schema → what makes the next one of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,10 @@ class Database:
             if version == 0:
                 for statement in _TABLES.split(";"):
                     self._db.execute(statement)
+            else:
+                for older in range(version, SCHEMA):
+                    self._db.execute(_CHANGES[older])
+            if version != SCHEMA:
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     @contextlib.contextmanager
@@ -174,7 +180,7 @@ class Database:
         """Let no machine enrol; nonces that are out stop counting."""
         with self._transaction():
             self._db.execute("DELETE FROM setting WHERE name = 'armed_until'")
-            self._db.execute("UPDATE nonce SET superseded = 1 WHERE used IS NULL")
+            self._db.execute("UPDATE nonce SET superseded = 1")
 
     def armed_until(self) -> float | None:
         """The end of the window, also if it is past; None: disarmed."""
@@ -194,28 +200,34 @@ class Database:
         with self._transaction():
             if not self.armed():
                 return None
-            self._db.execute("UPDATE nonce SET superseded = 1 WHERE mac = ? AND used IS NULL", (mac.value,))
+            self._db.execute("UPDATE nonce SET superseded = 1 WHERE mac = ?", (mac.value,))
             self._db.execute(
                 "INSERT INTO nonce (digest, mac, role, address, minted) VALUES (?,?,?,?,?)",
                 (nonces.digest(nonce), mac.value, str(role), str(address), self._now()),
             )
         return nonce
 
-    def use(self, nonce: str, claim: nonces.Claim) -> str | None:
-        """Use a nonce up: None if it counted, else why not. Of two that use it at once, one is refused."""
+    def use(self, nonce: str, claim: nonces.Claim) -> nonces.Verdict:
+        """Use a nonce up, if the claim counts. Of two requests that use it at once, one is refused.
+
+        The request that used it counts again (``nonces.repeats``).
+        """
         digest = nonces.digest(nonce)
         self._db.execute("PRAGMA synchronous = FULL")  # "used" must outlive a power cut
         with self._transaction():
             row = self._db.execute(
-                "SELECT mac, role, address, minted, used, superseded FROM nonce WHERE digest = ?", (digest,)
+                "SELECT mac, role, address, minted, used, superseded, request FROM nonce WHERE digest = ?", (digest,)
             ).fetchone()
-            found = row and nonces.Nonce(Mac(row[0]), Role(row[1]), IPv4Address(row[2]), row[3], row[4], bool(row[5]))
+            found = row and nonces.Nonce(
+                Mac(row[0]), Role(row[1]), IPv4Address(row[2]), row[3], row[4], superseded=bool(row[5]), request=row[6]
+            )
             now = self._now()
             reason = nonces.refusal(found, claim, now=now, armed_until=self.armed_until())
             if reason is None:
-                self._db.execute("UPDATE nonce SET used = ? WHERE digest = ?", (now, digest))
+                change = "UPDATE nonce SET used = coalesce(used, ?), request = ? WHERE digest = ?"
+                self._db.execute(change, (now, claim.request, digest))
         self._db.execute("PRAGMA synchronous = NORMAL")
-        return reason
+        return nonces.Verdict(reason, again=found is not None and nonces.repeats(found, claim))
 
     # What is known of each machine
 

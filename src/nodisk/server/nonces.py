@@ -1,7 +1,8 @@
 """When a nonce counts. Pure: what is stored, and who asks, go in; a refusal or nothing comes out.
 
 A nonce stands in the kernel command line, which anyone on the wire can read while the machine boots. So it is no
-secret; it is a ticket for one entry, for one machine, from one address, within minutes.
+secret; it is a ticket for one entry, for one machine, from one address, within minutes. The very same request may come
+again while it lasts, since the answer to the first may have been lost.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ def digest(nonce: str) -> str:
     return hashlib.sha256(nonce.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def request_digest(body: bytes) -> str:
+    """What the database keeps of the request that used a nonce."""
+    return hashlib.sha256(body).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Nonce:
     """A nonce as it was minted."""
@@ -38,6 +44,8 @@ class Nonce:
     address: IPv4Address
     minted: float
     used: float | None = None
+    request: str | None = None
+    """The digest of the request that used it."""
     superseded: bool = False
     """The machine fetched its script again: only the newest counts."""
 
@@ -50,16 +58,38 @@ class Claim:
     role: Role
     """The role that lab.yaml gives this MAC now."""
     address: IPv4Address | None
+    request: str
+    """The digest of the request's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a claim counted."""
+
+    reason: str | None
+    """Why not; None: it did."""
+    again: bool = False
+    """It is the request that used the nonce, once more."""
+
+
+def repeats(nonce: Nonce, claim: Claim) -> bool:
+    """Whether this is the request that used the nonce, once more: its answer was lost on the way.
+
+    Only who made that request, or the server, can know its bytes: they went through TLS, and hold fresh public keys and
+    signatures. So nobody else gains by it, and the nonce still stands for one set of keys.
+    """
+    return nonce.used is not None and nonce.request == claim.request
 
 
 def refusal(nonce: Nonce | None, claim: Claim, *, now: float, armed_until: float | None) -> str | None:
     """Why this claim is refused, in one line; None: it counts."""
     if nonce is None:
         return "this nonce was never given out"
+    used_by_another = nonce.used is not None and not repeats(nonce, claim)
     problems = (
         (nonce.mac != claim.mac, "this nonce was given to another machine"),
         (nonce.address != claim.address, "this nonce was given to another address"),
-        (nonce.used is not None, "this nonce was used before: someone may have raced this machine"),
+        (used_by_another, "this nonce was used before: someone may have raced this machine"),
         (
             nonce.role is not claim.role,
             f"this nonce was given to a {nonce.role}, and lab.yaml now says {claim.role}: boot again",

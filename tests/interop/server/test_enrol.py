@@ -166,31 +166,72 @@ def test_a_control_plane_machine_reaches_etcd_with_what_it_gets(cp1: Client, roo
 
 
 def test_a_nonce_counts_once(w1: Client, room: Room) -> None:
+    nonce = w1.boot()
+    assert w1.enrol(nonce, w1.requests())[0] == 200
+    refused(room, w1.enrol(nonce, w1.requests()), "used before")
+
+
+def public_keys(body: bytes) -> dict[str, bytes]:
+    """The key of each certificate that the machine asked for."""
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return {
+        name: x509.load_pem_x509_certificate(content).public_key().public_bytes(*form)
+        for name, content in unpack(body).items()
+        if name.endswith(".crt") and not name.endswith("ca.crt")
+    }
+
+
+def test_the_same_request_is_answered_again(cp1: Client, room: Room) -> None:
+    """Its first answer may have been lost. All else is still a second use, also after it."""
+    nonce, csrs, before = cp1.boot(), cp1.requests(), len(alarms(room))
+    first, again = cp1.enrol(nonce, csrs), cp1.enrol(nonce, csrs)
+    assert (first[0], again[0]) == (200, 200), again
+    assert public_keys(first[1]) == public_keys(again[1])
+    assert unpack(first[1]).keys() == unpack(again[1]).keys()
+    assert unpack(first[1])["sa.key"] == unpack(again[1])["sa.key"]
+    assert len(alarms(room)) == before
+    with room.database() as database:
+        assert "again: the answer before was lost" in database.events(kinds=(Kind.NODE,))[-1].detail
+    refused(room, cp1.enrol(nonce, csrs, namespace=f"{room.name}-stranger"), "another address")
+    other = csrs | {"admin": cp1.request("admin", "/O=system:masters/CN=kubernetes-admin")}
+    refused(room, cp1.enrol(nonce, other), "used before")
+    refused(room, cp1.enrol(nonce, dict(reversed(csrs.items()))), "used before")
+    assert cp1.enrol(nonce, csrs)[0] == 200
+
+
+def test_an_answer_that_a_killed_server_owes(w1: Client, room: Room) -> None:
     nonce, csrs = w1.boot(), w1.requests()
     assert w1.enrol(nonce, csrs)[0] == 200
-    refused(room, w1.enrol(nonce, csrs), "used before")
+    assert room.server
+    room.server.kill()
+    room.server.wait()
+    room.start()
+    assert w1.enrol(nonce, csrs)[0] == 200
+
+
+def test_a_repeated_request_ends_with_its_nonce(w1: Client, room: Room) -> None:
+    nonce, csrs = w1.boot(), w1.requests()
+    assert w1.enrol(nonce, csrs)[0] == 200
+    with room.database() as database:  # time passes
+        database._db.execute("UPDATE nonce SET minted = minted - 901 WHERE used IS NOT NULL")
+    refused(room, w1.enrol(nonce, csrs), "older than 15 minutes")
+    nonce = w1.boot()
+    assert w1.enrol(nonce, csrs)[0] == 200
+    w1.boot()
+    refused(room, w1.enrol(nonce, csrs), "newer script")
 
 
 def test_two_who_use_a_nonce_at_once(w1: Client, tmp_path: Path) -> None:
-    nonce, csrs = w1.boot(), w1.requests()
-    body = tmp_path / "both"
-    body.write_text("".join(f"profile: {name}\n{pem}" for name, pem in csrs.items()))
-    url = f"https://{SERVER}:6444/enrol"
-    words = ["-k", "-H", f"Nodisk-Nonce: {nonce}", "-H", f"Nodisk-Mac: {w1.mac.hyphened}", "--data-binary", f"@{body}"]
-    statuses = w1.room.curl(
-        w1.namespace,
-        "--parallel",
-        "--parallel-immediate",
-        *words,
-        "-o",
-        "/dev/null",
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code} ",
-        url,
-        url,
-    )
+    nonce = w1.boot()
+    words: list[str] = []
+    for name in ("one", "other"):
+        body = tmp_path / name
+        body.write_text("".join(f"profile: {profile}\n{pem}" for profile, pem in w1.requests().items()))
+        words += ["--next"] if words else []
+        words += ["-sS", "-k", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code} "]
+        words += ["-H", f"Nodisk-Nonce: {nonce}", "-H", f"Nodisk-Mac: {w1.mac.hyphened}", "--data-binary", f"@{body}"]
+        words += [f"https://{SERVER}:6444/enrol"]
+    statuses = w1.room.curl(w1.namespace, "--parallel", "--parallel-immediate", *words)
     assert sorted(statuses.split()) == ["200", "403"]
 
 

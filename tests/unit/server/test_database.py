@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -17,12 +18,12 @@ import pytest
 from nodisk.errors import NodiskError
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
-from nodisk.server.nonces import FOREVER, LIFETIME, Claim
+from nodisk.server.nonces import FOREVER, LIFETIME, Claim, Verdict
 from nodisk.values import Mac, Role, Stage
 
-MAC = Mac.parse("52:54:00:00:00:01")
+MAC, OTHER = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")
 ADDRESS = IPv4Address("10.0.0.1")
-CLAIM = Claim(MAC, Role.WORKER, ADDRESS)
+CLAIM = Claim(MAC, Role.WORKER, ADDRESS, "request")
 
 
 class Clock:
@@ -112,19 +113,23 @@ def test_a_nonce_s_life(database: Database, clock: Clock) -> None:
     assert old
     assert new
     assert "newer script" in str(database.use(old, CLAIM))
-    assert database.use(new, CLAIM) is None
-    assert "used before" in str(database.use(new, CLAIM))
+    assert database.use(new, CLAIM) == Verdict(None)
+    assert "used before" in str(database.use(new, replace(CLAIM, request="another")))
+    assert database.use(new, CLAIM) == Verdict(None, again=True)
     late = database.mint(MAC, Role.WORKER, ADDRESS)
     clock.now += LIFETIME + 1
     assert "older than" in str(database.use(late or "", CLAIM))
+    assert "newer script" in str(database.use(new, CLAIM)), "a new boot ends what the one before could repeat"
 
 
 def test_disarming_kills_nonces_that_are_out(database: Database) -> None:
     database.arm(FOREVER)
-    nonce = database.mint(MAC, Role.WORKER, ADDRESS)
+    nonce, other = database.mint(MAC, Role.WORKER, ADDRESS), database.mint(OTHER, Role.WORKER, ADDRESS)
+    assert database.use(other or "", replace(CLAIM, mac=OTHER)) == Verdict(None)
     database.disarm()
     database.arm(FOREVER)
     assert "disarmed" in str(database.use(nonce or "", CLAIM))
+    assert "disarmed" in str(database.use(other or "", replace(CLAIM, mac=OTHER))), "no repetition either"
 
 
 def test_the_nonce_itself_is_not_kept(database: Database) -> None:
@@ -141,12 +146,12 @@ def test_of_many_who_use_a_nonce_at_once_one_wins(database: Database, clock: Clo
     found: list[str | None] = []
     barrier = threading.Barrier(8)
 
-    def use() -> None:
+    def use(request: str) -> None:
         with Database(database.path, now=clock) as own:
             barrier.wait()
-            found.append(own.use(nonce, CLAIM))
+            found.append(own.use(nonce, replace(CLAIM, request=request)).reason)
 
-    threads = [threading.Thread(target=use) for _ in range(8)]
+    threads = [threading.Thread(target=use, args=[str(number)]) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -196,3 +201,20 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     plain.close()
     with pytest.raises(NodiskError, match="written by a newer nodisk"):
         Database(path)
+
+
+def test_a_record_of_an_older_nodisk_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "nodisk.db"
+    old = sqlite3.connect(path)
+    old.executescript(
+        "CREATE TABLE nonce (digest TEXT PRIMARY KEY, mac INTEGER NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,"
+        " minted REAL NOT NULL, used REAL, superseded INTEGER NOT NULL DEFAULT 0);"
+        "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+        "PRAGMA user_version = 1;"
+    )
+    old.close()
+    for _ in range(2):
+        with Database(path) as database:
+            database.arm(FOREVER)
+            nonce = database.mint(MAC, Role.WORKER, ADDRESS) or ""
+            assert database.use(nonce, CLAIM) == Verdict(None)

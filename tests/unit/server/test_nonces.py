@@ -16,7 +16,8 @@ from nodisk.values import Mac, Role
 MAC, OTHER = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")
 ADDRESS = IPv4Address("10.0.0.1")
 NONCE = Nonce(MAC, Role.WORKER, ADDRESS, minted=1000.0)
-CLAIM = Claim(MAC, Role.WORKER, ADDRESS)
+CLAIM = Claim(MAC, Role.WORKER, ADDRESS, "request")
+USED = replace(NONCE, used=1000.5, request="request")
 
 
 def test_it_counts() -> None:
@@ -33,6 +34,12 @@ def test_it_counts() -> None:
         (NONCE, replace(CLAIM, address=None), "another address"),
         (NONCE, replace(CLAIM, role=Role.CONTROL_PLANE), "lab.yaml now says control-plane"),
         (replace(NONCE, used=1000.5), CLAIM, "used before"),
+        (replace(NONCE, used=1000.5, request="other"), CLAIM, "used before"),
+        (replace(USED, address=IPv4Address("10.0.0.2")), CLAIM, "another address"),
+        (USED, replace(CLAIM, mac=OTHER), "another machine"),
+        (USED, replace(CLAIM, role=Role.CONTROL_PLANE), "lab.yaml now says control-plane"),
+        (replace(USED, superseded=True), CLAIM, "newer script"),
+        (replace(USED, minted=1001.0 - nonces.LIFETIME - 1), CLAIM, "older than 15 minutes"),
         (replace(NONCE, superseded=True), CLAIM, "newer script"),
         (replace(NONCE, minted=1001.0 - nonces.LIFETIME - 1), CLAIM, "older than 15 minutes"),
         (replace(NONCE, minted=1002.0), CLAIM, "older than"),  # the server's clock was set back
@@ -43,6 +50,13 @@ def test_it_does_not_count(nonce: Nonce | None, claim: Claim, reason: str) -> No
     assert found is not None
     assert reason in found
     assert "\n" not in found
+
+
+def test_the_request_that_used_it_counts_again() -> None:
+    assert refusal(USED, CLAIM, now=1001.0, armed_until=2000.0) is None
+    assert nonces.repeats(USED, CLAIM)
+    assert not nonces.repeats(NONCE, CLAIM)
+    assert "not armed" in str(refusal(USED, CLAIM, now=1001.0, armed_until=None))
 
 
 @pytest.mark.parametrize("until", [None, 1001.0, 0.0])

@@ -16,7 +16,7 @@ from nodisk.pki.profiles import MACHINE_LIFETIME, PROFILES, Profile, Refused
 from nodisk.plan.daemons_nginx import MAX_ENROL
 from nodisk.server.events import Kind
 from nodisk.server.handlers.common import Desk, address_of, body_of, desk_of, mac_of, source_of
-from nodisk.server.nonces import Claim
+from nodisk.server.nonces import Claim, request_digest
 from nodisk.spec.model import Machine
 from nodisk.values import Mac
 
@@ -63,7 +63,8 @@ def parse(body: bytes) -> Enrolment:
 async def enrol(request: Request) -> Response:
     """Sign what this machine's role may have; 403 and an alarm for anything that an honest machine doesn't send.
 
-    The nonce is used up before the CSRs are looked at: it is a ticket for one try.
+    The nonce is used up before the CSRs are looked at: it is a ticket for one request. That request may come again
+    where its answer was lost, and is then signed again: no answer is kept, so none can be read later.
     """
     desk, address = desk_of(request), address_of(request)
     body = await body_of(request, MAX_ENROL)
@@ -71,10 +72,10 @@ async def enrol(request: Request) -> Response:
     machine = desk.machine(mac)
     if machine is None:
         return _refuse(desk, request, mac, "lab.yaml has no machine of this MAC")
-    claim = Claim(mac, machine.role, address)
-    reason = desk.database.use(request.headers.get("nodisk-nonce", "")[:200], claim)
-    if reason is not None:
-        return _refuse(desk, request, mac, reason)
+    claim = Claim(mac, machine.role, address, request_digest(body))
+    verdict = desk.database.use(request.headers.get("nodisk-nonce", "")[:200], claim)
+    if verdict.reason is not None:
+        return _refuse(desk, request, mac, verdict.reason)
     try:
         enrolment = parse(body)
         answer = await run_in_threadpool(_answer, desk, machine, enrolment)
@@ -82,7 +83,8 @@ async def enrol(request: Request) -> Response:
         return _refuse(desk, request, mac, error.message)
     desk.database.enrolled(mac, time.time() + MACHINE_LIFETIME.total_seconds(), enrolment.host_keys)
     names = ", ".join(profile.name for profile, _ in enrolment.requests)
-    desk.database.record(Kind.NODE, f"signed {names}", source=source_of(request), mac=mac, machine=str(machine.name))
+    what = f"signed {names}" + (" again: the answer before was lost" if verdict.again else "")
+    desk.database.record(Kind.NODE, what, source=source_of(request), mac=mac, machine=str(machine.name))
     return Response(answer, media_type="application/x-tar")
 
 
