@@ -27,6 +27,8 @@ PACKAGES = {
     "etcd": "etcd-server",
     "etcdctl": "etcd-client",
     "ip": "iproute2",
+    "ganesha.nfsd": "nfs-ganesha",
+    "mkfs.ext4": "e2fsprogs",
     "mksquashfs": "squashfs-tools",
     "unsquashfs": "squashfs-tools",
     "nft": "nftables",

@@ -15,8 +15,9 @@ ETCD = 2379
 REGISTRY = 5000
 API = 6443
 ENROL = 6444
+NFS = 2049
 
-PRIVATE_PORTS = (HTTP, ETCD, REGISTRY, ENROL)
+PRIVATE_PORTS = (HTTP, NFS, ETCD, REGISTRY, ENROL)
 """TCP ports of the server that pods must not reach: they are for machines alone."""
 
 POD_PREFIX = 24

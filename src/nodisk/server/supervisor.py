@@ -109,6 +109,26 @@ class Supervisor:
                 path.unlink(missing_ok=True)
         self._order = []
 
+    async def begin(self, daemon: Daemon) -> None:
+        """Start one more while the others run; if it doesn't come to answer, raise its words."""
+        try:
+            await self._first_start(daemon)
+        except BaseException:
+            if child := self._children.pop(daemon.name, None):
+                await _end(child)
+            raise
+        self._order.append(daemon)
+        self._keepers[daemon.name] = asyncio.create_task(self._keep(daemon), name=f"keep {daemon.name}")
+
+    async def halt(self, name: str) -> None:
+        """Stop one, if it runs, and don't start it again."""
+        if keeper := self._keepers.pop(name, None):
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        if child := self._children.pop(name, None):
+            await _end(child)
+        self._order = [daemon for daemon in self._order if daemon.name != name]
+
     def pids(self) -> dict[str, int]:
         """The outermost process of each daemon."""
         return {name: child.process.pid for name, child in self._children.items()}

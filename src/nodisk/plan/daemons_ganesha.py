@@ -1,0 +1,77 @@
+"""The configuration of nfs-ganesha: students' storage, NFS version 4 alone. Pure.
+
+Its root is a folder that may be passed and not be listed: an export is found by whoever knows its path, which is
+random, and by nobody else. Only the lab's machines are answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk.plan import network
+from nodisk.spec.model import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One volume."""
+
+    number: int
+    """Not 0, which is the root's; unique."""
+    folder: Path
+    path: str
+    """What clients ask for, without the slash."""
+
+
+def ganesha(lab: Lab, exports: Sequence[Export], *, root: Path, recovery: Path) -> str:
+    """The configuration file; ``root``: a folder that has a folder for each export's path.
+
+    Clients that were there before a restart have half a minute to claim their locks again (Grace_Period); they write
+    on when it is over, or all have. Users are numbers: machines and server share no names.
+    """
+    machines = ", ".join(str(machine.address) for machine in lab.machines)
+    lines = [
+        "NFS_CORE_PARAM {",
+        f"    NFS_Port = {network.NFS};",
+        # Release 4.3 takes it for an IPv6 address, and then listens on all; the lists of clients hold all the same.
+        f"    Bind_addr = {lab.network.server};",
+        "    Protocols = 4;",
+        "    Enable_NLM = false;",
+        "    Enable_RQUOTA = false;",
+        "    Enable_UDP = false;",
+        "}",
+        "NFSV4 {",
+        "    RecoveryBackend = fs;",
+        f'    RecoveryRoot = "{recovery}";',
+        "    Only_Numeric_Owners = true;",
+        "    Lease_Lifetime = 20;",
+        "    Grace_Period = 30;",
+        "}",
+        "NFS_KRB5 { Active_krb5 = false; }",
+        "LOG { Default_Log_Level = WARN; }",
+        *_export(0, root, "", squash="All", access="MDONLY_RO", machines=machines),
+    ]
+    for export in exports:
+        lines += _export(
+            export.number, export.folder, export.path, squash="No_Root_Squash", access="RW", machines=machines
+        )
+    return "\n".join((*lines, ""))
+
+
+def _export(number: int, folder: Path, path: str, *, squash: str, access: str, machines: str) -> list[str]:
+    return [
+        "EXPORT {",
+        f"    Export_Id = {number};",
+        f'    Path = "{folder}";',
+        f'    Pseudo = "/{path}";',
+        "    Access_Type = None;",
+        f"    Squash = {squash};",
+        "    Protocols = 4;",
+        "    Transports = TCP;",
+        "    SecType = sys;",
+        "    FSAL { Name = VFS; }",
+        f"    CLIENT {{ Clients = {machines}; Access_Type = {access}; Protocols = 4; }}",
+        "}",
+    ]

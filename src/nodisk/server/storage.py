@@ -1,0 +1,112 @@
+"""Students' storage while the server runs: the records of volumes → mounted images and an NFS server that exports them.
+
+nfs-ganesha runs only while there is something to export. A change of what is exported stops it, arranges the mounts
+and starts it again, since it looks at the host's mounts only when it starts; its clients wait that long and go on.
+What goes wrong here is said and kept for whoever asks, and keeps the server from nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from nodisk import files, run
+from nodisk.errors import NodiskError
+from nodisk.plan import daemons_ganesha, network
+from nodisk.plan.daemons_ganesha import Export
+from nodisk.server import probes
+from nodisk.server.host import Port, check_free
+from nodisk.server.supervisor import Daemon, Supervisor
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
+from nodisk.storage import volumes
+from nodisk.storage.disks import Disks
+from nodisk.storage.volumes import Report, Volume
+
+NAME = "nfs-ganesha"
+EVERY = 0.5
+TOOLS = ("ganesha.nfsd", "mkfs.ext4", "e2fsck", "resize2fs", "mount", "umount")
+
+
+class Keeper:
+    """Keeps what is exported in step with the records."""
+
+    def __init__(self, lab: Lab, state: LabState, supervisor: Supervisor, say: Callable[[str], None]) -> None:
+        self.lab = lab
+        self.state = state
+        self.say = say
+        self._supervisor = supervisor
+        self._disks = Disks(state)
+        self._served: tuple[Volume, ...] = ()
+
+    async def run(self) -> None:
+        """Until cancelled: look at the records twice a second, and arrange what has changed."""
+        seen: object = None
+        (self.state.run / volumes.STATUS).unlink(missing_ok=True)
+        while True:
+            stamp = volumes.stamp(self.state)
+            if stamp != seen:
+                seen = stamp
+                await self._step()
+            await asyncio.sleep(EVERY)
+
+    async def close(self) -> None:
+        """Unmount all; the NFS server has been stopped."""
+        (self.state.run / volumes.STATUS).unlink(missing_ok=True)
+        for name, problem in (await asyncio.to_thread(self._disks.close)).items():
+            self.say(f"students' storage: {name}: {problem}")
+
+    async def _step(self) -> None:
+        problems: dict[str, str] = {}
+        try:
+            problems = await self._arrange()
+        except NodiskError as error:
+            problems = {"": error.message}
+        except OSError as error:
+            problems = {"": str(error)}
+        served = {} if "" in problems else {volume.name: volume.size for volume in self._served}
+        volumes.write_report(self.state, Report(served, problems))
+        for name, problem in problems.items():
+            self.say(f"students' storage: {name + ': ' if name else ''}{problem}")
+
+    async def _arrange(self) -> dict[str, str]:
+        """Make it so; returns what could not be done (name → why)."""
+        found = volumes.load_all(self.state)
+        wanted = tuple(volume for volume in found if volume.state == "exported")
+        removed = tuple(volume for volume in found if volume.state == "removed")
+        if wanted == self._served and not removed:
+            return {}
+        if wanted:
+            for tool in TOOLS:
+                run.find(tool)
+        await self._supervisor.halt(NAME)
+        self._served = ()
+        mounted, problems = await asyncio.to_thread(self._disks.arrange, wanted, removed)
+        if mounted:
+            check_free([Port(network.NFS, False, "nfs-ganesha: students' storage", self.lab.network.server)])
+            self._configure(mounted)
+            await self._supervisor.begin(self._daemon())
+        self._served = tuple(mounted)
+        if wanted or removed:
+            self.say(f"students' storage: {len(mounted)} volumes are exported")
+        return problems
+
+    @property
+    def _conf(self) -> Path:
+        return self.state.conf / "ganesha.conf"
+
+    def _configure(self, mounted: list[Volume]) -> None:
+        exports = [Export(volume.number, self._disks.place(volume), volume.path) for volume in mounted]
+        text = daemons_ganesha.ganesha(
+            self.lab, exports, root=self._disks.root, recovery=self._disks.folder / "recovery"
+        )
+        files.write(self._conf, text, mode=0o600)  # the paths are secrets
+
+    def _daemon(self) -> Daemon:
+        async def answers() -> bool:
+            return await probes.tcp(self.lab.network.server, network.NFS)
+
+        pid = self.state.run / "ganesha.pid"
+        argv = ("ganesha.nfsd", "-F", "-f", self._conf, "-L", "STDOUT", "-p", pid)
+        return Daemon(NAME, argv, answers, leftovers=(pid,))

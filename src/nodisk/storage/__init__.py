@@ -1,0 +1,1 @@
+"""Students' storage on the server: a disk image each, exported by NFS."""

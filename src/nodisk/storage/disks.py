@@ -1,0 +1,117 @@
+"""Volumes as file systems: made, grown, mounted, deleted. Everything here blocks, and takes root.
+
+Each volume is a sparse file with an ext4 of its own, mounted by a loop device: so its size is enforced by the kernel,
+on any file system of the server, without quotas that an administrator would have to switch on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from nodisk import run
+from nodisk.errors import NodiskError
+from nodisk.state import LabState
+from nodisk.storage import volumes
+from nodisk.storage.volumes import Volume
+
+# Nothing of a student's is ever executed or opened as a device on the server; freed blocks go back to its disk.
+_MOUNT = "loop,nodev,nosuid,noexec,noatime,discard"
+_MKFS = ("-q", "-F", "-b", "4096", "-i", "32768", "-m", "0", "-J", "size=8")
+
+
+class Disks:
+    """The volumes of one lab on this host. One caller at a time: whoever comes second waits."""
+
+    def __init__(self, state: LabState) -> None:
+        self.state = state
+        self.folder = volumes.folder(state)
+        self._lock = threading.Lock()
+
+    def place(self, volume: Volume) -> Path:
+        """Where the volume is mounted."""
+        return self.folder / "mounted" / volume.name
+
+    @property
+    def root(self) -> Path:
+        """The root of what is exported: it may be passed, and not be listed, by the rights of the folder."""
+        return self.folder / "root"
+
+    def arrange(self, wanted: Sequence[Volume], removed: Sequence[Volume]) -> tuple[list[Volume], dict[str, str]]:
+        """Mount ``wanted`` and nothing else, delete ``removed``; returns what is mounted, and name → what went wrong.
+
+        Nothing may be in use.
+        """
+        with self._lock:
+            for folder in (self.folder, self.folder / "recovery"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.root.mkdir(exist_ok=True)
+            self.root.chmod(0o711)
+            problems: dict[str, str] = {}
+            self._unmount_all(problems)
+            for volume in removed:
+                if volume.name not in problems:
+                    volumes.image(self.state, volume).unlink(missing_ok=True)
+                    volumes.forget(self.state, volume)
+            paths = {volume.path for volume in wanted}
+            for old in self.root.iterdir():
+                if old.name not in paths:
+                    old.rmdir()
+            mounted = []
+            for volume in wanted:
+                if volume.name in problems:
+                    continue
+                try:
+                    self._mount(volume)
+                except (NodiskError, OSError) as error:
+                    problems[volume.name] = error.message if isinstance(error, NodiskError) else str(error)
+                else:
+                    mounted.append(volume)
+            return mounted, problems
+
+    def close(self) -> dict[str, str]:
+        """Unmount all; returns name → what went wrong."""
+        with self._lock:
+            problems: dict[str, str] = {}
+            self._unmount_all(problems)
+            return problems
+
+    def _mount(self, volume: Volume) -> None:
+        path, place = volumes.image(self.state, volume), self.place(volume)
+        size = volumes.image_size(volume.size)
+        if not path.exists():
+            self._make(path, size)
+        elif path.stat().st_size < size:
+            # Not while it is mounted: that takes CAP_SYS_RESOURCE, which root in a container may lack.
+            os.truncate(path, size)
+            run.run(["e2fsck", "-f", "-p", path], check=False)  # it says 1 for what it has put right
+            run.run(["resize2fs", path])
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run.run(["mount", "-t", "ext4", "-o", _MOUNT, path, place])
+        place.chmod(0o777)  # one student's alone, and a container may run as any user
+        with contextlib.suppress(OSError):
+            (place / "lost+found").rmdir()
+        (self.root / volume.path).mkdir(exist_ok=True)
+
+    def _make(self, path: Path, size: int) -> None:
+        """A file system in a file that appears whole or not at all."""
+        new = path.with_suffix(".new")
+        with new.open("wb") as file:
+            file.truncate(size)
+            os.fchmod(file.fileno(), 0o600)
+        run.run(["mkfs.ext4", *_MKFS, new])
+        new.replace(path)
+
+    def _unmount_all(self, problems: dict[str, str]) -> None:
+        base = self.folder / "mounted"
+        for place in sorted(base.iterdir()) if base.exists() else ():
+            while place.is_mount():
+                done = run.run(["umount", place], check=False)
+                if done.returncode != 0:
+                    problems[place.name] = done.stderr.strip()
+                    break
+            else:
+                place.rmdir()
