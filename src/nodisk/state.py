@@ -101,6 +101,11 @@ class LabState:
         return self.root / "conf"
 
     @property
+    def host(self) -> Path:
+        """What the server found of its host when it last started (``server.host`` reads and writes it)."""
+        return self.conf / "host.json"
+
+    @property
     def log(self) -> Path:
         """Logs of daemons, consoles of virtual machines."""
         return self.root / "log"

@@ -15,7 +15,7 @@ from nodisk.errors import EnvironmentProblem, UsageError
 if TYPE_CHECKING:
     from nodisk.spec.model import Machine
 
-WHAT = ("script", "cmdline", "ignition", "all")
+WHAT = ("script", "cmdline", "ignition", "daemons", "all")
 
 
 @click.command(epilog="Example: nodisk render w1 --what ignition")
@@ -27,25 +27,61 @@ WHAT = ("script", "cmdline", "ignition", "all")
 def render(options: LabOptions, machine: str, what: str, diff: bool, output: str) -> None:
     """Show every text that one machine will get.
 
-    The boot script, the kernel's command line and the Ignition config (files and units in plain text). They are
-    public and hold no secret; the one-time nonce, which is added when the machine asks, is not shown.
+    The boot script, the kernel's command line, the Ignition config (files and units in plain text), and the
+    configurations of the server's daemons that answer it, first of all their lines that name this machine. None of
+    them holds a secret; the one-time nonce, which is added when the machine asks, is not shown.
     """
     context = options.load()
     found = context.lab.machine(machine)
     if found is None:
         names = ", ".join(str(one.name) for one in context.lab.machines)
         raise UsageError(f"{context.file} has no machine {machine}", hint=f"its machines are: {names}")
-    texts = _texts(context, found)
-    wanted = {name: text for name, text in texts.items() if what in (name, "all")}
-    if diff:
-        wanted = _changes(context, found, wanted)
+    texts = _texts(context, found) if what != "daemons" else {}
+    daemons = _daemons(context) if what in {"daemons", "all"} else {}
+    wanted = {name: text for name, text in texts.items() if what in (name, "all")} | daemons
+    changes = _changes(context, found, wanted) if diff else {}
     if output == "json":
-        ui.print_json({"machine": machine, "changed" if diff else "texts": wanted})
-        return
-    for name, text in wanted.items():
-        if len(wanted) > 1:
+        from nodisk.plan import show  # noqa: PLC0415
+
+        lines = {name: [[*line] for line in show.naming(found, text)] for name, text in daemons.items()}
+        what_is = {"changed": changes} if diff else {"texts": wanted} | ({"naming": lines} if daemons else {})
+        ui.print_json({"machine": machine} | what_is)
+    elif diff:
+        _print_changes(found, changes)
+    else:
+        _print(found, {name: text for name, text in wanted.items() if name not in daemons}, daemons)
+
+
+def _print(machine: Machine, texts: dict[str, str], daemons: dict[str, str]) -> None:
+    from nodisk.plan import show  # noqa: PLC0415
+
+    parts = {name: _for_people(name, text) for name, text in texts.items()}
+    if daemons:
+        parts["daemons"] = show.daemons(machine, daemons)
+    for name, text in parts.items():
+        if len(parts) > 1:
             click.echo(f"##### {name}")
-        click.echo(text if diff else _for_people(name, text))
+        click.echo(text)
+
+
+def _print_changes(machine: Machine, changes: dict[str, str]) -> None:
+    for name, text in changes.items():
+        if text:
+            click.echo(f"##### {name}\n{text}")
+    if not any(changes.values()):
+        click.echo(f"Nothing has changed since {machine.name} last booted.")
+
+
+def _daemons(context: LabContext) -> dict[str, str]:
+    """The daemons' configurations by file name, for the host that the server found when it last started."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from nodisk.plan import daemons_files  # noqa: PLC0415
+    from nodisk.server import host  # noqa: PLC0415
+
+    lab, state = context.lab, context.state
+    found = host.recorded(state.host) or daemons_files.usual_host(lab, state.root, state.state.assets / "objects")
+    return daemons_files.configure(lab, replace(found, interface=lab.network.interface or found.interface))
 
 
 def _texts(context: LabContext, machine: Machine) -> dict[str, str]:
@@ -73,7 +109,7 @@ def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> di
     changes = {}
     for name, text in texts.items():
         if name not in served:
-            continue  # the command line is part of the script
+            continue  # the command line is part of the script; an older nodisk did not record daemons
         lines = difflib.unified_diff(
             _for_people(name, served[name]).splitlines(),
             _for_people(name, text).splitlines(),

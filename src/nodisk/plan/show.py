@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +24,23 @@ def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = s
         "cmdline": boot.command_line(lab, facts, machine, None) + "\n",
         "ignition": ignition.render(lab, facts, machine, where=where),
     }
+
+
+def daemons(machine: Machine, texts: Mapping[str, str]) -> str:
+    """The server's daemon configurations (by file name), after the lines of them that name this machine."""
+    parts = [f"===== lines that name {machine.name}\n"]
+    parts += [f"{name}:{number}: {line}\n" for name, text in texts.items() for number, line in naming(machine, text)]
+    parts += [f"\n===== {name}\n{text}" for name, text in texts.items()]
+    return "".join(parts)
+
+
+def naming(machine: Machine, text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text (counted from 1) in which the machine's name, MAC or address stands by itself."""
+    words = "|".join(re.escape(str(word)) for word in (machine.name, machine.mac, machine.address))
+    pattern = re.compile(rf"(?<![\w./-])(?:{words})(?![\w/-]|\.\d)")
+    for number, line in enumerate(text.splitlines(), 1):
+        if pattern.search(line):
+            yield number, line.strip()
 
 
 def readable(config: Mapping[str, Any]) -> str:

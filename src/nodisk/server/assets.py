@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodisk.errors import EnvironmentProblem
-from nodisk.plan import ignition
+from nodisk.plan import daemons_files, ignition
+from nodisk.plan.daemons import Host
 from nodisk.plan.facts import ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.server.texts import Texts
 
@@ -49,10 +50,11 @@ def find(state: LabState, lab: Lab) -> Built:
     )
 
 
-def texts(lab: Lab, found: Built, ca_pem: str) -> Texts:
-    """All that machines fetch by name; raises what a Butane snippet's mistake raises."""
+def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:
+    """All that machines get; raises what a Butane snippet's mistake raises."""
     facts = Facts(ca_pem, found.image, found.release)
-    return Texts(lab, facts, {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines})
+    ignitions = {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines}
+    return Texts(lab, facts, ignitions, daemons_files.configure(lab, host))
 
 
 def publish_ipxe(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -246,9 +246,11 @@ class Database:
         row = self._db.execute("SELECT host_keys FROM enrolment WHERE mac = ?", (mac.value,)).fetchone()
         return tuple(json.loads(row[0])) if row else ()
 
-    def serve(self, mac: Mac, what: str, text: str) -> None:
-        """Remember a text (``script``, ``ignition``) as the machine got it, without its nonce."""
-        self._db.execute("REPLACE INTO served VALUES (?,?,?,?)", (mac.value, what, text, self._now()))
+    def serve(self, mac: Mac, texts: Mapping[str, str]) -> None:
+        """Remember texts (``script``, ``ignition``, a daemon's file) as the machine got them, without its nonce."""
+        rows = [(mac.value, what, text, self._now()) for what, text in texts.items()]
+        with self._transaction():
+            self._db.executemany("REPLACE INTO served VALUES (?,?,?,?)", rows)
 
     def served(self, mac: Mac) -> dict[str, str]:
         """What the machine last got, for ``nodisk render --diff``."""

@@ -87,7 +87,8 @@ class Server:
         """lab.yaml again; the old one goes on if the new one has problems, or wants what is not built."""
         try:
             lab = self.load()
-            assets.texts(lab, assets.find(self.state, lab), "")
+            found = assets.find(self.state, lab)
+            assets.texts(lab, found, "", host.inspect(lab, self.state, uefi=found.uefi))
         except NodiskError as error:
             self._say(database, f"lab.yaml was not taken over: {error.message}")
             return old
@@ -105,9 +106,10 @@ class Server:
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)
         authority.ensure()
-        desk = Desk(assets.texts(lab, found, authority.ca_pem), authority, database)
+        desk = Desk(assets.texts(lab, found, authority.ca_pem, place), authority, database)
         assets.publish_ipxe(found.ipxe, place.tftp)
         daemons.write(lab, place)
+        host.record(place, self.state.host)
         host.check_readable(place)
         host.check_free(host.ports(lab, place.interface))
 

@@ -19,6 +19,8 @@ class Texts:
     ignitions: dict[Mac, str]
     """The Ignition config of every machine; rendered once, when the server starts, so that a mistake in a Butane
     snippet stops the server and not a machine."""
+    daemons: dict[str, str]
+    """The daemons' configurations by file name, as they are in force."""
 
     def entry(self) -> str:
         """``/boot.ipxe``."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nodisk.plan import show
 from nodisk.plan.daemons_dnsmasq import free_range
 from nodisk.plan.daemons_files import configure, usual_host
 from nodisk.spec.load import parse
@@ -44,6 +45,16 @@ def test_configurations(case: str) -> None:
     shown = texts if case == "full" else {"dnsmasq.conf": texts["dnsmasq.conf"]}
     text = "".join(f"==== {name} ====\n{content}\n" for name, content in shown.items())
     golden = HERE / f"{case}.txt"
+    if os.environ.get("NODISK_UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def test_what_names_a_machine() -> None:
+    lab = lab_of(NETWORKS["full"])
+    texts = configure(lab, usual_host(lab, Path("/var/lib/nodisk/labs/room"), Path("/x")))
+    text = "".join(show.daemons(machine, texts).partition("\n\n")[0] + "\n" for machine in lab.machines)
+    golden = HERE / "naming.txt"
     if os.environ.get("NODISK_UPDATE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text()

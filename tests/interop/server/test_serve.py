@@ -55,6 +55,19 @@ def test_nginx_works_unprivileged(room: Room) -> None:
         assert (uid != 0) == ("nginx: worker" in words or words.startswith("dnsmasq ")) or "chronyd" in words
 
 
+def test_what_a_machine_booted_with_is_remembered_whole(room: Room) -> None:
+    w1, mac = f"{room.name}-w1", room.machine("w1").mac
+    room.curl(w1, f"http://{SERVER}/boot/{mac.hyphened}.ipxe")
+    room.curl(w1, f"http://{SERVER}/ignition/{mac.hyphened}")
+    with room.database() as database:
+        served = database.served(mac)
+    assert set(served) == {
+        *("script", "ignition", "dnsmasq.conf", "nginx.conf", "etcd.yaml", "registry.yaml", "chrony.conf"),
+    }
+    assert served["dnsmasq.conf"] == (room.state.conf / "dnsmasq.conf").read_text()
+    assert room.nodisk("render", "w1", "--diff").stdout == "Nothing has changed since w1 last booted.\n"
+
+
 def test_a_machine_fetches_its_files(room: Room) -> None:
     w1 = f"{room.name}-w1"
     assert f"chain --replace --autofree http://{SERVER}/boot/" in room.curl(w1, f"http://{SERVER}/boot.ipxe")
@@ -72,7 +85,7 @@ def test_a_machine_fetches_its_files(room: Room) -> None:
     with room.database() as database:
         until(lambda: database.traffic(room.machine("w1").mac).get("root.squashfs") == 5_000_000)
         assert database.events(mac=room.machine("w1").mac, kinds=(Kind.STAGE,))[-1].stage is Stage.IPXE
-        assert set(database.served(room.machine("w1").mac)) == {"script"}
+        assert "nodisk.nonce" not in database.served(room.machine("w1").mac)["script"]
 
 
 def test_an_ignition_config_is_served_and_remembered(room: Room) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from nodisk.assets import built
 from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
 from nodisk.assets.store import Manifest, Store
 from nodisk.errors import EnvironmentProblem, SpecError, UsageError
-from nodisk.plan import ignition, show
+from nodisk.plan import daemons_files, ignition, show
 from nodisk.plan.commands import render
+from nodisk.server import host
 from nodisk.server.database import Database
 from nodisk.spec.load import load
 from nodisk.state import State
@@ -61,7 +63,7 @@ def call(room: Path, *words: str) -> Result:
 def test_all_texts(room: Path) -> None:
     result = call(room, "w1")
     assert result.exit_code == 0, result.output
-    for part in show.PARTS:
+    for part in (*show.PARTS, "daemons"):
         assert f"##### {part}\n" in result.output
     assert "===== file /etc/hostname (mode 0644)\nw1\n" in result.output
     assert "nodisk.nonce" not in result.output
@@ -78,13 +80,80 @@ def test_diff_against_the_last_boot(room: Path) -> None:
     lab = load(room / "lab.yaml")
     texts = json.loads(call(room, "w1", "--output", "json").output)["texts"]
     with Database(State(room / "state").lab("room").database) as database:
-        database.serve(lab.machines[1].mac, "ignition", texts["ignition"])
+        database.serve(lab.machines[1].mac, texts)
     (room / "lab.yaml").write_text(LAB.replace('seat: "7"', 'seat: "8"'))
     changes = json.loads(call(room, "w1", "--diff", "--output", "json").output)["changed"]["ignition"].splitlines()
     changed = [line for line in changes if line.startswith(("-", "+")) and not line.startswith(("---", "+++"))]
     assert len(changed) == 2
     assert "seat=7" in changed[0]
     assert "seat=8" in changed[1]
+
+
+def test_daemons(room: Path) -> None:
+    shown = call(room, "w1", "--what", "daemons").output
+    assert shown.startswith("===== lines that name w1\n")
+    assert "dhcp-host=52:54:00:00:00:02,10.77.0.21,w1,12h" in shown.partition("=====")[2].partition("===== ")[0]
+    assert "===== nginx.conf\n" in shown
+    value = json.loads(call(room, "w1", "--what", "daemons", "--output", "json").output)
+    assert list(value["texts"]) == ["dnsmasq.conf", "nginx.conf", "etcd.yaml", "registry.yaml", "chrony.conf"]
+    for name, lines in value["naming"].items():
+        for number, line in lines:
+            assert value["texts"][name].splitlines()[number - 1].strip() == line
+    assert [line for _, line in value["naming"]["dnsmasq.conf"]] == [
+        "host-record=w1,w1.room.internal,10.77.0.21",
+        "dhcp-host=52:54:00:00:00:02,10.77.0.21,w1,12h",
+    ]
+    assert value["naming"]["nginx.conf"] == [], "nginx balances over the control plane only"
+    of_cp1 = json.loads(call(room, "cp1", "--output", "json").output)["naming"]["nginx.conf"]
+    assert [line for _, line in of_cp1] == ["server 10.77.0.11:6443 max_fails=1 fail_timeout=5s;"]
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("host-record=w1,w1.room.internal,10.77.0.21", True),
+        ("server 10.77.0.21:6443;", True),
+        ("dhcp-host=52:54:00:00:00:02,10.77.0.99", True),
+        ("host-record=w1-old,10.77.0.99", False),
+        ("host-record=w11,10.77.0.210", False),
+        ("allow 110.77.0.21", False),
+        ("allow 10.77.0.21.7", False),
+        ("data-dir: /var/lib/nodisk/labs/w1/etcd", False),
+    ],
+)
+def test_lines_that_name_a_machine(room: Path, line: str, named: bool) -> None:
+    machine = load(room / "lab.yaml").machine("w1")
+    assert machine
+    assert list(show.naming(machine, f"first\n  {line}\n")) == ([(2, line)] if named else [])
+
+
+def test_daemons_as_the_server_s_host_has_them(room: Path) -> None:
+    """Not with the names that lab.yaml alone would give: so a difference is one that was made."""
+    lab, state = load(room / "lab.yaml"), State(room / "state").lab("room")
+    found = replace(daemons_files.usual_host(lab, state.root, state.state.assets), interface="enp7s0", dns_user="dns")
+    host.record(found, state.host)
+    assert host.recorded(state.host) == found
+    text = call(room, "w1", "--what", "daemons").output
+    assert "interface=enp7s0\n" in text
+    assert "user=dns\n" in text
+    state.host.write_text('{"interface": "x"}')  # of another version
+    assert host.recorded(state.host) is None
+    assert "interface=CARD\n" in call(room, "w1", "--what", "daemons").output
+
+
+def test_diff_covers_daemons(room: Path) -> None:
+    lab = load(room / "lab.yaml")
+    texts = json.loads(call(room, "w1", "--output", "json").output)["texts"]
+    with Database(State(room / "state").lab("room").database) as database:
+        database.serve(lab.machines[1].mac, texts)
+    assert call(room, "w1", "--diff").output == "Nothing has changed since w1 last booted.\n"
+    (room / "lab.yaml").write_text(LAB.replace("10.77.0.11", "10.77.0.12"))
+    shown = call(room, "w1", "--diff", "--what", "daemons").output
+    assert shown.startswith("##### dnsmasq.conf\n--- dnsmasq.conf as last booted\n")
+    assert "\n-        server 10.77.0.11:6443 max_fails=1 fail_timeout=5s;\n" in shown
+    assert "\n+        server 10.77.0.12:6443 max_fails=1 fail_timeout=5s;\n" in shown
+    assert "ignition" not in shown
+    assert "chrony" not in shown
 
 
 def test_unknown_machine(room: Path) -> None:

@@ -162,15 +162,18 @@ def test_of_many_who_use_a_nonce_at_once_one_wins(database: Database, clock: Clo
 def test_what_is_known_of_a_machine(database: Database) -> None:
     assert (database.enrolment(MAC), database.host_keys(MAC), database.ram(MAC)) == (None, (), None)
     database.enrolled(MAC, 2000.0, ["ssh-ed25519 AAAA"])
-    database.serve(MAC, "script", "one")
-    database.serve(MAC, "script", "two")
+    database.serve(MAC, {"script": "one", "ignition": "{}"})
+    database.serve(MAC, {"script": "two", "nginx.conf": "events {}"})
     database.set_ram(MAC, {"total": 1000})
     database.add_traffic(MAC, "vmlinuz", 5)
     database.add_traffic(MAC, "vmlinuz", 7)
     found = database.enrolment(MAC)
     assert found is not None
     assert (found.time, found.expires, database.host_keys(MAC)) == (1000.0, 2000.0, ("ssh-ed25519 AAAA",))
-    assert (database.served(MAC), database.ram(MAC)) == ({"script": "two"}, {"total": 1000})
+    assert (database.served(MAC), database.ram(MAC)) == (
+        {"script": "two", "ignition": "{}", "nginx.conf": "events {}"},
+        {"total": 1000},
+    )
     assert database.traffic(MAC) == {"vmlinuz": 12}
     database.reset_traffic(MAC)
     assert database.traffic(MAC) == {}

@@ -50,7 +50,7 @@ async def script(request: Request) -> Response:
     detail = "" if nonce else "the lab is not armed: this boot can't enrol"
     desk.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     desk.database.reset_traffic(mac)
-    desk.database.serve(mac, "script", desk.texts.script(machine, None))
+    desk.database.serve(mac, {"script": desk.texts.script(machine, None), **desk.texts.daemons})
     return PlainTextResponse(desk.texts.script(machine, nonce))
 
 

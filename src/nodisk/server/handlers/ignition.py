@@ -17,5 +17,5 @@ async def ignition(request: Request) -> Response:
         raise Problem(404, "lab.yaml has no machine of this MAC")
     text = desk.texts.ignition(machine)
     if request.method == "GET" and address_of(request) == machine.address:
-        desk.database.serve(mac, "ignition", text)
+        desk.database.serve(mac, {"ignition": text})
     return Response(text, media_type="application/json")
