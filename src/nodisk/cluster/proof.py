@@ -18,7 +18,7 @@ from typing import TypeVar
 from nodisk import run
 from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.cluster.client import Client, Object, connect
-from nodisk.cluster.errors import ApiError
+from nodisk.cluster.errors import ApiError, NotFound
 from nodisk.cluster.kubectl import kubectl_program
 from nodisk.context import LabContext
 from nodisk.errors import CommandFailed, NodiskError, TimedOut
@@ -102,7 +102,7 @@ def objects(workers: int, *, tolerate: bool) -> tuple[Object, ...]:
 def prove(context: LabContext, *, keep: bool = False, say: Callable[[str], None] = lambda _: None) -> Proof:
     """Deploy, reach, clean up (unless ``keep``); raises TimedOut or NodiskError with what could not be reached."""
     workers = context.lab.by_role(Role.WORKER)
-    with connect(context) as client, _deployed(client, len(workers), keep=keep) as began:
+    with connect(context) as client, deployed(client, len(workers), keep=keep) as began:
         return check(context, client, began=began, say=say)
 
 
@@ -125,7 +125,9 @@ def check(
 
 
 @contextmanager
-def _deployed(client: Client, workers: int, *, keep: bool) -> Iterator[float]:
+def deployed(client: Client, workers: int, *, keep: bool = False) -> Iterator[float]:
+    """Deploy the echo, and take it away again unless ``keep``; gives when it began (monotonic seconds)."""
+    _await_vacancy(client)
     began = time.monotonic()
     for item in objects(workers, tolerate=workers == 0):
         client.apply(item)
@@ -134,6 +136,24 @@ def _deployed(client: Client, workers: int, *, keep: bool) -> Iterator[float]:
     finally:
         if not keep:
             remove(client)
+
+
+def _await_vacancy(client: Client) -> None:
+    """Nothing can be made in a namespace that an earlier proof, cut off by a power cut, is still leaving."""
+    end = time.monotonic() + START_WITHIN
+    while True:
+        try:
+            namespace = client.get("v1", "Namespace", NAMESPACE)
+        except NotFound:
+            return
+        if "deletionTimestamp" not in namespace["metadata"]:
+            return
+        if time.monotonic() > end:
+            raise TimedOut(
+                f"the namespace {NAMESPACE} of an earlier proof is still being deleted after {START_WITHIN:g} seconds",
+                hint=f"nodisk kubectl get namespace {NAMESPACE} -o yaml shows what holds it",
+            )
+        time.sleep(1)
 
 
 def remove(client: Client) -> None:
