@@ -22,7 +22,7 @@ from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons import Host
-from nodisk.server import assets, daemons, host, logs, nodes, probes, running, seed
+from nodisk.server import assets, daemons, host, logs, nodes, probes, running, seed, storage
 from nodisk.server.app import application
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
@@ -129,10 +129,12 @@ class Server:
                 await supervisor.stop()
                 return
             watcher = nodes.Watcher(lab, self.state)
+            keeper = storage.Keeper(lab, self.state, supervisor, lambda text: self._say(database, text))
             background = [
                 asyncio.create_task(self._seed(lab, found, database), name="seed"),
                 asyncio.create_task(watcher.run(), name="watch nodes"),
                 asyncio.create_task(self._keep_classes(lab, database), name="classes"),
+                asyncio.create_task(keeper.run(), name="students' storage"),
             ]
             try:
                 files.write(ready, json.dumps(_ready(lab, supervisor), indent=1) + "\n")
@@ -147,6 +149,7 @@ class Server:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
                 await supervisor.stop()
+                await keeper.close()
                 self._say(database, "stopped")
 
     async def _keep_classes(self, lab: Lab, database: Database) -> None:

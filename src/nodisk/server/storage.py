@@ -39,11 +39,11 @@ class Keeper:
         self._supervisor = supervisor
         self._disks = Disks(state)
         self._served: tuple[Volume, ...] = ()
+        (state.run / volumes.STATUS).unlink(missing_ok=True)  # of a server that was killed
 
     async def run(self) -> None:
         """Until cancelled: look at the records twice a second, and arrange what has changed."""
         seen: object = None
-        (self.state.run / volumes.STATUS).unlink(missing_ok=True)
         while True:
             stamp = volumes.stamp(self.state)
             if stamp != seen:

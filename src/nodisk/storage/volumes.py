@@ -65,7 +65,7 @@ def image(state: LabState, volume: Volume) -> Path:
 
 def image_size(size: int) -> int:
     """Bytes of an image whose file system holds ``size`` bytes of files: inodes, bitmaps and a journal come on top."""
-    return -(-(size + size // 50 + 16 * MIB) // MIB) * MIB
+    return -(-(size + size // 40 + 10 * MIB) // MIB) * MIB
 
 
 def load_all(state: LabState) -> list[Volume]:

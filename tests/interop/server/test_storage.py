@@ -1,0 +1,141 @@
+"""Students' storage for real: nfs-ganesha exports disk images, and clients in namespaces of their own read and write."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.interop.server.rooms import Room
+
+from nodisk import run
+from nodisk.storage import volumes
+from nodisk.storage.volumes import MIB, Volume
+
+pytestmark = pytest.mark.interop
+
+SERVER = "10.99.0.1"
+SIZE = 16 * MIB
+OWNERS = {"id:1": "k8s-jan", "id:2": "k8s-ewa"}
+
+
+def nfs(room: Room, where: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A client of libnfs on a machine; tried again while the server waits for clients of its earlier life."""
+    deadline = time.monotonic() + 60
+    while True:
+        done = run.run(words, netns=f"{room.name}-{where}", check=False, timeout=60)
+        if "NFS4ERR_GRACE" not in done.stderr + done.stdout or time.monotonic() > deadline:
+            return done
+        time.sleep(0.5)
+
+
+def url(volume: Volume, name: str = "") -> str:
+    return f"nfs://{SERVER}/{volume.path}{name}?version=4"
+
+
+def fill(room: Room, volume: Volume, name: str, size: int) -> tuple[int, str]:
+    """Write so many bytes from w1: (how many were taken, the error that ended it)."""
+    program = Path(__file__).with_name("nfs_fill.py")
+    done = nfs(room, "w1", sys.executable, str(program), SERVER, f"/{volume.path}", name, str(size))
+    found = json.loads(done.stdout)
+    return found["taken"], found["error"]
+
+
+def want(room: Room, size: int) -> dict[str, Volume]:
+    found = volumes.ensure(room.state, "k8s", OWNERS, size)
+    volumes.wait(room.state, found.values(), seconds=60)
+    return found
+
+
+def forget_clients(room: Room) -> None:
+    """The next life of the NFS server waits half a minute for clients of this one; the test's are all gone."""
+    for client in (volumes.folder(room.state) / "recovery").glob("*/*/*"):
+        shutil.rmtree(client, ignore_errors=True)
+
+
+def mounts() -> str:
+    return Path("/proc/self/mounts").read_text()
+
+
+@pytest.fixture
+def shared(empty_room: Room) -> Room:
+    for machine in empty_room.lab.machines:
+        empty_room.plug(str(machine.name), str(machine.mac), str(machine.address))
+    empty_room.plug("stranger", "52:54:00:99:00:66", "10.99.0.66")
+    empty_room.start()
+    return empty_room
+
+
+def test_storage_from_the_first_file_to_the_last(shared: Room, tmp_path: Path) -> None:
+    assert "ganesha" not in " ".join(shared.daemons().values())  # nobody asked for it yet
+    jan, ewa = want(shared, SIZE).values()
+    small = tmp_path / "small"
+    small.write_text("kept\n")
+
+    # What one machine writes another reads; the whole size is there, and not much more.
+    assert nfs(shared, "w1", "nfs-cp", str(small), url(jan, "/small")).returncode == 0
+    assert nfs(shared, "cp1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"
+    assert fill(shared, jan, "/whole", SIZE - MIB) == (SIZE - MIB, "")
+    taken, error = fill(shared, ewa, "/large", 2 * SIZE)
+    assert SIZE <= taken < SIZE + SIZE // 4
+    assert "NFS4ERR_NOSPC" in error
+    assert nfs(shared, "cp1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"  # that was Ewa's disk, not Jan's
+
+    # Paths can't be listed or guessed, and nobody but a machine is answered at all.
+    root = nfs(shared, "w1", "nfs-ls", f"nfs://{SERVER}/?version=4")
+    assert root.returncode != 0
+    assert "NFS4ERR_ACCESS" in root.stdout + root.stderr
+    assert jan.path not in root.stdout
+    wrong = nfs(shared, "w1", "nfs-ls", f"nfs://{SERVER}/{'0' * 32}?version=4")
+    assert "NFS4ERR_NOENT" in wrong.stdout + wrong.stderr
+    stranger = nfs(shared, "stranger", "nfs-cat", url(jan, "/small"))
+    assert stranger.returncode != 0
+    assert "NFS4ERR_ACCESS" in stranger.stdout + stranger.stderr
+    secret = shared.state.conf / "ganesha.conf"
+    assert secret.stat().st_mode & 0o077 == 0
+    for path in (*shared.state.log.glob("*"), shared.folder / "serve.log"):
+        assert jan.path not in path.read_text(errors="replace"), path
+
+    # It grows with its files in it.
+    forget_clients(shared)
+    grown = want(shared, 2 * SIZE)
+    assert grown["id:1"].path == jan.path
+    assert fill(shared, ewa, "/more", SIZE // 2) == (SIZE // 2, "")
+    assert nfs(shared, "cp1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"
+
+    # The server ends, and nothing stays mounted; it starts, and the files are there. Also after a power cut.
+    forget_clients(shared)
+    assert shared.stop() == 0
+    assert str(shared.folder) not in mounts() + run.run(["losetup", "-a"]).stdout
+    shared.start()
+    volumes.wait(shared.state, grown.values(), seconds=60)
+    assert nfs(shared, "w1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"
+    forget_clients(shared)
+    assert shared.server is not None
+    shared.server.kill()
+    shared.server.wait()
+    shared.start()
+    volumes.wait(shared.state, grown.values(), seconds=60)
+    assert nfs(shared, "w1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"
+
+    # Kept: unreachable, and back with another path. Removed: gone.
+    forget_clients(shared)
+    volumes.release(shared.state, [grown["id:1"]], keep=True)
+    volumes.release(shared.state, [grown["id:2"]], keep=False)
+    gone = [
+        grown["id:1"].model_copy(update={"state": "kept"}),
+        grown["id:2"].model_copy(update={"state": "removed"}),
+    ]
+    volumes.wait(shared.state, gone, seconds=60)
+    assert [volume.name for volume in volumes.load_all(shared.state)] == ["k8s-jan-1"]
+    assert not volumes.image(shared.state, ewa).exists()
+    assert "ganesha" not in " ".join(shared.daemons().values())
+    back = want(shared, 2 * SIZE)
+    assert back["id:1"].path != jan.path
+    assert nfs(shared, "w1", "nfs-cat", url(back["id:1"], "/small")).stdout == "kept\n"
+    old = nfs(shared, "w1", "nfs-cat", url(jan, "/small"))
+    assert "NFS4ERR_NOENT" in old.stdout + old.stderr
