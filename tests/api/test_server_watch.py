@@ -15,11 +15,14 @@ from tests.api.apiserver import ControlPlane
 
 from nodisk.cluster import addons, tokens
 from nodisk.cluster.client import Client, Object
+from nodisk.cluster.errors import Conflict, NotFound
 from nodisk.errors import SpecError
 from nodisk.pki import certs
+from nodisk.server import marks
 from nodisk.server.database import Database
 from nodisk.server.events import Kind, progress
 from nodisk.server.nodes import Watcher
+from nodisk.spec.model import Lab
 from nodisk.values import Stage
 
 BOOT_1, BOOT_2 = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
@@ -35,8 +38,8 @@ def until(condition: Callable[[], object], seconds: float = 30) -> object:
 
 
 @contextmanager
-def watching(plane: ControlPlane) -> Iterator[Watcher]:
-    watcher = Watcher(plane.lab, plane.lab_state, connect=lambda _: plane.client(patience=0))
+def watching(plane: ControlPlane, lab: Lab | None = None) -> Iterator[Watcher]:
+    watcher = Watcher(lab or plane.lab, plane.lab_state, connect=lambda _: plane.client(patience=0))
     thread = threading.Thread(target=lambda: asyncio.run(watcher.run()))
     thread.start()
     try:
@@ -97,6 +100,79 @@ def test_a_node_joins_is_ready_flaps_and_comes_back_after_a_power_cut(
         assert reached() == (Stage.KERNEL, BOOT_2)
         kubelet_says(client, node, BOOT_2, "True")
         until(lambda: reached() == (Stage.READY, BOOT_2))
+
+
+def changed(plane: ControlPlane, **parts: object) -> Lab:
+    """The lab after an edit of w1 in lab.yaml."""
+    value = plane.lab.model_dump(mode="json")
+    value["machines"][1] |= parts
+    return Lab.model_validate(value)
+
+
+def marked(client: Client, node: str) -> tuple[dict[str, str], set[tuple[str, str, str]]]:
+    """The node's labels, and its taints as key, value and effect."""
+    found = client.get("v1", "Node", node)
+    taints = found.get("spec", {}).get("taints") or []
+    labels: dict[str, str] = found["metadata"].get("labels") or {}
+    return labels, {(one["key"], one.get("value", ""), one["effect"]) for one in taints}
+
+
+SLOW = {"key": "slow", "value": "yes", "effect": "PreferNoSchedule"}
+EXAM = {"key": "example.org/exam", "effect": "NoExecute"}
+
+
+def test_labels_and_taints_follow_lab_yaml(plane: ControlPlane, client: Client, node: str) -> None:
+    """Of a node that is there already; what others set stays, also what they set at the same time."""
+    hand = {"metadata": {"labels": {"by": "hand"}}, "spec": {"taints": [{"key": "byhand", "effect": "NoSchedule"}]}}
+    client.patch("v1", "Node", node, hand)
+    others = {("byhand", "", "NoSchedule")}
+    first = changed(plane, labels={"room": "b12", "node-restriction.kubernetes.io/exam": "no"}, taints=[SLOW, EXAM])
+    with watching(plane, first):
+        both = {("slow", "yes", "PreferNoSchedule"), ("example.org/exam", "", "NoExecute")}
+        until(lambda: marked(client, node)[1] == others | both)
+        wanted = {"by": "hand", "room": "b12", "node-restriction.kubernetes.io/exam": "no"}
+        until(lambda: marked(client, node)[0] == wanted | {"node-role.kubernetes.io/worker": ""})
+        # What somebody changes of it is put right; what he adds is his.
+        client.patch("v1", "Node", node, {"metadata": {"labels": {"room": "b99", "mine": "1"}}})
+        until(lambda: marked(client, node)[0].get("room") == "b12")
+        client.patch("v1", "Node", node, {"spec": {"taints": [{"key": "later", "effect": "NoSchedule"}]}})
+        others = {("later", "", "NoSchedule")}
+        until(lambda: marked(client, node)[1] == others | both)
+    second = changed(plane, labels={"room": "b13"}, taints=[SLOW | {"value": "very"}])
+    with watching(plane, second):
+        until(lambda: marked(client, node)[1] == others | {("slow", "very", "PreferNoSchedule")})
+        wanted = {"by": "hand", "mine": "1", "room": "b13", "node-role.kubernetes.io/worker": ""}
+        until(lambda: marked(client, node)[0] == wanted)
+    del wanted["room"]
+    with watching(plane):
+        until(lambda: marked(client, node) == (wanted, others))
+        assert not (client.get("v1", "Node", node)["metadata"].get("annotations") or {}).get(marks.TAINTS)
+        # Where all is as it should be, nothing is written: a change by others is the last one.
+        client.patch("v1", "Node", node, {"metadata": {"annotations": {"touched": "2"}}})
+        version = client.get("v1", "Node", node)["metadata"]["resourceVersion"]
+        time.sleep(2)
+        assert client.get("v1", "Node", node)["metadata"]["resourceVersion"] == version
+
+
+def test_no_node_is_made(plane: ControlPlane, client: Client) -> None:
+    """A node that is deleted while its labels are on their way stays deleted."""
+    client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w1"}})
+    seen = client.get("v1", "Node", "w1")
+    client.delete("v1", "Node", "w1")
+    assert marks.reconcile(client, plane.lab.machines[1], seen) is False
+    with pytest.raises(NotFound):
+        client.get("v1", "Node", "w1")
+
+
+def test_a_change_meanwhile_is_not_overwritten(plane: ControlPlane, client: Client, node: str) -> None:
+    """Taints are written for the very version that was read: a Conflict, and the next event tries again."""
+    machine = changed(plane, taints=[SLOW]).machines[1]
+    stale = marks.taints_change(machine, client.get("v1", "Node", node))
+    assert stale
+    client.patch("v1", "Node", node, {"spec": {"taints": [EXAM]}})
+    with pytest.raises(Conflict):
+        client.patch("v1", "Node", node, stale)
+    assert marked(client, node)[1] == {("example.org/exam", "", "NoExecute")}
 
 
 def test_the_watch_outlives_the_api(plane: ControlPlane, client: Client, node: str) -> None:

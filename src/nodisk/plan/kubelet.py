@@ -17,34 +17,6 @@ from nodisk.values import KubeVersion, Role
 SOCKET = "unix:///run/containerd/containerd.sock"
 PKI = "/etc/kubernetes/pki"
 
-_SELF_LABELS = {
-    "kubernetes.io/hostname",
-    "kubernetes.io/arch",
-    "kubernetes.io/os",
-    "node.kubernetes.io/instance-type",
-    "topology.kubernetes.io/region",
-    "topology.kubernetes.io/zone",
-}
-_SELF_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
-
-
-def may_label_itself(key: str) -> bool:
-    """Whether a kubelet may set this label on its own node (admission plugin NodeRestriction; KEP 279).
-
-    Labels outside of ``kubernetes.io`` and ``k8s.io`` are free. The others are the server's to set.
-    """
-    prefix, slash, _ = key.partition("/")
-    if not slash:
-        return True
-    reserved = any(prefix == domain or prefix.endswith("." + domain) for domain in ("kubernetes.io", "k8s.io"))
-    allowed = any(prefix == one or prefix.endswith("." + one) for one in _SELF_PREFIXES)
-    return not reserved or key in _SELF_LABELS or allowed
-
-
-def server_labels(machine: Machine) -> dict[str, str]:
-    """Labels of lab.yaml that the machine can't set itself."""
-    return {key: value for key, value in sorted(machine.labels.items()) if not may_label_itself(key)}
-
 
 def control_plane_taints(version: KubeVersion) -> tuple[Taint, ...]:
     """Taints that keep ordinary pods off a control-plane node: ``master`` to 1.24, ``control-plane`` from 1.24."""
@@ -129,7 +101,10 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
 
 
 def kubelet_flags(facts: Facts, machine: Machine) -> tuple[str, ...]:
-    """kubelet's command line, without the program."""
+    """kubelet's command line, without the program.
+
+    No labels: a kubelet would set them once and own them from then on; the server keeps them as lab.yaml has them.
+    """
     line = facts.release.version.line
     flags = {
         "config": "/etc/kubernetes/kubelet.yaml",
@@ -137,9 +112,6 @@ def kubelet_flags(facts: Facts, machine: Machine) -> tuple[str, ...]:
         "hostname-override": str(machine.name),
         "node-ip": str(machine.address),
     }
-    labels = {key: value for key, value in sorted(machine.labels.items()) if may_label_itself(key)}
-    if labels:
-        flags["node-labels"] = ",".join(f"{key}={value}" for key, value in labels.items())
     if line < (1, 24):  # with dockershim gone, `remote` is the only value
         flags["container-runtime"] = "remote"
     if line < (1, 27):  # then a field of the configuration

@@ -7,7 +7,6 @@ True: after a power cut the old object's condition says nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -19,19 +18,14 @@ from nodisk.cluster.client import Client
 from nodisk.cluster.errors import ApiError
 from nodisk.cluster.watch import Change, Watch
 from nodisk.errors import NodiskError, SpecError
-from nodisk.plan import kubelet
+from nodisk.server import marks
 from nodisk.server.database import Database
 from nodisk.server.events import Kind, progress
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
-from nodisk.values import Role, Stage
+from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
-
-ROLE_LABELS = {
-    Role.CONTROL_PLANE: "node-role.kubernetes.io/control-plane",
-    Role.WORKER: "node-role.kubernetes.io/worker",
-}
 
 
 def condition(node: dict[str, Any]) -> str:
@@ -46,13 +40,6 @@ def boot_id(node: dict[str, Any]) -> str | None:
     """The boot that the node's kubelet last reported from."""
     value = node.get("status", {}).get("nodeInfo", {}).get("bootID")
     return str(value) if value else None
-
-
-def missing_labels(machine: Machine, node: dict[str, Any]) -> dict[str, str]:
-    """Labels that the node should have and its kubelet may not set (NodeRestriction)."""
-    wanted = {ROLE_LABELS[machine.role]: "", **kubelet.server_labels(machine)}
-    have = node["metadata"].get("labels") or {}
-    return {key: value for key, value in wanted.items() if have.get(key) != value}
 
 
 def _connect(state: LabState) -> Client:
@@ -125,9 +112,10 @@ class Watcher:
         if machine is None:
             return
         self._stage(database, machine, node)
-        if labels := missing_labels(machine, node):
-            with contextlib.suppress(ApiError):  # the next change of the node tries again
-                client.patch("v1", "Node", str(machine.name), {"metadata": {"labels": labels}})
+        try:
+            marks.reconcile(client, machine, node)
+        except ApiError as error:  # the next change of the node tries again
+            log.info("labels and taints of %s: %s", machine.name, error.message)
 
     def _stage(self, database: Database, machine: Machine, node: dict[str, Any]) -> None:
         name, mac = str(machine.name), machine.mac

@@ -173,9 +173,9 @@ class Machine(_Section):
     cpus: Annotated[int, Field(ge=1, le=512)] = 2
     """Processors of a virtual machine."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Labels of its node."""
+    """Labels of its node; the server keeps them so on a node that is there already."""
     taints: tuple[Taint, ...] = ()
-    """Taints of its node."""
+    """Taints of its node; kept so likewise."""
     butane: str | None = None
     """A Butane snippet that is merged into this machine's Ignition."""
 

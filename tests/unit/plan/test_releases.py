@@ -105,7 +105,7 @@ def test_kubelet_flags_that_went() -> None:
     assert "container-runtime" not in flags("1.24")
     assert flags("1.26")["container-runtime-endpoint"] == kubelet.SOCKET
     assert flags("1.26")["pod-infra-container-image"] == "registry.k8s.io/pause:3.10"
-    assert flags("1.37").keys() == {"config", "kubeconfig", "hostname-override", "node-ip", "node-labels"}
+    assert flags("1.37").keys() == {"config", "kubeconfig", "hostname-override", "node-ip"}
 
 
 def test_kubelet_fields_that_came() -> None:
@@ -133,28 +133,6 @@ def test_cluster_dns_only_where_the_release_has_it() -> None:
 def test_kube_proxy_mode() -> None:
     assert config(kubelet.kube_proxy_config(LAB, facts("1.32"), WORKER))[0]["mode"] == "iptables"
     assert config(kubelet.kube_proxy_config(LAB, facts("1.33"), WORKER))[0]["mode"] == "nftables"
-
-
-@pytest.mark.parametrize(
-    ("key", "itself"),
-    [
-        ("room", True),
-        ("example.org/gpu", True),
-        ("topology.kubernetes.io/zone", True),
-        ("node.kubernetes.io/kind", True),
-        ("node-role.kubernetes.io/worker", False),
-        ("node-restriction.kubernetes.io/exam", False),
-        ("k8s.io/x", False),
-        ("notkubernetes.io/x", True),
-    ],
-)
-def test_labels_a_node_may_set(key: str, itself: bool) -> None:
-    assert kubelet.may_label_itself(key) is itself
-
-
-def test_labels_are_shared_out() -> None:
-    assert flags("1.36")["node-labels"] == "node.kubernetes.io/kind=pc,room=b12"
-    assert kubelet.server_labels(WORKER) == {"node-role.kubernetes.io/worker": ""}
 
 
 def test_containerd_1_and_2() -> None:
