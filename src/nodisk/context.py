@@ -72,12 +72,35 @@ class LabOptions:
         file = self.file().absolute()
         lab = load(file)
         state = self.state.lab(str(lab.name))
-        own_key = state.ssh / "id_ed25519.pub"
-        if not lab.ssh_keys and own_key.exists():
-            # A virtual lab makes a key of its own, so that `nodisk ssh` works without one in lab.yaml.
-            lab = lab.model_copy(update={"ssh_keys": (own_key.read_text().strip(),)})
+        lab = with_own_key(lab, state)
         netns = json.loads(state.virtual.read_text())["netns"] if state.virtual.exists() else None
         return LabContext(lab, file, state, netns)
+
+
+def with_own_key(lab: Lab, state: LabState) -> Lab:
+    """The lab with the SSH key that a virtual lab makes for itself, so that ``nodisk ssh`` works without one."""
+    own_key = state.ssh / "id_ed25519.pub"
+    if lab.ssh_keys or not own_key.exists():
+        return lab
+    return lab.model_copy(update={"ssh_keys": (own_key.read_text().strip(),)})
+
+
+def state_option(command: F) -> F:
+    """Give a command that is about no one lab ``--state``; it gets it as ``state: State``."""
+
+    @click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_STATE,
+        envvar="NODISK_STATE",
+        show_default=True,
+        help="The server's state directory.",
+    )
+    @functools.wraps(command)
+    def wrapper(*args: Any, state: Path, **kwargs: Any) -> Any:
+        return command(*args, state=State(state.absolute()), **kwargs)
+
+    return cast("F", wrapper)
 
 
 def lab_options(command: F) -> F:
@@ -88,17 +111,10 @@ def lab_options(command: F) -> F:
         type=click.Path(path_type=Path, dir_okay=False),
         help="The lab's file (default: $NODISK_LAB, ./lab.yaml, else the virtual lab that runs).",
     )
-    @click.option(
-        "--state",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=DEFAULT_STATE,
-        envvar="NODISK_STATE",
-        show_default=True,
-        help="The server's state directory.",
-    )
+    @state_option
     @functools.wraps(command)
-    def wrapper(*args: Any, lab: Path | None, state: Path, **kwargs: Any) -> Any:
-        return command(*args, options=LabOptions(lab, State(state.absolute())), **kwargs)
+    def wrapper(*args: Any, lab: Path | None, state: State, **kwargs: Any) -> Any:
+        return command(*args, options=LabOptions(lab, state), **kwargs)
 
     return cast("F", wrapper)
 

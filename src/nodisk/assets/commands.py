@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from nodisk import ui
-from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.context import LabContext, LabOptions, lab_options, output_option, state_option
 from nodisk.errors import IntegrityError
-from nodisk.state import DEFAULT_STATE, State
 
-
-def state_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--state``; it gets it as ``state: State``."""
-
-    @click.option(
-        "--state",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=DEFAULT_STATE,
-        envvar="NODISK_STATE",
-        show_default=True,
-        help="The server's state directory.",
-    )
-    @functools.wraps(command)
-    def wrapper(*args: Any, state: Path, **kwargs: Any) -> Any:
-        return command(*args, state=State(state.absolute()), **kwargs)
-
-    return wrapper
+if TYPE_CHECKING:
+    from nodisk.state import State
 
 
 @click.command(epilog="Example: nodisk build --lab lab.yaml")
@@ -71,6 +52,17 @@ def build(
         ("ASSET", "WHAT", "VERSION", "SIZE"),
         [(m.kind, m.name, m.version, ui_size(m.size)) for m in result.assets.values()],
     )
+    _tell_of_the_server(context)
+
+
+def _tell_of_the_server(context: LabContext) -> None:
+    """A server that runs goes on with what it had: say how it takes over what is new."""
+    from nodisk.server import running  # noqa: PLC0415
+
+    if running.is_stale(context.state, context.lab):
+        pid = running.pid(context.state)
+        how = "nodisk lab up" if context.netns else f"systemctl reload nodisk, or kill -HUP {pid}"
+        ui.say(f"The lab's server goes on with the build before, until: {how}")
 
 
 @click.group(epilog="Example: nodisk assets list")

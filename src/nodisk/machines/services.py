@@ -16,6 +16,7 @@ from nodisk import run
 from nodisk.errors import NodiskError, TimedOut
 from nodisk.machines import forward, processes
 from nodisk.machines.segment import Segment
+from nodisk.server import running
 from nodisk.state import LabState
 
 READY = "ready.json"
@@ -52,9 +53,28 @@ class Services:
         self._await_server()
         return not runs
 
-    def _await_server(self) -> None:
+    def update_server(self, plan: str) -> bool:
+        """Have the server that runs take over a changed lab.yaml or a new build; returns whether there was anything.
+
+        ``plan``: the digest of what it should serve (``running.plan``). Raises NodiskError if it refuses.
+        """
+        before = running.serves(self.state)
+        if before is not None and before[1] == plan:
+            return False
+        running.reload(self.state)
+        self._await_server(since=0.0 if before is None else before[0])
+        after = running.serves(self.state)
+        if after is None or after[1] != plan:
+            raise NodiskError(
+                f"the server did not take over what is new:\n{tail(self.server_log, 4)}",
+                hint="nodisk events says why; the server goes on with what it had",
+            )
+        return True
+
+    def _await_server(self, *, since: float = 0.0) -> None:
+        """Wait until the server answers, and has begun to after ``since``."""
         end = time.monotonic() + START_WITHIN
-        while not self._server_ready():
+        while not self._server_ready(since):
             self.check_server()
             if time.monotonic() > end:
                 raise TimedOut(
@@ -63,13 +83,13 @@ class Services:
                 )
             time.sleep(0.1)
 
-    def _server_ready(self) -> bool:
+    def _server_ready(self, since: float) -> bool:
         """Whether ``run/ready.json`` is there and of the process that runs now (after kill -9 it is a stale one)."""
         try:
             ready = json.loads((self.state.run / READY).read_text())
         except (OSError, ValueError):
             return False
-        return bool(ready["pid"] == self.server_pid())
+        return bool(ready["pid"] == self.server_pid() and ready["since"] > since)
 
     def check_server(self) -> None:
         """Raise NodiskError with its last words if the server ended."""

@@ -22,6 +22,7 @@ from nodisk.machines.power import Power, everywhere
 from nodisk.machines.record import Record
 from nodisk.machines.segment import BRIDGE, Segment
 from nodisk.machines.services import Services
+from nodisk.server import running
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
 from nodisk.server.nonces import FOREVER
@@ -85,7 +86,8 @@ class Virtual:
         self.make_ssh_key()
         if services.server_pid() is None:
             say(f"server in it (log: {services.server_log})")
-        services.start_server()
+        if not services.start_server() and services.update_server(running.plan(self.state, self.lab)):
+            say("server took over what changed in lab.yaml or was built anew; a machine gets it at its next boot")
         ports = services.start_forwarder()
         found = Record(str(self.file), segment.netns, BRIDGE, ports["api"], ports["http"])
         record.write(self.state, found)

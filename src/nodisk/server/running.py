@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nodisk.context import with_own_key
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
 from nodisk.state import LabState
+
+if TYPE_CHECKING:
+    from nodisk.spec.model import Lab
 
 READY = "ready.json"
 """In the lab's run folder while everything answers machines; after ``kill -9`` a stale one may be left."""
@@ -23,6 +29,34 @@ def pid(state: LabState) -> int | None:
         words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
         return number if b"serve" in words else None
     return None
+
+
+def plan(state: LabState, lab: Lab) -> str:
+    """A digest of what a server that starts now would serve: lab.yaml as it was read, and what was built for it."""
+    digest = hashlib.sha256(with_own_key(lab, state).model_dump_json().encode())
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        made = json.loads((state.root / "built.json").read_text())["assets"]
+        for _, asset in sorted(made.items()):
+            # Built anew from the same inputs, an asset has the same id and other files.
+            manifest = json.loads((state.state.assets / "manifests" / f"{asset}.json").read_text())
+            digest.update(json.dumps([asset, manifest["files"], manifest["facts"]], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def serves(state: LabState) -> tuple[float, str] | None:
+    """Since when (seconds since 1970) the server answers, and the digest of what it serves; None if it doesn't."""
+    if pid(state) is None:
+        return None
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        ready = json.loads((state.run / READY).read_text())
+        return float(ready["since"]), str(ready["plan"])
+    return None
+
+
+def is_stale(state: LabState, lab: Lab) -> bool:
+    """Whether a server runs that does not serve what lab.yaml and the store have by now."""
+    found = serves(state)
+    return found is not None and found[1] != plan(state, lab)
 
 
 def reload(state: LabState) -> bool:

@@ -101,6 +101,7 @@ class Server:
     async def _run(self, lab: Lab, database: Database, wake: asyncio.Event) -> None:
         """One life of the server with one lab.yaml: until ``wake``."""
         began = time.monotonic()
+        plan = running.plan(self.state, lab)  # before anything is read: a build meanwhile is then one that is missing
         found = assets.find(self.state, lab)
         daemons.need_programs()
         place = host.inspect(lab, self.state, uefi=found.uefi)
@@ -137,7 +138,7 @@ class Server:
                 asyncio.create_task(keeper.run(), name="students' storage"),
             ]
             try:
-                files.write(ready, json.dumps(_ready(lab, supervisor), indent=1) + "\n")
+                files.write(ready, json.dumps(_ready(lab, plan, supervisor), indent=1) + "\n")
                 notify(f"READY=1\nSTATUS=serving {lab.name} at {lab.network.server}")
                 self._say(database, f"ready after {time.monotonic() - began:.1f} s at {lab.network.server}")
                 await wake.wait()
@@ -173,12 +174,13 @@ class Server:
             ui.say(text)
 
 
-def _ready(lab: Lab, supervisor: Supervisor) -> dict[str, object]:
+def _ready(lab: Lab, plan: str, supervisor: Supervisor) -> dict[str, object]:
     """run/ready.json: it exists only while everything answers machines."""
     return {
         "pid": os.getpid(),
         "since": time.time(),
         "server": str(lab.network.server),
+        "plan": plan,
         "daemons": supervisor.pids(),
     }
 

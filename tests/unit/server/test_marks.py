@@ -96,7 +96,7 @@ def test_once_is_enough_and_others_stay(others: list[Taint], first: list[Taint],
 
 def test_labels_are_applied_when_they_differ_or_are_not_ours() -> None:
     def fields(*keys: str, operation: str = "Apply") -> list[dict[str, Any]]:
-        labels = {f"f:{key}": {} for key in keys} | {".": {}}
+        labels: dict[str, Any] = {".": {}, **{f"f:{key}": {} for key in keys}}
         return [{"manager": "nodisk", "operation": operation, "fieldsV1": {"f:metadata": {"f:labels": labels}}}]
 
     role = "node-role.kubernetes.io/worker"
