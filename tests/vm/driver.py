@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from nodisk.context import LabContext, LabOptions
+from nodisk.machines.virtual import Virtual
 from nodisk.state import DEFAULT_STATE, State
 
 BOOT_WITHIN = 900.0
@@ -111,6 +112,14 @@ class Driver:
                 path = self.context().state.log / f"console-{machine.name}.log"
                 texts += [f"--- {path}", *path.read_text(errors="replace").splitlines()[-lines:]]
         return "\n".join(texts)
+
+
+def server_pid(vm: Driver) -> int:
+    """The process of the lab's server."""
+    context = vm.context()
+    pid = Virtual(context.lab, context.file, context.state).services.server_pid()
+    assert pid is not None
+    return pid
 
 
 def _environment() -> dict[str, str]:

@@ -43,7 +43,7 @@ def container(command: Sequence[str] = (), *, image: str = ECHO, pull: str = "If
     if command:
         return found | {"command": list(command)}
     ready = {"tcpSocket": {"port": ECHO_PORT}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 30}
-    return found | {"ports": [{"containerPort": ECHO_PORT}], "readinessProbe": ready}
+    return found | {"ports": [{"containerPort": ECHO_PORT, "protocol": "TCP"}], "readinessProbe": ready}
 
 
 def pod_spec(main: Object, *, everywhere: bool = False, **more: Any) -> Object:
@@ -110,7 +110,7 @@ def service(name: str, space: str, *, app: str | None, node_port: bool = False, 
         "spec": {
             "type": "NodePort" if node_port else "ClusterIP",
             "selector": {"app": app if app is not None else f"{name}-nothing"},
-            "ports": [{"port": port, "targetPort": ECHO_PORT}],
+            "ports": [{"port": port, "targetPort": ECHO_PORT, "protocol": "TCP"}],
         },
     }
 

@@ -4,7 +4,7 @@ It runs in the lab's network namespace, where the caller isn't: probes come in a
 as a JSON list on stdout, in the same order. It imports the standard library alone.
 
     {"kind": "http", "host": "10.77.0.11", "port": 30080, "path": "/", "timeout": 5}
-    {"kind": "https", …, "ca": "-----BEGIN …"}                             trusts that CA alone
+    {"kind": "https", …, "ca": "-----BEGIN …", "headers": {…}}             trusts that CA alone
     {"kind": "tls", "host": "10.77.0.11", "port": 10250}                   the certificate, not verified, as PEM
     {"kind": "until", "host": …, "port": …, "for": 30}                     connects until it succeeds; CLOCK_MONOTONIC
 """
@@ -44,7 +44,7 @@ def _https(wish: dict[str, Any]) -> dict[str, Any]:
 
 def _ask(connection: http.client.HTTPConnection, wish: dict[str, Any]) -> dict[str, Any]:
     try:
-        connection.request("GET", wish.get("path", "/"))
+        connection.request("GET", wish.get("path", "/"), headers=wish.get("headers", {}))
         answer = connection.getresponse()
         body = answer.read(64 * 1024).decode(errors="replace")
     finally:

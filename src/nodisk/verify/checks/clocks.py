@@ -12,6 +12,9 @@ from nodisk.verify.scene import Scene
 ALLOWED = 2.0
 """Seconds. Tokens and certificates of a machine whose clock is behind are refused; logs mislead long before."""
 
+SURE = 0.5
+"""Seconds. A renewal that seems no further off than this needs no second one."""
+
 
 def watch(scene: Scene) -> None:
     """Begin to listen while other checks run: kubelet renews its Lease every ten seconds."""
@@ -22,7 +25,8 @@ def watch(scene: Scene) -> None:
 def _listen(scene: Scene, names: set[str], seconds: float) -> dict[str, float]:
     """Node → seconds that its clock is ahead of this host's; nodes that don't renew within ``seconds`` are absent.
 
-    A renewal arrives after it was written, so a clock that is right seems to be behind by the API's latency.
+    A renewal arrives after it was written, so a clock seems to be behind by the API's latency at that moment: of several
+    renewals the one that seems least behind is nearest to the truth.
     """
     ahead: dict[str, float] = {}
     first: dict[str, str] = {}
@@ -35,14 +39,15 @@ def _listen(scene: Scene, names: set[str], seconds: float) -> dict[str, float]:
             continue
         # The first is as it was when the watch began: nobody knows how old.
         if first.setdefault(name, renewed) != renewed:
-            ahead.setdefault(name, datetime.fromisoformat(renewed).timestamp() - now)
-            if ahead.keys() == names:
+            seen = datetime.fromisoformat(renewed).timestamp() - now
+            ahead[name] = max(seen, ahead.get(name, seen))
+            if ahead.keys() == names and all(abs(value) <= SURE for value in ahead.values()):
                 break
     return ahead
 
 
 def clocks(scene: Scene) -> list[str]:
-    """One renewal of each node's Lease: the time in it against the time of its arrival."""
+    """Renewals of each node's Lease: the time in them against the time of their arrival."""
     allowed = ALLOWED + 0.25 * (scene.pace - 1)
     machines = {str(machine.name) for machine in scene.context.lab.machines}
     ahead: dict[str, float] = scene.pending["clock"].result(scene.clock.left + 60)

@@ -24,11 +24,14 @@ def _pods(scene: Scene) -> dict[str, Object]:
 
 
 def _script(targets: Mapping[str, str], timeout: int) -> str:
-    """Ask all targets at once: a line ``KEY|the pod that answered`` each, or ``KEY|!|what wget said``."""
+    """Ask all targets at once: a line ``KEY|the pod that answered`` each, or ``KEY|!|what wget said``.
+
+    ``timeout`` ends wget from outside: its own ``-T`` crashes in Debian 12's busybox-static.
+    """
     who = "sed -n 's/^pod: //p'"
     asks = [
-        f"( said=$(wget -q -T {timeout} -O - http://{url}/ 2>&1) "
-        f'&& echo "{key}|$(echo "$said" | {who})" || echo "{key}|!|$said" ) &'
+        f"( said=$(timeout {timeout} wget -q -O - http://{url}/ 2>&1) "
+        f'&& echo "{key}|$(echo "$said" | {who})" || echo "{key}|!|${{said:-no answer within {timeout} s}}" ) &'
         for key, url in targets.items()
     ]
     return "\n".join((*asks, "wait"))

@@ -13,6 +13,10 @@ from nodisk.verify.diagnose import cause, pod_trouble
 from nodisk.verify.scene import Scene, remove_leftovers
 
 APP = "echo"
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
 
 
 def _registry(scene: Scene) -> str:
@@ -28,6 +32,7 @@ def registry(scene: Scene) -> list[str]:
         "host": server,
         "port": REGISTRY,
         "path": f"/v2/{repository}/manifests/{tag}",
+        "headers": {"Accept": ", ".join(MANIFESTS)},  # the registry gives a manifest of no other kind than these
         "ca": (scene.context.state.pki / "server-ca.crt").read_text(encoding="utf-8"),
     }
     (answer,) = scene.probe([wish])

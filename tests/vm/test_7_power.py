@@ -1,6 +1,6 @@
 """Power cuts, a server killed mid-boot, damage on the wire, a control plane that vanishes: machines still arrive.
 
-Runs after test_1_ready on the same lab; each test leaves all three machines Ready.
+Each test leaves all three machines Ready.
 """
 
 from __future__ import annotations
@@ -14,22 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.vm.driver import Driver
+from tests.vm.driver import Driver, server_pid
 
 from nodisk.assets import built
 from nodisk.cluster import proof
 from nodisk.cluster.client import connect
-from nodisk.machines.virtual import Virtual
 from nodisk.plan.facts import AssetRef
 
-pytestmark = pytest.mark.faults  # not seen green yet: `make test-faults`, by hand
-
-
-def server_pid(vm: Driver) -> int:
-    context = vm.context()
-    pid = Virtual(context.lab, context.file, context.state).services.server_pid()
-    assert pid is not None
-    return pid
+pytestmark = pytest.mark.vm
 
 
 def test_the_whole_room_loses_power(vm: Driver) -> None:

@@ -1,0 +1,159 @@
+"""One fault at a time in a cluster that works: the right check finds it, in the right words.
+
+The checks run here as ``nodisk verify`` runs them, on one scene, so that its pods are made once and not for each fault.
+``nodisk bench`` (test_3_bench) runs the command itself, whose green walk is its precondition.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.vm.driver import Driver, server_pid
+
+from nodisk.verify.checks import CHECKS
+from nodisk.verify.core import Outcome, Result, run_check
+from nodisk.verify.scene import Scene, staged
+from nodisk.verify.temporary_class import temporary_class
+
+pytestmark = pytest.mark.vm
+BY_NAME = {check.name: check for check in CHECKS}
+
+
+@pytest.fixture(scope="module")
+def scene(vm: Driver) -> Iterator[Scene]:
+    """A namespace of its own with the echo pods of the check ``pods``."""
+    with staged(vm.context(), "verify") as made:
+        pods = run_check(BY_NAME["pods"], made)
+        assert pods.outcome is Outcome.OK, pods
+        yield made
+
+
+def look(scene: Scene, name: str) -> Result:
+    """Run one check as the command does."""
+    check = BY_NAME[name]
+    if check.prepare is not None:
+        check.prepare(scene)
+    return run_check(check, scene)
+
+
+def on(vm: Driver, machine: str, command: str) -> str:
+    return vm("ssh", machine, command).stdout
+
+
+@contextmanager
+def fault(vm: Driver, machine: str, cause: str, cure: str) -> Iterator[None]:
+    on(vm, machine, cause)
+    try:
+        yield
+    finally:
+        on(vm, machine, cure)
+
+
+def assert_found(result: Result, *, evidence: str, cause: str, look: str) -> None:
+    assert result.outcome is Outcome.FAILED, result
+    assert evidence in "\n".join(result.evidence), result
+    assert cause in result.cause, result
+    assert look in result.look, result
+
+
+def test_a_stopped_kubelet(vm: Driver, scene: Scene) -> None:
+    with fault(vm, "w2", "sudo systemctl stop kubelet", "sudo systemctl start kubelet"):
+        assert_found(
+            look(scene, "certificates"),
+            evidence="w2: kubelet does not answer on 10.78.0.22:10250",
+            cause="kubelet on w2 is stopped",
+            look="nodisk ssh w2 systemctl status kubelet",
+        )
+
+    def healed() -> bool:
+        return look(scene, "certificates").outcome is Outcome.OK
+
+    vm.wait(healed, "kubelet on w2 answers again", seconds=180)
+
+
+def test_a_dropped_route(vm: Driver, scene: Scene) -> None:
+    route = on(vm, "w1", "ip route show 10.244.2.0/24").strip()
+    assert "10.78.0.22" in route
+    with fault(vm, "w1", f"sudo ip route del {route}", f"sudo ip route add {route}"):
+        found = look(scene, "pod-network")
+    assert_found(found, evidence="w1 → w2", cause="no route to the other's pods", look="ip route get 10.244.")
+    assert not any("cp1" in line for line in found.evidence), found
+    assert look(scene, "pod-network").outcome is Outcome.OK
+
+
+def test_a_blocked_node_port(vm: Driver, scene: Scene) -> None:
+    block = (
+        "sudo nft add table ip blocked; "
+        "sudo nft 'add chain ip blocked early { type filter hook prerouting priority -300; }'; "
+        "sudo nft add rule ip blocked early tcp dport 30000-32767 drop"
+    )
+    with fault(vm, "w1", block, "sudo nft delete table ip blocked"):
+        found = look(scene, "node-port")
+    assert_found(found, evidence="(w1) from outside", cause="something blocks port", look="nodisk ssh w1")
+    assert not any("(w2)" in line or "(cp1)" in line for line in found.evidence), found
+    assert look(scene, "node-port").outcome is Outcome.OK
+
+
+def test_a_registry_that_hangs(vm: Driver, scene: Scene) -> None:
+    daemon = child_of(server_pid(vm), "docker-registry")
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        found = look(scene, "registry")
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    assert_found(found, evidence="/v2/nodisk/echo/manifests/1", cause="docker-registry or nginx is down", look="status")
+    assert look(scene, "registry").outcome is Outcome.OK
+
+
+def child_of(parent: int, name: str) -> int:
+    """The process of that program which this one started."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+        if fields.get("Name", "").startswith(name[:15]) and int(fields["PPid"]) == parent:
+            return int(fields["Pid"])
+    raise AssertionError(f"process {parent} has no child {name}")
+
+
+def test_a_wrong_clock(vm: Driver, scene: Scene) -> None:
+    cause = "sudo systemctl stop systemd-timesyncd; sudo date -s '-30 seconds'"
+    with fault(vm, "w2", cause, "sudo date -s '+30 seconds'; sudo systemctl start systemd-timesyncd"):
+        found = look(scene, "clock")
+    assert_found(found, evidence="w2: its clock is", cause="w2's clock is wrong", look="nodisk ssh w2 timedatectl")
+    assert "behind the server's" in found.evidence[0]
+    assert len(found.evidence) == 1, found
+    vm.wait(lambda: look(scene, "clock").outcome is Outcome.OK, "the clocks agree again", seconds=240)
+
+
+def test_a_student_bound_to_cluster_admin(vm: Driver, scene: Scene) -> None:
+    with temporary_class(scene, 1) as applied:
+        (credential,) = applied.credentials.values()
+        space = applied.record.namespace(credential.account)
+        account = f"{applied.record.identities}:{credential.account.label}"
+        vm(
+            *("kubectl", "-n", space, "create", "rolebinding", "too-much"),
+            *("--clusterrole=cluster-admin", f"--serviceaccount={account}"),
+        )
+        found = look(scene, "rights")
+    assert_found(
+        found,
+        evidence=f"RoleBinding {space}/too-much gives the student {credential.account.label} all rights",
+        cause="somebody made a binding by hand",
+        look=f"nodisk kubectl get rolebinding too-much -n {space}",
+    )
+
+
+def test_a_full_ram_disk(vm: Driver, scene: Scene) -> None:
+    """The last: kubelet keeps new pods off the machine for some minutes after the pressure has gone."""
+    room = int(on(vm, "w2", "df --output=avail -B1 /var/lib/kubelet").split()[-1])
+    fill = f"sudo fallocate -l {room - 1024**2} /var/lib/kubelet/full"
+    with fault(vm, "w2", fill, "sudo rm -f /var/lib/kubelet/full"):
+        end = time.monotonic() + 300
+        while (found := look(scene, "nodes")).outcome is Outcome.OK and time.monotonic() < end:
+            time.sleep(2)  # kubelet looks every ten seconds
+    assert_found(found, evidence="w2: DiskPressure", cause="a RAM disk of w2 is full", look="nodisk ssh w2 df -h")
