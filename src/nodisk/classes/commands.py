@@ -41,6 +41,11 @@ _out = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the handouts (default: ./NAME)."
 )
 _yes = click.option("--yes", is_flag=True, help="Don't ask.")
+_storage_policy = click.option(
+    "--storage-policy",
+    type=click.Choice(["keep", "remove"]),
+    help="What becomes of the students' files on the server (default: it asks; with --yes: keep).",
+)
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 
 
@@ -52,8 +57,9 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done
 @_days
 @click.option("--role", type=click.Choice(["edit", "admin", "view"]), help="What a student may do.  [default: edit]")
 @click.option("--teacher", multiple=True, metavar="NAME", help="Gets the admin role for all students; repeatable.")
+@click.option("--storage", metavar="SIZE", help="Each student's own storage on the server, such as 2Gi; it may grow.")
 @_out
-@click.option("--overcommit", is_flag=True, help="Promise more than the nodes have.")
+@click.option("--overcommit", is_flag=True, help="Promise more than the nodes, or the server's disk, have.")
 @click.option("--prune", is_flag=True, help="Remove students who are no longer in the roster, with all they have.")
 @_dry_run
 @output_option
@@ -69,6 +75,7 @@ def create(
     days: int | None,
     role: str | None,
     teacher: tuple[str, ...],
+    storage: str | None,
     out: Path | None,
     overcommit: bool,
     prune: bool,
@@ -77,8 +84,11 @@ def create(
 ) -> None:
     """Create a class from a roster, or bring it up to date with it."""
     from nodisk.classes import operations, plan, record, sizes  # noqa: PLC0415
+    from nodisk.classes.storage import size_of  # noqa: PLC0415
 
     people = _people(roster, students)
+    if storage is not None:
+        size_of(storage)
     context = options.load()
     with record.changing(context.state, plan.check_name(name)), _client(context) as client:
         existing = record.load(context.state, name)
@@ -93,8 +103,9 @@ def create(
             role=role or ("edit" if existing is None else None),
             expires=plan.expiry(expires, days, now),
             teachers=teacher,
+            storage=storage,
         )
-        _room(client, planned, overcommit)
+        _room(context, client, planned, overcommit)
         if dry_run:
             present.show_plan(planned, output)
             return
@@ -134,7 +145,7 @@ def add(
     with record.changing(context.state, name), _client(context) as client:
         existing = record.need(context.state, name)
         planned = plan.merge(existing, people, name=name, now=record.now(), whole=False)
-        _room(client, planned, overcommit)
+        _room(context, client, planned, overcommit)
         if dry_run:
             present.show_plan(planned, output)
             return
@@ -190,13 +201,13 @@ def list_(*, options: LabOptions, output: str) -> None:
 def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
     """Show a class's students, and on demand drift or isolation."""
     from nodisk.classes import drift as differences  # noqa: PLC0415
-    from nodisk.classes import operations, record  # noqa: PLC0415
+    from nodisk.classes import operations, record, storage  # noqa: PLC0415
 
     context = options.load()
     found = record.need(context.state, name)
     if drift:
         with _client(context) as client:
-            changed = differences.find(client, found, context.lab)
+            changed = differences.find(client, found, context.lab, storage.held(context.state, found))
         if output == "json":
             ui.print_json([difference.to_json() for difference in changed])
         elif changed:
@@ -211,15 +222,16 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
         with _client(context) as client:
             present.findings(operations.try_isolation(context, client, found), output)
     else:
-        present.students(found, found.students, output)
+        present.students(found, found.students, output, volumes=storage.table(context.state, found))
 
 
 @class_.command(epilog="Example: nodisk class remove k8s jan-kowalski")
 @click.argument("name")
 @click.argument("student", nargs=-1, required=True)
+@_storage_policy
 @_yes
 @lab_options
-def remove(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool) -> None:
+def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_policy: str | None, yes: bool) -> None:
     """Remove students, with all that they have."""
     from nodisk.classes import operations, record  # noqa: PLC0415
 
@@ -228,16 +240,19 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], yes: boo
         found = record.need(context.state, name)
         chosen = [found.student(word) for word in student]
         _ask(f"Delete {', '.join(found.namespace(s) for s in chosen)} and everything in them?", yes)
-        counted = operations.remove(context, client, found, chosen)
+        keep = _keep_storage(context, found, chosen, storage_policy, yes)
+        counted = operations.remove(context, client, found, chosen, keep_storage=keep)
     ui.say(f"removed {', '.join(s.label for s in chosen)} with {present.counted(counted)}; nothing is left")
+    _say_kept(context, found, keep)
 
 
 @class_.command(epilog="Example: nodisk class delete k8s --yes")
 @click.argument("name")
 @click.option("--timeout", type=float, default=120, show_default=True, help="Seconds to wait until nothing is left.")
+@_storage_policy
 @_yes
 @lab_options
-def delete(*, options: LabOptions, name: str, timeout: float, yes: bool) -> None:
+def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: str | None, yes: bool) -> None:
     """Delete a class, with all that its students have."""
     from nodisk.classes import operations, record  # noqa: PLC0415
 
@@ -245,8 +260,10 @@ def delete(*, options: LabOptions, name: str, timeout: float, yes: bool) -> None
     with record.changing(context.state, name), _client(context) as client:
         found = record.need(context.state, name)
         _ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
-        counted = operations.delete(context, client, found, limit=timeout)
+        keep = _keep_storage(context, found, None, storage_policy, yes)
+        counted = operations.delete(context, client, found, limit=timeout, keep_storage=keep)
     ui.say(f"deleted the class {name}: {len(found.students)} students with {present.counted(counted)}; nothing is left")
+    _say_kept(context, found, keep)
 
 
 @class_.command(epilog="Example: nodisk class reset k8s jan-kowalski")
@@ -362,6 +379,34 @@ def export(*, options: LabOptions, name: str, folder: Path) -> None:
     ui.say(f"wrote {len(texts)} files to {folder}; {made} students made something")
 
 
+@class_.command(epilog="Example: nodisk class storage --remove k8s-jan-kowalski-1")
+@click.option("--remove", multiple=True, metavar="VOLUME", help="Delete a volume that was kept; repeatable.")
+@_yes
+@output_option
+@lab_options
+def storage(*, options: LabOptions, remove: tuple[str, ...], yes: bool, output: str) -> None:
+    """List the students' storage of all classes, also what was kept of those that are no more."""
+    from nodisk.classes import storage as volumes  # noqa: PLC0415
+
+    context = options.load()
+    if remove:
+        _ask(f"Delete {', '.join(remove)} and all files in them?", yes)
+        volumes.remove_kept(context.state, remove)
+        ui.say(f"removed {', '.join(remove)}")
+        return
+    rows = volumes.rows(context.state)
+    if output == "json":
+        ui.print_json(rows)
+    else:
+        ui.print_table(
+            ["VOLUME", "CLASS", "SIZE", "ON DISK", "STATE"],
+            [
+                [r["volume"], r["class"], volumes.words(r["size"]), volumes.words(r["on_disk"]), r["state"]]
+                for r in rows
+            ],
+        )
+
+
 # What the commands share
 
 
@@ -399,8 +444,29 @@ def _ask(question: str, yes: bool) -> None:
         click.confirm(question, abort=True, err=True)
 
 
-def _room(client: Client, planned: Planned, overcommit: bool) -> None:
-    from nodisk.classes import operations  # noqa: PLC0415
+def _keep_storage(
+    context: LabContext, found: Class, chosen: list[Account] | None, policy: str | None, yes: bool
+) -> bool:
+    """Whether the students' files on the server are to be kept: as was said, else asked for; kept where in doubt."""
+    from nodisk.classes import storage as volumes  # noqa: PLC0415
+
+    held = volumes.held(context.state, found)
+    theirs = [v for key, v in held.items() if chosen is None or key in {student.key for student in chosen}]
+    if policy is not None or yes or not theirs:
+        return policy != "remove"
+    size = volumes.words(sum(volumes.used(context.state, volume) for volume in theirs))
+    return not click.confirm(f"Delete their {len(theirs)} volumes with {size} on the server, too?", err=True)
+
+
+def _say_kept(context: LabContext, found: Class, keep: bool) -> None:
+    from nodisk.classes import storage as volumes  # noqa: PLC0415
+
+    if keep and (held := [v for v in volumes.held(context.state, found).values() if v.state == "kept"]):
+        ui.say(f"{len(held)} volumes with their files are kept: nodisk class storage")
+
+
+def _room(context: LabContext, client: Client, planned: Planned, overcommit: bool) -> None:
+    from nodisk.classes import operations, storage  # noqa: PLC0415
 
     found = operations.weigh(client, planned, overcommit=overcommit)
     ui.say(
@@ -408,3 +474,7 @@ def _room(client: Client, planned: Planned, overcommit: bool) -> None:
     )
     for line in found.short:
         ui.say(f"warning: promised more than there is: {line}")
+    if disk := storage.room(context.state, planned.record):
+        if not overcommit:
+            disk.refuse()
+        ui.say(f"{'warning: promised more than there is: ' if disk.short else ''}{disk}")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import yaml
 
-from nodisk.classes import engine, lifecycle, manifests, policy
+from nodisk.classes import engine, lifecycle, manifests, policy, storage
 from nodisk.classes.manifests import MANAGED_BY, RBAC
 from nodisk.classes.record import Account, Class
 from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
 from nodisk.cluster.errors import Invalid, NotFound
 from nodisk.spec.model import Lab
+from nodisk.storage.volumes import Volume
 
 # Kinds by which somebody could widen or narrow what a student may do.
 GUARDED = (
@@ -38,10 +39,11 @@ class Difference:
         return asdict(self)
 
 
-def find(client: Client, record: Class, lab: Lab) -> list[Difference]:
+def find(client: Client, record: Class, lab: Lab, volumes: Mapping[str, Volume] | None = None) -> list[Difference]:
     """Everything of the class that was changed, removed or added by somebody else.
 
     Asks the API server what applying again would give (a dry run), so defaults and spellings don't count.
+    ``volumes``: student's key → storage on the server.
     """
     found, nets = policy.features(client), engine.networks(lab)
     wanted: list[Object] = [*manifests.identity_namespace(record, found), policy.cluster_role(client, record)]
@@ -49,6 +51,8 @@ def find(client: Client, record: Class, lab: Lab) -> list[Difference]:
         wanted += manifests.identity(record, teacher)
     for student in record.students:
         wanted += manifests.student(record, student, nets, found)
+        if (volume := (volumes or {}).get(student.key)) is not None:
+            wanted += storage.objects(record, student, volume, lab)
     compared = all_or_raise(in_parallel(lambda obj: _compare(client, obj), wanted))
     differences = [difference for difference in compared if difference is not None]
     differences += _added(client, record)

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
-from nodisk.classes import manifests, policy
+from nodisk.classes import manifests, policy, storage
 from nodisk.classes.manifests import CLASS, Features, Networks
 from nodisk.classes.record import Account, Class, now
 from nodisk.cluster.client import Client, Object, in_parallel
 from nodisk.cluster.errors import Forbidden, Invalid, Unauthorized
 from nodisk.errors import NodiskError, UsageError
 from nodisk.spec.model import Lab
+from nodisk.storage.volumes import Volume
 
 WORKERS = 8
 # How long a fresh right may take to be known to the API server (its caches follow etcd by milliseconds).
@@ -77,6 +79,8 @@ def prepare(client: Client, record: Class) -> Features:
             client.apply(obj)
     for obj in manifests.identity_namespace(record, found):
         client.apply(obj)
+    if record.storage is not None:
+        client.apply(storage.storage_class())
     return found
 
 
@@ -88,11 +92,12 @@ def apply(
     keep: Mapping[str, str] | None = None,
     on_done: Callable[[], None] = lambda: None,
     only: Sequence[Account] | None = None,
+    volumes: Mapping[str, Volume] | None = None,
 ) -> Applied:
     """Apply the class; returns the record with the credentials' facts, and the tokens that were made.
 
     ``keep``: account key → token that is handed out already and not made again. ``only``: these students alone.
-    A student that fails doesn't keep the others from being made.
+    ``volumes``: account key → storage on the server. A student that fails doesn't keep the others from being made.
     """
     found = prepare(client, record)
     keep = keep or {}
@@ -103,8 +108,10 @@ def apply(
     nets = networks(lab)
 
     def one(account: Account) -> Credential | Account:
+        volume = (volumes or {}).get(account.key)
         try:
-            return _student(client, record, account, nets=nets, found=found, keep=keep)
+            attach = None if volume is None else partial(storage.attach, client, record, account, volume, lab)
+            return _student(client, record, account, nets=nets, found=found, keep=keep, attach=attach)
         finally:
             on_done()
 
@@ -125,7 +132,14 @@ def _note(result: Applied, outcome: Credential | Account) -> None:
 
 
 def _student(
-    client: Client, record: Class, account: Account, *, nets: Networks, found: Features, keep: Mapping[str, str]
+    client: Client,
+    record: Class,
+    account: Account,
+    *,
+    nets: Networks,
+    found: Features,
+    keep: Mapping[str, str],
+    attach: Callable[[], None] | None,
 ) -> Credential | Account:
     space, *rest = manifests.student(record, account, nets, found)
     identities = {id(obj) for obj in rest if obj["metadata"].get("namespace") == record.identities}
@@ -133,6 +147,8 @@ def _student(
     for obj in rest:
         if id(obj) not in identities:
             apply_binding(client, obj)
+    if attach is not None:
+        attach()
     outcome = _identity(client, record, account, keep)
     if isinstance(outcome, Credential) and not outcome.account.suspended:
         first_call(client.with_token(outcome.token), record.namespace(account))

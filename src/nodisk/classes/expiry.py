@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nodisk.classes import handouts, lifecycle, record
+from nodisk.classes import handouts, lifecycle, record, storage
 from nodisk.classes.record import Class
 from nodisk.cluster.client import Client, connect
 from nodisk.context import LabContext
@@ -98,6 +98,10 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
 def _delete(context: LabContext, client: Client, found: Class) -> Event:
     others = [other for other in record.load_all(context.state) if other.name != found.name]
     lifecycle.delete(client, found, others, limit=DELETE_LIMIT)
+    kept = storage.release(context.state, found, None, keep=True, wait=False)  # the server itself is asking
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
-    return Event(found.name, "deleted", f"the class {found.name} was deleted, {found.grace_days} days after its end")
+    text = f"the class {found.name} was deleted, {found.grace_days} days after its end"
+    if kept:
+        text += f"; the files of {len(kept)} students are kept: nodisk class storage"
+    return Event(found.name, "deleted", text)

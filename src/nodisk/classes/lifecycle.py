@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from nodisk.classes import engine, manifests, policy
+from nodisk.classes import engine, manifests, policy, storage
 from nodisk.classes.engine import Applied, Credential
 from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
 from nodisk.classes.record import Account, Class
@@ -105,6 +105,7 @@ def delete(client: Client, record: Class, others: Sequence[Class], *, limit: flo
     # The identities go first: from here on no credential of the class is good for anything.
     spaces.sort(key=lambda name: name != record.identities)
     delete_namespaces(client, spaces, limit=limit)
+    storage.detach(client, record, None, limit=limit)
     for version, kind, name in _shared(client, record, others):
         client.delete(version, kind, name)
     return found
@@ -115,6 +116,8 @@ def _shared(client: Client, record: Class, others: Sequence[Class]) -> list[tupl
     role = manifests.student_role(record)
     if role not in {manifests.student_role(other) for other in others}:
         found.append((f"{manifests.RBAC}/v1", "ClusterRole", role))
+    if record.storage is not None and all(other.storage is None for other in others):
+        found.append(("storage.k8s.io/v1", "StorageClass", storage.STORAGE_CLASS))
     version = policy.features(client).admission_policy
     if version is not None and not others:
         objects = policy.admission_policies(version)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodisk.classes import capacity, engine, handouts, lifecycle, policy, record, selftest
+from nodisk.classes import capacity, engine, handouts, lifecycle, policy, record, selftest, storage
 from nodisk.classes.capacity import Capacity
 from nodisk.classes.engine import Applied
 from nodisk.classes.plan import Planned
@@ -71,7 +71,8 @@ def create(
     wanted = planned.model_copy(update={"out": str(folder)})
     engine.refuse_foreign(client, wanted)
     record.save(context.state, wanted)
-    applied = engine.apply(client, wanted, context.lab, keep=held, on_done=on_done, only=only)
+    volumes = storage.provide(context.state, wanted, wanted.students if only is None else only)
+    applied = engine.apply(client, wanted, context.lab, keep=held, on_done=on_done, only=only, volumes=volumes)
     made = finish(context, client, applied, held, folder=folder)
     made.warnings = warnings(client, context)
     if test:
@@ -117,7 +118,7 @@ def try_isolation(context: LabContext, client: Client, found: Class) -> list[Fin
 def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:
     """Longer credentials after the end of the class was moved; the old ones end when they were to."""
     record.save(context.state, found)
-    applied = engine.apply(client, found, context.lab)
+    applied = engine.apply(client, found, context.lab, volumes=storage.held(context.state, found))
     return finish(context, client, applied, {}, folder=folder)
 
 
@@ -128,28 +129,37 @@ def rotate(context: LabContext, client: Client, found: Class, chosen: Sequence[A
     return finish(context, client, applied, held, folder=folder)
 
 
-def remove(context: LabContext, client: Client, found: Class, chosen: Sequence[Account]) -> dict[str, int]:
-    """Remove students and all they have; returns what that was."""
+def remove(
+    context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, keep_storage: bool = True
+) -> dict[str, int]:
+    """Remove students and all they have in the cluster; returns what that was."""
     counted = lifecycle.remove(client, found, chosen)
+    if found.storage is not None:
+        storage.detach(client, found, chosen, limit=lifecycle.TIME_LIMIT)
+    storage.release(context.state, found, chosen, keep=keep_storage)
     left = tuple(student for student in found.students if student not in chosen)
     handouts.remove(found.model_copy(update={"students": left}), chosen)
     record.save(context.state, found.model_copy(update={"students": left}))
     return dict(counted)
 
 
-def delete(context: LabContext, client: Client, found: Class, *, limit: float) -> dict[str, int]:
-    """Delete the class; returns what the students had."""
+def delete(
+    context: LabContext, client: Client, found: Class, *, limit: float, keep_storage: bool = True
+) -> dict[str, int]:
+    """Delete the class; returns what the students had in the cluster."""
     others = [other for other in record.load_all(context.state) if other.name != found.name]
     counted = lifecycle.delete(client, found, others, limit=limit)
+    storage.release(context.state, found, None, keep=keep_storage)
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
     return dict(counted)
 
 
 def reset(context: LabContext, client: Client, found: Class, chosen: Sequence[Account]) -> dict[str, int]:
-    """An empty namespace again; the credential stays the same."""
+    """An empty namespace again; the credential stays the same, and so does the storage."""
     counted = lifecycle.empty(client, found, chosen)
-    applied = engine.apply(client, found, context.lab, keep=handouts.held(found), only=chosen)
+    volumes = storage.provide(context.state, found, chosen)
+    applied = engine.apply(client, found, context.lab, keep=handouts.held(found), only=chosen, volumes=volumes)
     record.save(context.state, applied.record)
     if applied.credentials and found.out is not None:
         finish(context, client, applied, handouts.held(found), folder=Path(found.out))

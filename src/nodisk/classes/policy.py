@@ -50,7 +50,7 @@ def missing(found: Features) -> list[str]:
     if found.admission_policy is None:
         said.append(
             f"Kubernetes {found.version} has no ValidatingAdmissionPolicy: Services with externalIPs are not refused, "
-            "and managed objects are protected by the students' roles alone"
+            "managed objects are protected by the students' roles alone, and students' storage by its secret path alone"
         )
     return said
 
@@ -103,7 +103,7 @@ def admission_policies(api_version: str) -> list[Object]:
     """ValidatingAdmissionPolicies and their bindings, for the namespaces of all students of all classes."""
     change = ["UPDATE", "DELETE"]
     managed = [
-        _rule("", ["resourcequotas", "limitranges"], change),
+        _rule("", ["resourcequotas", "limitranges", "persistentvolumeclaims"], change),
         _rule("networking.k8s.io", ["networkpolicies"], change),
         _rule(RBAC, ["rolebindings"], change),
     ]
@@ -120,6 +120,13 @@ def admission_policies(api_version: str) -> list[Object]:
             [_rule("", ["services"], ["CREATE", "UPDATE"])],
             "!has(object.spec.externalIPs) || size(object.spec.externalIPs) == 0",
             "a Service may not take over other addresses (externalIPs)",
+        ),
+        (
+            # The API's own level "baseline" has nothing against them, and a machine may mount whatever it knows of.
+            "nodisk-nfs-volumes",
+            [_rule("", ["pods"], ["CREATE"])],
+            "!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.nfs))",
+            "a pod may not mount by NFS itself; use a PersistentVolumeClaim",
         ),
         (
             "nodisk-token-secrets",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nodisk import ui
@@ -36,8 +36,14 @@ def show_plan(planned: Planned, output: str) -> None:
     students(planned.record, planned.record.students, output, new=planned.new)
 
 
-def students(found: Class, chosen: tuple[Account, ...], output: str, new: tuple[Account, ...] | None = None) -> None:
-    """A row a student; ``new``: of a plan, those who are not there yet."""
+def students(
+    found: Class,
+    chosen: tuple[Account, ...],
+    output: str,
+    new: tuple[Account, ...] | None = None,
+    volumes: Mapping[str, str] | None = None,
+) -> None:
+    """A row a student; ``new``: of a plan, those who are not there yet; ``volumes``: key → storage, in words."""
     from nodisk.classes import expiry, handouts, record  # noqa: PLC0415
 
     def state(student: Account) -> str:
@@ -54,16 +60,22 @@ def students(found: Class, chosen: tuple[Account, ...], output: str, new: tuple[
                 "namespace": found.namespace(s),
                 "state": state(s),
                 "expires": s.expires.isoformat() if s.expires else None,
+                "storage": (volumes or {}).get(s.key),
             }
             for s in chosen
         ]
         ui.print_json({"class": found.name, "expires": found.expires.isoformat(), "students": rows})
         return
-    ui.say(f"{found.name}: {expiry.due(found, record.now())}; size {found.size_name}, role {found.role}")
-    ui.print_table(
-        ["STUDENT", "ID", "NAMESPACE", "STATE", "CREDENTIAL UNTIL"],
-        [[s.name, s.id, found.namespace(s), state(s), handouts.local(s.expires) if s.expires else "-"] for s in chosen],
-    )
+    storage = "" if found.storage is None else f", storage {found.storage}"
+    ui.say(f"{found.name}: {expiry.due(found, record.now())}; size {found.size_name}, role {found.role}{storage}")
+    header = ["STUDENT", "ID", "NAMESPACE", "STATE", "CREDENTIAL UNTIL"]
+    lines = [
+        [s.name, s.id, found.namespace(s), state(s), handouts.local(s.expires) if s.expires else "-"] for s in chosen
+    ]
+    if volumes is not None:
+        header = [*header, "STORAGE"]
+        lines = [[*line, volumes.get(s.key, "-")] for line, s in zip(lines, chosen, strict=True)]
+    ui.print_table(header, lines)
 
 
 def findings(found: Sequence[Finding], output: str) -> None:

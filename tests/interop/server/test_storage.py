@@ -1,4 +1,4 @@
-"""Students' storage for real: nfs-ganesha exports disk images, and clients in namespaces of their own read and write."""
+"""Students' storage for real: nfs-ganesha exports disk images; clients in namespaces of their own read and write."""
 
 from __future__ import annotations
 

@@ -1,0 +1,272 @@
+"""A class's storage: for each student a volume on the server, and the PersistentVolume and claim that lead to it.
+
+A PersistentVolume is bound beforehand to the claim of one student (``claimRef``), so nobody else's claim can take it;
+its path on the server is a secret that students can't read, since they may not read PersistentVolumes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nodisk.classes.handouts import CLAIM
+from nodisk.classes.manifests import CLASS, MANAGED, STUDENT
+from nodisk.classes.record import Account, Class
+from nodisk.classes.sizes import amount
+from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
+from nodisk.cluster.errors import Forbidden, NotFound
+from nodisk.errors import NodiskError, TimedOut, UsageError
+from nodisk.server import running
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
+from nodisk.storage import volumes
+from nodisk.storage.volumes import SMALLEST, Volume
+
+STORAGE_CLASS = "nodisk"
+GIB = 1024**3
+# A file may not become a device or another user's program, and 4.1 is what the server speaks at its best.
+MOUNT_OPTIONS = ("nfsvers=4.1", "nosuid", "nodev", "noatime")
+SERVED_WITHIN = 60.0
+QUOTA_COUNTED = 15.0
+
+
+def size_of(text: str) -> int:
+    """``2Gi`` → bytes; raises UsageError."""
+    try:
+        size = int(amount(text))
+    except ValueError as error:
+        raise UsageError(f"--storage: {error}") from error
+    if size < SMALLEST:
+        raise UsageError(f"--storage {text} is too little: 16Mi is the least")
+    return size
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a class's storage asks of the server's disk; bytes."""
+
+    students: int
+    each: int
+    needed: int
+    """What is promised and not yet used, to all volumes of the lab and those to come."""
+    free: int
+
+    def __str__(self) -> str:
+        return (
+            f"storage: {self.students} × {words(self.each)}; with all that is promised and not used yet "
+            f"{words(self.needed)}; the server's disk has {words(self.free)} free"
+        )
+
+    @property
+    def short(self) -> bool:
+        """Whether the disk would be full before every student's share is."""
+        return self.needed > self.free
+
+    def refuse(self) -> None:
+        """Raise UsageError if it doesn't fit."""
+        if self.short:
+            raise UsageError(str(self), hint="choose a smaller --storage, a larger disk, or --overcommit")
+
+
+def room(state: LabState, record: Class) -> Room | None:
+    """The arithmetic of the server's disk; None: the class has no storage."""
+    if record.storage is None:
+        return None
+    size = size_of(record.storage)
+    known = {(v.class_name, v.key): v for v in volumes.load_all(state) if v.state != "removed"}
+    wanted = {(record.name, student.key): size for student in record.students}
+    needed = 0
+    for owner in known.keys() | wanted.keys():
+        promised = max(wanted.get(owner, 0), known[owner].size if owner in known else 0)
+        needed += volumes.image_size(promised) - (used(state, known[owner]) if owner in known else 0)
+    state.root.mkdir(parents=True, exist_ok=True)
+    return Room(len(record.students), size, needed, shutil.disk_usage(state.root).free)
+
+
+def used(state: LabState, volume: Volume) -> int:
+    """Bytes that the volume takes on the server's disk; 0: it isn't made yet."""
+    try:
+        return volumes.image(state, volume).stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def provide(state: LabState, record: Class, students: Sequence[Account]) -> dict[str, Volume]:
+    """Student's key → volume that is served; empty: the class has no storage. Waits for the server if it runs."""
+    if record.storage is None:
+        return {}
+    owners = {student.key: record.namespace(student) for student in students}
+    found = volumes.ensure(state, record.name, owners, size_of(record.storage))
+    if running.pid(state) is not None:
+        # A disk image is made in a fraction of a second.
+        volumes.wait(state, found.values(), seconds=SERVED_WITHIN + len(found))
+    return found
+
+
+def storage_class() -> Object:
+    """Names what claims and volumes have in common. Nothing provisions by it; it is what allows a claim to grow."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": STORAGE_CLASS, "labels": MANAGED},
+        "provisioner": "nodisk.dev/server",
+        "reclaimPolicy": "Retain",
+        "allowVolumeExpansion": True,
+    }
+
+
+def objects(record: Class, student: Account, volume: Volume, lab: Lab) -> tuple[Object, Object]:
+    """The PersistentVolume and the claim of one student."""
+    labels = {**MANAGED, CLASS: record.name, STUDENT: student.label}
+    namespace, name = record.namespace(student), f"nodisk-{volume.name}"
+    quantity = record.storage or str(volume.size)
+    modes = ["ReadWriteMany"]
+    pv: Object = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "capacity": {"storage": quantity},
+            "accessModes": modes,
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": STORAGE_CLASS,
+            "mountOptions": list(MOUNT_OPTIONS),
+            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": CLAIM},
+            "nfs": {"server": str(lab.network.server), "path": f"/{volume.path}"},
+        },
+    }
+    claim: Object = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CLAIM, "namespace": namespace, "labels": labels},
+        "spec": {
+            "accessModes": modes,
+            "storageClassName": STORAGE_CLASS,
+            "volumeName": name,
+            "resources": {"requests": {"storage": quantity}},
+        },
+    }
+    return pv, claim
+
+
+def attach(client: Client, record: Class, student: Account, volume: Volume, lab: Lab) -> None:
+    """Apply a student's PersistentVolume and claim; a claim that was deleted by the student comes back, and grows."""
+    wanted, claim = objects(record, student, volume, lab)
+    pv = client.apply(wanted)
+    uid = pv["spec"]["claimRef"].get("uid")
+    if uid is not None and uid != _uid(client, claim):
+        # Bound to a claim that is no more: released, the same files can be claimed again.
+        gone = {"uid": None, "resourceVersion": None}
+        client.patch("v1", "PersistentVolume", wanted["metadata"]["name"], {"spec": {"claimRef": gone}})
+    made = _apply_claim(client, claim)
+    status = made.get("status") or {}
+    capacity = (status.get("capacity") or {}).get("storage")
+    if status.get("phase") == "Bound" and capacity is not None and amount(capacity) < volume.size:
+        # What grows a volume says so in the claim's status; here that is nodisk (the server grew it before).
+        meta = claim["metadata"]
+        path = client.path(
+            "v1", "PersistentVolumeClaim", meta["name"], namespace=meta["namespace"], subresource="status"
+        )
+        grown = {"status": {"capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]}}}
+        client.request("PATCH", path, body=grown, content_type="application/merge-patch+json", idempotent=True)
+
+
+def _uid(client: Client, claim: Object) -> str | None:
+    meta = claim["metadata"]
+    try:
+        found = client.get("v1", "PersistentVolumeClaim", meta["name"], namespace=meta["namespace"])
+    except NotFound:
+        return None
+    return str(found["metadata"]["uid"])
+
+
+def _apply_claim(client: Client, claim: Object) -> Object:
+    deadline = time.monotonic() + QUOTA_COUNTED
+    while True:
+        try:
+            return client.apply(claim)
+        except Forbidden as error:
+            # The quota controller has not counted a namespace this young, or not yet seen that the quota has grown.
+            if "quota" not in error.message or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def detach(client: Client, record: Class, students: Sequence[Account] | None, *, limit: float) -> None:
+    """Delete PersistentVolumes whose namespaces are gone (None: of the whole class), and wait until none is left."""
+    labels = f"{CLASS}={record.name}"
+    if students is not None:
+        if not students:
+            return
+        labels += f",{STUDENT} in ({','.join(student.label for student in students)})"
+    deadline = time.monotonic() + limit
+    while True:
+        found = [
+            o["metadata"]["name"] for o in client.list("v1", "PersistentVolume", labels=labels, metadata_only=True)
+        ]
+        if not found:
+            return
+        if time.monotonic() > deadline:
+            raise TimedOut(f"PersistentVolumes are still there after {limit:g} s: {', '.join(found)}")
+        all_or_raise(in_parallel(lambda name: client.delete("v1", "PersistentVolume", name), found))
+        time.sleep(0.1)
+
+
+def release(
+    state: LabState, record: Class, students: Sequence[Account] | None, *, keep: bool, wait: bool = True
+) -> list[Volume]:
+    """End the export of students' volumes (None: of all of the class) and keep or delete what is in them; which.
+
+    ``wait``: until the server, if it runs, has done so.
+    """
+    known = volumes.of_class(state, record.name)
+    chosen = [v for key, v in known.items() if students is None or any(key == student.key for student in students)]
+    volumes.release(state, chosen, keep=keep)
+    ended = [v.model_copy(update={"state": "kept" if keep else "removed"}) for v in chosen]
+    if wait and running.pid(state) is not None:
+        volumes.wait(state, ended, seconds=SERVED_WITHIN)
+    return ended
+
+
+def remove_kept(state: LabState, names: Sequence[str]) -> None:
+    """Delete volumes that were kept; raises UsageError for one that is unknown or in use."""
+    known = {volume.name: volume for volume in volumes.load_all(state)}
+    for name in names:
+        if name not in known or known[name].state != "kept":
+            raise UsageError(
+                f"{name}: " + ("a student has it" if name in known else "there is no such volume"),
+                hint="nodisk class storage lists them; nodisk class remove NAME STUDENT ends a student's",
+            )
+    volumes.release(state, [known[name] for name in names], keep=False)
+    if running.pid(state) is None:
+        raise NodiskError("the lab's server does not run; it deletes them when it starts")
+    ended = [known[name].model_copy(update={"state": "removed"}) for name in names]
+    volumes.wait(state, ended, seconds=SERVED_WITHIN)
+
+
+def rows(state: LabState) -> list[dict[str, Any]]:
+    """All volumes, as ``nodisk class storage`` prints them; bytes."""
+    return [
+        {"volume": v.name, "class": v.class_name, "size": v.size, "on_disk": used(state, v), "state": v.state}
+        for v in volumes.load_all(state)
+    ]
+
+
+def table(state: LabState, record: Class) -> dict[str, str] | None:
+    """Student's key → size and what of it is used, in words; None: the class has no storage."""
+    if record.storage is None:
+        return None
+    return {key: f"{words(v.size)}, {words(used(state, v))} on disk" for key, v in held(state, record).items()}
+
+
+def words(size: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / volumes.MIB:.0f} MiB"
+
+
+def held(state: LabState, record: Class) -> Mapping[str, Volume]:
+    """Student's key → volume, as recorded."""
+    return volumes.of_class(state, record.name)
