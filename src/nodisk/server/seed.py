@@ -57,7 +57,7 @@ async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage,
 
 async def push(archive: Path, target: str, trust: Path) -> str | None:
     """Push one archive; None, or skopeo's last words."""
-    # zstd is unpacked several times as fast as gzip, and a control plane waits for just that; only OCI's manifest names it.
+    # zstd is unpacked several times as fast as gzip, and a control plane waits for that. Only OCI's manifests name it.
     argv: list[str | Path] = ["skopeo", "copy", "--quiet", "--insecure-policy", "--dest-cert-dir", trust]
     argv += ["--format", "oci", "--dest-compress-format", "zstd"]
     process = await start_whole([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"])

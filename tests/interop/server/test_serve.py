@@ -172,7 +172,8 @@ def test_only_the_server_may_push_to_the_registry(room: Room) -> None:
     ca = str(room.state.pki / "server-ca.crt")
     status = ["--cacert", ca, "-o", "/dev/null", "-w", "%{http_code}"]
     base = f"https://{SERVER}:5000/v2/pause"
-    assert room.curl(f"{room.name}-w1", *status, f"{base}/manifests/3.2") == "200"
+    accept = "Accept: application/vnd.oci.image.manifest.v1+json"
+    assert room.curl(f"{room.name}-w1", *status, "-H", accept, f"{base}/manifests/3.2") == "200"
     assert room.curl(f"{room.name}-w1", *status, "-X", "POST", f"{base}/blobs/uploads/") == "403"
     assert room.curl(f"{room.name}-w1", *status, "-X", "DELETE", f"{base}/manifests/3.2") == "403"
     assert room.curl(room.name, *status, "-X", "POST", f"{base}/blobs/uploads/") == "202"

@@ -25,8 +25,8 @@ def watch(scene: Scene) -> None:
 def _listen(scene: Scene, names: set[str], seconds: float) -> dict[str, float]:
     """Node → seconds that its clock is ahead of this host's; nodes that don't renew within ``seconds`` are absent.
 
-    A renewal arrives after it was written, so a clock seems to be behind by the API's latency at that moment: of several
-    renewals the one that seems least behind is nearest to the truth.
+    A renewal arrives after it was written, so a clock seems to be behind by the API's latency at that moment: of
+    several renewals the one that seems least behind is nearest to the truth.
     """
     ahead: dict[str, float] = {}
     first: dict[str, str] = {}
