@@ -1,4 +1,8 @@
-"""Whether a daemon answers: each asked in its own protocol, over the address that machines use."""
+"""Whether a daemon answers: each asked in its own protocol, over the address that machines use.
+
+``asyncio.timeout`` and not ``wait_for``, which in Python 3.11 loses a cancellation that comes with the result: a probe
+must not outlive the start that asks.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,8 @@ TIMEOUT = 3.0
 async def tcp(address: IPv4Address, port: int) -> bool:
     """Somebody accepts connections."""
     with contextlib.suppress(OSError, TimeoutError):
-        _, writer = await asyncio.wait_for(asyncio.open_connection(str(address), port), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            _, writer = await asyncio.open_connection(str(address), port)
         writer.close()
         return True
     return False
@@ -28,7 +33,8 @@ async def tcp(address: IPv4Address, port: int) -> bool:
 async def http_unix(path: Path, target: str) -> bool:
     """An HTTP server on a unix socket answers 200."""
     with contextlib.suppress(OSError, TimeoutError):
-        reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(str(path)), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            reader, writer = await asyncio.open_unix_connection(str(path))
         return await _get(reader, writer, target, "localhost")
     return False
 
@@ -36,8 +42,10 @@ async def http_unix(path: Path, target: str) -> bool:
 async def https(address: IPv4Address, port: int, target: str, context: ssl.SSLContext) -> bool:
     """An HTTPS server answers 200, and its certificate is good."""
     with contextlib.suppress(OSError, TimeoutError):
-        opening = asyncio.open_connection(str(address), port, ssl=context, server_hostname=str(address))
-        reader, writer = await asyncio.wait_for(opening, TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            reader, writer = await asyncio.open_connection(
+                str(address), port, ssl=context, server_hostname=str(address)
+            )
         return await _get(reader, writer, target, str(address))
     return False
 
@@ -45,7 +53,8 @@ async def https(address: IPv4Address, port: int, target: str, context: ssl.SSLCo
 async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str, host: str) -> bool:
     writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     try:
-        line = await asyncio.wait_for(reader.readline(), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            line = await reader.readline()
     finally:
         writer.close()
     return b" 200 " in line
@@ -75,7 +84,8 @@ async def _udp(address: IPv4Address, port: int, packet: bytes) -> bytes | None:
         with contextlib.suppress(OSError, TimeoutError):
             await loop.sock_connect(sock, (str(address), port))
             await loop.sock_sendall(sock, packet)
-            return await asyncio.wait_for(loop.sock_recv(sock, 2048), 0.5)
+            async with asyncio.timeout(0.5):
+                return await loop.sock_recv(sock, 2048)
     return None
 
 

@@ -222,10 +222,20 @@ async def start_whole(argv: Sequence[str | Path]) -> asyncio.subprocess.Process:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
         process = await starting
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        kill_whole(process)
         await process.wait()
         raise
+
+
+def kill_whole(process: asyncio.subprocess.Process) -> None:
+    """Kill a program and all that it has started, as far as it stayed in its session.
+
+    Not the program alone: where that is an ``unshare`` of a moment ago, its child may not have asked yet to die with
+    it, and lives on. Then asyncio, which waits until nobody holds the output's pipe, would wait for ever. A signal to
+    a process group reaches every member, also one that is just being made.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _end(child: _Child) -> None:
@@ -237,10 +247,10 @@ async def _end(child: _Child) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 2)
+            async with asyncio.timeout(2):  # wait_for may lose a cancellation (Python 3.11)
+                await process.wait()
     if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()  # unshare's --kill-child ends the namespace
+        kill_whole(process)  # with its first process, all of the namespace ends
         await process.wait()
     await asyncio.wait([child.reader], timeout=2)
     child.reader.cancel()

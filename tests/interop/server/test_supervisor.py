@@ -1,0 +1,70 @@
+"""Ending a daemon that has only just been started: nothing of it may be left, and nobody may wait for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from nodisk.server.supervisor import CAGE, Daemon, Supervisor, kill_whole, start_whole
+
+pytestmark = pytest.mark.interop
+MARK = "86400.4711"
+"""What the test's ``sleep`` is told, so that it is found again."""
+
+
+def left() -> list[str]:
+    """Command lines of what is still there."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if MARK.encode() in words:
+            found.append(b" ".join(words).decode())
+    return found
+
+
+async def gone() -> None:
+    async with asyncio.timeout(10):
+        while left():
+            await asyncio.sleep(0.02)
+
+
+def test_killed_at_any_moment_of_its_start() -> None:
+    """``unshare`` has a child before that child has asked to die with it; alone it was left, holding the pipe."""
+
+    async def many() -> None:
+        for number in range(120):
+            process = await start_whole([*CAGE, "sleep", MARK])
+            await asyncio.sleep(random.random() * 0.012)  # noqa: S311 - no secret
+            kill_whole(process)
+            async with asyncio.timeout(10):
+                assert await process.wait() == -9, number
+        await gone()
+
+    asyncio.run(many())
+
+
+def test_a_start_that_is_cancelled_at_any_moment(tmp_path: Path) -> None:
+    async def never() -> bool:
+        await asyncio.sleep(0.001)
+        return False
+
+    async def many() -> None:
+        for _ in range(25):
+            supervisor = Supervisor(tmp_path, lambda _: None)
+            daemons = [Daemon(f"d{number}", ("sleep", MARK), never) for number in range(3)]
+            starting = asyncio.create_task(supervisor.start(daemons))
+            await asyncio.sleep(random.random() * 0.03)  # noqa: S311 - no secret
+            starting.cancel()
+            async with asyncio.timeout(10):
+                await asyncio.wait([starting])
+            assert starting.cancelled()
+            assert supervisor.pids() == {}
+        await gone()
+
+    asyncio.run(many())
