@@ -97,7 +97,7 @@ def _service(stage: Stage, pod: Object, place: int) -> str:
     name, space, client = f"net-{place}", stage.scene.space, stage.scene.client
     client.patch("v1", "Pod", pod["metadata"]["name"], {"metadata": {"labels": {"net": name}}}, namespace=space)
     made = manifests.service(name, space, app=None, port=PORT)
-    made["spec"] |= {"selector": {"net": name}, "ports": [{"port": PORT, "targetPort": PORT}]}
+    made["spec"] |= {"selector": {"net": name}, "ports": [{"port": PORT, "targetPort": PORT, "protocol": "TCP"}]}
     return str(client.apply(made)["spec"]["clusterIP"])
 
 

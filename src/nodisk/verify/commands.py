@@ -94,21 +94,16 @@ def run_all(
     tell: Callable[[Result | str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run the checks and return the report as in JSON. Raises Busy, or ApiError if the API can't be reached at all."""
-    from nodisk.verify.core import Outcome, run_check  # noqa: PLC0415
+    from nodisk.verify.core import Outcome, run_checks  # noqa: PLC0415
     from nodisk.verify.scene import pace_line, staged  # noqa: PLC0415
 
     began = time.time()
-    results: list[Result] = []
     with staged(context, "verify", keep=keep, say=tell) as scene:
         tell(pace_line(scene))
         for check in checks:
             if check.prepare is not None:
                 check.prepare(scene)
-        for check in checks:
-            if keep and check.name == "leftovers":
-                continue
-            results.append(run_check(check, scene))
-            tell(results[-1])
+        results = run_checks([one for one in checks if not (keep and one.name == "leftovers")], scene, tell)
         pace = scene.pace
         run_id = scene.run_id
     counts = {str(kind): sum(one.outcome is kind for one in results) for kind in Outcome}

@@ -1,10 +1,11 @@
-"""What a check is and how a list of them is run: each on its own, each within its time, whatever the others did."""
+"""What a check is and how a list of them is run: several at once, each within its time, whatever the others did."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from nodisk.junit import Case
 if TYPE_CHECKING:
     from nodisk.verify.scene import Scene
 
+AT_ONCE = 4
+"""Checks that run at the same time: most of each is waiting for the cluster."""
 MOST_EVIDENCE = 12
 """Lines of evidence that are shown; a room of fifty PCs has 2,450 pairs."""
 
@@ -54,6 +57,8 @@ class Check:
     """Whether it belongs to ``--quick``."""
     prepare: Callable[[Scene], None] | None = None
     """Called before the first check runs: for what only needs time to pass."""
+    phase: int = 1
+    """Phases follow one another; the checks of one run at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,28 @@ def run_check(check: Check, scene: Scene) -> Result:
         return result(Outcome.FAILED, failed.evidence, failed.cause, failed.look)
     except Exception as error:  # a fault of a check must not hide what the others find
         return result(Outcome.FAILED, *_explain(error, limit))
+
+
+def run_checks(checks: Sequence[Check], scene: Scene, tell: Callable[[Result], None] = lambda _: None) -> list[Result]:
+    """Run phase after phase; results in the order of ``checks``, told as they come.
+
+    Ctrl-C ends the time of every check that runs, so none goes on in the background.
+    """
+    results: dict[str, Result] = {}
+    for phase in sorted({check.phase for check in checks}):
+        scenes = {check: replace(scene, clock=Clock()) for check in checks if check.phase == phase}
+        with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="nodisk-check") as pool:
+            try:
+                for done in as_completed([pool.submit(run_check, check, own) for check, own in scenes.items()]):
+                    result = done.result()
+                    results[result.name] = result
+                    tell(result)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for own in scenes.values():
+                    own.clock.end = 0.0
+                raise
+    return [results[check.name] for check in checks]
 
 
 def _explain(error: Exception, limit: float) -> tuple[list[str], str, str]:

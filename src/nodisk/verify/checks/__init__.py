@@ -11,10 +11,17 @@ CHECKS: tuple[Check, ...] = (
         "every machine of lab.yaml is a Ready node of the right name, role, version and address",
         15,
         nodes.nodes,
+        phase=0,
     ),
-    Check("certificates", "every kubelet answers, with a certificate of this lab's that lasts", 10, nodes.certificates),
-    Check("registry", "the server's registry serves the project's image", 5, pods.registry),
-    Check("pods", "a DaemonSet runs a pod on every node", 40, pods.everywhere),
+    Check(
+        "certificates",
+        "every kubelet answers, with a certificate of this lab's that lasts",
+        10,
+        nodes.certificates,
+        phase=0,
+    ),
+    Check("registry", "the server's registry serves the project's image", 5, pods.registry, phase=0),
+    Check("pods", "a DaemonSet runs a pod on every node", 40, pods.everywhere, phase=0),
     Check("pull", "every node pulls an image through the server's registry", 30, pods.pull),
     Check("pod-network", "a pod on each node reaches the pod on each other node", 25, network.pods),
     Check("service", "a Service's cluster IP answers from every node", 25, network.service),
@@ -26,10 +33,15 @@ CHECKS: tuple[Check, ...] = (
     Check("rollout", "a Deployment rolls out, is undone, scales", 60, workloads.rollout),
     Check("clock", "every machine's clock agrees with the server's", 25, clocks.clocks, prepare=clocks.watch),
     Check("cron", "a CronJob's own schedule starts a Job", 100, workloads.cron, quick=False),
-    Check("drain", "a node is drained of this run's pods and uncordoned", 60, workloads.drain, quick=False),
+    Check("drain", "a node is drained of this run's pods and uncordoned", 60, workloads.drain, quick=False, phase=2),
     Check(
-        "volume", "a StatefulSet's volume survives its pod's move to another node", 90, workloads.volume, quick=False
+        "volume",
+        "a StatefulSet's volume survives its pod's move to another node",
+        90,
+        workloads.volume,
+        quick=False,
+        phase=3,
     ),
-    Check("leftovers", "nothing of all this is left afterwards", 60, pods.leftovers),
+    Check("leftovers", "nothing of all this is left afterwards", 60, pods.leftovers, phase=4),
 )
-"""Limits are for a healthy cluster of PCs."""
+"""Limits are for a healthy cluster of PCs. What others need comes first; what closes a node to pods runs alone."""
