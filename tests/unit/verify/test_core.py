@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +13,7 @@ from nodisk.errors import CommandFailed, TimedOut, UsageError
 from nodisk.junit import junit
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.commands import choose
-from nodisk.verify.core import MOST_EVIDENCE, Check, Clock, Failed, Outcome, Skip, run_check
+from nodisk.verify.core import MOST_EVIDENCE, Check, Clock, Failed, Outcome, Skip, run_check, run_checks
 
 
 class _Scene:
@@ -100,3 +102,42 @@ def test_every_check_has_words_and_a_limit_and_is_documented() -> None:
         assert check.tries
         assert 1 <= check.limit <= 120
         assert f"| `{check.name}` |" in page
+
+
+@dataclass
+class _Stage:
+    pace: float = 1.0
+    clock: Clock = field(default_factory=Clock)
+
+
+def test_checks_of_a_phase_run_together_and_phases_one_after_another() -> None:
+    meet = threading.Barrier(2, timeout=10)  # one alone would break it
+    done: list[str] = []
+
+    def meeting(name: str) -> Any:
+        def act(_: Any) -> list[str]:
+            meet.wait()
+            done.append(name)
+            return [name]
+
+        return act
+
+    def last(_: Any) -> list[str]:
+        return [str(len(done))]
+
+    def broken(_: Any) -> list[str]:
+        raise Failed("b → a")
+
+    checks = [
+        Check("last", "tries", 10, last, phase=2),
+        Check("a", "tries", 10, meeting("a"), phase=0),
+        Check("broken", "tries", 10, broken, phase=0),
+        Check("b", "tries", 10, meeting("b"), phase=0),
+    ]
+    told: list[str] = []
+    results = run_checks(checks, cast("Any", _Stage()), lambda result: told.append(result.name))
+    assert [one.name for one in results] == ["last", "a", "broken", "b"]
+    assert [str(one.outcome) for one in results] == ["ok", "ok", "failed", "ok"]
+    assert results[0].evidence == ("2",)
+    assert told[-1] == "last"
+    assert sorted(told[:3]) == ["a", "b", "broken"]
