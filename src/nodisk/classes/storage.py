@@ -26,6 +26,7 @@ from nodisk.storage import volumes
 from nodisk.storage.volumes import SMALLEST, Volume
 
 STORAGE_CLASS = "nodisk"
+PROVISIONER = "nodisk.dev/server"
 GIB = 1024**3
 # A file may not become a device or another user's program, and 4.1 is what the server speaks at its best.
 MOUNT_OPTIONS = ("nfsvers=4.1", "nosuid", "nodev", "noatime")
@@ -112,7 +113,7 @@ def storage_class() -> Object:
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
         "metadata": {"name": STORAGE_CLASS, "labels": MANAGED},
-        "provisioner": "nodisk.dev/server",
+        "provisioner": PROVISIONER,
         "reclaimPolicy": "Retain",
         "allowVolumeExpansion": True,
     }

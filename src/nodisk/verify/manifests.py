@@ -87,18 +87,26 @@ def deployment(name: str, space: str, spec: Object, replicas: int) -> Object:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(name, space), "spec": body}
 
 
-def stateful_set(name: str, space: str, spec: Object, storage_class: str) -> Object:
-    """One pod with a claim of 16 Mi, mounted at /data."""
-    claim = {
-        "metadata": {"name": "data"},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": storage_class,
-            "resources": {"requests": {"storage": "16Mi"}},
-        },
-    }
-    body = _template(name, spec) | {"replicas": 1, "serviceName": name, "volumeClaimTemplates": [claim]}
+def stateful_set(name: str, space: str, spec: Object, storage: Object) -> Object:
+    """One pod; ``storage`` is what ``claim_template`` or ``claimed`` gives: the volume ``data``."""
+    template = _template(name, spec | storage.get("pod", {}))
+    body = template | {"replicas": 1, "serviceName": name} | storage.get("set", {})
     return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": meta(name, space), "spec": body}
+
+
+def claim_template(storage_class: str) -> Object:
+    """A claim of its own, of 16 Mi."""
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": storage_class,
+        "resources": {"requests": {"storage": "16Mi"}},
+    }
+    return {"set": {"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": spec}]}}
+
+
+def claimed(claim: str) -> Object:
+    """A claim that is there."""
+    return {"pod": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]}}
 
 
 def service(name: str, space: str, *, app: str | None, node_port: bool = False, port: int = 80) -> Object:

@@ -159,10 +159,13 @@ def staged(
 
     ``purpose`` is ``verify`` or ``bench``. Raises Busy if either runs already, ApiError without an API.
     """
+    from nodisk.verify.temporary_class import release_leftovers  # noqa: PLC0415 - it imports this
+
     run_id = time.strftime("%m%d%H%M") + secrets.token_hex(2)
     with files.lock(context.state.run / "measure.lock", "this cluster"), connect(context, patience=60) as client:
         for line in remove_leftovers(client):
             say(line)
+        release_leftovers(context.state)
         pace = measure_pace(client)
         scene = Scene(context, client, run_id, f"nodisk-{purpose}-{run_id}", pace)
         client.create(manifests.namespace(scene.space, purpose, run_id, privileged=privileged))

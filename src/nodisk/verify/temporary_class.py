@@ -6,20 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from nodisk.classes import engine, lifecycle, record, sizes
+from nodisk.classes import engine, lifecycle, record, sizes, storage
 from nodisk.classes.engine import Applied
 from nodisk.classes.manifests import CLASS
 from nodisk.classes.record import Account, Class
 from nodisk.cluster.client import Client
 from nodisk.errors import NodiskError
+from nodisk.state import LabState
+from nodisk.storage import volumes
 from nodisk.verify.scene import Scene
 
 PREFIX = "nodisk-temporary-"
 """Of the class's name and so of all its namespaces: the next run finds by it what a killed one left."""
 
 
-def planned(run_id: str, students: int) -> Class:
-    """A class of so many students of the smallest size."""
+def planned(run_id: str, students: int, *, room: str | None = None) -> Class:
+    """A class of so many students of the smallest size, with ``room`` (as ``16Mi``) of storage each."""
     now = datetime.now(UTC)
     name = f"{PREFIX}{run_id}"
     accounts = tuple(
@@ -35,22 +37,26 @@ def planned(run_id: str, students: int) -> Class:
         created=now,
         expires=now + timedelta(hours=2),
         students=accounts,
+        storage=room,
     )
 
 
 @contextmanager
-def temporary_class(scene: Scene, students: int) -> Iterator[Applied]:
+def temporary_class(scene: Scene, students: int, *, room: str | None = None) -> Iterator[Applied]:
     """Make it, and remove it whatever happens; raises NodiskError if a student could not be made."""
-    wanted = planned(scene.run_id, students)
+    wanted, state = planned(scene.run_id, students, room=room), scene.context.state
     try:
-        applied = engine.apply(scene.client, wanted, scene.context.lab)
+        served = storage.provide(state, wanted, wanted.students)
+        applied = engine.apply(scene.client, wanted, scene.context.lab, volumes=served)
         if applied.failed:
             label, error = next(iter(applied.failed.items()))
             raise NodiskError(f"the student {label} could not be made: {error}")
         yield applied
     finally:
-        others = record.load_all(scene.context.state)
-        lifecycle.delete(scene.client, wanted, others, limit=90 * scene.pace)
+        try:
+            lifecycle.delete(scene.client, wanted, record.load_all(state), limit=90 * scene.pace)
+        finally:
+            release_leftovers(state)
 
 
 def remove_leftovers(client: Client) -> list[str]:
@@ -62,3 +68,8 @@ def remove_leftovers(client: Client) -> list[str]:
             client.delete("v1", "Namespace", name)
             lines.append(f"removing the namespace {name} of a temporary class that an earlier run left")
     return lines
+
+
+def release_leftovers(state: LabState) -> None:
+    """Have the server delete the volumes of temporary classes."""
+    volumes.release(state, [one for one in volumes.load_all(state) if one.class_name.startswith(PREFIX)], keep=False)

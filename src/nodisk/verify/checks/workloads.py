@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from nodisk.classes.handouts import CLAIM
+from nodisk.classes.storage import PROVISIONER as STUDENTS_STORAGE
 from nodisk.cluster.client import Object
 from nodisk.errors import TimedOut
 from nodisk.verify import manifests
 from nodisk.verify.core import Failed, Skip
 from nodisk.verify.diagnose import cause, pod_trouble
 from nodisk.verify.scene import Scene, cordon, is_ready, uncordon
+from nodisk.verify.temporary_class import temporary_class
 
 
 def rollout(scene: Scene) -> list[str]:
@@ -171,26 +176,33 @@ def _not_moved(scene: Scene, name: str, node: str, evicted: list[str]) -> str | 
 
 
 def volume(scene: Scene) -> list[str]:
-    """A StatefulSet writes, its pod is moved to another node, and the file is still there."""
+    """A StatefulSet writes, its pod is moved to another node, and the file is still there.
+
+    In the cluster's own StorageClass if it has one that makes volumes, else in a temporary student's storage.
+    """
+    if len(_workers(scene)) < 2:
+        raise Skip("fewer than two nodes take ordinary pods: there is no other node to move to")
     classes = scene.client.list("storage.k8s.io/v1", "StorageClass")
     default = "storageclass.kubernetes.io/is-default-class"
-    classes = [one for one in classes if not one["provisioner"].endswith("/no-provisioner")]
+    idle = (STUDENTS_STORAGE, "kubernetes.io/no-provisioner")
+    classes = [one for one in classes if one["provisioner"] not in idle]
     classes.sort(key=lambda one: (one["metadata"].get("annotations") or {}).get(default) != "true")
-    if not classes:
-        raise Skip("the cluster has no StorageClass that makes volumes")
-    workers = _workers(scene)
-    if len(workers) < 2:
-        raise Skip("fewer than two nodes take ordinary pods: there is no other node to move to")
+    if classes:
+        name = classes[0]["metadata"]["name"]
+        return _moved(scene, manifests.claim_template(name), f"StorageClass {name}")
+    with temporary_class(scene, 1, room="16Mi") as applied:
+        (student,) = applied.record.students
+        own = replace(scene, space=applied.record.namespace(student))
+        return _moved(own, manifests.claimed(CLAIM), "a student's storage on the server")
+
+
+def _moved(scene: Scene, storage: Object, what: str) -> list[str]:
+    """Write on one node, read on another."""
     name, word = "keeper", scene.run_id
     main = manifests.container() | {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
     spec = manifests.pod_spec(main, securityContext={"fsGroup": 8080})
-    storage = classes[0]["metadata"]["name"]
     scene.client.apply(manifests.stateful_set(name, scene.space, spec, storage))
-
-    def late() -> str | None:
-        return None if scene.ready(name) else "its pod is not ready"
-
-    _wait(scene, name, late)
+    _wait(scene, name, lambda: None if scene.ready(name) else "its pod is not ready")
     before = next(iter(scene.ready(name)))
     scene.exec(f"{name}-0", f"echo {word} > /data/word && sync")
     try:
@@ -203,4 +215,4 @@ def volume(scene: Scene) -> list[str]:
     if (said := scene.exec(f"{name}-0", "cat /data/word").strip()) != word:
         raise Failed(f"the file holds {said!r} instead of {word!r}", cause="the volume is not the same one")
     scene.client.delete("apps/v1", "StatefulSet", name, namespace=scene.space)
-    return [f"{storage}: written on {before}, read on {after}"]
+    return [f"{what}: written on {before}, read on {after}"]
