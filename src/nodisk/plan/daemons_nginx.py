@@ -66,6 +66,7 @@ http {{
 
         location /assets/ {{
             alias {objects}/;
+            default_type application/octet-stream;
             add_header Cache-Control "public, max-age=31536000, immutable";
         }}
         location /ipxe/ {{
@@ -109,6 +110,7 @@ http {{
 
 stream {{
     upstream api {{
+        zone api 64k;  # all workers know at once which machine is gone
 {api_servers}
     }}
 
