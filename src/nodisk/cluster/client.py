@@ -54,7 +54,8 @@ FIELD_MANAGER = "nodisk"
 PATIENCE = 30.0
 CONNECTIONS = 16
 PAGE = 500
-TIMEOUT = httpx.Timeout(30.0, connect=15.0, pool=60.0)
+# The API server itself gives a request up after 60 seconds: whoever stops reading before doesn't know what became of it.
+TIMEOUT = httpx.Timeout(65.0, connect=15.0, pool=60.0)
 # Statuses after which the same request may simply be sent again: the server was busy, or lost etcd for a moment.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
