@@ -14,7 +14,7 @@ import pytest
 import yaml
 from tests.api.apiserver import ControlPlane
 
-from nodisk.classes import drift, engine, expiry, lifecycle, operations, plan, record, sizes
+from nodisk.classes import drift, engine, expiry, lifecycle, operations, plan, policy, record, selftest, sizes
 from nodisk.classes.roster import Person
 from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client, Object
@@ -75,7 +75,13 @@ def until_refused(client: Client, namespace: str, seconds: float) -> float:
 def test_a_class_is_isolated_and_its_handouts_work(plane: ControlPlane, client: Client, folder: Path) -> None:
     made = make(plane, client, planned("iso", "Żółć Gęślą", "Jan", teachers=["Anna Nowak"]), folder)
     verdicts = {finding.tried: finding.verdict for finding in made.findings}
-    assert len(verdicts) == 20
+    assert len(verdicts) == 22
+    # No test may be counted as passed that was not made.
+    assert verdicts[selftest.REACH] == "gap"
+    tried = operations.try_isolation(plane.context, client, made.record, pods=True)
+    assert [(f.verdict, f.happened) for f in tried if f.tried == selftest.REACH] == [
+        ("untried", "not tried: no node is ready to run pods")
+    ]
     assert [tried for tried, verdict in verdicts.items() if verdict == "hole"] == []
     release_is_old = client.version().line < (1, 23)
     assert (verdicts["a privileged pod"] == "gap") is release_is_old
@@ -209,6 +215,33 @@ def test_a_role_that_changes_replaces_its_binding(plane: ControlPlane, client: C
     student = as_student(client, folder, "a")
     with pytest.raises(Forbidden):
         student.create(config_map("mine", "role-a"))
+
+
+def test_an_admin_student_can_not_make_access_that_outlasts_the_class(
+    plane: ControlPlane, client: Client, folder: Path
+) -> None:
+    found = make(plane, client, planned("adm", "a", "b", role="admin"), folder)
+    verdicts = {finding.tried: finding.verdict for finding in found.findings}
+    assert verdicts["give a ServiceAccount of the own namespace what they have"] == "ok"
+    student = as_student(client, folder, "a")
+    rbac = "rbac.authorization.k8s.io"
+    student.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "mine", "namespace": "adm-a"}})
+    for verb in policy.WITHHELD[rbac, "rolebindings"]:
+        for resource in ("rolebindings", "roles"):
+            assert not student.allowed(verb, resource, group=rbac, namespace="adm-a"), (verb, resource)
+    assert student.allowed("list", "rolebindings", group=rbac, namespace="adm-a")
+    assert not student.allowed("create", "serviceaccounts", namespace="adm-a", subresource="token")
+    # The account that the student made is good for nothing; whoever gives it something is named.
+    token, _ = client.token("adm-a", "mine", seconds=600)
+    with pytest.raises(Forbidden):
+        client.with_token(token, patience=3).list("v1", "Pod", namespace="adm-a")
+    meta = {"name": "grant", "namespace": "adm-a"}
+    ref = {"apiGroup": rbac, "kind": "ClusterRole", "name": "admin"}
+    subject = {"kind": "ServiceAccount", "name": "mine", "namespace": "adm-a"}
+    binding = {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": meta, "roleRef": ref}
+    client.create({**binding, "subjects": [subject]})
+    differences = drift.find(client, found.record, plane.lab)
+    assert [(d.namespace, d.object) for d in differences] == [("adm-a", "RoleBinding grant")]
 
 
 def config_map(name: str, namespace: str, **meta: object) -> Object:
@@ -426,7 +459,11 @@ def test_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
 
 
 def test_the_thesis_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
-    created = nodisk(plane, tmp_path, "students", "nazarewk jan", "create")
+    refused = nodisk(plane, tmp_path, "students", "nazarewk jan", "create")
+    assert refused.returncode == 2
+    assert "but the nodes have 0.0" in refused.stderr
+    assert client.list("v1", "Namespace", labels="nodisk.dev/class=students") == []
+    created = nodisk(plane, tmp_path, "students", "nazarewk jan", "create", "--overcommit")
     assert created.returncode == 0, created.stderr
     assert 'namespace "nazarewk" created' in created.stdout
     token = nodisk(plane, tmp_path, "student-tokens", "nazarewk").stdout.strip()

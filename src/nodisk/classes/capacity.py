@@ -75,7 +75,7 @@ def _sum(unit: str, wanted: Decimal, others: Decimal, there: Decimal) -> str:
 
 def measure(client: Client, record: Class) -> Capacity:
     """Add up nodes and quotas."""
-    nodes = [node for node in client.list("v1", "Node") if _takes_pods(node)]
+    nodes = ready_nodes(client)
     there = Amounts()
     for node in nodes:
         given = node["status"].get("allocatable") or {}
@@ -87,6 +87,11 @@ def measure(client: Client, record: Class) -> Capacity:
     each = Amounts(amount(size.cpu), amount(size.memory) + amount(size.ephemeral), size.pods)
     wanted = Amounts(each.cores * count, each.ram * count, each.pods * count)
     return Capacity(len(nodes), there, others, wanted, count, record.size_name)
+
+
+def ready_nodes(client: Client) -> list[Object]:
+    """The nodes that take pods now."""
+    return [node for node in client.list("v1", "Node") if _takes_pods(node)]
 
 
 def _promised(quotas: Iterable[Object]) -> Amounts:

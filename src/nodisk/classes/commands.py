@@ -195,7 +195,9 @@ def list_(*, options: LabOptions, output: str) -> None:
 @class_.command(epilog="Example: nodisk class show k8s --drift")
 @click.argument("name")
 @click.option("--drift", is_flag=True, help="Compare with the cluster: what was changed, removed or added by hand.")
-@click.option("--isolation", is_flag=True, help="Try the isolation again with two students' credentials.")
+@click.option(
+    "--isolation", is_flag=True, help="Try the isolation again with two students' credentials, and with pods of theirs."
+)
 @output_option
 @lab_options
 def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
@@ -220,7 +222,7 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
             )
     elif isolation:
         with _client(context) as client:
-            present.findings(operations.try_isolation(context, client, found), output)
+            present.findings(operations.try_isolation(context, client, found, pods=True), output)
     else:
         present.students(found, found.students, output, volumes=storage.table(context.state, found))
 

@@ -21,8 +21,9 @@ CLASS = "students"
 @click.command(epilog='Example: nodisk students "anna jan" create')
 @click.argument("usernames", required=False)
 @click.argument("command", required=False, type=click.Choice(["create", "get", "describe", "delete"]))
+@click.option("--overcommit", is_flag=True, help="create: promise more than the nodes have.")
 @lab_options
-def students(options: LabOptions, usernames: str | None, command: str | None) -> None:
+def students(options: LabOptions, usernames: str | None, command: str | None, *, overcommit: bool) -> None:
     """The thesis' bin/students."""
     from nodisk.classes import record  # noqa: PLC0415
     from nodisk.cluster.client import connect  # noqa: PLC0415
@@ -39,7 +40,7 @@ def students(options: LabOptions, usernames: str | None, command: str | None) ->
         words = (usernames or "").split()
         with record.changing(context.state, CLASS):
             if command == "create":
-                _create(context, client, words)
+                _create(context, client, words, overcommit=overcommit)
             elif command == "delete":
                 _delete(context, client, words)
             else:
@@ -71,7 +72,7 @@ def _list(client: Client) -> None:
     )
 
 
-def _create(context: LabContext, client: Client, words: list[str]) -> None:
+def _create(context: LabContext, client: Client, words: list[str], *, overcommit: bool) -> None:
     from nodisk.classes import operations, plan, record, sizes  # noqa: PLC0415
     from nodisk.classes.roster import from_names  # noqa: PLC0415
     from nodisk.values import Name  # noqa: PLC0415
@@ -92,6 +93,9 @@ def _create(context: LabContext, client: Client, words: list[str]) -> None:
         role="admin" if existing is None else None,
         whole=False,
     )
+    room = operations.weigh(client, planned, overcommit=overcommit)
+    for line in room.short:
+        ui.say(f"warning: promised more than there is: {line}")
     chosen = [student for student in planned.record.students if student.name in words]
     folder = Path(planned.record.out) if planned.record.out else context.state.classes / CLASS
     made = operations.create(context, client, planned.record, folder=folder, only=chosen, test=False)

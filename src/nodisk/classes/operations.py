@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodisk.classes import capacity, engine, handouts, lifecycle, policy, record, selftest, storage
+from nodisk.classes import capacity, engine, handouts, lifecycle, policy, reach, record, selftest, storage
 from nodisk.classes.capacity import Capacity
 from nodisk.classes.engine import Applied
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
-from nodisk.classes.selftest import Finding
+from nodisk.classes.selftest import Finding, Tester
 from nodisk.cluster.client import Client
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
@@ -98,11 +98,14 @@ def finish(context: LabContext, client: Client, applied: Applied, held: dict[str
     return made
 
 
-def try_isolation(context: LabContext, client: Client, found: Class) -> list[Finding]:
-    """Try the isolation with two students' own credentials, from the handouts."""
+def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bool = False) -> list[Finding]:
+    """Try the isolation with two students' own credentials, from the handouts.
+
+    ``pods``: run pods also where it is known that nothing keeps them apart.
+    """
     tokens = handouts.held(found)
     testers = [
-        selftest.Tester(student, client.with_token(tokens[student.key], patience=5))
+        Tester(student, client.with_token(tokens[student.key], patience=5))
         for student in found.students
         if student.key in tokens and not student.suspended
     ]
@@ -111,8 +114,25 @@ def try_isolation(context: LabContext, client: Client, found: Class) -> list[Fin
             f"no credential of the class {found.name} is at hand to try with",
             hint=f"the handouts are not in {found.out}; nodisk class rotate {found.name} makes new ones",
         )
-    features, by = policy.features(client), capacity.enforcer(client, context.lab)
-    return list(selftest.run(found, testers[0], testers[-1] if len(testers) > 1 else None, features, enforcer=by))
+    first, second = testers[0], testers[-1] if len(testers) > 1 else None
+    enforcer = capacity.enforcer(client, context.lab)
+    with_pods = pods or enforcer is not None
+    by = enforcer or ("what the pods will show" if with_pods else None)
+    findings = list(selftest.run(found, first, second, policy.features(client), enforcer=by))
+    return [*findings, _reach(client, found, first, second, enforcer)] if with_pods else findings
+
+
+def _reach(client: Client, found: Class, first: Tester, second: Tester | None, enforcer: str | None) -> Finding:
+    """Whether one student's pod reaches another's, tried with pods if there is where to run them."""
+    who = first.account.label
+    if second is None:
+        return selftest.untried(who, "it takes two students")
+    if found.role == "view":
+        return selftest.untried(who, "these students may run no pods")
+    if not capacity.ready_nodes(client):
+        return selftest.untried(who, "no node is ready to run pods")
+    spaces = (found.namespace(first.account), found.namespace(second.account))
+    return reach.attempt(first, second, spaces, enforcer=enforcer)
 
 
 def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:

@@ -1,6 +1,7 @@
 """What holds for all classes: the students' ClusterRoles, and the admission policies where the release has them.
 
-The built-in ``edit`` lets its holder mint tokens, replace NetworkPolicies and point Services at other people's pods.
+The built-in ``edit`` lets its holder mint tokens, replace NetworkPolicies and point Services at other people's pods;
+``admin`` also grant all that to accounts of the namespace, for good.
 So students get a copy of it without those; it is taken from the live role, so that add-ons' kinds are in it.
 """
 
@@ -22,6 +23,9 @@ WITHHELD: dict[tuple[str, str], frozenset[str]] = {
     ("", "serviceaccounts"): frozenset({"impersonate"}),
     ("", "endpoints"): _WRITE,
     ("discovery.k8s.io", "endpointslices"): _WRITE,
+    # What was granted to a ServiceAccount of the student's own namespace would outlive suspension and rotation.
+    ("rbac.authorization.k8s.io", "rolebindings"): _WRITE,
+    ("rbac.authorization.k8s.io", "roles"): _WRITE,
 }
 
 

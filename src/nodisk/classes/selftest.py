@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
-from nodisk.classes.manifests import Features
+from nodisk.classes.manifests import Features, student_role
 from nodisk.classes.record import Account, Class
 from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import ApiError, Forbidden
@@ -27,10 +27,11 @@ class Finding:
     who: str
     tried: str
     expected: str
-    """``refused``, ``allowed`` or ``not tried``."""
+    """``refused`` or ``allowed``."""
     happened: str
-    verdict: Literal["ok", "gap", "hole"]
-    """``ok``: as expected; ``gap``: this release or network can't do better, and that is known; ``hole``: a mistake."""
+    verdict: Literal["ok", "gap", "hole", "untried"]
+    """``ok``: tried, and as expected; ``gap``: this release or network can't do better, and that is known; ``hole``: a
+    mistake; ``untried``: nobody knows."""
 
     def to_json(self) -> dict[str, Any]:
         """As ``--output json`` prints it."""
@@ -45,10 +46,21 @@ class Tester:
     client: Client
 
 
+REACH = "reach another student's pod"
+
+
+def untried(who: str, why: str) -> Finding:
+    """Of pods that should not reach each other: nobody has tried, and nobody should think so."""
+    return Finding(who, REACH, "refused", f"not tried: {why}", "untried")
+
+
 def run(
     record: Class, first: Tester, second: Tester | None, found: Features, *, enforcer: str | None
 ) -> Iterator[Finding]:
-    """Try everything as ``first`` against ``second`` (None: a class of one); yields a Finding each."""
+    """Try all that the API server decides as ``first`` against ``second`` (None: a class of one); a Finding each.
+
+    ``enforcer``: what enforces NetworkPolicy; ``classes.reach`` tries that with pods. None: nothing does.
+    """
     who, client = first.account.label, first.client
     own = record.namespace(first.account)
 
@@ -106,6 +118,17 @@ def run(
         "become cluster-admin of the own namespace",
         post(to(f"{rbac}/v1", "RoleBinding", own), _object(f"{rbac}/v1", "RoleBinding", own, **grab)),
     )
+    own_role = {
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": student_role(record)},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": own}],
+    }
+    yield refused(
+        "give a ServiceAccount of the own namespace what they have",
+        post(to(f"{rbac}/v1", "RoleBinding", own), _object(f"{rbac}/v1", "RoleBinding", own, **own_role)),
+    )
+    if enforcer is None:
+        yield Finding(who, REACH, "refused", "not tried: nothing in this cluster enforces NetworkPolicy", "gap")
+    yield refused("list PersistentVolumes", lambda: client.list("v1", "PersistentVolume"))
     if record.role == "view":
         return
     yield refused(
@@ -120,14 +143,9 @@ def run(
     owner = _pod("root", own, securityContext={"privileged": True})
     no_psa = None if found.pod_security else "this release has no PodSecurity admission"
     yield refused("a privileged pod", post(to("v1", "Pod", own), owner), unless=no_psa)
-    yield _network(who, enforcer)
-
-
-def _network(who: str, enforcer: str | None) -> Finding:
-    what = "reach another student's pod"
-    if enforcer is None:
-        return Finding(who, what, "refused", "allowed: nothing in this cluster enforces NetworkPolicy", "gap")
-    return Finding(who, what, "not tried", f"{enforcer} is running; nodisk verify tries it with pods", "ok")
+    if record.storage is not None:
+        secret = no_policy and f"{no_policy}; the path of others' storage is secret"
+        yield refused("a pod that mounts by NFS itself", post(to("v1", "Pod", own), _mounting_pod(own)), unless=secret)
 
 
 def _attempt(attempt: Callable[[], object]) -> str:
@@ -148,6 +166,12 @@ def _attempt(attempt: Callable[[], object]) -> str:
 def _object(api_version: str, kind: str, namespace: str, **rest: Any) -> Object:
     meta = {"name": "nodisk-selftest", "namespace": namespace}
     return {"apiVersion": api_version, "kind": kind, "metadata": meta, **rest}
+
+
+def _mounting_pod(namespace: str) -> Object:
+    pod = _pod("nfs", namespace)
+    pod["spec"]["volumes"] = [{"name": "all", "nfs": {"server": "192.0.2.1", "path": "/"}}]
+    return pod
 
 
 def _pod(name: str, namespace: str, **container: Any) -> Object:

@@ -1,0 +1,48 @@
+"""The printed sheet's commands: shell that is whole, the same in both languages, with manifests that are right."""
+
+import re
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+from tests.vm import sheet
+
+from nodisk.assets.container_images import ECHO
+from nodisk.classes import handouts, plan, record, sizes
+from nodisk.classes.roster import Person
+
+KUBECTL = handouts.Kubectl("http://10.77.0.1/assets/" + "0" * 64 + "/kubectl", "0" * 64)
+
+
+def steps(language: str, role: str, size: str, storage: str | None) -> list[sheet.Step]:
+    found: record.Class = plan.merge(
+        None,
+        [Person("Żółć Gęślą")],
+        name="k8s",
+        now=datetime(2026, 11, 1, tzinfo=UTC),
+        size=sizes.find(size),
+        role=role,
+        storage=storage,
+    ).record
+    return sheet.steps(handouts.renderer(found, KUBECTL, node="10.77.0.21")(found.students[0], language))
+
+
+@pytest.mark.parametrize("storage", [None, "2Gi"])
+@pytest.mark.parametrize("role", ["edit", "admin", "view"])
+def test_commands_are_shell_and_the_same_in_both_languages(role: str, storage: str | None) -> None:
+    found = steps("en", role, "small", storage)
+    assert [step.commands for step in found] == [step.commands for step in steps("pl", role, "small", storage)]
+    script = "\n".join(step.commands for step in found)
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    assert len(found) == (4 if role == "view" else 7 if storage else 6)
+    assert ("claimName" in script) == (storage is not None and role != "view")
+
+
+def test_the_pod_that_keeps_files_is_a_manifest() -> None:
+    script = next(step.commands for step in steps("pl", "edit", "small", "2Gi") if "<<END" in step.commands)
+    text = re.search(r"<<END\n(.*?)\nEND\n", script, re.S)
+    assert text is not None
+    pod = yaml.safe_load(text[1])
+    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == handouts.CLAIM
+    assert pod["spec"]["containers"][0]["image"] == ECHO

@@ -1,0 +1,243 @@
+"""A class on the lab's machines: the thesis' chapter 8.2.1 from the printed sheet, storage, and nothing left."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from tests.vm import sheet
+from tests.vm.driver import Driver
+
+from nodisk import run
+from nodisk.assets.container_images import ECHO
+from nodisk.classes.selftest import REACH
+from nodisk.server import running
+from nodisk.storage import volumes
+
+pytestmark = pytest.mark.vm
+
+NAME = "vmclass"
+JAN, EWA = "vmclass-jan-kowalski", "vmclass-ewa-lis"
+SERVER = "10.78.0.1"
+
+
+@dataclass(frozen=True)
+class Made:
+    """The class, its handouts, and what there was before it."""
+
+    vm: Driver
+    out: Path
+    answer: Mapping[str, Any]
+    namespaces: frozenset[str]
+
+    def file(self, name: str) -> str:
+        return (self.out / name).read_text(encoding="utf-8")
+
+
+def namespaces(vm: Driver) -> frozenset[str]:
+    return frozenset(item["metadata"]["name"] for item in vm.kubectl("get", "namespaces")["items"])
+
+
+@pytest.fixture(scope="module")
+def made(vm: Driver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    out = tmp_path_factory.mktemp("class") / "handouts"
+    before = namespaces(vm)
+    words = ("--students", "Jan Kowalski,Ewa Lis", "--storage", "64Mi", "--days", "2", "--overcommit")
+    done = vm("class", "create", NAME, *words, "--out", str(out), "--output", "json", timeout=600)
+    yield Made(vm, out, json.loads(done.stdout), before)
+    vm("class", "delete", NAME, "--yes", "--storage-policy", "remove", check=False, timeout=400)
+
+
+def test_the_class_is_made_and_tried(made: Made) -> None:
+    assert made.answer["failed"] == {}
+    assert [one for one in made.answer["isolation"] if one["verdict"] == "hole"] == []
+
+    def bound() -> bool:
+        claims = [made.vm.kubectl("-n", name, "get", "pvc", "home") for name in (JAN, EWA)]
+        return all(claim["status"].get("phase") == "Bound" for claim in claims)
+
+    made.vm.wait(bound, "both students' claims are bound", seconds=60)
+
+
+def student(made: Made, folder: Path, steps: list[sheet.Step]) -> Mapping[str, CompletedProcess[str]]:
+    """Do steps as Jan: with the key file and the sheet, in the room's network, and nothing else."""
+    shutil.copy(made.out / "jan-kowalski.kubeconfig", folder)
+    return sheet.follow(steps, folder, netns=made.vm.context().netns, timeout=1200)
+
+
+def test_the_printed_sheet_line_by_line(made: Made, tmp_path: Path) -> None:
+    steps = sheet.steps(made.file("jan-kowalski.en.html"))
+    assert [s.commands for s in sheet.steps(made.file("jan-kowalski.pl.html"))] == [s.commands for s in steps]
+    done = student(made, tmp_path, steps)
+    fetch, check, forbidden, deploy, expose, files, clean = done.values()
+    assert "kubectl: OK" in fetch.stdout
+    assert (check.returncode, f"No resources found in {JAN} namespace." in check.stdout) == (0, True), check.stdout
+    assert forbidden.returncode == 1
+    assert "(Forbidden)" in forbidden.stdout
+    assert 'cannot list resource "nodes"' in forbidden.stdout
+    assert deploy.returncode == 0, deploy.stdout
+    assert len(re.findall(r"^echo-\S+ +1/1 +Running", deploy.stdout, re.M)) == 2, deploy.stdout
+    assert expose.returncode == 0, expose.stdout
+    assert re.search(r"^pod: ", expose.stdout, re.M), expose.stdout
+    assert files.returncode == 0, files.stdout
+    assert re.search(r"\d\d:\d\d:\d\d", files.stdout), files.stdout
+    assert clean.returncode == 0, clean.stdout
+    assert f"No resources found in {JAN} namespace." in clean.stdout
+
+
+def test_pods_of_students_really_try_to_reach_each_other(made: Made) -> None:
+    done = made.vm("class", "show", NAME, "--isolation", "--output", "json", timeout=900)
+    found = {one["tried"]: one for one in json.loads(done.stdout)}
+    assert "not tried" not in found[REACH]["happened"], found[REACH]
+    # The routed network of this release enforces no NetworkPolicy, and that must not be called fine.
+    assert found[REACH]["verdict"] == "gap"
+    assert found[REACH]["happened"].startswith("allowed")
+
+
+def pod(vm: Driver, space: str, name: str, node: str, volume: Mapping[str, Any]) -> None:
+    """Apply a pod that sleeps, with a volume at /home."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": space},
+        "spec": {
+            "nodeName": node,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {
+                    "name": "main",
+                    "image": ECHO,
+                    "command": ["sleep", "3600"],
+                    "volumeMounts": [{"name": "home", "mountPath": "/home"}],
+                }
+            ],
+            "volumes": [{"name": "home", **volume}],
+        },
+    }
+    path = vm.file.with_name(f"{name}.json")
+    path.write_text(json.dumps(manifest))
+    vm("kubectl", "apply", "-f", str(path))
+
+
+def ready(vm: Driver, space: str, name: str) -> None:
+    vm("kubectl", "-n", space, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=240s", timeout=260)
+
+
+def sh(vm: Driver, space: str, name: str, script: str, *, check: bool = True) -> CompletedProcess[str]:
+    return vm("kubectl", "-n", space, "exec", name, "--", "sh", "-c", script, check=check, timeout=200)
+
+
+CLAIM = {"persistentVolumeClaim": {"claimName": "home"}}
+
+
+def test_files_outlive_pods_and_machines_and_end_at_their_size(made: Made) -> None:
+    vm = made.vm
+    pod(vm, JAN, "writer", "w1", CLAIM)
+    ready(vm, JAN, "writer")
+    sh(vm, JAN, "writer", "echo from w1 >/home/kept")
+    mounted = sh(vm, JAN, "writer", "grep ' /home ' /proc/mounts").stdout
+    assert " nfs4 " in mounted
+    assert "vers=4.1" in mounted
+    assert "nosuid,nodev" in mounted
+    vm("kubectl", "-n", JAN, "delete", "pod", "writer", timeout=200)
+    pod(vm, JAN, "reader", "w2", CLAIM)
+    ready(vm, JAN, "reader")
+    assert sh(vm, JAN, "reader", "cat /home/kept").stdout == "from w1\n"
+
+    full = sh(vm, JAN, "reader", "dd if=/dev/zero of=/home/big bs=1048576 count=100 conv=fsync", check=False)
+    assert full.returncode != 0
+    assert "No space left on device" in full.stdout + full.stderr
+    total, _, left = sh(vm, JAN, "reader", "df -kP /home | tail -1").stdout.split()[1:4]
+    assert 64 * 1024 <= int(total) <= 80 * 1024
+    assert int(left) < 1024
+    sh(vm, JAN, "reader", "rm /home/big")
+
+    # Ewa has all of hers, and sees nothing of Jan's.
+    pod(vm, EWA, "other", "w2", CLAIM)
+    ready(vm, EWA, "other")
+    assert sh(vm, EWA, "other", "ls -A /home").stdout == ""
+    sh(vm, EWA, "other", "dd if=/dev/zero of=/home/big bs=1048576 count=50 conv=fsync && rm /home/big")
+    # A pod can't speak to the NFS server itself.
+    assert sh(vm, EWA, "other", f"nc -w 5 -z {SERVER} 2049", check=False).returncode != 0
+
+    # The server starts anew under a pod that goes on.
+    state = vm.context().state
+    since = (state.run / running.READY).stat().st_mtime_ns
+    assert running.reload(state)
+    again = state.run / running.READY
+    vm.wait(lambda: again.exists() and again.stat().st_mtime_ns != since, "the server is ready again", seconds=200)
+    volumes.wait(state, [v for v in volumes.load_all(state) if v.state == "exported"], seconds=60)
+
+    def goes_on() -> bool:
+        return sh(vm, JAN, "reader", "cat /home/kept", check=False).stdout == "from w1\n"
+
+    vm.wait(goes_on, "the pod reads its file again", seconds=200)
+    sh(vm, JAN, "reader", "echo still >>/home/kept")
+    assert sh(vm, JAN, "reader", "cat /home/kept").stdout == "from w1\nstill\n"
+    vm("kubectl", "-n", JAN, "delete", "pod", "reader", timeout=200)
+    vm("kubectl", "-n", EWA, "delete", "pod", "other", timeout=200)
+
+
+def test_a_pod_that_mounts_by_itself_finds_nothing(made: Made) -> None:
+    """Where the release has no admission policy against it, the secret paths hold."""
+    vm = made.vm
+    pod(vm, EWA, "wrong", "w1", {"nfs": {"server": SERVER, "path": f"/{'0' * 32}"}})
+    pod(vm, EWA, "root", "w1", {"nfs": {"server": SERVER, "path": "/"}})
+
+    def failed(name: str) -> bool:
+        events = vm.kubectl("-n", EWA, "get", "events", "--field-selector", f"involvedObject.name={name}")["items"]
+        return any(event["reason"] == "FailedMount" for event in events)
+
+    vm.wait(lambda: failed("wrong"), "the wrong path can't be mounted", seconds=300)
+
+    def phase(name: str) -> str:
+        return str(vm.kubectl("-n", EWA, "get", "pod", name)["status"]["phase"])
+
+    vm.wait(lambda: phase("root") == "Running" or failed("root"), "the root is mounted or refused", seconds=300)
+    assert phase("wrong") == "Pending"
+    if phase("root") == "Running":
+        listed = sh(vm, EWA, "root", "ls -A /home", check=False)
+        assert listed.returncode != 0
+        assert "ermission denied" in listed.stderr
+        assert not re.search(r"[0-9a-f]{32}", listed.stdout)
+        path = next(v.path for v in volumes.load_all(vm.context().state) if v.name.startswith(JAN))
+        assert path not in sh(vm, EWA, "root", "cat /proc/mounts").stdout
+    vm("kubectl", "-n", EWA, "delete", "pod", "wrong", "root", "--grace-period=0", "--force", timeout=200)
+
+
+def test_nothing_is_left_of_the_class(made: Made, tmp_path: Path) -> None:
+    vm = made.vm
+    steps = sheet.steps(made.file("jan-kowalski.en.html"))
+    done = student(made, tmp_path, [*steps[:2], *steps[3:5], sheet.Step("port", "echo $port")])
+    port = int(done["port"].stdout)
+    url = f"http://10.78.0.21:{port}/"
+    netns = vm.context().netns
+    assert "pod: " in run.run(["curl", "-sS", "--max-time", "20", url], netns=netns).stdout
+    deleted = vm("class", "delete", NAME, "--yes", "--storage-policy", "remove", timeout=400)
+    assert "nothing is left" in deleted.stderr
+    gone = run.run(["curl", "-sS", "--max-time", "20", url], netns=netns, check=False)
+    assert gone.returncode == 7, gone  # refused, as in the thesis
+    assert namespaces(vm) == made.namespaces
+    for kind in ("pv", "storageclasses"):
+        assert vm.kubectl("get", kind)["items"] == [], kind
+    roles = {role["metadata"]["name"] for role in vm.kubectl("get", "clusterroles")["items"]}
+    assert not any(name.startswith("nodisk-student") for name in roles)
+    state = vm.context().state
+    assert volumes.load_all(state) == []
+    assert not list(volumes.folder(state).glob("*.img"))
+    assert not list(made.out.parent.glob("handouts/*"))
+    # The key is good for nothing.
+    answer = student_again(made, tmp_path)
+    assert "Unauthorized" in answer.stdout + answer.stderr
+
+
+def student_again(made: Made, folder: Path) -> CompletedProcess[str]:
+    words = ["./kubectl", "--kubeconfig=jan-kowalski.kubeconfig", "get", "pods"]
+    return run.run(words, cwd=folder, netns=made.vm.context().netns, check=False, timeout=120)
