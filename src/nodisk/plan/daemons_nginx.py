@@ -13,6 +13,9 @@ from nodisk.values import Role
 MAX_EVENT = 16 * 1024
 MAX_ENROL = 128 * 1024
 """Bytes of a request's body: ten CSRs and some SSH keys are about 20 KiB."""
+LEAVE_ALONE = 2
+"""Seconds for which a control-plane machine that did not answer gets no connection. Then one connection tries it again,
+and waits at most a second for it. Longer would only hold up those who wait for the first machine to come back."""
 
 _TEMPLATE = """\
 {module}daemon off;
@@ -130,7 +133,7 @@ stream {{
 def nginx(lab: Lab, host: Host) -> str:
     """The file for ``nginx -c``."""
     api_servers = "\n".join(
-        f"        server {machine.address}:{network.API} max_fails=1 fail_timeout=5s;"
+        f"        server {machine.address}:{network.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;"
         for machine in lab.by_role(Role.CONTROL_PLANE)
     )
     return _TEMPLATE.format(

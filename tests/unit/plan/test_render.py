@@ -105,7 +105,7 @@ def test_daemons(room: Path) -> None:
     ]
     assert value["naming"]["nginx.conf"] == [], "nginx balances over the control plane only"
     of_cp1 = json.loads(call(room, "cp1", "--output", "json").output)["naming"]["nginx.conf"]
-    assert [line for _, line in of_cp1] == ["server 10.77.0.11:6443 max_fails=1 fail_timeout=5s;"]
+    assert [line for _, line in of_cp1] == ["server 10.77.0.11:6443 max_fails=1 fail_timeout=2s;"]
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_diff_covers_daemons(room: Path) -> None:
     (room / "lab.yaml").write_text(LAB.replace("10.77.0.11", "10.77.0.12"))
     shown = call(room, "w1", "--diff", "--what", "daemons").output
     assert shown.startswith("##### dnsmasq.conf\n--- dnsmasq.conf as last booted\n")
-    assert "\n-        server 10.77.0.11:6443 max_fails=1 fail_timeout=5s;\n" in shown
-    assert "\n+        server 10.77.0.12:6443 max_fails=1 fail_timeout=5s;\n" in shown
+    assert "\n-        server 10.77.0.11:6443 max_fails=1 fail_timeout=2s;\n" in shown
+    assert "\n+        server 10.77.0.12:6443 max_fails=1 fail_timeout=2s;\n" in shown
     assert "ignition" not in shown
     assert "chrony" not in shown
 
