@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import time
 from datetime import datetime
@@ -48,6 +49,10 @@ def serve(options: LabOptions) -> None:
     It starts dnsmasq, nginx, etcd, docker-registry, chronyd and nodisk's own HTTP service, starts again what dies, and
     stops all of them on Ctrl-C or SIGTERM. SIGHUP makes it read lab.yaml and the PKI again.
     """
+    # Until the server has handlers of its own, Ctrl-C just ends this process. Python's KeyboardInterrupt would be lost
+    # where it comes amid an import, in a callback whose exceptions are ignored, and the server would start after all.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     from nodisk import run  # noqa: PLC0415
     from nodisk.server import host  # noqa: PLC0415
     from nodisk.server.serve import Server  # noqa: PLC0415

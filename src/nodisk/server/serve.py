@@ -37,8 +37,6 @@ log = logging.getLogger("nodisk.server")
 
 
 LOCK = "serve.lock"
-GIVE_UP_AFTER = 45
-"""Seconds for an orderly stop. One that hangs (seen when Ctrl-C came amid a start) ends then as by kill -9."""
 
 
 @dataclass(slots=True)
@@ -65,8 +63,6 @@ class Server:
         def on_signal(number: signal.Signals) -> None:
             signals.append(number)
             wake.set()
-            if number is not signal.SIGHUP:
-                signal.alarm(GIVE_UP_AFTER)  # its default action ends this process, and the kernel then every daemon
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, on_signal, number)
@@ -81,7 +77,6 @@ class Server:
                 wake.clear()
                 again = True
                 lab = self._reload(lab, database)
-        signal.alarm(0)
 
     def _reload(self, old: Lab, database: Database) -> Lab:
         """lab.yaml again; the old one goes on if the new one has problems, or wants what is not built."""

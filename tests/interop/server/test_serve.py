@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import sys
@@ -238,8 +239,18 @@ def test_ctrl_c_while_it_starts(empty_room: Room) -> None:
     server = empty_room.start(wait=False)
     until(lambda: any("etcd" in words for words in empty_room.daemons().values()))
     server.send_signal(signal.SIGINT)
-    server.wait(60)
+    server.wait(30)
     until(lambda: empty_room.daemons() == {})
+
+
+def test_ctrl_c_at_any_moment(empty_room: Room) -> None:
+    """Also amid an import, where Python may lose it, and amid a daemon's start, which then must leave nothing."""
+    for delay in (0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.3, 1.8):
+        server = empty_room.start(wait=False)
+        time.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+        until(lambda: empty_room.daemons() == {}, 15)
 
 
 def test_killed_and_started_again(empty_room: Room) -> None:
