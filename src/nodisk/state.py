@@ -10,6 +10,7 @@
         ├── etcd/            0700: etcd's data
         ├── registry/        the container registry's data
         ├── classes/         0700: class records
+        ├── storage/         0700: students' volumes (``storage.volumes`` knows what is in it)
         ├── ssh/             0700: a virtual lab's own key, where lab.yaml names none
         ├── reports/         earlier reports of verify and bench
         ├── conf/            generated configurations of the daemons
@@ -84,6 +85,11 @@ class LabState:
     def classes(self) -> Path:
         """Class records; 0700."""
         return self.root / "classes"
+
+    @property
+    def storage(self) -> Path:
+        """Students' volumes; 0700."""
+        return self.root / "storage"
 
     @property
     def ssh(self) -> Path:

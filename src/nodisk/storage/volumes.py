@@ -55,7 +55,7 @@ class Volume(BaseModel):
 
 def folder(state: LabState) -> Path:
     """Where the volumes are."""
-    return state.root / "storage"
+    return state.storage
 
 
 def image(state: LabState, volume: Volume) -> Path:
