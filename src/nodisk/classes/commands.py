@@ -463,8 +463,8 @@ def _keep_storage(
 def _say_kept(context: LabContext, found: Class, keep: bool) -> None:
     from nodisk.classes import storage as volumes  # noqa: PLC0415
 
-    if keep and (held := [v for v in volumes.held(context.state, found).values() if v.state == "kept"]):
-        ui.say(f"{len(held)} volumes with their files are kept: nodisk class storage")
+    if keep and (number := volumes.kept(context.state, found)):
+        ui.say(f"{number} volumes with their files are kept: nodisk class storage")
 
 
 def _room(context: LabContext, client: Client, planned: Planned, overcommit: bool) -> None:

@@ -19,6 +19,7 @@ from nodisk.classes.selftest import Finding, Tester
 from nodisk.cluster.client import Client
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
+from nodisk.server import running
 
 
 @dataclass(slots=True)
@@ -74,7 +75,9 @@ def create(
     volumes = storage.provide(context.state, wanted, wanted.students if only is None else only)
     applied = engine.apply(client, wanted, context.lab, keep=held, on_done=on_done, only=only, volumes=volumes)
     made = finish(context, client, applied, held, folder=folder)
-    made.warnings = warnings(client, context)
+    made.warnings += warnings(client, context)
+    if volumes and running.pid(context.state) is None:
+        made.warnings.append("the lab's server does not run: the students' storage is served when it does")
     if test:
         made.findings = try_isolation(context, client, made.record)
     return made

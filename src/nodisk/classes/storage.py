@@ -269,5 +269,11 @@ def words(size: int) -> str:
 
 
 def held(state: LabState, record: Class) -> Mapping[str, Volume]:
-    """Student's key → volume, as recorded."""
-    return volumes.of_class(state, record.name)
+    """Student's key → volume that the class uses, as recorded; empty: it has no storage."""
+    known = volumes.of_class(state, record.name) if record.storage is not None else {}
+    return {key: volume for key, volume in known.items() if volume.state == "exported"}
+
+
+def kept(state: LabState, record: Class) -> int:
+    """How many volumes of the class, or of one that had its name, are kept."""
+    return sum(volume.state == "kept" for volume in volumes.of_class(state, record.name).values())

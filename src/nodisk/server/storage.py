@@ -8,6 +8,7 @@ What goes wrong here is said and kept for whoever asks, and keeps the server fro
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from nodisk.storage.volumes import Report, Volume
 
 NAME = "nfs-ganesha"
 EVERY = 0.5
+RETRY = 10.0
+"""Seconds until it is tried again where nothing could be served: a port that was taken, a program that was missing."""
 TOOLS = ("ganesha.nfsd", "mkfs.ext4", "e2fsck", "resize2fs", "mount", "umount")
 
 
@@ -39,16 +42,19 @@ class Keeper:
         self._supervisor = supervisor
         self._disks = Disks(state)
         self._served: tuple[Volume, ...] = ()
+        self._failed = ""
         (state.run / volumes.STATUS).unlink(missing_ok=True)  # of a server that was killed
 
     async def run(self) -> None:
         """Until cancelled: look at the records twice a second, and arrange what has changed."""
         seen: object = None
+        again = 0.0
         while True:
             stamp = volumes.stamp(self.state)
-            if stamp != seen:
+            if stamp != seen or (self._failed and time.monotonic() > again):
                 seen = stamp
                 await self._step()
+                again = time.monotonic() + RETRY
             await asyncio.sleep(EVERY)
 
     async def close(self) -> None:
@@ -68,7 +74,9 @@ class Keeper:
         served = {} if "" in problems else {volume.name: volume.size for volume in self._served}
         volumes.write_report(self.state, Report(served, problems))
         for name, problem in problems.items():
-            self.say(f"students' storage: {name + ': ' if name else ''}{problem}")
+            if name or problem != self._failed:
+                self.say(f"students' storage: {name + ': ' if name else ''}{problem}")
+        self._failed = problems.get("", "")
 
     async def _arrange(self) -> dict[str, str]:
         """Make it so; returns what could not be done (name → why)."""

@@ -14,8 +14,16 @@ import sys
 CHUNK = 3072
 
 
+def library() -> ctypes.CDLL:
+    """libnfs of Debian 12 or 13; both take a write's length before its bytes."""
+    try:
+        return ctypes.CDLL("libnfs.so.13")
+    except OSError:
+        return ctypes.CDLL("libnfs.so.14")
+
+
 def main(server: str, path: str, name: str, size: int) -> None:
-    nfs = ctypes.CDLL("libnfs.so.13")
+    nfs = library()
     nfs.nfs_init_context.restype = ctypes.c_void_p
     nfs.nfs_get_error.restype = ctypes.c_char_p
     context, handle = ctypes.c_void_p(nfs.nfs_init_context()), ctypes.c_void_p()

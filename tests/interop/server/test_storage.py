@@ -13,6 +13,7 @@ import pytest
 from tests.interop.server.rooms import Room
 
 from nodisk import run
+from nodisk.errors import EnvironmentProblem
 from nodisk.storage import volumes
 from nodisk.storage.volumes import MIB, Volume
 
@@ -68,6 +69,28 @@ def shared(empty_room: Room) -> Room:
     empty_room.plug("stranger", "52:54:00:99:00:66", "10.99.0.66")
     empty_room.start()
     return empty_room
+
+
+def test_a_taken_port_is_named_and_served_when_it_is_free(empty_room: Room) -> None:
+    empty_room.start()
+    words = ["socat", f"TCP-LISTEN:2049,bind={SERVER},fork", "OPEN:/dev/null"]
+    holder = run.start(words, log_file=empty_room.folder / "socat.log", netns=empty_room.name)
+    try:
+        with pytest.raises(EnvironmentProblem, match=r"2049/tcp .nfs-ganesha: students' storage. is taken by socat"):
+            want(empty_room, SIZE)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert (empty_room.state.run / "ready.json").exists()  # all else goes on
+
+    def served() -> bool:
+        found = volumes.report(empty_room.state)
+        return found is not None and len(found.exported) == len(OWNERS)
+
+    deadline = time.monotonic() + 60
+    while not served():
+        assert time.monotonic() < deadline, (empty_room.folder / "serve.log").read_text()
+        time.sleep(0.2)
 
 
 def test_storage_from_the_first_file_to_the_last(shared: Room, tmp_path: Path) -> None:
