@@ -6,7 +6,7 @@ hold a port against the next start. ::
 
     nodisk serve
     └── setpriv --pdeathsig KILL  unshare --pid --fork --kill-child       (waits)
-        └── unshare --fork                                                (process 1 of the namespace)
+        └── sh (looks, see GUARD)  unshare --fork                         (process 1 of the namespace)
             └── nginx, dnsmasq, etcd …                                    (and its workers)
 """
 
@@ -28,11 +28,15 @@ from nodisk.errors import EnvironmentProblem, NodiskError
 
 log = logging.getLogger("nodisk.server")
 
-CAGE = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--pid", "--fork", "--kill-child=KILL"),
-    *("unshare", "--fork"),
-)
+GUARD = """\
+read -r _ _ _ parent _ session _ </proc/self/stat && [ "$parent" = "$session" ] &&
+read -r _ _ _ server _ <"/proc/$parent/stat" && [ "$server" = "$0" ] && exec unshare --fork "$@"
+"""
+"""Whether all above are still there, asked when all of them have been told to die with their parent.
+
+A parent that died before its child could say so is missed otherwise, and the daemon would outlive it. The outermost
+process leads a session of its own (``run.start_async``); ``$0`` is the process id of ``nodisk serve``.
+"""
 BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
 """Seconds before each further start of a daemon that keeps dying."""
 STEADY = 60.0
@@ -42,6 +46,12 @@ READY_WITHIN = 75.0
 STOP_WITHIN = 15.0
 MAX_LOG = 8 * 1024 * 1024
 """Bytes of a log; then it becomes NAME.log.1."""
+
+
+def cage() -> tuple[str, ...]:
+    """What stands before a daemon's own command line, so that nothing of it outlives this process."""
+    outside = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL")
+    return (*outside, "sh", "-c", GUARD, str(os.getpid()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +158,7 @@ class Supervisor:
     async def _spawn(self, daemon: Daemon) -> _Child:
         for path in daemon.leftovers:
             path.unlink(missing_ok=True)
-        process = await start_whole([*CAGE, *daemon.argv])
+        process = await start_whole([*cage(), *daemon.argv])
         tail: collections.deque[str] = collections.deque(maxlen=50)
         reader = asyncio.create_task(self._read(daemon, process, tail), name=f"read {daemon.name}")
         child = _Child(daemon, process, time.monotonic(), reader, tail)

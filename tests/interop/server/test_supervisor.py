@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from nodisk.server.supervisor import CAGE, Daemon, Supervisor, kill_whole, start_whole
+from nodisk.server.supervisor import Daemon, Supervisor, cage, kill_whole, start_whole
 
 pytestmark = pytest.mark.interop
 MARK = "86400.4711"
@@ -39,7 +42,7 @@ def test_killed_at_any_moment_of_its_start() -> None:
 
     async def many() -> None:
         for number in range(120):
-            process = await start_whole([*CAGE, "sleep", MARK])
+            process = await start_whole([*cage(), "sleep", MARK])
             await asyncio.sleep(random.random() * 0.012)  # noqa: S311 - no secret
             kill_whole(process)
             async with asyncio.timeout(10):
@@ -68,3 +71,22 @@ def test_a_start_that_is_cancelled_at_any_moment(tmp_path: Path) -> None:
         await gone()
 
     asyncio.run(many())
+
+
+def test_a_server_that_is_killed_amid_a_start_leaves_nothing() -> None:
+    """``kill -9`` before a process asked to die with its parent: nobody would tell it any more, so it looks itself."""
+    for _ in range(80):
+        server = os.fork()
+        if server == 0:  # the server: it starts a daemon, and is killed about then
+
+            async def serve() -> None:
+                await start_whole([*cage(), "sleep", MARK])
+                await asyncio.sleep(20)
+
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            asyncio.run(serve())
+            os._exit(0)
+        time.sleep(0.005 + random.random() * 0.02)  # noqa: S311 - no secret
+        os.kill(server, signal.SIGKILL)
+        os.waitpid(server, 0)
+    asyncio.run(gone())
