@@ -4,18 +4,14 @@ VENV = .venv
 NODISK = $(VENV)/bin/nodisk
 PYTHON = python3
 
-.PHONY: lab test test-faults unit lint lock packages clean
+.PHONY: lab test unit lint lock packages clean
 
 lab: packages $(VENV)/.done
 	$(NODISK) lab up --lab examples/virtual.yaml
 
 test: packages lint
-	$(VENV)/bin/pytest -m "not vm and not faults"
+	$(VENV)/bin/pytest -m "not vm"
 	$(VENV)/bin/pytest -m vm
-
-# Power cuts, a killed server, damage on the wire, the pages' lab examples: written, not yet seen green.
-test-faults: packages $(VENV)/.done
-	$(VENV)/bin/pytest -m faults
 
 unit: $(VENV)/.done
 	$(VENV)/bin/pytest tests/unit tests/golden
