@@ -8,6 +8,7 @@ What goes wrong here is said and kept for whoever asks, and keeps the server fro
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ NAME = "nfs-ganesha"
 EVERY = 0.5
 RETRY = 10.0
 """Seconds until it is tried again where nothing could be served: a port that was taken, a program that was missing."""
+_COMPLAINT = re.compile(r" :(?:CONFIG|EXPORT|FSAL) :(?:CRIT|MAJ|FATAL) :(.*)")
 TOOLS = ("ganesha.nfsd", "mkfs.ext4", "e2fsck", "resize2fs", "mount", "umount")
 
 
@@ -43,6 +45,7 @@ class Keeper:
         self._disks = Disks(state)
         self._served: tuple[Volume, ...] = ()
         self._failed = ""
+        self._refused: list[str] = []
         (state.run / volumes.STATUS).unlink(missing_ok=True)  # of a server that was killed
 
     async def run(self) -> None:
@@ -53,6 +56,10 @@ class Keeper:
             stamp = volumes.stamp(self.state)
             if stamp != seen or (self._failed and time.monotonic() > again):
                 seen = stamp
+                await self._step()
+                again = time.monotonic() + RETRY
+            elif self._refused and self._served:  # it died, was started again, and now finds fault
+                self._served = ()
                 await self._step()
                 again = time.monotonic() + RETRY
             await asyncio.sleep(EVERY)
@@ -94,11 +101,29 @@ class Keeper:
         if mounted:
             check_free([Port(network.NFS, False, "nfs-ganesha: students' storage", self.lab.network.server)])
             self._configure(mounted)
+            self._refused.clear()
             await self._supervisor.begin(self._daemon())
+            await asyncio.sleep(EVERY)  # what it said before it answered is read by then
+            await self._check_exports()
         self._served = tuple(mounted)
         if wanted or removed:
             self.say(f"students' storage: {len(mounted)} volumes are exported")
         return problems
+
+    async def _check_exports(self) -> None:
+        """Raise NodiskError, and end the NFS server, if it has not taken over all that it was told.
+
+        It would go on with the rest; and without its root with one that anybody may list, secret paths and all.
+        """
+        if self._refused:
+            await self._supervisor.halt(NAME)
+            self._served = ()
+            raise NodiskError(f"nfs-ganesha did not take its configuration: {self._refused[0]}")
+
+    def _heed(self, line: str) -> None:
+        """A line of its log."""
+        if complaint := _COMPLAINT.search(line):
+            self._refused.append(complaint[1])
 
     @property
     def _conf(self) -> Path:
@@ -117,4 +142,4 @@ class Keeper:
 
         pid = self.state.run / "ganesha.pid"
         argv = ("ganesha.nfsd", "-F", "-f", self._conf, "-L", "STDOUT", "-p", pid)
-        return Daemon(NAME, argv, answers, leftovers=(pid,))
+        return Daemon(NAME, argv, answers, leftovers=(pid,), on_line=self._heed)
