@@ -1,6 +1,7 @@
 """Every example in the documentation is run, or says why it can't be."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,10 @@ PROOFS = ("unit", "api", "lab", "by ", "not run: ")
 def test_every_example_says_how_it_is_proved(example: Example) -> None:
     assert example.proof.startswith(PROOFS), f"{example.where}: no <!-- test: … --> above the block"
     assert example.steps, f"{example.where}: a console block without a `$ ` line"
+
+    for path, test in re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", example.proof):
+        assert (ROOT / path).is_file(), f"{example.where}: there is no {path}"
+        assert f"def {test}" in (ROOT / path).read_text(), f"{example.where}: {path} has no {test}"
 
 
 @pytest.mark.parametrize("example", [e for e in ALL if e.proof == "unit"], ids=lambda e: e.where)
