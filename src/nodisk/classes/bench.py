@@ -86,8 +86,12 @@ def measure(client: Client, count: int, *, kubectl: Path | None, config: Path) -
     lifecycle.delete(client, found, [], limit=600)
     delete = time.perf_counter() - begin
     thesis = None if kubectl is None else thesis_loop(kubectl, config, count, client)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Figures(count, create, listed, again, delete, thesis, peak)
+    return Figures(count, create, listed, again, delete, thesis, peak_mib())
+
+
+def peak_mib() -> float:
+    """The most memory that this process has had so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def thesis_loop(kubectl: Path, config: Path, count: int, client: Client) -> float:

@@ -19,7 +19,7 @@ from nodisk.errors import NodiskError, UsageError
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume
 
-WORKERS = 8
+WORKERS = 16
 # How long a fresh right may take to be known to the API server (its caches follow etcd by milliseconds).
 SETTLE = 10.0
 
