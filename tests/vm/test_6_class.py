@@ -195,7 +195,7 @@ def test_a_pod_that_mounts_by_itself_finds_nothing(made: Made) -> None:
         events = vm.kubectl("-n", EWA, "get", "events", "--field-selector", f"involvedObject.name={name}")["items"]
         return any(event["reason"] == "FailedMount" for event in events)
 
-    vm.wait(lambda: failed("wrong"), "the wrong path can't be mounted", seconds=300)
+    vm.wait(lambda: failed("wrong"), "the wrong path can't be mounted", seconds=400)
 
     def phase(name: str) -> str:
         return str(vm.kubectl("-n", EWA, "get", "pod", name)["status"]["phase"])

@@ -49,12 +49,17 @@ class Keeper:
         (state.run / volumes.STATUS).unlink(missing_ok=True)  # of a server that was killed
 
     async def run(self) -> None:
-        """Until cancelled: look at the records twice a second, and arrange what has changed."""
+        """Until cancelled: look at the records twice a second, and arrange what has changed.
+
+        A class's records are written one by one: what still changes between two looks waits for the next.
+        """
         seen: object = None
+        last: object = None
         again = 0.0
         while True:
             stamp = volumes.stamp(self.state)
-            if stamp != seen or (self._failed and time.monotonic() > again):
+            settled, last = stamp == last, stamp
+            if (settled and stamp != seen) or (self._failed and time.monotonic() > again):
                 seen = stamp
                 await self._step()
                 again = time.monotonic() + RETRY
