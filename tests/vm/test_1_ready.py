@@ -149,7 +149,7 @@ def test_pods_cannot_reach_the_servers_private_ports(vm: Driver) -> None:
         vm("kubectl", "wait", "--for=condition=Ready", "pod/probe", "--timeout=180s", timeout=200)
 
         def reached(port: int) -> bool:
-            words = ("kubectl", "exec", "probe", "--", "nc", "-w", "5", "-z", "10.78.0.1", str(port))
+            words = ("kubectl", "exec", "probe", "--", "timeout", "5", "nc", "10.78.0.1", str(port), "-e", "true")
             return vm(*words, check=False).returncode == 0
 
         assert reached(6443)

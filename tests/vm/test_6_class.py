@@ -165,7 +165,7 @@ def test_files_outlive_pods_and_machines_and_end_at_their_size(made: Made) -> No
     assert sh(vm, EWA, "other", "ls -A /home").stdout == ""
     sh(vm, EWA, "other", "dd if=/dev/zero of=/home/big bs=1048576 count=50 conv=fsync && rm /home/big")
     # A pod can't speak to the NFS server itself.
-    assert sh(vm, EWA, "other", f"nc -w 5 -z {SERVER} 2049", check=False).returncode != 0
+    assert sh(vm, EWA, "other", f"timeout 5 nc {SERVER} 2049 -e true", check=False).returncode != 0
 
     # The server starts anew under a pod that goes on.
     state = vm.context().state

@@ -17,11 +17,12 @@ START_WITHIN = 240.0
 TRY_WITHIN = 180.0
 _ECHO, _PROBE = "nodisk-selftest-echo", "nodisk-selftest-probe"
 REACHED, LOST = 10, 20
-# The own pod first: who can't reach even that shows nothing by not reaching the other.
+# The own pod first: who can't reach even that shows nothing by not reaching the other. busybox's nc has no -z: once
+# it is connected it becomes `true`.
 _SCRIPT = """\
 n=0
-until nc -w 2 -z {own} {port}; do n=$((n + 1)); [ $n -lt 20 ] || exit {lost}; sleep 1; done
-for try in 1 2 3; do nc -w 5 -z {other} {port} && exit {reached}; done
+until timeout 2 nc {own} {port} -e true; do n=$((n + 1)); [ $n -lt 20 ] || exit {lost}; sleep 1; done
+for try in 1 2 3; do timeout 5 nc {other} {port} -e true && exit {reached}; done
 exit 0
 """
 

@@ -54,7 +54,7 @@ FIELD_MANAGER = "nodisk"
 PATIENCE = 30.0
 CONNECTIONS = 16
 PAGE = 500
-# The API server itself gives a request up after 60 seconds: whoever stops reading before doesn't know what became of it.
+# The API server gives a request up after 60 seconds: whoever stops reading before doesn't know what became of it.
 TIMEOUT = httpx.Timeout(65.0, connect=15.0, pool=60.0)
 # Statuses after which the same request may simply be sent again: the server was busy, or lost etcd for a moment.
 _BUSY = frozenset({429, 500, 502, 503, 504})
