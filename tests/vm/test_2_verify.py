@@ -137,7 +137,7 @@ def test_a_student_bound_to_cluster_admin(vm: Driver, scene: Scene) -> None:
     with temporary_class(scene, 1) as applied:
         (credential,) = applied.credentials.values()
         space = applied.record.namespace(credential.account)
-        account = f"{applied.record.identities}:{credential.account.label}"
+        account = f"{applied.record.identities}:{credential.account.service_account}"
         vm(
             *("kubectl", "-n", space, "create", "rolebinding", "too-much"),
             *("--clusterrole=cluster-admin", f"--serviceaccount={account}"),
