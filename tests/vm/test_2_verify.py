@@ -9,58 +9,27 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.vm.driver import Driver
+from tests.vm.faults import assert_found, fault, look, on
 
-from nodisk.verify.checks import CHECKS
-from nodisk.verify.core import Outcome, Result, run_check
+from nodisk.verify.core import Outcome
 from nodisk.verify.scene import Scene, staged
 from nodisk.verify.temporary_class import temporary_class
 
 pytestmark = pytest.mark.vm
-BY_NAME = {check.name: check for check in CHECKS}
 
 
 @pytest.fixture(scope="module")
 def scene(vm: Driver) -> Iterator[Scene]:
     """A namespace of its own with the echo pods of the check ``pods``."""
     with staged(vm.context(), "verify") as made:
-        pods = run_check(BY_NAME["pods"], made)
+        pods = look(made, "pods")
         assert pods.outcome is Outcome.OK, pods
         yield made
-
-
-def look(scene: Scene, name: str) -> Result:
-    """Run one check as the command does."""
-    check = BY_NAME[name]
-    if check.prepare is not None:
-        check.prepare(scene)
-    return run_check(check, scene)
-
-
-def on(vm: Driver, machine: str, command: str) -> str:
-    return vm("ssh", machine, command).stdout
-
-
-@contextmanager
-def fault(vm: Driver, machine: str, cause: str, cure: str) -> Iterator[None]:
-    on(vm, machine, cause)
-    try:
-        yield
-    finally:
-        on(vm, machine, cure)
-
-
-def assert_found(result: Result, *, evidence: str, cause: str, look: str) -> None:
-    assert result.outcome is Outcome.FAILED, result
-    assert evidence in "\n".join(result.evidence), result
-    assert cause in result.cause, result
-    assert look in result.look, result
 
 
 def test_a_stopped_kubelet(vm: Driver, scene: Scene) -> None:
@@ -149,14 +118,3 @@ def test_a_student_bound_to_cluster_admin(vm: Driver, scene: Scene) -> None:
         cause="somebody made a binding by hand",
         look=f"nodisk kubectl get rolebinding too-much -n {space}",
     )
-
-
-def test_a_full_ram_disk(vm: Driver, scene: Scene) -> None:
-    """The last: kubelet keeps new pods off the machine for some minutes after the pressure has gone."""
-    room = int(on(vm, "w2", "df --output=avail -B1 /var/lib/kubelet").split()[-1])
-    fill = f"sudo fallocate -l {room - 1024**2} /var/lib/kubelet/full"
-    with fault(vm, "w2", fill, "sudo rm -f /var/lib/kubelet/full"):
-        end = time.monotonic() + 300
-        while (found := look(scene, "nodes")).outcome is Outcome.OK and time.monotonic() < end:
-            time.sleep(2)  # kubelet looks every ten seconds
-    assert_found(found, evidence="w2: DiskPressure", cause="a RAM disk of w2 is full", look="nodisk ssh w2 df -h")

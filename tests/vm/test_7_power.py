@@ -1,6 +1,6 @@
-"""Power cuts, a server killed mid-boot, damage on the wire, a control plane that vanishes: machines still arrive.
+"""Power cuts, a full RAM disk, damage on the wire, a server killed mid-boot, a control plane that vanishes.
 
-Each test leaves all three machines Ready.
+Machines arrive all the same: the tests, in this order, leave all three Ready.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from pathlib import Path
 
 import pytest
 from tests.vm.driver import Driver, server_pid
+from tests.vm.faults import assert_found, fault, look, on
 
 from nodisk.assets import built
 from nodisk.cluster import proof
 from nodisk.cluster.client import connect
 from nodisk.plan.facts import AssetRef
+from nodisk.verify.core import Outcome
+from nodisk.verify.scene import staged
 
 pytestmark = pytest.mark.vm
 
@@ -48,6 +51,20 @@ def test_the_whole_room_loses_power(vm: Driver) -> None:
         proof.remove(client)
     vm("kubectl", "delete", "configmap", "kept")
     assert vm.status()["alarms"] == 0
+
+
+def test_a_full_ram_disk(vm: Driver) -> None:
+    """Before the next test cuts its power: kubelet keeps new pods off the machine for some minutes after the pressure has gone."""
+    room = int(on(vm, "w2", "df --output=avail -B1 /var/lib/kubelet").split()[-1])
+    fill = f"sudo fallocate -l {room - 1024**2} /var/lib/kubelet/full"
+    with (
+        staged(vm.context(), "verify") as scene,
+        fault(vm, "w2", fill, "sudo rm -f /var/lib/kubelet/full"),
+    ):
+        end = time.monotonic() + 300
+        while (found := look(scene, "nodes")).outcome is Outcome.OK and time.monotonic() < end:
+            time.sleep(2)  # kubelet looks every ten seconds
+    assert_found(found, evidence="w2: DiskPressure", cause="a RAM disk of w2 is full", look="nodisk ssh w2 df -h")
 
 
 @contextmanager
