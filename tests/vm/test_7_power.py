@@ -54,7 +54,7 @@ def test_the_whole_room_loses_power(vm: Driver) -> None:
 
 
 def test_a_full_ram_disk(vm: Driver) -> None:
-    """Before the next test cuts its power: kubelet keeps new pods off the machine for some minutes after the pressure has gone."""
+    """Before the next test cuts its power: kubelet keeps new pods off a machine for minutes after the pressure."""
     room = int(on(vm, "w2", "df --output=avail -B1 /var/lib/kubelet").split()[-1])
     fill = f"sudo fallocate -l {room - 1024**2} /var/lib/kubelet/full"
     with (
