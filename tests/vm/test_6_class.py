@@ -224,7 +224,7 @@ def test_nothing_is_left_of_the_class(made: Made, tmp_path: Path) -> None:
     assert "nothing is left" in deleted.stderr
     gone = run.run(["curl", "-sS", "--max-time", "20", url], netns=netns, check=False)
     assert gone.returncode == 7, gone  # refused, as in the thesis
-    assert namespaces(vm) == made.namespaces
+    assert namespaces(vm) <= made.namespaces  # one of another test may just be going
     for kind in ("pv", "storageclasses"):
         assert vm.kubectl("get", kind)["items"] == [], kind
     roles = {role["metadata"]["name"] for role in vm.kubectl("get", "clusterroles")["items"]}
