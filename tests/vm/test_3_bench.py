@@ -13,7 +13,7 @@ from tests.vm.driver import Driver
 from nodisk import run
 from nodisk.assets.bench_image import BENCH
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.apart]  # not seen green yet: `make test-apart`, by hand
 
 GROUPS = ("boot", "memory", "api", "etcd", "net", "svc")
 """Of ``--profile quick``; the others start many pods, which takes a quarter of an hour without KVM: by hand."""
