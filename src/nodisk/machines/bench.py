@@ -143,11 +143,9 @@ def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) 
     name = str(lab.name)[: 62 - len(suffix)] + f"-{suffix}"
     document = lab.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
     file = state.cache / f"{name}.yaml"
-    snippet = state.cache / f"{name}.bu"
     if masked:
         units = "".join(f"    - name: {unit}\n      mask: true\n" for unit in masked)
-        files.write(snippet, f"variant: fcos\nversion: 1.4.0\nsystemd:\n  units:\n{units}")
-        document["butane"] = str(snippet)
+        document["butane"] = f"variant: fcos\nversion: 1.4.0\nsystemd:\n  units:\n{units}"
     files.write(file, json.dumps({"name": name, **document}) + "\n")  # JSON is YAML
     virtual = Virtual(load(file), file, state.lab(name))
     virtual.down(_quiet, purge=True)  # left over from one that was killed
@@ -158,7 +156,6 @@ def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) 
     finally:
         virtual.down(_quiet, purge=True)
         file.unlink(missing_ok=True)
-        snippet.unlink(missing_ok=True)
 
 
 def _quiet(_: str) -> None:

@@ -111,5 +111,5 @@ def snippet(text: str) -> tuple[int, str, str] | None:
         first = problems[0]
         return first.line, f"the snippet is not YAML: {first.message.removeprefix('not YAML: ')}", first.hint
     if root.entries is None:
-        return 1, "a Butane snippet is a YAML mapping", "such as `systemd: {units: […]}`"
+        return 1, "a Butane snippet is a YAML mapping", "begin it with `variant: fcos` and `version: 1.4.0`"
     return None
