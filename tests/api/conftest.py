@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane, binaries
 
+from nodisk.classes import lifecycle, record
 from nodisk.cluster.client import Client
+from nodisk.storage import volumes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,3 +38,14 @@ def plane(release_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def client(plane: ControlPlane) -> Iterator[Client]:
     with plane.client() as made:
         yield made
+
+
+@pytest.fixture
+def no_class_is_left(plane: ControlPlane, client: Client) -> Iterator[None]:
+    """After a test, its classes and their storage's records are gone."""
+    yield
+    for found in record.load_all(plane.lab_state):
+        lifecycle.delete(client, found, [])
+        record.forget(plane.lab_state, found.name)
+    for path in volumes.folder(plane.lab_state).glob("*.json"):
+        path.unlink()

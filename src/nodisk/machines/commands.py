@@ -92,6 +92,8 @@ def _show_times(rows: list[Row]) -> None:
 def _try_next(options: LabOptions, virtual: Virtual, http_port: int, api_port: int) -> None:
     program = Path(sys.argv[0])
     name = str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else program.name
+    if program.name == "__main__.py":  # python -m nodisk
+        name = "nodisk"
     state = "" if options.state.root == type(options.state)().root else f" --state {options.state.root}"
     click.echo(
         f"\nThe lab {virtual.lab.name} runs. Server: http://127.0.0.1:{http_port}   API: https://127.0.0.1:{api_port}\n"

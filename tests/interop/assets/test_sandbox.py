@@ -8,6 +8,7 @@ import pytest
 
 from nodisk.assets import sandbox
 from nodisk.errors import CommandFailed, EnvironmentProblem, ToolMissing
+from nodisk.machines import processes
 
 pytestmark = pytest.mark.interop
 
@@ -70,13 +71,5 @@ def test_cancelled_every_descendant_is_dead_on_return(tmp_path: Path) -> None:
     raise AssertionError(running(mark))
 
 
-def running(mark: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if words[:2] == [b"sleep", mark.encode()]:
-            found.append(str(path))
-    return found
+def running(mark: str) -> list[int]:
+    return processes.find(["sleep", mark])

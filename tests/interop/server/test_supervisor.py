@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nodisk.machines import processes
 from nodisk.server.supervisor import Daemon, Supervisor, cage, kill_whole, start_whole
 
 pytestmark = pytest.mark.interop
@@ -18,17 +19,9 @@ MARK = "86400.4711"
 """What the test's ``sleep`` is told, so that it is found again."""
 
 
-def left() -> list[str]:
-    """Command lines of what is still there."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if MARK.encode() in words:
-            found.append(b" ".join(words).decode())
-    return found
+def left() -> list[int]:
+    """What is still there."""
+    return processes.find([MARK])
 
 
 async def gone() -> None:
