@@ -184,21 +184,40 @@ def test_an_interrupted_run_is_completed_by_the_next(plane: ControlPlane, folder
     found = planned("cut", *(f"s{n}" for n in range(12)))
     with plane.client(patience=0.3) as impatient:
         impatient.version()
-        plane.forwarder.break_after(60)
+        plane.forwarder.break_after(60)  # of more than a hundred
         with pytest.raises((Unreachable, NodiskError)):
             make(plane, impatient, found, folder)
     plane.forwarder.cut()
     plane.forwarder.mend()
     with plane.client() as client:
-        half = client.list("v1", "Namespace", labels="nodisk.dev/class=cut", metadata_only=True)
-        assert len(half) < 13
+        half = objects_of(client, "cut")
         kept = record.need(plane.lab_state, "cut")
         made = make(plane, client, planned("cut", *(f"s{n}" for n in range(12)), existing=kept), folder)
-        assert len(client.list("v1", "Namespace", labels="nodisk.dev/class=cut")) == 13
-        assert len(client.list("v1", "ServiceAccount", namespace="cut", labels="nodisk.dev/class=cut")) == 12
+        whole = objects_of(client, "cut")
+        assert set() < half < whole
+        for kind, count in {"Namespace": 13, "ServiceAccount": 12, "Secret": 12, "NetworkPolicy": 24}.items():
+            assert len([one for one in whole if one[0] == kind]) == count, kind
         assert {student.label for student in made.record.students} == {f"s{n}" for n in range(12)}
         for student in made.record.students:
             assert as_student(client, folder, student.label).list("v1", "Pod", namespace=f"cut-{student.label}") == []
+
+
+def objects_of(client: Client, name: str) -> set[tuple[str, str, str]]:
+    """What there is of a class: kind, namespace, name."""
+    kinds = {
+        "Namespace": "v1",
+        "ServiceAccount": "v1",
+        "Secret": "v1",
+        "ResourceQuota": "v1",
+        "LimitRange": "v1",
+        "RoleBinding": "rbac.authorization.k8s.io/v1",
+        "NetworkPolicy": "networking.k8s.io/v1",
+    }
+    return {
+        (kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
+        for kind, api in kinds.items()
+        for item in client.list(api, kind, labels=f"nodisk.dev/class={name}", metadata_only=True)
+    }
 
 
 def test_a_role_that_changes_replaces_its_binding(plane: ControlPlane, client: Client, folder: Path) -> None:
