@@ -123,8 +123,8 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
                 tasks["release"] = group.create_task(_as_coroutine(chosen.make))
             if "image" in kinds:
                 tasks["image"] = group.create_task(_image(work, lab, chosen, tasks["release"]))
-    except* NodiskError as errors:
-        raise _first(errors) from None
+    except BaseExceptionGroup as errors:
+        raise root_cause(errors) from None
     made = {kind: task.result() for kind, task in tasks.items()}
     if made.keys() == set(built.KINDS):
         built.record(work.state, lab, made, why=chosen.why)
@@ -155,26 +155,36 @@ async def choose(work: Work, lab: Lab) -> Release:
         return Release(folder.version, key, why, lambda: release_path.build(work, folder))
     if settings.source is Source.DEBIAN:
         return _debian(work, lab, "lab.yaml says so")
-    before = None if work.refresh else built.release_before(work.state, lab)
-    if before is not None and before.facts["source"] == Source.DEBIAN:
-        return _debian(work, lab, "as built before; `nodisk build --refresh` looks for the official releases again")
+    before = built.release_before(work.state, lab)
     upstream = release_upstream.Upstream.from_environment()
+    if before is not None and before.asked and not work.refresh:
+        again = "as built before; `nodisk build --refresh` looks for newer"
+        if before.source != Source.DEBIAN:
+            return _upstream(work, before.version, upstream, again)
+        return _debian(work, lab, "as built before; `nodisk build --refresh` looks for the official releases again")
     why = "lab.yaml says so" if settings.source is Source.UPSTREAM else "the official releases can be reached"
     try:
-        if before is not None:
-            version, why = (
-                KubeVersion.parse(before.version),
-                "as built before; `nodisk build --refresh` looks for newer",
-            )
-        elif work.offline:
-            raise EnvironmentProblem("--offline, and no official release was loaded for this lab yet")
+        if work.offline:
+            version, why = release_upstream.stored(work.store, settings.version), "the newest in the store that fits"
         else:
             version = await release_upstream.newest(upstream, settings.version)
     except EnvironmentProblem as error:
         # A version that Debian hasn't must not silently become another one.
         if settings.source is Source.UPSTREAM or not (settings.version is None or versions.is_debian(settings.version)):
             raise
+        if before is not None and before.source != Source.DEBIAN:
+            # Nor may a class's release: 1.20.2 could not even read what 1.36 left in etcd.
+            raise EnvironmentProblem(
+                f"{error.message}; this lab was built with Kubernetes {before.version} ({before.source}), "
+                f"and {versions.DEBIAN} is not put in its place",
+                hint="build without --refresh, or when the official releases can be reached; "
+                f"for {versions.DEBIAN} write kubernetes.source: debian",
+            ) from error
         return _debian(work, lab, error.message)
+    return _upstream(work, version, upstream, why)
+
+
+def _upstream(work: Work, version: KubeVersion, upstream: release_upstream.Upstream, why: str) -> Release:
     return Release(
         version,
         key_of(release_upstream.inputs(version)),
@@ -209,7 +219,8 @@ async def _as_coroutine(make: Callable[[], Awaitable[Manifest]]) -> Manifest:
     return await make()
 
 
-def _first(errors: BaseExceptionGroup[NodiskError]) -> NodiskError:
-    """The first real error of a group (of groups)."""
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+def root_cause(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a group of errors comes down to: the first that says itself what to do, else the first."""
+    ours = errors.subgroup(NodiskError)
+    first = (ours or errors).exceptions[0]
+    return root_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nodisk import files
 from nodisk.assets import image_debian, image_official, ipxe, release
 from nodisk.assets.store import Manifest, Store
-from nodisk.errors import EnvironmentProblem
+from nodisk.errors import EnvironmentProblem, IntegrityError
 from nodisk.plan.facts import ContainerImage, ImageFacts, ReleaseFacts
 from nodisk.spec.model import ImageKind, Lab
 from nodisk.state import State
+from nodisk.values import KubeVersion
 
 KINDS = ("image", "release", "ipxe", "containers")
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The release of a lab's last build, whether or not the store still has it."""
+
+    version: KubeVersion
+    source: str
+    """upstream, debian or path."""
+    asked: bool
+    """Whether lab.yaml still asks for the same release; what it says of the image is another matter."""
 
 
 def wishes(lab: Lab) -> dict[str, Any]:
@@ -26,7 +39,9 @@ def wishes(lab: Lab) -> dict[str, Any]:
 
 def record(state: State, lab: Lab, made: Mapping[str, Manifest], *, why: str) -> None:
     """Remember what was built for this lab. ``why``: how the source was chosen."""
-    value = {"wishes": wishes(lab), "why": why, "assets": {kind: made[kind].id for kind in KINDS}}
+    release_made = {"version": made["release"].version, "source": made["release"].facts["source"]}
+    assets = {kind: made[kind].id for kind in KINDS}
+    value = {"wishes": wishes(lab), "why": why, "assets": assets, "release": release_made}
     files.write(_file(state, str(lab.name)), json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
@@ -37,19 +52,20 @@ def why(state: State, lab: Lab) -> str:
 
 def used(state: State) -> set[str]:
     """Ids of the assets that any lab of this host uses."""
-    found: set[str] = set()
-    for path in state.labs.glob("*/built.json"):
-        found |= set(json.loads(path.read_text(encoding="utf-8"))["assets"].values())
-    return found
+    return {asset for path in sorted(state.labs.glob("*/built.json")) for asset in _load(path)["assets"].values()}
 
 
-def release_before(state: State, lab: Lab) -> Manifest | None:
-    """The release of this lab's last build, if lab.yaml still asks for the same."""
+def release_before(state: State, lab: Lab) -> Before | None:
+    """The release of this lab's last build; None if there was none."""
     try:
         value = _read(state, lab)
     except EnvironmentProblem:
         return None
-    return Store(state).read(value["assets"]["release"]) if value["wishes"] == wishes(lab) else None
+    asked = value["wishes"].get("kubernetes") == wishes(lab)["kubernetes"]
+    if "release" in value:
+        return Before(KubeVersion.parse(value["release"]["version"]), value["release"]["source"], asked)
+    made = Store(state).read(value["assets"]["release"])  # a record of before it said so itself
+    return Before(KubeVersion.parse(made.version), made.facts["source"], asked) if made else None
 
 
 def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
@@ -101,7 +117,23 @@ def _file(state: State, name: str) -> Path:
 
 def _read(state: State, lab: Lab) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(_file(state, str(lab.name)).read_text(encoding="utf-8"))
+        return _load(_file(state, str(lab.name)))
     except FileNotFoundError as error:
         raise EnvironmentProblem(f"nothing is built yet for the lab {lab.name}", hint="run: nodisk build") from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """A record; raises IntegrityError if it is none: what it named must neither be guessed nor be pruned."""
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        texts = [value["why"], *(value["assets"][kind] for kind in KINDS), *value["assets"].values()]
+        if "release" in value:
+            texts += [value["release"]["source"], str(KubeVersion.parse(value["release"]["version"]))]
+        if not isinstance(value["wishes"], dict) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("a value is of another kind")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(
+            f"{path} is not the record of a build: {type(error).__name__}: {error}",
+            hint=f"remove it and build again: rm {path} && nodisk build",
+        ) from error
     return value

@@ -54,7 +54,12 @@ class Unreachable(EnvironmentProblem):
 
 def client() -> httpx.AsyncClient:
     """A client with patience for slow lines; follows redirects, as publishers' addresses need it."""
-    return httpx.AsyncClient(follow_redirects=True, timeout=_TIMEOUT)
+    try:
+        return httpx.AsyncClient(follow_redirects=True, timeout=_TIMEOUT)
+    except (ValueError, httpx.InvalidURL, ImportError) as error:
+        raise EnvironmentProblem(
+            f"the proxy that the environment names can't be used: {error}", hint="correct or unset http(s)_proxy"
+        ) from error
 
 
 async def text(http: httpx.AsyncClient, url: str, *, timeout: float | None = None, tries: int = 3) -> str:
@@ -63,7 +68,9 @@ async def text(http: httpx.AsyncClient, url: str, *, timeout: float | None = Non
     for attempt in range(tries):
         try:
             response = await http.get(url, timeout=_TIMEOUT if timeout is None else timeout)
-        except httpx.TransportError as error:
+        except httpx.InvalidURL as error:
+            raise _no_address(url, error) from error
+        except httpx.RequestError as error:  # also a circle of redirects, and a body that can't be decoded
             reason = str(error) or type(error).__name__
         else:
             if response.is_success:
@@ -100,7 +107,9 @@ async def file(
         resumed = part.exists() and part.stat().st_size > 0
         try:
             await _load(http, url, part, progress)
-        except httpx.TransportError as error:
+        except httpx.InvalidURL as error:
+            raise _no_address(url, error) from error
+        except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
         else:
             if await asyncio.to_thread(published.matches, part):
@@ -117,8 +126,15 @@ async def file(
     raise Unreachable(f"{url} can't be loaded: {reason}", hint="run the command again: it continues where it stopped")
 
 
+def _no_address(url: str, error: httpx.InvalidURL) -> NodiskError:
+    return NodiskError(
+        f"{url!r} is no address of a file: {error}",
+        hint="correct the $NODISK_UPSTREAM_… variable that names the server",
+    )
+
+
 async def _load(http: httpx.AsyncClient, url: str, part: Path, progress: Progress | None) -> None:
-    """Append to ``part`` what is missing of it; raises httpx.TransportError if the line breaks."""
+    """Append to ``part`` what is missing of it; raises httpx.RequestError if the line breaks."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
     async with http.stream("GET", url, headers=headers) as response:

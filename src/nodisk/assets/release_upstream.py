@@ -31,7 +31,7 @@ from nodisk.assets.release import (
     wanted_images,
 )
 from nodisk.assets.release_path import archive_name
-from nodisk.assets.store import Manifest, key_of
+from nodisk.assets.store import Manifest, Store, key_of
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.spec import versions
@@ -74,6 +74,10 @@ async def newest(upstream: Upstream, wanted: KubeVersion | None) -> KubeVersion:
         async with download.client() as http:
             answer = await download.text(http, f"{upstream.kubernetes}/{file}", timeout=_PROBE_SECONDS, tries=1)
             if wanted is not None and wanted.patch is not None:
+                try:
+                    Published.parse("sha512", answer, name=_TARBALL)
+                except IntegrityError as error:
+                    raise _portal(answer, "a sha512", upstream) from error
                 return wanted
             version = _parse(answer, upstream)
             if wanted is None and not versions.known(version):
@@ -87,14 +91,37 @@ async def newest(upstream: Upstream, wanted: KubeVersion | None) -> KubeVersion:
         ) from error
 
 
+def stored(store: Store, wanted: KubeVersion | None) -> KubeVersion:
+    """The newest official release in the store that ``wanted`` allows; raises EnvironmentProblem if there is none."""
+    found = [
+        version
+        for manifest in store.manifests()
+        if manifest.kind == "release"
+        and manifest.facts.get("source") == "upstream"
+        and store.read(manifest.id)
+        and versions.known(version := KubeVersion.parse(manifest.version))
+        and (wanted is None or wanted == version or (wanted.patch is None and wanted.line == version.line))
+    ]
+    if not found:
+        raise EnvironmentProblem(
+            f"--offline, and the store holds no official release{f' {wanted}' if wanted else ''}",
+            hint="run nodisk build once with the network",
+        )
+    return max(found)
+
+
 def _parse(answer: str, upstream: Upstream) -> KubeVersion:
     try:
         return KubeVersion.parse(answer.strip())
     except ValueError as error:
-        raise IntegrityError(
-            f"{upstream.kubernetes} answers what is not a version: {answer.strip()[:80]!r}",
-            hint="is a portal or proxy in the way that wants a login?",
-        ) from error
+        raise _portal(answer, "a version", upstream) from error
+
+
+def _portal(answer: str, what: str, upstream: Upstream) -> IntegrityError:
+    return IntegrityError(
+        f"{upstream.kubernetes} answers what is not {what}: {answer.strip()[:80]!r}",
+        hint="is a portal or proxy in the way that wants a login?",
+    )
 
 
 def inputs(version: KubeVersion) -> dict[str, Any]:

@@ -85,8 +85,15 @@ def test_a_lab_yaml_that_asks_for_something_else_wants_another_build(state: Stat
     for changed in (lab(os={"kernel": "cloud"}), lab(kubernetes={"source": "debian"})):
         with pytest.raises(EnvironmentProblem, match="another release or image"):
             built.facts(state, changed)
-        assert built.release_before(state, changed) is None
-    assert built.release_before(state, lab()) is not None
+    before = [built.release_before(state, one) for one in (lab(), lab(os={"kernel": "cloud"}), lab(name="other"))]
+    assert [one and (str(one.version), one.source, one.asked) for one in before] == [
+        ("1.36.1", "path", True),
+        ("1.36.1", "path", True),
+        None,
+    ]
+    other = built.release_before(state, lab(kubernetes={"source": "debian"}))
+    assert other is not None
+    assert not other.asked
 
 
 def test_a_store_that_lost_a_file_says_what_is_lost(state: State) -> None:

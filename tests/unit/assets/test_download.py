@@ -11,7 +11,7 @@ import pytest
 
 from nodisk.assets import download
 from nodisk.assets.download import Published, Unreachable
-from nodisk.errors import IntegrityError, NodiskError
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 
 DATA = bytes(range(256)) * 4000
 
@@ -42,6 +42,17 @@ class Handler(BaseHTTPRequestHandler):
         server.ranges.append(self.headers.get("Range"))
         if server.errors:
             self.send_error(server.errors.pop(0))
+            return
+        if self.path == "/circle":
+            self.send_response(302)
+            self.send_header("Location", "/circle")
+            self.end_headers()
+            return
+        if self.path == "/garbled":
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(b"no gzip at all")
             return
         if self.path != "/file":
             self.send_error(404)
@@ -168,3 +179,39 @@ def test_published_hashes(text: str, name: str | None, expected: str) -> None:
 def test_a_list_without_the_hash_is_refused(text: str, name: str | None) -> None:
     with pytest.raises(IntegrityError):
         Published.parse("sha256", text, name=name)
+
+
+def ask(url: str) -> str:
+    async def go() -> str:
+        async with download.client() as http:
+            return await download.text(http, url, tries=1)
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize("path", ["/circle", "/garbled"])
+def test_an_answer_that_no_one_can_follow_counts_as_none(server: Flaky, path: str) -> None:
+    with pytest.raises(Unreachable, match=r"redirect|decod|decompress"):
+        ask(server.url + path)
+
+
+def test_a_file_behind_a_circle_of_redirects_is_unreachable(server: Flaky, tmp_path: Path) -> None:
+    async def go() -> None:
+        async with download.client() as http:
+            await download.file(http, f"{server.url}/circle", tmp_path / "f", Published("sha256", "0" * 64), pause=0)
+
+    with pytest.raises(Unreachable, match="redirect"):
+        asyncio.run(go())
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://x:port/", "http://\x00/"])
+def test_what_is_no_address_is_named_with_the_variable_to_correct(url: str) -> None:
+    with pytest.raises(NodiskError, match="is no address") as caught:
+        ask(url)
+    assert "NODISK_UPSTREAM_" in str(caught.value.hint)
+
+
+def test_a_proxy_that_is_none_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "gopher://proxy")
+    with pytest.raises(EnvironmentProblem, match="proxy"):
+        download.client()
