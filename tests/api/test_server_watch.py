@@ -220,7 +220,7 @@ def test_add_ons_are_applied_and_one_that_is_refused_stops_no_other(client: Clie
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Not_A_Name, namespace: added}\n"
     )
     (tmp_path / "10-first.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: added}\n---\n")
-    count, problems = addons.apply(client, tmp_path)
+    count, problems = addons.apply(client, addons.read(tmp_path))
     assert count == 2
     assert len(problems) == 1
     assert problems[0].startswith("20-map.yaml: ConfigMap Not_A_Name: ")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodisk.assets import (
+    addons,
     built,
     container_images,
     image_debian,
@@ -41,6 +42,7 @@ class Release:
     key: str
     why: str
     make: Callable[[], Awaitable[Manifest]]
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def build(
     store = Store(state)
     with store.builder(), progress.board() as board:
         work = Work(state, store, board, offline, refresh)
-        return _run(_build(work, lab, frozenset(only) or frozenset(built.KINDS)))
+        return _run(_build(work, lab, frozenset(only) or frozenset((*built.KINDS, addons.KIND))))
 
 
 def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = False) -> tuple[str, list[Planned]]:
@@ -92,6 +94,8 @@ def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = Fa
         "ipxe": key_of(ipxe.inputs()),
         "containers": key_of(container_images.inputs()),
     }
+    if what := addons.wanted(lab, chosen.source):
+        keys[addons.KIND] = key_of(addons.inputs(what))
     plan = [Planned(kind, key, not refresh and work.store.find(kind, key) is not None) for kind, key in keys.items()]
     return chosen.why, plan
 
@@ -112,6 +116,7 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
     chosen = await choose(work, lab)
     work.board.line(chosen.why)
+    what = addons.wanted(lab, chosen.source)
     tasks: dict[str, asyncio.Task[Manifest]] = {}
     try:
         async with asyncio.TaskGroup() as group:
@@ -119,6 +124,9 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
                 tasks["ipxe"] = group.create_task(ipxe.build(work))
             if "containers" in kinds:
                 tasks["containers"] = group.create_task(container_images.build(work))
+            if addons.KIND in kinds and what:
+                registry = release_upstream.Upstream.from_environment().registry
+                tasks[addons.KIND] = group.create_task(addons.build(work, what, registry=registry))
             if kinds & {"release", "image"}:
                 tasks["release"] = group.create_task(_as_coroutine(chosen.make))
             if "image" in kinds:
@@ -126,7 +134,7 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
     except BaseExceptionGroup as errors:
         raise root_cause(errors) from None
     made = {kind: task.result() for kind, task in tasks.items()}
-    if made.keys() == set(built.KINDS):
+    if kinds >= set(built.KINDS):
         built.record(work.state, lab, made, why=chosen.why)
     return Result(made, chosen.why, dict(work.board.times))
 
@@ -152,7 +160,7 @@ async def choose(work: Work, lab: Lab) -> Release:
         folder = await asyncio.to_thread(release_path.read, settings.path, settings.version)
         key = key_of(await asyncio.to_thread(folder.inputs))
         why = f"Kubernetes {folder.version} from {folder.root}: lab.yaml says so"
-        return Release(folder.version, key, why, lambda: release_path.build(work, folder))
+        return Release(folder.version, key, why, lambda: release_path.build(work, folder), Source.PATH)
     if settings.source is Source.DEBIAN:
         return _debian(work, lab, "lab.yaml says so")
     before = built.release_before(work.state, lab)
@@ -190,6 +198,7 @@ def _upstream(work: Work, version: KubeVersion, upstream: release_upstream.Upstr
         key_of(release_upstream.inputs(version)),
         f"Kubernetes {version}, the official release: {why}",
         lambda: release_upstream.build(work, version, upstream),
+        Source.UPSTREAM,
     )
 
 
@@ -202,6 +211,7 @@ def _debian(work: Work, lab: Lab, why: str) -> Release:
         key_of(release_debian.inputs()),
         f"Kubernetes {version} from Debian's source (old: for tests, never for a real class): {why}",
         lambda: release_debian.build(work, os_mirror=lab.os.mirror),
+        Source.DEBIAN,
     )
 
 

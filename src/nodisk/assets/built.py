@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files
-from nodisk.assets import image_debian, image_official, ipxe, release
+from nodisk.assets import addons, image_debian, image_official, ipxe, release
 from nodisk.assets.store import Manifest, Store
 from nodisk.errors import EnvironmentProblem, IntegrityError
 from nodisk.plan.facts import ContainerImage, ImageFacts, ReleaseFacts
-from nodisk.spec.model import ImageKind, Lab
+from nodisk.spec.model import ImageKind, Lab, PodNetwork
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
 KINDS = ("image", "release", "ipxe", "containers")
+"""What every lab needs. Besides there is ``addons``, for those whose network needs something in the cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,17 @@ class Before:
 def wishes(lab: Lab) -> dict[str, Any]:
     """The parts of lab.yaml that decide what is built."""
     kubernetes = lab.kubernetes.model_dump(mode="json", include={"source", "version", "path"})
-    return {"kubernetes": kubernetes, "os": lab.os.model_dump(mode="json", exclude={"mirror"})}
+    found: dict[str, Any] = {"kubernetes": kubernetes, "os": lab.os.model_dump(mode="json", exclude={"mirror"})}
+    if lab.kubernetes.network is not PodNetwork.ROUTED:
+        manifest = lab.kubernetes.network_manifest
+        found["network"] = [str(lab.kubernetes.network), manifest.sha256 if manifest else None]
+    return found
 
 
 def record(state: State, lab: Lab, made: Mapping[str, Manifest], *, why: str) -> None:
     """Remember what was built for this lab. ``why``: how the source was chosen."""
     release_made = {"version": made["release"].version, "source": made["release"].facts["source"]}
-    assets = {kind: made[kind].id for kind in KINDS}
+    assets = {kind: made[kind].id for kind in (*KINDS, addons.KIND) if kind in made}
     value = {"wishes": wishes(lab), "why": why, "assets": assets, "release": release_made}
     files.write(_file(state, str(lab.name)), json.dumps(value, indent=1, sort_keys=True) + "\n")
 
@@ -76,7 +81,8 @@ def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
             "lab.yaml asks for another release or image than was built for it", hint="run: nodisk build"
         )
     store = Store(state)
-    made = {kind: store.read(value["assets"][kind]) for kind in KINDS}
+    kinds = (*KINDS, addons.KIND) if addons.KIND in value["assets"] else KINDS
+    made = {kind: store.read(value["assets"][kind]) for kind in kinds}
     whole = {kind: manifest for kind, manifest in made.items() if manifest is not None}
     if lost := sorted(set(made) - set(whole)):
         raise EnvironmentProblem(f"the store has lost what was built: {', '.join(lost)}", hint="run: nodisk build")
@@ -97,13 +103,24 @@ def release_bin(state: State, lab: Lab) -> Path:
 
 
 def image_archives(state: State, lab: Lab) -> list[tuple[ContainerImage, Path]]:
-    """Every container image that the lab's registry is to hold, with its archive: the release's, and nodisk's own."""
+    """Every container image that the lab's registry is to hold, with its archive."""
     store, made = Store(state), manifests(state, lab)
     return [
         (item.image, store.path(made[kind].file(item.file)))
-        for kind in ("release", "containers")
+        for kind in ("release", "containers", addons.KIND)
+        if kind in made
         for item in release.images_of(made[kind])
     ]
+
+
+def addon_files(state: State, lab: Lab) -> list[tuple[str, Path]]:
+    """The manifests that the lab's network needs in the cluster: name, and file in the store. None before a build."""
+    if not _file(state, str(lab.name)).exists():
+        return []
+    found = manifests(state, lab).get(addons.KIND)
+    if found is None:
+        return []
+    return [(one["name"], Store(state).path(found.file(one["file"]))) for one in found.facts["manifests"]]
 
 
 def tftp_root(state: State, lab: Lab) -> Path:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(["image", "release", "ipxe", "containers"]),
+    type=click.Choice(["image", "release", "ipxe", "containers", "addons"]),
     help="Build only this and what it needs (may be given more than once); the lab's record stays as it is.",
 )
 @lab_options

@@ -8,7 +8,6 @@ Where each lies can be overridden, for a mirror of your own: ``$NODISK_UPSTREAM_
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import tarfile
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from typing import Any
 import httpx
 
 from nodisk import run
-from nodisk.assets import docker_archive, download
+from nodisk.assets import docker_archive, download, pull
 from nodisk.assets.download import Published
 from nodisk.assets.release import (
     NODE_PROGRAMS,
@@ -33,7 +32,7 @@ from nodisk.assets.release import (
 from nodisk.assets.release_path import archive_name
 from nodisk.assets.store import Manifest, Store, key_of
 from nodisk.assets.work import Work
-from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
+from nodisk.errors import EnvironmentProblem, IntegrityError
 from nodisk.spec import versions
 from nodisk.values import KubeVersion
 
@@ -48,7 +47,7 @@ class Upstream:
 
     kubernetes: str = "https://dl.k8s.io"
     etcd: str = "https://github.com/etcd-io/etcd/releases/download"
-    registry: str = "https://registry.k8s.io"
+    registry: str = pull.OFFICIAL
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Upstream:
@@ -151,7 +150,7 @@ async def build(work: Work, version: KubeVersion, upstream: Upstream) -> Manifes
             if name not in images:
                 step.doing(f"loading {name}")
                 archive = folder / archive_name(name)
-                digests[name] = await asyncio.to_thread(_pull, name, archive, upstream)
+                digests[name] = await pull.pull(work, name, archive, upstream.registry)
                 images[name] = archive
         kept = [_image(name, images[name]) for name in names]
         content |= {item.file: images[item.image.name] for item in kept}
@@ -249,20 +248,3 @@ def _unpack_etcd(tarball: Path, folder: Path) -> dict[str, Path]:
     if "etcd" not in found:
         raise IntegrityError(f"{tarball.name} has the published hash and yet holds no etcd")
     return found
-
-
-def _pull(name: str, target: Path, upstream: Upstream) -> str:
-    """Load an image by its digest into a docker archive; returns the digest. Its layers are checked by skopeo."""
-    path, _, tag = name.partition("/")[2].rpartition(":")
-    host = upstream.registry.partition("://")[2]
-    tls = [] if upstream.registry.startswith("https://") else ["--tls-verify=false"]
-    platform = ["--override-os=linux", "--override-arch=amd64"]
-    try:
-        told = run.run(["skopeo", *platform, "inspect", *tls, f"docker://{host}/{path}:{tag}"], timeout=120).stdout
-        digest = str(json.loads(told)["Digest"])
-        source = f"docker://{host}/{path}@{digest}"
-        source_tls = [option.replace("--tls", "--src-tls") for option in tls]
-        run.run(["skopeo", *platform, "copy", "--quiet", *source_tls, source, f"docker-archive:{target}:{name}"])
-    except NodiskError as error:
-        raise NodiskError(f"{name} can't be loaded from {upstream.registry}: {error.message}") from error
-    return digest

@@ -41,7 +41,7 @@ class Manifest:
     """One asset of the store."""
 
     kind: str
-    """image, release, ipxe or containers."""
+    """image, release, ipxe, containers or addons."""
     name: str
     """For people: ``debian trixie (cloud kernel)``."""
     version: str

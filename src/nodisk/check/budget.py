@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from nodisk.plan.facts import Facts
 from nodisk.spec import versions
-from nodisk.spec.model import Lab, Machine, Source
+from nodisk.spec.model import Lab, Machine, PodNetwork, Source
 from nodisk.values import KubeVersion, Role
 
 MIB = 1024 * 1024
@@ -33,6 +33,10 @@ ASSUMED_PODS_MIB = 96
 
 COMFORT_PODS_MIB = 256
 """Below this left for pods a machine works, but a student's first larger container evicts another's."""
+
+
+PLUGINS_MIB = {PodNetwork.CALICO: 200, PodNetwork.CILIUM: 120}
+"""What a pod network writes over the rootfs: its CNI plugins. Estimates, not measured; the others' are in the image."""
 
 
 class Verdict(StrEnum):
@@ -183,7 +187,8 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     # containerd keeps the packed layers beside the unpacked ones until its next collection.
     packed = unpacked * 3 // 10
 
-    overlay = max(96, total // 8)
+    plugins = PLUGINS_MIB.get(lab.kubernetes.network, 0)
+    overlay = max(96, total // 8) + plugins
     # Layers are unpacked while their packed form is still there: the largest image comes on top for a moment. The rest
     # of the cap is room for the images of pods.
     containerd = unpacked + packed + (largest // 2 if control_plane else 0) + max(160, total * 3 // 8)
@@ -193,7 +198,7 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
         Row("kernel", _kernel(total), note="what MemTotal lacks of the RAM that is built in"),
         Row("kernel's data", _KERNEL_DATA, note="slabs, page tables, stacks, device buffers"),
         Row("rootfs", rootfs, rootfs, "the squashfs, compressed"),
-        Row("overlay", 12, overlay, "what is written over the rootfs"),
+        Row("overlay", 12 + plugins, overlay, "what is written over the rootfs"),
         Row("system", _SYSTEM, note="systemd, udev, journald, sshd, time"),
         Row("journal", journald // 2, journald),
         Row("images", unpacked + packed, containerd, "container images; the cap leaves room for those of pods"),
@@ -215,7 +220,7 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
         kubelet_mib=kubelet,
         journald_mib=journald,
         # The rootfs' pages are tmpfs: they belong to the system, and no pod may count on them.
-        system_reserved_mib=_SYSTEM + _KERNEL_DATA + rootfs + 12,
+        system_reserved_mib=_SYSTEM + _KERNEL_DATA + rootfs + 12 + plugins,
         kube_reserved_mib=processes.node,
         eviction_hard_mib=eviction,
         eviction_soft_mib=eviction * 3 // 2,

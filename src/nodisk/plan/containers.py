@@ -10,6 +10,7 @@ from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine
 
 BRIDGE = "cni0"
+PLUGINS = "/usr/lib/cni"
 
 # Left out at start-up: snapshotters that need a disk, plugins that nothing here uses.
 _DISABLED = (
@@ -26,8 +27,9 @@ _DISABLED = (
 def containerd_config(facts: Facts) -> str:
     """containerd's config.toml: format 2 for containerd 1.x, format 3 from 2.0 (its plugins have other names there)."""
     pause = kubelet.pause_image(facts)
+    major, minor = (int(part) for part in (*facts.image.containerd.split("."), "0")[:2])
     disabled = ", ".join(f'"{plugin}"' for plugin in _DISABLED)
-    if int(facts.image.containerd.split(".", maxsplit=1)[0]) < 2:
+    if major < 2:
         version, images, runtime = 2, "io.containerd.grpc.v1.cri", "io.containerd.grpc.v1.cri"
         sandbox = f'[plugins."{images}"]\n  sandbox_image = "{pause}"\n' if pause else ""
         discard = f'[plugins."{runtime}".containerd]\n  discard_unpacked_layers = true\n'
@@ -35,6 +37,8 @@ def containerd_config(facts: Facts) -> str:
         version, images, runtime = 3, "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"
         sandbox = f'[plugins."{images}".pinned_images]\n  sandbox = "{pause}"\n' if pause else ""
         discard = f'[plugins."{images}"]\n  discard_unpacked_layers = true\n'
+    # A pod network that installs its plugin into /opt/cni/bin puts it there too: in the image that is a link.
+    plugins = f'bin_dir = "{PLUGINS}"' if (major, minor) < (2, 1) else f'bin_dirs = ["{PLUGINS}"]'
     return (
         f"{HEADER}version = {version}\n"
         f"disabled_plugins = [{disabled}]\n\n"
@@ -47,7 +51,7 @@ def containerd_config(facts: Facts) -> str:
         f'[plugins."{runtime}".containerd.runtimes.runc.options]\n'
         "  SystemdCgroup = true\n\n"
         f'[plugins."{runtime}".cni]\n'
-        '  bin_dir = "/usr/lib/cni"\n'
+        f"  {plugins}\n"
         '  conf_dir = "/etc/cni/net.d"\n'
     )
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from nodisk.assets import built
 from nodisk.cluster import addons, kubeconfig, tokens
-from nodisk.cluster.client import Client
+from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import ApiError
 from nodisk.cluster.watch import Change, Watch
-from nodisk.errors import NodiskError, SpecError
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecError
 from nodisk.server import marks
 from nodisk.server.database import Database
 from nodisk.server.events import Kind, progress
@@ -99,13 +101,20 @@ class Watcher:
             return
         if count := tokens.renew(client, (self.state.pki / "sa.pub").read_bytes()):
             database.record(Kind.DAEMON, f"{count} service-account tokens of an older key are made anew", source="api")
-        try:
-            applied, problems = addons.apply(client, self.state.root / addons.FOLDER)
-        except SpecError as error:
-            applied, problems = 0, [error.message]
+        applied, problems = 0, list[str]()
+        for read in (self._network_addons, lambda: addons.read(self.state.root / addons.FOLDER)):
+            try:
+                count, refused = addons.apply(client, read())
+            except (SpecError, EnvironmentProblem, IntegrityError) as error:
+                count, refused = 0, [error.message]
+            applied, problems = applied + count, problems + refused
         for text in (*([f"{applied} add-on objects applied"] if applied else []), *problems):
             database.record(Kind.DAEMON, text, source="api")
         self._prepared = True
+
+    def _network_addons(self) -> Iterator[tuple[Path, Object]]:
+        files = built.addon_files(self.state.state, self.lab)
+        return addons.of_network(self.lab, files)
 
     def _take(self, database: Database, client: Client, node: dict[str, Any]) -> None:
         machine = self.lab.machine(node["metadata"]["name"])

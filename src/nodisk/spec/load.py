@@ -23,7 +23,7 @@ _SHOWN = 100
 
 
 def load(path: Path) -> Lab:
-    """Read a lab's file; a relative ``kubernetes.path`` counts from the file's folder.
+    """Read a lab's file; relative paths count from the file's folder.
 
     Raises SpecError with every problem, NodiskError if the file can't be read.
     """
@@ -78,11 +78,19 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
         for finding in rules.check(lab):
             if not any(_tainted(path, bad) for path in (finding.path, *finding.about)):
                 problems.append(_place(root, finding))
-    if lab is not None and not problems and lab.kubernetes.path is not None:
-        where = Path(file).absolute().parent / lab.kubernetes.path
-        lab = lab.model_copy(update={"kubernetes": lab.kubernetes.model_copy(update={"path": where})})
+    if lab is not None and not problems:
+        lab = _with_whole_paths(lab, Path(file).absolute().parent)
     unique = {(p.line, p.column, p.path, p.message): p for p in problems}
     return (None if problems else lab), sorted(unique.values(), key=lambda p: (p.line, p.column))
+
+
+def _with_whole_paths(lab: Lab, folder: Path) -> Lab:
+    settings, changed = lab.kubernetes, dict[str, Any]()
+    if settings.path is not None:
+        changed["path"] = folder / settings.path
+    if (manifest := settings.network_manifest) is not None:
+        changed["network_manifest"] = manifest.model_copy(update={"path": folder / manifest.path})
+    return lab.model_copy(update={"kubernetes": settings.model_copy(update=changed)}) if changed else lab
 
 
 def data_of(node: Node) -> Any:

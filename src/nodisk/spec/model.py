@@ -104,6 +104,15 @@ class Network(_Section):
     room's own, which also says what to boot). With the last two, that server must give every machine its `address`."""
 
 
+class NetworkManifest(_Section):
+    """A manifest of your own for the pods' network."""
+
+    path: Path
+    """A YAML file."""
+    sha256: str
+    """Its hash, as `sha256sum` prints it: another file than the one that you looked at is refused."""
+
+
 class Kubernetes(_Section):
     """The release of Kubernetes and the cluster's inner networks."""
 
@@ -119,7 +128,11 @@ class Kubernetes(_Section):
     services: IPv4Network = IPv4Network("10.96.0.0/16")
     """Addresses for Services."""
     network: PodNetwork = PodNetwork.ROUTED
-    """How pods reach each other: `routed` needs no daemon where all machines are on one segment."""
+    """How pods reach each other: `routed` needs no daemon where all machines are on one segment; `flannel` and
+    `calico` by the manifest that their project publishes, of a version pinned by its hash; `cilium` publishes none
+    and needs a `network_manifest`."""
+    network_manifest: NetworkManifest | None = None
+    """A manifest of your own, instead of the pinned one."""
 
 
 class Os(_Section):

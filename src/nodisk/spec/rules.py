@@ -5,12 +5,13 @@ Single values are checked by the model and ``nodisk.values``; lines and columns 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from nodisk.spec import syntax, versions
-from nodisk.spec.model import ImageKind, Lab, Source
+from nodisk.spec.model import ImageKind, Lab, PodNetwork, Source
 from nodisk.values import Role
 from nodisk.yamltree import Path
 
@@ -207,6 +208,26 @@ def release(lab: Lab) -> Iterator[Finding]:
         yield Finding(("kubernetes", "path"), text, hint, about=(("kubernetes", "source"),))
 
 
+def network(lab: Lab) -> Iterator[Finding]:
+    """The pods' network has a manifest where it needs one, and none where it would mean nothing."""
+    kube = lab.kubernetes
+    path: Path = ("kubernetes", "network_manifest")
+    kind: Path = ("kubernetes", "network")
+    if kube.network_manifest is None:
+        if kube.network is PodNetwork.CILIUM:
+            text = "cilium publishes no manifest: yours is needed"
+            hint = "`helm template` writes one; name it: `network_manifest: {path: cilium.yaml, sha256: …}`"
+            yield Finding(kind, text, hint, about=(path,))
+        return
+    if kube.network is PodNetwork.ROUTED:
+        text = "a manifest means nothing with network: routed"
+        hint = "remove it, or name its `network:`; other manifests go into the lab's addons/ folder"
+        yield Finding(path, text, hint, about=(kind,), key=True)
+    if not re.fullmatch(r"[0-9a-f]{64}", kube.network_manifest.sha256):
+        text = f"{kube.network_manifest.sha256!r} is no SHA-256"
+        yield Finding((*path, "sha256"), text, "64 digits 0-9 and a-f, as `sha256sum FILE` prints them")
+
+
 def suite(lab: Lab) -> Iterator[Finding]:
     """The suite's containerd suits the release."""
     version, source = lab.kubernetes.version, lab.kubernetes.source
@@ -298,6 +319,7 @@ RULES: tuple[Rule, ...] = (
     reserved,
     memory,
     release,
+    network,
     suite,
     image,
     packages,

@@ -14,12 +14,12 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from nodisk.assets import build, built, docker_archive, release
+from nodisk.assets import addons, build, built, docker_archive, release
 from nodisk.assets.docker_archive import Config, Entry
 from nodisk.assets.release_upstream import Upstream, newest
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
@@ -33,6 +33,7 @@ VERSION = "1.36.1"
 ETCD = "v3.6.5"
 PAUSE = "registry.k8s.io/pause:3.10.1"
 COREDNS = "registry.k8s.io/coredns/coredns:v1.12.4"
+ADDON_IMAGES = ("ghcr.io/flannel-io/flannel:v1", "registry.k8s.io/networking/kube-network-policies:v1")
 LISTED = (
     f"registry.k8s.io/kube-apiserver:v{VERSION}",
     f"registry.k8s.io/kube-controller-manager:v{VERSION}",
@@ -126,6 +127,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
                 ("KUBERNETES", place.upstream.kubernetes),
                 ("ETCD", place.upstream.etcd),
                 ("REGISTRY", place.upstream.registry),
+                ("MANIFESTS", f"{base}/manifests"),
             ):
                 monkeypatch.setenv(f"NODISK_UPSTREAM_{name}", value)
             fill(place, tmp_path, address)
@@ -148,7 +150,7 @@ def fill(site: Site, folder: Path, registry_address: str) -> None:
     name = f"etcd-{ETCD}-linux-amd64.tar.gz"
     site.publish(f"etcd/{ETCD}/{name}", etcd)
     site.publish(f"etcd/{ETCD}/SHA256SUMS", f"{'0' * 64}  other.tar.gz\n{hashlib.sha256(etcd).hexdigest()}  {name}\n")
-    for wanted in (PAUSE, COREDNS):
+    for wanted in (PAUSE, COREDNS, *ADDON_IMAGES):
         source = f"docker-archive:{image(folder, wanted)}"
         target = f"docker://{registry_address}/{wanted.partition('/')[2]}"
         subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", source, target], check=True)
@@ -182,8 +184,8 @@ class registry:  # noqa: N801 - used as a context manager only
         self.process.wait()
 
 
-def lab(source: str = "upstream", version: str | None = None) -> Lab:
-    kubernetes = {"source": source} | ({"version": version} if version else {})
+def lab(source: str = "upstream", version: str | None = None, network: str = "routed") -> Lab:
+    kubernetes = {"source": source, "network": network} | ({"version": version} if version else {})
     return Lab.model_validate(
         {
             "name": "test",
@@ -308,6 +310,10 @@ def test_a_portal_that_answers_with_its_login_page_is_recognised(site: Site, tmp
     site.publish("k8s/release/stable-1.36.txt", "<html>please log in</html>")
     with pytest.raises(IntegrityError, match="not a version"):
         get(State(tmp_path / "state"))
+    site.publish(f"k8s/v{VERSION}/kubernetes-server-linux-amd64.tar.gz.sha512", "<html>please log in</html>")
+    with pytest.raises(IntegrityError, match="not a sha512") as caught:
+        get(State(tmp_path / "state"), VERSION)
+    assert "portal" in str(caught.value.hint)
 
 
 def test_offline_nothing_is_asked(site: Site, tmp_path: Path) -> None:
@@ -315,3 +321,43 @@ def test_offline_nothing_is_asked(site: Site, tmp_path: Path) -> None:
         build.build(lab(version="1.36"), State(tmp_path / "state"), offline=True, only=["release"])
     assert site.asked == []
     assert not built.used(State(tmp_path / "state"))
+
+
+def publish_manifests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Manifests of the shape of the real ones, pinned by their hashes."""
+    for name, image_name in zip(("flannel", addons.POLICIES), ADDON_IMAGES, strict=True):
+        pod = {"containers": [{"name": name, "image": image_name}]}
+        data = json.dumps({"kind": "DaemonSet", "spec": {"template": {"spec": pod}}})
+        pinned = addons.PINNED[name]
+        site.publish(f"manifests/{pinned.place}", data)
+        monkeypatch.setitem(addons.PINNED, name, replace(pinned, sha256=hashlib.sha256(data.encode()).hexdigest()))
+
+
+def test_a_networks_manifests_come_with_their_images(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_manifests(site, monkeypatch)
+    state, room = State(tmp_path / "state"), lab(version="1.36", network="flannel")
+    made = build.build(room, state, only=["addons"]).assets["addons"]
+    assert {ref.name for ref in made.files} >= {"flannel.yaml", "kube-network-policies.yaml"}
+    assert {item.image.name for item in release.images_of(made)} == set(ADDON_IMAGES)
+    assert set(made.facts["digests"]) == set(ADDON_IMAGES)
+    assert [one["version"] for one in made.facts["manifests"]] == [
+        addons.PINNED[name].version for name in ("flannel", addons.POLICIES)
+    ]
+    _, plan = build.dry_run(room, state)
+    assert {item.kind: item.present for item in plan}["addons"] is True
+    site.asked.clear()
+    assert build.build(room, state, only=["addons"]).assets["addons"] == made
+    assert not [path for path in site.asked if "manifests" in path]
+
+
+def test_a_manifest_that_is_not_the_pinned_one_is_refused(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_manifests(site, monkeypatch)
+    site.publish(f"manifests/{addons.PINNED['flannel'].place}", "kind: Other\n")
+    state = State(tmp_path / "state")
+    with pytest.raises(IntegrityError, match=r"kube-flannel\.yml: what came has another sha256"):
+        build.build(lab(version="1.36", network="flannel"), state, only=["addons"])
+    assert not list(state.assets.glob("manifests/*"))

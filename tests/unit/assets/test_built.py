@@ -96,6 +96,25 @@ def test_a_lab_yaml_that_asks_for_something_else_wants_another_build(state: Stat
     assert not other.asked
 
 
+def test_add_ons_are_recorded_where_there_are_any(state: State) -> None:
+    made = everything(state)
+    built.record(state, lab(), made, why="")
+    assert built.addon_files(state, lab()) == []
+    node = ReleaseImage(container_image("quay.io/calico/node:v3", 5), "node.tar")
+    facts = facts_to_json("addons", [node], manifests=[{"name": "calico", "file": "calico.yaml"}])
+    made["addons"] = add(state, "addons", ["calico.yaml", "node.tar"], facts)
+    room = lab(kubernetes={"network": "calico"})
+    with pytest.raises(EnvironmentProblem, match="another release or image"):
+        built.manifests(state, room)
+    built.record(state, room, made, why="")
+    assert [(name, path.read_text()) for name, path in built.addon_files(state, room)] == [
+        ("calico", "addons calico.yaml 1")
+    ]
+    assert ("calico/node", "v3") in {(image.repository, image.tag) for image, _ in built.image_archives(state, room)}
+    assert made["addons"].id in built.used(state)
+    assert built.addon_files(state, lab(name="never-built")) == []
+
+
 def test_a_store_that_lost_a_file_says_what_is_lost(state: State) -> None:
     made = everything(state)
     built.record(state, lab(), made, why="")

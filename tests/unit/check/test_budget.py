@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.check import ram
-from nodisk.check.budget import EVICTION, Budget, Verdict, budget
+from nodisk.check.budget import EVICTION, PLUGINS_MIB, Budget, Verdict, budget
 from nodisk.check.findings import Level, worst
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, PodNetwork
 from nodisk.values import KubeVersion
 
 MIB = 1024 * 1024
@@ -68,7 +68,7 @@ def test_without_a_build_it_is_an_estimate() -> None:
 
 
 @given(st.integers(1, 600), st.lists(st.integers(0, 300), max_size=6), st.integers(512, 65536))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_figures_agree(rootfs: int, images: list[int], memory: int) -> None:
     for one in both(f"{memory}MiB", rootfs=rootfs, images=tuple(images)):
         assert one.total == memory
@@ -115,3 +115,12 @@ def test_findings() -> None:
     found = ram.ram(unsaid, [budget(unsaid, machine) for machine in unsaid.machines])
     assert worst(found) is Level.WARNING
     assert "lab.yaml does not say the memory" in found[1].message
+
+
+def test_a_network_that_brings_its_plugins_gets_room_for_them() -> None:
+    text = TEN_LINES + "kubernetes: {version: 1.36, network: %s}\n"
+    plain, calico = (
+        budget(made, made.machines[1]) for made in (parse(text % name, file="x") for name in ("routed", "calico"))
+    )
+    assert calico.overlay_mib - plain.overlay_mib == PLUGINS_MIB[PodNetwork.CALICO]
+    assert calico.used - plain.used == PLUGINS_MIB[PodNetwork.CALICO]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodisk.plan import network
-from nodisk.spec.model import Lab
+from nodisk.plan import network, system
+from nodisk.spec.model import Lab, PodNetwork
 from nodisk.values import Role
 
 
@@ -81,3 +81,10 @@ def test_a_worker_uses_the_labs_api_and_a_control_plane_its_own() -> None:
 def test_at_most_three_resolvers_and_the_server_first() -> None:
     room = lab(1, dns=("9.9.9.9", "10.77.0.1", "1.1.1.1"))
     assert list(map(str, network.resolvers(room))) == ["10.77.0.1", "9.9.9.9", "1.1.1.1"]
+
+
+def test_only_the_routed_network_has_routes_of_its_own() -> None:
+    room = lab(3)
+    assert system.card(room, room.machines[0]).count("[Route]") == 2
+    other = room.model_copy(update={"kubernetes": room.kubernetes.model_copy(update={"network": PodNetwork.FLANNEL})})
+    assert "[Route]" not in system.card(other, other.machines[0])

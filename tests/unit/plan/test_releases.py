@@ -145,5 +145,13 @@ def test_containerd_1_and_2() -> None:
     images = two["plugins"]["io.containerd.cri.v1.images"]
     assert images["pinned_images"]["sandbox"] == "registry.k8s.io/pause:3.10"
     assert images["registry"]["config_path"] == cri["registry"]["config_path"] == "/etc/containerd/certs.d"
+    assert cri["cni"] == {"bin_dir": "/usr/lib/cni", "conf_dir": "/etc/cni/net.d"}
     runtime = two["plugins"]["io.containerd.cri.v1.runtime"]
     assert runtime["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+
+
+@pytest.mark.parametrize(("containerd", "key"), [("2.0.5", "bin_dir"), ("2", "bin_dir"), ("2.1.4", "bin_dirs")])
+def test_plugins_folder_by_containerd(containerd: str, key: str) -> None:
+    found = tomllib.loads(containers.containerd_config(facts("1.36", containerd=containerd)))
+    cni = found["plugins"]["io.containerd.cri.v1.runtime"]["cni"]
+    assert cni == {key: "/usr/lib/cni" if key == "bin_dir" else ["/usr/lib/cni"], "conf_dir": "/etc/cni/net.d"}

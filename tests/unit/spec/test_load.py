@@ -162,6 +162,18 @@ machines:
         (lab(kubernetes="  version: 1.37", top="os: {suite: trixie}"), "1.37 needs containerd 2, which trixie has not"),
         (lab(kubernetes="  source: debian", top="os: {suite: sid}"), "1.20.2 needs containerd 1, which sid has not"),
         (lab(top="os: {image: flatcar, packages: [htop]}"), "os.packages: packages means nothing with image: flatcar"),
+        (
+            lab().replace("network: routed", "network: cilium"),
+            "kubernetes.network: cilium publishes no manifest: yours is needed; `helm template` writes one",
+        ),
+        (
+            lab(kubernetes=f"  network_manifest: {{path: x.yaml, sha256: {'a' * 64}}}"),
+            "kubernetes.network_manifest: a manifest means nothing with network: routed",
+        ),
+        (
+            lab(kubernetes="  network_manifest: {path: x.yaml, sha256: abc}").replace("routed", "calico"),
+            "kubernetes.network_manifest.sha256: 'abc' is no SHA-256; 64 digits",
+        ),
         (lab(top="os: {packages: [htop, Vim]}"), "os.packages[1]: 'Vim' is no name of a Debian package"),
         (lab(top="os: {mirror: deb.example}"), "os.mirror: 'deb.example' is no URL of a mirror"),
         # Keys, labels, snippets
@@ -210,6 +222,11 @@ def test_a_path_counts_from_the_files_folder(tmp_path: Path) -> None:
     file = tmp_path / "lab.yaml"
     file.write_text(lab(kubernetes="  source: path\n  path: release"))
     assert load(file).kubernetes.path == tmp_path / "release"
+    manifest = f"  network_manifest: {{path: c.yaml, sha256: {'a' * 64}}}"
+    file.write_text(lab(kubernetes=manifest).replace("routed", "cilium"))
+    own = load(file).kubernetes.network_manifest
+    assert own is not None
+    assert own.path == tmp_path / "c.yaml"
 
 
 def test_all_problems_are_one_error() -> None:

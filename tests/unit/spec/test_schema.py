@@ -56,7 +56,8 @@ def test_example_of_the_reference() -> None:
 FULL = f"""\
 name: room
 network: {{subnet: 10.77.0.0/24, server: 10.77.0.1, interface: eth0, gateway: 10.77.0.254, dns: [9.9.9.9], dhcp: none}}
-kubernetes: {{source: path, version: 1.30, path: release, pods: 10.1.0.0/16, services: 10.2.0.0/16, network: cilium}}
+kubernetes: {{source: path, version: 1.30, path: release, pods: 10.1.0.0/16, services: 10.2.0.0/16, network: cilium,
+  network_manifest: {{path: cilium.yaml, sha256: {"ab" * 32}}}}}
 os: {{image: debian, suite: trixie, kernel: cloud, packages: [htop], firmware: [firmware-realtek], mirror: "http://m/d"}}
 ssh_keys: [{KEY}]
 butane: "storage: {{}}"

@@ -47,6 +47,9 @@ find "$root/usr/lib/dracut/modules.d" -mindepth 1 -maxdepth 1 ! -name '*ignition
 for plugin in dhcp dummy firewall host-device ipvlan macvlan ptp sbr static vlan vrf; do
     rm -f "$root/usr/lib/cni/$plugin"
 done
+# Pod networks that install their own plugins write to /opt/cni/bin, and call the others beside them.
+mkdir -p "$root/opt/cni"
+ln -s /usr/lib/cni "$root/opt/cni/bin"
 rm -f "$root"/usr/bin/containerd-shim "$root"/usr/bin/containerd-shim-runc-v1 "$root"/usr/bin/containerd-stress \
     "$root"/usr/bin/ignition-validate "$root"/usr/bin/pzstd "$root"/usr/bin/sqv
 rm -rf "$root"/boot/* "$root"/usr/bin/dracut* "$root"/usr/bin/lsinitrd "$root"/vmlinuz* "$root"/initrd.img*

@@ -1,0 +1,198 @@
+"""What a lab's network needs inside the cluster: manifests as their projects publish them at a version, pinned by hash.
+
+nodisk keeps no text of theirs, only where it is, which version and which hash. A manifest is stored as it was
+published, with the container images that it names; the lab's own addresses are put in when it is applied
+(``cluster.addons``). Rendered and tested with servers laid out like the real ones, never booted.
+
+``$NODISK_UPSTREAM_MANIFESTS`` names another server for the manifests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nodisk.assets import docker_archive, download, pull
+from nodisk.assets.download import Published
+from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
+from nodisk.assets.release_path import archive_name
+from nodisk.assets.store import Manifest, key_of, sha256_of
+from nodisk.assets.work import Work
+from nodisk.errors import IntegrityError, SpecError
+from nodisk.spec.model import Lab, NetworkManifest, PodNetwork, Source
+
+KIND = "addons"
+POLICIES = "kube-network-policies"
+_PUBLISHER = "https://raw.githubusercontent.com"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A published manifest: which project's, which version, which bytes."""
+
+    name: str
+    version: str
+    repository: str
+    path: str
+    sha256: str
+
+    @property
+    def place(self) -> str:
+        """Its path at the publisher."""
+        return f"{self.repository}/{self.version}/{self.path}"
+
+
+PINNED = {
+    "flannel": Pinned(
+        "flannel",
+        "v0.28.9",
+        "flannel-io/flannel",
+        "Documentation/kube-flannel.yml",
+        "e875824be2f552b45711dbda91af81b17eb961d00025d914d9fef18fad8f09c0",
+    ),
+    "calico": Pinned(
+        "calico",
+        "v3.32.1",
+        "projectcalico/calico",
+        "manifests/calico.yaml",
+        "a1df919d9721cf667accdc3e72848911b0cb25cfab7d2478ad0c996302c95744",
+    ),
+    POLICIES: Pinned(
+        POLICIES,
+        "v1.1.1",
+        "kubernetes-sigs/kube-network-policies",
+        "install.yaml",
+        "5491e0364d32e74807bc80abcf4264a2e9b9a98c6d4a96cf55dc7770fae1aa19",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A manifest of the user's own, for the network of that name."""
+
+    name: str
+    manifest: NetworkManifest
+
+    @property
+    def sha256(self) -> str:
+        """The hash that lab.yaml says."""
+        return self.manifest.sha256
+
+
+def wanted(lab: Lab, source: Source) -> tuple[Pinned | Own, ...]:
+    """The manifests that this lab gets with a release of that source.
+
+    ``routed`` and ``flannel`` enforce no NetworkPolicy by themselves. The controller that does needs a kernel and a
+    Kubernetes of today, and a place that reaches its image: it comes with the official releases.
+    """
+    network, own = lab.kubernetes.network, lab.kubernetes.network_manifest
+    found: list[Pinned | Own] = []
+    if own is not None:
+        found.append(Own(str(network), own))
+    elif str(network) in PINNED:
+        found.append(PINNED[str(network)])
+    if source is Source.UPSTREAM and network in (PodNetwork.ROUTED, PodNetwork.FLANNEL):
+        found.append(PINNED[POLICIES])
+    return tuple(found)
+
+
+def inputs(what: tuple[Pinned | Own, ...]) -> dict[str, Any]:
+    """What decides the asset."""
+    return {"recipe": 1, "manifests": {one.name: one.sha256 for one in what}}
+
+
+async def build(
+    work: Work,
+    what: tuple[Pinned | Own, ...],
+    *,
+    registry: str = pull.OFFICIAL,
+    environment: Mapping[str, str] = os.environ,
+) -> Manifest:
+    """The manifests and their images in the store."""
+    found = work.store.find(KIND, key_of(inputs(what)))
+    if found and not work.refresh:
+        return found
+    names = ", ".join(one.name for one in what)
+    work.need_network(f"the manifest of {names}")
+    base = environment.get("NODISK_UPSTREAM_MANIFESTS", _PUBLISHER).rstrip("/")
+    with work.board.step(names) as step, work.store.workspace() as folder:
+        content: dict[str, Path] = {}
+        kept: list[ReleaseImage] = []
+        manifests, digests = [], dict[str, str]()
+        for one in what:
+            target = folder / f"{one.name}.yaml"
+            step.doing(f"loading the manifest of {one.name}")
+            origin = await _load(one, target, base)
+            content[target.name] = target
+            manifests.append({"name": one.name, "file": target.name, **origin})
+            for image in await asyncio.to_thread(images, target):
+                step.doing(f"loading {image}")
+                archive = folder / archive_name(image)
+                digests[image] = await pull.pull(work, image, archive, registry)
+                kept.append(ReleaseImage(container_image(image, docker_archive.read(archive).unpacked), archive.name))
+                content[archive.name] = archive
+        return await asyncio.to_thread(
+            work.store.add,
+            KIND,
+            name=f"add-ons: {names}",
+            version=", ".join(filter(None, (one.get("version", "") for one in manifests))),
+            inputs=inputs(what),
+            content=content,
+            facts=facts_to_json("addons", kept, manifests=manifests, digests=digests),
+        )
+
+
+async def _load(one: Pinned | Own, target: Path, base: str) -> dict[str, str]:
+    """Put a manifest with the right hash at ``target``; returns where it is from."""
+    if isinstance(one, Own):
+        target.write_bytes(await asyncio.to_thread(read_own, one.manifest))
+        return {"version": "", "url": str(one.manifest.path)}
+    url = f"{base}/{one.place}"
+    async with download.client() as http:
+        await download.file(http, url, target, Published("sha256", one.sha256))
+    return {"version": one.version, "url": url}
+
+
+def read_own(manifest: NetworkManifest) -> bytes:
+    """The user's file; raises SpecError if it is not there, or not the one that lab.yaml means."""
+    try:
+        found = sha256_of(manifest.path)
+        data = manifest.path.read_bytes()
+    except OSError as error:
+        raise SpecError(
+            f"{manifest.path}: {error.strerror}", hint="correct kubernetes.network_manifest.path in lab.yaml"
+        ) from error
+    if found != manifest.sha256:
+        raise SpecError(
+            f"{manifest.path} has the hash {found}, and lab.yaml says {manifest.sha256}",
+            hint="look at what changed; then write the new hash into kubernetes.network_manifest.sha256",
+        )
+    return data
+
+
+def images(file: Path) -> list[str]:
+    """The container images of a manifest's pods, without those named by digest: a registry's copy has another one."""
+    try:
+        documents = list(yaml.load_all(file.read_bytes(), Loader=_LOADER))
+    except yaml.YAMLError as error:
+        raise IntegrityError(f"the manifest {file.name} is not YAML: {error}") from error
+    return sorted({image for image in _images(documents) if "@" not in image and ":" in image.rpartition("/")[2]})
+
+
+def _images(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _images(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in ("containers", "initContainers") and isinstance(item, list):
+                yield from (one["image"] for one in item if isinstance(one, dict) and isinstance(one.get("image"), str))
+            yield from _images(item)

@@ -1,0 +1,101 @@
+"""Which manifests a lab's network needs, what is in them, and that only the pinned bytes count."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodisk.assets import addons, pull
+from nodisk.assets.addons import PINNED, POLICIES
+from nodisk.errors import IntegrityError, SpecError
+from nodisk.spec.model import Lab, NetworkManifest, Source
+
+
+def lab(**kubernetes: Any) -> Lab:
+    return Lab.model_validate(
+        {
+            "name": "room",
+            "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"},
+            "kubernetes": kubernetes,
+            "machines": [{"name": "c1", "mac": "52:54:00:00:00:01", "address": "10.77.0.11", "role": "control-plane"}],
+        }
+    )
+
+
+OWN = {"path": "/srv/mine.yaml", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "source", "names"),
+    [
+        ({}, Source.DEBIAN, []),
+        ({}, Source.PATH, []),
+        ({}, Source.UPSTREAM, [POLICIES]),
+        ({"network": "flannel"}, Source.UPSTREAM, ["flannel", POLICIES]),
+        ({"network": "flannel"}, Source.PATH, ["flannel"]),
+        ({"network": "calico"}, Source.UPSTREAM, ["calico"]),
+        ({"network": "calico", "network_manifest": OWN}, Source.UPSTREAM, ["calico"]),
+        ({"network": "cilium", "network_manifest": OWN}, Source.UPSTREAM, ["cilium"]),
+    ],
+)
+def test_what_a_lab_gets(kubernetes: dict[str, Any], source: Source, names: list[str]) -> None:
+    what = addons.wanted(lab(**kubernetes), source)
+    assert [one.name for one in what] == names
+    own = [isinstance(one, addons.Own) for one in what]
+    assert any(own) is ("network_manifest" in kubernetes)
+
+
+def test_another_hash_is_another_asset() -> None:
+    pinned, mine = (addons.wanted(lab(network="calico", **own), Source.PATH) for own in ({}, {"network_manifest": OWN}))
+    assert addons.inputs(pinned) != addons.inputs(mine)
+    assert addons.inputs(mine)["manifests"] == {"calico": "0" * 64}
+
+
+def test_every_pinned_manifest_is_at_a_tag_and_has_a_hash() -> None:
+    for name, one in PINNED.items():
+        assert one.name == name
+        assert one.version.startswith("v")
+        assert one.place.count("/") >= 3
+        assert len(bytes.fromhex(one.sha256)) == 32
+
+
+def test_images_are_those_of_pods(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "kind: DaemonSet\nspec: {template: {spec: {initContainers: [{image: a.example/cni:v1}],"
+        " containers: [{image: a.example/node:v1}, {image: a.example/cni:v1}]}}}\n---\n---\n"
+        "kind: Deployment\nspec: {template: {spec: {containers: [{image: 'b.example/x:v1@sha256:ab'}, {image: no}]}}}\n"
+        "---\nkind: CustomResourceDefinition\nspec: {properties: {image: {type: string}, containers: {type: array}}}\n"
+    )
+    assert addons.images(file) == ["a.example/cni:v1", "a.example/node:v1"]
+    file.write_text("a: [")
+    with pytest.raises(IntegrityError, match="not YAML"):
+        addons.images(file)
+
+
+def test_a_file_of_ones_own_is_the_one_that_was_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    with pytest.raises(SpecError, match="No such file"):
+        addons.read_own(NetworkManifest(path=file, sha256="0" * 64))
+    file.write_text("a: b\n")
+    right = hashlib.sha256(b"a: b\n").hexdigest()
+    assert addons.read_own(NetworkManifest(path=file, sha256=right)) == b"a: b\n"
+    with pytest.raises(SpecError, match=f"has the hash {right}"):
+        addons.read_own(NetworkManifest(path=file, sha256="0" * 64))
+
+
+@pytest.mark.parametrize(
+    ("name", "registry", "found"),
+    [
+        ("registry.k8s.io/coredns/coredns:v1.12", pull.OFFICIAL, ("registry.k8s.io/coredns/coredns", "v1.12", [])),
+        ("quay.io/calico/node:v3", pull.OFFICIAL, ("quay.io/calico/node", "v3", [])),
+        ("flannel/flannel:v1", pull.OFFICIAL, ("docker.io/flannel/flannel", "v1", [])),
+        ("busybox:1", pull.OFFICIAL, ("docker.io/library/busybox", "1", [])),
+        ("localhost:5000/x:1", pull.OFFICIAL, ("localhost:5000/x", "1", [])),
+        ("quay.io/calico/node:v3", "https://m.example/all", ("m.example/all/calico/node", "v3", [])),
+        ("quay.io/calico/node:v3", "http://m:5000", ("m:5000/calico/node", "v3", ["--tls-verify=false"])),
+    ],
+)
+def test_where_an_image_is_loaded_from(name: str, registry: str, found: tuple[str, str, list[str]]) -> None:
+    assert pull.source_of(name, registry) == found

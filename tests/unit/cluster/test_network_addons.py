@@ -1,0 +1,79 @@
+"""A published manifest gets the lab's addresses, and nothing else of it changes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nodisk.cluster import addons
+from nodisk.errors import SpecError
+from nodisk.spec.model import Lab
+
+LAB = Lab.model_validate(
+    {
+        "name": "room",
+        "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"},
+        "kubernetes": {"pods": "10.200.0.0/16"},
+        "machines": [{"name": "c1", "mac": "52:54:00:00:00:01", "address": "10.77.0.11", "role": "control-plane"}],
+    }
+)
+
+
+def daemonset(name: str, container: dict[str, Any]) -> dict[str, Any]:
+    pod = {"template": {"spec": {"containers": [{"name": "other"}, container]}}}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name}, "spec": pod}
+
+
+def settings(network: str) -> dict[str, Any]:
+    data = {"cni-conf.json": "{}", "net-conf.json": json.dumps({"Network": network, "Backend": {"Type": "vxlan"}})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-flannel-cfg"}, "data": data}
+
+
+def fitted(tmp_path: Path, name: str, *objects: dict[str, Any]) -> list[dict[str, Any]]:
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(yaml.safe_dump_all(objects))
+    return [item for _, item in addons.of_network(LAB, [(name, file)])]
+
+
+def test_flannel_gets_the_pods_range_and_the_card_towards_the_server(tmp_path: Path) -> None:
+    daemon = daemonset("kube-flannel-ds", {"name": "kube-flannel", "args": ["--ip-masq", "--kube-subnet-mgr"]})
+    config, flannel = fitted(tmp_path, "flannel", settings("10.244.0.0/16"), daemon)
+    assert config["data"]["cni-conf.json"] == "{}"
+    assert json.loads(config["data"]["net-conf.json"]) == {"Network": "10.200.0.0/16", "Backend": {"Type": "vxlan"}}
+    daemon["spec"]["template"]["spec"]["containers"][1]["args"].append("--iface-can-reach=10.77.0.1")
+    assert flannel == daemon
+
+
+def test_calico_gets_the_pods_range_and_kubelets_address(tmp_path: Path) -> None:
+    theirs = {"name": "CALICO_IPV4POOL_IPIP", "value": "Always"}
+    old = {"name": "CALICO_IPV4POOL_CIDR", "value": "192.168.0.0/16"}
+    daemon = daemonset("calico-node", {"name": "calico-node", "env": [theirs, old]})
+    other = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "calico-node"}}
+    made = fitted(tmp_path, "calico", daemon, other)
+    daemon["spec"]["template"]["spec"]["containers"][1]["env"] = [
+        theirs,
+        {"name": "CALICO_IPV4POOL_CIDR", "value": "10.200.0.0/16"},
+        {"name": "IP_AUTODETECTION_METHOD", "value": "kubernetes-internal-ip"},
+    ]
+    assert made == [daemon, other]
+
+
+def test_others_are_applied_as_they_are(tmp_path: Path) -> None:
+    objects = [settings("10.0.0.0/8"), daemonset("cilium", {"name": "cilium-agent", "env": []})]
+    assert fitted(tmp_path, "cilium", *objects) == objects
+
+
+@pytest.mark.parametrize("name", ["flannel", "calico"])
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x"}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"net-conf.json": "no JSON"}},
+        {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "x"}, "spec": None},
+    ],
+)
+def test_a_manifest_without_a_place_for_it_is_refused(tmp_path: Path, name: str, item: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="which addresses pods get"):
+        fitted(tmp_path, name, item)
