@@ -72,6 +72,8 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
                 continue  # pydantic counts the readable items only, and each of the others has its own message
             message = messages.of(item)
             bad.add(message.path)
+            # A key that is misspelt stands for the right one, unless that is there too.
+            bad.update(meant for meant in message.about if root.find(meant)[1] < len(meant))
             problems.append(_place(root, message))
         lab = repair.repaired(data, bad)
     if lab is not None:
@@ -103,8 +105,12 @@ def data_of(node: Node) -> Any:
 
 
 def _tainted(path: yamltree.Path, bad: set[yamltree.Path]) -> bool:
-    """Whether ``path`` or what holds it, or (for a whole section) something in it, could not be read."""
-    return any(path[: len(other)] == other or other[: len(path)] == path for other in bad)
+    """Whether ``path`` or what holds it, or (for a whole section) something in it, could not be read.
+
+    How many machines there are is known, whatever is wrong in one of them.
+    """
+    inside = path != ("machines",)
+    return any(path[: len(other)] == other or (inside and other[: len(path)] == path) for other in bad)
 
 
 def _place(root: Node, message: rules.Finding) -> Problem:

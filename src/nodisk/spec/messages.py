@@ -21,7 +21,7 @@ def of(error: Mapping[str, Any]) -> Finding:
     path: Path = tuple(step for step in error["loc"] if step != "[key]")
     key = "[key]" in error["loc"] or error["type"] == "extra_forbidden"
     what, hint = _words(error, path)
-    return Finding(path, what, hint, key=key)
+    return Finding(path, what, hint, key=key, about=_meant(path) if error["type"] == "extra_forbidden" else ())
 
 
 def _words(error: Mapping[str, Any], path: Path) -> tuple[str, str]:
@@ -107,6 +107,13 @@ def _unknown(path: Path) -> tuple[str, str]:
         place = elsewhere or "the top level"
         return f"unknown key {word!r}", f"it belongs under {place}"
     return f"unknown key {word!r}", "known here: " + ", ".join(here)
+
+
+def _meant(path: Path) -> tuple[Path, ...]:
+    """The key that an unknown one was probably meant to be."""
+    here = _section(path[:-1])
+    said = nearest(str(path[-1]), here)
+    return tuple((*path[:-1], name) for name in here if repr(name) in said)
 
 
 def _section(path: Path) -> tuple[str, ...]:

@@ -85,6 +85,36 @@ machines:
     ]
 
 
+NO_CONTROL_PLANE = "machines: no machine has the role control-plane; add `role: control-plane` to one"
+NO_ROOM = "kubernetes.pods: 10.9.9.0/24 has room for 1 machines (a /24 each), but there are 2; a /23 or larger"
+
+
+@pytest.mark.parametrize(
+    ("machine", "also"),
+    [
+        ("mac: nonsense", [NO_CONTROL_PLANE, NO_ROOM]),
+        ("memory: much", [NO_CONTROL_PLANE, NO_ROOM]),
+        ("zzz: 1", [NO_CONTROL_PLANE, NO_ROOM]),
+        ("labels: [a]", [NO_CONTROL_PLANE, NO_ROOM]),
+        ("role: master", [NO_ROOM]),
+        ("rolle: control-plane", [NO_ROOM]),
+    ],
+)
+def test_a_bad_value_in_one_machine_hides_only_what_hangs_on_it(machine: str, also: list[str]) -> None:
+    text = lab(kubernetes="  pods: 10.9.9.0/24", w1="name: w1, mac: 525400000002, address: 10.77.0.12, " + machine)
+    if machine.startswith("mac"):
+        text = text.replace("mac: 525400000002, ", "")
+    found = [line.split(" ", 1)[1] for line in problems(text.replace("role: control-plane}", "role: worker}"))]
+    assert set(also) <= set(found)
+    assert len(found) == len(also) + 1, found
+
+
+def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
+    found = problems(lab().replace("role: control-plane", "role: worker").replace("- {name: w1", "- a word #"))
+    assert len(found) == 1
+    assert "machines[1]: a mapping" in found[0]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
