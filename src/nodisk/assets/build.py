@@ -30,9 +30,6 @@ from nodisk.spec.model import ImageKind, Lab, Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
-_ROOM = 8 * 1024**3
-"""Bytes that a build from nothing needs at its worst moment: the compiler's cache is most of it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -116,6 +113,8 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
     chosen = await choose(work, lab)
     work.board.line(chosen.why)
+    if chosen.source is Source.DEBIAN and work.store.find("release", chosen.key) is None:
+        _room(work)
     what = addons.wanted(lab, chosen.source)
     tasks: dict[str, asyncio.Task[Manifest]] = {}
     try:
@@ -203,8 +202,6 @@ def _upstream(work: Work, version: KubeVersion, upstream: release_upstream.Upstr
 
 
 def _debian(work: Work, lab: Lab, why: str) -> Release:
-    if work.store.find("release", key_of(release_debian.inputs())) is None:
-        _room(work)
     version = release_debian.VERSION
     return Release(
         version,
@@ -216,11 +213,11 @@ def _debian(work: Work, lab: Lab, why: str) -> Release:
 
 
 def _room(work: Work) -> None:
-    work.store.root.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(work.store.root).free
-    if free < _ROOM:
+    if free < release_debian.ROOM:
         raise EnvironmentProblem(
-            f"{work.store.root} has {free / 1024**3:.1f} GiB free; a build from nothing needs {_ROOM >> 30} GiB",
+            f"{work.store.root} has {free / 1024**3:.1f} GiB free; "
+            f"compiling Kubernetes needs {release_debian.ROOM >> 30} GiB",
             hint="free some space (nodisk assets prune), or use another disk: --state DIR",
         )
 

@@ -24,6 +24,8 @@ from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.errors import EnvironmentProblem
 from nodisk.values import KubeVersion
 
+ROOM = 8 * 1024**3
+"""Bytes that compiling from nothing takes at its worst moment, with the image that is built beside it."""
 VERSION = KubeVersion(1, 20, 2)
 SUITE = "bookworm"
 _PROGRAMS = (*NODE_PROGRAMS, "kube-apiserver", "kube-controller-manager", "kube-scheduler")

@@ -1,9 +1,7 @@
-"""Checks of the server's host besides its wire: clock, disk, mirror, keys, and what a virtual lab needs."""
+"""Checks of the server's host besides its wire: clock, mirror, keys, and what a virtual lab needs."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,53 +11,21 @@ from urllib.parse import urlsplit
 import httpx
 
 from nodisk import run
-from nodisk.assets import built, mirror
+from nodisk.assets import mirror
 from nodisk.check.findings import Finding, error, ok, warning
+from nodisk.check.release import is_built
 from nodisk.errors import NodiskError
 from nodisk.machines import qemu
 from nodisk.machines.qemu import Accelerator
 from nodisk.spec import versions
-from nodisk.spec.model import ImageKind, Lab, Source
+from nodisk.spec.model import ImageKind, Lab
 from nodisk.state import State
-
-GIB = 1024**3
-TO_BUILD = {Source.DEBIAN: 8 * GIB, Source.AUTO: 8 * GIB, Source.UPSTREAM: 5 * GIB, Source.PATH: 4 * GIB}
-"""Free disk that a first build takes at its peak, with what stays of it: compiling Kubernetes takes the most."""
-TO_RUN = 2 * GIB
-"""Once built: etcd may grow to 2 GiB, and the registry takes what classes push to it."""
 
 TOO_OLD = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock that is right shows a time before this nodisk was made."""
 OFF, FAR_OFF = 30, 300
 """Seconds: certificates start to matter, and machines' requests to look as if from another boot."""
 _WAIT = httpx.Timeout(8.0, connect=5.0)
-
-
-def is_built(state: State, lab: Lab) -> str | None:
-    """None if everything that this lab.yaml asks for is in the store, else what is missing."""
-    try:
-        built.manifests(state, lab)
-    except NodiskError as problem:
-        return problem.message
-    return None
-
-
-def disk(state: State, lab: Lab) -> list[Finding]:
-    """The state directory's disk can hold what comes."""
-    name, missing = "disk", is_built(state, lab)
-    need = TO_RUN if missing is None else TO_BUILD[lab.kubernetes.source]
-    folder = next(path for path in (state.root, *state.root.parents) if path.exists())
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as problem:
-        return [error(name, f"{folder}: {problem.strerror}", "choose another --state")]
-    what = "to run" if missing is None else "to build"
-    text = f"{free / GIB:.1f} GiB free for {state.root}, {need / GIB:.0f} GiB wanted {what}"
-    if free < need // 2:
-        return [error(name, text, "make room (nodisk assets prune), or choose another --state")]
-    if free < need:
-        return [warning(name, text, "it may do; nodisk assets prune removes what no lab uses")]
-    return [ok(name, text)]
 
 
 def clock_and_mirror(state: State, lab: Lab) -> list[Finding]:
@@ -143,30 +109,6 @@ def _date(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return seen if seen is None or seen.tzinfo else seen.replace(tzinfo=UTC)
-
-
-def release(lab: Lab) -> list[Finding]:
-    """A folder of the user's own holds what a release needs."""
-    name, folder = "release", lab.kubernetes.path
-    if lab.kubernetes.source is not Source.PATH or folder is None:
-        wanted = f" {lab.kubernetes.version}" if lab.kubernetes.version else ""
-        note = (
-            "; only for trying nodisk out: it gets no security fixes" if lab.kubernetes.source is Source.DEBIAN else ""
-        )
-        return [ok(name, f"source {lab.kubernetes.source}{wanted}{note}")]
-    missing = [
-        f"bin/{program}"
-        for program in ("kubeadm", "kubelet", "kubectl", "kube-proxy")
-        if not (folder / "bin" / program).is_file()
-    ]
-    if not any((folder / "images").glob("*.tar")):
-        missing.append("images/*.tar")
-    if missing:
-        return [error(name, f"{folder} has no {', '.join(missing)}", "correct kubernetes.path, or complete the folder")]
-    closed = [program for program in ("kubeadm", "kubelet") if not os.access(folder / "bin" / program, os.X_OK)]
-    if closed:
-        return [error(name, f"{folder}/bin: {', '.join(closed)} can't be executed", f"chmod +x {folder}/bin/*")]
-    return [ok(name, f"{folder}")]
 
 
 def ssh_keys(lab: Lab, *, virtual: bool) -> list[Finding]:

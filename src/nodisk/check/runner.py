@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
-from nodisk.check import host, ram, tools, wire
+from nodisk.check import host, ram, release, snippets, tools, wire
 from nodisk.check.budget import Budget
 from nodisk.check.findings import Finding, warning
 from nodisk.errors import NodiskError
@@ -32,6 +32,7 @@ NAMES = (
     "disk",
     "mirror",
     "release",
+    "butane",
     "ram",
     "ssh",
     "kvm",
@@ -64,8 +65,8 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
             netns = place.netns
             found["interface and the rest of the wire"] = lambda: _inside(place.file, netns, pid)
     found["clock and mirror"] = lambda: host.clock_and_mirror(state, lab)
-    found["disk"] = lambda: host.disk(state, lab)
-    found["release"] = lambda: host.release(lab)
+    found["release and disk"] = lambda: release.release_and_disk(state, lab)
+    found["butane"] = lambda: snippets.butane(state, lab, place.file)
     found["ram"] = lambda: ram.ram(lab, budgets)
     found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)
     if place.virtual:

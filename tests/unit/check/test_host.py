@@ -16,7 +16,7 @@ from nodisk.check import host, tools
 from nodisk.check.commands import check
 from nodisk.check.findings import Finding, Level, worst
 from nodisk.check.runner import NAMES
-from nodisk.spec.load import load, parse
+from nodisk.spec.load import parse
 from nodisk.state import State
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -86,23 +86,6 @@ def test_keys() -> None:
     assert worst(host.ssh_keys(parse(lab(top=f"ssh_keys: ['{KEY}']"), file="x"), virtual=False)) is Level.OK
 
 
-def test_a_release_of_the_users(tmp_path: Path) -> None:
-    file = tmp_path / "lab.yaml"
-    file.write_text(lab(kubernetes="  source: path\n  path: mine"))
-    found = host.release(load(file))
-    assert (
-        found[0].message
-        == f"{tmp_path / 'mine'} has no bin/kubeadm, bin/kubelet, bin/kubectl, bin/kube-proxy, images/*.tar"
-    )
-    for name in ("bin/kubeadm", "bin/kubelet", "bin/kubectl", "bin/kube-proxy", "images/pause.tar"):
-        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "mine" / name).touch(mode=0o644)
-    assert "can't be executed" in host.release(load(file))[0].message
-    for name in ("kubeadm", "kubelet"):
-        (tmp_path / "mine/bin" / name).chmod(0o755)
-    assert worst(host.release(load(file))) is Level.OK
-
-
 class _Mirror(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.send_response_only(200 if self.path == "/debian/dists/trixie/InRelease" else 404)
@@ -137,13 +120,14 @@ def test_the_command_on_a_virtual_lab(tmp_path: Path, monkeypatch: pytest.Monkey
     file = tmp_path / "lab.yaml"
     file.write_text(TEN_LINES + f"os: {{mirror: 'file://{tmp_path}'}}\n")
     monkeypatch.setenv("NODISK_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("NODISK_UPSTREAM_KUBERNETES", "http://127.0.0.1:1")
     done = CliRunner().invoke(check, ["--lab", str(file), "--virtual", "-o", "json"], standalone_mode=False)
     answer = json.loads(done.stdout)
     assert list(answer) == ["lab", "virtual", "worst", "findings", "budget"]
     assert done.return_value == 4  # that mirror has no Debian
     names = [finding["check"] for finding in answer["findings"]]
     assert names == sorted(names, key=NAMES.index)
-    assert set(names) == {"tools", "clock", "disk", "mirror", "release", "ram", "ssh", "kvm", "memory"}
+    assert set(names) == {"tools", "clock", "disk", "mirror", "release", "butane", "ram", "ssh", "kvm", "memory"}
     assert [one["machine"] for one in answer["budget"]] == ["cp1", "w1"]
     assert set(answer["budget"][0]["rows"][0]) == {"kind", "used", "cap"}
     table = CliRunner().invoke(check, ["--lab", str(file), "--virtual"], standalone_mode=False)

@@ -1,0 +1,81 @@
+"""What a build would do here: which release it would take and why, and whether the disk has room for it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+
+from nodisk.assets import addons, build, built, release_debian, release_path
+from nodisk.assets.progress import Board
+from nodisk.assets.store import Store
+from nodisk.assets.work import Work
+from nodisk.check.findings import Finding, error, ok, warning
+from nodisk.errors import NodiskError
+from nodisk.spec.model import Lab, Source
+from nodisk.state import State
+
+GIB = 1024**3
+TO_BUILD = {Source.AUTO: 5 * GIB, Source.UPSTREAM: 5 * GIB, Source.PATH: 4 * GIB, Source.DEBIAN: 4 * GIB}
+"""Free disk that a first build takes at its peak, with what stays of it; compiling Debian's source comes on top."""
+TO_RUN = 2 * GIB
+"""Once built: etcd may grow to 2 GiB, and the registry takes what classes push to it."""
+
+
+def is_built(state: State, lab: Lab) -> str | None:
+    """None if everything that this lab.yaml asks for is in the store, else what is missing."""
+    try:
+        built.manifests(state, lab)
+    except NodiskError as problem:
+        return problem.message
+    return None
+
+
+def release_and_disk(state: State, lab: Lab) -> list[Finding]:
+    """The release that a build would take, as the build itself chooses it; and room for what is missing of it."""
+    missing = is_built(state, lab)
+    findings, chosen = _release(state, lab, missing)
+    work = _work(state)
+    compiles = chosen is not None and chosen.source is Source.DEBIAN and work.store.find("release", chosen.key) is None
+    source = chosen.source if chosen is not None else lab.kubernetes.source
+    need = TO_RUN if missing is None else release_debian.ROOM if compiles else TO_BUILD[source]
+    return [*findings, disk(state, need, least=need if compiles else need // 2, what="run" if not missing else "build")]
+
+
+def disk(state: State, need: int, *, least: int, what: str) -> Finding:
+    """The state directory's disk has ``need`` bytes free; below ``least`` it can't do."""
+    name = "disk"
+    folder = next(path for path in (state.root, *state.root.parents) if path.exists())
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as problem:
+        return error(name, f"{folder}: {problem.strerror}", "choose another --state")
+    text = f"{free / GIB:.1f} GiB free for {state.root}, {need / GIB:.0f} GiB wanted to {what}"
+    if free < least:
+        return error(name, text, "make room (nodisk assets prune), or choose another --state")
+    if free < need:
+        return warning(name, text, "it may do; nodisk assets prune removes what no lab uses")
+    return ok(name, text)
+
+
+def _work(state: State) -> Work:
+    return Work(state, Store(state), Board(None))
+
+
+def _release(state: State, lab: Lab, missing: str | None) -> tuple[list[Finding], build.Release | None]:
+    name, kube = "release", lab.kubernetes
+    complain = error if missing else warning
+    try:
+        if kube.network_manifest is not None:
+            addons.read_own(kube.network_manifest)
+        if kube.source is Source.PATH and kube.path is not None:
+            folder = release_path.read(kube.path, kube.version)
+            without = f"; without {', '.join(folder.missing_optional)}" if folder.missing_optional else ""
+            return [ok(name, f"Kubernetes {folder.version} from {folder.root}{without}")], None
+        chosen = asyncio.run(build.choose(_work(state), lab))
+    except NodiskError as problem:
+        then = "" if missing else "; everything is built, so only a new build would need it"
+        return [complain(name, problem.message + then, problem.hint or "")], None
+    if kube.source is Source.AUTO and chosen.source is Source.DEBIAN and missing:
+        hint = "let this host reach the official releases, or see docs/how-to/releases.md for a folder of your own"
+        return [warning(name, chosen.why, hint)], chosen
+    return [ok(name, chosen.why)], chosen
