@@ -138,7 +138,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_too_little_disk_is_said_before_anything_is_loaded(small_disk: Path) -> None:
-    with pytest.raises(EnvironmentProblem, match="GiB free; a build from nothing needs") as caught:
+    with pytest.raises(EnvironmentProblem, match="GiB free; compiling Kubernetes needs") as caught:
         build.build(lab(), State(small_disk / "state"))
     assert caught.value.hint is not None
     assert "--state" in caught.value.hint
