@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 # RFC 1123 section 2.1 as Kubernetes reads it: a node's name is a DNS label here, so that it is a host name too.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAC = re.compile(r"([0-9A-Fa-f]{2})[:-]?" * 5 + r"([0-9A-Fa-f]{2})")
-_VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?:[-+][0-9A-Za-z.+-]+)?")
+_VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?([-+][0-9A-Za-z.+-]+)?")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 
 
@@ -118,15 +118,23 @@ class KubeVersion(_Parsed):
     major: int
     minor: int
     patch: int | None = None
-    schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": r"^v?\d+\.\d+(\.\d+)?"}
+    schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": r"^v?\d+\.\d+(\.\d+)?$"}
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Accept ``1.36``, ``1.36.1``, ``v1.36.1`` and what components print (``v1.20.2-beta+build``)."""
+        """Accept ``1.36``, ``1.36.1`` and ``v1.36.1``; refuse a release candidate, whose files have other names."""
+        match = _VERSION.fullmatch(text.strip())
+        if match is not None and match[4]:
+            raise ValueError(f"{text!r} is no released version of Kubernetes; write one as 1.36.1")
+        return cls.printed(text)
+
+    @classmethod
+    def printed(cls, text: str) -> Self:
+        """From what components print of themselves, ``v1.20.2-dirty`` or ``v1.36.1+build``: without what follows."""
         match = _VERSION.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"{text!r} is not a version of Kubernetes; write it as 1.36.1")
-        major, minor, patch = match.groups()
+        major, minor, patch, _ = match.groups()
         return cls(int(major), int(minor), None if patch is None else int(patch))
 
     def __str__(self) -> str:

@@ -37,6 +37,14 @@ def test_versions() -> None:
     assert str(KubeVersion.parse("v1.20.2")) == "1.20.2"
     assert KubeVersion.parse("1.36").patch is None
     assert KubeVersion.parse("1.9.1") < KubeVersion.parse("1.20")
+    for printed in ("v1.20.2", "v1.20.2-dirty", "v1.20.2+k3s1", "v1.20.2-beta.1+build"):
+        assert KubeVersion.printed(printed) == KubeVersion(1, 20, 2)
+
+
+@pytest.mark.parametrize("text", ["1.36.0-rc.1", "v1.36.0-alpha.0", "1.36.1+x", "1", "latest", "1.36.x"])
+def test_what_is_no_released_version_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no(t a| released) version of Kubernetes"):
+        KubeVersion.parse(text)
 
 
 @pytest.mark.parametrize(

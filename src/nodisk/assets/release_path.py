@@ -38,6 +38,7 @@ _ASK = {
 }
 # `Kubernetes v1.36.1`, `Client Version: v1.36.1`, `GitVersion:"v1.20.2"`, `v1.36.1`
 _VERSION = re.compile(r"\bv(\d+\.\d+\.\d+(?:-[0-9A-Za-z.]+)?)")
+_UNRELEASED = re.compile(r"-(alpha|beta|rc)\b")
 _OPTIONAL_IMAGES = ("coredns",)
 
 
@@ -127,7 +128,11 @@ def _version(programs: Mapping[str, Path], wanted: KubeVersion | None, problems:
         return None
     if not said:
         return None
-    version = KubeVersion.parse(next(iter(said.values())))
+    text = next(iter(said.values()))
+    if _UNRELEASED.search(text):
+        problems.append(f"the programs are of {text}, which is not a release")
+        return None
+    version = KubeVersion.printed(text)
     if wanted and (wanted.line != version.line or wanted.patch not in (None, version.patch)):
         problems.append(f"the programs are of {version}, and lab.yaml asks for {wanted}")
     return version

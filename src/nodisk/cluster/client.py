@@ -204,7 +204,7 @@ class Client:
 
     def version(self) -> KubeVersion:
         """The API server's release."""
-        return KubeVersion.parse(self._get_json("/version")["gitVersion"])
+        return KubeVersion.printed(self._get_json("/version")["gitVersion"])
 
     def supports(self, api_version: str, kind: str) -> bool:
         """Whether this release serves ``kind`` in ``api_version`` (``policy/v1``, ``PodDisruptionBudget``)."""

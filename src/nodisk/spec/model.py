@@ -139,7 +139,7 @@ class Os(_Section):
     """What the machines boot."""
 
     image: ImageKind = ImageKind.DEBIAN
-    """`debian` (built by nodisk), `flatcar` or `fedora-coreos` (their official PXE files)."""
+    """`debian` (built by nodisk). `flatcar` and `fedora-coreos` are known and refused: this nodisk can't boot them."""
     suite: Suite | None = None
     """Debian's suite; absent: chosen for the release (containerd 2 is needed from Kubernetes 1.37)."""
     kernel: Kernel = Kernel.GENERIC

@@ -18,6 +18,14 @@ from nodisk.yamltree import Path
 RESERVED = frozenset({"api", "kubernetes", "localhost", "nodisk", "registry", "server"})
 """Names that mean the server or the machine itself in the lab's DNS."""
 
+KUBELETS = frozenset(
+    {
+        "kubernetes.io/hostname",
+        *(f"{group}/{name}" for group in ("kubernetes.io", "beta.kubernetes.io") for name in ("os", "arch")),
+    }
+)
+"""Labels that every kubelet sets on its node, and sets back."""
+
 MIN_MEMORY_MIB = 512
 """Below this not even the image fits beside a kernel; a smaller figure is a slip of the unit."""
 
@@ -91,11 +99,19 @@ def addresses(lab: Lab) -> Iterator[Finding]:
             yield Finding(path, f"{machine.address} is the gateway's address", "choose a free one", about=(GATEWAY,))
 
 
+_SPECIAL = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")))
+"""Not for ordinary addresses (RFC 6890): this network, loopback, link-local, multicast, reserved."""
+
+
+def _special(net: IPv4Network) -> bool:
+    return any(net.overlaps(special) for special in _SPECIAL)
+
+
 def _odd(net: IPv4Network) -> str:
     """Why no room has such a subnet; '' if one can."""
     if net.prefixlen > 29:
         return "is too small for a room"
-    return "is no range for a room" if net.is_multicast or net.is_loopback or net.is_link_local else ""
+    return "is no range for a room" if _special(net) else ""
 
 
 def _inside(net: IPv4Network, address: IPv4Address, path: Path) -> Iterator[Finding]:
@@ -118,6 +134,12 @@ def dns(lab: Lab) -> Iterator[Finding]:
     if len(lab.network.dns) > 3:
         text = f"{len(lab.network.dns)} DNS servers: Linux asks only three"
         yield Finding(("network", "dns", 3), text, "keep the three best")
+    for index, address in enumerate(lab.network.dns):
+        if _special(IPv4Network(address)):
+            text = f"{address} is no DNS server that a machine could ask"
+            yield Finding(
+                ("network", "dns", index), text, "the room's or the provider's; absent: the lab's server alone"
+            )
 
 
 def interface(lab: Lab) -> Iterator[Finding]:
@@ -136,6 +158,9 @@ def ranges(lab: Lab) -> Iterator[Finding]:
         ("the pods' range", pods, lab.kubernetes.pods),
         ("the Services' range", services, lab.kubernetes.services),
     ]
+    for _, path, net in named[1:]:
+        if _special(net):
+            yield Finding(path, f"{net} is no range for a cluster", "such as 10.244.0.0/16 and 10.96.0.0/16")
     for index, (_, path, net) in enumerate(named):
         for other_name, other, other_net in named[:index]:
             if net.overlaps(other_net):
@@ -243,14 +268,12 @@ def suite(lab: Lab) -> Iterator[Finding]:
 
 
 def image(lab: Lab) -> Iterator[Finding]:
-    """What only a Debian image can be given is not asked of another."""
-    if lab.os.image is ImageKind.DEBIAN:
-        return
-    for field in ("suite", "packages", "firmware", "mirror"):
-        if getattr(lab.os, field):
-            text = f"{field} means nothing with image: {lab.os.image}"
-            hint = "remove it, or `image: debian`"
-            yield Finding(("os", field), text, hint, about=(("os", "image"),), key=True)
+    """Of the images only Debian's has what a machine needs to enrol and join."""
+    if lab.os.image is not ImageKind.DEBIAN:
+        text = (
+            f"{lab.os.image} can't be booted by this nodisk: only Debian's image has kubelet and nodisk's own programs"
+        )
+        yield Finding(("os", "image"), text, "`image: debian`, or remove it")
 
 
 def packages(lab: Lab) -> Iterator[Finding]:
@@ -282,6 +305,8 @@ def labels(lab: Lab) -> Iterator[Finding]:
                 yield Finding(path, *problem, key=True)
             if problem := syntax.label_value(value):
                 yield Finding(path, *problem)
+            if key in KUBELETS:
+                yield Finding(path, f"kubelet itself sets {key}", "choose another name", key=True)
         seen: dict[tuple[str, str], int] = {}
         for number, taint in enumerate(machine.taints):
             place: Path = ("machines", index, "taints", number)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.assets import build
+from nodisk.assets import build, release_debian
 from nodisk.assets.store import Store
 from nodisk.errors import CommandFailed, EnvironmentProblem
 from nodisk.spec.model import Lab
@@ -147,7 +147,7 @@ def test_too_little_disk_is_said_before_anything_is_loaded(small_disk: Path) -> 
 def test_a_disk_that_fills_up_meanwhile_is_named_and_nothing_half_made_is_kept(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "_ROOM", 0)
+    monkeypatch.setattr(release_debian, "ROOM", 0)
     state = State(small_disk / "state")
     with pytest.raises(EnvironmentProblem, match="is full"):
         build.build(lab(), state, only=["release"])

@@ -185,3 +185,8 @@ def test_it_gets_into_the_store_under_the_registrys_names(tmp_path: Path) -> Non
 def test_where_the_registry_keeps_an_image(name: str, repository: str, tag: str) -> None:
     image = release.container_image(name, 1)
     assert (image.name, image.repository, image.tag) == (name, repository, tag)
+
+
+def test_a_release_candidate_is_not_taken_for_the_release(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"of 1\.36\.0-rc\.1, which is not a release"):
+        release_path.read(folder(tmp_path, "1.36.0-rc.1"), None)

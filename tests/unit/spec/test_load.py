@@ -177,6 +177,12 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(kubernetes="  services: 10.244.1.0/24"), "10.244.1.0/24 overlaps the pods' range 10.244.0.0/16"),
         (lab(kubernetes="  pods: 10.9.9.0/24"), "room for 1 machines (a /24 each), but there are 2; a /23 or larger"),
         (lab(kubernetes="  services: 10.0.0.0/28"), "10.0.0.0/28 is no size for Services"),
+        (lab(kubernetes="  pods: 127.0.0.0/16"), "kubernetes.pods: 127.0.0.0/16 is no range for a cluster"),
+        (lab(kubernetes="  pods: 240.0.0.0/16"), "kubernetes.pods: 240.0.0.0/16 is no range for a cluster"),
+        (lab(kubernetes="  services: 224.0.0.0/16"), "kubernetes.services: 224.0.0.0/16 is no range for a cluster"),
+        (lab(kubernetes="  services: 169.254.0.0/16"), "kubernetes.services: 169.254.0.0/16 is no range for a cluster"),
+        (lab(network="  dns: [9.9.9.9, 127.0.0.1]"), "network.dns[1]: 127.0.0.1 is no DNS server that a machine"),
+        (lab(network="  dns: [0.0.0.0]"), "network.dns[0]: 0.0.0.0 is no DNS server that a machine"),
         # Roles, names, memory
         (lab().replace("role: control-plane", "role: worker"), "machines: no machine has the role control-plane"),
         (lab(w1="name: server, mac: 525400000002, address: 10.77.0.2"), "server is a name that the lab itself uses"),
@@ -186,12 +192,17 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(top='"\\e[31mred": 1'), "?[31mred: unknown key '\\x1b[31mred'"),
         (lab(top=f"{'k' * 1000}: 1"), "kkk…: unknown key 'kkk"),
         # Release and image
+        (lab(kubernetes="  version: 1.36.0-rc.1"), "'1.36.0-rc.1' is no released version of Kubernetes; write one as"),
         (lab(kubernetes="  version: 1.19"), "this nodisk knows 1.20 … 1.37, not 1.19"),
         (lab(kubernetes="  source: path"), "kubernetes.source: source: path needs a folder; add `path:`"),
         (lab(kubernetes="  path: /x"), "kubernetes.path: a folder means nothing with source: auto"),
         (lab(kubernetes="  version: 1.37", top="os: {suite: trixie}"), "1.37 needs containerd 2, which trixie has not"),
         (lab(kubernetes="  source: debian", top="os: {suite: sid}"), "1.20.2 needs containerd 1, which sid has not"),
-        (lab(top="os: {image: flatcar, packages: [htop]}"), "os.packages: packages means nothing with image: flatcar"),
+        (
+            lab(top="os: {image: flatcar, packages: [htop]}"),
+            "13:13: os.image: flatcar can't be booted by this nodisk: only Debian's image has kubelet",
+        ),
+        (lab(top="os: {image: fedora-coreos}"), "os.image: fedora-coreos can't be booted by this nodisk"),
         (
             lab().replace("network: routed", "network: cilium"),
             "kubernetes.network: cilium publishes no manifest: yours is needed; `helm template` writes one",
@@ -213,6 +224,10 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(top=f"ssh_keys: [{KEY[:40]}]"), "ssh_keys[0]: the key is cut off"),
         (lab(top=f"ssh_keys: ['{KEY.replace('ssh-ed25519', 'ssh-rsa')}']"), "not of the type ssh-rsa"),
         (lab(machine="labels: {-a: b}"), "machines[0].labels.-a: '-a' is no name of a label"),
+        (
+            lab(machine="labels: {kubernetes.io/hostname: b}"),
+            "kubelet itself sets kubernetes.io/hostname; choose another",
+        ),
         (lab(machine="labels: {UP/a: b}"), "'UP' before the / is no DNS name"),
         (lab(machine="labels: {a: b c}"), "'b c' is no value of a label"),
         (lab(machine="taints: [{key: a, effect: No}]"), "machines[0].taints[0].effect: 'No' is not one of"),

@@ -57,7 +57,7 @@ def _faults(node: Object, machine: Machine, release: KubeVersion) -> Iterator[st
     addresses = {one["address"] for one in node["status"].get("addresses", []) if one["type"] == "InternalIP"}
     if str(machine.address) not in addresses:
         yield f"lab.yaml says {machine.address}, the node says {', '.join(sorted(addresses)) or 'none'}"
-    if KubeVersion.parse(_version(node)).key != release.key:
+    if KubeVersion.printed(_version(node)).key != release.key:
         yield f"runs {_version(node)}, the release is {release}"
     for key, value in machine.labels.items():
         if labels.get(key) != value:
