@@ -120,8 +120,9 @@ def verify(state: State, output: str) -> None:
 def prune(dry_run: bool, state: State, output: str) -> None:
     """Remove what no lab of this host uses, what is incomplete, and the cache."""
     from nodisk.assets.prune import prune as prune_  # noqa: PLC0415
+    from nodisk.server import running  # noqa: PLC0415
 
-    done = prune_(state, dry_run=dry_run)
+    done = prune_(state, dry_run=dry_run, read=running.objects(state))
     if output == "json":
         ui.print_json({"removed": list(done.removed), "bytes": done.size, "dry_run": dry_run})
         return

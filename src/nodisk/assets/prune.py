@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +22,18 @@ class Pruned:
     """Bytes that this frees."""
 
 
-def prune(state: State, *, dry_run: bool) -> Pruned:
-    """Remove unused and incomplete assets, files of no asset, and the cache; raises Busy while something is built."""
+def prune(state: State, *, dry_run: bool, read: Collection[str] = ()) -> Pruned:
+    """Remove unused and incomplete assets, files of no asset, and the cache; raises Busy while something is built.
+
+    ``read`` names objects that stay all the same: a server that runs since before the last build reads them.
+    """
     store = Store(state)
     with store.builder():
         used = built.used(state)
         keep = [manifest for manifest in store.manifests() if manifest.id in used and store.read(manifest.id)]
         kept = {manifest.id for manifest in keep}
         unread = [path for path in store.manifest_files() if path.stem not in kept]
-        garbage = store.garbage(keep)
+        garbage = store.garbage(keep, read=read)
         cache = sorted(state.cache.glob("*"))
         removed = [path.stem for path in unread] + [str(path.relative_to(state.root)) for path in cache]
         size = sum(_size(path) for path in (*garbage, *cache))

@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -263,10 +263,10 @@ class Store:
         """Remove an asset's manifest; its files go with the next ``garbage`` collection."""
         (self.root / "manifests" / f"{manifest.id}.json").unlink(missing_ok=True)
 
-    def garbage(self, keep: Iterable[Manifest]) -> list[Path]:
-        """Folders of objects and trees that none of ``keep`` uses."""
+    def garbage(self, keep: Iterable[Manifest], *, read: Collection[str] = ()) -> list[Path]:
+        """Folders of objects and trees that none of ``keep`` uses; ``read`` names further objects to spare."""
         kept = list(keep)
-        hashes = {ref.sha256 for manifest in kept for ref in manifest.files}
+        hashes = {ref.sha256 for manifest in kept for ref in manifest.files} | set(read)
         keys = {manifest.key for manifest in kept}
         return [
             *(path for path in sorted(self.objects.glob("*")) if path.name not in hashes),

@@ -45,6 +45,8 @@ TOOLS = (
     Tool("ssh", "openssh-client", "nodisk ssh"),
     Tool("qemu-system-x86_64", "qemu-system-x86", "virtual machines", least=(7, 2), virtual_only=True),
 )
+_SERVICES = ("nginx", "etcd-server", "docker-registry")
+"""Packages whose service takes a port that a lab needs. chrony's serves nobody, and keeps the host's own time."""
 _STREAM = "libnginx-mod-stream"
 _STREAM_MODULES = ("/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so")
 
@@ -76,11 +78,14 @@ def tools(*, virtual: bool) -> list[Finding]:
 
 
 def install(packages: list[str]) -> str:
-    """The one command that brings them. A checkout has a script that keeps services from starting by themselves."""
+    """The one command that brings them. Their services would start at once, on the ports of the lab's own: a checkout
+    has a script that keeps them from it, elsewhere they are masked first (nodisk runs the programs itself)."""
     script = Path(__file__).parents[3] / "tools/install-packages"
     if script.exists():
         return f"sh {script}"
-    return f"apt-get install --no-install-recommends {' '.join(sorted(set(packages)))}"
+    units = [f"{package.removesuffix('-server')}.service" for package in packages if package in _SERVICES]
+    mask = f"systemctl mask {' '.join(sorted(units))} && " if units else ""
+    return f"{mask}apt-get install --no-install-recommends {' '.join(sorted(set(packages)))}"
 
 
 def _look(tool: Tool) -> Version | None:

@@ -31,6 +31,12 @@ class Built:
     """The folder with kubectl and perhaps etcd."""
 
     @property
+    def objects(self) -> list[str]:
+        """Names of the store's folders that this server goes on reading, whatever is built meanwhile."""
+        boot = (self.image.kernel, self.image.initramfs, self.image.rootfs)
+        return sorted({*(ref.sha256 for ref in boot), *(archive.parent.name for _, archive in self.container_images)})
+
+    @property
     def uefi(self) -> str:
         """iPXE's program for UEFI: not every Debian has the one that uses the firmware's own driver."""
         return "snponly.efi" if (self.ipxe / "snponly.efi").exists() else "ipxe.efi"

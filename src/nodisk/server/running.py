@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nodisk.context import with_own_key
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
-from nodisk.state import LabState
+from nodisk.state import LabState, State
 
 if TYPE_CHECKING:
     from nodisk.spec.model import Lab
@@ -51,6 +51,17 @@ def serves(state: LabState) -> tuple[float, str] | None:
         ready = json.loads((state.run / READY).read_text())
         return float(ready["since"]), str(ready["plan"])
     return None
+
+
+def objects(state: State) -> set[str]:
+    """Names of the store's folders that servers on this host are reading; after a build not only those of the last."""
+    found: set[str] = set()
+    for folder in state.labs.glob("*/"):
+        lab = state.lab(folder.name)
+        if pid(lab) is not None:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                found |= set(json.loads((lab.run / READY).read_text())["objects"])
+    return found
 
 
 def is_stale(state: LabState, lab: Lab) -> bool:

@@ -135,7 +135,7 @@ class Server:
                 asyncio.create_task(keeper.run(), name="students' storage"),
             ]
             try:
-                files.write(ready, json.dumps(_ready(lab, plan, supervisor), indent=1) + "\n")
+                files.write(ready, json.dumps(_ready(lab, plan, found, supervisor), indent=1) + "\n")
                 notify(f"READY=1\nSTATUS=serving {lab.name} at {lab.network.server}")
                 self._say(database, f"ready after {time.monotonic() - began:.1f} s at {lab.network.server}")
                 await wake.wait()
@@ -177,13 +177,14 @@ def _was_alone(old: Lab, new: Lab) -> str | None:
     return str(before[0].name) if len(before) == 1 < len(after) else None
 
 
-def _ready(lab: Lab, plan: str, supervisor: Supervisor) -> dict[str, object]:
+def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> dict[str, object]:
     """run/ready.json: it exists only while everything answers machines."""
     return {
         "pid": os.getpid(),
         "since": time.time(),
         "server": str(lab.network.server),
         "plan": plan,
+        "objects": found.objects,
         "daemons": supervisor.pids(),
     }
 

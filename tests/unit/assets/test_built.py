@@ -1,6 +1,7 @@
 """What others get of a build, and what `nodisk assets` says and removes."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,25 @@ def test_prune_keeps_what_any_lab_uses_and_frees_the_rest(state: State) -> None:
     assert built.release_bin(state, lab()).is_dir()
     assert len(list((state.assets / "objects").iterdir())) == sum(len(manifest.files) for manifest in kept.values())
     assert prune(state, dry_run=False).removed == ()
+
+
+def test_prune_spares_what_a_server_of_before_the_build_still_reads(state: State) -> None:
+    """`build --refresh` makes an asset of the same key with other files; the server knows the old ones."""
+    made = everything(state)
+    old = made["image"].file("root.squashfs").sha256
+    run = state.lab("room").run
+    run.mkdir(parents=True)
+    with subprocess.Popen(["sh", "-c", "read line", "serve"], stdin=subprocess.PIPE) as server:
+        (run / "ready.json").write_text(json.dumps({"pid": server.pid, "objects": [old]}))
+        built.record(state, lab(), {**made, "image": everything(state, 2)["image"]}, why="")
+        arguments = ["prune", "--state", str(state.root)]
+        assert CliRunner().invoke(assets, arguments).exit_code == 0
+        kept = (state.assets / "objects" / old).exists()
+        server.communicate(b"\n")
+    assert kept
+    assert not (state.assets / "objects" / made["image"].file("vmlinuz").sha256).exists()
+    assert CliRunner().invoke(assets, arguments).exit_code == 0
+    assert not (state.assets / "objects" / old).exists()
 
 
 def test_list_has_a_stable_json_and_verify_finds_damage(state: State) -> None:

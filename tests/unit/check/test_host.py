@@ -67,6 +67,15 @@ def test_missing_programs_are_one_command(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (old.level, old.message.split(" is")[0]) == (Level.WARNING, "dnsmasq 2.76")
 
 
+def test_outside_a_checkout_no_service_gets_the_labs_ports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tools, "__file__", str(tmp_path / "lib/python/site-packages/nodisk/check/tools.py"))
+    assert tools.install(["skopeo", "nginx", "etcd-server", "chrony"]) == (
+        "systemctl mask etcd.service nginx.service && "
+        "apt-get install --no-install-recommends chrony etcd-server nginx skopeo"
+    )
+    assert tools.install(["skopeo"]) == "apt-get install --no-install-recommends skopeo"
+
+
 def test_every_tool_is_in_the_list_that_is_installed() -> None:
     listed = {
         line.split()[0] for line in (Path(__file__).parents[3] / "tools/packages.txt").read_text().splitlines() if line
