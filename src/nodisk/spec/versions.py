@@ -1,7 +1,8 @@
 """Which releases of Kubernetes nodisk knows, what each source gives, and which Debian suits which release.
 
 Containerd: a kubelet before 1.23 speaks only CRI v1alpha2, which containerd 2 no longer has; from 1.37 on
-containerd 2 is needed. Debian 12 and 13 have containerd 1, what came after has 2.
+containerd 2 is wanted (why already then: docs/explanation/dependencies.md). Debian 12 and 13 have containerd 1, what
+came after has 2.
 """
 
 from __future__ import annotations

@@ -53,8 +53,9 @@ ln -s /usr/lib/cni "$root/opt/cni/bin"
 rm -f "$root"/usr/bin/containerd-shim "$root"/usr/bin/containerd-shim-runc-v1 "$root"/usr/bin/containerd-stress \
     "$root"/usr/bin/ignition-validate "$root"/usr/bin/pzstd "$root"/usr/bin/sqv
 rm -rf "$root"/boot/* "$root"/usr/bin/dracut* "$root"/usr/bin/lsinitrd "$root"/vmlinuz* "$root"/initrd.img*
-# Nothing is installed on a machine that forgets it at the next boot. The list of what is inside stays.
-rm -rf "$root"/usr/lib/apt "$root"/usr/bin/apt* "$root"/var/lib/dpkg/info "$root"/var/lib/dpkg/*-old \
+# Nothing is installed on a machine that forgets it at the next boot. The list of what is inside stays. /etc/apt names
+# the mirror and proxy of the host that builds: nobody's business, and the same packages would give another hash.
+rm -rf "$root"/etc/apt "$root"/usr/lib/apt "$root"/usr/bin/apt* "$root"/var/lib/dpkg/info "$root"/var/lib/dpkg/*-old \
     "$root"/usr/lib/x86_64-linux-gnu/libapt-*.so* "$root"/var/lib/apt "$root"/var/cache/* "$root"/var/log/* \
     "$root"/usr/share/doc "$root"/usr/share/man "$root"/usr/share/info "$root"/usr/share/locale "$root"/usr/share/perl5/Debconf \
     "$root"/usr/lib/x86_64-linux-gnu/gconv "$root"/usr/share/i18n "$root"/usr/lib/udev/hwdb.bin "$root"/usr/lib/udev/hwdb.d \
