@@ -47,7 +47,7 @@ def test_whole_command_line() -> None:
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", "q35,graphics=off,vmport=off"),
         *("-accel", "tcg,thread=multi"),
-        *("-cpu", "qemu64"),
+        *("-cpu", qemu.EMULATED_CPU),
         *("-smp", "3"),
         *("-m", "1536"),
         *("-boot", "order=n,strict=on,reboot-timeout=2000"),
