@@ -41,7 +41,7 @@ def net(stage: Stage) -> list[Measurement]:
     ring = sorted(hosts)
     if len(ring) < 2:
         return [Measurement(name, None, note="one node: there is no other to speak to") for name in names]
-    workers = [node for node in stage.workers() if node in hosts]
+    workers = [node for node in stage.scene.workers() if node in hosts]
     pairs = list(zip(ring, ring[1:] + ring[:1], strict=True))
     if stage.profile.name == "quick":
         pairs = [(workers[0], workers[1])] if len(workers) > 1 else pairs[:1]

@@ -146,7 +146,7 @@ def cold(stage: Stage, make_image: Callable[[int], str], size: int) -> list[Meas
     timer, scene = Timer(), stage.scene
     images = {
         f"cold-{node}-{number}": (node, make_image(place * stage.profile.cold + number))
-        for place, node in enumerate(stage.workers())
+        for place, node in enumerate(stage.scene.workers())
         for number in range(stage.profile.cold)
     }
     lost = 0
@@ -164,7 +164,7 @@ def cold(stage: Stage, make_image: Callable[[int], str], size: int) -> list[Meas
 
 def burst(stage: Stage) -> list[Measurement]:
     """A Deployment of N pods at once."""
-    scene, count = stage.scene, stage.profile.burst * max(1, len(stage.workers()))
+    scene, count = stage.scene, stage.profile.burst * max(1, len(stage.scene.workers()))
     _present(stage)
     seconds, at_end = _flood(stage, "burst", count)
     if at_end < count:
@@ -186,7 +186,7 @@ def density(stage: Stage) -> list[Measurement]:
         name: min(
             110, 10 * int(nodes[name]["status"]["capacity"]["cpu"]), int(nodes[name]["status"]["capacity"]["pods"])
         )
-        for name in stage.workers()
+        for name in stage.scene.workers()
     }
     count = sum(max(0, wanted - present.get(name, 0)) for name, wanted in target.items())
     seconds, ran = _flood(stage, "density", count)

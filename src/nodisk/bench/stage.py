@@ -61,14 +61,6 @@ class Stage:
         """A pod of the run's."""
         return manifests.pod_spec(main, priorityClassName=self.priority, **more)
 
-    def workers(self) -> list[str]:
-        """Nodes that take ordinary pods."""
-        return sorted(
-            name
-            for name, node in self.scene.nodes().items()
-            if not any(t["effect"] in ("NoSchedule", "NoExecute") for t in node["spec"].get("taints") or [])
-        )
-
     def on_all_nodes(self, app: str, spec: Object) -> dict[str, Object]:
         """A DaemonSet, and its ready pods by node."""
         self.scene.client.apply(manifests.daemon_set(app, self.scene.space, spec))

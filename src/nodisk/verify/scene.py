@@ -22,7 +22,7 @@ from nodisk.cluster.kubectl import kubectl_program
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, TimedOut
 from nodisk.verify import manifests
-from nodisk.verify.core import Clock
+from nodisk.verify.core import CROWDED, SLOW, Clock
 
 T = TypeVar("T")
 log = logging.getLogger("nodisk.verify")
@@ -54,6 +54,15 @@ class Scene:
     def nodes(self) -> dict[str, Object]:
         """Name → node, as the API has them now."""
         return {node["metadata"]["name"]: node for node in self.client.list("v1", "Node")}
+
+    def workers(self) -> list[str]:
+        """Names of the nodes that take ordinary pods."""
+        closed = ("NoSchedule", "NoExecute")
+        return sorted(
+            name
+            for name, node in self.nodes().items()
+            if not any(taint["effect"] in closed for taint in node["spec"].get("taints") or [])
+        )
 
     def address(self, node: str) -> str:
         """The address of a machine of the lab."""
@@ -141,9 +150,12 @@ def measure_pace(client: Client) -> float:
 
 def pace_line(scene: Scene) -> str:
     """What the time limits are multiplied by."""
-    if scene.pace < 1.5:
+    if scene.pace < SLOW:
         return "the API answers as fast as on PCs: time limits are as documented"
-    return f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer"
+    return (
+        f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer, "
+        f"and {CROWDED:g} times that for what runs beside other checks"
+    )
 
 
 @contextmanager
