@@ -11,11 +11,13 @@ from typing import Any
 
 from nodisk.bench.metrics import Scrape, parse
 from nodisk.bench.profile import Profile
-from nodisk.cluster.client import Object
+from nodisk.cluster.client import Object, all_or_raise, in_parallel
 from nodisk.cluster.watch import Watch, WatchEvent
 from nodisk.verify import manifests
+from nodisk.verify.diagnose import pod_trouble
 from nodisk.verify.scene import Scene
 
+_WORKLOADS = (("apps/v1", "Deployment"), ("apps/v1", "DaemonSet"), ("v1", "Service"))
 REQUESTS = "apiserver_request_duration_seconds"
 
 
@@ -74,15 +76,32 @@ class Stage:
         self.scene.clock.until(late)
         return self.scene.ready(app)
 
-    def gone(self, app: str) -> None:
-        """Wait until no pod of ``app`` is left: the next load must not meet it."""
+    def one_pod(self, app: str, spec: Object) -> str:
+        """A pod somewhere; its name, once it is ready."""
+        self.scene.client.create(manifests.pod(app, self.scene.space, spec))
+        self.scene.clock.start(120 * self.pace)
+
+        def late() -> str | None:
+            found = self.scene.pods(app)
+            return None if self.scene.ready(app) else f"{app}: {pod_trouble(found[0]) if found else 'no pod'}"
+
+        self.scene.clock.until(late)
+        return app
+
+    def clear(self) -> None:
+        """Delete all that runs in the namespace, and wait until it is gone: the next load must not meet it."""
+        client, space = self.scene.client, self.scene.space
+        for api_version, kind in _WORKLOADS:
+            for one in client.list(api_version, kind, namespace=space, metadata_only=True):
+                client.delete(api_version, kind, one["metadata"]["name"], namespace=space)
         self.scene.clock.start(120 * self.pace)
 
         def left() -> str | None:
-            pods = self.scene.client.list(
-                "v1", "Pod", namespace=self.scene.space, labels=f"app={app}", metadata_only=True
-            )
-            return f"{len(pods)} pods of {app} are still there" if pods else None
+            pods = client.list("v1", "Pod", namespace=space, metadata_only=True)
+            # Those of a controller go with it; deleted by hand before it knows, they would come back.
+            bare = [one["metadata"]["name"] for one in pods if not one["metadata"].get("ownerReferences")]
+            all_or_raise(in_parallel(lambda name: client.delete("v1", "Pod", name, namespace=space, grace=0), bare))
+            return f"{len(pods)} pods are still there" if pods else None
 
         self.scene.clock.until(left)
 

@@ -12,6 +12,7 @@ from nodisk.bench.cold_image import remove_repository
 from nodisk.bench.health import Health
 from nodisk.bench.net_load import rate_of, tcp_measure
 from nodisk.bench.recorded import boot_measures, memory_measure
+from nodisk.bench.service_load import dns_measure
 from nodisk.errors import NodiskError
 from nodisk.server.events import Progress
 from nodisk.values import Stage
@@ -56,6 +57,26 @@ def test_the_value_of_the_network_is_one_stream_between_pods() -> None:
     rates = {("node–node", "1"): [940.0], ("pod–pod", "1"): [900.0, 920.0, 910.0], ("pod–pod", "4"): [1.0]}
     assert tcp_measure(rates, "").value == 910.0
     assert tcp_measure({("node–node", "1"): [940.0]}, "").value is None
+
+
+# By dnsperf 2.10 against a server that leaves the second unanswered.
+DNSPERF = """\
+[Status] Stopping after 1 run through file
+> NOERROR kubernetes.default.svc.cluster.local A 0.000510
+> T kubernetes.default.svc.cluster.local A
+> NXDOMAIN kubernetes.default.svc.cluster.local A 0.000132
+> NOERROR kubernetes.default.svc.cluster.local A 0.001205
+[Status] Testing complete (end of file)
+  Average Latency (s):  0.000176 (min 0.000044, max 0.000510)
+"""
+
+
+def test_lookups_that_fail_are_lost_not_timed() -> None:
+    measured = dns_measure(DNSPERF, 4)
+    assert measured.value == pytest.approx(1.205)
+    assert (measured.n, measured.lost) == (2, 2)
+    assert "median 0.51 ms" in measured.note
+    assert dns_measure("", 4).lost == 4
 
 
 def test_only_the_runs_own_repository_and_blobs_are_removed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -31,7 +32,7 @@ class Api:
             return [self._pod("w2" if "w1" in self.cordoned or self.gone else "w1")]
         return []
 
-    def _taints(self, name: str) -> list[dict[str, str]]:
+    def _taints(self, name: str) -> Sequence[dict[str, str]]:
         self.looks[name] -= name not in self.cordoned
         return [TAINT] if self.looks[name] > 0 else []
 
