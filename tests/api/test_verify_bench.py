@@ -162,7 +162,7 @@ def test_health_counts_what_happens_while_it_watches(client: Client) -> None:
     merge = "application/merge-patch+json"
     client.request("PATCH", path, body={"status": status}, content_type=merge)
     try:
-        with Health(client) as health:
+        with Health(client, "nodisk-bench-x") as health:
             for word in ("True", "False", "True"):
                 change = {"status": {"conditions": [{"type": "Ready", "status": word}]}}
                 client.request("PATCH", path, body=change, content_type=merge)

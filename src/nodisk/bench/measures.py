@@ -183,7 +183,8 @@ DEFINITIONS = (
     Definition(
         "health",
         "Health during the run",
-        "container restarts, OOM kills, evictions and changes of nodes' Ready condition while measuring",
+        "changes of nodes' Ready condition while measuring, and container restarts, OOM kills and evictions of bench's"
+        " own pods and kube-system's; other people's pods are shown and not counted",
         "events",
         Judge.CORRECT,
         0.0,

@@ -79,7 +79,7 @@ def bench(context: LabContext, profile: Profile, only: Collection[str], say: Cal
         stage = Stage(scene, profile, say)
         stage.set_up()
         etcd = api_load.try_etcd(stage) if not only or "etcd" in only else None
-        with Health(scene.client) as health:
+        with Health(scene.client, scene.space) as health:
             measured = [
                 one for group, act in LOADS.items() if not only or group in only for one in measure(group, act, stage)
             ]

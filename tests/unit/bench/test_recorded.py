@@ -97,16 +97,43 @@ def test_only_the_runs_own_repository_and_blobs_are_removed(tmp_path: Path) -> N
 
 
 def _pod(**status: Any) -> dict[str, Any]:
-    return {"metadata": {"name": "p", "uid": "u"}, "status": status}
+    return {"metadata": {"name": "p", "uid": "u", "namespace": "kube-system"}, "status": status}
 
 
 def _container(restarts: int, **state: Any) -> dict[str, Any]:
     return {"name": "c", "restartCount": restarts, "state": {}, "lastState": state}
 
 
+KILLED = {"terminated": {"reason": "OOMKilled", "containerID": "x"}}
+
+
+def test_health_does_not_count_the_past() -> None:
+    health = Health(None, "bench")  # type: ignore[arg-type]
+    past = [_pod(reason="Evicted", message="last week"), _pod(containerStatuses=[_container(3, **KILLED)])]
+    health.before(past)
+    for pod in past:  # a watch begins with all that is there
+        health.pod(pod)
+    assert health.measurement().value == 0
+    health.pod(_pod(containerStatuses=[_container(4, terminated={"reason": "OOMKilled", "containerID": "y"})]))
+    assert dict(health.counts) == {"restarts": 1, "OOM kills": 1}
+
+
+def test_health_shows_other_peoples_pods_and_fails_nothing_for_them() -> None:
+    health = Health(None, "bench")  # type: ignore[arg-type]
+    crashing = _pod(containerStatuses=[_container(1)])
+    crashing["metadata"] |= {"namespace": "class-ania", "uid": "v"}
+    health.pod(crashing)
+    measured = health.measurement()
+    assert (measured.value, measured.fails_the_run) == (0, False)
+    assert measured.note == "class-ania/p: c restarted (not counted)"
+    health.pod(_pod(containerStatuses=[_container(1)]))
+    assert health.measurement().note.startswith("p: c restarted; class-ania")
+    assert health.measurement().fails_the_run
+
+
 def test_health_counts_each_thing_once() -> None:
-    health = Health(None)  # type: ignore[arg-type] # nothing is asked for before it is entered
-    killed = {"terminated": {"reason": "OOMKilled", "containerID": "x"}}
+    health = Health(None, "bench")  # type: ignore[arg-type] # nothing is asked for before it is entered
+    killed = KILLED
     for pod in (
         _pod(containerStatuses=[_container(0)]),
         _pod(containerStatuses=[_container(1, **killed)]),
