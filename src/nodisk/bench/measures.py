@@ -181,6 +181,15 @@ DEFINITIONS = (
         group="memory",
     ),
     Definition(
+        "memory_of_budget",
+        "RAM at Ready, of its budget",
+        "what a machine used at Ready, divided by what the RAM budget (nodisk check) expects; the worst machine",
+        "%",
+        Judge.OURS,
+        100.0,
+        group="memory",
+    ),
+    Definition(
         "health",
         "Health during the run",
         "changes of nodes' Ready condition while measuring, and container restarts, OOM kills and evictions of bench's"

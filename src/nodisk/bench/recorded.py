@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nodisk.bench.result import Measurement, Series
+from nodisk.check.budget import EVICTION, MIB, budget
 from nodisk.context import LabContext
+from nodisk.plan.facts import Facts
 from nodisk.server.database import Database
 from nodisk.server.events import Progress, progress
+from nodisk.spec.model import ImageKind
+from nodisk.values import Size
 from nodisk.values import Stage as BootStage
 
 KINDS = ("rootfs", "overlay", "images", "kubelet", "processes")
@@ -81,7 +85,43 @@ def memory(context: LabContext) -> list[Measurement]:
             for machine in context.lab.machines:
                 if ram := database.ram(machine.mac):
                     found[str(machine.name)] = ram
-    return [memory_measure(found)]
+    return [memory_measure(found), budget_measure(found, expected_use(context, found))]
+
+
+def expected_use(context: LabContext, found: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """MiB that the RAM budget expects to be in use at Ready, by machine; none where no budget is known."""
+    from nodisk.assets import built  # noqa: PLC0415 - imports the builders
+
+    lab = context.lab
+    if lab.os.image is not ImageKind.DEBIAN:
+        return {}
+    image, release = built.facts(context.state.state, lab)
+    expected = {}
+    for machine in lab.machines:
+        if ram := found.get(str(machine.name)):
+            # Of a machine whose RAM lab.yaml doesn't say, what it said itself.
+            sized = machine if machine.memory else machine.model_copy(update={"memory": Size(ram["total"] * MIB)})
+            rows = budget(lab, sized, Facts("", image, release)).rows
+            # The kernel's own image isn't in the total that a machine reports; the reserve isn't used.
+            expected[str(machine.name)] = sum(row.used for row in rows if row.kind not in ("kernel", EVICTION))
+    return expected
+
+
+def budget_measure(found: Mapping[str, Mapping[str, int]], expected: Mapping[str, int]) -> Measurement:
+    """What each machine used at Ready, in per cent of what its budget expects; the worst. Pure."""
+    name = "memory_of_budget"
+    series, words = [], {}
+    for node, ram in found.items():
+        if node in expected:
+            used = ram["total"] - ram.get("available", ram.get("free", 0))
+            series.append(Series({"node": node}, value=100 * used / expected[node]))
+            words[node] = f"{node} used {used} of {expected[node]} MiB"
+    if not series:
+        return Measurement(name, None, note="no machine has reported its RAM" if not found else "no budget is known")
+    worst = max(series, key=lambda one: one.value or 0.0)
+    over = [words[one.labels["node"]] for one in series if (one.value or 0.0) > 100]
+    note = f"above their budget: {', '.join(over)}" if over else words[worst.labels["node"]]
+    return Measurement(name, worst.value, len(series), tuple(series), note)
 
 
 def memory_measure(found: Mapping[str, Mapping[str, int]]) -> Measurement:

@@ -11,7 +11,8 @@ import pytest
 from nodisk.bench.cold_image import remove_repository
 from nodisk.bench.health import Health
 from nodisk.bench.net_load import rate_of, tcp_measure
-from nodisk.bench.recorded import boot_measures, memory_measure
+from nodisk.bench.recorded import boot_measures, budget_measure, memory_measure
+from nodisk.bench.result import Verdict
 from nodisk.bench.service_load import dns_measure
 from nodisk.errors import NodiskError
 from nodisk.server.events import Progress
@@ -43,6 +44,16 @@ def test_ram_parts_add_up_to_the_total() -> None:
     measured = memory_measure({"a": ram, "b": ram | {"available": 420}})
     assert (measured.value, measured.n) == (420.0, 2)
     assert sum(one.value or 0 for one in measured.series if one.labels["node"] == "a") == 1000
+
+
+def test_each_machine_is_judged_by_its_own_budget() -> None:
+    found = {"a": {"total": 1000, "available": 550}, "b": {"total": 2000, "available": 900}}
+    good = budget_measure(found, {"a": 500, "b": 1100})
+    assert (good.value, good.n, good.verdict) == (100.0, 2, Verdict.PASS)
+    bad = budget_measure(found, {"a": 400, "b": 1200})
+    assert (bad.value, bad.note) == (112.5, "above their budget: a used 450 of 400 MiB")
+    assert (bad.verdict, bad.fails_the_run) == (Verdict.FAIL, False)
+    assert budget_measure(found, {}).verdict is Verdict.SKIPPED
 
 
 def test_iperf3s_result_is_what_the_receiver_counted() -> None:
