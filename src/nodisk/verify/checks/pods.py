@@ -125,9 +125,8 @@ def _trouble(scene: Scene, pod: Object) -> str:
 
 def leftovers(scene: Scene) -> list[str]:
     """Remove what this run made and see that it goes."""
-    lines = remove_leftovers(scene.client, wait=scene.clock.left)
-    del lines
+    remove_leftovers(scene.client, scene.context.state, limit=scene.clock.left, wait=True)
     pods = [pod for pod in scene.client.list("v1", "Pod") if pod["metadata"]["namespace"] == scene.space]
     if pods:
         raise Failed(f"{len(pods)} pods of {scene.space} are still there")
-    return ["no namespace, pod, binding or cordon of this run is left"]
+    return ["no namespace, pod, volume, binding or cordon of this run is left"]
