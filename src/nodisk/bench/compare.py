@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nodisk.bench.measures import BY_NAME, Better
 from nodisk.bench.result import Measurement, Run, Series
@@ -41,6 +41,7 @@ def compare(before: Run, after: Run) -> list[Change]:
             if was is not None or now is not None:
                 changes.append(Change(name, {}, was, now, None, "only before" if now is None else "only after"))
             continue
+        old, new = _pooled(old), _pooled(new)
         changes.append(_change(name, {}, (_all(old), was), (_all(new), now)))
         olds = {_key(one): one for one in old.series}
         for series in new.series if len(new.series) > 1 else ():
@@ -49,6 +50,20 @@ def compare(before: Run, after: Run) -> list[Change]:
             if match is not None and was is not None and now is not None:
                 changes.append(_change(name, series.labels, (match, was), (series, now)))
     return changes
+
+
+def _pooled(measurement: Measurement) -> Measurement:
+    """Single values of nodes are samples of what they have in common: the stage of a boot, the kind of RAM."""
+    values: dict[tuple[tuple[str, str], ...], list[float]] = {}
+    rest = []
+    for one in measurement.series:
+        if one.value is None or one.samples or "node" not in one.labels:
+            rest.append(one)
+        else:
+            common = tuple((key, word) for key, word in one.labels.items() if key not in ("node", "start"))
+            values.setdefault(common, []).append(one.value)
+    pooled = [Series(dict(common), tuple(found)) for common, found in values.items()]
+    return replace(measurement, series=(*rest, *pooled))
 
 
 def _key(series: Series) -> tuple[tuple[str, str], ...]:

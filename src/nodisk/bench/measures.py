@@ -58,8 +58,8 @@ DEFINITIONS = (
     Definition(
         "boot_serve_rate",
         "Server's rate while booting",
-        "bytes that all machines loaded in their newest boot, divided"
-        " by the time from the first machine's kernel to the last one's os; with the share of the link",
+        "bytes that all machines that booted at the same time loaded, divided by the time from the first one's"
+        " kernel to the last one's os; with the share of the link where the card says its speed",
         "MB/s",
         better=Better.HIGHER,
         group="boot",

@@ -48,7 +48,7 @@ class Series:
         """The observations for a comparison."""
         if self.histogram is not None:
             return self.histogram.weighted()
-        return [(one, 1.0) for one in self.samples]
+        return [(one, 1.0) for one in self.samples or (() if self.value is None else (self.value,))]
 
     def to_json(self) -> dict[str, Any]:
         """As in the report's JSON."""

@@ -35,6 +35,31 @@ def test_the_boot_by_stage_adds_up_to_the_whole() -> None:
     assert rate.value == pytest.approx(200 / (124 - 104))
 
 
+def _boot(begin: float) -> Progress:
+    times = ((Stage.DHCP, begin), (Stage.KERNEL, begin + 4), (Stage.OS, begin + 20), (Stage.READY, begin + 40))
+    return Progress(stage=Stage.READY, started=begin, times=times)
+
+
+def test_a_machine_that_booted_another_day_is_not_of_the_mass_boot() -> None:
+    ways = {"a": _boot(100), "b": _boot(103), "c": _boot(90_000)}
+    ready, phases, rate = boot_measures(ways, dict.fromkeys("abc", 95_000_000), link=100)
+    assert (ready.value, ready.n) == (40.0, 3)
+    assert ready.note.startswith("all up 43 s after the first machine's first event; powered on within 3 s")
+    assert "booted at other times: c" in ready.note
+    assert (rate.value, rate.n) == (pytest.approx(10), 2)
+    assert "80.0 % of the link of 100 Mbit/s" in rate.note
+    assert {float(one.labels["start"]) for one in phases.series if one.labels["node"] == "c"} == {0, 4, 20}
+
+
+def test_machines_that_never_booted_together_have_no_rate() -> None:
+    _, _, rate = boot_measures({"a": _boot(100), "b": _boot(5000)}, {"a": 10**8, "b": 10**8})
+    assert rate.value is None
+    assert "booted at different times" in rate.note
+    alone = boot_measures({"a": _boot(100)}, {"a": 160_000_000})[2]
+    assert alone.value == pytest.approx(10)
+    assert "link" not in alone.note  # the card's speed is not known
+
+
 def test_no_boot_is_said_not_guessed() -> None:
     assert [one.value for one in boot_measures({"a": Progress()}, {})] == [None, None, None]
 

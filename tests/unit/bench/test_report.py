@@ -14,7 +14,7 @@ from tests.unit.bench.conftest import made_up
 
 from nodisk.bench import report
 from nodisk.bench.compare import compare
-from nodisk.bench.result import Measurement, Run, Verdict, load
+from nodisk.bench.result import Measurement, Run, Series, Verdict, load
 from nodisk.errors import SpecError
 
 
@@ -89,6 +89,25 @@ def test_comparing_tells_noise_from_change() -> None:
     assert slower["pod_throughput"].word == "unsure"  # one sample a side
     faster = {c.name: c.word for c in compare(made_up(1, slower=1.5), made_up(2)) if not c.labels}
     assert faster["pod_start_p99"] == "better"
+
+
+def test_boots_of_a_room_are_compared() -> None:
+    def booted(seconds: float, begin: int) -> Run:
+        nodes = range(10)
+        ready = [Series({"node": f"pc-{n}"}, value=seconds + n) for n in nodes]
+        phases = [
+            Series({"node": f"pc-{n}", "stage": stage, "start": f"{begin + n}.0"}, value=value + n / 10)
+            for n in nodes
+            for stage, value in (("kernel → os", seconds / 2), ("os → ready", 20.0))
+        ]
+        first = Measurement("boot_to_ready", seconds + 9, 10, tuple(ready))
+        second = Measurement("boot_phase", max(seconds / 2, 20.0), 10, tuple(phases))
+        return Run({}, (first, second))
+
+    found = {(c.name, *c.labels.values()): c.word for c in compare(booted(60, 3), booted(90, 7))}
+    assert found["boot_to_ready",] == "worse"
+    assert (found["boot_phase", "kernel → os"], found["boot_phase", "os → ready"]) == ("worse", "same")
+    assert {one.word for one in compare(booted(60, 3), booted(60, 7))} == {"same"}
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 9}', "[1]", '{"format": 1, "header": {}, "measures": [{}]}'])
