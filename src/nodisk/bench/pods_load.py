@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from nodisk.bench.measures import BY_NAME
 from nodisk.bench.result import Measurement, Series
-from nodisk.bench.stage import Stage, running, watching
+from nodisk.bench.stage import Stage, density_target, running, watching
 from nodisk.bench.stats import percentile, summary
 from nodisk.cluster.client import Object
 from nodisk.cluster.watch import Change, WatchEvent
@@ -170,7 +171,9 @@ def cold(stage: Stage, make_image: Callable[[int], str], size: int) -> list[Meas
 def burst(stage: Stage) -> list[Measurement]:
     """A Deployment of N pods at once."""
     count = stage.profile.burst * max(1, len(stage.scene.workers()))
-    seconds, at_end = _flood(stage, "burst", count)
+    spec = stage.pod_spec(manifests.container(["sleep", "100000"]))
+    seconds, ran = _flood(stage, {"burst": (spec, count)}, each=stage.profile.burst)
+    at_end = sum(ran.values())
     if at_end < count:
         return [Measurement("pod_throughput", None, note=f"{at_end} of {count} ran in time", lost=count - at_end)]
     rate = count / seconds
@@ -178,44 +181,64 @@ def burst(stage: Stage) -> list[Measurement]:
 
 
 def density(stage: Stage) -> list[Measurement]:
-    """All nodes filled at once."""
+    """All nodes filled at once, each by a Deployment of its own: else one full node could stand for an empty one."""
     if not stage.profile.density:
         return [Measurement("density", None, note="only with --profile full")]
-    scene, nodes = stage.scene, stage.scene.nodes()
-    present: dict[str, int] = {}
-    for pod in scene.client.list("v1", "Pod", fields="status.phase=Running"):
-        present[pod["spec"]["nodeName"]] = present.get(pod["spec"]["nodeName"], 0) + 1
-    target = {
-        name: min(
-            110, 10 * int(nodes[name]["status"]["capacity"]["cpu"]), int(nodes[name]["status"]["capacity"]["pods"])
-        )
-        for name in stage.scene.workers()
-    }
-    count = sum(max(0, wanted - present.get(name, 0)) for name, wanted in target.items())
-    seconds, ran = _flood(stage, "density", count)
-    share = 100 * ran / count if count else 100.0
-    note = (
-        f"{ran} of {count} pods ran after {seconds:.0f} s; targets {', '.join(f'{n}: {t}' for n, t in target.items())}"
+    nodes = stage.scene.nodes()
+    present = Counter(
+        pod["spec"]["nodeName"] for pod in stage.scene.client.list("v1", "Pod", fields="status.phase=Running")
     )
-    return [Measurement("density", share, count, (Series({}, value=share),), note)]
+    targets = {name: density_target(nodes[name]) for name in stage.scene.workers()}
+    missing = {name: max(0, target - present[name]) for name, target in targets.items()}
+    main = manifests.container(["sleep", "100000"])
+    wanted = {
+        f"density-{name}": (stage.pod_spec(main, nodeSelector={"kubernetes.io/hostname": name}), count)
+        for name, count in missing.items()
+    }
+    seconds, found = _flood(stage, wanted, each=max(missing.values(), default=0))
+    return [density_measure(missing, {name: found[f"density-{name}"] for name in missing}, targets, seconds)]
 
 
-def _flood(stage: Stage, app: str, count: int) -> tuple[float, int]:
-    """Start ``count`` pods by one Deployment: (seconds until all ran or the time was over, how many ran)."""
-    scene, ran = stage.scene, set[str]()
+def density_measure(
+    missing: Mapping[str, int], ran: Mapping[str, int], targets: Mapping[str, int], seconds: float
+) -> Measurement:
+    """The share over all nodes; by node what was there before counts too. Pure."""
+    count, started = sum(missing.values()), sum(ran.values())
+    short = {name: targets[name] - missing[name] + ran[name] for name in missing if ran[name] < missing[name]}
+    words = [f"{name} {got} of {targets[name]}" for name, got in short.items()]
+    note = f"{started} of {count} pods ran after {seconds:.0f} s; " + (
+        f"short of the target: {', '.join(words)}"
+        if words
+        else f"targets {', '.join(f'{name}: {target}' for name, target in targets.items())}"
+    )
+    series = tuple(
+        Series({"node": name}, value=100 * (targets[name] - missing[name] + ran[name]) / targets[name])
+        for name in missing
+    )
+    return Measurement("density", 100 * started / count if count else 100.0, count, series, note)
+
+
+def _flood(stage: Stage, wanted: Mapping[str, tuple[Object, int]], *, each: int) -> tuple[float, Counter[str]]:
+    """Start Deployments of (spec, replicas) at once: seconds until all ran or the time was over, and how many ran.
+
+    ``each``: the most pods that one node has to start, by which the time is reckoned.
+    """
+    scene, ran, count = stage.scene, dict[str, str](), sum(replicas for _, replicas in wanted.values())
     full = threading.Event()
 
     def seen(event: WatchEvent, _now: float) -> None:
         pod = event.object
-        if event.change is not Change.DELETED and pod["metadata"]["labels"].get("app") == app and running(pod):
-            ran.add(pod["metadata"]["name"])
+        app = str((pod["metadata"].get("labels") or {}).get("app"))
+        if event.change is not Change.DELETED and app in wanted and running(pod):
+            ran[pod["metadata"]["name"]] = app
             if len(ran) >= count:
                 full.set()
 
-    spec = stage.pod_spec(manifests.container(["sleep", "100000"]))
     with watching(stage, "v1", "Pod", seen):
         began = time.monotonic()
-        scene.client.create(manifests.deployment(app, scene.space, spec, count))
-        full.wait((60 + 2 * count) * stage.pace)
+        for name, (spec, replicas) in wanted.items():
+            scene.client.create(manifests.deployment(name, scene.space, spec, replicas))
+        if count:
+            full.wait((60 + 4 * each + count / 10) * stage.pace)
         seconds = time.monotonic() - began
-    return seconds, len(ran)
+    return seconds, Counter(ran.values())

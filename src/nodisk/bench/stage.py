@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,10 +54,9 @@ class Stage:
                 "description": "nodisk bench: gives way to everything else",
             }
         )
-        hard = {"pods": "5000", "services": "50", "requests.cpu": "50", "limits.memory": "64Gi"}
-        space = self.scene.space
-        quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": manifests.meta("bench", space)}
-        self.scene.client.create(quota | {"spec": {"hard": hard}})
+        limits = {"hard": quota(self.scene.nodes(), self.profile)}
+        meta = manifests.meta("bench", self.scene.space)
+        self.scene.client.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": limits})
 
     def pod_spec(self, main: Object, **more: Any) -> Object:
         """A pod of the run's."""
@@ -109,6 +108,25 @@ class Stage:
         """The API server's request histogram, now."""
         text = self.scene.client.request("GET", "/metrics", accept="text/plain").text
         return parse(text, (REQUESTS,))
+
+
+def density_target(node: Object) -> int:
+    """Pods that a node is meant to hold, by Kubernetes' own limits for large clusters: 10 a core, at most 110."""
+    capacity = node["status"]["capacity"]
+    return min(110, 10 * int(capacity["cpu"]), int(capacity["pods"]))
+
+
+def quota(nodes: Mapping[str, Object], profile: Profile) -> dict[str, str]:
+    """What all loads together can ask of these nodes, and no more. Pure."""
+    most = sum(max(density_target(node), profile.burst) for node in nodes.values())
+    # The pods by themselves, and the three DaemonSets: two of the network measures', one of Services.
+    pods = most + 3 * len(nodes) + 50
+    return {
+        "pods": str(pods),
+        "services": str(50 + len(nodes)),
+        "requests.cpu": f"{5 * pods}m",
+        "limits.memory": f"{32 * pods + 2 * 128 * len(nodes)}Mi",
+    }
 
 
 @contextmanager

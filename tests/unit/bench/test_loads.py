@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from nodisk.bench import runner
-from nodisk.bench.pods_load import Timer, at_once
-from nodisk.bench.profile import QUICK
-from nodisk.bench.result import Measurement
-from nodisk.bench.stage import Stage
+from nodisk.bench.pods_load import Timer, at_once, density_measure
+from nodisk.bench.profile import FULL, QUICK
+from nodisk.bench.result import Measurement, Verdict
+from nodisk.bench.stage import Stage, quota
 from nodisk.cluster.watch import Change, WatchEvent
 from nodisk.errors import TimedOut
 from nodisk.verify.core import Clock
@@ -80,6 +80,28 @@ def test_what_does_not_go_is_said_and_costs_no_figure(api: Api, stage: Stage) ->
     (found,) = runner.measure("dns", lambda _: [Measurement("dns_p99", 1.0, 1)], stage)
     assert found.value == 1.0
     assert "after dns: 1 pods are still there" in said
+
+
+def _nodes(count: int, cpus: int) -> dict[str, Any]:
+    return {f"pc-{n}": {"status": {"capacity": {"cpu": str(cpus), "pods": "110"}}} for n in range(count)}
+
+
+def test_the_quota_lets_a_classroom_be_filled() -> None:
+    found = quota(_nodes(30, 8), FULL)
+    assert int(found["pods"]) >= 30 * 80
+    assert int(found["limits.memory"].removesuffix("Mi")) >= 30 * 80 * 32
+    assert int(found["requests.cpu"].removesuffix("m")) >= 30 * 80 * 5
+    # Few cores: the burst is more than the density's target.
+    assert int(quota(_nodes(2, 2), FULL)["pods"]) >= 2 * FULL.burst
+    assert int(quota(_nodes(2, 2), FULL)["pods"]) < 200
+
+
+def test_each_node_must_reach_its_own_target() -> None:
+    measured = density_measure({"a": 70, "b": 30}, {"a": 70, "b": 20}, {"a": 80, "b": 40}, 60)
+    assert (measured.value, measured.n, measured.verdict) == (90.0, 100, Verdict.FAIL)
+    assert "short of the target: b 30 of 40" in measured.note
+    assert [one.value for one in measured.series] == [100.0, 75.0]
+    assert density_measure({"a": 0}, {"a": 0}, {"a": 20}, 0).verdict is Verdict.PASS
 
 
 def test_no_more_pods_are_starting_at_once_than_the_slo_allows() -> None:
