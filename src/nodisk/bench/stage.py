@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodisk.bench.metrics import Scrape, parse
+from nodisk.bench.metrics import Scrape, labelled, parse
 from nodisk.bench.profile import Profile
 from nodisk.cluster.client import Object, all_or_raise, in_parallel
 from nodisk.cluster.watch import Watch, WatchEvent
+from nodisk.plan.network import API
+from nodisk.values import Role
 from nodisk.verify import manifests
 from nodisk.verify.diagnose import pod_trouble
 from nodisk.verify.scene import Scene
@@ -105,9 +107,19 @@ class Stage:
         self.scene.clock.until(left)
 
     def scrape(self) -> Scrape:
-        """The API server's request histogram, now."""
-        text = self.scene.client.request("GET", "/metrics", accept="text/plain").text
-        return parse(text, (REQUESTS,))
+        """The API servers' request histograms, now, each server's with its name as a label.
+
+        Where there are several, each is asked at its own address: behind the common one now one answers, now another.
+        """
+        servers = self.scene.context.lab.by_role(Role.CONTROL_PLANE)
+        if len(servers) < 2:
+            return parse(self.scene.client.request("GET", "/metrics", accept="text/plain").text, (REQUESTS,))
+        self.scene.clock.start(60 * self.pace)
+        texts = self.scene.in_parallel(self._metrics, [str(one.name) for one in servers])
+        return labelled({name: parse(text, (REQUESTS,)) for name, text in texts.items()})
+
+    def _metrics(self, server: str) -> str:
+        return self.scene.kubectl("--server", f"https://{self.scene.address(server)}:{API}", "get", "--raw", "/metrics")
 
 
 def density_target(node: Object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,7 @@ from nodisk.bench import runner
 from nodisk.bench.pods_load import Timer, at_once, density_measure
 from nodisk.bench.profile import FULL, QUICK
 from nodisk.bench.result import Measurement, Verdict
-from nodisk.bench.stage import Stage, quota
+from nodisk.bench.stage import REQUESTS, Stage, quota
 from nodisk.cluster.watch import Change, WatchEvent
 from nodisk.errors import TimedOut
 from nodisk.verify.core import Clock
@@ -102,6 +103,32 @@ def test_each_node_must_reach_its_own_target() -> None:
     assert "short of the target: b 30 of 40" in measured.note
     assert [one.value for one in measured.series] == [100.0, 75.0]
     assert density_measure({"a": 0}, {"a": 0}, {"a": 20}, 0).verdict is Verdict.PASS
+
+
+def test_each_api_server_is_differenced_by_itself() -> None:
+    """One answered a thousand requests before the load, the other none: neither hides the other's ten."""
+    text = (
+        "# TYPE apiserver_request_duration_seconds histogram\n"
+        'apiserver_request_duration_seconds_bucket{verb="GET",resource="pods",le="0.1"} N\n'
+        'apiserver_request_duration_seconds_bucket{verb="GET",resource="pods",le="+Inf"} N\n'
+        'apiserver_request_duration_seconds_sum{verb="GET",resource="pods"} 1\n'
+        'apiserver_request_duration_seconds_count{verb="GET",resource="pods"} N\n'
+    )
+    counts = {"https://10.0.0.1:6443": 1000, "https://10.0.0.2:6443": 0}
+    machines = [SimpleNamespace(name=f"cp{n}", address=f"10.0.0.{n}") for n in (1, 2)]
+    lab = SimpleNamespace(by_role=lambda _: machines, machine=lambda name: machines[int(name[-1]) - 1])
+
+    class Asked(Scene):
+        def kubectl(self, *words: str, timeout: float | None = None, stdin: str | None = None) -> str:
+            assert (words[0], *words[2:]) == ("--server", "get", "--raw", "/metrics")
+            return text.replace("N", str(counts[words[1]]))
+
+    asked = Asked(cast("Any", SimpleNamespace(lab=lab)), cast("Any", None), "run", "space")
+    stage = Stage(asked, QUICK, lambda _: None)
+    before = stage.scrape()
+    counts = {server: count + 10 for server, count in counts.items()}
+    between = stage.scrape().since(before).by(REQUESTS, "verb", "resource")
+    assert {key: found.n for key, found in between.items()} == {("GET", "pods"): 20}
 
 
 def test_no_more_pods_are_starting_at_once_than_the_slo_allows() -> None:
