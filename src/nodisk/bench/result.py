@@ -143,8 +143,8 @@ class Run:
     """One run of bench."""
 
     header: dict[str, Any]
-    """lab, time (ISO 8601), profile, seconds, nodisk, commit, kubernetes, source, accelerator, nodes: [{name, role,
-    cpus, ram_mib, card, mtu, os, kernel, containerd}], runs (how many reports of this lab there were before)."""
+    """lab, time (ISO 8601), profile, repeats, seconds, nodisk, commit, kubernetes, source, accelerator, nodes: [{name,
+    role, cpus, ram_mib, card, mtu, os, kernel, containerd}], runs (how many reports of this lab there were before)."""
     measurements: tuple[Measurement, ...]
 
     def get(self, name: str) -> Measurement | None:

@@ -137,6 +137,7 @@ def _header(stage: Stage, began: datetime) -> dict[str, Any]:
         "lab": str(scene.context.lab.name),
         "time": began.isoformat(timespec="seconds"),
         "profile": profile.name,
+        "repeats": profile.net_repeats,
         "seconds": round((datetime.now(UTC) - began).total_seconds(), 1),
         "pace": round(stage.pace, 1),
         "nodisk": __version__,
