@@ -139,7 +139,12 @@ def test_the_api_is_measured_by_its_own_histogram(plane: ControlPlane, client: C
         stage = Stage(scene, few, said.append)
         stage.set_up()
         before = stage.scrape()
-        measured = {one.name: one for one in api_load.api(stage)}
+        alone = manifests.pod("alone", scene.space, stage.pod_spec(manifests.container(["true"])))
+        client.create(alone)
+        client.create(manifests.deployment("many", scene.space, alone["spec"] | {"activeDeadlineSeconds": None}, 3))
+        measured = {one.name: one for one in runner.measure("api", api_load.api, stage)}
+        assert client.list("v1", "Pod", namespace=scene.space) == []
+        assert client.list("apps/v1", "ReplicaSet", namespace=scene.space) == []
         after = stage.scrape()
     writes = measured["api_mutating_p99"]
     posts = [one for one in writes.series if one.labels == {"verb": "POST", "resource": "configmaps"}]
