@@ -14,12 +14,14 @@ from nodisk.bench.profile import QUICK
 from nodisk.bench.result import Verdict
 from nodisk.bench.stage import REQUESTS, Stage
 from nodisk.classes import engine
+from nodisk.classes.manifests import CLASS, student_role
 from nodisk.cluster.client import Client
-from nodisk.verify import manifests
+from nodisk.storage import volumes
+from nodisk.verify import manifests, temporary_class
 from nodisk.verify.checks.rights import rights
 from nodisk.verify.core import Check, Failed, Outcome, run_check
 from nodisk.verify.scene import Scene, cordon, leftovers, remove_leftovers, staged
-from nodisk.verify.temporary_class import PREFIX, planned, temporary_class
+from nodisk.verify.temporary_class import PREFIX, planned
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -43,12 +45,15 @@ def _binding(name: str, role: str, account: str, home: str, space: str | None) -
     }
 
 
+@pytest.mark.usefixtures("no_class_is_left")
 def test_a_run_leaves_nothing_and_the_next_removes_what_a_killed_one_left(plane: ControlPlane, client: Client) -> None:
     _node(client, "left-cordoned")
     cordon(client, "left-cordoned", "killed")
     client.create(manifests.namespace("nodisk-verify-killed", "verify", "killed"))
-    lab_class = planned("killed", 1)
-    engine.apply(client, lab_class, plane.lab)
+    lab_class = planned("killed", 1, room="16Mi")
+    served = volumes.ensure(plane.lab_state, lab_class.name, {"s1": "killed"}, 16 * 2**20)
+    engine.apply(client, lab_class, plane.lab, volumes=served)
+    assert len(temporary_class.leftovers(client)) == 3
     try:
         said: list[str] = []
         with staged(plane.context, "verify", say=said.append) as scene:
@@ -56,13 +61,17 @@ def test_a_run_leaves_nothing_and_the_next_removes_what_a_killed_one_left(plane:
             assert scene.pace >= 1
         text = "\n".join(said)
         assert "nodisk-verify-killed" in text
-        assert f"{PREFIX}killed-s01" in text
+        assert f"removing the temporary class {PREFIX}killed that" in text
         assert "uncordoned left-cordoned" in text
         node = client.get("v1", "Node", "left-cordoned")
         assert manifests.CORDONED not in (node["metadata"].get("annotations") or {})
         assert not node["spec"].get("unschedulable")
-        remove_leftovers(client, wait=60)
+        remove_leftovers(client, plane.lab_state, limit=60, wait=True)
         assert leftovers(client) == []
+        assert temporary_class.leftovers(client) == []
+        assert client.list("v1", "PersistentVolume", labels=CLASS) == []
+        roles = {one["metadata"]["name"] for one in client.list(RBAC, "ClusterRole", metadata_only=True)}
+        assert student_role(lab_class) not in roles
         assert not {one for one in _spaces(client) if one.startswith(("nodisk-verify", PREFIX))}
     finally:
         client.delete("v1", "Node", "left-cordoned")
@@ -94,7 +103,7 @@ def test_rights_are_right_on_a_cluster_that_nobody_touched(scene: Scene) -> None
     ],
 )
 def test_a_binding_that_gives_a_student_more_is_found(scene: Scene, role: str, space: str | None, words: str) -> None:
-    with temporary_class(Scene(scene.context, scene.client, "victim", "default"), 1) as applied:
+    with temporary_class.temporary_class(Scene(scene.context, scene.client, "victim", "default"), 1) as applied:
         record, account = applied.record, applied.record.students[0]
         where = record.namespace(account) if space == "own" else space
         made = _binding("given-by-hand", role, account.service_account, record.identities, where)
@@ -130,7 +139,12 @@ def test_the_api_is_measured_by_its_own_histogram(plane: ControlPlane, client: C
         stage = Stage(scene, few, said.append)
         stage.set_up()
         before = stage.scrape()
-        measured = {one.name: one for one in api_load.api(stage)}
+        alone = manifests.pod("alone", scene.space, stage.pod_spec(manifests.container(["true"])))
+        client.create(alone)
+        client.create(manifests.deployment("many", scene.space, alone["spec"] | {"activeDeadlineSeconds": None}, 3))
+        measured = {one.name: one for one in runner.measure("api", api_load.api, stage)}
+        assert client.list("v1", "Pod", namespace=scene.space) == []
+        assert client.list("apps/v1", "ReplicaSet", namespace=scene.space) == []
         after = stage.scrape()
     writes = measured["api_mutating_p99"]
     posts = [one for one in writes.series if one.labels == {"verb": "POST", "resource": "configmaps"}]
@@ -162,7 +176,7 @@ def test_health_counts_what_happens_while_it_watches(client: Client) -> None:
     merge = "application/merge-patch+json"
     client.request("PATCH", path, body={"status": status}, content_type=merge)
     try:
-        with Health(client) as health:
+        with Health(client, "nodisk-bench-x") as health:
             for word in ("True", "False", "True"):
                 change = {"status": {"conditions": [{"type": "Ready", "status": word}]}}
                 client.request("PATCH", path, body=change, content_type=merge)

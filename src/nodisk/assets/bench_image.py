@@ -1,4 +1,4 @@
-"""The image of the network measures: iperf3 and its libraries from Debian packages, with busybox for all else."""
+"""The image of the network measures: iperf3, dnsperf and their libraries from Debian packages; busybox for the rest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from nodisk.assets.docker_archive import Entry
 from nodisk.assets.work import Work
 
 BENCH = "nodisk/bench:1"
-"""iperf3 and busybox' tools; no entry point but the shell."""
+"""iperf3, dnsperf and busybox' tools; no entry point but the shell."""
+PROGRAMS = ("iperf3", "dnsperf")
+"""Each is the package's name as well."""
 
 _SONAME = re.compile(r".*\.so\.\d+")
 # Of the C library only what programs of today ask for: the rest is character sets and debugging.
@@ -23,7 +25,7 @@ _LOADER = "ld-linux-x86-64.so.2"
 
 # One apt run for all: each reads the whole list of packages anew, which takes longer than the download.
 _DOWNLOAD = """\
-cd "$1" && all= && todo=iperf3
+cd "$1" && shift && all= && todo=$*
 while [ -n "$todo" ]; do
     next=
     for package in $todo; do
@@ -38,23 +40,27 @@ apt-get -o APT::Sandbox::User=root -q download $all
 
 
 async def entries(work: Work, folder: Path) -> tuple[str, list[Entry]]:
-    """iperf3's version, and the files to put beside busybox; packages of the host's own suite, checked by apt."""
+    """The programs' versions in words, and the files to put beside busybox.
+
+    The packages are of the host's own suite, checked by apt.
+    """
     target = folder / "bench-packages"
     target.mkdir()
-    await sandbox.build(["sh", "-c", _DOWNLOAD, "sh", target], log_file=work.log("download-iperf3"))
-    roots, version = dict[str, Path](), ""
+    words: list[str | Path] = ["sh", "-c", _DOWNLOAD, "sh", target, *PROGRAMS]
+    await sandbox.build(words, log_file=work.log("download-bench-tools"))
+    roots, versions = dict[str, Path](), list[str]()
     for deb in sorted(target.glob("*.deb")):
         package = run.run(["dpkg-deb", "--field", deb, "Package"]).stdout.strip()
         roots[package] = target / package
         await asyncio.to_thread(run.run, ["dpkg-deb", "--extract", deb, roots[package]])
-        if package == "iperf3":
-            version = run.run(["dpkg-deb", "--field", deb, "Version"]).stdout.strip()
-    return version, _entries(roots)
+        if package in PROGRAMS:
+            versions.append(f"{package} {run.run(['dpkg-deb', '--field', deb, 'Version']).stdout.strip()}")
+    return ", ".join(versions), _entries(roots)
 
 
 def _entries(roots: Mapping[str, Path]) -> list[Entry]:
-    """iperf3, the libraries in the one folder where the loader looks, and the loader where programs name it."""
-    found = {"bin/iperf3": roots["iperf3"] / "usr/bin/iperf3"}
+    """The programs, the libraries in the one folder where the loader looks, and the loader where programs name it."""
+    found = {f"bin/{name}": roots[name] / "usr/bin" / name for name in PROGRAMS}
     for package, root in roots.items():
         for path in sorted(root.glob("**/x86_64-linux-gnu/*.so.*")):
             if path.name == _LOADER:

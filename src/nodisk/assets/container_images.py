@@ -24,8 +24,8 @@ _SCRIPT = "echo.cgi"
 def inputs() -> dict[str, Any]:
     """What decides the images."""
     return {
-        "recipe": 3,
-        "packages": ["busybox-static", "iperf3"],
+        "recipe": 4,
+        "packages": ["busybox-static", *bench_image.PROGRAMS],
         "names": [ECHO, bench_image.BENCH],
         "files": tree_hash(RECIPES / _SCRIPT),
     }
@@ -61,13 +61,13 @@ async def build(work: Work) -> Manifest:
         target = folder / "echo.tar"
         size = docker_archive.write(target, name=ECHO, entries=entries, config=config, work=folder)
         images = [ReleaseImage(container_image(ECHO, size), target.name)]
-        iperf_version, iperf = await bench_image.entries(work, folder)
+        versions, programs = await bench_image.entries(work, folder)
         bench = folder / "bench.tar"
         tools = [entry for entry in entries if not entry.path.startswith("www/")]
         size = docker_archive.write(
             bench,
             name=bench_image.BENCH,
-            entries=[*tools, *iperf],
+            entries=[*tools, *programs],
             config=Config(entrypoint=("/bin/sh",), env={"PATH": "/bin"}, user="8080:8080"),
             work=folder,
         )
@@ -75,7 +75,7 @@ async def build(work: Work) -> Manifest:
         return work.store.add(
             "containers",
             name="nodisk's own images",
-            version=f"busybox {version}, iperf3 {iperf_version}",
+            version=f"busybox {version}, {versions}",
             inputs=inputs(),
             content={target.name: target, bench.name: bench},
             facts=facts_to_json("nodisk", images),

@@ -14,6 +14,8 @@ from nodisk.context import LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nodisk.bench.compare import Change
 
 
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     help="How much is measured: minutes, or the figures to publish.",
 )
 @click.option(
-    "--baseline", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A report's JSON to set against."
+    "--baseline",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A report's JSON: what has no threshold is judged by it.",
 )
 @click.option("--only", multiple=True, metavar="GROUP", help="Measure this group alone; may be given often (--list).")
 @click.option("--plots/--no-plots", default=True, help="Draw the report's plots (needs matplotlib).")
@@ -67,6 +71,7 @@ def bench(
         ui.print_table(("group", "measure", "unit", "judged by", "threshold", "definition"), rows)
         return
     from nodisk.bench import report, result, runner  # noqa: PLC0415 - imports httpx and more
+    from nodisk.bench.compare import against  # noqa: PLC0415
     from nodisk.bench.profile import PROFILES  # noqa: PLC0415
 
     if plots:
@@ -77,6 +82,8 @@ def bench(
     run = runner.bench(context, PROFILES[profile_name], only, ui.say)
     run = replace(run, header=run.header | {"runs": len(earlier)})
     files = report.write(run, context.state.reports, earlier=earlier, baseline=before, draw=plots)
+    if before is not None:
+        _print_changes(against(before, run).values())
     for path in (files.html, files.json, files.junit):
         click.echo(path)
     if run.failed:
@@ -102,6 +109,10 @@ def compare(a: Path, b: Path, output: str) -> None:
     if output == "json":
         ui.print_json([_json(one) for one in changes])
         return
+    _print_changes(changes)
+
+
+def _print_changes(changes: Iterable[Change]) -> None:
     rows = (
         (
             one.name,

@@ -1,9 +1,14 @@
-"""What went wrong in the cluster while bench measured: restarts, OOM kills, evictions, nodes that came and went."""
+"""What went wrong in the cluster while bench measured: restarts, OOM kills, evictions, nodes that came and went.
+
+Only what bench or the cluster itself is answerable for counts: its own pods, those of kube-system, and the nodes. A
+student's pod that crashes by itself is shown, and fails nothing.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from typing import Self
 
 from nodisk.bench.result import Measurement, Series
@@ -12,31 +17,41 @@ from nodisk.cluster.watch import Change, Watch
 from nodisk.verify.scene import node_condition
 
 KINDS = ("restarts", "OOM kills", "evictions", "node flaps")
+OTHERS = "other people's pods"
+
+Fault = tuple[str, str, str]
+"""Its kind, what makes it this very one, and words."""
 
 
-def container_restarts(pods: list[Object]) -> dict[tuple[str, str], int]:
-    """(pod's uid, container) → how often it was restarted."""
-    return {
-        (pod["metadata"]["uid"], one["name"]): int(one["restartCount"])
-        for pod in pods
-        for one in (pod.get("status") or {}).get("containerStatuses") or []
-    }
+def faults(pod: Object) -> Iterator[Fault]:
+    """Everything that a pod's status says has gone wrong with it so far. Pure."""
+    name, uid, status = pod["metadata"]["name"], pod["metadata"]["uid"], pod.get("status") or {}
+    if status.get("reason") == "Evicted":
+        yield "evictions", uid, f"{name}: {status.get('message', '')}"
+    for one in status.get("containerStatuses") or []:
+        for number in range(int(one["restartCount"])):
+            yield "restarts", f"{uid} {one['name']} {number}", f"{name}: {one['name']} restarted"
+        for state in (one.get("state") or {}, one.get("lastState") or {}):
+            ended = state.get("terminated") or {}
+            if ended.get("reason") == "OOMKilled":
+                yield "OOM kills", str(ended.get("containerID")), f"{name}: {one['name']} was out of memory"
 
 
 class Health:
-    """Watches from ``__enter__`` on; ``measurement`` says what happened."""
+    """Watches from ``__enter__`` on; ``measurement`` says what happened. ``space``: bench's own namespace."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, space: str) -> None:
         self._client = client
+        self._ours = frozenset({space, "kube-system"})
         self.counts: Counter[str] = Counter()
         self.details: list[str] = []
         self._ready: dict[str, str] = {}
-        self._restarts: dict[tuple[str, str], int] = {}
+        self._known: set[tuple[str, str]] = set()
         self._watches = [Watch(client, "v1", "Node"), Watch(client, "v1", "Pod")]
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._restarts = container_restarts(self._client.list("v1", "Pod"))
+        self.before(self._client.list("v1", "Pod"))
         for watch, seen in zip(self._watches, (self.node, self.pod), strict=True):
             threading.Thread(target=self._follow, args=(watch, seen), daemon=True).start()
         return self
@@ -55,6 +70,10 @@ class Health:
             self.counts[kind] += 1
             self.details.append(words)
 
+    def before(self, pods: list[Object]) -> None:
+        """What had gone wrong before counts for nothing: an eviction stays in a pod's status for weeks."""
+        self._known |= {(kind, which) for pod in pods for kind, which, _ in faults(pod)}
+
     def node(self, node: Object) -> None:
         """A node changed."""
         name, status = node["metadata"]["name"], node_condition(node, "Ready").get("status", "Unknown")
@@ -64,26 +83,17 @@ class Health:
 
     def pod(self, pod: Object) -> None:
         """A pod changed."""
-        name, status = pod["metadata"]["name"], pod.get("status") or {}
-        if status.get("reason") == "Evicted" and self._restarts.setdefault((name, "evicted"), 0) == 0:
-            self._restarts[name, "evicted"] = 1
-            self._note("evictions", f"{name}: {status.get('message', '')}")
-        for key, count in container_restarts([pod]).items():
-            if count > self._restarts.get(key, 0):
-                self._note("restarts", f"{name}: {key[1]} restarted")
-            self._restarts[key] = max(count, self._restarts.get(key, 0))
-        for one in status.get("containerStatuses") or []:
-            for state in (one.get("state") or {}, one.get("lastState") or {}):
-                ended = state.get("terminated") or {}
-                key = (str(ended.get("containerID")), "oom")
-                if ended.get("reason") == "OOMKilled" and key not in self._restarts:
-                    self._restarts[key] = 1
-                    self._note("OOM kills", f"{name}: {one['name']} was out of memory")
+        space = pod["metadata"]["namespace"]
+        for kind, which, words in faults(pod):
+            if (kind, which) not in self._known:
+                self._known.add((kind, which))
+                self._note(*((kind, words) if space in self._ours else (OTHERS, f"{space}/{words} (not counted)")))
 
     def measurement(self) -> Measurement:
         """What was counted since."""
         with self._lock:
-            total = sum(self.counts.values())
-            series = tuple(Series({"kind": kind}, value=float(self.counts[kind])) for kind in KINDS)
-            note = "; ".join(self.details[:5]) or "nothing"
+            total = sum(self.counts[kind] for kind in KINDS)
+            series = tuple(Series({"kind": kind}, value=float(self.counts[kind])) for kind in (*KINDS, OTHERS))
+            told = sorted(self.details, key=lambda words: words.endswith("(not counted)"))
+            note = "; ".join(told[:5]) or "nothing"
         return Measurement("health", float(total), 1, series, note)

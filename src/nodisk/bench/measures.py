@@ -58,8 +58,8 @@ DEFINITIONS = (
     Definition(
         "boot_serve_rate",
         "Server's rate while booting",
-        "bytes that all machines loaded in their newest boot, divided"
-        " by the time from the first machine's kernel to the last one's os; with the share of the link",
+        "bytes that all machines that booted at the same time loaded, divided by the time from the first one's"
+        " kernel to the last one's os; with the share of the link where the card says its speed",
         "MB/s",
         better=Better.HIGHER,
         group="boot",
@@ -181,9 +181,19 @@ DEFINITIONS = (
         group="memory",
     ),
     Definition(
+        "memory_of_budget",
+        "RAM at Ready, of its budget",
+        "what a machine used at Ready, divided by what the RAM budget (nodisk check) expects; the worst machine",
+        "%",
+        Judge.OURS,
+        100.0,
+        group="memory",
+    ),
+    Definition(
         "health",
         "Health during the run",
-        "container restarts, OOM kills, evictions and changes of nodes' Ready condition while measuring",
+        "changes of nodes' Ready condition while measuring, and container restarts, OOM kills and evictions of bench's"
+        " own pods and kube-system's; other people's pods are shown and not counted",
         "events",
         Judge.CORRECT,
         0.0,

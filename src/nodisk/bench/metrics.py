@@ -56,6 +56,18 @@ class Scrape:
         return sum(value for (family, _), value in self.values.items() if family == name)
 
 
+def labelled(scrapes: Mapping[str, Scrape]) -> Scrape:
+    """Several components' readings as one, whose series stay apart by the label ``instance``."""
+    whole = Scrape()
+    for name, scrape in scrapes.items():
+        mine = frozenset({("instance", name)})
+        whole.histograms.update(
+            {(family, labels | mine): found for (family, labels), found in scrape.histograms.items()}
+        )
+        whole.values.update({(family, labels | mine): found for (family, labels), found in scrape.values.items()})
+    return whole
+
+
 def _text(key: tuple[str, Labels]) -> str:
     name, labels = key
     return name + repr(sorted(labels))

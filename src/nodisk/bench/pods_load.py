@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from nodisk.bench.measures import BY_NAME
 from nodisk.bench.result import Measurement, Series
-from nodisk.bench.stage import Stage, running, watching
+from nodisk.bench.stage import Stage, density_target, running, watching
 from nodisk.bench.stats import percentile, summary
 from nodisk.cluster.client import Object
 from nodisk.cluster.watch import Change, WatchEvent
-from nodisk.errors import TimedOut
 from nodisk.verify import manifests
 
 PHASES = ("created", "scheduled", "total")
@@ -67,6 +69,17 @@ class Timer:
         with self._lock:
             return self._lock.wait_for(lambda: "total" in self.pods[name].seen, seconds)
 
+    def wait_few(self, most: int, seconds: float) -> None:
+        """Until fewer than ``most`` pods are starting; one that was sent ``seconds`` ago is lost and doesn't count."""
+
+        def starting() -> int:
+            now = time.monotonic()
+            return sum("total" not in one.seen and now - one.sent < seconds for one in self.pods.values())
+
+        with self._lock:
+            while starting() >= most:
+                self._lock.wait(0.5)
+
     def wait_all(self, seconds: float) -> int:
         """Until all run or the time is over; how many don't."""
         end = time.monotonic() + seconds
@@ -102,16 +115,20 @@ def _measurement(name: str, timer: Timer, lost: int, note: str) -> Measurement:
 
 
 def start(stage: Stage) -> list[Measurement]:
-    """Pods one after another at the stated rate, on the nodes that the scheduler chooses; the image is there."""
-    _present(stage)
+    """Pods one after another at the stated rate, on the nodes that the scheduler chooses.
+
+    The image is there: ``verify``, which runs first, has started a pod of it on every node.
+    """
     profile, scene = stage.profile, stage.scene
     rate = profile.pod_rate / stage.pace
+    most = at_once(rate)
     spec = stage.pod_spec(manifests.container(["sleep", "100000"]))
     timer, lost = Timer(), 0
     with watching(stage, "v1", "Pod", timer.event):
         began = time.monotonic()
         for number in range(profile.pods):
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            timer.wait_few(most, WAIT * stage.pace)
             name = f"start-{number}"
             timer.sent(name)
             scene.client.create(manifests.pod(name, scene.space, spec, {"app": "start"}))
@@ -121,24 +138,14 @@ def start(stage: Stage) -> list[Measurement]:
                     scene.client.delete("v1", "Pod", old, namespace=scene.space)
         lost = timer.wait_all(WAIT * stage.pace)
         real = profile.pods / (time.monotonic() - began)
-    _delete(stage, "start")
-    note = f"{rate:.2g} pods a second asked for, {real:.2g} came to run"
+    note = f"{rate:.2g} pods a second asked for, at most {most} starting at once, {real:.2g} a second came to run"
     return [_measurement("pod_start_p99", timer, lost, note)]
 
 
-def _present(stage: Stage) -> None:
-    """Have the image on every node."""
-    stage.on_all_nodes("present", stage.pod_spec(manifests.container(["sleep", "100000"]), everywhere=True))
-    stage.scene.client.delete("apps/v1", "DaemonSet", "present", namespace=stage.scene.space)
-    stage.gone("present")
-
-
-def _delete(stage: Stage, app: str) -> None:
-    client, space = stage.scene.client, stage.scene.space
-    path = client.path("v1", "Pod", namespace=space)
-    options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
-    client.request("DELETE", path, params={"labelSelector": f"app={app}"}, body=options)
-    stage.gone(app)
+def at_once(rate: float) -> int:
+    """Pods that may be starting at the same time: with more the SLO is missed already, and the queue is measured."""
+    limit = BY_NAME["pod_start_p99"].threshold or 0.0
+    return math.ceil(limit * rate) + 1
 
 
 def cold(stage: Stage, make_image: Callable[[int], str], size: int) -> list[Measurement]:
@@ -146,7 +153,7 @@ def cold(stage: Stage, make_image: Callable[[int], str], size: int) -> list[Meas
     timer, scene = Timer(), stage.scene
     images = {
         f"cold-{node}-{number}": (node, make_image(place * stage.profile.cold + number))
-        for place, node in enumerate(stage.workers())
+        for place, node in enumerate(stage.scene.workers())
         for number in range(stage.profile.cold)
     }
     lost = 0
@@ -157,67 +164,81 @@ def cold(stage: Stage, make_image: Callable[[int], str], size: int) -> list[Meas
             timer.sent(name)
             scene.client.create(manifests.pod(name, scene.space, spec, {"app": "cold"}))
             lost += not timer.wait(name, WAIT * stage.pace)
-    _delete(stage, "cold")
     note = f"one at a time, on each node; a layer of {size / 2**20:.0f} MiB is new, the image's base is there"
     return [_measurement("pod_start_cold", timer, lost, note)]
 
 
 def burst(stage: Stage) -> list[Measurement]:
     """A Deployment of N pods at once."""
-    scene, count = stage.scene, stage.profile.burst * max(1, len(stage.workers()))
-    _present(stage)
-    seconds, at_end = _flood(stage, "burst", count)
+    count = stage.profile.burst * max(1, len(stage.scene.workers()))
+    spec = stage.pod_spec(manifests.container(["sleep", "100000"]))
+    seconds, ran = _flood(stage, {"burst": (spec, count)}, each=stage.profile.burst)
+    at_end = sum(ran.values())
     if at_end < count:
         return [Measurement("pod_throughput", None, note=f"{at_end} of {count} ran in time", lost=count - at_end)]
-    del scene
     rate = count / seconds
     return [Measurement("pod_throughput", rate, 1, (Series({}, (rate,)),), f"N = {count}, {seconds:.1f} s")]
 
 
 def density(stage: Stage) -> list[Measurement]:
-    """All nodes filled at once."""
+    """All nodes filled at once, each by a Deployment of its own: else one full node could stand for an empty one."""
     if not stage.profile.density:
         return [Measurement("density", None, note="only with --profile full")]
-    scene, nodes = stage.scene, stage.scene.nodes()
-    present: dict[str, int] = {}
-    for pod in scene.client.list("v1", "Pod", fields="status.phase=Running"):
-        present[pod["spec"]["nodeName"]] = present.get(pod["spec"]["nodeName"], 0) + 1
-    target = {
-        name: min(
-            110, 10 * int(nodes[name]["status"]["capacity"]["cpu"]), int(nodes[name]["status"]["capacity"]["pods"])
-        )
-        for name in stage.workers()
-    }
-    count = sum(max(0, wanted - present.get(name, 0)) for name, wanted in target.items())
-    seconds, ran = _flood(stage, "density", count)
-    share = 100 * ran / count if count else 100.0
-    note = (
-        f"{ran} of {count} pods ran after {seconds:.0f} s; targets {', '.join(f'{n}: {t}' for n, t in target.items())}"
+    nodes = stage.scene.nodes()
+    present = Counter(
+        pod["spec"]["nodeName"] for pod in stage.scene.client.list("v1", "Pod", fields="status.phase=Running")
     )
-    return [Measurement("density", share, count, (Series({}, value=share),), note)]
+    targets = {name: density_target(nodes[name]) for name in stage.scene.workers()}
+    missing = {name: max(0, target - present[name]) for name, target in targets.items()}
+    main = manifests.container(["sleep", "100000"])
+    wanted = {
+        f"density-{name}": (stage.pod_spec(main, nodeSelector={"kubernetes.io/hostname": name}), count)
+        for name, count in missing.items()
+    }
+    seconds, found = _flood(stage, wanted, each=max(missing.values(), default=0))
+    return [density_measure(missing, {name: found[f"density-{name}"] for name in missing}, targets, seconds)]
 
 
-def _flood(stage: Stage, app: str, count: int) -> tuple[float, int]:
-    """Start ``count`` pods by one Deployment: (seconds until all ran or the time was over, how many ran)."""
-    scene, ran = stage.scene, set[str]()
+def density_measure(
+    missing: Mapping[str, int], ran: Mapping[str, int], targets: Mapping[str, int], seconds: float
+) -> Measurement:
+    """The share over all nodes; by node what was there before counts too. Pure."""
+    count, started = sum(missing.values()), sum(ran.values())
+    short = {name: targets[name] - missing[name] + ran[name] for name in missing if ran[name] < missing[name]}
+    words = [f"{name} {got} of {targets[name]}" for name, got in short.items()]
+    note = f"{started} of {count} pods ran after {seconds:.0f} s; " + (
+        f"short of the target: {', '.join(words)}"
+        if words
+        else f"targets {', '.join(f'{name}: {target}' for name, target in targets.items())}"
+    )
+    series = tuple(
+        Series({"node": name}, value=100 * (targets[name] - missing[name] + ran[name]) / targets[name])
+        for name in missing
+    )
+    return Measurement("density", 100 * started / count if count else 100.0, count, series, note)
+
+
+def _flood(stage: Stage, wanted: Mapping[str, tuple[Object, int]], *, each: int) -> tuple[float, Counter[str]]:
+    """Start Deployments of (spec, replicas) at once: seconds until all ran or the time was over, and how many ran.
+
+    ``each``: the most pods that one node has to start, by which the time is reckoned.
+    """
+    scene, ran, count = stage.scene, dict[str, str](), sum(replicas for _, replicas in wanted.values())
     full = threading.Event()
 
     def seen(event: WatchEvent, _now: float) -> None:
         pod = event.object
-        if event.change is not Change.DELETED and pod["metadata"]["labels"].get("app") == app and running(pod):
-            ran.add(pod["metadata"]["name"])
+        app = str((pod["metadata"].get("labels") or {}).get("app"))
+        if event.change is not Change.DELETED and app in wanted and running(pod):
+            ran[pod["metadata"]["name"]] = app
             if len(ran) >= count:
                 full.set()
 
-    spec = stage.pod_spec(manifests.container(["sleep", "100000"]))
     with watching(stage, "v1", "Pod", seen):
         began = time.monotonic()
-        scene.client.create(manifests.deployment(app, scene.space, spec, count))
-        full.wait((60 + 2 * count) * stage.pace)
+        for name, (spec, replicas) in wanted.items():
+            scene.client.create(manifests.deployment(name, scene.space, spec, replicas))
+        if count:
+            full.wait((60 + 4 * each + count / 10) * stage.pace)
         seconds = time.monotonic() - began
-    scene.client.delete("apps/v1", "Deployment", app, namespace=scene.space)
-    try:
-        stage.gone(app)
-    except TimedOut as error:
-        stage.say(error.message)
-    return seconds, len(ran)
+    return seconds, Counter(ran.values())

@@ -35,7 +35,7 @@ QUICK = Profile(
     "quick",
     api_calls=120,
     api_rate=10,
-    pods=20,
+    pods=12,
     pod_rate=1,
     cold=1,
     burst=4,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from nodisk.bench.result import Measurement, Series
+from nodisk.check import wire
+from nodisk.check.budget import EVICTION, MIB, budget
 from nodisk.context import LabContext
+from nodisk.plan.facts import Facts
 from nodisk.server.database import Database
 from nodisk.server.events import Progress, progress
+from nodisk.spec.model import ImageKind
+from nodisk.values import Size
 from nodisk.values import Stage as BootStage
 
 KINDS = ("rootfs", "overlay", "images", "kubelet", "processes")
@@ -20,34 +26,67 @@ def boot(context: LabContext) -> list[Measurement]:
     with Database(context.state.database) as database:
         ways = {str(m.name): progress(database.events(mac=m.mac)) for m in context.lab.machines}
         loaded = {str(m.name): sum(database.traffic(m.mac).values()) for m in context.lab.machines}
-    return boot_measures(ways, loaded)
+    return boot_measures(ways, loaded, link=_link(context))
+
+
+def _link(context: LabContext) -> int | None:
+    """Mbit/s of the server's network card; None: it doesn't say (no cable, or a virtual lab's bridge)."""
+    if context.netns is not None or (card := wire.card(context.lab)) is None:
+        return None
+    try:
+        speed = int(Path(f"/sys/class/net/{card.name}/speed").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return speed if speed > 0 else None
 
 
 _BOOT = ("boot_to_ready", "boot_phase", "boot_serve_rate")
 
 
-def boot_measures(ways: Mapping[str, Progress], loaded: Mapping[str, int]) -> list[Measurement]:
-    """The three boot measures from each machine's way and the bytes that it loaded. Pure."""
+def together(ways: Mapping[str, Progress]) -> set[str]:
+    """The largest set of machines that booted at the same time; of two as large the newer. Pure.
+
+    A boot belongs to those before it if it began before all of them had ended.
+    """
+    groups: list[set[str]] = []
+    end = float("-inf")
+    for name, way in sorted(ways.items(), key=lambda item: item[1].started or 0.0):
+        if (way.started or 0.0) > end:
+            groups.append(set())
+        groups[-1].add(name)
+        end = max(end, way.times[-1][1])
+    return max(reversed(groups), key=len)
+
+
+def boot_measures(
+    ways: Mapping[str, Progress], loaded: Mapping[str, int], *, link: int | None = None
+) -> list[Measurement]:
+    """The three boot measures from each machine's way and the bytes that it loaded; ``link`` in Mbit/s. Pure."""
     ways = {name: way for name, way in ways.items() if way.times and way.started is not None}
     if not ways:
         return [Measurement(name, None, note="no boot is recorded") for name in _BOOT]
-    zero = min(way.started or 0.0 for way in ways.values())
+    mass = together(ways)
+    zero = min(ways[name].started or 0.0 for name in mass)
     phases, ready, ends = [], [], []
     for name, way in ways.items():
+        begin = zero if name in mass else way.started or 0.0
         for (stage, since), (following, until) in zip(way.times, way.times[1:], strict=False):
-            labels = {"node": name, "stage": f"{stage} → {following}", "start": f"{since - zero:.3f}"}
+            labels = {"node": name, "stage": f"{stage} → {following}", "start": f"{since - begin:.3f}"}
             phases.append(Series(labels, value=until - since))
         times = dict(way.times)
         if BootStage.READY in times:
             ready.append(Series({"node": name}, value=times[BootStage.READY] - (way.started or 0.0)))
-            ends.append(times[BootStage.READY])
+            if name in mass:
+                ends.append(times[BootStage.READY])
     absent = sorted(set(ways) - {one.labels["node"] for one in ready})
     note = f"not Ready in its newest boot: {', '.join(absent)}" if absent else ""
+    apart = f"booted at other times: {', '.join(sorted(set(ways) - mass))}" if set(ways) - mass else ""
     if ready:
         values = [one.value or 0.0 for one in ready]
-        gap = max(way.started or 0.0 for way in ways.values()) - zero
-        all_up = f"all up {max(ends) - zero:.0f} s after the first machine's first event"
-        note = "; ".join(filter(None, (all_up, f"powered on within {gap:.0f} s of each other", note)))
+        gap = max(ways[name].started or 0.0 for name in mass) - zero
+        all_up = f"all up {max(ends) - zero:.0f} s after the first machine's first event" if ends else ""
+        near = f"powered on within {gap:.0f} s of each other" if len(mass) > 1 else ""
+        note = "; ".join(filter(None, (all_up, near, apart, note)))
         first = Measurement("boot_to_ready", max(values), len(values), tuple(ready), note, len(absent))
     else:
         first = Measurement("boot_to_ready", None, note=note)
@@ -58,10 +97,13 @@ def boot_measures(ways: Mapping[str, Progress], loaded: Mapping[str, int]) -> li
     second = Measurement(
         "boot_phase", longest.get(worst), len(ways), tuple(phases), f"the longest: {worst}" if worst else "no stages"
     )
-    return [first, second, _serve_rate(list(ways.values()), sum(loaded.values()))]
+    if len(mass) == 1 < len(ways):
+        why = "the machines booted at different times, so none shared the server's link"
+        return [first, second, Measurement("boot_serve_rate", None, note=why)]
+    return [first, second, _serve_rate([ways[name] for name in mass], sum(loaded.get(n, 0) for n in mass), link, apart)]
 
 
-def _serve_rate(ways: Sequence[Progress], total: int) -> Measurement:
+def _serve_rate(ways: Sequence[Progress], total: int, link: int | None, apart: str) -> Measurement:
     begins = [dict(way.times).get(BootStage.KERNEL, dict(way.times).get(BootStage.IPXE)) for way in ways]
     finishes = [dict(way.times).get(BootStage.OS) for way in ways]
     known = [one for one in begins if one is not None], [one for one in finishes if one is not None]
@@ -69,8 +111,9 @@ def _serve_rate(ways: Sequence[Progress], total: int) -> Measurement:
         return Measurement("boot_serve_rate", None, note="the bytes of the newest boot are not recorded")
     seconds = max(known[1]) - min(known[0])
     rate = total / 1e6 / seconds
-    link = f"{total / 1e6:.0f} MB in {seconds:.0f} s; {rate * 8 / 10:.1f} % of a gigabit link"
-    return Measurement("boot_serve_rate", rate, len(ways), (Series({}, value=rate),), link)
+    share = f"{rate * 8 / link:.1%} of the link of {link} Mbit/s".replace("%", " %") if link else ""
+    note = "; ".join(filter(None, (f"{total / 1e6:.0f} MB in {seconds:.0f} s", share, apart)))
+    return Measurement("boot_serve_rate", rate, len(ways), (Series({}, value=rate),), note)
 
 
 def memory(context: LabContext) -> list[Measurement]:
@@ -81,7 +124,43 @@ def memory(context: LabContext) -> list[Measurement]:
             for machine in context.lab.machines:
                 if ram := database.ram(machine.mac):
                     found[str(machine.name)] = ram
-    return [memory_measure(found)]
+    return [memory_measure(found), budget_measure(found, expected_use(context, found))]
+
+
+def expected_use(context: LabContext, found: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """MiB that the RAM budget expects to be in use at Ready, by machine; none where no budget is known."""
+    from nodisk.assets import built  # noqa: PLC0415 - imports the builders
+
+    lab = context.lab
+    if lab.os.image is not ImageKind.DEBIAN:
+        return {}
+    image, release = built.facts(context.state.state, lab)
+    expected = {}
+    for machine in lab.machines:
+        if ram := found.get(str(machine.name)):
+            # Of a machine whose RAM lab.yaml doesn't say, what it said itself.
+            sized = machine if machine.memory else machine.model_copy(update={"memory": Size(ram["total"] * MIB)})
+            rows = budget(lab, sized, Facts("", image, release)).rows
+            # The kernel's own image isn't in the total that a machine reports; the reserve isn't used.
+            expected[str(machine.name)] = sum(row.used for row in rows if row.kind not in ("kernel", EVICTION))
+    return expected
+
+
+def budget_measure(found: Mapping[str, Mapping[str, int]], expected: Mapping[str, int]) -> Measurement:
+    """What each machine used at Ready, in per cent of what its budget expects; the worst. Pure."""
+    name = "memory_of_budget"
+    series, words = [], {}
+    for node, ram in found.items():
+        if node in expected:
+            used = ram["total"] - ram.get("available", ram.get("free", 0))
+            series.append(Series({"node": node}, value=100 * used / expected[node]))
+            words[node] = f"{node} used {used} of {expected[node]} MiB"
+    if not series:
+        return Measurement(name, None, note="no machine has reported its RAM" if not found else "no budget is known")
+    worst = max(series, key=lambda one: one.value or 0.0)
+    over = [words[one.labels["node"]] for one in series if (one.value or 0.0) > 100]
+    note = f"above their budget: {', '.join(over)}" if over else words[worst.labels["node"]]
+    return Measurement(name, worst.value, len(series), tuple(series), note)
 
 
 def memory_measure(found: Mapping[str, Mapping[str, int]]) -> Measurement:

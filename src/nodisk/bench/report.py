@@ -11,7 +11,7 @@ from typing import Any
 
 from nodisk import files
 from nodisk.bench import plots
-from nodisk.bench.compare import compare
+from nodisk.bench.compare import against, compare
 from nodisk.bench.result import Measurement, Run, Verdict, load
 from nodisk.errors import SpecError
 from nodisk.junit import Case, junit
@@ -70,7 +70,7 @@ def html(run: Run, *, earlier: Sequence[Run] = (), baseline: Run | None = None, 
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    defaults = {"commit": "", "runs": 0, "load": "", "accelerator": "", "nodes": []}
+    defaults = {"commit": "", "runs": 0, "repeats": "", "load": "", "accelerator": "", "nodes": []}
     return environment.get_template("report.html.j2").render(
         run=run,
         h=defaults | run.header,
@@ -78,6 +78,7 @@ def html(run: Run, *, earlier: Sequence[Run] = (), baseline: Run | None = None, 
         small=lambda one: "p99" in one.name and 0 < one.n < 100,
         figures=_figures(run, earlier) if draw else (),
         changes=compare(baseline, run) if baseline is not None else (),
+        judged={name: one.word for name, one in against(baseline, run).items()} if baseline is not None else {},
         baseline=f"Before: {baseline.header.get('time')}" if baseline is not None else "",
     )
 

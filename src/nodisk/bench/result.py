@@ -48,7 +48,7 @@ class Series:
         """The observations for a comparison."""
         if self.histogram is not None:
             return self.histogram.weighted()
-        return [(one, 1.0) for one in self.samples]
+        return [(one, 1.0) for one in self.samples or (() if self.value is None else (self.value,))]
 
     def to_json(self) -> dict[str, Any]:
         """As in the report's JSON."""
@@ -143,8 +143,8 @@ class Run:
     """One run of bench."""
 
     header: dict[str, Any]
-    """lab, time (ISO 8601), profile, seconds, nodisk, commit, kubernetes, source, accelerator, nodes: [{name, role,
-    cpus, ram_mib, card, mtu, os, kernel, containerd}], runs (how many reports of this lab there were before)."""
+    """lab, time (ISO 8601), profile, repeats, seconds, nodisk, commit, kubernetes, source, accelerator, nodes: [{name,
+    role, cpus, ram_mib, card, mtu, os, kernel, containerd}], runs (how many reports of this lab there were before)."""
     measurements: tuple[Measurement, ...]
 
     def get(self, name: str) -> Measurement | None:

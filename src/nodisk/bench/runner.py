@@ -79,9 +79,9 @@ def bench(context: LabContext, profile: Profile, only: Collection[str], say: Cal
         stage = Stage(scene, profile, say)
         stage.set_up()
         etcd = api_load.try_etcd(stage) if not only or "etcd" in only else None
-        with Health(scene.client) as health:
+        with Health(scene.client, scene.space) as health:
             measured = [
-                one for group, act in LOADS.items() if not only or group in only for one in _one(group, act, stage)
+                one for group, act in LOADS.items() if not only or group in only for one in measure(group, act, stage)
             ]
         if not only or "etcd" in only:
             measured.append(api_load.fsync(etcd, api_load.try_etcd(stage)))
@@ -101,19 +101,30 @@ def _refuse_broken(context: LabContext, say: Callable[[str], None]) -> None:
     say(f"verify --quick: {report['counts']['ok']} ok in {report['seconds']:.0f} s")
 
 
-def _one(group: str, act: Act, stage: Stage) -> list[Measurement]:
+def measure(group: str, act: Act, stage: Stage) -> list[Measurement]:
+    """Measure one group; what it started is gone before the next begins, also if it broke."""
     began = time.monotonic()
     try:
         found = act(stage)
     except NodiskError as error:
-        note = f"not measured: {error.message.splitlines()[0]}"
-        found = [Measurement(one.name, None, note=note, lost=1) for one in DEFINITIONS if one.group == group]
+        found = _not_measured(group, error.message.splitlines()[0])
+    except Exception as error:  # a fault of one measure must not cost the figures of the others
+        found = _not_measured(group, f"the measure itself broke: {error!r}")
+    try:
+        stage.clear()
+    except NodiskError as error:
+        stage.say(f"after {group}: {error.message.splitlines()[0]}")
     for one in found:
         said = "–" if one.value is None else f"{one.value:.4g} {one.definition.unit}"
         say = f"{one.verdict:8} {one.name:20} {said:>16}  n = {one.n}  {one.note}"
         stage.say(say + (f"  ({one.lost} lost)" if one.lost else ""))
     stage.say(f"         {group} took {time.monotonic() - began:.0f} s")
     return found
+
+
+def _not_measured(group: str, why: str) -> list[Measurement]:
+    note = f"not measured: {why}"
+    return [Measurement(one.name, None, note=note, lost=1) for one in DEFINITIONS if one.group == group]
 
 
 def _header(stage: Stage, began: datetime) -> dict[str, Any]:
@@ -126,6 +137,7 @@ def _header(stage: Stage, began: datetime) -> dict[str, Any]:
         "lab": str(scene.context.lab.name),
         "time": began.isoformat(timespec="seconds"),
         "profile": profile.name,
+        "repeats": profile.net_repeats,
         "seconds": round((datetime.now(UTC) - began).total_seconds(), 1),
         "pace": round(stage.pace, 1),
         "nodisk": __version__,

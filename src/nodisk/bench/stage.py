@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodisk.bench.metrics import Scrape, parse
+from nodisk.bench.metrics import Scrape, labelled, parse
 from nodisk.bench.profile import Profile
-from nodisk.cluster.client import Object
+from nodisk.cluster.client import Object, all_or_raise, in_parallel
 from nodisk.cluster.watch import Watch, WatchEvent
+from nodisk.plan.network import API
+from nodisk.values import Role
 from nodisk.verify import manifests
+from nodisk.verify.diagnose import pod_trouble
 from nodisk.verify.scene import Scene
 
+_WORKLOADS = (("apps/v1", "Deployment"), ("apps/v1", "DaemonSet"), ("v1", "Service"))
 REQUESTS = "apiserver_request_duration_seconds"
 
 
@@ -52,22 +56,13 @@ class Stage:
                 "description": "nodisk bench: gives way to everything else",
             }
         )
-        hard = {"pods": "5000", "services": "50", "requests.cpu": "50", "limits.memory": "64Gi"}
-        space = self.scene.space
-        quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": manifests.meta("bench", space)}
-        self.scene.client.create(quota | {"spec": {"hard": hard}})
+        limits = {"hard": quota(self.scene.nodes(), self.profile)}
+        meta = manifests.meta("bench", self.scene.space)
+        self.scene.client.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": limits})
 
     def pod_spec(self, main: Object, **more: Any) -> Object:
         """A pod of the run's."""
         return manifests.pod_spec(main, priorityClassName=self.priority, **more)
-
-    def workers(self) -> list[str]:
-        """Nodes that take ordinary pods."""
-        return sorted(
-            name
-            for name, node in self.scene.nodes().items()
-            if not any(t["effect"] in ("NoSchedule", "NoExecute") for t in node["spec"].get("taints") or [])
-        )
 
     def on_all_nodes(self, app: str, spec: Object) -> dict[str, Object]:
         """A DaemonSet, and its ready pods by node."""
@@ -82,22 +77,68 @@ class Stage:
         self.scene.clock.until(late)
         return self.scene.ready(app)
 
-    def gone(self, app: str) -> None:
-        """Wait until no pod of ``app`` is left: the next load must not meet it."""
+    def one_pod(self, app: str, spec: Object) -> str:
+        """A pod somewhere; its name, once it is ready."""
+        self.scene.client.create(manifests.pod(app, self.scene.space, spec))
+        self.scene.clock.start(120 * self.pace)
+
+        def late() -> str | None:
+            found = self.scene.pods(app)
+            return None if self.scene.ready(app) else f"{app}: {pod_trouble(found[0]) if found else 'no pod'}"
+
+        self.scene.clock.until(late)
+        return app
+
+    def clear(self) -> None:
+        """Delete all that runs in the namespace, and wait until it is gone: the next load must not meet it."""
+        client, space = self.scene.client, self.scene.space
+        for api_version, kind in _WORKLOADS:
+            for one in client.list(api_version, kind, namespace=space, metadata_only=True):
+                client.delete(api_version, kind, one["metadata"]["name"], namespace=space)
         self.scene.clock.start(120 * self.pace)
 
         def left() -> str | None:
-            pods = self.scene.client.list(
-                "v1", "Pod", namespace=self.scene.space, labels=f"app={app}", metadata_only=True
-            )
-            return f"{len(pods)} pods of {app} are still there" if pods else None
+            pods = client.list("v1", "Pod", namespace=space, metadata_only=True)
+            # Those of a controller go with it; deleted by hand before it knows, they would come back.
+            bare = [one["metadata"]["name"] for one in pods if not one["metadata"].get("ownerReferences")]
+            all_or_raise(in_parallel(lambda name: client.delete("v1", "Pod", name, namespace=space, grace=0), bare))
+            return f"{len(pods)} pods are still there" if pods else None
 
         self.scene.clock.until(left)
 
     def scrape(self) -> Scrape:
-        """The API server's request histogram, now."""
-        text = self.scene.client.request("GET", "/metrics", accept="text/plain").text
-        return parse(text, (REQUESTS,))
+        """The API servers' request histograms, now, each server's with its name as a label.
+
+        Where there are several, each is asked at its own address: behind the common one now one answers, now another.
+        """
+        servers = self.scene.context.lab.by_role(Role.CONTROL_PLANE)
+        if len(servers) < 2:
+            return parse(self.scene.client.request("GET", "/metrics", accept="text/plain").text, (REQUESTS,))
+        self.scene.clock.start(60 * self.pace)
+        texts = self.scene.in_parallel(self._metrics, [str(one.name) for one in servers])
+        return labelled({name: parse(text, (REQUESTS,)) for name, text in texts.items()})
+
+    def _metrics(self, server: str) -> str:
+        return self.scene.kubectl("--server", f"https://{self.scene.address(server)}:{API}", "get", "--raw", "/metrics")
+
+
+def density_target(node: Object) -> int:
+    """Pods that a node is meant to hold, by Kubernetes' own limits for large clusters: 10 a core, at most 110."""
+    capacity = node["status"]["capacity"]
+    return min(110, 10 * int(capacity["cpu"]), int(capacity["pods"]))
+
+
+def quota(nodes: Mapping[str, Object], profile: Profile) -> dict[str, str]:
+    """What all loads together can ask of these nodes, and no more. Pure."""
+    most = sum(max(density_target(node), profile.burst) for node in nodes.values())
+    # The pods by themselves, and the three DaemonSets: two of the network measures', one of Services.
+    pods = most + 3 * len(nodes) + 50
+    return {
+        "pods": str(pods),
+        "services": str(50 + len(nodes)),
+        "requests.cpu": f"{5 * pods}m",
+        "limits.memory": f"{32 * pods + 2 * 128 * len(nodes)}Mi",
+    }
 
 
 @contextmanager

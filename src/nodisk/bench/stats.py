@@ -128,7 +128,8 @@ class Histogram:
         before = self.counts[index - 1] if index else 0.0
         inside = self.counts[index] - before
         low = min(low, high)  # a first bucket that ends below 0
-        return low + (high - low) * (share * self.counts[-1] - before) / inside
+        # min: 0.1 + (0.5 - 0.1) is 0.5000000000000001 in binary, and must not leave its bucket.
+        return min(high, low + (high - low) * (share * self.counts[-1] - before) / inside)
 
     def _index(self, share: float) -> int:
         if not 0 < share <= 1:

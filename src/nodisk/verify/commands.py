@@ -80,7 +80,7 @@ def choose(checks: Sequence[Check], *, quick: bool, only: Sequence[str]) -> list
     if wrong := [name for name in only if name not in names]:
         raise UsageError(f"there is no check {wrong[0]!r}", hint=f"the checks: {', '.join(sorted(names))}")
     wanted = set(only) or {one.name for one in checks if one.quick or not quick}
-    if wanted & {"pod-network", "service", "node-port", "dns"}:
+    if wanted & {"pull", "pod-network", "service", "node-port", "dns", "access"}:
         wanted.add("pods")
     return [one for one in checks if one.name in wanted]
 

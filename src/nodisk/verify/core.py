@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 """Checks that run at the same time: most of each is waiting for the cluster."""
+SLOW = 1.5
+"""From this pace on a cluster counts as slow: most likely it shares its processors with whoever asks it."""
+CROWDED = 2.0
+"""On a slow cluster a check that runs beside others gets so many times its limit: the pace was measured while alone."""
 MOST_EVIDENCE = 12
 """Lines of evidence that are shown; a room of fifty PCs has 2,450 pairs."""
 
@@ -51,14 +55,14 @@ class Check:
     tries: str
     """What it does, in a sentence."""
     limit: float
-    """Seconds on a healthy PC cluster; a slow cluster gets more (``Scene.pace``)."""
+    """Seconds on a healthy PC cluster; a slow cluster gets more (``Scene.pace``, ``CROWDED``)."""
     act: Callable[[Scene], Iterable[str]]
     quick: bool = True
     """Whether it belongs to ``--quick``."""
     prepare: Callable[[Scene], None] | None = None
     """Called before the first check runs: for what only needs time to pass."""
     phase: int = 1
-    """Phases follow one another; the checks of one run at the same time."""
+    """Phases follow one another; the checks of one run at the same time. What disturbs others has one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +123,12 @@ class Clock:
             self.sleep(every)
 
 
-def run_check(check: Check, scene: Scene) -> Result:
-    """Run one check; an error of any kind becomes its result, because the next check must run all the same."""
-    limit = check.limit * scene.pace
+def run_check(check: Check, scene: Scene, *, beside: int = 0) -> Result:
+    """Run one check; an error of any kind becomes its result, because the next check must run all the same.
+
+    ``beside``: how many others run at the same time.
+    """
+    limit = check.limit * scene.pace * (CROWDED if beside and scene.pace >= SLOW else 1.0)
     scene.clock.start(limit)
     began = scene.clock.now()
 
@@ -149,7 +156,9 @@ def run_checks(checks: Sequence[Check], scene: Scene, tell: Callable[[Result], N
         scenes = {check: replace(scene, clock=Clock()) for check in checks if check.phase == phase}
         with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="nodisk-check") as pool:
             try:
-                for done in as_completed([pool.submit(run_check, check, own) for check, own in scenes.items()]):
+                beside = len(scenes) - 1
+                begun = [pool.submit(run_check, check, own, beside=beside) for check, own in scenes.items()]
+                for done in as_completed(begun):
                     result = done.result()
                     results[result.name] = result
                     tell(result)

@@ -14,6 +14,8 @@ LABEL = "nodisk/temporary"
 RUN_LABEL = "nodisk/run"
 CORDONED = "nodisk/cordoned-by"
 """Annotation of a node that a check cordoned; the next run uncordons it."""
+LIFETIME = 3 * 3600
+"""Seconds after which a pod by itself and a Job end, should their run have been killed."""
 EVERYWHERE = [{"operator": "Exists"}]
 
 
@@ -67,7 +69,8 @@ def _template(name: str, spec: Object) -> Object:
 
 def pod(name: str, space: str, spec: Object, labels: dict[str, str] | None = None) -> Object:
     """A single pod."""
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta(name, space, labels), "spec": spec}
+    body = spec | {"activeDeadlineSeconds": LIFETIME}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta(name, space, labels), "spec": body}
 
 
 def daemon_set(name: str, space: str, spec: Object) -> Object:
@@ -126,4 +129,8 @@ def service(name: str, space: str, *, app: str | None, node_port: bool = False, 
 def job_spec(command: Sequence[str]) -> Object:
     """The spec of a Job that runs once."""
     spec = pod_spec(container(command), restartPolicy="Never")
-    return {"backoffLimit": 2, "template": {"metadata": {"labels": {"app": "job"}}, "spec": spec}}
+    return {
+        "backoffLimit": 2,
+        "activeDeadlineSeconds": LIFETIME,
+        "template": {"metadata": {"labels": {"app": "job"}}, "spec": spec},
+    }

@@ -21,8 +21,9 @@ from nodisk.cluster.errors import ApiError
 from nodisk.cluster.kubectl import kubectl_program
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, TimedOut
+from nodisk.state import LabState
 from nodisk.verify import manifests
-from nodisk.verify.core import Clock
+from nodisk.verify.core import CROWDED, SLOW, Clock
 
 T = TypeVar("T")
 log = logging.getLogger("nodisk.verify")
@@ -54,6 +55,15 @@ class Scene:
     def nodes(self) -> dict[str, Object]:
         """Name → node, as the API has them now."""
         return {node["metadata"]["name"]: node for node in self.client.list("v1", "Node")}
+
+    def workers(self) -> list[str]:
+        """Names of the nodes that take ordinary pods."""
+        closed = ("NoSchedule", "NoExecute")
+        return sorted(
+            name
+            for name, node in self.nodes().items()
+            if not any(taint["effect"] in closed for taint in node["spec"].get("taints") or [])
+        )
 
     def address(self, node: str) -> str:
         """The address of a machine of the lab."""
@@ -141,9 +151,12 @@ def measure_pace(client: Client) -> float:
 
 def pace_line(scene: Scene) -> str:
     """What the time limits are multiplied by."""
-    if scene.pace < 1.5:
+    if scene.pace < SLOW:
         return "the API answers as fast as on PCs: time limits are as documented"
-    return f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer"
+    return (
+        f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer, "
+        f"and {CROWDED:g} times that for what runs beside other checks"
+    )
 
 
 @contextmanager
@@ -159,25 +172,22 @@ def staged(
 
     ``purpose`` is ``verify`` or ``bench``. Raises Busy if either runs already, ApiError without an API.
     """
-    from nodisk.verify.temporary_class import release_leftovers  # noqa: PLC0415 - it imports this
-
     run_id = time.strftime("%m%d%H%M") + secrets.token_hex(2)
     with files.lock(context.state.run / "measure.lock", "this cluster"), connect(context, patience=60) as client:
-        for line in remove_leftovers(client):
-            say(line)
-        release_leftovers(context.state)
         pace = measure_pace(client)
+        for line in remove_leftovers(client, context.state, limit=REMOVAL * pace):
+            say(line)
         scene = Scene(context, client, run_id, f"nodisk-{purpose}-{run_id}", pace)
         client.create(manifests.namespace(scene.space, purpose, run_id, privileged=privileged))
         try:
             yield scene
         finally:
             if not keep:
-                remove_leftovers(client)
+                remove_leftovers(client, context.state, limit=REMOVAL * pace)
 
 
 def leftovers(client: Client) -> list[Object]:
-    """Everything that verify or bench made and that is still there."""
+    """Everything that verify or bench made and that is still there, but for temporary classes."""
     found: list[Object] = []
     kinds = [("v1", "Namespace"), ("scheduling.k8s.io/v1", "PriorityClass")]
     kinds += [("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")]
@@ -186,11 +196,15 @@ def leftovers(client: Client) -> list[Object]:
     return found
 
 
-def remove_leftovers(client: Client, *, wait: float = 0.0) -> list[str]:
-    """Delete what is left of any run and uncordon what a run cordoned; says what it found, a line each."""
-    from nodisk.verify.temporary_class import remove_leftovers as remove_classes  # noqa: PLC0415 - it imports this
+def remove_leftovers(client: Client, state: LabState, *, limit: float = REMOVAL, wait: bool = False) -> list[str]:
+    """Delete what is left of any run and uncordon what a run cordoned; says what it found, a line each.
 
-    lines = remove_classes(client)
+    ``wait``: until all is gone; raises TimedOut after ``limit`` seconds. Temporary classes are always waited for.
+    """
+    from nodisk.verify import temporary_class  # noqa: PLC0415 - it imports this
+
+    end = time.monotonic() + limit
+    lines = temporary_class.remove_leftovers(client, state, limit=limit)
     for obj in leftovers(client):
         name, kind = obj["metadata"]["name"], obj["kind"]
         if "deletionTimestamp" not in obj["metadata"]:
@@ -200,10 +214,9 @@ def remove_leftovers(client: Client, *, wait: float = 0.0) -> list[str]:
         if manifests.CORDONED in (node["metadata"].get("annotations") or {}):
             uncordon(client, node["metadata"]["name"])
             lines.append(f"uncordoned {node['metadata']['name']}, which an earlier run had cordoned")
-    end = time.monotonic() + wait
-    while wait and leftovers(client):
+    while wait and (there := [*leftovers(client), *temporary_class.leftovers(client)]):
         if time.monotonic() > end:
-            left = ", ".join(f"{one['kind']} {one['metadata']['name']}" for one in leftovers(client))
+            left = ", ".join(f"{one['kind']} {one['metadata']['name']}" for one in there)
             raise TimedOut(f"still there: {left}", hint="nodisk kubectl get namespaces -l nodisk/temporary -o yaml")
         time.sleep(0.5)
     return lines

@@ -10,8 +10,8 @@ from nodisk.classes import engine, lifecycle, record, sizes, storage
 from nodisk.classes.engine import Applied
 from nodisk.classes.manifests import CLASS
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client
-from nodisk.errors import NodiskError
+from nodisk.cluster.client import Client, Object
+from nodisk.errors import NodiskError, TimedOut
 from nodisk.state import LabState
 from nodisk.storage import volumes
 from nodisk.verify.scene import Scene
@@ -59,14 +59,24 @@ def temporary_class(scene: Scene, students: int, *, room: str | None = None) -> 
             release_leftovers(state)
 
 
-def remove_leftovers(client: Client) -> list[str]:
-    """Delete the namespaces of temporary classes; says which, a line each."""
+def leftovers(client: Client) -> list[Object]:
+    """Namespaces and PersistentVolumes of temporary classes that are still there."""
+    found = client.list("v1", "Namespace", labels=CLASS) + client.list("v1", "PersistentVolume", labels=CLASS)
+    return [one for one in found if one["metadata"]["labels"][CLASS].startswith(PREFIX)]
+
+
+def remove_leftovers(client: Client, state: LabState, *, limit: float) -> list[str]:
+    """Delete temporary classes as real ones are deleted, within ``limit`` seconds each; says which, a line each."""
     lines = []
-    for space in client.list("v1", "Namespace", labels=CLASS):
-        name, owner = space["metadata"]["name"], space["metadata"]["labels"][CLASS]
-        if owner.startswith(PREFIX) and "deletionTimestamp" not in space["metadata"]:
-            client.delete("v1", "Namespace", name)
-            lines.append(f"removing the namespace {name} of a temporary class that an earlier run left")
+    for name in sorted({one["metadata"]["labels"][CLASS] for one in leftovers(client)}):
+        lines.append(f"removing the temporary class {name} that an earlier run left")
+        # With storage, so that what only a class with storage has goes too.
+        gone = planned(name.removeprefix(PREFIX), 1, room="16Mi")
+        try:
+            lifecycle.delete(client, gone, record.load_all(state), limit=limit)
+        except TimedOut as error:
+            lines += error.message.splitlines()
+    release_leftovers(state)
     return lines
 
 

@@ -13,8 +13,8 @@ import pytest
 from tests.unit.bench.conftest import made_up
 
 from nodisk.bench import report
-from nodisk.bench.compare import compare
-from nodisk.bench.result import Measurement, Run, Verdict, load
+from nodisk.bench.compare import against, compare
+from nodisk.bench.result import Measurement, Run, Series, Verdict, load
 from nodisk.errors import SpecError
 
 
@@ -89,6 +89,49 @@ def test_comparing_tells_noise_from_change() -> None:
     assert slower["pod_throughput"].word == "unsure"  # one sample a side
     faster = {c.name: c.word for c in compare(made_up(1, slower=1.5), made_up(2)) if not c.labels}
     assert faster["pod_start_p99"] == "better"
+
+
+def test_a_baseline_judges_what_has_no_threshold() -> None:
+    run = made_up(3, slower=1.5)
+    page = report.html(run, baseline=made_up(1), draw=False)
+    assert "· worse" in page
+    assert "· no threshold" not in page
+    assert "· worse" not in report.html(run, draw=False)
+    found = against(made_up(1), run)
+    words = [found[name].word for name in ("boot_to_ready", "boot_serve_rate", "pod_throughput")]
+    assert words == ["worse", "better", "unsure"]
+    assert "api_get_p99" not in found  # an official SLO judges it
+
+
+def test_a_measure_of_unlike_series_is_compared_by_those_that_its_value_is_of() -> None:
+    def network(pods: float) -> Run:
+        rates = {("node–node", "1"): 940.0, ("pod–pod", "1"): pods, ("pod–pod", "4"): 940.0}
+        series = (
+            Series({"path": path, "streams": streams}, tuple(rate + n for n in range(9)))
+            for (path, streams), rate in rates.items()
+        )
+        return Run({}, (Measurement("net_tcp", pods + 4, 9, tuple(series)),))
+
+    assert against(network(900), network(700))["net_tcp"].word == "worse"
+
+
+def test_boots_of_a_room_are_compared() -> None:
+    def booted(seconds: float, begin: int) -> Run:
+        nodes = range(10)
+        ready = [Series({"node": f"pc-{n}"}, value=seconds + n) for n in nodes]
+        phases = [
+            Series({"node": f"pc-{n}", "stage": stage, "start": f"{begin + n}.0"}, value=value + n / 10)
+            for n in nodes
+            for stage, value in (("kernel → os", seconds / 2), ("os → ready", 20.0))
+        ]
+        first = Measurement("boot_to_ready", seconds + 9, 10, tuple(ready))
+        second = Measurement("boot_phase", max(seconds / 2, 20.0), 10, tuple(phases))
+        return Run({}, (first, second))
+
+    found = {(c.name, *c.labels.values()): c.word for c in compare(booted(60, 3), booted(90, 7))}
+    assert found["boot_to_ready",] == "worse"
+    assert (found["boot_phase", "kernel → os"], found["boot_phase", "os → ready"]) == ("worse", "same")
+    assert {one.word for one in compare(booted(60, 3), booted(60, 7))} == {"same"}
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 9}', "[1]", '{"format": 1, "header": {}, "measures": [{}]}'])

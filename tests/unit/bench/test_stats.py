@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodisk.bench.stats import Histogram, counter_since, mann_whitney, merge, percentile, summary
@@ -60,6 +60,7 @@ def test_no_samples_have_no_percentile() -> None:
 
 
 @given(samples, shares)
+@example([1.0, 1.0, 1.0, 0.5, 0.5, 0.5], 0.5)
 @settings(max_examples=80)
 def test_a_histogram_finds_the_bucket_of_the_true_percentile(data: list[float], share: float) -> None:
     histogram = Histogram.of(data, BOUNDS)

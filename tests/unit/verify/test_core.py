@@ -70,6 +70,22 @@ def test_a_slow_cluster_gets_more_time() -> None:
     assert (slow.outcome, slow.limit) == (Outcome.OK, 30)
 
 
+@pytest.mark.parametrize(("pace", "limits"), [(1.0, [10, 10, 10]), (4.0, [80, 80, 40])])
+def test_a_slow_cluster_gets_more_time_again_for_what_runs_at_once(pace: float, limits: list[float]) -> None:
+    checks = [
+        Check("a", "", 10, lambda _: []),
+        Check("b", "", 10, lambda _: []),
+        Check("c", "", 10, lambda _: [], phase=2),
+    ]
+    assert [one.limit for one in run_checks(checks, cast("Any", _Stage(pace)))] == limits
+
+
+def test_what_closes_a_node_to_pods_runs_alone() -> None:
+    for name in ("drain", "volume", "leftovers"):
+        (phase,) = (one.phase for one in CHECKS if one.name == name)
+        assert [one.name for one in CHECKS if one.phase == phase] == [name]
+
+
 def test_waiting_leaves_the_time_that_is_wanted_for_the_rest() -> None:
     scene = _Scene()
     scene.clock.start(10)
@@ -90,7 +106,8 @@ def test_junit_holds_the_cause() -> None:
 def test_choosing_checks() -> None:
     quick = {one.name for one in choose(CHECKS, quick=True, only=())}
     assert quick == {one.name for one in CHECKS} - {"cron", "drain", "volume"}
-    assert [one.name for one in choose(CHECKS, quick=False, only=("node-port",))] == ["pods", "node-port"]
+    for name in ("pull", "node-port", "access"):  # they speak to and from the pods that the check pods starts
+        assert [one.name for one in choose(CHECKS, quick=False, only=(name,))] == ["pods", name]
     with pytest.raises(UsageError, match="no check 'pod'"):
         choose(CHECKS, quick=False, only=("pod",))
 

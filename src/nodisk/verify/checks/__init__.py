@@ -22,6 +22,9 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("registry", "the server's registry serves the project's image", 5, pods.registry, phase=0),
     Check("pods", "a DaemonSet runs a pod on every node", 40, pods.everywhere, phase=0),
+    Check(
+        "cron", "a CronJob's own schedule starts a Job", 100, workloads.cron, quick=False, prepare=workloads.schedule
+    ),
     Check("pull", "every node pulls an image through the server's registry", 30, pods.pull),
     Check("pod-network", "a pod on each node reaches the pod on each other node", 25, network.pods),
     Check("service", "a Service's cluster IP answers from every node", 25, network.service),
@@ -32,7 +35,6 @@ CHECKS: tuple[Check, ...] = (
     Check("job", "a Job completes, and so does one made from a CronJob", 30, workloads.job),
     Check("rollout", "a Deployment rolls out, is undone, scales", 60, workloads.rollout),
     Check("clock", "every machine's clock agrees with the server's", 25, clocks.clocks, prepare=clocks.watch),
-    Check("cron", "a CronJob's own schedule starts a Job", 100, workloads.cron, quick=False),
     Check("drain", "a node is drained of this run's pods and uncordoned", 60, workloads.drain, quick=False, phase=2),
     Check(
         "volume",
@@ -44,4 +46,4 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("leftovers", "nothing of all this is left afterwards", 60, pods.leftovers, phase=4),
 )
-"""Limits are for a healthy cluster of PCs. What others need comes first; what closes a node to pods runs alone."""
+"""Limits are for a healthy cluster of PCs. What others need comes first; what closes a node runs alone, last."""

@@ -9,45 +9,29 @@ from nodisk import run
 from nodisk.assets.container_images import ECHO_PORT
 from nodisk.cluster.kubectl import kubectl_program
 from nodisk.errors import NodiskError, TimedOut
-from nodisk.verify import manifests
-from nodisk.verify.checks.nodes import names
+from nodisk.verify.checks.pods import echoes, word
 from nodisk.verify.core import Failed
 from nodisk.verify.scene import Scene
 
-APP = "talk"
-
 
 def access(scene: Scene) -> list[str]:
-    """From a pod on every node: its log, a command in it; and one forwarded port."""
-    word = f"hello-{scene.run_id}"
-    main = manifests.container(["sh", "-c", f"echo {word}; exec httpd -f -p {ECHO_PORT} -h /www"])
-    scene.client.apply(manifests.daemon_set(APP, scene.space, manifests.pod_spec(main, everywhere=True)))
-    wanted = set(names(scene))
-    try:
-        scene.clock.until(lambda: _late(scene, wanted), keep=scene.clock.left / 3)
-        pods = {node: pod["metadata"]["name"] for node, pod in scene.ready(APP).items()}
-        found = scene.in_parallel(lambda node: _talk(scene, pods[node], word), pods)
-        if bad := {node: words for node, words in found.items() if words}:
-            node = min(bad)
-            raise Failed(
-                *(f"{name}: {words}" for name, words in sorted(bad.items())),
-                cause=f"the API server can't reach kubelet's port 10250 on {node}, or its certificate is not accepted",
-                look=f"nodisk kubectl get --raw /api/v1/nodes/{node}/proxy/healthz",
-            )
-        line = _forward(scene, next(iter(pods.values())))
-    finally:
-        scene.client.delete("apps/v1", "DaemonSet", APP, namespace=scene.space)
+    """From the echo pod on every node: its log, a command in it; and one forwarded port."""
+    pods = {node: pod["metadata"]["name"] for node, pod in echoes(scene).items()}
+    found = scene.in_parallel(lambda node: _talk(scene, pods[node]), pods)
+    if bad := {node: words for node, words in found.items() if words}:
+        node = min(bad)
+        raise Failed(
+            *(f"{name}: {words}" for name, words in sorted(bad.items())),
+            cause=f"the API server can't reach kubelet's port 10250 on {node}, or its certificate is not accepted",
+            look=f"nodisk kubectl get --raw /api/v1/nodes/{node}/proxy/healthz",
+        )
+    line = _forward(scene, next(iter(pods.values())))
     return [f"logs and exec on {', '.join(sorted(pods))}", line]
 
 
-def _late(scene: Scene, wanted: set[str]) -> str | None:
-    late = wanted - scene.ready(APP).keys()
-    return f"no ready pod on {', '.join(sorted(late))}" if late else None
-
-
-def _talk(scene: Scene, pod: str, word: str) -> str:
+def _talk(scene: Scene, pod: str) -> str:
     try:
-        if word not in (said := scene.kubectl("logs", pod)):
+        if word(scene) not in (said := scene.kubectl("logs", pod)):
             return f"its log lacks what it printed: {said[:100]!r}"
         if scene.exec(pod, "echo $NODE_NAME").strip() not in scene.nodes():
             return "exec gave another answer than the node's name"

@@ -6,21 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from nodisk.assets.container_images import ECHO_PORT
 from nodisk.cluster.client import Object
+from nodisk.cluster.errors import NotFound
 from nodisk.errors import NodiskError, TimedOut
 from nodisk.plan import network as plan
-from nodisk.verify import manifests
-from nodisk.verify.checks.pods import APP
+from nodisk.verify.checks.pods import APP, echoes
 from nodisk.verify.core import Failed, Skip
 from nodisk.verify.scene import Scene
-
-SERVICE = "echo"
-
-
-def _pods(scene: Scene) -> dict[str, Object]:
-    found = scene.ready(APP)
-    if not found:
-        raise Skip("no echo pod runs: see the check pods")
-    return found
 
 
 def _script(targets: Mapping[str, str], timeout: int) -> str:
@@ -51,7 +42,7 @@ def _ask(scene: Scene, pod: str, targets: Mapping[str, str]) -> dict[str, tuple[
 
 def pods(scene: Scene) -> list[str]:
     """The matrix: from the pod on each node to the pod on each node."""
-    found = _pods(scene)
+    found = echoes(scene)
     urls = {node: f"{pod['status']['podIP']}:{ECHO_PORT}" for node, pod in found.items()}
     expected = {node: pod["metadata"]["name"] for node, pod in found.items()}
     matrix: dict[str, dict[str, tuple[bool, str]]] = {}
@@ -116,12 +107,15 @@ def _first(range_: object) -> str:
 
 
 def _service(scene: Scene) -> Object:
-    return scene.client.apply(manifests.service(SERVICE, scene.space, app=APP, node_port=True))
+    try:
+        return scene.client.get("v1", "Service", APP, namespace=scene.space)
+    except NotFound as error:
+        raise Skip("there is no Service of the echo pods: see the check pods") from error
 
 
 def service(scene: Scene) -> list[str]:
     """The Service's address from a pod on every node."""
-    found = _pods(scene)
+    found = echoes(scene)
     address = _service(scene)["spec"]["clusterIP"]
     names = {node: pod["metadata"]["name"] for node, pod in found.items()}
     # Several asks a node: an endpoint that doesn't answer is met by chance only.
@@ -154,7 +148,7 @@ def service(scene: Scene) -> list[str]:
 
 def node_port(scene: Scene) -> list[str]:
     """The Service's port on every node's address, from the server's side of the wire."""
-    _pods(scene)
+    echoes(scene)
     port = _service(scene)["spec"]["ports"][0]["nodePort"]
     machines = {str(one.name): str(one.address) for one in scene.context.lab.machines}
     answers: dict[str, dict[str, object]] = {}
@@ -191,8 +185,8 @@ def dns(scene: Scene) -> list[str]:
     if not built.facts(scene.context.state.state, scene.context.lab)[1].has_dns:
         raise Skip("the release has no DNS add-on (Debian packages no CoreDNS)")
     _service(scene)
-    wanted = ("kubernetes.default.svc.cluster.local", f"{SERVICE}.{scene.space}.svc.cluster.local")
-    names = {node: pod["metadata"]["name"] for node, pod in _pods(scene).items()}
+    wanted = ("kubernetes.default.svc.cluster.local", f"{APP}.{scene.space}.svc.cluster.local")
+    names = {node: pod["metadata"]["name"] for node, pod in echoes(scene).items()}
     script = " && ".join(f"nslookup {name} >/dev/null" for name in wanted)
     bad: dict[str, str] = {}
 

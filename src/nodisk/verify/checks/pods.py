@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from nodisk.assets.container_images import ECHO
+from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.cluster.client import Object
 from nodisk.errors import TimedOut
 from nodisk.plan.network import REGISTRY
 from nodisk.verify import manifests
 from nodisk.verify.checks.nodes import names
-from nodisk.verify.core import Failed
+from nodisk.verify.core import Failed, Skip
 from nodisk.verify.diagnose import cause, pod_trouble
 from nodisk.verify.scene import Scene, remove_leftovers
 
 APP = "echo"
+"""Of the DaemonSet that ``everywhere`` makes, and of its Service: the other checks speak to and from these pods."""
 MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -44,10 +45,17 @@ def registry(scene: Scene) -> list[str]:
     return [f"{url} answers in {answer['seconds'] * 1000:.0f} ms"]
 
 
+def word(scene: Scene) -> str:
+    """What each echo pod prints when it starts."""
+    return f"hello-{scene.run_id}"
+
+
 def everywhere(scene: Scene) -> list[str]:
-    """An echo pod on every node, control plane included."""
-    spec = manifests.pod_spec(manifests.container(), everywhere=True)
-    scene.client.apply(manifests.daemon_set(APP, scene.space, spec))
+    """An echo pod on every node, control plane included; its image must be resolved at the registry (``pull``)."""
+    main = manifests.container(pull="Always")
+    main["command"] = ["sh", "-c", f"echo {word(scene)}; exec httpd -f -p {ECHO_PORT} -h /www"]
+    scene.client.apply(manifests.service(APP, scene.space, app=APP, node_port=True))
+    scene.client.apply(manifests.daemon_set(APP, scene.space, manifests.pod_spec(main, everywhere=True)))
     wanted = set(names(scene))
     _wait(scene, APP, wanted)
     status = scene.client.get("apps/v1", "DaemonSet", APP, namespace=scene.space)["status"]
@@ -56,17 +64,20 @@ def everywhere(scene: Scene) -> list[str]:
     return [f"{node}: {pod['metadata']['name']} at {pod['status']['podIP']}" for node, pod in scene.ready(APP).items()]
 
 
+def echoes(scene: Scene) -> dict[str, Object]:
+    """Node → its echo pod; raises Skip if none is ready."""
+    found = scene.ready(APP)
+    if not found:
+        raise Skip("no echo pod runs: see the check pods")
+    return found
+
+
 def pull(scene: Scene) -> list[str]:
-    """A pod on every node whose image must be resolved at the registry, although the node has it by now."""
-    app = "pull"
-    spec = manifests.pod_spec(manifests.container(pull="Always"), everywhere=True)
-    scene.client.apply(manifests.daemon_set(app, scene.space, spec))
-    try:
-        _wait(scene, app, set(names(scene)))
-        pods = scene.ready(app)
-        return [f"{node}: pulled {pod['status']['containerStatuses'][0]['imageID']}" for node, pod in pods.items()]
-    finally:
-        scene.client.delete("apps/v1", "DaemonSet", app, namespace=scene.space)
+    """kubelet starts an echo pod only after the registry has resolved its image, also where the node has it."""
+    found = echoes(scene)
+    if late := sorted(set(names(scene)) - found.keys()):
+        raise Skip(f"no echo pod runs on {', '.join(late)}: see the check pods")
+    return [f"{node}: pulled {pod['status']['containerStatuses'][0]['imageID']}" for node, pod in found.items()]
 
 
 def _wait(scene: Scene, app: str, wanted: set[str]) -> None:
@@ -114,9 +125,8 @@ def _trouble(scene: Scene, pod: Object) -> str:
 
 def leftovers(scene: Scene) -> list[str]:
     """Remove what this run made and see that it goes."""
-    lines = remove_leftovers(scene.client, wait=scene.clock.left)
-    del lines
+    remove_leftovers(scene.client, scene.context.state, limit=scene.clock.left, wait=True)
     pods = [pod for pod in scene.client.list("v1", "Pod") if pod["metadata"]["namespace"] == scene.space]
     if pods:
         raise Failed(f"{len(pods)} pods of {scene.space} are still there")
-    return ["no namespace, pod, binding or cordon of this run is left"]
+    return ["no namespace, pod, volume, binding or cordon of this run is left"]

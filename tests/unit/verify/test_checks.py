@@ -1,0 +1,108 @@
+"""Checks against a made-up API: what they make, and what they wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from nodisk.cluster.errors import NotFound
+from nodisk.verify.checks import network, pods, workloads
+from nodisk.verify.core import Check, Clock, Outcome, run_check
+from nodisk.verify.scene import Scene
+
+TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+
+
+class Api:
+    """Two workers and what is applied. A cordon's taint comes at once and stays for some looks after the cordon."""
+
+    def __init__(self) -> None:
+        self.applied: list[dict[str, Any]] = []
+        self.looks = {"w1": 0, "w2": 0}
+        self.cordoned: set[str] = set()
+        self.gone = 0
+        self.lasts = 3
+
+    def list(self, _version: str, kind: str, **_: Any) -> list[dict[str, Any]]:
+        if kind == "Node":
+            return [{"metadata": {"name": name}, "spec": {"taints": self._taints(name)}} for name in self.looks]
+        if kind == "Pod":
+            return [self._pod("w2" if "w1" in self.cordoned or self.gone else "w1")]
+        return []
+
+    def _taints(self, name: str) -> Sequence[dict[str, str]]:
+        self.looks[name] -= name not in self.cordoned
+        return [TAINT] if self.looks[name] > 0 else []
+
+    def _pod(self, node: str) -> dict[str, Any]:
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        return {"metadata": {"name": f"pod-{node}"}, "spec": {"nodeName": node}, "status": ready}
+
+    def get(self, _version: str, kind: str, name: str, **_: Any) -> dict[str, Any]:
+        if kind == "Service":
+            raise NotFound(f"{name}: not found", status=404)
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "observedGeneration"), 1)
+        return {"metadata": {"generation": 1}, "spec": {"replicas": 1}, "status": counts}
+
+    def apply(self, obj: dict[str, Any]) -> dict[str, Any]:
+        self.applied.append(obj)
+        return obj
+
+    def patch(self, _version: str, _kind: str, name: str, change: dict[str, Any], **_: Any) -> None:
+        if change["spec"]["unschedulable"]:
+            self.cordoned.add(name)
+            self.looks[name] = self.lasts
+        else:
+            self.cordoned.discard(name)
+            self.gone = 1
+
+    def supports(self, *_: str) -> bool:
+        return True
+
+    def post_subresource(self, *_: Any, **__: Any) -> None:
+        """An eviction."""
+
+    def delete(self, *_: Any, **__: Any) -> None:
+        """Nothing is kept."""
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture
+def scene(api: Api) -> Scene:
+    found = Scene(cast("Any", None), cast("Any", api), "run", "space")
+    time = [0.0]
+    found.clock = Clock(now=lambda: time[0], sleep=lambda seconds: time.__setitem__(0, time[0] + seconds))
+    return found
+
+
+def test_drain_ends_when_the_node_takes_pods_again(api: Api, scene: Scene) -> None:
+    result = run_check(Check("drain", "", 60, workloads.drain), scene)
+    assert result.outcome is Outcome.OK, result
+    # The next check must not meet the taint that the controller manager takes away later than the cordon.
+    assert scene.workers() == ["w1", "w2"]
+    assert [one["spec"]["replicas"] for one in api.applied] == [1]
+
+
+def test_a_taint_that_stays_is_said(api: Api, scene: Scene) -> None:
+    api.lasts = 10**6
+    result = run_check(Check("drain", "", 60, workloads.drain), scene)
+    assert (result.outcome, result.evidence) == (Outcome.FAILED, ("w1 still takes no ordinary pods",))
+    assert "controller manager" in result.cause
+
+
+def test_the_service_of_the_echo_pods_is_made_once_before_those_who_use_it(api: Api, scene: Scene) -> None:
+    for check in (network.service, network.node_port):
+        result = run_check(Check("network", "", 5, check), scene)
+        assert (result.outcome, result.evidence) == (
+            Outcome.SKIPPED,
+            ("there is no Service of the echo pods: see the check pods",),
+        )
+    assert api.applied == []
+    run_check(Check("pods", "", 5, pods.everywhere), scene)
+    assert [one["kind"] for one in api.applied] == ["Service", "DaemonSet"]
