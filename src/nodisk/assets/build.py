@@ -113,7 +113,7 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
     chosen = await choose(work, lab)
     work.board.line(chosen.why)
-    if chosen.source is Source.DEBIAN and work.store.find("release", chosen.key) is None:
+    if kinds & {"release", "image"} and chosen.source is Source.DEBIAN and not work.store.find("release", chosen.key):
         _room(work)
     what = addons.wanted(lab, chosen.source)
     tasks: dict[str, asyncio.Task[Manifest]] = {}

@@ -53,7 +53,7 @@ async def build(
     log_file.parent.mkdir(parents=True, exist_ok=True)
     tail: deque[str] = deque(maxlen=40)
     full = False
-    process = await run.start_async(words)
+    process = await _start(words)
     watch = asyncio.create_task(_until_full(log_file.parent, process.pid))
     try:
         with log_file.open("w", encoding="utf-8", buffering=1) as log:
@@ -75,6 +75,18 @@ async def build(
         if full:
             raise disk_full(log_file.parent)
         raise CommandFailed([str(word) for word in argv], status, "\n".join(tail))
+
+
+async def _start(words: Sequence[str | Path]) -> asyncio.subprocess.Process:
+    """Start a program; cancelled amid that, end it first: asyncio would leave it behind, or wait for it for ever."""
+    starting = asyncio.ensure_future(run.start_async(words))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        _kill(process.pid)
+        await process.wait()
+        raise
 
 
 async def _until_full(folder: Path, group: int) -> None:

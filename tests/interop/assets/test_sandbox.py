@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nodisk import run
 from nodisk.assets import sandbox
 from nodisk.errors import CommandFailed, EnvironmentProblem, ToolMissing
 from nodisk.machines import processes
@@ -49,6 +50,31 @@ def test_a_full_disk_is_recognised_in_what_a_program_says(tmp_path: Path) -> Non
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match="nodisk-has-no-such-program"):
         asyncio.run(sandbox.build(["nodisk-has-no-such-program"], log_file=tmp_path / "log"))
+
+
+def test_cancelled_amid_its_start_a_program_is_dead_on_return(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark, begun, real = f"86398.{time.time_ns() % 10**6}", asyncio.Event(), run.start_async
+
+    async def slow(words: list[str | Path]) -> asyncio.subprocess.Process:
+        process = await real(words)
+        begun.set()
+        await asyncio.sleep(0.5)
+        return process
+
+    async def go() -> None:
+        task = asyncio.create_task(sandbox.build(["sleep", mark], log_file=tmp_path / "log"))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    monkeypatch.setattr(run, "start_async", slow)
+    asyncio.run(asyncio.wait_for(go(), 60))
+    for _ in range(100):
+        if not running(mark):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{running(mark)} still there")
 
 
 def test_cancelled_every_descendant_is_dead_on_return(tmp_path: Path) -> None:
