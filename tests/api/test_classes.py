@@ -68,7 +68,7 @@ def until_refused(client: Client, namespace: str, seconds: float) -> float:
 def test_a_class_is_isolated_and_its_handouts_work(plane: ControlPlane, client: Client, folder: Path) -> None:
     made = make(plane, client, planned("iso", "Żółć Gęślą", "Jan", teachers=["Anna Nowak"]), folder)
     verdicts = {finding.tried: finding.verdict for finding in made.findings}
-    assert len(verdicts) == 22
+    assert len(verdicts) == 23
     # No test may be counted as passed that was not made.
     assert verdicts[selftest.REACH] == "gap"
     tried = operations.try_isolation(plane.context, client, made.record, pods=True)

@@ -123,6 +123,24 @@ def test_every_policy_has_its_binding() -> None:
     assert bound == {o["metadata"]["name"] for o in objects if not o["kind"].endswith("Binding")}
 
 
+def test_no_container_may_have_a_probe_or_hook_with_a_host() -> None:
+    objects = policy.admission_policies("admissionregistration.k8s.io/v1")
+    found = next(o for o in objects if o["metadata"]["name"] == "nodisk-probe-hosts")
+    cel = found["spec"]["validations"][0]["expression"]
+    assert cel.count("(") == cel.count(")")
+    ordinary, first = cel.split(" && (!has(object.spec.initContainers) || ")
+    assert ordinary.startswith("object.spec.containers.all(c, ")
+    assert first.startswith("object.spec.initContainers.all(c, ")
+    probes = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle.postStart", "lifecycle.preStop")
+    for part in (ordinary, first):
+        for at in probes:
+            for way in ("httpGet", "tcpSocket"):
+                # CEL's has() is an error where what it looks in isn't there.
+                assert f"(!has(c.{at}.{way}) || !has(c.{at}.{way}.host))" in part
+            assert f"(!has(c.{at}) || (!has(c.{at}.httpGet)" in part
+        assert "(!has(c.lifecycle) || (!has(c.lifecycle.postStart)" in part
+
+
 def test_records_are_whole_private_and_without_tokens(tmp_path: Path) -> None:
     state = State(tmp_path).lab("room")
     record.save(state, one())
