@@ -27,7 +27,8 @@ def one(**more: object) -> record.Class:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("500m", "0.5"), ("2", "2"), ("512Mi", 512 * 2**20), ("1.5Gi", 1610612736)]
+    ("text", "value"),
+    [("500m", "0.5"), ("2", "2"), ("512Mi", 512 * 2**20), ("1.5Gi", 1610612736), ("1k", 1000), ("1e3", 1000)],
 )
 def test_amounts(text: str, value: str | int) -> None:
     assert sizes.amount(text) == Decimal(value)
@@ -85,6 +86,11 @@ def test_network_policies() -> None:
     public = Networks(IPv4Network("150.254.30.0/24"), NETS.pods, NETS.services)
     outgoing = manifests.network_policies(found, found.students[0], public, NEW)[1]
     assert "150.254.30.0/24" in outgoing["spec"]["egress"][2]["to"][0]["ipBlock"]["except"]
+    # Neither of the Internet nor private: networks for benchmarks and for documentation.
+    odd = Networks(IPv4Network("203.0.113.0/24"), IPv4Network("198.18.0.0/16"), IPv4Network("198.19.0.0/16"))
+    outgoing = manifests.network_policies(found, found.students[0], odd, NEW)[1]
+    closed_too = outgoing["spec"]["egress"][2]["to"][0]["ipBlock"]["except"]
+    assert closed_too[len(manifests.PRIVATE) :] == ["203.0.113.0/24", "198.18.0.0/16", "198.19.0.0/16"]
     private = one(size=found.size.model_copy(update={"node_ports": 0}))
     assert len(manifests.network_policies(private, found.students[0], NETS, OLD)[0]["spec"]["ingress"]) == 1
 
