@@ -90,7 +90,13 @@ def merge(
             expires=expires or now + timedelta(days=DEFAULT_DAYS),
         )
     change: dict[str, Any] = {"size_name": size[0], "size": size[1]} if size else {}
-    given = {"role": role, "expires": expires, "storage": storage, "out": out}
+    if expires is not None and expires != existing.expires:
+        existing = existing.extended(expires, now)
+    if existing.expires <= now:
+        raise UsageError(
+            f"the class {name} has ended", hint=f"give it another end: nodisk class extend {name} --days 30"
+        )
+    given = {"role": role, "storage": storage, "out": out}
     change |= {key: value for key, value in given.items() if value is not None}
     taken = {account.label for account in (*existing.students, *existing.teachers)}
     staff = _teachers(existing.teachers, teachers, taken)
@@ -100,7 +106,13 @@ def merge(
     listed = {account.key for account in (*known.values(), *new)}
     absent = tuple(s for s in existing.students if s.key not in listed) if whole else ()
     change |= {"students": students, "teachers": staff}
-    return Planned(existing.model_copy(update=change), new, absent)
+    record = existing.model_copy(update=change)
+    if record.storage is not None and record.size.claims == 0:
+        raise UsageError(
+            f"the size {record.size_name} allows no claims (claims: 0), so nobody could use the storage",
+            hint="choose another --size; each student's storage takes one claim",
+        )
+    return Planned(record, new, absent)
 
 
 def _known(accounts: Sequence[Account], people: Sequence[Person]) -> dict[str, Account]:
