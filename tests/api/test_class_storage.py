@@ -103,6 +103,9 @@ def test_it_grows_and_never_shrinks_and_a_deleted_claim_comes_back(
     found = make(plane, client, tmp_path / "out", "64Mi")
     before = {name: claim(client, name)["metadata"]["uid"] for name in ("jan", "ewa")}
     assert drift.find(client, found, plane.lab, storage.held(plane.lab_state, found)) == []
+    client.delete("storage.k8s.io/v1", "StorageClass", storage.STORAGE_CLASS)
+    gone = drift.find(client, found, plane.lab, storage.held(plane.lab_state, found))
+    assert [(d.object, d.what) for d in gone] == [("StorageClass nodisk", "is gone")]
     client.delete("v1", "PersistentVolumeClaim", handouts.CLAIM, namespace="files-ewa")
     found = make(plane, client, tmp_path / "out", "128Mi", found)
     for name in ("jan", "ewa"):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from tests.api.apiserver import ControlPlane
 
-from nodisk.classes import drift, engine, expiry, lifecycle, operations, plan, policy, record, selftest, sizes
+from nodisk.classes import drift, engine, expiry, handouts, lifecycle, operations, plan, policy, record, selftest, sizes
 from nodisk.classes.roster import Person
 from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client, Object
@@ -68,7 +68,7 @@ def until_refused(client: Client, namespace: str, seconds: float) -> float:
 def test_a_class_is_isolated_and_its_handouts_work(plane: ControlPlane, client: Client, folder: Path) -> None:
     made = make(plane, client, planned("iso", "Żółć Gęślą", "Jan", teachers=["Anna Nowak"]), folder)
     verdicts = {finding.tried: finding.verdict for finding in made.findings}
-    assert len(verdicts) == 22
+    assert len(verdicts) == 23
     # No test may be counted as passed that was not made.
     assert verdicts[selftest.REACH] == "gap"
     tried = operations.try_isolation(plane.context, client, made.record, pods=True)
@@ -178,6 +178,93 @@ def test_deleting_the_bound_secret_revokes_the_token_itself(plane: ControlPlane,
             break
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_a_credential_that_died_is_made_anew(plane: ControlPlane, client: Client, folder: Path) -> None:
+    made = make(plane, client, planned("dead", "a", "b", teachers=["T"]), folder)
+    tokens = handouts.held(made.record)
+    assert drift.find(client, made.record, plane.lab, tokens=tokens) == []
+    client.delete("v1", "Secret", "a-1-token", namespace="dead")
+    client.delete("v1", "ServiceAccount", "teacher-t-1", namespace="dead")
+    time.sleep(11)  # the API server remembers a token for ten seconds
+    said = {d.object: d.what for d in drift.find(client, made.record, plane.lab, tokens=tokens)}
+    dead = "its token is not accepted any more"
+    assert (said["ServiceAccount a-1"], said["Secret a-1-token"]) == (dead, "is gone")
+    again = make(plane, client, planned("dead", "a", "b", existing=made.record), folder)
+    assert again.made == 2
+    assert as_student(client, folder, "a").list("v1", "Pod", namespace="dead-a") == []
+    assert as_student(client, folder, "teacher-t").list("v1", "Pod", namespace="dead-b") == []
+    assert drift.find(client, again.record, plane.lab, tokens=handouts.held(again.record)) == []
+
+
+def test_another_end_makes_other_credentials_and_an_interrupted_move_is_completed(
+    plane: ControlPlane, client: Client, folder: Path
+) -> None:
+    first = make(plane, client, planned("move", "a", "b"), folder).record
+    first = lifecycle.set_suspended(client, first, [first.student("b")], True, by_hand=True)
+    end = first.expires + timedelta(days=10)
+    found = planned("move", "a", "b", existing=first, expires=end)
+    # As if the run had ended after the first student.
+    half = engine.apply(client, found, plane.lab, keep=handouts.held(first), only=[found.student("a")])
+    assert list(half.credentials) == ["name:a"]
+    operations.finish(plane.context, client, half, handouts.held(first), folder=folder)
+    whole = make(plane, client, planned("move", "a", "b", existing=half.record), folder)
+    assert whole.made == 1
+    assert {student.expires for student in whole.record.students} == {end}
+    assert make(plane, client, planned("move", "a", "b", existing=whole.record), folder).made == 0
+    assert [student.suspended for student in whole.record.students] == [False, True]
+
+
+def test_teachers_come_and_go(plane: ControlPlane, client: Client, folder: Path) -> None:
+    found = make(plane, client, planned("staff", "a", "b", teachers=["One", "Two"]), folder).record
+    one, two = (as_student(client, folder, f"teacher-{word}") for word in ("one", "two"))
+    assert two.list("v1", "Secret", namespace="staff-b") is not None
+    found = lifecycle.set_suspended(client, found, [found.account("teacher-one")], True, by_hand=True)
+    assert until_refused(one, "staff-a", 1.0) < 1.0
+    assert two.list("v1", "Pod", namespace="staff-a") == []
+    found = lifecycle.set_suspended(client, found, [found.account("One")], False)
+    engine.first_call(one, "staff-b")
+    operations.remove(plane.context, client, found, [found.account("One")])
+    assert until_refused(one, "staff-a", 1.0) < 1.0
+    assert not (folder / "teacher-one.kubeconfig").exists()
+    found = record.need(plane.lab_state, "staff")
+    assert [teacher.label for teacher in found.teachers] == ["teacher-two"]
+    made = operations.rotate(plane.context, client, found, [found.account("Two")], folder=folder)
+    assert until_refused(two, "staff-a", 1.0) < 1.0
+    engine.first_call(as_student(client, folder, "teacher-two"), "staff-a")
+    assert drift.find(client, made.record, plane.lab) == []
+    operations.remove(plane.context, client, made.record, [made.record.account("Two")])
+    found = record.need(plane.lab_state, "staff")
+    assert found.teachers == ()
+    with pytest.raises(NotFound):
+        client.get("rbac.authorization.k8s.io/v1", "RoleBinding", "nodisk-teachers", namespace="staff-a")
+    assert drift.find(client, found, plane.lab) == []
+
+
+def test_rights_given_by_hand_are_named(plane: ControlPlane, client: Client, folder: Path) -> None:
+    found = make(plane, client, planned("grant", "a"), folder).record
+    rbac = "rbac.authorization.k8s.io"
+    account = {"kind": "ServiceAccount", "name": "a-1", "namespace": "grant"}
+    group = {"kind": "Group", "name": "system:serviceaccounts:grant", "apiGroup": rbac}
+    role = {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"}
+    for space, subject in (("grant", account), ("default", account), (None, group)):
+        # A label of nodisk's doesn't make it nodisk's.
+        meta = {"name": "extra", "labels": {"app.kubernetes.io/managed-by": "nodisk"}}
+        meta |= {} if space is None else {"namespace": space}
+        kind = "ClusterRoleBinding" if space is None else "RoleBinding"
+        client.create(
+            {"apiVersion": f"{rbac}/v1", "kind": kind, "metadata": meta, "roleRef": role, "subjects": [subject]}
+        )
+    try:
+        said = {(d.namespace, d.object) for d in drift.find(client, found, plane.lab)}
+        assert said == {
+            ("grant", "RoleBinding extra"),
+            ("default", "RoleBinding extra"),
+            ("", "ClusterRoleBinding extra"),
+        }
+    finally:
+        client.delete(f"{rbac}/v1", "RoleBinding", "extra", namespace="default")
+        client.delete(f"{rbac}/v1", "ClusterRoleBinding", "extra")
 
 
 def test_an_interrupted_run_is_completed_by_the_next(plane: ControlPlane, folder: Path) -> None:
@@ -355,6 +442,18 @@ def test_the_arithmetic(plane: ControlPlane, client: Client, folder: Path) -> No
         with pytest.raises(UsageError, match=r"4\.5 GiB RAM, but the nodes have 4\.0"):
             operations.weigh(client, six, overcommit=False)
         assert operations.weigh(client, six, overcommit=True).short
+        request = {"cpu": "100m", "memory": "300Mi"}
+        container = {"name": "dns", "image": "dns", "resources": {"requests": request}}
+        system: Object = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "dns", "namespace": "kube-system"},
+            "spec": {"nodeName": "w1", "containers": [container]},
+        }
+        client.create(system)
+        with pytest.raises(UsageError, match=r"3\.8 GiB RAM, but the nodes have 3\.7"):
+            operations.weigh(client, five, overcommit=False)
+        client.delete("v1", "Pod", "dns", namespace="kube-system", grace=0)
         make(plane, client, planned("other", "x"), folder)
         with pytest.raises(UsageError, match=r"3\.8 \+ 0\.8 promised to other classes = 4\.5 GiB"):
             operations.weigh(client, five, overcommit=False)

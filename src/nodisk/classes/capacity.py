@@ -27,13 +27,16 @@ class Amounts:
     def __add__(self, other: Amounts) -> Amounts:
         return Amounts(self.cores + other.cores, self.ram + other.ram, self.pods + other.pods)
 
+    def __sub__(self, other: Amounts) -> Amounts:
+        return Amounts(self.cores - other.cores, self.ram - other.ram, self.pods - other.pods)
+
     def __str__(self) -> str:
         return f"{self.cores:.1f} cores, {self.ram / GIB:.1f} GiB RAM, {self.pods} pods"
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What is there, what is promised to other classes, what this one asks for."""
+    """What is there for classes, what is promised to others, what this one asks for."""
 
     nodes: int
     there: Amounts
@@ -80,9 +83,13 @@ def measure(client: Client, record: Class) -> Capacity:
     for node in nodes:
         given = node["status"].get("allocatable") or {}
         cores, ram = amount(str(given.get("cpu", "0"))), amount(str(given.get("memory", "0")))
-        there += Amounts(cores, ram, int(given.get("pods", 0)))
-    selector = f"{MANAGED_BY}=nodisk,{CLASS}!={record.name}"
-    others = _promised(quota["spec"]["hard"] for quota in client.list("v1", "ResourceQuota", labels=selector))
+        there += Amounts(cores, ram, int(amount(str(given.get("pods", "0")))))
+    quotas = client.list("v1", "ResourceQuota", labels=f"{MANAGED_BY}=nodisk,{CLASS}")
+    spaces = {quota["metadata"]["namespace"] for quota in quotas}
+    names = {node["metadata"]["name"] for node in nodes}
+    pods = client.list("v1", "Pod", fields="status.phase!=Succeeded,status.phase!=Failed")
+    there -= _asked(p for p in pods if p["metadata"]["namespace"] not in spaces and p["spec"].get("nodeName") in names)
+    others = _promised(q["spec"]["hard"] for q in quotas if q["metadata"]["labels"][CLASS] != record.name)
     size, count = record.size, len(record.students)
     each = Amounts(amount(size.cpu), amount(size.memory) + amount(size.ephemeral), size.pods)
     wanted = Amounts(each.cores * count, each.ram * count, each.pods * count)
@@ -99,7 +106,19 @@ def _promised(quotas: Iterable[Object]) -> Amounts:
     for hard in quotas:
         # The API server writes quantities its own way (1536Mi for 1.5Gi), but always as amount() reads them.
         ram = amount(hard.get("requests.memory", "0")) + amount(hard.get("requests.ephemeral-storage", "0"))
-        total += Amounts(amount(hard.get("requests.cpu", "0")), ram, int(hard.get("pods", "0")))
+        total += Amounts(amount(hard.get("requests.cpu", "0")), ram, int(amount(hard.get("pods", "0"))))
+    return total
+
+
+def _asked(pods: Iterable[Object]) -> Amounts:
+    """What pods that are nobody's of a class (the system's own) have of their nodes."""
+    total = Amounts()
+    for pod in pods:
+        total += Amounts(pods=1)
+        for container in pod["spec"]["containers"]:
+            requests = (container.get("resources") or {}).get("requests") or {}
+            ram = amount(requests.get("memory", "0")) + amount(requests.get("ephemeral-storage", "0"))
+            total += Amounts(amount(requests.get("cpu", "0")), ram)
     return total
 
 

@@ -105,15 +105,17 @@ def create(
             teachers=teacher,
             storage=storage,
         )
-        _room(context, client, planned, overcommit)
+        if existing is not None and existing.expires != planned.record.expires:
+            ui.say("the end of the class moves; a token's end can't be moved, so new handouts are written")
+        pruned = plan.Planned(planned.record.without(planned.absent), planned.new, ()) if prune else planned
+        _room(context, client, pruned, overcommit)
         if dry_run:
             present.show_plan(planned, output)
             return
         if prune and planned.absent:
             counted = operations.remove(context, client, planned.record, planned.absent)
             ui.say(f"removed {', '.join(s.label for s in planned.absent)} with {present.counted(counted)}")
-            left = tuple(s for s in planned.record.students if s not in planned.absent)
-            planned = plan.Planned(planned.record.model_copy(update={"students": left}), planned.new, ())
+        planned = pruned
         present.report_absent(planned)
         with present.bar(f"class {name}", len(planned.record.students)) as step:
             made = operations.create(context, client, planned.record, folder=_folder(planned.record, out), on_done=step)
@@ -203,13 +205,14 @@ def list_(*, options: LabOptions, output: str) -> None:
 def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
     """Show a class's students, and on demand drift or isolation."""
     from nodisk.classes import drift as differences  # noqa: PLC0415
-    from nodisk.classes import operations, record, storage  # noqa: PLC0415
+    from nodisk.classes import handouts, operations, record, storage  # noqa: PLC0415
 
     context = options.load()
     found = record.need(context.state, name)
     if drift:
         with _client(context) as client:
-            changed = differences.find(client, found, context.lab, storage.held(context.state, found))
+            served, tokens = storage.held(context.state, found), handouts.held(found)
+            changed = differences.find(client, found, context.lab, served, tokens)
         if output == "json":
             ui.print_json([difference.to_json() for difference in changed])
         elif changed:
@@ -234,14 +237,16 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
 @_yes
 @lab_options
 def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_policy: str | None, yes: bool) -> None:
-    """Remove students, with all that they have."""
+    """Remove students with all that they have, or teachers."""
     from nodisk.classes import operations, record  # noqa: PLC0415
 
     context = options.load()
     with record.changing(context.state, name), _client(context) as client:
         found = record.need(context.state, name)
-        chosen = [found.student(word) for word in student]
-        _ask(f"Delete {', '.join(found.namespace(s) for s in chosen)} and everything in them?", yes)
+        chosen = [found.account(word) for word in student]
+        theirs = [found.namespace(account) for account in chosen if account not in found.teachers]
+        staff = [account.label for account in chosen if account in found.teachers]
+        _ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
         keep = _keep_storage(context, found, chosen, storage_policy, yes)
         counted = operations.remove(context, client, found, chosen, keep_storage=keep)
     ui.say(f"removed {', '.join(s.label for s in chosen)} with {present.counted(counted)}; nothing is left")
@@ -279,7 +284,7 @@ def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool
 
     context = options.load()
     with record.changing(context.state, name), _client(context) as client:
-        found = record.need(context.state, name)
+        found = _running(context, name)
         chosen = [found.student(word) for word in student]
         _ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
         counted = operations.reset(context, client, found, chosen)
@@ -291,7 +296,7 @@ def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool
 @click.argument("student", nargs=-1)
 @lab_options
 def suspend(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
-    """Take away students' access (default: of all); what they run stays."""
+    """Take away access, a teacher's too (default: of all students); what they run stays."""
     _set_suspended(options, name, student, True)
 
 
@@ -300,7 +305,7 @@ def suspend(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None
 @click.argument("student", nargs=-1)
 @lab_options
 def resume(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
-    """Give suspended students their access back, with the same credentials."""
+    """Give access back, with the same credentials."""
     _set_suspended(options, name, student, False)
 
 
@@ -309,11 +314,9 @@ def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspe
 
     context = options.load()
     with record.changing(context.state, name), _client(context) as client:
-        found = record.need(context.state, name)
+        found = record.need(context.state, name) if suspended else _running(context, name)
         chosen = _chosen(found, words)
-        if not suspended and found.expires <= record.now():
-            raise UsageError(f"the class {name} has ended", hint=f"nodisk class extend {name} --days 30")
-        record.save(context.state, lifecycle.set_suspended(client, found, chosen, suspended))
+        record.save(context.state, lifecycle.set_suspended(client, found, chosen, suspended, by_hand=True))
     ui.say(f"{'suspended' if suspended else 'resumed'}: {', '.join(s.label for s in chosen)}")
 
 
@@ -329,7 +332,7 @@ def rotate(*, options: LabOptions, name: str, student: tuple[str, ...], out: Pat
 
     context = options.load()
     with record.changing(context.state, name), _client(context) as client:
-        found = record.need(context.state, name)
+        found = _running(context, name)
         chosen = _chosen(found, student)
         made = operations.rotate(context, client, found, chosen, folder=_folder(found, out))
     present.report(made, output)
@@ -346,7 +349,7 @@ def extend(
     *, options: LabOptions, name: str, expires: str | None, days: int | None, out: Path | None, output: str
 ) -> None:
     """Move the end of a class; new handouts are written, since a token's end can't be moved."""
-    from nodisk.classes import lifecycle, operations, plan, record  # noqa: PLC0415
+    from nodisk.classes import operations, plan, record  # noqa: PLC0415
 
     context = options.load()
     now = record.now()
@@ -354,11 +357,7 @@ def extend(
     if end is None:
         raise UsageError("until when? give --expires DATE or --days N")
     with record.changing(context.state, name), _client(context) as client:
-        found = record.need(context.state, name)
-        ended = found.expires <= now
-        found = found.model_copy(update={"expires": end, "warned": False})
-        if ended:
-            found = lifecycle.set_suspended(client, found, found.students, False)
+        found = record.need(context.state, name).extended(end, now)
         made = operations.remint(context, client, found, folder=_folder(found, out))
     present.report(made, output)
 
@@ -435,10 +434,17 @@ def _folder(found: Class, out: Path | None) -> Path:
 
 
 def _chosen(found: Class, words: tuple[str, ...]) -> list[Account]:
-    if not words:
-        return list(found.students)
-    teachers = {teacher.label: teacher for teacher in found.teachers}
-    return [teachers.get(word) or found.student(word) for word in words]
+    return [found.account(word) for word in words] if words else list(found.students)
+
+
+def _running(context: LabContext, name: str) -> Class:
+    """The record of a class that has not ended; raises UsageError."""
+    from nodisk.classes import record  # noqa: PLC0415
+
+    found = record.need(context.state, name)
+    if found.expires <= record.now():
+        raise UsageError(f"the class {name} has ended", hint=f"nodisk class extend {name} --days 30")
+    return found
 
 
 def _ask(question: str, yes: bool) -> None:

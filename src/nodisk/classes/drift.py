@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,14 +39,24 @@ class Difference:
         return asdict(self)
 
 
-def find(client: Client, record: Class, lab: Lab, volumes: Mapping[str, Volume] | None = None) -> list[Difference]:
+def find(
+    client: Client,
+    record: Class,
+    lab: Lab,
+    volumes: Mapping[str, Volume] | None = None,
+    tokens: Mapping[str, str] | None = None,
+) -> list[Difference]:
     """Everything of the class that was changed, removed or added by somebody else.
 
     Asks the API server what applying again would give (a dry run), so defaults and spellings don't count.
-    ``volumes``: student's key → storage on the server.
+    ``volumes``: student's key → storage on the server; ``tokens``: account's key → token that was handed out.
     """
     found, nets = policy.features(client), engine.networks(lab)
     wanted: list[Object] = [*manifests.identity_namespace(record, found), policy.cluster_role(client, record)]
+    if found.admission_policy is not None:
+        wanted += policy.admission_policies(found.admission_policy)
+    if record.storage is not None:
+        wanted.append(storage.storage_class())
     for teacher in record.teachers:
         wanted += manifests.identity(record, teacher)
     for student in record.students:
@@ -55,7 +65,8 @@ def find(client: Client, record: Class, lab: Lab, volumes: Mapping[str, Volume] 
             wanted += storage.objects(record, student, volume, lab)
     compared = all_or_raise(in_parallel(lambda obj: _compare(client, obj), wanted))
     differences = [difference for difference in compared if difference is not None]
-    differences += _added(client, record)
+    differences += _added(client, record, wanted)
+    differences += _dead(client, record, tokens or {})
     for name in lifecycle.stray(client, record):
         differences.append(Difference(name, f"Namespace {name}", "has the class's label, but is nobody's"))
     return differences
@@ -92,15 +103,39 @@ def _paths(left: Any, right: Any, at: str = "") -> Iterator[str]:
         yield at
 
 
-def _added(client: Client, record: Class) -> list[Difference]:
-    spaces = {record.namespace(student) for student in record.students}
+def _added(client: Client, record: Class, wanted: Sequence[Object]) -> list[Difference]:
+    """What is of a guarded kind and not nodisk's: in the class's namespaces, or a right of its accounts elsewhere."""
+    spaces = {record.identities, *(record.namespace(student) for student in record.students)}
+    known = {(o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]) for o in wanted}
     found = []
-    for api_version, kind in GUARDED:
-        for item in client.list(api_version, kind, metadata_only=True):
-            meta = item["metadata"]
-            if meta["namespace"] in spaces and (meta.get("labels") or {}).get(MANAGED_BY) != "nodisk":
-                found.append(Difference(meta["namespace"], f"{kind} {meta['name']}", "was added, not by nodisk"))
+    for api_version, kind in (*GUARDED, (f"{RBAC}/v1", "ClusterRoleBinding")):
+        for item in client.list(api_version, kind, metadata_only=not kind.endswith("RoleBinding")):
+            namespace, name = item["metadata"].get("namespace", ""), item["metadata"]["name"]
+            theirs = namespace in spaces or any(_of(spaces, subject) for subject in item.get("subjects") or [])
+            if theirs and (kind, namespace, name) not in known:
+                found.append(Difference(namespace, f"{kind} {name}", "was added, not by nodisk"))
     return found
+
+
+def _of(spaces: Collection[str], subject: Object) -> bool:
+    """Whether a subject of a binding is an account of these namespaces, or all accounts of one."""
+    if subject["kind"] == "ServiceAccount":
+        return subject.get("namespace") in spaces
+    group, _, space = subject["name"].rpartition(":")
+    return group == "system:serviceaccounts" and space in spaces
+
+
+def _dead(client: Client, record: Class, tokens: Mapping[str, str]) -> list[Difference]:
+    """Accounts whose credential was handed out and is good for nothing."""
+    held = [account for account in (*record.students, *record.teachers) if account.key in tokens]
+    good = all_or_raise(
+        in_parallel(lambda a: engine.accepted(client.with_token(tokens[a.key]), record.identities), held)
+    )
+    return [
+        Difference(record.identities, f"ServiceAccount {account.service_account}", "its token is not accepted any more")
+        for account, accepted in zip(held, good, strict=True)
+        if not accepted
+    ]
 
 
 def export(client: Client, record: Class, chosen: Sequence[Account]) -> dict[str, str]:

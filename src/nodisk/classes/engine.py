@@ -96,8 +96,9 @@ def apply(
 ) -> Applied:
     """Apply the class; returns the record with the credentials' facts, and the tokens that were made.
 
-    ``keep``: account key → token that is handed out already and not made again. ``only``: these students alone.
-    ``volumes``: account key → storage on the server. A student that fails doesn't keep the others from being made.
+    ``keep``: account key → token that is handed out already, and not made again while it is good until the end.
+    ``only``: these students alone. ``volumes``: account key → storage on the server. A student that fails doesn't keep
+    the others from being made.
     """
     found = prepare(client, record)
     keep = keep or {}
@@ -170,7 +171,8 @@ def apply_binding(client: Client, obj: Object) -> Object:
 def _identity(client: Client, record: Class, account: Account, keep: Mapping[str, str]) -> Credential | Account:
     made = [client.apply(obj) for obj in manifests.identity(record, account)]
     held = keep.get(account.key)
-    if held is not None and digest(held) == account.token_sha256 and account.expires is not None:
+    ours = held is not None and digest(held) == account.token_sha256 and account.until in (None, record.expires)
+    if held is not None and ours and accepted(client.with_token(held), record.identities):
         return account
     return mint(client, record, account, made[-1])
 
@@ -179,13 +181,26 @@ def mint(client: Client, record: Class, account: Account, secret: Object) -> Cre
     """Ask for a token that ends with the class, and dies with ``secret``; the expiry recorded is the server's."""
     seconds = max(600, math.ceil((record.expires - now()).total_seconds()))
     token, ends = client.token(record.identities, account.service_account, seconds=seconds, bound_to=secret)
-    facts = {"token_sha256": digest(token), "expires": datetime.fromisoformat(ends)}
+    facts = {"token_sha256": digest(token), "expires": datetime.fromisoformat(ends), "until": record.expires}
     return Credential(account.model_copy(update=facts), token)
 
 
 def digest(token: str) -> str:
     """What a record keeps of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def accepted(holder: Client, namespace: str) -> bool:
+    """Whether the API server knows the holder of a token, whatever that may do: not if it has expired, nor if its
+    ServiceAccount, its Secret or the key that signed it is another by now.
+    """
+    try:
+        holder.request("GET", holder.path("v1", "Pod", namespace=namespace), params={"limit": "1"})
+    except Forbidden:
+        return True
+    except Unauthorized:
+        return False
+    return True
 
 
 def first_call(student: Client, namespace: str) -> None:

@@ -43,12 +43,6 @@ def where_kubectl(context: LabContext, version: KubeVersion) -> Kubectl:
     return Kubectl(f"https://dl.k8s.io/release/v{version}/bin/linux/amd64/kubectl", None)
 
 
-def endpoint(context: LabContext, token: str) -> kubeconfig.Endpoint:
-    """The lab's API at its own address, for whoever holds ``token``."""
-    admin = kubeconfig.load(context.state.admin_kubeconfig)
-    return kubeconfig.Endpoint(server=admin.server, ca_pem=admin.ca_pem, token=token)
-
-
 def held(record: Class) -> dict[str, str]:
     """Account key → token of the kubeconfigs that are in the class's folder."""
     found: dict[str, str] = {}
@@ -74,28 +68,31 @@ def write(context: LabContext, record: Class, tokens: Mapping[str, str], kubectl
     there is whole, and the next run writes the rest.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    admin = kubeconfig.load(context.state.admin_kubeconfig)
+
+    def config(account: Account, namespaces: Mapping[str, str]) -> None:
+        """For the lab's API at its own address."""
+        endpoint = kubeconfig.Endpoint(server=admin.server, ca_pem=admin.ca_pem, token=tokens[account.key])
+        user, cluster = f"{record.name}-{account.label}", str(context.lab.name)
+        text = kubeconfig.render(endpoint, cluster=cluster, user=user, namespaces=namespaces)
+        files.write(kubeconfig_path(folder, account), text, mode=0o600)
+
+    # Nobody may list more than single namespaces; a teacher chooses one: kubectl --context LABEL.
+    everybody = {student.label: record.namespace(student) for student in record.students}
     for account in record.teachers:
         if account.key in tokens:
-            _kubeconfig(context, record, account, tokens[account.key], path=kubeconfig_path(folder, account))
+            config(account, everybody)
     workers = context.lab.by_role(Role.WORKER) or context.lab.machines
     render = renderer(record, kubectl, node=str(workers[0].address))
     for student in record.students:
         if student.key not in tokens:
             continue
-        _kubeconfig(context, record, student, tokens[student.key], path=kubeconfig_path(folder, student))
+        config(student, {f"{record.name}-{student.label}@{context.lab.name}": record.namespace(student)})
         for language in LANGUAGES:
             files.write(folder / f"{student.label}.{language}.html", render(student, language), mode=0o600)
     path = folder / f"{record.name}.zip"
     files.write(path, _zip(record, folder), mode=0o600)
     return path
-
-
-def _kubeconfig(context: LabContext, record: Class, account: Account, token: str, *, path: Path) -> None:
-    # A context without a namespace is right for a teacher only: a student may list one namespace and nothing else.
-    namespace = record.namespace(account) if account in record.students else None
-    user = f"{record.name}-{account.label}"
-    text = kubeconfig.render(endpoint(context, token), cluster=str(context.lab.name), user=user, namespace=namespace)
-    files.write(path, text, mode=0o600)
 
 
 def _zip(record: Class, folder: Path) -> bytes:

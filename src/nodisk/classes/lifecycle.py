@@ -22,13 +22,36 @@ COUNTED = (
 )  # fmt: skip
 
 
-def set_suspended(client: Client, record: Class, chosen: Sequence[Account], suspended: bool) -> Class:
-    """Take away or give back the students' right; credentials, namespaces and what runs in them stay."""
-    changed = [account.model_copy(update={"suspended": suspended}) for account in chosen]
-    all_or_raise(in_parallel(lambda a: engine.apply_binding(client, manifests.access(record, a)), changed))
-    for account in changed:
-        record = record.with_account(account)
+def set_suspended(
+    client: Client, record: Class, chosen: Sequence[Account], suspended: bool, *, by_hand: bool = False
+) -> Class:
+    """Take away or give back the right of students or teachers; credentials, namespaces and what runs in them stay.
+
+    ``by_hand``: the teacher wants it so, and a class that is extended doesn't change that.
+    """
+    for account in chosen:
+        changed = {"suspended": suspended, "by_hand": suspended and (by_hand or account.by_hand)}
+        record = record.with_account(account.model_copy(update=changed))
+    keys = {account.key for account in chosen}
+    students = [student for student in record.students if student.key in keys]
+    all_or_raise(in_parallel(lambda a: engine.apply_binding(client, manifests.access(record, a)), students))
+    if len(students) < len(chosen):
+        bind_teachers(client, record)
     return record
+
+
+def bind_teachers(client: Client, record: Class) -> None:
+    """Give the teachers of the record their right in all students' namespaces, and nobody else."""
+
+    def one(student: Account) -> None:
+        binding = manifests.teachers(record, student)
+        meta = binding["metadata"]
+        if record.teachers:
+            client.apply(binding)
+        else:
+            client.delete(binding["apiVersion"], binding["kind"], meta["name"], namespace=meta["namespace"])
+
+    all_or_raise(in_parallel(one, record.students))
 
 
 def rotate(client: Client, record: Class, chosen: Sequence[Account]) -> Applied:
@@ -57,8 +80,7 @@ def rotate(client: Client, record: Class, chosen: Sequence[Account]) -> Applied:
             result.credentials[old.key] = outcome
     rotated = [old for old in chosen if old in record.teachers and old.label not in result.failed]
     if rotated:
-        bindings = [manifests.teachers(result.record, student) for student in result.record.students]
-        all_or_raise(in_parallel(client.apply, bindings))
+        bind_teachers(client, result.record)
         for old in rotated:
             _drop_identity(client, record, old)
     return result
@@ -89,9 +111,12 @@ def empty(client: Client, record: Class, chosen: Sequence[Account], *, limit: fl
 
 
 def remove(client: Client, record: Class, chosen: Sequence[Account], *, limit: float = TIME_LIMIT) -> Counter[str]:
-    """Delete students: their credentials first, then their namespaces; returns what was in them."""
+    """Delete accounts: their credentials first, then the students' namespaces; returns what was in them."""
+    students = [account for account in chosen if account not in record.teachers]
+    if len(students) < len(chosen):
+        bind_teachers(client, record.without(chosen))
     all_or_raise(in_parallel(lambda account: _drop_identity(client, record, account), chosen))
-    return empty(client, record, chosen, limit=limit)
+    return empty(client, record, students, limit=limit)
 
 
 def delete(client: Client, record: Class, others: Sequence[Class], *, limit: float = TIME_LIMIT) -> Counter[str]:

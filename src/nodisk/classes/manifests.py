@@ -165,7 +165,9 @@ def network_policies(record: Class, student: Account, networks: Networks, featur
         "to": [{"namespaceSelector": system, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
         "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
     }
-    closed = [*PRIVATE, *(str(n) for n in (networks.lab, networks.pods, networks.services) if n.is_global)]
+    # Also where the lab's networks are such as 198.18.0.0/15: neither private nor of the Internet.
+    own = (networks.lab, networks.pods, networks.services)
+    closed = [*PRIVATE, *(str(n) for n in own if not any(n.subnet_of(IPv4Network(p)) for p in PRIVATE))]
     internet = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": closed}}]}
     kind, version = "NetworkPolicy", "networking.k8s.io/v1"
     ingress = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": incoming}

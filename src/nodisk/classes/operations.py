@@ -140,9 +140,10 @@ def _reach(client: Client, found: Class, first: Tester, second: Tester | None, e
 
 def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:
     """Longer credentials after the end of the class was moved; the old ones end when they were to."""
+    held = handouts.held(found)
     record.save(context.state, found)
-    applied = engine.apply(client, found, context.lab, volumes=storage.held(context.state, found))
-    return finish(context, client, applied, {}, folder=folder)
+    applied = engine.apply(client, found, context.lab, keep=held, volumes=storage.held(context.state, found))
+    return finish(context, client, applied, held, folder=folder)
 
 
 def rotate(context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, folder: Path) -> Made:
@@ -155,14 +156,14 @@ def rotate(context: LabContext, client: Client, found: Class, chosen: Sequence[A
 def remove(
     context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, keep_storage: bool = True
 ) -> dict[str, int]:
-    """Remove students and all they have in the cluster; returns what that was."""
+    """Remove students and all they have in the cluster, and teachers; returns what the students had."""
+    left = found.without(chosen)
     counted = lifecycle.remove(client, found, chosen)
     if found.storage is not None:
         storage.detach(client, found, chosen, limit=lifecycle.TIME_LIMIT)
     storage.release(context.state, found, chosen, keep=keep_storage)
-    left = tuple(student for student in found.students if student not in chosen)
-    handouts.remove(found.model_copy(update={"students": left}), chosen)
-    record.save(context.state, found.model_copy(update={"students": left}))
+    handouts.remove(left, chosen)
+    record.save(context.state, left)
     return dict(counted)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from nodisk.classes import names
 from nodisk.classes.record import Account, Class
-from nodisk.classes.roster import Person
+from nodisk.classes.roster import Person, fold
 from nodisk.classes.sizes import Size
 from nodisk.errors import UsageError
 
@@ -89,32 +90,115 @@ def merge(
             expires=expires or now + timedelta(days=DEFAULT_DAYS),
         )
     change: dict[str, Any] = {"size_name": size[0], "size": size[1]} if size else {}
-    given = {"role": role, "expires": expires, "storage": storage, "out": out}
+    if expires is not None and expires != existing.expires:
+        existing = existing.extended(expires, now)
+    if existing.expires <= now:
+        raise UsageError(
+            f"the class {name} has ended", hint=f"give it another end: nodisk class extend {name} --days 30"
+        )
+    given = {"role": role, "storage": storage, "out": out}
     change |= {key: value for key, value in given.items() if value is not None}
-    students, new = _accounts(existing.students, people)
-    known_teachers = {teacher.key for teacher in existing.teachers}
-    wanted = [Person(word, id=f"teacher:{names.ascii_label(word)}") for word in teachers]
-    staff, _ = _accounts(existing.teachers, [p for p in wanted if p.key not in known_teachers], mark="teacher-")
-    listed = {person.key for person in people}
+    taken = {account.label for account in (*existing.students, *existing.teachers)}
+    staff = _teachers(existing.teachers, teachers, taken)
+    known = _known(existing.students, people)
+    _refuse_mixed_up(existing.students, known, people)
+    students, new = _students(existing.students, known, people, taken)
+    listed = {account.key for account in (*known.values(), *new)}
     absent = tuple(s for s in existing.students if s.key not in listed) if whole else ()
     change |= {"students": students, "teachers": staff}
-    return Planned(existing.model_copy(update=change), new, absent)
+    record = existing.model_copy(update=change)
+    if record.storage is not None and record.size.claims == 0:
+        raise UsageError(
+            f"the size {record.size_name} allows no claims (claims: 0), so nobody could use the storage",
+            hint="choose another --size; each student's storage takes one claim",
+        )
+    return Planned(record, new, absent)
 
 
-def _accounts(
-    known: Sequence[Account], people: Sequence[Person], *, mark: str = ""
+def _known(accounts: Sequence[Account], people: Sequence[Person]) -> dict[str, Account]:
+    """Person's key → who that is in the class already.
+
+    By the key; else by what the roster didn't say when the account was made: the id, the e-mail, or a name that only
+    one has, where nothing speaks against it.
+    """
+    by_key = {account.key: account for account in accounts}
+    found = {person.key: by_key[person.key] for person in people if person.key in by_key}
+    for number, trait in enumerate(_TRAITS):
+        taken = {account.key for account in found.values()}
+        theirs = _only(trait, (account for account in accounts if account.key not in taken))
+        for value, person in _only(trait, (person for person in people if person.key not in found)).items():
+            account = theirs.get(value)
+            if account is not None and not _differ(person, account, _TRAITS[:number]):
+                found[person.key] = account
+    return found
+
+
+_TRAITS = ("id", "email", "name")
+_Who = TypeVar("_Who", Person, Account)
+
+
+def _trait(who: Person | Account, trait: str) -> str:
+    return fold(str(getattr(who, trait)))
+
+
+def _only(trait: str, everybody: Iterable[_Who]) -> dict[str, _Who]:
+    """Who alone has that id, e-mail or name."""
+    listed = [(_trait(who, trait), who) for who in everybody]
+    count = Counter(value for value, _ in listed)
+    return {value: who for value, who in listed if value and count[value] == 1}
+
+
+def _differ(person: Person, account: Account, traits: Iterable[str]) -> bool:
+    return any("" != _trait(person, trait) != _trait(account, trait) != "" for trait in traits)
+
+
+def _refuse_mixed_up(accounts: Sequence[Account], known: Mapping[str, Account], people: Sequence[Person]) -> None:
+    """Raise UsageError if a student would get what is another's: the ids of a list have moved by some lines."""
+    problems = []
+    for trait in ("email", "name"):
+        owners = _only(trait, accounts)
+        for person in people:
+            mine, other = known.get(person.key), owners.get(_trait(person, trait))
+            if mine is not None and other is not None and other.key != mine.key and _differ(person, mine, [trait]):
+                problems.append(
+                    f"{person.name} comes with what {mine.name} is known by ({mine.key}), but is {other.label} already"
+                )
+    if problems:
+        raise UsageError(
+            "the roster mixes up students of the class:\n  " + "\n  ".join(dict.fromkeys(problems[:10])),
+            hint="is the id a line's number? name that column Nr; if a student really has another's name now, "
+            "tell the two apart by a second name",
+        )
+
+
+def _students(
+    accounts: Sequence[Account], known: Mapping[str, Account], people: Sequence[Person], taken: set[str]
 ) -> tuple[tuple[Account, ...], tuple[Account, ...]]:
-    accounts = {account.key: account for account in known}
-    taken = {account.label for account in known}
+    """Everybody, and who of them is new. ``taken``: labels in use, of teachers too; a label is an account's name."""
+    everybody = {account.key: account for account in accounts}
     new: list[Account] = []
     for person in people:
-        if old := accounts.get(person.key):
+        if old := known.get(person.key):
             details = {"name": person.name, "id": person.id or old.id, "email": person.email or old.email}
-            accounts[person.key] = old.model_copy(update=details)
+            everybody[old.key] = old.model_copy(update=details)
             continue
-        label = names.student_label(mark + person.name, person.key, taken)
-        taken.add(label)
-        account = Account(key=person.key, name=person.name, id=person.id, email=person.email, label=label)
-        accounts[person.key] = account
+        account = _account(person.key, person.name, person.name, taken, id=person.id, email=person.email)
+        everybody[account.key] = account
         new.append(account)
-    return tuple(accounts.values()), tuple(new)
+    return tuple(everybody.values()), tuple(new)
+
+
+def _teachers(known: Sequence[Account], wanted: Iterable[str], taken: set[str]) -> tuple[Account, ...]:
+    there = {fold(teacher.name) for teacher in known}
+    words = {fold(word): word for word in wanted}
+    # Not as a Person's key begins: a student's id can't be a teacher's.
+    new = [
+        _account(f"teacher:{key}", f"teacher-{word}", word, taken) for key, word in words.items() if key not in there
+    ]
+    return (*known, *new)
+
+
+def _account(key: str, called: str, name: str, taken: set[str], **more: str) -> Account:
+    label = names.student_label(called, key, taken)
+    taken.add(label)
+    return Account(key=key, name=name, label=label, **more)

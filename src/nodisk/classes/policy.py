@@ -53,8 +53,9 @@ def missing(found: Features) -> list[str]:
         )
     if found.admission_policy is None:
         said.append(
-            f"Kubernetes {found.version} has no ValidatingAdmissionPolicy: Services with externalIPs are not refused, "
-            "managed objects are protected by the students' roles alone, and students' storage by its secret path alone"
+            f"Kubernetes {found.version} has no ValidatingAdmissionPolicy: Services with externalIPs and probes of "
+            "other hosts are not refused, managed objects are protected by the students' roles alone, and students' "
+            "storage by its secret path alone"
         )
     return said
 
@@ -99,6 +100,21 @@ _MANAGED = (
 )
 
 
+def _hostless(at: str) -> str:
+    """CEL: the probe or handler at ``at`` names no host."""
+    ways = (f"(!has({at}.{way}) || !has({at}.{way}.host))" for way in ("httpGet", "tcpSocket"))
+    return f"(!has({at}) || {' && '.join(ways)})"
+
+
+def _own_probes() -> str:
+    """CEL: kubelet is not sent to other hosts by a pod's probes or lifecycle hooks; it would ask as the machine."""
+    probes = " && ".join(_hostless(f"c.{kind}Probe") for kind in ("liveness", "readiness", "startup"))
+    hooks = " && ".join(_hostless(f"c.lifecycle.{when}") for when in ("postStart", "preStop"))
+    good = f"{probes} && (!has(c.lifecycle) || {hooks})"
+    first = f"(!has(object.spec.initContainers) || object.spec.initContainers.all(c, {good}))"
+    return f"object.spec.containers.all(c, {good}) && {first}"
+
+
 def _rule(group: str, resources: list[str], operations: list[str]) -> Object:
     return {"apiGroups": [group], "apiVersions": ["*"], "resources": resources, "operations": operations}
 
@@ -131,6 +147,13 @@ def admission_policies(api_version: str) -> list[Object]:
             [_rule("", ["pods"], ["CREATE"])],
             "!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.nfs))",
             "a pod may not mount by NFS itself; use a PersistentVolumeClaim",
+        ),
+        (
+            # The level "baseline" refuses them from 1.34.
+            "nodisk-probe-hosts",
+            [_rule("", ["pods"], ["CREATE"])],
+            _own_probes(),
+            "a probe or a lifecycle hook may not name a host: the machine itself would ask it",
         ),
         (
             "nodisk-token-secrets",

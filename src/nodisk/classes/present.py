@@ -64,9 +64,16 @@ def students(
             }
             for s in chosen
         ]
-        ui.print_json({"class": found.name, "expires": found.expires.isoformat(), "students": rows})
+        teachers = [
+            {"name": t.name, "label": t.label, "state": "suspended" if t.suspended else "active"}
+            for t in found.teachers
+        ]
+        end = found.expires.isoformat()
+        ui.print_json({"class": found.name, "expires": end, "students": rows, "teachers": teachers})
         return
     storage = "" if found.storage is None else f", storage {found.storage}"
+    for teacher in found.teachers:
+        ui.say(f"teacher {teacher.name}: {teacher.label}, {'suspended' if teacher.suspended else 'active'}")
     ui.say(f"{found.name}: {expiry.due(found, record.now())}; size {found.size_name}, role {found.role}{storage}")
     header = ["STUDENT", "ID", "NAMESPACE", "STATE", "CREDENTIAL UNTIL"]
     lines = [

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -41,7 +41,11 @@ class Account(_Data):
     """Of the token that was handed out: tells whether a handout is still the right one."""
     expires: datetime | None = None
     """When the token ends, as the API server set it."""
+    until: datetime | None = None
+    """The end of the class when the token was asked for: if that has moved, it takes another token."""
     suspended: bool = False
+    by_hand: bool = False
+    """Suspended by the teacher, not by the end of the class; a class that is extended doesn't give that back."""
 
     @property
     def service_account(self) -> str:
@@ -83,11 +87,36 @@ class Class(_Data):
 
     def student(self, word: str) -> Account:
         """The student with that label, id, e-mail or name; raises UsageError."""
-        found = [s for s in self.students if word in (s.label, self.namespace(s), s.id, s.email, s.name)]
+        return self._only(word, [s for s in self.students if self._called(s, word)])
+
+    def account(self, word: str) -> Account:
+        """As ``student``, or the teacher with that label or name."""
+        teachers = [teacher for teacher in self.teachers if word in (teacher.label, teacher.name)]
+        return self._only(word, [*teachers, *(s for s in self.students if self._called(s, word))])
+
+    def _called(self, student: Account, word: str) -> bool:
+        return word in (student.label, self.namespace(student), student.id, student.email, student.name)
+
+    def _only(self, word: str, found: list[Account]) -> Account:
         if len(found) != 1:
             why = "nobody" if not found else f"{len(found)} people"
             raise UsageError(f"{word!r} is {why} in the class {self.name}", hint=f"nodisk class show {self.name}")
         return found[0]
+
+    def extended(self, end: datetime, now: datetime) -> Class:
+        """The class with another end; if it had ended, its students have their access back."""
+        students = self.students
+        if self.expires <= now:
+            students = tuple(s.model_copy(update={"suspended": s.suspended and s.by_hand}) for s in students)
+        return self.model_copy(update={"expires": end, "warned": False, "students": students})
+
+    def without(self, gone: Collection[Account]) -> Class:
+        """The class without these students and teachers."""
+        keys = {account.key for account in gone}
+        left = {
+            field: tuple(a for a in getattr(self, field) if a.key not in keys) for field in ("students", "teachers")
+        }
+        return self.model_copy(update=left)
 
     def with_account(self, changed: Account) -> Class:
         """The class with that student or teacher replaced."""

@@ -14,10 +14,14 @@ from nodisk.errors import SpecError
 
 MAX_BYTES = 5 * 1024 * 1024
 
-# Headings as teachers and study offices write them, after ``_heading``; one column may give several fields.
+# Headings as teachers and study offices write them, after ``_heading``; one column may give several fields. An ordinal
+# number ("") is nobody's id: it moves when a line is inserted. ``number`` is the school's own, and wins over ``id``.
 _HEADINGS = {
-    "id": "id", "index": "id", "student id": "id", "number": "id", "no": "id", "nr": "id", "lp": "",
-    "indeks": "id", "nr indeksu": "id", "numer indeksu": "id", "album": "id", "nr albumu": "id", "numer albumu": "id",
+    "lp": "", "nr": "", "no": "", "number": "", "numer": "", "#": "",
+    "id": "id", "id number": "id", "numer id": "id",
+    "student id": "number", "student number": "number", "student no": "number", "index": "number", "indeks": "number",
+    "nr indeksu": "number", "numer indeksu": "number", "album": "number", "nr albumu": "number",
+    "numer albumu": "number",
     "name": "name", "full name": "name", "student": "name", "imie i nazwisko": "name", "nazwisko i imie": "name",
     "first name": "first", "given name": "first", "imie": "first", "imiona": "first",
     "last name": "last", "surname": "last", "family name": "last", "nazwisko": "last",
@@ -41,7 +45,7 @@ class Person:
             return f"id:{self.id.casefold()}"
         if self.email:
             return f"email:{self.email.casefold()}"
-        return f"name:{_fold(self.name)}"
+        return f"name:{fold(self.name)}"
 
 
 def read(path: Path) -> list[Person]:
@@ -64,9 +68,9 @@ def parse(data: bytes, file: str) -> list[Person]:
         raise SpecError(f"{file}: the roster is empty")
     number, header = rows[0]
     fields = [_HEADINGS.get(_heading(cell)) for cell in header]
-    if any(fields):
+    if any(field is not None for field in fields):
         rows = rows[1:]
-        if not {"name", "first", "last", "id", "email"} & set(fields):
+        if not any(fields):
             raise SpecError(f"{file}:{number}: no column for a name, id or e-mail in the heading")
     elif len(header) == 1:
         fields = ["name"]
@@ -95,8 +99,9 @@ def _person(fields: Sequence[str | None], cells: Sequence[str], line: int) -> Pe
         if field and cell:
             found.setdefault(field, cell)
     name = found.get("name") or " ".join(found[part] for part in ("first", "last") if part in found)
-    name = name or found.get("email", "").partition("@")[0] or found.get("id", "")
-    return Person(name, found.get("id", ""), found.get("email", ""), line) if name else None
+    number = found.get("number") or found.get("id", "")
+    name = name or found.get("email", "").partition("@")[0] or number
+    return Person(name, number, found.get("email", ""), line) if name else None
 
 
 def _checked(people: Iterable[Person], file: str, problems: list[str]) -> list[Person]:
@@ -159,9 +164,10 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
 
 
 def _heading(cell: str) -> str:
-    return _fold(cell).replace("_", " ").replace(".", "").strip()
+    return fold(cell).replace("_", " ").replace(".", "").strip()
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """A name or a heading without case and accents, to compare with others."""
     decomposed = unicodedata.normalize("NFKD", text.casefold().replace("ł", "l"))
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())

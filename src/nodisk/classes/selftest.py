@@ -14,9 +14,11 @@ from typing import Any, Literal
 from nodisk.classes.manifests import Features, student_role
 from nodisk.classes.record import Account, Class
 from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import ApiError, Forbidden
+from nodisk.cluster.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable
 
 DRY = {"dryRun": "All"}
+# An API server makes its admission policies ready a second or so after they were made; several take longer.
+POLICIES_READY = 10.0
 _POLICY = ("networking.k8s.io/v1", "NetworkPolicy")
 
 
@@ -61,23 +63,11 @@ def run(
 
     ``enforcer``: what enforces NetworkPolicy; ``classes.reach`` tries that with pods. None: nothing does.
     """
-    who, client = first.account.label, first.client
     own = record.namespace(first.account)
-
-    def refused(what: str, attempt: Callable[[], object], *, unless: str | None = None) -> Finding:
-        happened = _attempt(attempt)
-        if unless is not None and happened == "allowed":
-            return Finding(who, what, "refused", f"allowed: {unless}", "gap")
-        return Finding(who, what, "refused", happened, "ok" if happened.startswith("refused") else "hole")
-
-    def post(path: str, body: Object) -> Callable[[], object]:
-        return lambda: client.request("POST", path, params=DRY, body=body)
-
-    def to(api_version: str, kind: str, space: str | None, name: str | None = None, sub: str | None = None) -> str:
-        return client.path(api_version, kind, name, namespace=space, subresource=sub)
-
+    me = _Attempts(first, own)
+    who, client, refused, post, to = me.who, first.client, me.refused, me.post, me.path
     happened = _attempt(lambda: client.list("v1", "Pod", namespace=own))
-    yield Finding(who, f"list pods in {own}", "allowed", happened, "ok" if happened == "allowed" else "hole")
+    yield _judged(who, f"list pods in {own}", "allowed", happened)
     yield refused("list nodes", lambda: client.list("v1", "Node"))
     yield refused("list namespaces", lambda: client.list("v1", "Namespace"))
     if second is not None:
@@ -129,8 +119,13 @@ def run(
     if enforcer is None:
         yield Finding(who, REACH, "refused", "not tried: nothing in this cluster enforces NetworkPolicy", "gap")
     yield refused("list PersistentVolumes", lambda: client.list("v1", "PersistentVolume"))
-    if record.role == "view":
-        return
+    if record.role != "view":
+        yield from _workloads(me, record, found)
+
+
+def _workloads(me: _Attempts, record: Class, found: Features) -> Iterator[Finding]:
+    """What quota and admission refuse to whoever may run pods."""
+    own, refused, by_policy, post, to = me.namespace, me.refused, me.by_policy, me.post, me.path
     yield refused(
         "a pod with more memory than the quota",
         post(to("v1", "Pod", own), _pod("big", own, resources={"limits": {"memory": "900Gi"}})),
@@ -139,13 +134,55 @@ def run(
     yield refused("a Service of type LoadBalancer", post(to("v1", "Service", own), balancer))
     taken = _object("v1", "Service", own, spec={"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]})
     no_policy = None if found.admission_policy else "this release has no ValidatingAdmissionPolicy"
-    yield refused("a Service with externalIPs", post(to("v1", "Service", own), taken), unless=no_policy)
+    yield by_policy("a Service with externalIPs", post(to("v1", "Service", own), taken), unless=no_policy)
     owner = _pod("root", own, securityContext={"privileged": True})
     no_psa = None if found.pod_security else "this release has no PodSecurity admission"
     yield refused("a privileged pod", post(to("v1", "Pod", own), owner), unless=no_psa)
+    probe = {"httpGet": {"host": "192.0.2.1", "port": 80}}
+    by_machine = _pod("probe", own, livenessProbe=probe)
+    yield by_policy("a pod whose probe asks another host", post(to("v1", "Pod", own), by_machine), unless=no_policy)
     if record.storage is not None:
         secret = no_policy and f"{no_policy}; the path of others' storage is secret"
-        yield refused("a pod that mounts by NFS itself", post(to("v1", "Pod", own), _mounting_pod(own)), unless=secret)
+        yield by_policy(
+            "a pod that mounts by NFS itself", post(to("v1", "Pod", own), _mounting_pod(own)), unless=secret
+        )
+
+
+class _Attempts:
+    """What one student tries, in the own namespace or elsewhere."""
+
+    def __init__(self, tester: Tester, namespace: str) -> None:
+        self.who, self.namespace = tester.account.label, namespace
+        self._client = tester.client
+        self._policies_ready = time.monotonic() + POLICIES_READY
+
+    def path(
+        self, api_version: str, kind: str, space: str | None, name: str | None = None, sub: str | None = None
+    ) -> str:
+        return self._client.path(api_version, kind, name, namespace=space, subresource=sub)
+
+    def post(self, path: str, body: Object) -> Callable[[], object]:
+        return lambda: self._client.request("POST", path, params=DRY, body=body)
+
+    def refused(self, what: str, attempt: Callable[[], object], *, unless: str | None = None) -> Finding:
+        """``unless``: why this release or network would allow it."""
+        return _judged(self.who, what, "refused", _attempt(attempt), unless)
+
+    def by_policy(self, what: str, attempt: Callable[[], object], *, unless: str | None) -> Finding:
+        """As ``refused``, by an admission policy that may be too young."""
+        happened = _attempt(attempt)
+        while happened == "allowed" and unless is None and time.monotonic() < self._policies_ready:
+            time.sleep(0.25)
+            happened = _attempt(attempt)
+        return _judged(self.who, what, "refused", happened, unless)
+
+
+def _judged(who: str, what: str, expected: str, happened: str, unless: str | None = None) -> Finding:
+    if happened.startswith("not tried"):
+        return Finding(who, what, expected, happened, "untried")
+    if unless is not None and happened == "allowed":
+        return Finding(who, what, expected, f"allowed: {unless}", "gap")
+    return Finding(who, what, expected, happened, "ok" if happened.startswith(expected) else "hole")
 
 
 def _attempt(attempt: Callable[[], object]) -> str:
@@ -154,10 +191,14 @@ def _attempt(attempt: Callable[[], object]) -> str:
         try:
             attempt()
         except Forbidden as error:
-            if "status unknown for quota" in error.message and time.monotonic() < deadline:
-                time.sleep(0.2)  # the quota controller has not counted a namespace this young
-                continue
-            return "refused"
+            if "status unknown for quota" not in error.message:
+                return "refused"
+            if time.monotonic() > deadline:
+                return f"not tried: {error.message}"
+            time.sleep(0.2)  # the quota controller has not counted a namespace this young
+            continue
+        except (Unauthorized, Overloaded, Unreachable) as error:
+            return f"not tried: {error.message}"  # the API server has not decided anything
         except ApiError as error:
             return f"refused ({error.reason})" if error.status == 422 else f"error: {error.message}"
         return "allowed"

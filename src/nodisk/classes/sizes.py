@@ -14,9 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from nodisk.errors import SpecError
 
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
-_POWERS: dict[str, int] = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_POWERS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_QUANTITY = re.compile(r"(\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)([num]|[kMGTPE]|[KMGTPE]i)?")
+_POWERS = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1), "k": Decimal(1000)}
+_POWERS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)}
+_POWERS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
 
 
 def amount(text: str) -> Decimal:
@@ -24,8 +25,7 @@ def amount(text: str) -> Decimal:
     match = _QUANTITY.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a quantity such as 500m, 2 or 512Mi")
-    number, unit = Decimal(match[1]), match[2] or ""
-    return number / 1000 if unit == "m" else number * _POWERS[unit]
+    return Decimal(match[1]) * _POWERS[match[2] or ""]
 
 
 def _positive(text: str) -> str:

@@ -54,6 +54,8 @@ FIELD_MANAGER = "nodisk"
 PATIENCE = 30.0
 CONNECTIONS = 16
 PAGE = 500
+# How often an apply that met another's write is sent again.
+RACES = 10
 # The API server gives a request up after 60 seconds: whoever stops reading before doesn't know what became of it.
 TIMEOUT = httpx.Timeout(65.0, connect=15.0, pool=60.0)
 # Statuses after which the same request may simply be sent again: the server was busy, or lost etcd for a moment.
@@ -314,11 +316,18 @@ class Client:
         params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         params |= {"dryRun": "All"} if dry_run else {}
         path = self._path_of(obj)
-        try:
-            return self._patch(path, obj, "application/apply-patch+yaml", params)
-        except ApiError as error:
-            if error.status != 415:  # server-side apply is switched off, or this release is older than it
-                raise
+        for attempt in range(RACES):
+            try:
+                return self._patch(path, obj, "application/apply-patch+yaml", params)
+            except Conflict as error:
+                if error.of_managers or attempt == RACES - 1:
+                    raise
+                # Somebody else made or changed the object between the API server's own reading and writing.
+                time.sleep(0.05 * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, no secret
+            except ApiError as error:
+                if error.status != 415:  # server-side apply is switched off, or this release is older than it
+                    raise
+                break
         del params["force"]
         try:
             return self._patch(path, obj, "application/merge-patch+json", params)

@@ -64,6 +64,11 @@ class NotFound(ApiError):
 class Conflict(ApiError):
     """409: the object changed meanwhile, or another manager owns a field."""
 
+    @property
+    def of_managers(self) -> bool:
+        """Whether another manager owns a field, so that trying again changes nothing."""
+        return any(cause.get("reason") == "FieldManagerConflict" for cause in self.details.get("causes") or [])
+
 
 class AlreadyExists(Conflict):
     """409: create met an object of that name."""

@@ -6,6 +6,7 @@ import base64
 import binascii
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,9 +113,12 @@ def _content(section: dict[str, Any], key: str, path: Path) -> str | None:
     return None
 
 
-def render(endpoint: Endpoint, *, cluster: str, user: str, namespace: str | None = None) -> str:
-    """The kubeconfig of ``endpoint`` as YAML, with certificates and keys inside; write it with mode 0600."""
-    context = {"cluster": cluster, "user": user} | ({"namespace": namespace} if namespace else {})
+def render(endpoint: Endpoint, *, cluster: str, user: str, namespaces: Mapping[str, str] | None = None) -> str:
+    """The kubeconfig of ``endpoint`` as YAML, with certificates and keys inside; write it with mode 0600.
+
+    ``namespaces``: context's name → its default namespace, the current one first; none: one context without.
+    """
+    context = {"cluster": cluster, "user": user}
     identity: dict[str, str] = {}
     if endpoint.cert_pem is not None and endpoint.key_pem is not None:
         identity["client-certificate-data"] = base64.b64encode(endpoint.cert_pem.encode()).decode()
@@ -122,13 +126,14 @@ def render(endpoint: Endpoint, *, cluster: str, user: str, namespace: str | None
     if endpoint.token is not None:
         identity["token"] = endpoint.token
     ca_data = base64.b64encode(endpoint.ca_pem.encode()).decode()
-    name = f"{user}@{cluster}"
+    contexts = [{"name": name, "context": context | {"namespace": space}} for name, space in (namespaces or {}).items()]
+    contexts = contexts or [{"name": f"{user}@{cluster}", "context": context}]
     document = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": cluster, "cluster": {"server": endpoint.server, "certificate-authority-data": ca_data}}],
         "users": [{"name": user, "user": identity}],
-        "contexts": [{"name": name, "context": context}],
-        "current-context": name,
+        "contexts": contexts,
+        "current-context": contexts[0]["name"],
     }
     return yaml.safe_dump(document, sort_keys=False, width=10_000)

@@ -27,7 +27,8 @@ def one(**more: object) -> record.Class:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("500m", "0.5"), ("2", "2"), ("512Mi", 512 * 2**20), ("1.5Gi", 1610612736)]
+    ("text", "value"),
+    [("500m", "0.5"), ("2", "2"), ("512Mi", 512 * 2**20), ("1.5Gi", 1610612736), ("1k", 1000), ("1e3", 1000)],
 )
 def test_amounts(text: str, value: str | int) -> None:
     assert sizes.amount(text) == Decimal(value)
@@ -85,6 +86,11 @@ def test_network_policies() -> None:
     public = Networks(IPv4Network("150.254.30.0/24"), NETS.pods, NETS.services)
     outgoing = manifests.network_policies(found, found.students[0], public, NEW)[1]
     assert "150.254.30.0/24" in outgoing["spec"]["egress"][2]["to"][0]["ipBlock"]["except"]
+    # Neither of the Internet nor private: networks for benchmarks and for documentation.
+    odd = Networks(IPv4Network("203.0.113.0/24"), IPv4Network("198.18.0.0/16"), IPv4Network("198.19.0.0/16"))
+    outgoing = manifests.network_policies(found, found.students[0], odd, NEW)[1]
+    closed_too = outgoing["spec"]["egress"][2]["to"][0]["ipBlock"]["except"]
+    assert closed_too[len(manifests.PRIVATE) :] == ["203.0.113.0/24", "198.18.0.0/16", "198.19.0.0/16"]
     private = one(size=found.size.model_copy(update={"node_ports": 0}))
     assert len(manifests.network_policies(private, found.students[0], NETS, OLD)[0]["spec"]["ingress"]) == 1
 
@@ -121,6 +127,24 @@ def test_every_policy_has_its_binding() -> None:
     objects = policy.admission_policies("admissionregistration.k8s.io/v1")
     bound = {o["spec"]["policyName"] for o in objects if o["kind"].endswith("Binding")}
     assert bound == {o["metadata"]["name"] for o in objects if not o["kind"].endswith("Binding")}
+
+
+def test_no_container_may_have_a_probe_or_hook_with_a_host() -> None:
+    objects = policy.admission_policies("admissionregistration.k8s.io/v1")
+    found = next(o for o in objects if o["metadata"]["name"] == "nodisk-probe-hosts")
+    cel = found["spec"]["validations"][0]["expression"]
+    assert cel.count("(") == cel.count(")")
+    ordinary, first = cel.split(" && (!has(object.spec.initContainers) || ")
+    assert ordinary.startswith("object.spec.containers.all(c, ")
+    assert first.startswith("object.spec.initContainers.all(c, ")
+    probes = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle.postStart", "lifecycle.preStop")
+    for part in (ordinary, first):
+        for at in probes:
+            for way in ("httpGet", "tcpSocket"):
+                # CEL's has() is an error where what it looks in isn't there.
+                assert f"(!has(c.{at}.{way}) || !has(c.{at}.{way}.host))" in part
+            assert f"(!has(c.{at}) || (!has(c.{at}.httpGet)" in part
+        assert "(!has(c.lifecycle) || (!has(c.lifecycle.postStart)" in part
 
 
 def test_records_are_whole_private_and_without_tokens(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import re
 import string
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -101,7 +102,8 @@ def test_every_problem_at_once() -> None:
         (b"name\nAnna\nanna\n", "same name"),
         (b"name,id\nAn\x07na,1\n", "not a name"),
         (b"\x81\x83\x00\x98", "neither UTF-8 nor CP1250"),
-        (b"lp,nr\n1,\n", "neither a name nor"),
+        (b"lp,indeks\n1,\n", "neither a name nor"),
+        (b"lp,nr\n1,2\n", "no column for a name, id or e-mail"),
     ],
 )
 def test_what_is_no_roster(data: bytes, why: str) -> None:
@@ -130,11 +132,11 @@ def test_no_file_breaks_the_reader(data: bytes) -> None:
         assert len({person.key for person in people}) == len(people) > 0
 
 
-def merge(existing: record.Class | None, *people: Person) -> plan.Planned:
+def merge(existing: record.Class | None, *people: Person, teachers: Sequence[str] = ()) -> plan.Planned:
     new = existing is None
     return plan.merge(
         existing, people, name="k8s", now=record.now(), size=sizes.find("small") if new else None,
-        role="edit" if new else None,
+        role="edit" if new else None, teachers=teachers,
     )  # fmt: skip
 
 
@@ -144,6 +146,67 @@ def test_who_is_known_keeps_the_label() -> None:
     assert next((s.name, s.label) for s in again.record.students) == ("Anna Kowalska", "anna-nowak")
     assert [s.label for s in again.new] == [names.student_label("Anna Nowak", "id:9", {"anna-nowak"})]
     assert [s.label for s in again.absent] == ["jan"]
+
+
+@pytest.mark.parametrize("heading", ["Nr", "No.", "Number", "Lp.", "Numer"])
+def test_the_number_of_a_line_is_nobodys_id(heading: str) -> None:
+    def people(*names: str) -> list[Person]:
+        lines = [f"{number};{name}" for number, name in enumerate(names, 1)]
+        return roster.parse("\n".join([f"{heading};Name", *lines]).encode(), "r.csv")
+
+    first = merge(None, *people("Anna", "Jan")).record
+    again = merge(first, *people("Adam", "Anna", "Jan"))
+    assert [s.name for s in again.new] == ["Adam"]
+    assert again.absent == ()
+    assert again.record.students[:2] == first.students
+
+
+def test_the_schools_number_wins_over_the_spreadsheets() -> None:
+    for heading in ("ID;Nr albumu;Name", "Nr albumu;ID;Name"):
+        cells = "1;301;Anna" if heading.startswith("ID") else "301;1;Anna"
+        assert roster.parse(f"{heading}\n{cells}\n".encode(), "r.csv")[0].id == "301"
+
+
+def test_ids_that_moved_by_a_line_are_refused() -> None:
+    first = merge(None, Person("Anna", id="1"), Person("Jan", id="2")).record
+    with pytest.raises(UsageError, match=r"Anna comes with what Jan is known by \(id:2\), but is anna already"):
+        merge(first, Person("Adam", id="1"), Person("Anna", id="2"), Person("Jan", id="3"))
+    swapped = merge(None, Person("A", id="1", email="a@x"), Person("B", id="2", email="b@x")).record
+    with pytest.raises(UsageError, match="mixes up"):
+        merge(swapped, Person("A", id="1", email="b@x"))
+
+
+def test_a_column_more_or_less_doubles_nobody() -> None:
+    names = merge(None, Person("Anna Nowak"), Person("Jan")).record
+    mails = merge(names, Person("anna nowak", email="a@x"), Person("Jan", email="j@x"))
+    assert (mails.new, mails.absent) == ((), ())
+    numbers = merge(mails.record, Person("A. Nowak", id="7", email="a@x"), Person("Jan", id="8"))
+    assert (numbers.new, numbers.absent) == ((), ())
+    assert [(s.key, s.label, s.id, s.email) for s in numbers.record.students] == [
+        ("name:anna nowak", "anna-nowak", "7", "a@x"),
+        ("name:jan", "jan", "8", "j@x"),
+    ]
+    again = merge(numbers.record, Person("Anna Kowalska", id="7"), Person("Jan"))
+    assert (again.new, again.absent) == ((), ())
+
+
+def test_namesakes_are_not_taken_for_each_other() -> None:
+    first = merge(None, Person("Jan")).record
+    two = merge(first, Person("Jan", id="1"), Person("Jan", id="2"))
+    assert [s.id for s in two.new] == ["1", "2"]  # which of them is the one that is there, nobody knows
+    assert [s.label for s in two.absent] == ["jan"]
+    known = merge(None, Person("Jan", id="1")).record
+    assert [s.id for s in merge(known, Person("Jan", id="2")).new] == ["2"]
+
+
+def test_no_two_accounts_are_one() -> None:
+    found = merge(None, Person("Teacher Anna Nowak"), Person("Teacher"), teachers=["Anna Nowak", "Лука", "Иван"]).record
+    assert len({account.label for account in (*found.students, *found.teachers)}) == 5
+    assert len({account.key for account in (*found.students, *found.teachers)}) == 5
+    again = merge(found, Person("teacher"), teachers=["anna nowak", "Лука"]).record
+    assert again.teachers == found.teachers
+    later = merge(merge(None, Person("Teacher Ewa")).record, teachers=["Ewa"]).record
+    assert later.students[0].label != later.teachers[0].label
 
 
 def test_reserved_names_are_nobodys() -> None:
