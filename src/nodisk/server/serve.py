@@ -270,10 +270,12 @@ class _Sightings:
             return
         machine = self.desk.machine(lease.mac)
         if machine is not None:
+            if not self.desk.limits.sighting(lease.mac, Stage.DHCP):
+                return
             self.desk.database.record(
                 Kind.STAGE, lease.by, source="dnsmasq", mac=lease.mac, machine=str(machine.name), stage=Stage.DHCP
             )
-        elif self.desk.limit.allows(f"dhcp {lease.mac}"):
+        elif self.desk.limits.unknown(lease.mac):
             self.desk.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
 
     def nginx(self, line: str) -> None:
