@@ -17,8 +17,9 @@ API = 6443
 ENROL = 6444
 NFS = 2049
 
-PRIVATE_PORTS = (HTTP, NFS, ETCD, REGISTRY, ENROL)
-"""TCP ports of the server that pods must not reach: they are for machines alone."""
+POD_TCP = (DNS, API)
+POD_UDP = (DNS, NTP)
+"""The ports of the server that pods may use. Its others are for machines, and so is whatever else its host serves."""
 
 POD_PREFIX = 24
 """Every machine's pod range is a /24: 254 pods are more than kubelet's limit of 110 (kubelet's ``maxPods``)."""
