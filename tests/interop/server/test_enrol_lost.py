@@ -168,6 +168,23 @@ def test_a_wire_that_was_too_slow_starts_the_machine_over(room: Room, tmp_path: 
     assert said[-1] == "systemctl --no-block reboot"
 
 
+def test_a_step_that_fails_is_run_again_with_the_same_request(room: Room, tmp_path: Path) -> None:
+    """As systemd does it (Restart=): where there was no room for the answer, the nonce is not lost."""
+    room.nodisk("arm", "--for", "10m")
+    boot, before = Boot(room, tmp_path), alarms(room)
+    script = boot.prepare(boot.nonce())
+    tar = tmp_path / "bin/tar"
+    tar.write_text("#!/bin/sh\necho 'tar: No space left on device' >&2\nexit 2\n")
+    tar.chmod(0o755)
+    assert boot.enrol(script, lose=0) == 2
+    tar.unlink()
+    assert boot.enrol(script, lose=0) == 0, boot.said()
+    assert alarms(room) == before
+    pki = tmp_path / "kubernetes/pki"
+    key = run.run(["openssl", "pkey", "-in", pki / "kubelet-client.key", "-pubout"]).stdout
+    assert run.run(["openssl", "x509", "-in", pki / "kubelet-client.crt", "-pubkey", "-noout"]).stdout == key
+
+
 def test_a_first_refusal_is_final(room: Room, tmp_path: Path) -> None:
     room.nodisk("arm", "--for", "10m")
     boot = Boot(room, tmp_path)

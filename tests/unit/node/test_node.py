@@ -46,6 +46,37 @@ def test_units_start_what_the_image_has() -> None:
                 assert program in outside or (node.IMAGE / program.lstrip("/")).is_file(), unit.name
 
 
+def test_what_a_node_needs_reports_that_it_failed() -> None:
+    needed = {"nodisk-enrol", "nodisk-manifests", "nodisk-control-plane"}
+    assert (UNITS[0].parent / "nodisk-failed@.service").is_file()
+    for name in needed:
+        text = (UNITS[0].parent / f"{name}.service").read_text(encoding="utf-8")
+        assert "OnFailure=nodisk-failed@%n.service\n" in text
+        assert "Restart=on-failure\n" in text
+        assert "StartLimitBurst=" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "told"),
+    [
+        ("2", "tar: No space left on device", "event failed nodisk-enrol: tar: No space left on device\n"),
+        ("", "", "event failed nodisk-enrol: oom-kill\n"),
+        ("3", "FAILED at enrolled: refused", ""),
+    ],
+)
+def test_a_failed_unit_is_told_once(tmp_path: Path, status: str, line: str, told: str) -> None:
+    for program in ("say", "event", "journalctl"):
+        says = f"echo '{line}'" if program == "journalctl" else f'echo "{program} $*" >>{tmp_path}/said'
+        (tmp_path / program).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / program).chmod(0o755)
+    script = (node.IMAGE / "usr/lib/nodisk/unit-failed").read_text(encoding="utf-8")
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "MONITOR_EXIT_STATUS": status, "MONITOR_SERVICE_RESULT": "oom-kill"}
+    words = ["dash", "-c", script.replace("/usr/lib/nodisk", str(tmp_path)), "unit-failed", "nodisk-enrol.service"]
+    subprocess.run(words, env=env, check=True)
+    said = tmp_path / "said"
+    assert ("".join(said.read_text().splitlines(keepends=True)[1:]) if said.exists() else "") == told
+
+
 def test_packages_have_reasons() -> None:
     lines = (node.HERE / "packages.txt").read_text(encoding="utf-8").splitlines()
     found = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
