@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodisk.plan import network
 from nodisk.plan.documents import HEADER
-from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model import Lab, Machine, PodNetwork
 
 SYSCTL = (
     HEADER
@@ -45,9 +45,9 @@ def card(lab: Lab, machine: Machine) -> str:
 
     The initramfs has already set it up by the same values: nothing flaps when networkd takes it over.
     """
-    routes = "".join(
-        f"\n[Route]\nDestination={pods}\nGateway={address}\n" for pods, address in network.other_ranges(lab, machine)
-    )
+    routed = lab.kubernetes.network is PodNetwork.ROUTED  # other networks bring routes of their own
+    ranges = network.other_ranges(lab, machine) if routed else ()
+    routes = "".join(f"\n[Route]\nDestination={pods}\nGateway={address}\n" for pods, address in ranges)
     gateway = f"Gateway={lab.network.gateway}\n" if lab.network.gateway else ""
     return (
         f"{HEADER}[Match]\nMACAddress={machine.mac}\nType=ether\nKind=!*\n\n"
