@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,14 @@ def watching(plane: ControlPlane, lab: Lab | None = None) -> Iterator[Watcher]:
         assert not thread.is_alive()
 
 
-def kubelet_says(client: Client, name: str, boot_id: str, ready: str) -> None:
+def kubelet_says(client: Client, name: str, boot_id: str, ready: str, *, beat: float | None = None) -> None:
     """What a kubelet writes into its node's status."""
     path = client.path("v1", "Node", name, subresource="status")
     info = {"bootID": boot_id, "kubeletVersion": "v1.20.2"}
-    change: Object = {"status": {"nodeInfo": info, "conditions": [{"type": "Ready", "status": ready}]}}
+    condition = {"type": "Ready", "status": ready}
+    if beat is not None:
+        condition["lastHeartbeatTime"] = f"{datetime.fromtimestamp(beat, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    change: Object = {"status": {"nodeInfo": info, "conditions": [condition]}}
     client.request("PATCH", path, body=change, content_type="application/merge-patch+json")
 
 
@@ -99,6 +103,16 @@ def test_a_node_joins_is_ready_flaps_and_comes_back_after_a_power_cut(
         time.sleep(1)
         assert reached() == (Stage.KERNEL, BOOT_2)
         kubelet_says(client, node, BOOT_2, "True")
+        until(lambda: reached() == (Stage.READY, BOOT_2))
+
+        # Somebody on the machine fetches its script: it looks like a boot, until its kubelet goes on reporting.
+        now = time.time()
+        with Database(plane.lab_state.database, now=lambda: now - 300) as earlier:
+            earlier.record(Kind.STAGE, "", source="test", mac=mac, machine=node, stage=Stage.IPXE)
+        kubelet_says(client, node, BOOT_2, "True", beat=now - 301)
+        time.sleep(1)
+        assert reached() == (Stage.IPXE, None)
+        kubelet_says(client, node, BOOT_2, "True", beat=now)
         until(lambda: reached() == (Stage.READY, BOOT_2))
 
 

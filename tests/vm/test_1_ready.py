@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.vm.driver import Driver
+from tests.vm.faults import on
 
 from nodisk import run
 from nodisk.assets import built
@@ -131,7 +133,7 @@ def test_the_hosts_network_is_as_it_was(vm: Driver) -> None:
 
 
 def test_pods_cannot_reach_the_servers_private_ports(vm: Driver) -> None:
-    """From a pod's network the API answers, and neither enrolment nor etcd nor the registry does."""
+    """From a pod's network API and DNS answer; boot files, storage, etcd, registry, enrolment and TFTP don't."""
     manifest = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -152,8 +154,24 @@ def test_pods_cannot_reach_the_servers_private_ports(vm: Driver) -> None:
             words = ("kubectl", "exec", "probe", "--", "timeout", "5", "nc", "10.78.0.1", str(port), "-e", "true")
             return vm(*words, check=False).returncode == 0
 
+        def in_pod(*words: str) -> int:
+            return vm("kubectl", "exec", "probe", "--", "timeout", "5", *words, check=False).returncode
+
+        def rejected() -> int:
+            found = re.search(r"counter packets (\d+)", on(vm, "w1", "sudo nft list chain ip nodisk server"))
+            assert found
+            return int(found[1])
+
         assert reached(6443)
-        assert not any(reached(port) for port in (6444, 2379, 5000))
+        assert reached(53)
+        assert in_pod("nslookup", f"server.{vm.context().lab.name}.internal", "10.78.0.1") == 0
+        for port in (80, 2049, 2379, 5000, 6444):
+            before = rejected()
+            assert not reached(port), port
+            assert rejected() > before, f"{port}: closed, but not by the machine"
+        before = rejected()
+        assert in_pod("tftp", "-g", "-l", "/dev/null", "-r", "undionly.kpxe", "10.78.0.1") != 0
+        assert rejected() > before, "UDP, by TFTP"
     finally:
         vm("kubectl", "delete", "pod", "probe", "--grace-period=0", "--force")
 

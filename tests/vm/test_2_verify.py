@@ -48,7 +48,7 @@ def test_a_stopped_kubelet(vm: Driver, scene: Scene) -> None:
 
 
 def test_a_dropped_route(vm: Driver, scene: Scene) -> None:
-    route = on(vm, "w1", "ip route show 10.244.2.0/24").strip()
+    route = on(vm, "w1", "ip route show 10.244.22.0/24").strip()
     assert "10.78.0.22" in route
     with fault(vm, "w1", f"sudo ip route del {route}", f"sudo ip route add {route}"):
         found = look(scene, "pod-network")

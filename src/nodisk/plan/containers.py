@@ -100,10 +100,13 @@ def cni_config(lab: Lab, machine: Machine) -> str:
 def firewall(lab: Lab) -> str:
     """nftables rules of a machine: what pods may not reach, and how they reach the outside.
 
-    Pods may use the API, DNS and time of the server; its other ports are for machines. The table is replaced whole.
+    Of the server pods reach the API, DNS and time, and an echo to find faults by: all else there is for machines, or no
+    business of the cluster. Only what is forwarded from pods is meant: containerd's pulls and the kernel's NFS mounts
+    are the machine's own. Answers of pods pass: a Service may give them the server's own address. The table is replaced
+    whole.
     """
     pods, server = lab.kubernetes.pods, lab.network.server
-    ports = ", ".join(map(str, network.PRIVATE_PORTS))
+    tcp, udp = (", ".join(map(str, ports)) for ports in (network.POD_TCP, network.POD_UDP))
     return f"""#!/usr/sbin/nft -f
 {HEADER}table ip nodisk
 delete table ip nodisk
@@ -111,7 +114,14 @@ table ip nodisk {{
 	chain forward {{
 		type filter hook forward priority -10; policy accept;
 		iifname "{BRIDGE}" ip saddr != {pods} counter drop comment "a pod that pretends to be a machine"
-		ip saddr {pods} ip daddr {server} tcp dport {{ {ports} }} counter reject comment "for machines only"
+		ip saddr {pods} ip daddr {server} jump server
+	}}
+	chain server {{
+		ct state established,related accept
+		tcp dport {{ {tcp} }} accept
+		udp dport {{ {udp} }} accept
+		icmp type echo-request accept
+		counter reject comment "for machines only"
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;

@@ -13,7 +13,7 @@ from nodisk.plan import kubelet, network
 from nodisk.plan.documents import documents
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, PodNetwork
-from nodisk.values import KubeVersion, Role
+from nodisk.values import KubeVersion
 
 PKI = kubelet.PKI
 
@@ -40,9 +40,15 @@ def phases(facts: Facts) -> tuple[str, ...]:
 def config(lab: Lab, facts: Facts, machine: Machine) -> str:
     """InitConfiguration and ClusterConfiguration as YAML."""
     version = facts.release.version
-    alone = len(lab.by_role(Role.CONTROL_PLANE)) == 1
-    # Alone, a controller takes over at once; a lease of the time before a power cut would hold it up.
-    election = {"leader_elect": "false" if alone else "true"}
+    # Also where there is one: lab.yaml may get a second while the first runs on, and two controllers must never act at
+    # once. All wait alike, twice as long as is usual: without KVM an API server pauses for seconds. A machine takes the
+    # lease of its own last boot away when it starts (node/…/control-plane): after a power cut nothing waits for it.
+    election = {
+        "leader_elect": "true",
+        "leader_elect_lease_duration": "30s",
+        "leader_elect_renew_deadline": "20s",
+        "leader_elect_retry_period": "5s",
+    }
 
     def component(**args: str) -> dict[str, Any]:
         return {"extraArgs": _args(version, {name.replace("_", "-"): value for name, value in args.items()})}

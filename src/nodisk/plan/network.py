@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from nodisk.spec.model import Lab, Machine
-from nodisk.values import Role
+from nodisk.values import Mac, Role
 
 HTTP = 80
 DNS = 53
@@ -17,32 +17,73 @@ API = 6443
 ENROL = 6444
 NFS = 2049
 
-PRIVATE_PORTS = (HTTP, NFS, ETCD, REGISTRY, ENROL)
-"""TCP ports of the server that pods must not reach: they are for machines alone."""
+POD_TCP = (DNS, API)
+POD_UDP = (DNS, NTP)
+"""The ports of the server that pods may use. Its others are for machines, and so is whatever else its host serves."""
 
 POD_PREFIX = 24
 """Every machine's pod range is a /24: 254 pods are more than kubelet's limit of 110 (kubelet's ``maxPods``)."""
+MAX_ROUTES = 256
+"""So many addresses a subnet may have for its machines to know the way to all of them."""
 
 
-def pod_range(lab: Lab, machine: Machine) -> IPv4Network:
-    """The n-th /24 of ``kubernetes.pods`` for the n-th machine of the file.
+def pod_ranges(lab: Lab) -> dict[Mac, IPv4Network]:
+    """Every machine's pod range: the n-th /24 of ``kubernetes.pods`` for the n-th address of the subnet.
 
-    Raises IndexError if the range has no n-th /24 (spec.rules refuses such a lab).
+    So a machine that is added to lab.yaml moves no other's. Where the subnet has more addresses than there are ranges,
+    two machines may want the same one: then the later of the file gets the next that is free.
+
+    Raises IndexError if there are fewer ranges than machines (spec.rules refuses such a lab).
     """
-    place = [one.mac for one in lab.machines].index(machine.mac)
-    pods = lab.kubernetes.pods
-    first = int(pods.network_address) + (place << (32 - POD_PREFIX))
-    found = IPv4Network((first, POD_PREFIX))
-    if pods.prefixlen > POD_PREFIX or not found.subnet_of(pods):
-        raise IndexError(f"{pods} has no /{POD_PREFIX} number {place + 1} for {machine.name}")
+    found: dict[Mac, IPv4Network] = {}
+    taken: set[int] = set()
+    count = _ranges(lab)
+    for machine in lab.machines:
+        if len(taken) == count:
+            raise IndexError(f"{lab.kubernetes.pods} has no /{POD_PREFIX} left for {machine.name}")
+        place = _place(lab, machine.address) % count
+        while place in taken:
+            place = (place + 1) % count
+        taken.add(place)
+        found[machine.mac] = _range(lab, place)
     return found
 
 
+def pod_range(lab: Lab, machine: Machine) -> IPv4Network:
+    """One machine's."""
+    return pod_ranges(lab)[machine.mac]
+
+
 def other_ranges(lab: Lab, machine: Machine) -> Iterator[tuple[IPv4Network, IPv4Address]]:
-    """Pod range and address of every other machine: this machine's routes."""
+    """Pod range and address of every other machine: this machine's routes.
+
+    In a subnet of at most a /24 also of those that are not in lab.yaml yet: where the range follows from the address
+    alone, a machine that runs knows the way to one that is added later, and asks nobody.
+    """
+    subnet = lab.network.subnet
+    if subnet.num_addresses <= min(_ranges(lab), MAX_ROUTES):
+        never = (machine.address, lab.network.server, lab.network.gateway)
+        for address in subnet.hosts():
+            if address not in never:
+                yield _range(lab, _place(lab, address)), address
+        return
+    ranges = pod_ranges(lab)
     for other in lab.machines:
         if other.mac != machine.mac:
-            yield pod_range(lab, other), other.address
+            yield ranges[other.mac], other.address
+
+
+def _ranges(lab: Lab) -> int:
+    """How many there are."""
+    return 1 << (POD_PREFIX - lab.kubernetes.pods.prefixlen) if lab.kubernetes.pods.prefixlen <= POD_PREFIX else 0
+
+
+def _place(lab: Lab, address: IPv4Address) -> int:
+    return int(address) - int(lab.network.subnet.network_address)
+
+
+def _range(lab: Lab, place: int) -> IPv4Network:
+    return IPv4Network((int(lab.kubernetes.pods.network_address) + (place << (32 - POD_PREFIX)), POD_PREFIX))
 
 
 def api_service(lab: Lab) -> IPv4Address:

@@ -22,8 +22,12 @@ from nodisk.server.events import Event, Kind
 from nodisk.values import Mac, Role, Stage
 
 SCHEMA = 2
-KEEP_EVENTS = 50_000
-"""Older ones are pruned: a room of 50 machines leaves some 500 a day."""
+KEEP_EVENTS = 2_000
+"""Of each kind and machine; older ones are pruned. A machine leaves some ten a day."""
+KEEP_ALARMS = 10_000
+"""The same for alarms, the lab's whole memory of what went wrong."""
+NONCES_FOR = 24 * 3600.0
+"""Seconds for which a nonce that can't count any more still says why."""
 MAX_DETAIL = 500
 """Characters of a detail; the rest is cut."""
 
@@ -125,7 +129,7 @@ class Database:
         boot_id: str | None = None,
         stage: Stage | None = None,
     ) -> int:
-        """Add an event and return its number; every thousandth prunes the oldest."""
+        """Add an event and return its number; every thousandth prunes old ones."""
         row = (self._now(), str(kind), mac and mac.value, machine, boot_id, stage and str(stage), detail[:MAX_DETAIL])
         cursor = self._db.execute(
             "INSERT INTO event (time, kind, mac, machine, boot_id, stage, detail, source) VALUES (?,?,?,?,?,?,?,?)",
@@ -136,11 +140,23 @@ class Database:
             self.prune()
         return number
 
-    def prune(self, keep: int = KEEP_EVENTS) -> None:
-        """Forget all but the newest ``keep`` events, and nonces that can't count any more."""
+    def amend(self, number: int, detail: str) -> None:
+        """Say more in an event that is recorded already."""
+        self._db.execute("UPDATE event SET detail = ? WHERE id = ?", (detail[:MAX_DETAIL], number))
+
+    def prune(self, keep: int = KEEP_EVENTS, alarms: int = KEEP_ALARMS) -> None:
+        """Forget all but the newest events of each kind and machine, and nonces that can't count any more.
+
+        So many events of one kind, or of one machine (all that lab.yaml doesn't know are one), cost no others.
+        """
         with self._transaction():
-            self._db.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", (keep,))
-            self._db.execute("DELETE FROM nonce WHERE minted < ?", (self._now() - 24 * 3600,))
+            self._db.execute(
+                "DELETE FROM event WHERE id IN (SELECT id FROM (SELECT id, kind, row_number()"
+                " OVER (PARTITION BY kind, machine ORDER BY id DESC) AS place FROM event)"
+                " WHERE place > CASE kind WHEN ? THEN ? ELSE ? END)",
+                (str(Kind.ALARM), alarms, keep),
+            )
+            self._db.execute("DELETE FROM nonce WHERE minted < ?", (self._now() - NONCES_FOR,))
 
     def events(
         self,
@@ -200,6 +216,7 @@ class Database:
         with self._transaction():
             if not self.armed():
                 return None
+            self._db.execute("DELETE FROM nonce WHERE mac = ? AND minted < ?", (mac.value, self._now() - NONCES_FOR))
             self._db.execute("UPDATE nonce SET superseded = 1 WHERE mac = ?", (mac.value,))
             self._db.execute(
                 "INSERT INTO nonce (digest, mac, role, address, minted) VALUES (?,?,?,?,?)",
@@ -222,12 +239,12 @@ class Database:
                 Mac(row[0]), Role(row[1]), IPv4Address(row[2]), row[3], row[4], superseded=bool(row[5]), request=row[6]
             )
             now = self._now()
-            reason = nonces.refusal(found, claim, now=now, armed_until=self.armed_until())
-            if reason is None:
+            refusal = nonces.refusal(found, claim, now=now, armed_until=self.armed_until())
+            if refusal is None:
                 change = "UPDATE nonce SET used = coalesce(used, ?), request = ? WHERE digest = ?"
                 self._db.execute(change, (now, claim.request, digest))
         self._db.execute("PRAGMA synchronous = NORMAL")
-        return nonces.Verdict(reason, again=found is not None and nonces.repeats(found, claim))
+        return nonces.Verdict(refusal, again=found is not None and nonces.repeats(found, claim))
 
     # What is known of each machine
 

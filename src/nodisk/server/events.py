@@ -82,7 +82,7 @@ def progress(events: Iterable[Event]) -> Progress:
 
     The way starts anew where firmware or iPXE asks (dhcp, ipxe) after the machine had come further than that, or had
     failed, or where an event carries another boot's id. Later reports of an earlier stage change nothing. A failure
-    holds until the same boot comes further than it had when it failed.
+    holds until the same boot comes further than it had when it failed, or is said to be ready: nothing is further.
     """
     now = Progress()
     furthest: Stage | None = None
@@ -96,11 +96,12 @@ def progress(events: Iterable[Event]) -> Progress:
             now = Progress(Stage.FAILED, event.time, now.started or event.time, boot_id, event.detail, now.times)
             continue
         further = furthest is None or ORDER[event.stage] > ORDER[furthest]
-        if not further:
+        healed = now.stage is Stage.FAILED and event.stage is Stage.READY
+        if not further and not healed:
             now = Progress(now.stage, now.since, now.started, boot_id, now.reason, now.times)
             continue
         furthest = event.stage
-        times = (*now.times, (event.stage, event.time))
+        times = (*now.times, (event.stage, event.time)) if further else now.times
         now = Progress(event.stage, event.time, now.started or event.time, boot_id, "", times)
     return now
 

@@ -2,15 +2,20 @@
 
 A node is joined when its ``bootID`` is one that this lab's machine has now, and ready when its Ready condition is then
 True: after a power cut the old object's condition says nothing.
+
+A machine that seems to boot (its script was fetched, its card asked by DHCP), but whose kubelet goes on reporting from
+the boot before, has not been switched off: somebody else asked, and it is what it was.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +27,15 @@ from nodisk.cluster.watch import Change, Watch
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecError
 from nodisk.server import marks
 from nodisk.server.database import Database
-from nodisk.server.events import Kind, progress
+from nodisk.server.events import Kind, Progress, progress
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
+
+APART = 120.0
+"""Seconds that a machine's clock may be off at most (the initramfs sets it if it is a minute off)."""
 
 
 def condition(node: dict[str, Any]) -> str:
@@ -42,6 +50,22 @@ def boot_id(node: dict[str, Any]) -> str | None:
     """The boot that the node's kubelet last reported from."""
     value = node.get("status", {}).get("nodeInfo", {}).get("bootID")
     return str(value) if value else None
+
+
+def heartbeat(node: dict[str, Any]) -> float | None:
+    """When its kubelet last wrote the Ready condition, by the machine's clock; None: never, or not to be read."""
+    for one in node.get("status", {}).get("conditions") or []:
+        if one.get("type") == "Ready":
+            with contextlib.suppress(ValueError):
+                return datetime.fromisoformat(str(one.get("lastHeartbeatTime"))).timestamp()
+    return None
+
+
+def still_runs(node: dict[str, Any], known: Progress) -> bool:
+    """Whether a boot that has not told its id yet is none: the node reports, as Ready, from long after it began."""
+    beat = heartbeat(node)
+    begun = known.stage in (Stage.DHCP, Stage.IPXE) and known.boot_id is None and known.since is not None
+    return bool(begun and beat and beat > (known.since or 0) + APART and condition(node) == "True")
 
 
 def _connect(state: LabState) -> Client:
@@ -130,11 +154,12 @@ class Watcher:
         name, mac = str(machine.name), machine.mac
         now = (boot_id(node), condition(node))
         before = self._seen.get(name)
-        if now == before or now[0] is None:
+        if now[0] is None:
             return
         known = progress(database.events(mac=mac, kinds=(Kind.STAGE,), limit=200))
-        if known.stage is not None and known.boot_id != now[0]:
-            return  # the object of an earlier boot: wait for this one's kubelet
+        earlier = known.stage is not None and known.boot_id != now[0]
+        if (now == before or earlier) and not still_runs(node, known):
+            return  # nothing new, or the object of an earlier boot: wait for this one's kubelet
         self._seen[name] = now
         reached = {stage for stage, _ in known.times}
         if Stage.JOINED not in reached:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Address
 
 from nodisk.values import Mac, Role
 
 LIFETIME = 15 * 60.0
 """Seconds from the boot script to enrolment: a slow PC (or QEMU without KVM) needs a few minutes."""
+BOOTS = 3
+"""So often in a row a machine boots again by itself where its nonce was too old; then somebody has to look at it."""
 FOREVER = float("inf")
 """``armed_until`` of a lab that is armed until it is disarmed."""
 
@@ -62,11 +65,41 @@ class Claim:
     """The digest of the request's body."""
 
 
+class Why(StrEnum):
+    """Why a claim is refused."""
+
+    UNKNOWN = "unknown"
+    MACHINE = "machine"
+    ADDRESS = "address"
+    USED = "used"
+    ROLE = "role"
+    DISARMED = "disarmed"
+    SUPERSEDED = "superseded"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A claim that doesn't count."""
+
+    why: Why
+    text: str
+    """In one line, for the machine's screen."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether a new boot is likely to help: this one was too slow, or lab.yaml changed under it.
+
+        Only the machine's own address, with a nonce that it was given, is told so.
+        """
+        return self.why in (Why.ROLE, Why.SUPERSEDED, Why.LATE)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a claim counted."""
 
-    reason: str | None
+    refusal: Refusal | None
     """Why not; None: it did."""
     again: bool = False
     """It is the request that used the nonce, once more."""
@@ -81,24 +114,50 @@ def repeats(nonce: Nonce, claim: Claim) -> bool:
     return nonce.used is not None and nonce.request == claim.request
 
 
-def refusal(nonce: Nonce | None, claim: Claim, *, now: float, armed_until: float | None) -> str | None:
-    """Why this claim is refused, in one line; None: it counts."""
+def refusal(nonce: Nonce | None, claim: Claim, *, now: float, armed_until: float | None) -> Refusal | None:
+    """Why this claim is refused; None: it counts."""
     if nonce is None:
-        return "this nonce was never given out"
+        return Refusal(Why.UNKNOWN, "this nonce was never given out")
     used_by_another = nonce.used is not None and not repeats(nonce, claim)
+    changed = f"this nonce was given to a {nonce.role}, and lab.yaml now says {claim.role}: boot again"
     problems = (
-        (nonce.mac != claim.mac, "this nonce was given to another machine"),
-        (nonce.address != claim.address, "this nonce was given to another address"),
-        (used_by_another, "this nonce was used before: someone may have raced this machine"),
+        (nonce.mac != claim.mac, Why.MACHINE, "this nonce was given to another machine"),
+        (nonce.address != claim.address, Why.ADDRESS, "this nonce was given to another address"),
+        (used_by_another, Why.USED, "this nonce was used before: someone may have raced this machine"),
         (
-            nonce.role is not claim.role,
-            f"this nonce was given to a {nonce.role}, and lab.yaml now says {claim.role}: boot again",
+            armed_until is None or now >= armed_until,
+            Why.DISARMED,
+            "the lab is not armed: nodisk arm --for 15m, then boot again",
         ),
-        (armed_until is None or now >= armed_until, "the lab is not armed: nodisk arm --for 15m, then boot again"),
-        (nonce.superseded, "the machine fetched a newer script since, or the lab was disarmed: boot again"),
+        (nonce.role is not claim.role, Why.ROLE, changed),
+        (
+            nonce.superseded,
+            Why.SUPERSEDED,
+            "the machine fetched a newer script since, or the lab was disarmed: boot again",
+        ),
         (
             not 0 <= now - nonce.minted <= LIFETIME,
+            Why.LATE,
             f"this nonce is older than {LIFETIME / 60:g} minutes: boot again",
         ),
     )
-    return next((reason for wrong, reason in problems if wrong), None)
+    return next((Refusal(why, text) for wrong, why, text in problems if wrong), None)
+
+
+@dataclass(slots=True)
+class Passing:
+    """How often in a row each machine was told to boot again. In memory: a server that starts anew begins anew."""
+
+    _times: dict[Mac, int] = field(default_factory=dict)
+
+    def again(self, mac: Mac) -> bool:
+        """Whether the machine is to boot once more by itself; every ``BOOTS`` times it is not."""
+        self._times[mac] = self._times.get(mac, 0) + 1
+        if self._times[mac] <= BOOTS:
+            return True
+        self.forget(mac)
+        return False
+
+    def forget(self, mac: Mac) -> None:
+        """It has enrolled."""
+        self._times.pop(mac, None)

@@ -31,7 +31,7 @@ from nodisk.server.notify import notify
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
-from nodisk.values import Role, Stage
+from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
 
@@ -91,8 +91,6 @@ class Server:
             self._say(database, f"lab.yaml was not taken over: it is now named {lab.name}; start its own server")
             return old
         self._say(database, "lab.yaml and the PKI are read again")
-        if alone := _was_alone(old, lab):
-            self._say(database, f"{alone} runs as the only controller: switch it off and on before others start")
         return lab
 
     async def _run(self, lab: Lab, database: Database, wake: asyncio.Event) -> None:
@@ -169,12 +167,6 @@ class Server:
         database.record(Kind.DAEMON, text, source="serve")
         if not self.quiet:
             ui.say(text)
-
-
-def _was_alone(old: Lab, new: Lab) -> str | None:
-    """The control-plane machine that booted as the only one (without leader election), if it is that no more."""
-    before, after = old.by_role(Role.CONTROL_PLANE), new.by_role(Role.CONTROL_PLANE)
-    return str(before[0].name) if len(before) == 1 < len(after) else None
 
 
 def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> dict[str, object]:
@@ -271,10 +263,12 @@ class _Sightings:
             return
         machine = self.desk.machine(lease.mac)
         if machine is not None:
+            if not self.desk.limits.sighting(lease.mac, Stage.DHCP):
+                return
             self.desk.database.record(
                 Kind.STAGE, lease.by, source="dnsmasq", mac=lease.mac, machine=str(machine.name), stage=Stage.DHCP
             )
-        elif self.desk.limit.allows(f"dhcp {lease.mac}"):
+        elif self.desk.limits.unknown(lease.mac):
             self.desk.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
 
     def nginx(self, line: str) -> None:

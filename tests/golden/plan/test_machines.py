@@ -19,7 +19,7 @@ from nodisk.values import KubeVersion, Mac
 HERE = Path(__file__).parent
 
 SMALL = """
-{"name": "room", "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"}, "ssh_keys": ["ssh-ed25519 AAAA teacher"],
+{"name": "room", "network": {"subnet": "10.77.0.0/27", "server": "10.77.0.1"}, "ssh_keys": ["ssh-ed25519 AAAA teacher"],
  "machines": [
   {"name": "cp1", "mac": "52:54:00:77:00:0b", "address": "10.77.0.11", "role": "control-plane", "memory": "2GiB"},
   {"name": "w1", "mac": "52:54:00:77:00:15", "address": "10.77.0.21", "memory": "1GiB"}]}

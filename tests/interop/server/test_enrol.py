@@ -111,10 +111,10 @@ def alarms(room: Room) -> list[str]:
         return [event.detail for event in database.events(kinds=(Kind.ALARM,))]
 
 
-def refused(room: Room, answer: tuple[int, bytes], reason: str) -> None:
-    """403, the reason in one line, and an alarm that says it."""
+def refused(room: Room, answer: tuple[int, bytes], reason: str, *, final: bool = True) -> None:
+    """403 (or 410: boot again), the reason in one line, and an alarm that says it."""
     status, body = answer
-    assert (status, reason in body.decode()) == (403, True), body
+    assert (status, reason in body.decode()) == (403 if final else 410, True), body
     assert body.decode().count("\n") == 1
     assert reason in alarms(room)[-1]
 
@@ -214,11 +214,11 @@ def test_a_repeated_request_ends_with_its_nonce(w1: Client, room: Room) -> None:
     assert w1.enrol(nonce, csrs)[0] == 200
     with room.database() as database:  # time passes
         database._db.execute("UPDATE nonce SET minted = minted - 901 WHERE used IS NOT NULL")
-    refused(room, w1.enrol(nonce, csrs), "older than 15 minutes")
+    refused(room, w1.enrol(nonce, csrs), "older than 15 minutes", final=False)
     nonce = w1.boot()
     assert w1.enrol(nonce, csrs)[0] == 200
     w1.boot()
-    refused(room, w1.enrol(nonce, csrs), "newer script")
+    refused(room, w1.enrol(nonce, csrs), "newer script", final=False)
 
 
 def test_two_who_use_a_nonce_at_once(w1: Client, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_mac_that_lab_yaml_does_not_know(w1: Client, room: Room) -> None:
 def test_an_older_boots_nonce(w1: Client, room: Room) -> None:
     old = w1.boot()
     new, csrs = w1.boot(), w1.requests()
-    refused(room, w1.enrol(old, csrs), "newer script")
+    refused(room, w1.enrol(old, csrs), "newer script", final=False)
     assert w1.enrol(new, csrs)[0] == 200
 
 
@@ -267,7 +267,7 @@ def test_late(w1: Client, room: Room) -> None:
     nonce, csrs = w1.boot(), w1.requests()
     with room.database() as database:  # time passes
         database._db.execute("UPDATE nonce SET minted = minted - 901 WHERE used IS NULL")
-    refused(room, w1.enrol(nonce, csrs), "older than 15 minutes")
+    refused(room, w1.enrol(nonce, csrs), "older than 15 minutes", final=False)
 
 
 def test_disarmed(w1: Client, room: Room) -> None:
@@ -276,7 +276,7 @@ def test_disarmed(w1: Client, room: Room) -> None:
     refused(room, w1.enrol(nonce, csrs), "not armed")
     assert w1.boot() is None
     room.nodisk("arm")
-    refused(room, w1.enrol(nonce, csrs), "disarmed")
+    refused(room, w1.enrol(nonce, csrs), "disarmed", final=False)
 
 
 def test_a_strangers_look_at_a_script_harms_nobody(w1: Client, room: Room) -> None:

@@ -147,16 +147,48 @@ def test_a_nonce_that_can_not_count_any_more_starts_the_machine_over(room: Room,
     )
     sleep = tmp_path / "bin/sleep"  # while it waits for its second try, the nonce becomes too old
     sleep.write_text(f"{sleep.read_text()}exec {sys.executable} {age} {room.state.database}\n")
-    assert boot.enrol(script, lose=1) == 1
+    assert boot.enrol(script, lose=1) == 3
     said = boot.said().splitlines()
     assert "say enrolment: this nonce is older than 15 minutes: boot again; starting over" in said
     assert said[-1] == "systemctl --no-block reboot"
+
+
+def test_a_wire_that_was_too_slow_starts_the_machine_over(room: Room, tmp_path: Path) -> None:
+    """The rootfs took longer than the nonce lasts: already the first try is too late."""
+    room.nodisk("arm", "--for", "10m")
+    boot = Boot(room, tmp_path)
+    script = boot.prepare(boot.nonce())
+    with room.database() as database:
+        database._db.execute("UPDATE nonce SET minted = minted - 901")
+    assert boot.enrol(script, lose=0) == 3
+    said = boot.said().splitlines()
+    assert (
+        "event failed enrolled: this nonce is older than 15 minutes: boot again; it starts over for a new nonce" in said
+    )
+    assert said[-1] == "systemctl --no-block reboot"
+
+
+def test_a_step_that_fails_is_run_again_with_the_same_request(room: Room, tmp_path: Path) -> None:
+    """As systemd does it (Restart=): where there was no room for the answer, the nonce is not lost."""
+    room.nodisk("arm", "--for", "10m")
+    boot, before = Boot(room, tmp_path), alarms(room)
+    script = boot.prepare(boot.nonce())
+    tar = tmp_path / "bin/tar"
+    tar.write_text("#!/bin/sh\necho 'tar: No space left on device' >&2\nexit 2\n")
+    tar.chmod(0o755)
+    assert boot.enrol(script, lose=0) == 2
+    tar.unlink()
+    assert boot.enrol(script, lose=0) == 0, boot.said()
+    assert alarms(room) == before
+    pki = tmp_path / "kubernetes/pki"
+    key = run.run(["openssl", "pkey", "-in", pki / "kubelet-client.key", "-pubout"]).stdout
+    assert run.run(["openssl", "x509", "-in", pki / "kubelet-client.crt", "-pubkey", "-noout"]).stdout == key
 
 
 def test_a_first_refusal_is_final(room: Room, tmp_path: Path) -> None:
     room.nodisk("arm", "--for", "10m")
     boot = Boot(room, tmp_path)
     script = boot.prepare("0" * 32)
-    assert boot.enrol(script, lose=0) == 1
+    assert boot.enrol(script, lose=0) == 3
     assert "say FAILED at enrolled: this nonce was never given out" in boot.said()
     assert "systemctl" not in boot.said()

@@ -46,6 +46,72 @@ def test_units_start_what_the_image_has() -> None:
                 assert program in outside or (node.IMAGE / program.lstrip("/")).is_file(), unit.name
 
 
+def test_what_a_node_needs_reports_that_it_failed() -> None:
+    needed = {"nodisk-enrol", "nodisk-manifests", "nodisk-control-plane"}
+    assert (UNITS[0].parent / "nodisk-failed@.service").is_file()
+    for name in needed:
+        text = (UNITS[0].parent / f"{name}.service").read_text(encoding="utf-8")
+        assert "OnFailure=nodisk-failed@%n.service\n" in text
+        assert "Restart=on-failure\n" in text
+        assert "StartLimitBurst=" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "told"),
+    [
+        ("2", "tar: No space left on device", "event failed nodisk-enrol: tar: No space left on device\n"),
+        ("", "", "event failed nodisk-enrol: oom-kill\n"),
+        ("3", "FAILED at enrolled: refused", ""),
+    ],
+)
+def test_a_failed_unit_is_told_once(tmp_path: Path, status: str, line: str, told: str) -> None:
+    for program in ("say", "event", "journalctl"):
+        says = f"echo '{line}'" if program == "journalctl" else f'echo "{program} $*" >>{tmp_path}/said'
+        (tmp_path / program).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / program).chmod(0o755)
+    script = (node.IMAGE / "usr/lib/nodisk/unit-failed").read_text(encoding="utf-8")
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "MONITOR_EXIT_STATUS": status, "MONITOR_SERVICE_RESULT": "oom-kill"}
+    words = ["dash", "-c", script.replace("/usr/lib/nodisk", str(tmp_path)), "unit-failed", "nodisk-enrol.service"]
+    subprocess.run(words, env=env, check=True)
+    said = tmp_path / "said"
+    assert ("".join(said.read_text().splitlines(keepends=True)[1:]) if said.exists() else "") == told
+
+
+@pytest.mark.parametrize(
+    ("holder", "runs", "freed"),
+    [
+        ("cp1_0a1b", False, ["kube-controller-manager", "kube-scheduler"]),
+        ("cp1_0a1b", True, []),
+        ("cp2_0a1b", False, []),
+        ("cp10_0a1b", False, []),
+        ("", False, []),
+    ],
+)
+def test_a_control_plane_frees_the_leases_of_its_own_last_boot(
+    tmp_path: Path, holder: str, runs: bool, freed: list[str]
+) -> None:
+    for folder in ("bin", "kubernetes/later", "kubernetes/manifests", "nodisk"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "nodisk/node.env").write_text('NAME=cp1\nAPI=https://api\nPHASES="mark-control-plane"\n')
+    parts = ("kube-controller-manager", "kube-scheduler")
+    for part in parts:
+        (tmp_path / "kubernetes" / ("manifests" if runs else "later") / f"{part}.yaml").touch()
+    answer = f'{{\n  "spec": {{\n    "holderIdentity": "{holder}",\n'
+    (tmp_path / "bin/curl").write_text(f"#!/bin/sh\necho \"$*\" >>{tmp_path}/asked\ncat <<'END'\n{answer}\nEND\n")
+    (tmp_path / "bin/kubeadm").write_text("#!/bin/sh\n")
+    for program in (tmp_path / "bin").iterdir():
+        program.chmod(0o755)
+    script = (node.IMAGE / "usr/lib/nodisk/control-plane").read_text(encoding="utf-8")
+    script = script.replace("/etc/nodisk", f"{tmp_path}/nodisk").replace("/etc/kubernetes", f"{tmp_path}/kubernetes")
+    words = ["dash", "-c", script, "control-plane", "finish"]
+    subprocess.run(words, env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, check=True)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    leases = "https://api/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    deleted = [line.split()[-1] for line in asked if "--request DELETE" in line]
+    assert deleted == [f"{leases}/{part}" for part in freed]
+    assert {path.stem for path in (tmp_path / "kubernetes/manifests").iterdir()} == set(parts)
+
+
 def test_packages_have_reasons() -> None:
     lines = (node.HERE / "packages.txt").read_text(encoding="utf-8").splitlines()
     found = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]

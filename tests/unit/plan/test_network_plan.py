@@ -13,7 +13,14 @@ from nodisk.spec.model import Lab, PodNetwork
 from nodisk.values import Role
 
 
-def lab(count: int, *, pods: str = "10.244.0.0/16", dns: tuple[str, ...] = ()) -> Lab:
+def lab(
+    count: int,
+    *,
+    pods: str = "10.244.0.0/16",
+    dns: tuple[str, ...] = (),
+    subnet: str = "10.77.0.0/16",
+    kind: str = "routed",
+) -> Lab:
     machines = [
         {
             "name": f"m{n}",
@@ -26,8 +33,8 @@ def lab(count: int, *, pods: str = "10.244.0.0/16", dns: tuple[str, ...] = ()) -
     return Lab.model_validate(
         {
             "name": "room",
-            "network": {"subnet": "10.77.0.0/16", "server": "10.77.0.1", "dns": dns},
-            "kubernetes": {"pods": pods},
+            "network": {"subnet": subnet, "server": "10.77.0.1", "dns": dns},
+            "kubernetes": {"pods": pods, "network": kind},
             "machines": machines,
         }
     )
@@ -42,9 +49,36 @@ def test_pod_ranges_are_disjoint_and_inside(count: int) -> None:
     assert all(one.subnet_of(room.kubernetes.pods) and one.prefixlen == 24 for one in ranges)
 
 
-def test_pod_range_by_place() -> None:
+def without(room: Lab, *places: int) -> Lab:
+    kept = tuple(machine for place, machine in enumerate(room.machines) if place not in places)
+    return room.model_copy(update={"machines": kept})
+
+
+def test_pod_range_by_address() -> None:
     room = lab(3)
-    assert network.pod_range(room, room.machines[2]) == IPv4Network("10.244.2.0/24")
+    assert network.pod_range(room, room.machines[2]) == IPv4Network("10.244.12.0/24")
+
+
+@pytest.mark.parametrize("subnet", ["10.77.0.0/16", "10.77.0.0/24"])
+def test_who_is_added_or_goes_moves_nobody(subnet: str) -> None:
+    """Wherever in the file that is."""
+    room = lab(20, subnet=subnet)
+    for gone in ((0,), (7,), (19,), (3, 4, 5)):
+        smaller = without(room, *gone)
+        assert network.pod_ranges(smaller).items() <= network.pod_ranges(room).items()
+        turned = room.model_copy(update={"machines": room.machines[::-1]})
+        assert network.pod_ranges(turned) == network.pod_ranges(room)
+
+
+def test_addresses_that_want_the_same_range() -> None:
+    """More addresses than ranges: the later machine of the file gets the next one; an appended one moves nobody."""
+    room = lab(4, pods="10.244.0.0/22")  # .10, .11, .12, .13: each wants another of the four
+    assert [str(network.pod_range(room, one)) for one in room.machines] == [
+        *("10.244.2.0/24", "10.244.3.0/24", "10.244.0.0/24", "10.244.1.0/24"),
+    ]
+    moved = room.machines[3].model_copy(update={"address": IPv4Address("10.77.0.14")})
+    room = room.model_copy(update={"machines": (*room.machines[:3], moved)})
+    assert str(network.pod_range(room, moved)) == "10.244.1.0/24", ".14 wants the range of .10"
 
 
 @pytest.mark.parametrize("pods", ["10.244.0.0/23", "10.244.0.0/25"])
@@ -59,10 +93,28 @@ def test_routes_lead_to_all_others() -> None:
     mine = room.machines[1]
     routes = dict(network.other_ranges(room, mine))
     assert routes == {
-        IPv4Network("10.244.0.0/24"): IPv4Address("10.77.0.10"),
-        IPv4Network("10.244.2.0/24"): IPv4Address("10.77.0.12"),
-        IPv4Network("10.244.3.0/24"): IPv4Address("10.77.0.13"),
+        IPv4Network("10.244.10.0/24"): IPv4Address("10.77.0.10"),
+        IPv4Network("10.244.12.0/24"): IPv4Address("10.77.0.12"),
+        IPv4Network("10.244.13.0/24"): IPv4Address("10.77.0.13"),
     }
+
+
+def test_a_machine_that_runs_knows_the_way_to_one_that_is_added_later() -> None:
+    room = lab(20, subnet="10.77.0.0/24")
+    before = without(room, 5)
+    mine = before.machines[1]
+    routes = dict(network.other_ranges(before, mine))
+    assert routes == dict(network.other_ranges(room, mine)), "no machine has to boot again"
+    assert len(routes) == 254 - 2
+    assert all(routes[network.pod_range(room, other)] == other.address for other in room.machines if other != mine)
+    assert network.pod_range(room, mine) not in routes
+    assert room.network.server not in routes.values()
+
+
+@pytest.mark.parametrize(("kind", "routes"), [("routed", 252), ("flannel", 0), ("calico", 0), ("cilium", 0)])
+def test_only_the_routed_network_gets_routes(kind: str, routes: int) -> None:
+    room = lab(3, subnet="10.77.0.0/24", kind=kind)
+    assert system.card(room, room.machines[1]).count("[Route]") == routes
 
 
 def test_services() -> None:

@@ -68,9 +68,9 @@ def test_kubeadm_api(version: str, api: str) -> None:
     assert [one["apiVersion"] for one in documents] == [f"kubeadm.k8s.io/{api}"] * 2
     args = documents[1]["controllerManager"]["extraArgs"]
     if api == "v1beta4":
-        assert {"name": "leader-elect", "value": "false"} in args
+        assert {"name": "leader-elect", "value": "true"} in args
     else:
-        assert args["leader-elect"] == "false"
+        assert args["leader-elect"] == "true"
 
 
 def test_the_cluster_signs_nothing() -> None:
@@ -79,11 +79,14 @@ def test_the_cluster_signs_nothing() -> None:
     assert {"name": "cluster-signing-cert-file", "value": ""} in args
 
 
-def test_several_control_planes_elect() -> None:
+def test_one_control_plane_elects_as_several_do() -> None:
+    """A second may start while the first runs on with what it got at its boot: both go by the same rules."""
     second = WORKER.model_copy(update={"role": CP.role})
-    lab = LAB.model_copy(update={"machines": (CP, second)})
-    args = config(kubeadm.config(lab, facts("1.30"), CP))[1]["scheduler"]["extraArgs"]
-    assert args["leader-elect"] == "true"
+    several = LAB.model_copy(update={"machines": (CP, second)})
+    for part in ("scheduler", "controllerManager"):
+        one, two = (config(kubeadm.config(lab, facts("1.30"), CP))[1][part]["extraArgs"] for lab in (LAB, several))
+        assert one == two
+        assert one["leader-elect"] == "true"
 
 
 @pytest.mark.parametrize(

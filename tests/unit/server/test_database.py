@@ -18,7 +18,7 @@ import pytest
 from nodisk.errors import NodiskError
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
-from nodisk.server.nonces import FOREVER, LIFETIME, Claim, Verdict
+from nodisk.server.nonces import FOREVER, LIFETIME, Claim, Refusal, Verdict
 from nodisk.values import Mac, Role, Stage
 
 MAC, OTHER = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")
@@ -92,6 +92,38 @@ def test_old_events_are_forgotten(database: Database) -> None:
     assert [event.detail for event in database.events()] == [str(number) for number in range(20, 30)]
 
 
+def test_a_flood_of_one_kind_or_of_one_machine_costs_no_other_event(database: Database) -> None:
+    database.record(Kind.ALARM, "raced", source="t", mac=MAC, machine="w1")
+    database.record(Kind.STAGE, "", source="t", mac=OTHER, machine="w2", stage=Stage.READY)
+    for number in range(100):
+        database.record(Kind.STAGE, "", source="t", mac=MAC, machine="w1", stage=Stage.DHCP)
+        database.record(Kind.UNKNOWN, "", source="t", mac=Mac(number + 1))
+        database.record(Kind.ALARM, "", source="t", mac=Mac(number + 1))
+    database.prune(keep=10, alarms=20)
+    found = database.events()
+    assert found[0].detail == "raced"
+    assert [event.stage for event in found if event.machine == "w2"] == [Stage.READY]
+    assert [sum(event.kind is kind for event in found) for kind in (Kind.STAGE, Kind.UNKNOWN, Kind.ALARM)] == [
+        11,
+        10,
+        21,
+    ]
+
+
+def test_more_is_said_in_a_record(database: Database) -> None:
+    number = database.record(Kind.ALARM, "raced", source="t")
+    database.amend(number, "raced twice")
+    assert [event.detail for event in database.events()] == ["raced twice"]
+
+
+def test_nonces_of_long_ago_are_forgotten(database: Database, clock: Clock) -> None:
+    database.arm(FOREVER)
+    for _ in range(10):
+        assert database.mint(MAC, Role.WORKER, ADDRESS)
+        clock.now += 20 * 3600
+    assert database._db.execute("SELECT count(*) FROM nonce").fetchone() == (2,)
+
+
 def test_the_window(database: Database, clock: Clock) -> None:
     assert (database.armed_until(), database.armed()) == (None, False)
     assert database.mint(MAC, Role.WORKER, ADDRESS) is None
@@ -143,13 +175,13 @@ def test_the_nonce_itself_is_not_kept(database: Database) -> None:
 def test_of_many_who_use_a_nonce_at_once_one_wins(database: Database, clock: Clock) -> None:
     database.arm(FOREVER)
     nonce = database.mint(MAC, Role.WORKER, ADDRESS) or ""
-    found: list[str | None] = []
+    found: list[Refusal | None] = []
     barrier = threading.Barrier(8)
 
     def use(request: str) -> None:
         with Database(database.path, now=clock) as own:
             barrier.wait()
-            found.append(own.use(nonce, replace(CLAIM, request=request)).reason)
+            found.append(own.use(nonce, replace(CLAIM, request=request)).refusal)
 
     threads = [threading.Thread(target=use, args=[str(number)]) for number in range(8)]
     for thread in threads:

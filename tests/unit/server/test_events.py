@@ -64,6 +64,14 @@ def test_a_failure_holds_until_the_boot_comes_further() -> None:
     assert progress(way(*steps, "dhcp")).stage is Stage.DHCP
 
 
+def test_a_failure_of_a_machine_that_was_ready_ends_where_it_is_ready_again() -> None:
+    steps: list[str | tuple[str, ...]] = ["ipxe", ("ready", BOOT_1), ("failed", BOOT_1, "joined: a phase")]
+    assert progress(way(*steps, ("joined", BOOT_1))).stage is Stage.FAILED
+    found = progress(way(*steps, ("ready", BOOT_1)))
+    assert (found.stage, found.reason, found.since) == (Stage.READY, "", 4.0)
+    assert dict(found.times)[Stage.READY] == 2.0, "when it was reached first"
+
+
 def test_a_failure_before_anything_else() -> None:
     assert progress(way(("failed", BOOT_1, "x"))).started == 1.0
     assert progress(way(("failed", BOOT_1, "x"), "ipxe")).started == 2.0

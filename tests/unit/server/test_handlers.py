@@ -1,14 +1,29 @@
-"""Parts of the handlers that need no server: the enrolment's body, and the rate limit."""
+"""Parts of the handlers that need no server: the enrolment's body, and the application as nginx reaches it."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodisk.pki.authority import Authority
 from nodisk.pki.profiles import PROFILES, Refused
-from nodisk.server.handlers.common import RateLimit
+from nodisk.server.app import application
+from nodisk.server.database import Database
+from nodisk.server.events import Kind
+from nodisk.server.handlers.common import Desk
 from nodisk.server.handlers.enrol import parse
+from nodisk.server.nonces import FOREVER, LIFETIME
+from nodisk.server.texts import Texts
+from nodisk.spec.model import Lab
+from nodisk.values import Mac
 
 KEY = "ssh-host-key: ssh-ed25519 " + "A" * 68 + "\n"
 CSR = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
@@ -48,17 +63,146 @@ def test_no_body_does_more_than_be_refused(body: bytes) -> None:
     assert names <= set(PROFILES)
 
 
-def test_a_source_that_says_too_much_is_cut() -> None:
-    now = [0.0]
-    limit = RateLimit(burst=3, per_second=1, now=lambda: now[0])
-    assert [limit.allows("a") for _ in range(5)] == [True, True, True, False, False]
-    assert limit.allows("b"), "each source has its own"
-    now[0] = 2.0
-    assert [limit.allows("a") for _ in range(3)] == [True, True, False]
+W1, STRANGER = "52:54:00:77:00:15", "02:00:00:00:00:99"
+ADDRESS = "10.77.0.21"
+LAB = Lab.model_validate(
+    {
+        "name": "room",
+        "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"},
+        "machines": [
+            {"name": "cp1", "mac": "52:54:00:77:00:0b", "address": "10.77.0.11", "role": "control-plane"},
+            {"name": "w1", "mac": W1, "address": ADDRESS},
+        ],
+    }
+)
 
 
-def test_the_limit_is_bounded_in_memory() -> None:
-    limit = RateLimit(sources=10)
+@dataclass
+class Server:
+    """The application with a clock of its own, asked as nginx asks it."""
+
+    desk: Desk
+    now: float = 1000.0
+
+    def ask(self, method: str, path: str, *, source: str = ADDRESS, **how: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(application(self.desk))
+            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+                headers = {"X-Real-IP": source, **how.pop("headers", {})}
+                return await client.request(method, path, headers=headers, **how)
+
+        return asyncio.run(send())
+
+    def event(self, stage: str, *, source: str = ADDRESS, detail: str = "") -> int:
+        data = {"mac": W1, "stage": stage, "detail": detail}
+        return self.ask("POST", "/event", source=source, data=data).status_code
+
+    def enrol(self, nonce: str, *, source: str = ADDRESS, mac: str = W1) -> httpx.Response:
+        return self.ask("POST", "/enrol", source=source, headers={"Nodisk-Nonce": nonce, "Nodisk-Mac": mac})
+
+    def told(self, kind: Kind) -> list[str]:
+        return [event.detail for event in self.desk.database.events(kinds=(kind,))]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Database(tmp_path / "nodisk.db", now=lambda: made.now) as database:
+        texts = cast("Texts", Scripts(LAB))
+        made = Server(Desk(texts, cast("Authority", None), database))
+        for limit in (
+            made.desk.limits.alarms.limit,
+            *(made.desk.limits.reports, made.desk.limits.sightings),
+            *(made.desk.limits.stranger, made.desk.limits.strangers),
+        ):
+            limit.now = lambda: made.now
+        database.arm(FOREVER)
+        yield made
+
+
+@dataclass
+class Scripts:
+    """In place of the plan: no script is looked at here."""
+
+    lab: Lab
+    daemons: dict[str, str] = field(default_factory=dict)
+
+    def script(self, _: object, nonce: str | None) -> str:
+        return nonce or "no nonce"
+
+    def unknown(self, _: object) -> str:
+        return "menu"
+
+
+def test_who_fills_the_records_keeps_nobody_else_out(server: Server) -> None:
+    """Somebody with the machine's address: neither its failure nor its refusal is lost in what he asks for."""
+    for number in range(100):
+        server.ask("GET", f"/boot/02-00-00-00-01-{number:02x}.ipxe")
+        server.ask("GET", f"/boot/{W1}.ipxe")
+        server.event("os")
+        server.enrol("0" * 32)
+    assert server.event("failed", detail="enrolled: refused") == 200
+    assert server.told(Kind.STAGE)[-1] == "enrolled: refused"
+    nonce = server.ask("GET", f"/boot/{W1}.ipxe").text
+    server.ask("GET", f"/boot/{W1}.ipxe")
+    assert server.enrol(nonce).status_code == 410
+    assert "newer script" in server.told(Kind.ALARM)[-1]
+
+
+def test_a_flood_of_alarms_is_bounded_and_told_of_every_minute(server: Server) -> None:
+    for _ in range(200):
+        server.enrol("0" * 32)
+    first = server.told(Kind.ALARM)
+    assert len(first) == 30
+    assert first[-1] == "enrolment refused: this nonce was never given out (and at least 128 more like it)"
+    server.now += 60
+    server.enrol("0" * 32)
+    assert server.told(Kind.ALARM) == [*first, "enrolment refused: this nonce was never given out"]
+
+
+def test_machines_that_lab_yaml_does_not_know_share_their_alarms(server: Server) -> None:
+    for number in range(200):
+        server.enrol("0" * 32, mac=f"02:00:00:00:02:{number:02x}")
+    assert len(server.told(Kind.ALARM)) == 30
+
+
+def test_invented_macs_are_bounded_as_a_whole(server: Server) -> None:
     for number in range(1000):
-        limit.allows(str(number))
-    assert len(limit._buckets) <= 10
+        server.ask("GET", f"/boot/02-00-00-00-{number >> 8:02x}-{number & 255:02x}.ipxe")
+    assert len(server.told(Kind.UNKNOWN)) == 300
+    for _ in range(50):
+        server.ask("GET", f"/boot/{STRANGER}.ipxe")
+    server.now += 10
+    server.ask("GET", f"/boot/{STRANGER}.ipxe")
+    assert len(server.told(Kind.UNKNOWN)) == 300, "it had its own share already"
+    server.now += 60
+    server.ask("GET", f"/boot/{STRANGER}.ipxe")
+    assert len(server.told(Kind.UNKNOWN)) == 301
+
+
+def test_a_script_that_is_fetched_again_and_again_leaves_few_records(server: Server) -> None:
+    nonces = {server.ask("GET", f"/boot/{W1}.ipxe").text for _ in range(100)}
+    assert len(nonces) == 100
+    assert len(server.told(Kind.STAGE)) == 10
+
+
+def test_a_machine_that_was_too_slow_boots_again_but_not_for_ever(server: Server) -> None:
+    def late(*, source: str = ADDRESS) -> int:
+        nonce = server.ask("GET", f"/boot/{W1}.ipxe").text
+        server.now += LIFETIME + 1
+        return server.enrol(nonce, source=source).status_code
+
+    assert [late() for _ in range(4)] == [410, 410, 410, 403]
+    assert late() == 410, "switched off and on, it has its chances again"
+    server.desk.passing.forget(Mac.parse(W1))
+    assert [late(source="10.77.0.99") for _ in range(9)] == [403] * 9, "others can't use them up"
+    assert [late() for _ in range(4)] == [410, 410, 410, 403]
+
+
+def test_what_is_final(server: Server) -> None:
+    assert server.enrol("0" * 32).status_code == 403
+    nonce = server.ask("GET", f"/boot/{W1}.ipxe").text
+    assert server.enrol(nonce, mac="52:54:00:77:00:0b").status_code == 403
+    assert server.enrol(nonce).status_code == 403, "no certificate request in it"
+    assert "no profile" in server.told(Kind.ALARM)[-1]
+    server.desk.database.disarm()
+    assert server.enrol(nonce).status_code == 403

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodisk.server import nonces
-from nodisk.server.nonces import Claim, Nonce, refusal
+from nodisk.server.nonces import Claim, Nonce, Why, refusal
 from nodisk.values import Mac, Role
 
 MAC, OTHER = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")
@@ -48,8 +48,22 @@ def test_it_counts() -> None:
 def test_it_does_not_count(nonce: Nonce | None, claim: Claim, reason: str) -> None:
     found = refusal(nonce, claim, now=1001.0, armed_until=2000.0)
     assert found is not None
-    assert reason in found
-    assert "\n" not in found
+    assert reason in found.text
+    assert "\n" not in found.text
+
+
+def test_when_a_new_boot_helps() -> None:
+    """And only the machine itself is told so."""
+    again = {Why.ROLE, Why.SUPERSEDED, Why.LATE}
+    assert {why for why in Why if nonces.Refusal(why, "").passes} == again
+    old = replace(NONCE, superseded=True, minted=0.0)
+    for claim in (replace(CLAIM, mac=OTHER), replace(CLAIM, address=IPv4Address("10.0.0.2"))):
+        found = refusal(old, claim, now=5000.0, armed_until=nonces.FOREVER)
+        assert found
+        assert not found.passes
+    found = refusal(old, replace(CLAIM, role=Role.CONTROL_PLANE), now=5000.0, armed_until=None)
+    assert found
+    assert not found.passes, "a new boot would get no nonce"
 
 
 def test_the_request_that_used_it_counts_again() -> None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.server.events import Kind
-from nodisk.server.handlers.common import Problem, address_of, desk_of, mac_of
+from nodisk.server.handlers.common import Problem, address_of, desk_of, mac_of, source_of
 from nodisk.values import Stage
 
 _WHO = ("manufacturer", "product", "serial", "memsize", "platform")
@@ -32,14 +32,15 @@ async def script(request: Request) -> Response:
     mac = mac_of(file.removesuffix(".ipxe"))
     machine = desk.machine(mac)
     if machine is None:
-        if request.method == "GET":
-            desk.note(Kind.UNKNOWN, _who(request) or "asks for its boot script", request=request, mac=mac)
+        if request.method == "GET" and desk.limits.unknown(mac):
+            text = _who(request) or "asks for its boot script"
+            desk.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
         return PlainTextResponse(desk.texts.unknown(mac))
     if request.method != "GET" or address is None:
         return PlainTextResponse(desk.texts.script(machine, None))
     if address != machine.address:
-        desk.note(
-            Kind.ALARM,
+        desk.alarm(
+            "script",
             f"{address} asks for the boot script of {machine.name} ({machine.address}); it got no nonce",
             request=request,
             mac=mac,
@@ -48,7 +49,8 @@ async def script(request: Request) -> Response:
     nonce = desk.database.mint(mac, machine.role, address)
     name = str(machine.name)
     detail = "" if nonce else "the lab is not armed: this boot can't enrol"
-    desk.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
+    if desk.limits.sighting(mac, Stage.IPXE):
+        desk.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     desk.database.reset_traffic(mac)
     desk.database.serve(mac, {"script": desk.texts.script(machine, None), **desk.texts.daemons})
     return PlainTextResponse(desk.texts.script(machine, nonce))

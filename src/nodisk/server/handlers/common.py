@@ -1,9 +1,7 @@
-"""What every handler needs: who asks, the desk it works at, and limits on what may come in."""
+"""What every handler needs: who asks, the desk it works at, and how long a body may be."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 
@@ -13,31 +11,11 @@ from starlette.responses import PlainTextResponse, Response
 from nodisk.pki.authority import Authority
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
+from nodisk.server.limits import Limits
+from nodisk.server.nonces import Passing
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Machine
 from nodisk.values import Mac
-
-
-@dataclass(slots=True)
-class RateLimit:
-    """A token bucket a source: ``burst`` at once, then ``per_second``. Bounded in memory."""
-
-    burst: float = 30
-    per_second: float = 1
-    sources: int = 4096
-    now: Callable[[], float] = time.monotonic
-    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def allows(self, source: str) -> bool:
-        """Whether this source may do one more thing now; counts it if so."""
-        now = self.now()
-        if len(self._buckets) >= self.sources and source not in self._buckets:
-            # The one seen longest ago has the fullest bucket: forgetting it gives away the least.
-            self._buckets.pop(next(iter(self._buckets)))
-        tokens, at = self._buckets.pop(source, (self.burst, now))
-        tokens = min(self.burst, tokens + (now - at) * self.per_second)
-        self._buckets[source] = (tokens - 1 if tokens >= 1 else tokens, now)
-        return tokens >= 1
 
 
 @dataclass(slots=True)
@@ -47,18 +25,22 @@ class Desk:
     texts: Texts
     authority: Authority
     database: Database
-    limit: RateLimit = field(default_factory=RateLimit)
+    limits: Limits = field(default_factory=Limits)
+    passing: Passing = field(default_factory=Passing)
 
     def machine(self, mac: Mac) -> Machine | None:
         """The lab's machine of that MAC."""
         return self.texts.lab.by_mac(mac)
 
-    def note(self, kind: Kind, detail: str, *, request: Request, mac: Mac | None = None) -> None:
-        """Record something about a request, unless its source has said too much already."""
-        source = source_of(request)
-        if self.limit.allows(source):
-            machine = self.machine(mac) if mac else None
-            self.database.record(kind, detail, source=source, mac=mac, machine=str(machine.name) if machine else None)
+    def alarm(self, sort: str, detail: str, *, request: Request, mac: Mac) -> None:
+        """Record what no honest machine does; ``sort`` is one of few, and never a part of the request."""
+        machine = self.machine(mac)
+        name = str(machine.name) if machine else None
+
+        def record(text: str) -> int:
+            return self.database.record(Kind.ALARM, text, source=source_of(request), mac=mac, machine=name)
+
+        self.limits.alarms.tell(f"{name or 'unknown'} {sort}", detail, record, self.database.amend)
 
 
 class Problem(Exception):

@@ -63,6 +63,8 @@ def parse(body: bytes) -> Enrolment:
 async def enrol(request: Request) -> Response:
     """Sign what this machine's role may have; 403 and an alarm for anything that an honest machine doesn't send.
 
+    410 and an alarm where a new boot is likely to help, a few times in a row.
+
     The nonce is used up before the CSRs are looked at: it is a ticket for one request. That request may come again
     where its answer was lost, and is then signed again: no answer is kept, so none can be read later.
     """
@@ -71,16 +73,19 @@ async def enrol(request: Request) -> Response:
     mac = mac_of(request.headers.get("nodisk-mac", ""))
     machine = desk.machine(mac)
     if machine is None:
-        return _refuse(desk, request, mac, "lab.yaml has no machine of this MAC")
+        return _refuse(desk, request, mac, "mac", "lab.yaml has no machine of this MAC")
     claim = Claim(mac, machine.role, address, request_digest(body))
     verdict = desk.database.use(request.headers.get("nodisk-nonce", "")[:200], claim)
-    if verdict.reason is not None:
-        return _refuse(desk, request, mac, verdict.reason)
+    if refusal := verdict.refusal:
+        _alarm(desk, request, mac, refusal.why, refusal.text)
+        status = 410 if refusal.passes and desk.passing.again(mac) else 403
+        return PlainTextResponse(f"{refusal.text}\n", status)
     try:
         enrolment = parse(body)
         answer = await run_in_threadpool(_answer, desk, machine, enrolment)
     except Refused as error:
-        return _refuse(desk, request, mac, error.message)
+        return _refuse(desk, request, mac, "request", error.message)
+    desk.passing.forget(mac)
     desk.database.enrolled(mac, time.time() + MACHINE_LIFETIME.total_seconds(), enrolment.host_keys)
     names = ", ".join(profile.name for profile, _ in enrolment.requests)
     what = f"signed {names}" + (" again: the answer before was lost" if verdict.again else "")
@@ -101,6 +106,10 @@ def _answer(desk: Desk, machine: Machine, enrolment: Enrolment) -> bytes:
     return packed.getvalue()
 
 
-def _refuse(desk: Desk, request: Request, mac: Mac, reason: str) -> Response:
-    desk.note(Kind.ALARM, f"enrolment refused: {reason}", request=request, mac=mac)
+def _refuse(desk: Desk, request: Request, mac: Mac, sort: str, reason: str) -> Response:
+    _alarm(desk, request, mac, sort, reason)
     return PlainTextResponse(f"{reason}\n", 403)
+
+
+def _alarm(desk: Desk, request: Request, mac: Mac, sort: str, reason: str) -> None:
+    desk.alarm(f"enrol {sort}", f"enrolment refused: {reason}", request=request, mac=mac)

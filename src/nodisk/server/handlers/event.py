@@ -23,20 +23,19 @@ async def event(request: Request) -> Response:
     desk, address = desk_of(request), address_of(request)
     if address is None:
         raise Problem(403, "only a machine of the lab may report")
-    if not desk.limit.allows(str(address)):
-        raise Problem(429, "too many events; wait a second")
     form = _form(await body_of(request, MAX_EVENT))
     mac = mac_of(form.get("mac", ""))
     machine = desk.machine(mac)
     if machine is None or machine.address != address:
-        desk.note(
-            Kind.ALARM, f"{address} reports an event of {machine.name if machine else mac}", request=request, mac=mac
-        )
+        what = f"{address} reports an event of {machine.name if machine else mac}"
+        desk.alarm("event", what, request=request, mac=mac)
         raise Problem(403, "only the machine itself may report")
     try:
         stage = Stage(form.get("stage", ""))
     except ValueError as error:
         raise Problem(400, f"stage must be one of {', '.join(Stage)}") from error
+    if not desk.limits.report(mac, stage):
+        raise Problem(429, f"too many events {stage}; wait a second")
     boot_id = form.get("boot_id") or None
     if boot_id is not None and not _BOOT_ID.fullmatch(boot_id):
         raise Problem(400, "boot_id is not what /proc/sys/kernel/random/boot_id holds")
