@@ -41,12 +41,13 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> str:
     """InitConfiguration and ClusterConfiguration as YAML."""
     version = facts.release.version
     # Also where there is one: lab.yaml may get a second while the first runs on, and two controllers must never act at
-    # once. All wait alike, twice as long as is usual: without KVM an API server pauses for seconds. A machine takes the
-    # lease of its own last boot away when it starts (node/…/control-plane): after a power cut nothing waits for it.
+    # once. All wait alike, four times as long as is usual: who can't renew in time ends, and without KVM an API server
+    # pauses for many seconds. A machine takes the lease of its own last boot away when it starts
+    # (node/…/control-plane): after a power cut nothing waits for it.
     election = {
         "leader_elect": "true",
-        "leader_elect_lease_duration": "30s",
-        "leader_elect_renew_deadline": "20s",
+        "leader_elect_lease_duration": "60s",
+        "leader_elect_renew_deadline": "45s",
         "leader_elect_retry_period": "5s",
     }
 
