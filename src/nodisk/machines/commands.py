@@ -48,6 +48,7 @@ def up(  # noqa: PLR0917 - click hands over by name
 
     virtual = _virtual(options)
     virtual.check()
+    virtual.need_virtual()
     if dry_run:
         _dry_run(virtual)
         return
@@ -132,6 +133,7 @@ def down(options: LabOptions, purge: bool, dry_run: bool) -> None:
 
     virtual = _virtual(options)
     need_root()
+    virtual.need_virtual(remove=purge)
     if dry_run:
         for machine in virtual.lab.machines:
             pid = virtual.power.pid(machine)

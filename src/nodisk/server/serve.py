@@ -36,9 +36,6 @@ from nodisk.values import Role, Stage
 log = logging.getLogger("nodisk.server")
 
 
-LOCK = "serve.lock"
-
-
 @dataclass(slots=True)
 class Server:
     """A lab's server; ``run`` serves until SIGTERM or SIGINT. SIGHUP: read lab.yaml and the PKI again."""
@@ -52,7 +49,10 @@ class Server:
     def run(self) -> None:
         """Serve; raises Busy if this lab's server runs already, and what keeps it from starting."""
         self.state.run.mkdir(parents=True, exist_ok=True)
-        with files.lock(self.state.run / LOCK, f"the server of {self.state.name}"), _record(self.state) as database:
+        with (
+            files.lock(self.state.run / running.LOCK, f"the server of {self.state.name}"),
+            _record(self.state) as database,
+        ):
             asyncio.run(self._serve(database))
 
     async def _serve(self, database: Database) -> None:

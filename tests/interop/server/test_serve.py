@@ -264,6 +264,30 @@ def test_killed_and_started_again(empty_room: Room) -> None:
     assert empty_room.stop() == 0
 
 
+def test_lab_down_keeps_its_hands_off_a_real_room(empty_room: Room) -> None:
+    """It was once enough to type it in the room's folder: the lab was disarmed, and --purge took PKI and etcd."""
+    state = empty_room.state
+    server = empty_room.start()
+    empty_room.nodisk("arm", "--for", "always")
+    for words in (["down"], ["down", "--purge"], ["up"]):
+        done = empty_room.nodisk("lab", *words, check=False)
+        assert done.returncode == 2, done.stderr
+        assert f"the server of test (process {server.pid}) is a real room's" in done.stderr
+    assert (state.run / "ready.json").exists()
+    with empty_room.database() as database:
+        assert database.armed()
+    assert empty_room.stop() == 0
+
+    for words in (["down"], ["down", "--purge"], ["down", "--purge", "--dry-run"], ["up"]):
+        done = empty_room.nodisk("lab", *words, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "is a real room's: its server last served the network card lan" in done.stderr
+        assert "--state DIR" in done.stderr
+    assert (state.pki / "ca.key").exists()
+    with empty_room.database() as database:
+        assert database.armed()
+
+
 def test_a_port_that_is_taken_is_named_with_its_holder(empty_room: Room) -> None:
     code = f"import socket, time; s = socket.create_server(('{SERVER}', 80)); time.sleep(60)"
     words = [sys.executable, "-c", code]
