@@ -33,6 +33,15 @@ class NodiskError(Exception):
         self.hint = hint
 
 
+def describe(error: BaseException) -> str:
+    """Any error in one line, for a message that goes on: nodisk's own as they are, others with their kind."""
+    if isinstance(error, NodiskError):
+        return error.message
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 class UsageError(NodiskError):
     """The words of a command don't fit together."""
 
