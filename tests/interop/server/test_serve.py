@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.interop.server.rooms import Room
+from tests.interop.server.rooms import Room, make_store
 
 from nodisk import run
 from nodisk.server.events import Kind
@@ -34,9 +34,9 @@ def until(condition, seconds: float = 60.0):  # type: ignore[no-untyped-def]
     raise AssertionError("it did not come true in time")
 
 
-def said(room: Room, kind: Kind) -> list[str]:
+def said(room: Room, kind: Kind, *, after: int = 0) -> list[str]:
     with room.database() as database:
-        return [event.detail for event in database.events(kinds=(kind,))]
+        return [event.detail for event in database.events(after=after, kinds=(kind,))]
 
 
 def test_all_daemons_run_and_only_on_the_lab_s_address(room: Room) -> None:
@@ -178,6 +178,36 @@ def test_only_the_server_may_push_to_the_registry(room: Room) -> None:
     assert room.curl(f"{room.name}-w1", *status, "-X", "POST", f"{base}/blobs/uploads/") == "403"
     assert room.curl(f"{room.name}-w1", *status, "-X", "DELETE", f"{base}/manifests/3.2") == "403"
     assert room.curl(room.name, *status, "-X", "POST", f"{base}/blobs/uploads/") == "202"
+
+
+def test_an_image_that_changed_under_its_tag_is_pushed_again(empty_room: Room) -> None:
+    """``source: path`` with another archive of the same name; and what has not changed is left alone."""
+    accept = ["-D", "-", "-o", "/dev/null", "-H", "Accept: application/vnd.oci.image.manifest.v1+json"]
+    ca = str(empty_room.state.pki / "server-ca.crt")
+
+    def serve_once(*, pushes: int) -> str:
+        with empty_room.database() as database:
+            last = max((event.id for event in database.events()), default=0)
+
+        def pushed() -> list[str]:
+            return [line for line in said(empty_room, Kind.DAEMON, after=last) if "images added" in line]
+
+        empty_room.start()
+        until(lambda: len(pushed()) == pushes)
+        answer = empty_room.curl(
+            empty_room.name, "--cacert", ca, *accept, f"https://{SERVER}:5000/v2/pause/manifests/3.2"
+        )
+        assert empty_room.stop() == 0
+        assert len(pushed()) == pushes
+        found = re.search(r"docker-content-digest: (\S+)", answer, re.IGNORECASE)
+        assert found is not None
+        return found[1]
+
+    first = serve_once(pushes=1)
+    make_store(empty_room.state.state, empty_room.lab)  # the same once more
+    assert serve_once(pushes=0) == first
+    make_store(empty_room.state.state, empty_room.lab, pause=b"another")
+    assert serve_once(pushes=1) != first
 
 
 def test_names_of_the_lab(room: Room) -> None:
