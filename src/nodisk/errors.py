@@ -13,7 +13,8 @@
     ├── IntegrityError          7   something on disk or on the wire is not what its hash says
     └── ApiError                1   the API server said no, or nothing: cluster/errors.py has its branches
 
-Ctrl-C exits with 130, as a shell reports it. The numbers are documented in docs/reference/exit-codes.md.
+Ctrl-C exits with 130, SIGTERM with 143, SIGHUP with 129, as a shell reports them. The numbers are documented in
+docs/reference/exit-codes.md.
 """
 
 from __future__ import annotations
