@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "disarm": ("nodisk.server.commands:disarm", "Let no machine enrol from now on."),
     "pki": ("nodisk.pki.commands:pki", "Show or rotate the lab's certificates."),
     "lab": ("nodisk.machines.commands:lab", "A virtual lab: QEMU machines in a network namespace."),
+    "power": ("nodisk.machines.commands:room_power", "Switch a real room's machines on."),
     "status": ("nodisk.cluster.commands:status", "A row a machine: stage, node, RAM."),
     "events": ("nodisk.server.commands:events", "What happened, and when."),
     "kubectl": ("nodisk.cluster.commands:kubectl", "Run the release's kubectl against the lab."),
