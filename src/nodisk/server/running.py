@@ -87,6 +87,11 @@ def reload(state: LabState) -> bool:
     return False
 
 
+def reload_self() -> None:
+    """The same, asked by the server itself."""
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
 def record(state: LabState, text: str) -> None:
     """Add a sentence to the lab's events."""
     with Database(state.database) as database:

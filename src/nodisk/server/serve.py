@@ -23,7 +23,7 @@ from nodisk.context import LabContext
 from nodisk.errors import NodiskError, describe
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons import Host
-from nodisk.server import assets, background, daemons, host, logs, nodes, probes, running, seed, storage
+from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, running, seed, storage
 from nodisk.server.app import application
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
@@ -135,6 +135,7 @@ class Server:
                 "watching nodes": watcher.run,
                 "ending classes": lambda: self._keep_classes(lab, say),
                 "students' storage": keeper.run,
+                "renewing certificates": lambda: renewal.keep(authority, say, running.reload_self),
             }
             beside = [asyncio.create_task(background.keep(what, work, say), name=what) for what, work in tasks.items()]
             try:
