@@ -111,12 +111,14 @@ def _dry_run(virtual: Virtual) -> None:
     import shlex  # noqa: PLC0415
 
     from nodisk.machines import qemu  # noqa: PLC0415
+    from nodisk.machines.segment import tap_name  # noqa: PLC0415
 
     click.echo("would build what is missing of the assets (nodisk build)")
     click.echo(f"would make the network namespace {virtual.segment.netns}, with {virtual.segment.server} on a bridge")
     click.echo("would start in it: nodisk serve; and forward its API and HTTP to ports of 127.0.0.1")
-    for index, machine in enumerate(virtual.lab.machines):
-        words = qemu.arguments(virtual.state, virtual.lab, machine, tap=f"tap{index}", accel=qemu.accelerator())
+    for machine in virtual.lab.machines:
+        tap = tap_name(machine.mac)
+        words = qemu.arguments(virtual.state, virtual.lab, machine, tap=tap, accel=qemu.accelerator())
         click.echo(f"would run: {shlex.join(words)}")
 
 

@@ -56,7 +56,7 @@ class Power:
         if self.lab.virtual.firmware is Firmware.UEFI:
             shutil.copyfile(qemu.OVMF_VARS, paths.variables)
         accel = qemu.accelerator()
-        tap = segment.tap(self.lab.machines.index(machine))
+        tap = segment.tap(machine.mac)
         words = qemu.arguments(self.state, self.lab, machine, tap=tap, accel=accel)
         run.run(words, netns=segment.netns, timeout=60)
         if accel is qemu.Accelerator.TCG and machine.role is Role.WORKER:
