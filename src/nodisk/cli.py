@@ -6,6 +6,7 @@ that ``nodisk --help`` stays fast.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import sys
@@ -13,7 +14,7 @@ from typing import NoReturn
 
 import click
 
-from nodisk import __version__
+from nodisk import __version__, interrupts
 from nodisk.errors import NodiskError
 
 # name → (module:attribute, the one line of `nodisk --help`). The help stands here so that listing the
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "disarm": ("nodisk.server.commands:disarm", "Let no machine enrol from now on."),
     "pki": ("nodisk.pki.commands:pki", "Show or rotate the lab's certificates."),
     "lab": ("nodisk.machines.commands:lab", "A virtual lab: QEMU machines in a network namespace."),
+    "power": ("nodisk.machines.commands:room_power", "Switch a real room's machines on."),
     "status": ("nodisk.cluster.commands:status", "A row a machine: stage, node, RAM."),
     "events": ("nodisk.server.commands:events", "What happened, and when."),
     "kubectl": ("nodisk.cluster.commands:kubectl", "Run the release's kubectl against the lab."),
@@ -81,27 +83,38 @@ def nodisk(verbose: int) -> None:
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line ``argv`` (default: the process's own) and exit with its status."""
+    interrupts.install()
+    try:
+        status = _run(argv)
+    except (click.Abort, KeyboardInterrupt):
+        status = 130
+    if status == 130 or interrupts.came():
+        with contextlib.suppress(OSError):
+            click.echo("\ninterrupted", err=True)
+        interrupts.leave()
+    sys.exit(status)
+
+
+def _run(argv: list[str] | None) -> int:
+    """Run the command line; its status, or that of the error that it has told."""
     try:
         status = nodisk.main(args=argv, prog_name="nodisk", standalone_mode=False)
     except NodiskError as error:
         complain(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\ninterrupted", err=True)
-        sys.exit(130)
+        return exit_.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output left: not an error of ours
-        sys.exit(0)
+        return 0
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         click.echo(f"error: {error.strerror or error}{where}", err=True)
-        sys.exit(1)
-    sys.exit(status if isinstance(status, int) else 0)
+        return 1
+    return status if isinstance(status, int) else 0
 
 
 def complain(error: NodiskError) -> None:

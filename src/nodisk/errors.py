@@ -13,7 +13,8 @@
     ├── IntegrityError          7   something on disk or on the wire is not what its hash says
     └── ApiError                1   the API server said no, or nothing: cluster/errors.py has its branches
 
-Ctrl-C exits with 130, as a shell reports it. The numbers are documented in docs/reference/exit-codes.md.
+Ctrl-C exits with 130, SIGTERM with 143, SIGHUP with 129, as a shell reports them. The numbers are documented in
+docs/reference/exit-codes.md.
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ class NodiskError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def describe(error: BaseException) -> str:
+    """Any error in one line, for a message that goes on: nodisk's own as they are, others with their kind."""
+    if isinstance(error, NodiskError):
+        return error.message
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 class UsageError(NodiskError):

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
+from nodisk import interrupts
 from nodisk.errors import CommandFailed, TimedOut, ToolMissing
 
 log = logging.getLogger("nodisk.run")
@@ -83,25 +84,31 @@ def run(
     CommandFailed unless ``check`` is False.
     """
     words = _argv(argv, netns)
-    try:
-        done = subprocess.run(
-            words,
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            stdout=stdout or subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=_env(env),
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TimedOut(f"{words[0]} did not end within {timeout:g} seconds") from error
-    out = (done.stdout or b"").decode(errors="replace")
-    err = done.stderr.decode(errors="replace")
-    if check and done.returncode != 0:
-        raise CommandFailed(words, done.returncode, err or out)
-    return subprocess.CompletedProcess(words, done.returncode, out, err)
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    with subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=_env(env),
+    ) as child:
+        interrupts.children.add(child)
+        try:
+            printed, complained = child.communicate(data, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            raise TimedOut(f"{words[0]} did not end within {timeout:g} seconds") from error
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            interrupts.children.discard(child)
+    out = (printed or b"").decode(errors="replace")
+    err = complained.decode(errors="replace")
+    if check and child.returncode != 0:
+        raise CommandFailed(words, child.returncode, err or out)
+    return subprocess.CompletedProcess(words, child.returncode, out, err)
 
 
 def start(

@@ -53,6 +53,10 @@ class State:
         """The part that belongs to the lab ``name``."""
         return LabState(self, name)
 
+    def each_lab(self) -> list[LabState]:
+        """The parts of all labs that this host has had."""
+        return [self.lab(path.name) for path in sorted(self.labs.glob("*")) if path.is_dir()]
+
 
 @dataclass(frozen=True, slots=True)
 class LabState:

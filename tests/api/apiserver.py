@@ -74,7 +74,8 @@ def free_port() -> int:
 class Forwarder:
     """The lab's ``api.sock``: what nginx is in a lab. ``cut`` makes the API unreachable, ``mend`` brings it back.
 
-    ``break_after(n)`` cuts everything as soon as n more requests have gone through.
+    ``break_after(n)`` cuts everything as soon as n more requests have gone through. ``delay`` is what each piece that a
+    client sends waits on its way, in seconds; while ``open`` is cleared none gets through.
     """
 
     def __init__(self, path: Path, port: int) -> None:
@@ -83,6 +84,9 @@ class Forwarder:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._left: int | None = None
+        self.delay = 0.0
+        self.open = threading.Event()
+        self.open.set()
         self.connections = 0
         self.mend()
 
@@ -133,6 +137,9 @@ class Forwarder:
                         data = source.recv(65536)
                         if not data:
                             return
+                        if source is near:
+                            time.sleep(self.delay)
+                            self.open.wait()
                         if source is near and self._left is not None:
                             self._left -= 1
                             if self._left <= 0:

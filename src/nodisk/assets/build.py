@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from nodisk import interrupts
 from nodisk.assets import (
     addons,
     built,
@@ -99,10 +99,9 @@ def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = Fa
 
 def _run(main: Coroutine[Any, Any, Result]) -> Result:
     async def guarded() -> Result:
-        # Ctrl-C is asyncio's matter; an ordinary `kill` is to tidy up just the same.
         task = asyncio.ensure_future(main)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await task
+        with interrupts.cancelling(asyncio.get_running_loop(), task):
+            return await task
 
     try:
         return asyncio.run(guarded())

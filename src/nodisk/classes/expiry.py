@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,9 @@ from nodisk.classes import handouts, lifecycle, record, storage
 from nodisk.classes.record import Class
 from nodisk.cluster.client import Client, connect
 from nodisk.context import LabContext
-from nodisk.errors import Busy, NodiskError
+from nodisk.errors import Busy, describe
+
+log = logging.getLogger("nodisk.classes")
 
 WARN = timedelta(days=7)
 EVERY = 60.0
@@ -42,9 +45,10 @@ def due(found: Class, now: datetime) -> str:
 
 
 def tick(context: LabContext, now: datetime) -> list[Event]:
-    """Do what is due by ``now`` (aware); returns what was done. For calling every minute; never raises NodiskError.
+    """Do what is due by ``now`` (aware); returns what was done. For calling every minute.
 
-    What can't be done now (the API is down, a class is being changed) is due again at the next call.
+    What can't be done now (the API is down, the disk is full, a class is being changed) is due again at the next call,
+    and keeps no other class from its end.
     """
     events: list[Event] = []
     for name in sorted(path.stem for path in context.state.classes.glob("*.json")):
@@ -56,8 +60,9 @@ def tick(context: LabContext, now: datetime) -> list[Event]:
                     events += _one(context, found, now)
         except Busy:
             continue
-        except NodiskError as error:
-            events.append(Event(name, "failed", f"the class {name} ended, but: {error.message}"))
+        except Exception as error:
+            log.debug("the class %s", name, exc_info=True)
+            events.append(Event(name, "failed", f"the class {name} is due, but: {describe(error)}"))
     return events
 
 

@@ -1,4 +1,4 @@
-"""``nodisk lab``: up, down, status, console, ssh, power, bench."""
+"""``nodisk lab``: up, down, status, console, ssh, power, bench; and ``nodisk power`` for a real room."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def up(  # noqa: PLR0917 - click hands over by name
 
     virtual = _virtual(options)
     virtual.check()
+    virtual.need_virtual()
     if dry_run:
         _dry_run(virtual)
         return
@@ -110,12 +111,14 @@ def _dry_run(virtual: Virtual) -> None:
     import shlex  # noqa: PLC0415
 
     from nodisk.machines import qemu  # noqa: PLC0415
+    from nodisk.machines.segment import tap_name  # noqa: PLC0415
 
     click.echo("would build what is missing of the assets (nodisk build)")
     click.echo(f"would make the network namespace {virtual.segment.netns}, with {virtual.segment.server} on a bridge")
     click.echo("would start in it: nodisk serve; and forward its API and HTTP to ports of 127.0.0.1")
-    for index, machine in enumerate(virtual.lab.machines):
-        words = qemu.arguments(virtual.state, virtual.lab, machine, tap=f"tap{index}", accel=qemu.accelerator())
+    for machine in virtual.lab.machines:
+        tap = tap_name(machine.mac)
+        words = qemu.arguments(virtual.state, virtual.lab, machine, tap=tap, accel=qemu.accelerator())
         click.echo(f"would run: {shlex.join(words)}")
 
 
@@ -132,6 +135,7 @@ def down(options: LabOptions, purge: bool, dry_run: bool) -> None:
 
     virtual = _virtual(options)
     need_root()
+    virtual.need_virtual(remove=purge)
     if dry_run:
         for machine in virtual.lab.machines:
             pid = virtual.power.pid(machine)
@@ -288,6 +292,45 @@ def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: fl
         ui.print_json(result.to_json())
     else:
         show(result)
+
+
+@click.group(name="power")
+def room_power() -> None:
+    """Switch a real room's machines on.
+
+    Those of a virtual lab have buttons: nodisk lab power.
+    """
+
+
+@room_power.command(epilog="Example: nodisk power wake --all")
+@lab_options
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "every", is_flag=True, help="Every machine of the lab.")
+@click.option("--dry-run", is_flag=True, help="Only say whom it would wake.")
+def wake(options: LabOptions, names: tuple[str, ...], every: bool, dry_run: bool) -> None:
+    """Wake machines by Wake-on-LAN.
+
+    Broadcasts each machine's magic packet from the server's card. The machine's firmware must have Wake-on-LAN on;
+    nothing answers, so nodisk status shows who came.
+    """
+    from nodisk.machines import wake as wake_  # noqa: PLC0415
+    from nodisk.server import host  # noqa: PLC0415
+
+    if bool(names) == every:
+        raise UsageError("name the machines, or say --all", hint="nodisk power wake --all")
+    virtual = _virtual(options)
+    chosen = virtual.machines(names, every=every)
+    if virtual.segment.exists():
+        words = " ".join(names) or "--all"
+        raise UsageError(f"{virtual.lab.name} is a virtual lab", hint=f"nodisk lab power {words} on")
+    if dry_run:
+        click.echo(f"would wake: {', '.join(f'{machine.name} ({machine.mac})' for machine in chosen)}")
+        return
+    network = virtual.lab.network
+    card = network.interface or host.interface_of(network.server)
+    macs = [machine.mac for machine in chosen]
+    wake_.send(macs, server=network.server, subnet=network.subnet, interface=card)
+    click.echo(f"woken from {card}: {', '.join(str(machine.name) for machine in chosen)}")
 
 
 def _virtual(options: LabOptions) -> Virtual:

@@ -56,7 +56,7 @@ class Power:
         if self.lab.virtual.firmware is Firmware.UEFI:
             shutil.copyfile(qemu.OVMF_VARS, paths.variables)
         accel = qemu.accelerator()
-        tap = segment.tap(self.lab.machines.index(machine))
+        tap = segment.tap(machine.mac)
         words = qemu.arguments(self.state, self.lab, machine, tap=tap, accel=accel)
         run.run(words, netns=segment.netns, timeout=60)
         if accel is qemu.Accelerator.TCG and machine.role is Role.WORKER:
@@ -96,17 +96,24 @@ class Power:
 
 
 def everywhere(action: Callable[[Machine], bool], machines: Iterable[Machine]) -> dict[str, bool]:
-    """Run an action for many machines at once; name → its answer. Raises one error that names all that failed."""
+    """Run an action for many machines at once; name → its answer. Raises one error that names all that failed.
+
+    Ctrl-C begins no other and waits for those that have begun, so that none is switched on unseen.
+    """
     chosen = tuple(machines)
     done: dict[str, bool] = {}
     failures: list[NodiskError] = []
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         futures = {str(machine.name): pool.submit(action, machine) for machine in chosen}
-        for name, future in futures.items():
-            try:
-                done[name] = future.result()
-            except NodiskError as error:
-                failures.append(error)
+        try:
+            for name, future in futures.items():
+                try:
+                    done[name] = future.result()
+                except NodiskError as error:
+                    failures.append(error)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if len(failures) == 1:
         raise failures[0]
     if failures:

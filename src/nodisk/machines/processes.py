@@ -47,10 +47,13 @@ def from_pid_file(path: Path, words: Collection[str]) -> int | None:
     return pid if is_ours(pid, words) else None
 
 
-def in_namespace(netns: str) -> list[int]:
-    """The processes in a network namespace that have no terminal: a lab's daemons, not a person's shell."""
+def in_namespace(netns: str, *, every: bool = False) -> list[int]:
+    """The processes in a network namespace that have no terminal: a lab's daemons, not a person's shell.
+
+    ``every``: those as well.
+    """
     listed = run.run(["ip", "netns", "pids", netns], check=False).stdout.split()
-    return [pid for pid in map(int, listed) if pid != os.getpid() and not _has_terminal(pid)]
+    return [pid for pid in map(int, listed) if pid != os.getpid() and (every or not _has_terminal(pid))]
 
 
 def _has_terminal(pid: int) -> bool:

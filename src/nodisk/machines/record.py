@@ -1,4 +1,7 @@
-"""The record of a virtual lab that runs: ``run/virtual.json``. The context of every command reads it."""
+"""Whether a lab is a virtual one: the record of one that runs, and what its state says of the last server.
+
+The record is ``run/virtual.json``; the context of every command reads it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nodisk import files
+from nodisk.machines.segment import BRIDGE
+from nodisk.server import host
 from nodisk.state import LabState
 
 
@@ -48,3 +53,12 @@ def file_of(state: LabState) -> Path | None:
     """The lab.yaml of the virtual lab that runs."""
     record = read(state)
     return None if record is None else Path(record.file)
+
+
+def room_card(state: LabState) -> str | None:
+    """The network card on which a real room's server last used this state; None: it is a virtual lab's, or new."""
+    if not (state.etcd / "member").exists():  # etcd's own folder: there since a server first ran
+        return None
+    found = host.recorded(state.host)
+    card = "unknown" if found is None else found.interface
+    return None if card == BRIDGE else card

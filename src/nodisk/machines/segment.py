@@ -14,8 +14,14 @@ from nodisk import run
 from nodisk.errors import NodiskError
 from nodisk.machines import processes
 from nodisk.spec.model import Lab
+from nodisk.values import Mac
 
 BRIDGE = "lab0"
+
+
+def tap_name(mac: Mac) -> str:
+    """The name of a machine's port: by its address, so that it stays when lab.yaml's order changes; 15 bytes at most."""
+    return "tap" + str(mac).replace(":", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,9 @@ class Segment:
         self._ip("address", "replace", str(self.server), "brd", "+", "dev", BRIDGE)
         self._ip("link", "set", BRIDGE, "up")
 
-    def tap(self, index: int) -> str:
-        """Make the port of the ``index``-th machine, if it is missing, and return its name."""
-        name = f"tap{index}"
+    def tap(self, mac: Mac) -> str:
+        """Make a machine's port, if it is missing, and return its name."""
+        name = tap_name(mac)
         if name not in self.links():
             self._ip("tuntap", "add", "dev", name, "mode", "tap")
         self._ip("link", "set", name, "master", BRIDGE, "up")

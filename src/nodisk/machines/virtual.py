@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import files, run
-from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
 from nodisk.machines import power as power_
 from nodisk.machines import processes, record
 from nodisk.machines.power import Power, everywhere
@@ -72,6 +72,32 @@ class Virtual:
                     hint="a lab of the same name runs from another state directory: nodisk lab down --state DIR",
                 )
 
+    def need_virtual(self, *, remove: bool = True) -> None:
+        """Raise UsageError where the state is a real room's, or a server uses it outside of the virtual lab.
+
+        Without ``remove``, what a virtual lab left running beside a room's state may still be taken down.
+        """
+        name, netns = self.lab.name, self.segment.netns
+        outside = running.process(self.state)
+        if outside is not None and outside not in processes.in_namespace(netns, every=True):
+            raise UsageError(
+                f"the server of {name} (process {outside}) is a real room's: it does not run in a virtual lab",
+                hint=f"systemctl stop nodisk, or Ctrl-C where it runs, ends it; {self._others()}",
+            )
+        card = record.room_card(self.state)
+        left = record.read(self.state) is not None or self.segment.exists()
+        if card is not None and (remove or not left):
+            raise UsageError(
+                f"{self.state.root} is a real room's: its server last served the network card {card}",
+                hint=f"a virtual lab of the same lab.yaml needs a state of its own: --state DIR; {self._others()}",
+            )
+
+    def _others(self) -> str:
+        """The virtual labs that run, as a hint names them."""
+        files_ = [record.file_of(state) for state in self.state.state.each_lab() if state.virtual.exists()]
+        named = ", ".join(f"--lab {file}" for file in files_ if file is not None and file != self.file)
+        return f"the virtual lab that runs: {named}" if named else "no other virtual lab runs"
+
     def _mine(self, pid: int) -> bool:
         root = str(self.state.root)
         line = processes.command_line(pid)
@@ -79,6 +105,7 @@ class Virtual:
 
     def start(self, say: Callable[[str], None]) -> Record:
         """Segment, server, forwarder, armed window, record: everything but the machines. Idempotent."""
+        self.need_virtual()
         segment, services = self.segment, self.services
         if not segment.exists():
             say(f"network namespace {segment.netns}: {BRIDGE} is {segment.server}")
@@ -121,8 +148,10 @@ class Virtual:
     def down(self, say: Callable[[str], None], *, purge: bool = False) -> bool:
         """Stop everything and remove every trace of the running lab; returns whether there was any.
 
-        Safe after a crash at any point. The lab's state (etcd, PKI, registry, logs) stays unless ``purge``.
+        Safe after a crash at any point. The lab's state (etcd, PKI, registry, logs) stays unless ``purge``. Raises
+        UsageError, and touches nothing, where the state is a real room's.
         """
+        self.need_virtual(remove=purge)
         segment, services = self.segment, self.services
         there = record.read(self.state) is not None or segment.exists()
         cut = everywhere(self.power.cut, self.lab.machines)

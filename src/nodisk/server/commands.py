@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 import time
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nodisk import ui
+from nodisk import interrupts, ui
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
 
@@ -49,9 +48,9 @@ def serve(options: LabOptions) -> None:
     It starts dnsmasq, nginx, etcd, docker-registry, chronyd and nodisk's own HTTP service, starts again what dies, and
     stops all of them on Ctrl-C or SIGTERM. SIGHUP makes it read lab.yaml and the PKI again.
     """
-    # Until the server has handlers of its own, Ctrl-C just ends this process. Python's KeyboardInterrupt would be lost
-    # where it comes amid an import, in a callback whose exceptions are ignored, and the server would start after all.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Until the server has handlers of its own, a signal just ends this process. An exception would be lost where it
+    # comes amid an import, in a callback whose exceptions are ignored, and the server would start after all.
+    interrupts.uninstall()
 
     from nodisk import run  # noqa: PLC0415
     from nodisk.server import host  # noqa: PLC0415

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
 
 READY = "ready.json"
 """In the lab's run folder while everything answers machines; after ``kill -9`` a stale one may be left."""
+
+LOCK = "serve.lock"
+"""In the run folder too; the server holds it from its start to its end."""
+
+
+def process(state: LabState) -> int | None:
+    """The process of the lab's server, also while it starts or stops; None: none runs."""
+    try:
+        with (state.run / LOCK).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0)
+    except FileNotFoundError:
+        pass
+    return None
 
 
 def pid(state: LabState) -> int | None:
@@ -79,6 +96,11 @@ def reload(state: LabState) -> bool:
         os.kill(number, signal.SIGHUP)
         return True
     return False
+
+
+def reload_self() -> None:
+    """The same, asked by the server itself."""
+    os.kill(os.getpid(), signal.SIGHUP)
 
 
 def record(state: LabState, text: str) -> None:

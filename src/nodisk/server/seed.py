@@ -1,17 +1,26 @@
-"""Filling the lab's registry: what is missing of the release's images and the project's own, by skopeo."""
+"""Filling the lab's registry: what is missing of the release's images and the project's own, by skopeo.
+
+An image is missing too if its tag was filled from another archive: one of the user's that has changed since, or one
+that a newer nodisk makes otherwise. ``registry/pushed.json`` remembers which archive it was.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import shutil
 import ssl
 import tarfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
+from nodisk import files
+from nodisk.errors import describe
 from nodisk.plan import network
 from nodisk.server.supervisor import start_whole
 
@@ -20,6 +29,9 @@ if TYPE_CHECKING:
     from nodisk.spec.model import Lab
     from nodisk.state import LabState
 
+RETRY = (5, 15, 60, 300)
+"""Seconds before each further try where something could not be pushed."""
+PUSHED = "pushed.json"
 _MANIFESTS = ", ".join(
     (
         "application/vnd.docker.distribution.manifest.v2+json",
@@ -30,29 +42,68 @@ _MANIFESTS = ", ".join(
 )
 
 
+async def fill(
+    lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage, Path]], say: Callable[[str], None]
+) -> None:
+    """``seed`` until nothing is missing; a problem that stays the same is said once."""
+    known: set[str] = set()
+    for pause in itertools.chain(RETRY, itertools.repeat(RETRY[-1])):
+        began = time.monotonic()
+        pushed, problems = await seed(lab, state, images)
+        if pushed:
+            say(f"registry: {pushed} images added in {time.monotonic() - began:.1f} s")
+        for problem in problems:
+            if problem not in known:
+                say(f"registry: {problem}")
+        if not problems:
+            return
+        known = set(problems)
+        await asyncio.sleep(pause)
+
+
 async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage, Path]]) -> tuple[int, list[str]]:
     """Push what the registry doesn't have yet; how many were pushed, and what went wrong, a sentence each.
 
     A pod's image that is missing is a problem of that pod; so one that can't be pushed doesn't stop the others.
     """
-    pushed, problems = 0, []
+    count, problems = 0, []
     registry = f"{lab.network.server}:{network.REGISTRY}"
     trust = state.run / "registry-ca"
     trust.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(state.pki / "server-ca.crt", trust / "ca.crt")
     context = ssl.create_default_context(cafile=str(trust / "ca.crt"))
+    pushed = _pushed(state)
     async with httpx.AsyncClient(base_url=f"https://{registry}", verify=context, trust_env=False) as client:
         for image, archive in images:
-            where = f"/v2/{image.repository}/manifests/{image.tag}"
-            answer = await client.head(where, headers={"Accept": _MANIFESTS})
-            if answer.status_code == 200:
-                continue
-            problem = await push(archive, f"{registry}/{image.repository}:{image.tag}", trust)
-            if problem is None:
-                pushed += 1
-            else:
-                problems.append(f"{image.name} could not be pushed: {problem}")
-    return pushed, problems
+            tag = f"{image.repository}:{image.tag}"
+            source = f"{archive.parent.name}/{archive.name}"  # the store's folder is named by the content's hash
+            try:
+                if pushed.get(tag) == source and await _has(client, image):
+                    continue
+                problem = await push(archive, f"{registry}/{tag}", trust)
+                if problem is None:
+                    count += 1
+                    pushed[tag] = source
+                    files.write(state.registry / PUSHED, json.dumps(pushed, indent=1, sort_keys=True) + "\n")
+                else:
+                    problems.append(f"{image.name} could not be pushed: {problem}")
+            except Exception as error:  # the registry is being started again, the disk is full, a damaged archive
+                problems.append(f"{image.name} could not be pushed: {describe(error)}")
+    return count, problems
+
+
+def _pushed(state: LabState) -> dict[str, str]:
+    """Tag → the archive that it was filled from, as far as that is known."""
+    try:
+        found: dict[str, str] = json.loads((state.registry / PUSHED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+async def _has(client: httpx.AsyncClient, image: ContainerImage) -> bool:
+    where = f"/v2/{image.repository}/manifests/{image.tag}"
+    return (await client.head(where, headers={"Accept": _MANIFESTS})).status_code == 200
 
 
 async def push(archive: Path, target: str, trust: Path) -> str | None:

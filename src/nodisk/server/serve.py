@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -19,10 +20,10 @@ import uvicorn
 
 from nodisk import files, ui
 from nodisk.context import LabContext
-from nodisk.errors import NodiskError
+from nodisk.errors import NodiskError, describe
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons import Host
-from nodisk.server import assets, daemons, host, logs, nodes, probes, running, seed, storage
+from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, running, seed, storage
 from nodisk.server.app import application
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
@@ -34,9 +35,6 @@ from nodisk.state import LabState
 from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
-
-
-LOCK = "serve.lock"
 
 
 @dataclass(slots=True)
@@ -52,7 +50,10 @@ class Server:
     def run(self) -> None:
         """Serve; raises Busy if this lab's server runs already, and what keeps it from starting."""
         self.state.run.mkdir(parents=True, exist_ok=True)
-        with files.lock(self.state.run / LOCK, f"the server of {self.state.name}"), _record(self.state) as database:
+        with (
+            files.lock(self.state.run / running.LOCK, f"the server of {self.state.name}"),
+            _record(self.state) as database,
+        ):
             asyncio.run(self._serve(database))
 
     async def _serve(self, database: Database) -> None:
@@ -126,12 +127,15 @@ class Server:
                 return
             watcher = nodes.Watcher(lab, self.state)
             keeper = storage.Keeper(lab, self.state, supervisor, lambda text: self._say(database, text))
-            background = [
-                asyncio.create_task(self._seed(lab, found, database), name="seed"),
-                asyncio.create_task(watcher.run(), name="watch nodes"),
-                asyncio.create_task(self._keep_classes(lab, database), name="classes"),
-                asyncio.create_task(keeper.run(), name="students' storage"),
-            ]
+            say = functools.partial(self._say, database)
+            tasks = {
+                "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),
+                "watching nodes": watcher.run,
+                "ending classes": lambda: self._keep_classes(lab, say),
+                "students' storage": keeper.run,
+                "renewing certificates": lambda: renewal.keep(authority, say, running.reload_self),
+            }
+            beside = [asyncio.create_task(background.keep(what, work, say), name=what) for what, work in tasks.items()]
             try:
                 files.write(ready, json.dumps(_ready(lab, plan, found, supervisor), indent=1) + "\n")
                 notify(f"READY=1\nSTATUS=serving {lab.name} at {lab.network.server}")
@@ -141,32 +145,28 @@ class Server:
                 ready.unlink(missing_ok=True)
                 notify("STOPPING=1" if signal.SIGHUP not in self._signals else "RELOADING=1")
                 watcher.stop()
-                for task in background:
+                for task in beside:
                     task.cancel()
-                await asyncio.gather(*background, return_exceptions=True)
+                await asyncio.gather(*beside, return_exceptions=True)
                 await supervisor.stop()
                 await keeper.close()
                 self._say(database, "stopped")
 
-    async def _keep_classes(self, lab: Lab, database: Database) -> None:
+    async def _keep_classes(self, lab: Lab, say: Callable[[str], None]) -> None:
         """Warn of, suspend and delete classes whose time has come."""
         from nodisk.classes import expiry  # noqa: PLC0415 - a server without classes need not load them at start
 
-        context = LabContext(lab, Path(), self.state, None)
-        await expiry.keep(context, lambda text: self._say(database, text))
-
-    async def _seed(self, lab: Lab, found: assets.Built, database: Database) -> None:
-        began = time.monotonic()
-        pushed, problems = await seed.seed(lab, self.state, found.container_images)
-        for problem in problems:
-            self._say(database, f"registry: {problem}")
-        if pushed:
-            self._say(database, f"registry: {pushed} images added in {time.monotonic() - began:.1f} s")
+        await expiry.keep(LabContext(lab, Path(), self.state, None), say)
 
     def _say(self, database: Database, text: str) -> None:
-        database.record(Kind.DAEMON, text, source="serve")
+        """Record and print a sentence. Raises nothing: whoever says something goes on, also when the disk is full."""
+        try:
+            database.record(Kind.DAEMON, text, source="serve")
+        except Exception as error:
+            log.error("not recorded (%s): %s", describe(error), text)
         if not self.quiet:
-            ui.say(text)
+            with contextlib.suppress(OSError):
+                ui.say(text)
 
 
 def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> dict[str, object]:

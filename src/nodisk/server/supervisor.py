@@ -21,10 +21,11 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 from nodisk import run
-from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.errors import EnvironmentProblem, NodiskError, describe
 
 log = logging.getLogger("nodisk.server")
 
@@ -177,24 +178,39 @@ class Supervisor:
         return False
 
     async def _keep(self, daemon: Daemon) -> None:
-        """Start it again whenever it ends, or doesn't come to answer."""
+        """Start it again whenever it ends, doesn't come to answer, or could not even be started."""
         failures = 0
+        child: _Child | None = self._children[daemon.name]
         while True:
-            child = self._children[daemon.name]
-            status = await child.process.wait()
-            if time.monotonic() - child.started >= STEADY:
-                failures = 0
+            if child is not None:
+                status = await child.process.wait()
+                if time.monotonic() - child.started >= STEADY:
+                    failures = 0
+                words = f"ended (status {status}): {child.tail[-1] if child.tail else 'without a word'}"
+                await _end(child)
             pause = BACKOFF[min(failures, len(BACKOFF) - 1)]
             failures += 1
-            words = child.tail[-1] if child.tail else "without a word"
-            self.note(f"{daemon.name} ended (status {status}): {words}; again in {pause:g} s")
-            await _end(child)
+            self._say(f"{daemon.name} {words}; again in {pause:g} s")
             await asyncio.sleep(pause)
-            child = await self._spawn(daemon)
-            if await self._answers(child):
-                self.note(f"{daemon.name} runs again")
-            else:
-                await _end(child)
+            child = None
+            try:
+                child = await self._spawn(daemon)
+                if await self._answers(child):
+                    self._say(f"{daemon.name} runs again")
+                else:
+                    await _end(child)
+            except Exception as error:  # no memory for a process, a program that was removed, a probe's own mistake
+                words = f"could not be started: {describe(error)}"
+                if child is not None:
+                    await _end(child)
+                    child = None
+
+    def _say(self, text: str) -> None:
+        """Tell ``note``; a keeper goes on also where nobody can be told."""
+        try:
+            self.note(text)
+        except Exception:
+            log.exception("%s; and it could not be recorded", text)
 
     async def _read(self, daemon: Daemon, process: asyncio.subprocess.Process, tail: collections.deque[str]) -> None:
         """Copy what it prints to its log, and hand each line on."""
@@ -267,22 +283,32 @@ async def _end(child: _Child) -> None:
 
 
 class _Log:
-    """A log file that keeps at most twice MAX_LOG bytes."""
+    """A log file that keeps at most twice MAX_LOG bytes.
+
+    A line that can't be written, as on a full disk, is dropped: a daemon whose output nobody takes stands still.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("ab")
+        self._file: FileIO | None = None
 
     def write(self, line: bytes) -> None:
-        if self._file.tell() > MAX_LOG:
-            self._file.close()
-            self._path.replace(self._path.with_suffix(".log.1"))
-            self._file = self._path.open("ab")
-        self._file.write(line)
-        self._file.flush()
+        with contextlib.suppress(OSError):
+            if self._file is not None and self._file.tell() > MAX_LOG:
+                self.close()
+                self._path.replace(self._path.with_suffix(".log.1"))
+            if self._file is None:
+                self._file = FileIO(self._path, "a")  # unbuffered: what failed is not kept and tried again
+            self._file.write(line)
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def __enter__(self) -> _Log:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self.close()

@@ -79,7 +79,7 @@ def gone(state: Path) -> None:
     raise AssertionError(traces(state))
 
 
-@pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
+@pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_build_that_is_stopped_leaves_no_process_no_mount_no_file(
     tmp_path: Path, sign: signal.Signals, status: int
 ) -> None:

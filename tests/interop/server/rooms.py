@@ -138,8 +138,11 @@ class Room:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def make_store(state: State, lab: Lab) -> None:
-    """A store as ``nodisk build`` leaves it, with small files instead of real ones; iPXE's programs are the host's."""
+def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
+    """A store as ``nodisk build`` leaves it, with small files instead of real ones; iPXE's programs are the host's.
+
+    ``pause``: what the one container image holds.
+    """
     store = Store(state)
     with store.builder(), store.workspace() as work:
 
@@ -152,7 +155,7 @@ def make_store(state: State, lab: Lab) -> None:
         unpacked = docker_archive.write(
             archive,
             name="registry.k8s.io/pause:3.2",
-            entries=[docker_archive.Entry("pause", b"x" * 1000)],
+            entries=[docker_archive.Entry("pause", pause)],
             config=docker_archive.Config(("/pause",)),
             work=work,
         )

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.interop.server.rooms import Room
+from tests.interop.server.rooms import Room, make_store
 
 from nodisk import run
 from nodisk.server.events import Kind
@@ -34,9 +34,9 @@ def until(condition, seconds: float = 60.0):  # type: ignore[no-untyped-def]
     raise AssertionError("it did not come true in time")
 
 
-def said(room: Room, kind: Kind) -> list[str]:
+def said(room: Room, kind: Kind, *, after: int = 0) -> list[str]:
     with room.database() as database:
-        return [event.detail for event in database.events(kinds=(kind,))]
+        return [event.detail for event in database.events(after=after, kinds=(kind,))]
 
 
 def test_all_daemons_run_and_only_on_the_lab_s_address(room: Room) -> None:
@@ -180,6 +180,36 @@ def test_only_the_server_may_push_to_the_registry(room: Room) -> None:
     assert room.curl(room.name, *status, "-X", "POST", f"{base}/blobs/uploads/") == "202"
 
 
+def test_an_image_that_changed_under_its_tag_is_pushed_again(empty_room: Room) -> None:
+    """``source: path`` with another archive of the same name; and what has not changed is left alone."""
+    accept = ["-D", "-", "-o", "/dev/null", "-H", "Accept: application/vnd.oci.image.manifest.v1+json"]
+    ca = str(empty_room.state.pki / "server-ca.crt")
+
+    def serve_once(*, pushes: int) -> str:
+        with empty_room.database() as database:
+            last = max((event.id for event in database.events()), default=0)
+
+        def pushed() -> list[str]:
+            return [line for line in said(empty_room, Kind.DAEMON, after=last) if "images added" in line]
+
+        empty_room.start()
+        until(lambda: len(pushed()) == pushes)
+        answer = empty_room.curl(
+            empty_room.name, "--cacert", ca, *accept, f"https://{SERVER}:5000/v2/pause/manifests/3.2"
+        )
+        assert empty_room.stop() == 0
+        assert len(pushed()) == pushes
+        found = re.search(r"docker-content-digest: (\S+)", answer, re.IGNORECASE)
+        assert found is not None
+        return found[1]
+
+    first = serve_once(pushes=1)
+    make_store(empty_room.state.state, empty_room.lab)  # the same once more
+    assert serve_once(pushes=0) == first
+    make_store(empty_room.state.state, empty_room.lab, pause=b"another")
+    assert serve_once(pushes=1) != first
+
+
 def test_names_of_the_lab(room: Room) -> None:
     def ask(name: str) -> list[str]:
         done = run.run(["busybox", "nslookup", name, SERVER], netns=f"{room.name}-w1", check=False)
@@ -262,6 +292,30 @@ def test_killed_and_started_again(empty_room: Room) -> None:
     assert json.loads(empty_room.nodisk("status", "--output", "json").stdout)["server"] == "stopped"
     empty_room.start()
     assert empty_room.stop() == 0
+
+
+def test_lab_down_keeps_its_hands_off_a_real_room(empty_room: Room) -> None:
+    """It was once enough to type it in the room's folder: the lab was disarmed, and --purge took PKI and etcd."""
+    state = empty_room.state
+    server = empty_room.start()
+    empty_room.nodisk("arm", "--for", "always")
+    for words in (["down"], ["down", "--purge"], ["up"]):
+        done = empty_room.nodisk("lab", *words, check=False)
+        assert done.returncode == 2, done.stderr
+        assert f"the server of test (process {server.pid}) is a real room's" in done.stderr
+    assert (state.run / "ready.json").exists()
+    with empty_room.database() as database:
+        assert database.armed()
+    assert empty_room.stop() == 0
+
+    for words in (["down"], ["down", "--purge"], ["down", "--purge", "--dry-run"], ["up"]):
+        done = empty_room.nodisk("lab", *words, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "is a real room's: its server last served the network card lan" in done.stderr
+        assert "--state DIR" in done.stderr
+    assert (state.pki / "ca.key").exists()
+    with empty_room.database() as database:
+        assert database.armed()
 
 
 def test_a_port_that_is_taken_is_named_with_its_holder(empty_room: Room) -> None:

@@ -56,8 +56,10 @@ def test_segment_is_of_its_own_and_leaves_nothing(virtual: Virtual) -> None:
     before, segment = host_network(), virtual.segment
     segment.up()
     segment.up()  # once more: nothing is there twice
-    assert segment.tap(0) == segment.tap(0) == "tap0"
-    assert segment.links() == {"lo", BRIDGE, "tap0"}
+    first, second = (machine.mac for machine in virtual.lab.machines)
+    assert segment.tap(first) == segment.tap(first) == "tap525400770101"
+    assert segment.links() == {"lo", BRIDGE, "tap525400770101"}
+    assert segment.tap(second) == "tap525400770102", "its place in lab.yaml, which may change, doesn't matter"
     shown = run.run(["ip", "-br", "address", "show", "dev", BRIDGE], netns=segment.netns).stdout
     assert "10.77.0.1/24" in shown
     assert host_network() == before

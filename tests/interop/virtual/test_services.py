@@ -84,6 +84,17 @@ def test_up_again_takes_over_what_changed(rig: Rig) -> None:
     assert rig.virtual().services.server_pid() == pid, "the same process went on"
 
 
+def test_what_up_made_can_be_purged_also_later(rig: Rig) -> None:
+    rig.up()
+    state = rig.virtual().state
+    assert rig.virtual().down(lambda _: None)
+    assert not state.run.exists()
+    assert (state.etcd / "member").exists()
+    assert not rig.virtual().down(lambda _: None), "nothing runs: there is nothing to do"
+    assert rig.virtual().down(lambda _: None, purge=True)
+    assert not state.root.exists()
+
+
 def test_what_the_server_refuses_is_said(rig: Rig) -> None:
     rig.up()
     good = rig.file.read_text()

@@ -1,0 +1,125 @@
+"""Ctrl-C, an ordinary ``kill`` and a closed terminal: a command tidies up, and its status says which it was.
+
+Each becomes Python's KeyboardInterrupt. A second Ctrl-C ends the process where it is: what is to be tidied up may be
+behind an API that doesn't answer. Imported by every command, so it imports little.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import asyncio
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 3
+"""Seconds of tidying up after which it is said that there is a shorter way."""
+children: set[subprocess.Popen[bytes]] = set()
+"""The programs that ``run.run`` waits for now, in whichever thread."""
+_received: list[int] = []
+
+
+def install() -> None:
+    """Handle the three from now on; one that is ignored (nohup) stays so."""
+    for number in ENDING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _end)
+
+
+def uninstall() -> None:
+    """Let all three end the process at once, until it has handlers of its own."""
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def came() -> bool:
+    """Whether one of them came."""
+    return bool(_received)
+
+
+@contextlib.contextmanager
+def cancelling(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> Iterator[None]:
+    """While asyncio runs, cancel a task instead of raising an exception amid whatever the loop does."""
+
+    def cancel(number: int) -> None:
+        if _is_first(number):
+            task.cancel()
+
+    before = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        loop.add_signal_handler(number, cancel, number)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+def leave() -> NoReturn:
+    """End the process with the status that a shell gives for the signal, without waiting for threads.
+
+    A thread that waits for an answer that doesn't come would otherwise hold up the end; what had to be tidied up has
+    been, on the way here.
+    """
+    _end_children()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            stream.flush()
+    os._exit(128 + (_received[0] if _received else signal.SIGINT))
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    if _is_first(number):
+        _end_children()  # a terminal's Ctrl-C reaches them as well; the others reach this process alone
+        raise KeyboardInterrupt
+
+
+def _is_first(number: int) -> bool:
+    """Take note of a signal; a second Ctrl-C doesn't come back.
+
+    Other signals that come again change nothing: a terminal that closes says so twice.
+    """
+    again = came()
+    _received.append(number)
+    if number == signal.SIGHUP:
+        _leave_terminal()
+    if again and number == signal.SIGINT:
+        _tell(b"\ninterrupted again: it is left as it is\n")
+        leave()
+    if not again:
+        signal.signal(signal.SIGALRM, lambda *_: _tell(b"\ntidying up; Ctrl-C again ends it where it is\n"))
+        signal.alarm(PATIENCE)
+    return not again
+
+
+def _tell(words: bytes) -> None:
+    """Write past Python's buffers, which the interrupted code may be amid using."""
+    with contextlib.suppress(OSError):
+        os.write(2, words)
+
+
+def _leave_terminal() -> None:
+    """Writing to a terminal that is gone fails, and must not break the tidying up."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+
+
+def _end_children() -> None:
+    for child in tuple(children):
+        with contextlib.suppress(OSError):
+            child.terminate()

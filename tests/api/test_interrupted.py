@@ -1,0 +1,115 @@
+"""Ctrl-C in commands that take long, as a person has it: a real process, and an API that is slow or does not answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.api.apiserver import ControlPlane
+
+from nodisk.classes import record
+from nodisk.cluster.client import Client
+from nodisk.verify.scene import leftovers, remove_leftovers
+
+
+@pytest.fixture
+def direct(plane: ControlPlane) -> Iterator[Client]:
+    """The API past the forwarder, which these tests slow down."""
+    from nodisk.cluster import kubeconfig
+
+    with Client(kubeconfig.load(plane.kubeconfig), patience=10) as client:
+        yield client
+        plane.forwarder.delay = 0
+        plane.forwarder.open.set()
+        remove_leftovers(client, wait=60)
+
+
+def command(plane: ControlPlane, *words: str) -> subprocess.Popen[str]:
+    """As a terminal starts it: a process group of its own, which Ctrl-C goes to."""
+    argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(plane.lab_file), "--state", str(plane.state.root)]
+    return subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=plane.folder, start_new_session=True
+    )
+
+
+def until(condition: Callable[[], object], child: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def ends(child: subprocess.Popen[str], status: int, seconds: float) -> str:
+    began = time.monotonic()
+    out, err = child.communicate(timeout=seconds * 4 + 30)
+    assert child.returncode == status, out + err
+    assert time.monotonic() - began < seconds
+    assert "Traceback" not in out + err, out + err
+    assert err.endswith("\ninterrupted\n"), err
+    return err
+
+
+def spaces(client: Client, prefix: str) -> list[str]:
+    names = [one["metadata"]["name"] for one in client.list("v1", "Namespace", metadata_only=True)]
+    return [name for name in names if name.startswith(prefix)]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_verify_removes_what_it_made(plane: ControlPlane, direct: Client, number: int, status: int) -> None:
+    plane.forwarder.delay = 0.1
+    child = command(plane, "verify", "--quick")
+    until(lambda: spaces(direct, "nodisk-verify-"), child)
+    os.killpg(child.pid, number)
+    ends(child, status, 60)
+    end = time.monotonic() + 60
+    while leftovers(direct):
+        assert time.monotonic() < end, leftovers(direct)
+        time.sleep(0.2)
+
+
+def test_verify_ends_at_a_second_ctrl_c_where_the_api_does_not_answer(plane: ControlPlane, direct: Client) -> None:
+    child = command(plane, "verify", "--quick")
+    until(lambda: spaces(direct, "nodisk-verify-"), child)
+    plane.forwarder.open.clear()
+    time.sleep(0.5)
+    os.killpg(child.pid, signal.SIGINT)
+    time.sleep(1)
+    os.killpg(child.pid, signal.SIGINT)
+    _, err = child.communicate(timeout=10)
+    assert (child.returncode, err.splitlines()[-1]) == (130, "interrupted again: it is left as it is")
+    assert "Traceback" not in err
+    plane.forwarder.open.set()
+    again = command(plane, "verify", "--only", "rights")  # it waits for nobody's lock, and removes what was left
+    out, err = again.communicate(timeout=120)
+    assert again.returncode in (0, 1), out + err
+    assert "that an earlier run left" in err
+
+
+def test_class_create_is_completed_by_the_next(plane: ControlPlane, direct: Client, tmp_path: Path) -> None:
+    roster = tmp_path / "roster.csv"
+    roster.write_text("name,id\n" + "".join(f"Student {n},s{n:02}\n" for n in range(24)))
+    words = ["class", "create", "stopped", "--roster", str(roster), "--overcommit", "--out", str(tmp_path / "out")]
+    plane.forwarder.delay = 0.03
+    child = command(plane, *words)
+    until(lambda: len(spaces(direct, "stopped-")) > 3, child)
+    os.killpg(child.pid, signal.SIGINT)
+    ends(child, 130, 20)
+    kept = record.need(plane.lab_state, "stopped")
+    assert len(kept.students) == 24
+    plane.forwarder.delay = 0
+    time.sleep(1)
+    assert len(spaces(direct, "stopped-")) < 24, "nothing goes on in the background"
+    again = command(plane, *words)
+    out, err = again.communicate(timeout=240)
+    assert again.returncode == 0, out + err
+    assert len(spaces(direct, "stopped-")) == 24
+    gone = command(plane, "class", "delete", "stopped", "--yes")
+    out, err = gone.communicate(timeout=240)
+    assert gone.returncode == 0, out + err

@@ -1,0 +1,45 @@
+"""Ctrl-C while ``nodisk check`` waits for somebody who doesn't answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.interop
+
+LAB = """\
+name: stuck
+network: {{subnet: 10.98.0.0/24, server: 10.98.0.1}}
+os: {{mirror: "http://127.0.0.1:{port}/debian"}}
+machines:
+- {{name: cp1, mac: 52:54:00:98:00:11, address: 10.98.0.11, role: control-plane, memory: 2GiB}}
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_check_ends_at_once(tmp_path: Path, number: int, status: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file = tmp_path / "lab.yaml"
+        file.write_text(LAB.format(port=silent.getsockname()[1]))
+        words = [sys.executable, "-m", "nodisk", "check", "--virtual", "--lab", str(file), "--state", str(tmp_path)]
+        child = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        asked, _ = silent.accept()  # the mirror's check is there now, and waits
+        with asked:
+            time.sleep(0.3)
+            os.killpg(child.pid, number)
+            began = time.monotonic()
+            out, err = child.communicate(timeout=60)
+    assert child.returncode == status, err
+    assert time.monotonic() - began < 5
+    assert out == ""
+    assert err.endswith("\ninterrupted\n")
+    assert "Traceback" not in err

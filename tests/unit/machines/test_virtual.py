@@ -1,0 +1,91 @@
+"""Whose state it is: a virtual lab's own, or a real room's, which ``nodisk lab`` leaves alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nodisk.errors import UsageError
+from nodisk.machines import record
+from nodisk.machines.virtual import Virtual
+from nodisk.plan.daemons import Host
+from nodisk.server import host, running
+from nodisk.spec.model import Lab
+from nodisk.state import State
+
+LAB = Lab.model_validate(
+    {
+        "name": f"test-{os.getpid()}",
+        "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"},
+        "machines": [{"name": "m1", "mac": "52:54:00:77:01:01", "address": "10.77.0.21", "role": "control-plane"}],
+    }
+)
+
+
+@pytest.fixture
+def virtual(tmp_path: Path) -> Virtual:
+    return Virtual(LAB, tmp_path / "lab.yaml", State(tmp_path).lab(str(LAB.name)))
+
+
+def served(virtual: Virtual, card: str) -> None:
+    """As a server leaves the state: what it found of the host, and etcd's data."""
+    at, root = virtual.state, virtual.state.root
+    found = Host(interface=card, conf=at.conf, run=at.run, data=root, pki=at.pki, objects=root, tftp=at.www)
+    host.record(found, at.host)
+    (at.etcd / "member").mkdir(parents=True)
+    (at.pki).mkdir()
+
+
+def test_a_state_that_nobody_used_is_nothing_to_protect(virtual: Virtual) -> None:
+    said: list[str] = []
+    assert not virtual.down(said.append)
+    assert said == []
+    assert virtual.down(said.append, purge=True) is False
+    assert not virtual.state.root.exists()
+
+
+def test_a_virtual_labs_own_state_goes(virtual: Virtual) -> None:
+    served(virtual, "lab0")
+    assert virtual.down(lambda _: None, purge=True)
+    assert not virtual.state.root.exists()
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_a_rooms_state_stays(virtual: Virtual, purge: bool) -> None:
+    served(virtual, "enp3s0")
+    other = virtual.state.state.lab("other")
+    record.write(other, record.Record("/labs/other.yaml", "nodisk-other", "lab0", 1, 2))
+    with pytest.raises(UsageError, match="its server last served the network card enp3s0") as caught:
+        virtual.down(lambda _: None, purge=purge)
+    assert "the virtual lab that runs: --lab /labs/other.yaml" in str(caught.value.hint)
+    assert virtual.state.pki.exists()
+    with pytest.raises(UsageError, match="is a real room's"):
+        virtual.start(lambda _: None)
+
+
+def test_a_state_of_which_nothing_is_known_stays(virtual: Virtual) -> None:
+    served(virtual, "lab0")
+    virtual.state.host.write_text(json.dumps({}))
+    with pytest.raises(UsageError, match="is a real room's"):
+        virtual.down(lambda _: None, purge=True)
+    assert virtual.state.pki.exists()
+
+
+def test_a_server_that_runs_elsewhere_keeps_everything(virtual: Virtual) -> None:
+    """Also if the last server that came far enough to say so was a virtual one."""
+    served(virtual, "lab0")
+    record.write(virtual.state, record.Record(str(virtual.file), "nodisk-x", "lab0", 1, 2))
+    with (virtual.state.run / running.LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write("1\n")
+        file.flush()
+        assert running.process(virtual.state) == 1
+        with pytest.raises(UsageError, match=r"the server of .* \(process 1\) is a real room's"):
+            virtual.down(lambda _: None)
+        assert virtual.state.virtual.exists()
+    assert running.process(virtual.state) is None
+    assert virtual.down(lambda _: None)

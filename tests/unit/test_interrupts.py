@@ -1,0 +1,129 @@
+"""Ctrl-C, ``kill`` and a closed terminal end any command: tidied up, at once, with a status that says which."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMAND = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from nodisk import cli, run
+
+def command(**_):
+    pool = ThreadPoolExecutor()
+    pool.submit(run.run, ["sleep", sys.argv[1]])  # a program that would not end
+    pool.submit(time.sleep, 60)                   # an answer that does not come
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        time.sleep(0.5)  # tidying up takes a moment, and says what it does
+        print("tidied up", flush=True)
+        open(sys.argv[2], "w").close()
+
+cli.nodisk.main = command
+cli.main([])
+"""
+MARK = f"86400.{os.getpid()}"
+
+
+def left() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"sleep") and MARK.encode() in words:
+            found.append(str(path))
+    return found
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, left()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["SIGINT", "SIGTERM", "SIGHUP"],
+)
+def test_a_command_tidies_up_and_ends(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    argv = [sys.executable, "-c", COMMAND, MARK, str(done)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begun\n"
+        until(left)
+        began = time.monotonic()
+        child.send_signal(number)
+        if number != signal.SIGINT:  # a terminal that closes says so twice
+            time.sleep(0.2)
+            child.send_signal(number)
+        out, err = child.communicate(timeout=20)
+    assert child.returncode == status
+    assert time.monotonic() - began < 10
+    assert out == "tidied up\n"
+    assert err == "\ninterrupted\n"
+    assert done.exists()
+    until(lambda: not left())
+
+
+def test_a_second_ctrl_c_ends_it_where_it_is(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    argv = [sys.executable, "-c", COMMAND, MARK, str(done)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        until(left)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert err == "\ninterrupted again: it is left as it is\n"
+    assert not done.exists()
+    until(lambda: not left())
+
+
+def test_an_error_of_the_tidying_up_is_told_and_the_status_stays() -> None:
+    code = (
+        "import os, signal; from nodisk import cli, errors\n"
+        "def command(**_):\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    finally: raise errors.NodiskError('the API is away')\n"
+        "cli.nodisk.main = command; cli.main([])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (143, "error: the API is away\n\ninterrupted\n")
+
+
+def test_a_terminal_that_closes_does_not_break_the_tidying_up(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", COMMAND, MARK, str(done)])  # noqa: S606
+    until(left)
+    os.close(terminal)  # the kernel sends SIGHUP
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert done.exists()
+    until(lambda: not left())
+
+
+def test_nohup_is_kept() -> None:
+    code = (
+        "from signal import *; from nodisk import interrupts; interrupts.install(); print(getsignal(SIGHUP) == SIG_IGN)"
+    )
+    words = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", code]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "True\n"
