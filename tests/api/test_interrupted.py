@@ -27,7 +27,7 @@ def direct(plane: ControlPlane) -> Iterator[Client]:
         yield client
         plane.forwarder.delay = 0
         plane.forwarder.open.set()
-        remove_leftovers(client, wait=60)
+        remove_leftovers(client, plane.lab_state, limit=60, wait=True)
 
 
 def command(plane: ControlPlane, *words: str) -> subprocess.Popen[str]:

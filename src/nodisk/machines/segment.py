@@ -20,7 +20,7 @@ BRIDGE = "lab0"
 
 
 def tap_name(mac: Mac) -> str:
-    """The name of a machine's port: by its address, so that it stays when lab.yaml's order changes; 15 bytes at most."""
+    """The name of a machine's port: by its MAC, so that it stays when lab.yaml's order changes; at most 15 bytes."""
     return "tap" + str(mac).replace(":", "")
 
 
