@@ -9,6 +9,7 @@ BIOS                  0                      undionly.kpxe by TFTP
 UEFI x86-64           7, 9                   snponly.efi by TFTP
 UEFI x86-64, HTTP     16                     http://SERVER/ipxe/snponly.efi
 iPXE (option 175)     any                    http://SERVER/boot.ipxe
+all others            6, 11, 15, 19, none    an address and no program; an event says which it is (server.logs)
 ====================  =====================  ==========================================
 
 Option 60 goes only to firmware that boots by HTTP,
@@ -25,6 +26,8 @@ from nodisk.plan.daemons import Host
 from nodisk.spec.model import DhcpMode, Lab
 
 UEFI_ARCHITECTURES = (7, 9)
+PROGRAMS = (0, *UEFI_ARCHITECTURES, 16)
+"""Architectures for which there is a program."""
 LEASE = "12h"
 UNKNOWN_LEASE = "5m"
 """A machine that lab.yaml doesn't know keeps its address only as long as it shows its menu."""

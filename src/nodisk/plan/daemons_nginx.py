@@ -13,6 +13,8 @@ from nodisk.values import Role
 MAX_EVENT = 16 * 1024
 MAX_ENROL = 128 * 1024
 """Bytes of a request's body: ten CSRs and some SSH keys are about 20 KiB."""
+API_CONNECTIONS = 512
+"""To the API from one address at once. A class of 30 behind one NAT has some 300: kubectl and a dashboard each."""
 LEAVE_ALONE = 2
 """Seconds for which a control-plane machine that did not answer gets no connection. Then one connection tries it again,
 and waits at most a second for it. Longer would only hold up those who wait for the first machine to come back."""
@@ -21,12 +23,12 @@ _TEMPLATE = """\
 {module}daemon off;
 user {user};
 worker_processes auto;
-worker_rlimit_nofile 16384;
+worker_rlimit_nofile 32768;
 pid {run}/nginx.pid;
 error_log stderr warn;
 
 events {{
-    worker_connections 4096;
+    worker_connections 8192;
 }}
 
 http {{
@@ -112,6 +114,9 @@ http {{
 }}
 
 stream {{
+    # Pods come with their machine's address: one that opens connections and does nothing takes none from the others.
+    limit_conn_zone $binary_remote_addr zone=addresses:1m;
+
     upstream api {{
         zone api 64k;  # all workers know at once which machine is gone
 {api_servers}
@@ -121,6 +126,7 @@ stream {{
         # A machine that lost power leaves its connections hanging: ask after 30 seconds of silence.
         listen {server}:{api} so_keepalive=30s:10s:3;
         listen unix:{run}/api.sock;
+        limit_conn addresses {per_address};
         proxy_pass api;
         proxy_connect_timeout 1s;
         proxy_timeout 1h;
@@ -148,6 +154,7 @@ def nginx(lab: Lab, host: Host) -> str:
         enrol=network.ENROL,
         registry=network.REGISTRY,
         api=network.API,
+        per_address=API_CONNECTIONS,
         max_event=MAX_EVENT,
         max_enrol=MAX_ENROL,
         api_servers=api_servers,

@@ -28,9 +28,9 @@ def control_plane_taints(version: KubeVersion) -> tuple[Taint, ...]:
 
 
 def taints(machine: Machine, version: KubeVersion) -> tuple[Taint, ...]:
-    """All taints that the node registers with."""
+    """All taints that the node registers with: each key and effect once, as the API has it; lab.yaml's value counts."""
     own = control_plane_taints(version) if machine.role is Role.CONTROL_PLANE else ()
-    return (*own, *machine.taints)
+    return tuple({(taint.key, taint.effect): taint for taint in (*own, *machine.taints)}.values())
 
 
 def as_objects(found: tuple[Taint, ...]) -> list[dict[str, str]]:
@@ -84,7 +84,10 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
         "evictionMinimumReclaim": {"imagefs.available": "5%"},
         "systemReserved": {"cpu": "100m", "memory": f"{ram.system_reserved_mib}Mi"},
         "kubeReserved": {"cpu": "100m", "memory": f"{ram.kube_reserved_mib}Mi"},
+        # What changes is told within seconds. The second is kubelet's own default, but not where the first is set:
+        # every node would be written anew every 5 seconds, changed or not. Whether a node lives, its lease says.
         "nodeStatusUpdateFrequency": "5s",
+        "nodeStatusReportFrequency": "5m0s",
         "shutdownGracePeriod": "0s",
     }
     if facts.release.has_dns:

@@ -69,7 +69,7 @@ class Limits:
     alarms: Alarms = field(default_factory=Alarms)
     reports: RateLimit = field(default_factory=RateLimit)
     """What a machine says itself, by stage: a flood of one stage keeps no ``failed`` out."""
-    sightings: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_second=0.1))
+    sightings: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=0.1))
     """What is seen of a machine of the lab from outside: DHCP, boot scripts."""
     stranger: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_second=1 / 60))
     """The same of one MAC that lab.yaml doesn't know …"""

@@ -7,32 +7,45 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 
+from nodisk.plan.daemons_dnsmasq import PROGRAMS
 from nodisk.values import Mac
 
 _LINE = re.compile(r"dnsmasq-dhcp\[\d+\]: (?:(\d+) )?(.*)")
 _REPLY = re.compile(
-    r"(DHCPACK|PXE|DHCPOFFER)\([^)]*\) (?:(\d+\.\d+\.\d+\.\d+) )?([0-9a-f]{2}(?::[0-9a-f]{2}){5})(?: (.*))?"
+    r"(DHCPACK|PXE|DHCPDISCOVER)\([^)]*\) (?:(\d+\.\d+\.\d+\.\d+) )?([0-9a-f]{2}(?::[0-9a-f]{2}){5})(?: (.*))?"
 )
 _MAX_OPEN = 256
+_OTHERS = {
+    6: "UEFI on 32-bit x86",
+    10: "UEFI on 32-bit ARM",
+    11: "UEFI on 64-bit ARM",
+    15: "UEFI on 32-bit x86 by HTTP",
+    18: "UEFI on 32-bit ARM by HTTP",
+    19: "UEFI on 64-bit ARM by HTTP",
+}
+"""IANA's list of processor architectures, as far as PCs in a room may send them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """dnsmasq told a booting machine's firmware or iPXE how to go on."""
+    """dnsmasq told a booting machine's firmware or iPXE how to go on, or had nothing for it."""
 
     mac: Mac
     address: IPv4Address | None
     """None: proxyDHCP; another server gave the address."""
     by: str
-    """``firmware`` or ``iPXE``."""
+    """``firmware`` or ``iPXE``; for firmware that gets no program, which it is."""
 
 
 @dataclass(slots=True)
 class DhcpLog:
-    """Reads dnsmasq's log (with log-dhcp). Only a PXE client counts: Linux renewing its lease is no boot."""
+    """Reads dnsmasq's log (with log-dhcp). Only a PXE client counts: Linux renewing its lease is no boot.
+
+    Firmware for which there is no program may never go on to a lease: its question counts.
+    """
 
     _clients: dict[str, str] = field(default_factory=dict)
-    """Transaction → ``firmware`` or ``iPXE``."""
+    """Transaction → who asks."""
 
     def read(self, line: str) -> Lease | None:
         """The next line."""
@@ -41,13 +54,13 @@ class DhcpLog:
             return None
         transaction, text = match.group(1) or "", match.group(2)
         if text.startswith(("vendor class: PXEClient", "vendor class: HTTPClient")):
-            self._remember(transaction, "firmware")
-            return None
-        if text.startswith("user class: iPXE"):
+            self._remember(transaction, _firmware(text))
+        elif text.startswith("user class: iPXE"):
             self._remember(transaction, "iPXE")
-            return None
         reply = _REPLY.match(text)
-        if reply is None or reply.group(1) == "DHCPOFFER" or transaction not in self._clients:
+        if reply is None or transaction not in self._clients:
+            return None
+        if reply.group(1) == "DHCPDISCOVER" and self._clients[transaction] in ("firmware", "iPXE"):
             return None
         by = self._clients.pop(transaction)
         try:
@@ -59,6 +72,16 @@ class DhcpLog:
         if len(self._clients) >= _MAX_OPEN:
             self._clients.pop(next(iter(self._clients)))
         self._clients[transaction] = who
+
+
+def _firmware(text: str) -> str:
+    """What firmware says of itself in option 60 (and, as a rule, the same in option 93)."""
+    match = re.search(r":Arch:(\d{5})", text)
+    number = int(match[1]) if match else None
+    if number in PROGRAMS:
+        return "firmware"
+    what = "no architecture named" if number is None else f"architecture {number}, {_OTHERS.get(number, 'unknown')}"
+    return f"firmware for which there is no program ({what})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,16 @@ def test_an_unknown_machine_gets_a_free_address_for_its_menu(room: Room) -> None
     assert found[-1].detail == "firmware asks by DHCP"
 
 
+def test_firmware_for_which_there_is_no_program(room: Room) -> None:
+    last = settled(room)
+    answer = ask(room, "w1", W1, vendor="PXEClient:Arch:00011:UNDI:003000", arch=11, offer_only=True)
+    assert not answer.get("file")
+    time.sleep(0.5)
+    with room.database() as database:
+        details = [event.detail for event in database.events(after=last, kinds=(Kind.STAGE,), mac=Mac.parse(W1))]
+    assert details == ["firmware for which there is no program (architecture 11, UEFI on 64-bit ARM)"]
+
+
 def test_tftp_gives_ipxe_and_nothing_else(room: Room, tmp_path: Path) -> None:
     def fetch(name: str) -> bytes | None:
         target = tmp_path / "got"

@@ -19,7 +19,7 @@ from tests.interop.server.rooms import Room, make_room
 from tests.interop.server.test_enrol import Client, unpack
 
 from nodisk import run
-from nodisk.plan.daemons_nginx import LEAVE_ALONE
+from nodisk.plan.daemons_nginx import API_CONNECTIONS, LEAVE_ALONE
 
 pytestmark = pytest.mark.interop
 
@@ -166,6 +166,32 @@ def test_the_api_comes_back_with_the_first_machine(hall: Hall) -> None:
     hall.start("cp2")
     within(LEAVE_ALONE + 2, lambda: hall.ask()[0] == "cp2")
     assert hall.answers(6)[0] == {"cp2": 6}
+
+
+HOLD = """\
+import socket, sys, time
+
+held = []
+for _ in range(int(sys.argv[1])):
+    held.append(socket.create_connection(("10.99.0.1", 6443)))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_who_holds_connections_takes_none_from_the_others(hall: Hall) -> None:
+    """As a pod might, which comes with its machine's address."""
+    log = hall.folder / "hold"
+    words = [sys.executable, "-c", HOLD, str(API_CONNECTIONS + 50)]
+    holder = run.start(words, log_file=log, netns=f"{hall.room.name}-w1")
+    try:
+        within(20, lambda: "held" in log.read_text())
+        assert hall.ask("w1")[0] == ""
+        assert hall.ask("cp1")[0]
+    finally:
+        holder.kill()
+        holder.wait()
+    within(5, lambda: hall.ask("w1")[0])
 
 
 def test_a_connection_that_is_open_stays_with_its_machine(hall: Hall) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from nodisk.plan import containers, kubeadm, kubelet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
-from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model import Lab, Machine, TaintEffect
 from nodisk.values import KubeVersion
 
 LAB = Lab.model_validate(
@@ -101,6 +101,24 @@ def test_one_control_plane_elects_as_several_do() -> None:
 )
 def test_control_plane_taints(version: str, keys: list[str]) -> None:
     assert [taint.key for taint in kubelet.control_plane_taints(KubeVersion.parse(version))] == keys
+
+
+@pytest.mark.parametrize("version", ["1.20", "1.24", "1.36"])
+def test_a_taint_that_lab_yaml_gives_again_is_there_once(version: str) -> None:
+    """The API would refuse the node otherwise."""
+    known = KubeVersion.parse(version)
+    own = kubelet.control_plane_taints(known)
+    other = own[0].model_copy(update={"effect": TaintEffect.NO_EXECUTE})
+    valued = own[0].model_copy(update={"value": "yes"})
+    machine = CP.model_copy(update={"taints": (*own, other)})
+    assert kubelet.taints(machine, known) == (*own, other)
+    assert kubelet.taints(CP.model_copy(update={"taints": (valued,)}), known) == (valued, *own[1:])
+
+
+def test_a_node_that_does_not_change_is_not_written_every_few_seconds() -> None:
+    for version in ("1.20", "1.36"):
+        (found,) = config(kubelet.kubelet_config(LAB, facts(version), WORKER))
+        assert (found["nodeStatusUpdateFrequency"], found["nodeStatusReportFrequency"]) == ("5s", "5m0s")
 
 
 def test_kubelet_flags_that_went() -> None:

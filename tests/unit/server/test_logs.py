@@ -32,6 +32,27 @@ def test_firmware() -> None:
     assert log.read(ACK) is None, "each reply counts once"
 
 
+@pytest.mark.parametrize(
+    ("vendor", "what"),
+    [
+        ("PXEClient:Arch:00011:UNDI:003000", "architecture 11, UEFI on 64-bit ARM"),
+        ("HTTPClient:Arch:00019:UNDI:003000", "architecture 19, UEFI on 64-bit ARM by HTTP"),
+        ("PXEClient:Arch:00006:UNDI:003016", "architecture 6, UEFI on 32-bit x86"),
+        ("PXEClient:Arch:00041:UNDI:003016", "architecture 41, unknown"),
+        ("PXEClient", "no architecture named"),
+    ],
+)
+def test_firmware_that_gets_no_program_is_seen_when_it_asks(vendor: str, what: str) -> None:
+    """It may never ask for the address that it is offered without one."""
+    log = DhcpLog()
+    ask = "dnsmasq-dhcp[2]: 77 DHCPDISCOVER(lan) 52:54:00:99:00:21"
+    assert log.read(f"dnsmasq-dhcp[2]: 77 vendor class: {vendor}") is None
+    assert log.read(ask) == Lease(W1, None, f"firmware for which there is no program ({what})")
+    assert log.read(ask) is None
+    for line in (f"dnsmasq-dhcp[2]: 77 vendor class: {vendor}", "dnsmasq-dhcp[2]: 77 user class: iPXE", ask):
+        assert log.read(line) is None, "iPXE is its own program"
+
+
 def test_ipxe_says_both_and_counts_as_ipxe() -> None:
     log = DhcpLog()
     for line in (PXE, "dnsmasq-dhcp[2]: 2846503193 user class: iPXE"):
