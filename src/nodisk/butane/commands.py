@@ -97,7 +97,8 @@ def butane(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> Non
     click.echo(messages, nl=False, err=True, color=colour or None)
     if report.failure is not None:
         prefix = "" if report.failure == STRICT or options["dialect"] == "clc" else "Error translating config: "
-        click.echo(prefix + report.failure, err=True)
+        if report.failure:
+            click.echo(prefix + report.failure, err=True)
         ctx.exit(1)
     if not options["check"]:
         newline = "\n" if options["dialect"] == "butane" or options["indent"] else ""
