@@ -84,7 +84,7 @@ class _Misfits(Exception):
 
 def _read(data: bytes, target: int) -> tuple[Node | None, dict[str, Any], dict[str, CStruct]]:
     """The document, its values, and the structs by name. Raises YamlError, _Misfits."""
-    root = parse(data)
+    root = parse(data, old=True)
     struct = compile_(CONFIG, target, None)
     try:
         etcd, flannel = services.structs(_version(root, "etcd"), _version(root, "flannel"), target == 1)
