@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from nodisk.butane import gojson, jsonsyntax, rules, semver, unused
+from nodisk.butane import gojson, jsonsyntax, jsontree, rules, semver, unused
 from nodisk.butane.fields import MAX_SPEC
 from nodisk.butane.report import Entry, Findings, Path, Report, locate
 from nodisk.butane.schema import CField, CStruct, ignition_schema
-from nodisk.butane.yamltree import Node, YamlError, parse
+from nodisk.butane.yamltree import Node
 
 _SPECS = frozenset(semver.Version(3, minor, 0) for minor in range(MAX_SPEC + 1))
 _TYPE_NAMES: dict[str, type] = {"string": str, "integer": int, "boolean": bool, "list": list, "map": dict}
@@ -83,10 +83,7 @@ def _check(data: bytes, values: Mapping[str, Any], spec: int, found: Findings) -
     rules.check_duplicates(schema, config, found)
     if "ignition" not in config:
         found.error(("ignition", "version"), "invalid config version (couldn't parse)")
-    try:
-        root = parse(data)
-    except YamlError:
-        return None  # JSON that is no YAML: then there are no positions
+    root = jsontree.parse(data)
     if root is not None:
         unused.check(root, schema, config, found, json=True)
     return root
