@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from nodisk.butane import gourl, unitfile, urls
+from nodisk.butane import dataurl, gourl, unitfile
 from nodisk.butane.clc.walk import Part, Rule, Said, Shape
 from nodisk.butane.gojson import quote
 from nodisk.butane.pattern import Pattern
@@ -244,7 +244,7 @@ class _Rules:
         if url.scheme == "s3":
             versions = gourl.query_values(url.query, "versionId") if self.target >= 3 else []
             return "invalid S3 object VersionId" if versions and not versions[0] else None
-        return urls.data_problem(source) if url.scheme == "data" else "invalid url scheme"
+        return dataurl.problem(source) if url.scheme == "data" else "invalid url scheme"
 
     def _source(self, values: Any) -> Said:
         problem = self._url(values.get("source", ""))
