@@ -62,7 +62,7 @@ from nodisk.butane import merge, translate, validate
 result = translate(text, files_dir="files", strict=False)
 result.ignition   # a dict, or None if it failed
 result.json()     # the same as text, byte for byte as Butane writes it
-result.report     # entries with severity, line, column, path, message; failure: None, or words
+result.report     # entries with severity, line, column, path, message; failure: None if it did not fail
 ```
 
 `validate(config)` judges an Ignition config, `merge(base, overlay)` merges two of the same version.
