@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from nodisk import __version__
 from nodisk.butane import pretty
 from nodisk.butane.localfiles import words
 from nodisk.butane.translation import STRICT, Result, translate
@@ -16,13 +17,18 @@ from nodisk.butane.yamltree import MAX_BYTES
 _TARGETS = ("2.1.0", "2.2.0", "2.3.0")
 
 
+_BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
+    ("0", "f", "F", "FALSE", "false", "False"), False
+)
+
+
 class Translator(click.Command):
-    """A command whose complaints about its words are those of Butane."""
+    """A command that reads its words as Butane does, and whose complaints about them are Butane's."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Raises click.UsageError, which ends with status 2."""
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, self._plain(ctx, args))
         except click.NoSuchOption as error:
             name = error.option_name
             if name.startswith("--"):
@@ -37,6 +43,31 @@ class Translator(click.Command):
                 shown = name if name.startswith("--") else f"'{name.lstrip('-')}' in {name}"
                 raise click.UsageError(f"flag needs an argument: {shown}", ctx) from error
             raise
+
+    def _plain(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``args`` without what only Butane's parser knows: flags with a value, colours without one."""
+        options = {name: one for one in self.get_params(ctx) if isinstance(one, click.Option) for name in one.opts}
+        out: list[str] = []
+        words = iter(args)
+        for word in words:
+            name, equals, value = word.partition("=")
+            option = options.get(name)
+            if word == "--":
+                out += [word, *words]
+            elif option is not None and option.is_flag and equals:
+                if value not in _BOOLEANS:
+                    flag = ", ".join(option.opts)
+                    problem = f'strconv.ParseBool: parsing "{value}": invalid syntax'
+                    raise click.UsageError(f'invalid argument "{value}" for "{flag}" flag: {problem}', ctx)
+                # The last one counts.
+                out = [given for given in out if given not in option.opts] + [name] * _BOOLEANS[value]
+            elif option is not None and option.name == "color":
+                out.append(word if equals else word + "=always")
+            else:
+                out.append(word)
+                if option is not None and not option.is_flag and not equals:
+                    out += [following] if (following := next(words, None)) is not None else []
+        return out
 
 
 @click.command(
@@ -56,13 +87,13 @@ class Translator(click.Command):
 @click.option(
     "--color",
     "--colour",
-    type=click.Choice(["auto", "always", "yes", "never", "no"]),
     default="auto",
-    is_flag=False,
-    flag_value="always",
+    metavar="[=auto|always|never]",
     help="Colour messages (default: on a terminal, unless $NO_COLOR is set).",
 )
 @click.option("--input", "input_", hidden=True, type=click.Path())
+@click.option("-D", "--debug", is_flag=True, hidden=True)
+@click.option("-V", "--version", is_flag=True, help="Print the version and exit.")
 @click.option(
     "--from",
     "dialect",
@@ -80,12 +111,15 @@ def butane(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> Non
     Reads FILE, or stdin. Exits with 0, with 1 if the config can't be translated (or has warnings, with --strict),
     with 2 if the words of the command are wrong.
     """
-    name = options["input_"] or (files[0] if files else None)
+    name = options["input_"] or (files[0] if files else "")
     if len(files) > 1 or (files and options["input_"]):
         raise click.UsageError("one input file at most", ctx)
     if options["dialect"] == "butane" and (options["to"] or options["platform"]):
         raise click.UsageError("--to and --platform are for --from clc", ctx)
-    if options["input_"]:
+    if options["version"]:
+        click.echo(f"nodisk {__version__}")
+        return
+    if options["input_"] is not None:
         click.echo("Flag --input has been deprecated, specify filename directly on command line", err=True)
     source = _read(ctx, name)
     result = _translate(source, options)
@@ -97,7 +131,8 @@ def butane(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> Non
     click.echo(messages, nl=False, err=True, color=colour or None)
     if report.failure is not None:
         prefix = "" if report.failure == STRICT or options["dialect"] == "clc" else "Error translating config: "
-        click.echo(prefix + report.failure, err=True)
+        if report.failure:
+            click.echo(prefix + report.failure, err=True)
         ctx.exit(1)
     if not options["check"]:
         newline = "\n" if options["dialect"] == "butane" or options["indent"] else ""
@@ -118,20 +153,23 @@ def _translate(source: bytes, options: dict[str, Any]) -> Result:
     )
 
 
-def _read(ctx: click.Context, name: str | None) -> bytes:
-    """The whole input, up to a byte more than what would be refused anyway."""
+def _read(ctx: click.Context, name: str) -> bytes:
+    """The whole input, up to a byte more than what would be refused anyway; "" is stdin."""
     try:
-        if name is None:
+        if not name:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
         with open(name, "rb") as file:  # noqa: PTH123 - the message names the file as it was given
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        click.echo(f"failed to open {name or '<stdin>'}: open {name}: {words(error)}", err=True)
+        # Go opens a folder, and only reading it fails.
+        verb = "read" if isinstance(error, IsADirectoryError) else "open"
+        name = name or "<stdin>"
+        click.echo(f"failed to {verb} {name}: {verb} {name}: {words(error)}", err=True)
         ctx.exit(1)
 
 
 def _write(ctx: click.Context, name: str | None, data: bytes) -> None:
-    if name is None:
+    if not name:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return

@@ -32,7 +32,7 @@ class Url(NamedTuple):
 def parse(text: str) -> Url:
     """Raises BadUrl."""
     rest, _, fragment = text.partition("#")
-    if _CONTROL.search(text):
+    if _CONTROL.search(rest):
         raise BadUrl("net/url: invalid control character in URL")
     if not text:
         return Url("", "", "")
@@ -96,6 +96,50 @@ def _host(host: str) -> None:
     bad = _HOST_BAD.search(host)
     if bad:
         raise BadUrl(f"invalid character {quote(bad[0])} in host name")
+
+
+_LETTERS = "A-Za-z0-9"
+_VALID = Pattern(rf"[{_LETTERS}\-_.~!$&'()*+,;=:@/\[\]%]*")
+"""A path or fragment that is written as it was read."""
+_KEPT = {
+    "path": rf"[{_LETTERS}\-_.~$&+,/:;=@]",
+    "fragment": rf"[{_LETTERS}\-_.~$&+,/:;=?@!()*]",
+    "user": rf"[{_LETTERS}\-_.~$&+,;=]",
+    "host": rf"[{_LETTERS}\-_.~!$&'()*+,;=:\[\]<>\"]",
+}
+
+
+def normal(text: str) -> str:
+    """``text`` as Go writes the URL that it has read. Raises BadUrl."""
+    url = parse(text)
+    rest, _, fragment = text.partition("#")
+    rest = rest[len(url.scheme) + 1 :] if url.scheme else rest
+    rest, mark, query = rest.partition("?")
+    if url.scheme and not rest.startswith("/"):
+        out = rest  # opaque: as it is
+    elif rest.startswith("//") and (url.scheme or not rest.startswith("///")):
+        authority, slash, path = rest[2:].partition("/")
+        userinfo, at, host = authority.rpartition("@")
+        name, colon, password = userinfo.partition(":")
+        user = _escaped(name, "user") + colon + _escaped(password, "user") + at
+        out = f"//{user}{_escaped(host, 'host')}{_same(slash + path, 'path')}"
+        out = "" if out == "//" else out
+    else:
+        out = _same(rest, "path")
+    return (url.scheme and url.scheme + ":") + out + mark + query + (fragment and "#" + _same(fragment, "fragment"))
+
+
+def _same(text: str, part: str) -> str:
+    valid = _VALID.fullmatch(text.replace("?", "") if part == "fragment" else text)
+    return text if valid else _escaped(text, part)
+
+
+def _escaped(text: str, part: str) -> str:
+    """Decoded, and encoded again."""
+    data = re.sub(
+        rb"%([0-9A-Fa-f]{2})", lambda match: bytes([int(match[1], 16)]), text.encode("utf-8", "surrogateescape")
+    )
+    return "".join(char if re.match(_KEPT[part], char) else f"%{ord(char):02X}" for char in data.decode("latin-1"))
 
 
 def query_values(query: str, key: str) -> list[str]:

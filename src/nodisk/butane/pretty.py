@@ -10,11 +10,12 @@ _CONTEXT = 2
 
 
 def text(report: Report, name: str, source: bytes, *, colour: bool = False, raw: bool = False) -> str:
-    """All entries that have a place in ``source``, the file called ``name``; ``raw``: a line each.
+    """All entries, with the lines of ``source``, the file called ``name``, around them; ``raw``: a line each.
 
-    What has no column is part of ``report.failure`` and is not repeated here.
+    What ``report.failure`` says already is not repeated here.
     """
-    entries = [entry for entry in report if entry.column is not None]
+    failure = report.failure or ""
+    entries = [entry for entry in report if entry.column is not None or entry.message not in failure]
     if raw:
         return "".join(f"{entry}\n" for entry in entries)
     lines = source.decode("utf-8", "replace").split("\n")

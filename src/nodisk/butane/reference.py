@@ -44,10 +44,13 @@ new one: [From Container Linux Config to Butane](../how-to/clc-to-butane.md).
 | `-c`, `--check` | write nothing |
 | `-r`, `--raw` | accepted as Butane accepts it; fcos and flatcar have nothing to unwrap |
 | `--raw-errors` | a line a message, without the lines of the document |
-| `--color auto\\|always\\|never` | colours of messages |
+| `--color[=auto\\|always\\|never]` | colours of messages; without a value: `always` |
+| `-V`, `--version` | print nodisk's version |
 | `--from clc` | the input is a Container Linux Config |
 | `--to 2.1.0\\|2.2.0\\|2.3.0` | with `--from clc`: the Ignition version (default 2.3.0) |
 | `--platform NAME` | with `--from clc`: where `{{PRIVATE_IPV4}}` and the like come from |
+
+An empty FILE is stdin or stdout. A flag may have a value: `--strict=false`. `-D` is accepted and does nothing.
 
 Status 0: translated. 1: the document is wrong (or has warnings, with `--strict`); nothing is written. 2: wrong options.
 
@@ -59,12 +62,14 @@ from nodisk.butane import merge, translate, validate
 result = translate(text, files_dir="files", strict=False)
 result.ignition   # a dict, or None if it failed
 result.json()     # the same as text, byte for byte as Butane writes it
-result.report     # entries with severity, line, column, path, message; failure: None, or words
+result.report     # entries with severity, line, column, path, message; failure: None if it did not fail
 ```
 
 `validate(config)` judges an Ignition config, `merge(base, overlay)` merges two of the same version.
 `nodisk.butane.clc.translate(text, to="2.3.0", platform="")` is for Container Linux Config. Nothing is raised for any
 text. Only files below `files_dir` are read: links that lead out of it, devices, sockets and pipes are refused.
+
+Where Butane differs: it follows links out of `files_dir`, and refuses every file if that is `/`.
 
 Limits: 16 MiB of text, 50,000 nodes (aliases: 100,000 values), 1,000 levels; 64 MiB a local file, 256 MiB in all.
 

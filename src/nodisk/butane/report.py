@@ -52,7 +52,10 @@ class Entry(NamedTuple):
 
 
 class Report:
-    """All messages about one document, and the words that sum up why it failed (None: it did not)."""
+    """All messages about one document, and the words that sum up why it failed.
+
+    ``failure`` is None if it did not, and "" if the messages are all there is to say.
+    """
 
     __slots__ = ("entries", "failure")
 
@@ -79,7 +82,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [str(entry) for entry in self.entries]
-        if self.failure is not None:
+        if self.failure:
             lines.append(self.failure)
         return "\n".join(lines)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from nodisk.butane import gourl, rules_storage, unitfile
+from nodisk.butane import gourl, rules_storage, semver, unitfile
 from nodisk.butane.gojson import quote
 from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Findings, Path
@@ -101,10 +101,12 @@ def _config(values: Values, path: Path, spec: int, found: Findings) -> None:
 
 
 def _version(values: Values, path: Path, spec: int, found: Findings) -> None:
-    version = values.get("version", "")
-    if not re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", version):
+    try:
+        version = semver.parse(values.get("version", ""))
+    except semver.BadVersion:
         found.error((*path, "version"), "invalid config version (couldn't parse)")
-    elif version != f"3.{spec}.0":
+        return
+    if version != semver.Version(3, spec, 0):
         found.error((*path, "version"), "unsupported config version")
 
 

@@ -9,13 +9,12 @@ import functools
 import os
 import re
 
-from nodisk.butane import gojson, rules, source_rules, unused
+from nodisk.butane import gojson, rules, semver, source_rules, unused
 from nodisk.butane.decode import Decoder, Values
 from nodisk.butane.desugar import Context
 from nodisk.butane.desugar import translate as desugar
 from nodisk.butane.fields import VERSIONS
 from nodisk.butane.localfiles import FilesDir
-from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Entry, Findings, Path, Problem, Report, locate
 from nodisk.butane.schema import CStruct, Field, Struct, butane, compile_, emit, ignition_schema
 from nodisk.butane.source_rules import Version
@@ -24,8 +23,8 @@ from nodisk.butane.yamltree import Node, YamlError, parse
 _HEADER = Struct(
     "Header", (Field("version", "string", "", required=True), Field("variant", "string", "", required=True))
 )
-_SEMVER = Pattern(r"([+]?\d+)\.([-+]?\d+)\.([-+]?\d+)(-[0-9A-Za-z.-]*)?(\+[0-9A-Za-z.-]*)?", re.ASCII)
 
+RHCOS = "rhcos variant has been removed; use openshift variant instead: https://coreos.github.io/butane/upgrading-openshift/"
 STRICT = "Config produced warnings and --strict was specified"
 INVALID_SOURCE = "source config is invalid"
 INVALID_RESULT = "config generated was invalid"
@@ -124,14 +123,17 @@ def _open(data: bytes) -> tuple[Node, Version]:
     variant, text = str(header.get("variant", "")), str(header.get("version", ""))
     if root is None or not variant:
         raise _fail("error parsing variant; must be specified")
-    match = _SEMVER.fullmatch(text)
-    if match is None or "" in (match[4] and match[4][1:], match[5] and match[5][1:]):
-        raise _fail("error parsing version; must be a valid semver")
-    version = ".".join(str(int(match[place])) for place in (1, 2, 3)) + (match[4] or "") + (match[5] or "")
+    try:
+        number = semver.parse(text)
+    except semver.BadVersion as error:
+        raise _fail("error parsing version; must be a valid semver") from error
+    version = str(number)
+    if (variant, version) == ("rhcos", "0.1.0"):
+        raise _fail(RHCOS)
     spec = VERSIONS.get(variant, {}).get(version)
     if spec is None:
         raise _fail(f"No translator exists for variant {variant} with version {version}")
-    return root, Version(variant, version, spec, int(version.split(".")[1]) if variant == "fcos" else None)
+    return root, Version(variant, version, spec, number.minor if variant == "fcos" else None)
 
 
 @functools.cache

@@ -11,6 +11,9 @@ from nodisk.butane.gojson import quote
 LINE_MAX = 2048
 _BUFFER = 4096
 _SPACES = b" \t\n\v\f\r"
+_ALL_SPACES = (
+    _SPACES.decode() + "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+)
 
 
 class UnitError(ValueError):
@@ -95,6 +98,11 @@ def sections(text: str) -> set[str]:
             found.add(section)
 
 
+def _trimmed(line: bytes) -> bytes:
+    """Without the spaces around it, of whatever kind Unicode has."""
+    return line.decode("utf-8", "surrogateescape").strip(_ALL_SPACES).encode("utf-8", "surrogateescape")
+
+
 def _wide_space(reader: _Reader) -> int:
     """The length of a non-ASCII space at the position; 0 if there is none."""
     if reader.data[reader.pos] < 0x80:
@@ -110,7 +118,7 @@ def _header(reader: _Reader) -> str:
         raise UnitError("unable to find end of section")
     reader.check_line()
     rest, _ = reader.line()
-    garbage = rest.strip(_SPACES)
+    garbage = _trimmed(rest)
     if garbage:
         shown = quote(garbage.decode("utf-8", "surrogateescape"))
         raise UnitError(f"found garbage after section name : {shown}", garbage)
@@ -137,7 +145,7 @@ def _option(reader: _Reader) -> None:
     while True:
         reader.check_line()
         line, _ = reader.line()
-        if not line.strip(_SPACES) or not line.endswith(b"\\"):
+        if not _trimmed(line) or not line.endswith(b"\\"):
             return
 
 

@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from nodisk.butane import gojson, jsonsyntax, rules, unused
+from nodisk.butane import gojson, jsonsyntax, jsontree, rules, semver, unused
 from nodisk.butane.fields import MAX_SPEC
-from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Entry, Findings, Path, Report, locate
 from nodisk.butane.schema import CField, CStruct, ignition_schema
-from nodisk.butane.yamltree import Node, YamlError, parse
+from nodisk.butane.yamltree import Node
 
-_SEMVER = Pattern(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
+_SPECS = frozenset(semver.Version(3, minor, 0) for minor in range(MAX_SPEC + 1))
 _TYPE_NAMES: dict[str, type] = {"string": str, "integer": int, "boolean": bool, "list": list, "map": dict}
 
 
@@ -40,11 +38,11 @@ def validate(config: str | bytes | Mapping[str, Any]) -> Report:
         values = _load(data)
     except (jsonsyntax.JsonError, _Misfit) as error:
         return Report([_json_entry(data, error)], "config is not valid")
-    spec = _spec(values)
-    if spec is None:
-        known = _SEMVER.fullmatch(_version(values))
-        message = "unsupported config version" if known else "invalid config version (couldn't parse)"
+    version = _version(values)
+    if version is None or version not in _SPECS:
+        message = "invalid config version (couldn't parse)" if version is None else "unsupported config version"
         return Report([Entry("error", message)], message)
+    spec = version.minor
     found = Findings()
     try:
         root = _check(data, values, spec, found)
@@ -67,8 +65,8 @@ def check_embedded(text: str, path: Path, spec: int, found: Findings) -> None:
         found.error((), str(error))
         found.error((*path, "inline"), "config is not valid")
         return
-    version = config.get("ignition", {}).get("version", "")
-    if version != f"3.{spec}.0" and _SEMVER.fullmatch(version):
+    version = _version(config)
+    if version is not None and version != semver.Version(3, spec, 0):
         found.warn(
             (*path, "version"),
             "skipping validation for the merge/replace ignition config due to an unkown version",
@@ -85,10 +83,7 @@ def _check(data: bytes, values: Mapping[str, Any], spec: int, found: Findings) -
     rules.check_duplicates(schema, config, found)
     if "ignition" not in config:
         found.error(("ignition", "version"), "invalid config version (couldn't parse)")
-    try:
-        root = parse(data)
-    except YamlError:
-        return None  # JSON that is no YAML: then there are no positions
+    root = jsontree.parse(data)
     if root is not None:
         unused.check(root, schema, config, found, json=True)
     return root
@@ -162,17 +157,14 @@ def _misfit(value: object, path: Path, kind: str) -> _Misfit:
     return _Misfit(f"json: cannot unmarshal {_name(value)} into {'.'.join(map(str, path))}, which is {wanted}")
 
 
-def _version(values: Mapping[str, Any]) -> str:
-    """What the config says its version is; "" if it doesn't."""
+def _version(values: Mapping[str, Any]) -> semver.Version | None:
+    """What the config says its version is; None if it doesn't."""
     ignition = next((value for key, value in values.items() if key.lower() == "ignition"), None)
-    version = ignition.get("version") if isinstance(ignition, Mapping) else None
-    return version if isinstance(version, str) else ""
-
-
-def _spec(values: Mapping[str, Any]) -> int | None:
-    """The minor version of the spec; None: not one that is known."""
-    match = re.fullmatch(r"3\.(\d)\.0", _version(values))
-    return int(match[1]) if match and int(match[1]) <= MAX_SPEC else None
+    text = ignition.get("version") if isinstance(ignition, Mapping) else None
+    try:
+        return semver.parse(text) if isinstance(text, str) else None
+    except semver.BadVersion:
+        return None
 
 
 def _json_entry(data: bytes, error: Exception) -> Entry:

@@ -92,19 +92,38 @@ class Node:
         return node.line, node.column
 
 
-def parse(data: bytes) -> Node | None:
-    """The first document of ``data``; None if it is empty. Raises YamlError."""
+def parse(data: bytes, *, old: bool = False) -> Node | None:
+    """The first document of ``data``; None if it is empty. Raises YamlError. ``old``: as yaml.v2 reads it."""
     if len(data) > MAX_BYTES:
         raise YamlError(f"document is larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
-        return _compose(data)
+        try:
+            return _compose(data)
+        except yaml.scanner.ScannerError as error:
+            if old or error.problem != "found unexpected ':'":
+                raise
+            data, colon = _hide_colons(data)
+            return _compose(data, colon)
     except yaml.YAMLError as error:
         raise _translated(_ahead(data, error)) from error
     except RecursionError as error:  # only PyYAML's pure Python parser recurses
         raise YamlError(f"exceeded max depth of {MAX_DEPTH}") from error
 
 
-def _compose(data: bytes) -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a kind of event
+_LAST_COLON = rb"(?<![^\s\"'\[\]{},?])([^\s\"'\[\]{},?&*!][^\s\"'\[\]{},?]*):(?=[\[\]{},?])"
+
+
+def _hide_colons(data: bytes) -> tuple[bytes, str]:
+    """``data`` with another character for each colon that ends a word before a bracket or comma, and that character.
+
+    libyaml refuses ``[fe80::, a]``; to yaml.v3 only a space makes such a colon more than a part of the word.
+    """
+    # If the document has every character for private use, it is refused for the one that it can't have.
+    colon = next((char for char in map(chr, range(0xE000, 0xF900)) if char.encode() not in data), "\0")
+    return re.sub(_LAST_COLON, lambda match: match[1] + colon.encode(), data), colon
+
+
+def _compose(data: bytes, colon: str = "") -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a kind of event
     get_event: Any = Parser(data).get_event
     get_event()  # the start of the stream
     start = get_event()
@@ -130,7 +149,8 @@ def _compose(data: bytes) -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a
             raise YamlError(f"document has more than {MAX_NODES} nodes")
         mark = event.start_mark
         if kind is ev.ScalarEvent:
-            node = Node(SCALAR, event.value, event.tag, not event.style, mark)
+            value = event.value.replace(colon, ":") if colon else event.value
+            node = Node(SCALAR, value, event.tag, not event.style, mark)
             if slashes and event.style == '"':
                 _refuse_escaped_slash(data, event)
             if not event.style and stack and stack[-1].flow and "?" in event.value[1:]:

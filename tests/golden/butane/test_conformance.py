@@ -70,6 +70,9 @@ def test_output(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if expected["summary"]:
             last = re.sub(r" into .*", "", expected["summary"]), re.sub(r" into .*", "", result.stderr)
             assert last[1].rstrip().endswith(last[0])
+        else:  # the messages are all that it says
+            assert "Failed to parse" not in result.stderr
+        assert all(message["message"] in result.stderr for message in plain(expected["messages"])), result.stderr
         return
     assert result.exit_code == 0, result.stderr
     written = (case / "expected.ign").read_bytes()
@@ -79,6 +82,11 @@ def test_output(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert result.stdout_bytes == written
     if (case / "expected_pretty.ign").exists():
         assert run(case, monkeypatch, "--pretty").stdout_bytes == (case / "expected_pretty.ign").read_bytes()
+
+
+def plain(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages that name no type of Go."""
+    return [message for message in found if "cannot unmarshal" not in message["message"]]
 
 
 def messages(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:

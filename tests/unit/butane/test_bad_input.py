@@ -54,7 +54,7 @@ NESTED_BOMB = (
         (b"variant: fcos\n", "error parsing version"),
         (b"variant: fcos\nversion: 1.5\n", "error parsing version"),
         (b"variant: fcos\nversion: 1.8.0-experimental\n", "No translator exists"),
-        (b"variant: rhcos\nversion: 0.1.0\n", "No translator exists"),
+        (b"variant: rhcos\nversion: 0.1.0\n", "rhcos variant has been removed; use openshift variant instead"),
         (b"just words", "cannot unmarshal"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -52,8 +52,9 @@ def translate(
     entries += judge(shape, values, root, lambda name: name, unused=True)
     if _bad(entries, strict):
         return _failed(entries)
+    # Only what is wrong up to here is a config that can't be parsed; what follows speaks for itself.
     if platform and platform not in services.PLATFORMS:
-        return _failed([*entries, Entry("error", "unsupported platform")])
+        return _failed([*entries, Entry("error", "unsupported platform")], "")
     converter = Converter(target, platform, FilesDir(files_dir), root)
     config = converter.convert(values, structs["Etcd"], structs["Flannel"], structs["Locksmith"])
     entries += converter.entries
@@ -61,7 +62,7 @@ def translate(
         document = _as_ignition(root) if root is not None else None
         entries += judge(ignition2.shape(target), config, document, _camel, unused=False)
     if _bad(entries, strict):
-        return _failed(entries)
+        return _failed(entries, "")
     return Result(cast("dict[str, object]", ignition2.emit("Config", config, target)), Report(entries))
 
 
@@ -69,8 +70,8 @@ def _bad(entries: list[Entry], strict: bool) -> bool:
     return bool(entries) if strict else any(entry.severity == "error" for entry in entries)
 
 
-def _failed(entries: list[Entry]) -> Result:
-    return Result(None, Report(entries, FAILED))
+def _failed(entries: list[Entry], words: str = FAILED) -> Result:
+    return Result(None, Report(entries, words))
 
 
 class _Misfits(Exception):
@@ -83,7 +84,7 @@ class _Misfits(Exception):
 
 def _read(data: bytes, target: int) -> tuple[Node | None, dict[str, Any], dict[str, CStruct]]:
     """The document, its values, and the structs by name. Raises YamlError, _Misfits."""
-    root = parse(data)
+    root = parse(data, old=True)
     struct = compile_(CONFIG, target, None)
     try:
         etcd, flannel = services.structs(_version(root, "etcd"), _version(root, "flannel"), target == 1)

@@ -25,14 +25,23 @@ TYPE_GUIDS = {
     "raid_partition": "a19d880f-05fc-4d3b-a006-743f0f84911e",
 }
 NO_FOLDER = "local files require setting the --files-dir flag to the directory that contains the file"
-_UNITS = {prefix + suffix: 1024**power for power, prefix in enumerate("KMGTPE", 1) for suffix in ("iB", "B")} | {"B": 1}
+_UNITS = [
+    {"B": 1} | {prefix + suffix: 1024**power for power, prefix in enumerate("KMGTPE", 1)} for suffix in ("iB", "B")
+]
 _AMOUNT = Pattern(r"(\d*)(?:\.(\d*))?([^.0-9]*)", re.ASCII)
 _SECTOR = 512
 _MIB = 1024 * 1024
 
 
 def size(text: str) -> int:
-    """Bytes of ``1GiB``, ``1.5GB512MB`` (both to the base of 1024). Raises ValueError."""
+    """Bytes of ``1GiB``, ``1.5GB512MB`` (both to the base of 1024, but not both in one). Raises ValueError."""
+    try:
+        return _size(text, _UNITS[0])
+    except ValueError:
+        return _size(text, _UNITS[1])
+
+
+def _size(text: str, units: Mapping[str, int]) -> int:
     negative = text.startswith("-")
     rest = text[1:] if text[:1] in ("-", "+") else text
     if rest == "0":
@@ -43,9 +52,9 @@ def size(text: str) -> int:
         match = _AMOUNT.match(rest, place)
         if match is None or not (match[1] or match[2]) or len(match[1]) > 18:
             raise ValueError(f"units: invalid {text}")
-        if match[3] not in _UNITS:
+        if match[3] not in units:
             raise ValueError(f"units: unknown unit {match[3]} in {text}")
-        total += float(f"{match[1] or 0}.{match[2] or 0}") * _UNITS[match[3]]
+        total += float(f"{match[1] or 0}.{match[2] or 0}") * units[match[3]]
         place = match.end()
     if total > 2**63 - 1:
         raise ValueError("units: overflow parsing unit")
@@ -202,11 +211,10 @@ class Converter:
                 return None
         if remote.get("url"):
             try:
-                gourl.parse(remote["url"])
+                source = gourl.normal(remote["url"])
             except gourl.BadUrl as error:
                 self._error(f"parse {quote(remote['url'])}: {error}", (*path, "remote", "url"))
                 return None
-            source = remote["url"]
         out["contents"] = {
             "source": "data:," if source is None else source,
             "compression": remote.get("compression", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from nodisk.butane import gourl, unitfile, urls
+from nodisk.butane import dataurl, gourl, unitfile
 from nodisk.butane.clc.walk import Part, Rule, Said, Shape
 from nodisk.butane.gojson import quote
 from nodisk.butane.pattern import Pattern
@@ -103,6 +103,9 @@ def emit(name: str, values: Values, target: int) -> dict[str, Any]:
         elif key.inner:
             if value is not None or not key.optional or _plain_owner(key, target):
                 out[key.name] = emit(key.inner, value or {}, target)
+        elif key.always and target >= 3:
+            # A list that is empty is none at all to Go.
+            out[key.name] = (value or None) if key.name == "devices" else value or ""
         elif _written(name, key, value, target):
             out[key.name] = value
     return out
@@ -116,8 +119,6 @@ def _plain_owner(key: _Key, target: int) -> bool:
 def _written(struct: str, key: _Key, value: Any, target: int) -> bool:
     if value is None:
         return False
-    if key.always and target >= 3:
-        return True
     if target == 1 and key.name == "mode":  # no pointer then: 0 is as good as absent
         return bool(value)
     if struct == "Partition" and key.name == "label" and target < 3:
@@ -243,7 +244,7 @@ class _Rules:
         if url.scheme == "s3":
             versions = gourl.query_values(url.query, "versionId") if self.target >= 3 else []
             return "invalid S3 object VersionId" if versions and not versions[0] else None
-        return urls.data_problem(source) if url.scheme == "data" else "invalid url scheme"
+        return dataurl.problem(source) if url.scheme == "data" else "invalid url scheme"
 
     def _source(self, values: Any) -> Said:
         problem = self._url(values.get("source", ""))
@@ -418,7 +419,8 @@ class _Rules:
             yield "error", _unit_words(error)
             return
         enabled = values.get("enable") or values.get("enabled")
-        if self.target >= 2 and enabled and contents and "Install" not in sections:
+        # A text without any option looks to ct like one that it could not read.
+        if self.target >= 2 and enabled and contents and sections and "Install" not in sections:
             yield "warning", f"unit {quote(name)} is enabled, but has no install section so enable does nothing"
 
     def _unit_name(self, values: Any) -> Said:

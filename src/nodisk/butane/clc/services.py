@@ -5,15 +5,14 @@ etcd's and flannel's options differ by their version; each option is listed once
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nodisk.butane import semver
 from nodisk.butane.gojson import quote
 from nodisk.butane.schema import CField, CStruct, Field, Struct, compile_
 
 Values = Mapping[str, Any]
-Semver = tuple[int, int, int]
 
 
 class ServiceError(ValueError):
@@ -65,23 +64,17 @@ def _options(table: str, minor: int) -> tuple[Field, ...]:
     return tuple(fields)
 
 
-def semver(text: str) -> Semver:
+def version_of(text: str) -> semver.Version:
     """Raises ServiceError unless ``text`` is a version with three numbers."""
-    match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", text)
-    if match is None:
-        raise ServiceError(f"{text} is not in dotted-tri format")
-    return int(match[1]), int(match[2]), int(match[3])
-
-
-def _normal(text: str) -> str:
-    """A version without leading zeros in its numbers."""
-    numbers = ".".join(map(str, semver(text)))
-    return numbers + "".join(re.findall(r"[-+].*", text))
+    try:
+        return semver.parse(text, lax=True)
+    except semver.BadVersion as error:
+        raise ServiceError(str(error)) from error
 
 
 def structs(etcd: str | None, flannel: str | None, old: bool) -> tuple[CStruct, CStruct]:
     """The two sections as their versions have them; ``old``: options can't be told from zero. Raises ServiceError."""
-    major, minor, _ = semver(etcd) if etcd is not None else (3, 0, 0)
+    major, minor = version_of(etcd)[:2] if etcd is not None else (3, 0)
     options: tuple[Field, ...] = ()
     if major == 2 and minor >= 3:
         options = _options(_ETCD2, minor)
@@ -89,7 +82,7 @@ def structs(etcd: str | None, flannel: str | None, old: bool) -> tuple[CStruct, 
         options = _options(_ETCD3, min(minor, 3))
     version = Field("version", "string", "", json=None)
     etcd_struct = Struct("Etcd", (version, *options))
-    major, minor, _ = semver(flannel) if flannel is not None else (0, 6, 0)
+    major, minor = version_of(flannel)[:2] if flannel is not None else (0, 6)
     options = _options(_FLANNEL, minor) if major == 0 and minor >= 5 else ()
     network = Field("network_config", "string", "", json=None, zero=True)
     flannel_struct = Struct("Flannel", (version, network, *options))
@@ -165,13 +158,21 @@ PLATFORMS = tuple(_METADATA)
 
 def templated(words: Sequence[str], platform: str) -> list[str]:
     """``{PRIVATE_IPV4}`` becomes the variable that the platform's metadata has it in. Raises ServiceError."""
+    return [_templated(word, _METADATA[platform]) for word in words]
 
-    def variable(match: re.Match[str]) -> str:
-        if match[1] not in _METADATA[platform]:
+
+def _templated(word: str, fields: Mapping[str, str]) -> str:
+    """A name begins at the first opening brace and ends at the first closing one, wherever that is."""
+    start, end = word.find("{"), word.find("}")
+    while 0 <= start < end:
+        name = word[start + 1 : end]
+        if name not in fields:
             raise ServiceError("unknown field")
-        return "${" + _METADATA[platform][match[1]] + "}"
-
-    return [re.sub(r"\{([^{}]*)\}", variable, word) for word in words]
+        word = word.replace(f"{{{name}}}", f"${{{fields[name]}}}", 1)
+        # The brace just written is before the old end, because a variable's name is longer than a field's.
+        start = word.find("{", end)
+        end = word.find("}", start) if start >= 0 else end
+    return word
 
 
 def _unit(command: str, options: list[str], environment: list[str], platform: str, last: list[str]) -> str:
@@ -216,7 +217,7 @@ def docker_unit(docker: Values) -> dict[str, Any]:
 def etcd_unit(etcd: Values, struct: CStruct, platform: str) -> dict[str, Any]:
     """etcd as a container. Raises ServiceError."""
     options = arguments(tuple(struct.by_name.values()), etcd, "--{}={}")
-    environment = [f"ETCD_IMAGE_TAG=v{_normal(etcd['version'])}"] if "version" in etcd else []
+    environment = [f"ETCD_IMAGE_TAG=v{version_of(etcd['version'])}"] if "version" in etcd else []
     contents = _unit("/usr/lib/coreos/etcd-wrapper $ETCD_OPTS", options, environment, platform, [])
     return _enabled("etcd-member.service", "20-clct-etcd-member.conf", contents)
 
@@ -224,7 +225,7 @@ def etcd_unit(etcd: Values, struct: CStruct, platform: str) -> dict[str, Any]:
 def flannel_unit(flannel: Values, struct: CStruct, platform: str) -> dict[str, Any]:
     """flannel, after its network configuration was put into etcd. Raises ServiceError."""
     options = arguments(tuple(struct.by_name.values()), flannel, "--{}={}")
-    environment = [f"FLANNEL_IMAGE_TAG=v{_normal(flannel['version'])}"] if "version" in flannel else []
+    environment = [f"FLANNEL_IMAGE_TAG=v{version_of(flannel['version'])}"] if "version" in flannel else []
     last = []
     if flannel.get("network_config"):
         words = ["ExecStartPre=/usr/bin/etcdctl"]

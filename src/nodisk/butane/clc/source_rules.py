@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from nodisk.butane import gourl
-from nodisk.butane.clc.services import semver
+from nodisk.butane import gourl, jsonsyntax
+from nodisk.butane.clc.services import version_of
 from nodisk.butane.clc.walk import Part, Rule, Said, Shape
 from nodisk.butane.gojson import quote
 from nodisk.butane.pattern import Pattern
@@ -135,20 +134,20 @@ def _window_length(values: Any) -> Said:
 
 
 def _etcd_version(value: str) -> Said:
-    version = semver(value)
-    if version < (2, 3, 0):
+    version = version_of(value)
+    if version.older(2, 3, 0):
         yield "error", "Etcd version specified is not valid (too old)"
-    elif version[0] in (2, 3) and version[1] > 3:
+    elif version.major in (2, 3) and version.minor > 3:
         yield "warning", _ETCD_TOO_NEW
-    elif version[0] > 3:
+    elif version.major > 3:
         yield "error", "Etcd version is not valid (too new)"
 
 
 def _flannel_version(value: str) -> Said:
-    version = semver(value)
-    if version < (0, 5, 0):
+    version = version_of(value)
+    if version.older(0, 5, 0):
         yield "error", "invalid flannel version (too old)"
-    elif version[0] == 0 and version[1] > 7:
+    elif version.major == 0 and version.minor > 7:
         yield (
             "warning",
             "flannel minor version too new. Only options available in the previous minor version will be supported",
@@ -156,9 +155,11 @@ def _flannel_version(value: str) -> Said:
 
 
 def _network_config(value: str) -> Iterator[tuple[Severity, str]]:
+    data = value.encode("utf-8", "surrogateescape")
     try:
-        good = isinstance(json.loads(value), dict | type(None))
-    except (ValueError, RecursionError):
+        jsonsyntax.check(data)
+        good = data.strip()[:1] == b"{" or data.strip() == b"null"
+    except jsonsyntax.JsonError:
         good = False
     if not good:
         yield "error", "flannel network config doesn't appear to be valid JSON"
