@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from nodisk.cluster.errors import NotFound
-from nodisk.verify.checks import network, pods, workloads
+from nodisk.errors import NodiskError
+from nodisk.verify.checks import access, network, pods, workloads
 from nodisk.verify.core import Check, Clock, Outcome, run_check
 from nodisk.verify.scene import Scene
 
@@ -106,3 +107,33 @@ def test_the_service_of_the_echo_pods_is_made_once_before_those_who_use_it(api: 
     assert api.applied == []
     run_check(Check("pods", "", 5, pods.everywhere), scene)
     assert [one["kind"] for one in api.applied] == ["Service", "DaemonSet"]
+
+
+class Told:
+    """A scene whose kubectl fails with these words, one after the other, and then works."""
+
+    run_id = "1"
+
+    def __init__(self, *words: str) -> None:
+        self.words = list(words)
+
+    def kubectl(self, *_: str) -> str:
+        if self.words:
+            raise NodiskError(self.words.pop(0))
+        return "hello-1"
+
+    def exec(self, *_: str) -> str:
+        return "w1"
+
+    def nodes(self) -> list[str]:
+        return ["w1"]
+
+
+INTERNAL = "Error from server (InternalError): Internal error occurred: Authorization error"
+NO_ROUTE = "Error from server: dial tcp 10.0.0.2:10250: no route to host"
+
+
+def test_access_asks_again_after_an_internal_error_and_only_once() -> None:
+    assert access.talk(cast(Scene, Told(INTERNAL)), "echo") == ""
+    assert access.talk(cast(Scene, Told(INTERNAL, INTERNAL)), "echo") == INTERNAL
+    assert access.talk(cast(Scene, Told(NO_ROUTE)), "echo") == NO_ROUTE

@@ -17,7 +17,7 @@ from nodisk.verify.scene import Scene
 def access(scene: Scene) -> list[str]:
     """From the echo pod on every node: its log, a command in it; and one forwarded port."""
     pods = {node: pod["metadata"]["name"] for node, pod in echoes(scene).items()}
-    found = scene.in_parallel(lambda node: _talk(scene, pods[node]), pods)
+    found = scene.in_parallel(lambda node: talk(scene, pods[node]), pods)
     if bad := {node: words for node, words in found.items() if words}:
         node = min(bad)
         raise Failed(
@@ -29,7 +29,17 @@ def access(scene: Scene) -> list[str]:
     return [f"logs and exec on {', '.join(sorted(pods))}", line]
 
 
-def _talk(scene: Scene, pod: str) -> str:
+def talk(scene: Scene, pod: str) -> str:
+    """The pod's log and a command in it; returns what is wrong, in a line, or "".
+
+    Once more after an internal error: kubelet, which asks the API server who may do this, drops all its connections
+    when that was silent for a while (kubelet's OnHeartbeatFailure), and the question that was under way with them.
+    """
+    said = _try(scene, pod)
+    return _try(scene, pod) if "(InternalError)" in said else said
+
+
+def _try(scene: Scene, pod: str) -> str:
     try:
         if word(scene) not in (said := scene.kubectl("logs", pod)):
             return f"its log lacks what it printed: {said[:100]!r}"
