@@ -14,6 +14,7 @@ from tests.api.apiserver import ControlPlane
 
 from nodisk.classes import bench
 from nodisk.classes.bench import Figures
+from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client
 
 MARGIN = 1.5
@@ -45,28 +46,29 @@ class Cpu:
         return min(max(0.0, (busy - own) / total), 0.95)
 
 
-def measure(plane: ControlPlane, client: Client, count: int, *, thesis: bool) -> tuple[Figures, float]:
-    """The figures, and what share of the CPU others had meanwhile."""
+def measure(plane: ControlPlane, count: int, *, thesis: bool) -> tuple[Figures, float]:
+    """The figures, and what share of the CPU others had meanwhile. Straight to the API server, as kubectl goes."""
     cpu = Cpu(plane)
     kubectl = plane.bin / "kubectl" if thesis else None
-    figures = bench.measure(client, count, kubectl=kubectl, config=plane.kubeconfig)
+    with Client(kubeconfig.load(plane.kubeconfig)) as client:
+        figures = bench.measure(client, count, kubectl=kubectl, config=plane.kubeconfig)
     others = cpu.others()
     print(json.dumps(asdict(figures) | {"times_faster": figures.faster, "others_share_of_cpu": round(others, 2)}))
     return figures, others
 
 
-def test_thirty_students(plane: ControlPlane, client: Client) -> None:
-    figures, others = measure(plane, client, 30, thesis=True)
+def test_thirty_students(plane: ControlPlane) -> None:
+    figures, others = measure(plane, 30, thesis=True)
     assert figures.create <= 5 * MARGIN / (1 - others), figures
     assert figures.faster is not None
-    # The issue's figure is 10, and is not reached: two cores that also run the API server gave 8.1 alone, 5.1 to 8.9
-    # with others beside it. It is printed; what this asks for only notices a loss.
-    assert figures.faster >= 4, figures
+    # Like for like: until each owner's first call is answered (``thesis_used``). Seen: 10.8 to 13.7, and 9.2 to 11.6 of
+    # the loop as it was written, on two busy cores that also run the API server.
+    assert figures.faster >= 10 * (1 - others), figures
 
 
-def test_three_hundred_students(plane: ControlPlane, client: Client) -> None:
+def test_three_hundred_students(plane: ControlPlane) -> None:
     before = bench.peak_mib()
-    figures, others = measure(plane, client, 300, thesis=False)
+    figures, others = measure(plane, 300, thesis=False)
     assert figures.create <= 40 * MARGIN / (1 - others), figures
     assert figures.list <= 1, figures
     # Flat: what 300 students take of memory is far below what the program itself does.

@@ -6,6 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -13,7 +14,7 @@ from functools import partial
 from nodisk.classes import manifests, policy, storage
 from nodisk.classes.manifests import CLASS, Features, Networks
 from nodisk.classes.record import Account, Class, now
-from nodisk.cluster.client import Client, Object, in_parallel
+from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
 from nodisk.cluster.errors import Forbidden, Invalid, Unauthorized
 from nodisk.errors import NodiskError, UsageError
 from nodisk.spec.model import Lab
@@ -72,15 +73,20 @@ def refuse_foreign(client: Client, record: Class) -> None:
 
 def prepare(client: Client, record: Class) -> Features:
     """Apply roles, admission policies and the class's own namespace; returns what the release can do."""
-    found = policy.features(client)
-    client.apply(policy.cluster_role(client, record))
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        role = pool.submit(policy.cluster_role, client, record)
+        pool.submit(client.discovery.resources, "networking.k8s.io/v1")  # asked here, so that no student waits for it
+        found = policy.features(client)
+    space, *rest = manifests.identity_namespace(record, found)
+    client.apply(space)
+    shared = [role.result()]
     if found.admission_policy is not None:
-        for obj in policy.admission_policies(found.admission_policy):
-            client.apply(obj)
-    for obj in manifests.identity_namespace(record, found):
-        client.apply(obj)
+        shared += policy.admission_policies(found.admission_policy)
     if record.storage is not None:
-        client.apply(storage.storage_class())
+        shared.append(storage.storage_class())
+    all_or_raise(in_parallel(client.apply, shared))
+    for obj in rest:
+        client.apply(obj)
     return found
 
 
@@ -142,15 +148,12 @@ def _student(
     keep: Mapping[str, str],
     attach: Callable[[], None] | None,
 ) -> Credential | Account:
-    space, *rest = manifests.student(record, account, nets, found)
-    identities = {id(obj) for obj in rest if obj["metadata"].get("namespace") == record.identities}
-    client.apply(space)
-    for obj in rest:
-        if id(obj) not in identities:
-            apply_binding(client, obj)
+    made = {}
+    for obj in manifests.student(record, account, nets, found):
+        made[obj["kind"]] = apply_binding(client, obj)
     if attach is not None:
         attach()
-    outcome = _identity(client, record, account, keep)
+    outcome = _credential(client, record, account, keep, made["Secret"])
     if isinstance(outcome, Credential) and not outcome.account.suspended:
         first_call(client.with_token(outcome.token), record.namespace(account))
     return outcome
@@ -170,11 +173,18 @@ def apply_binding(client: Client, obj: Object) -> Object:
 
 def _identity(client: Client, record: Class, account: Account, keep: Mapping[str, str]) -> Credential | Account:
     made = [client.apply(obj) for obj in manifests.identity(record, account)]
+    return _credential(client, record, account, keep, made[-1])
+
+
+def _credential(
+    client: Client, record: Class, account: Account, keep: Mapping[str, str], secret: Object
+) -> Credential | Account:
+    """A new credential; the account alone if the one that is held is good until the end."""
     held = keep.get(account.key)
     ours = held is not None and digest(held) == account.token_sha256 and account.until in (None, record.expires)
     if held is not None and ours and accepted(client.with_token(held), record.identities):
         return account
-    return mint(client, record, account, made[-1])
+    return mint(client, record, account, secret)
 
 
 def mint(client: Client, record: Class, account: Account, secret: Object) -> Credential:

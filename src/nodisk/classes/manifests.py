@@ -150,7 +150,7 @@ def limits(record: Class, student: Account) -> list[Object]:
     ]
 
 
-def network_policies(record: Class, student: Account, networks: Networks, features: Features) -> list[Object]:
+def network_policy(record: Class, student: Account, networks: Networks, features: Features) -> Object:
     """Who may speak to a student's pods, and to whom they may speak."""
     name, labels = record.namespace(student), _labels(record, student)
     inside: Object = {"podSelector": {}}
@@ -169,22 +169,21 @@ def network_policies(record: Class, student: Account, networks: Networks, featur
     own = (networks.lab, networks.pods, networks.services)
     closed = [*PRIVATE, *(str(n) for n in own if not any(n.subnet_of(IPv4Network(p)) for p in PRIVATE))]
     internet = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": closed}}]}
-    kind, version = "NetworkPolicy", "networking.k8s.io/v1"
-    ingress = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": incoming}
-    egress = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [inside]}, dns, internet]}
-    return [
-        _object(version, kind, "nodisk-in", name, labels, spec=ingress),
-        _object(version, kind, "nodisk-out", name, labels, spec=egress),
-    ]
+    both: Object = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    both |= {"ingress": incoming, "egress": [{"to": [inside]}, dns, internet]}
+    return _object("networking.k8s.io/v1", "NetworkPolicy", "nodisk", name, labels, spec=both)
 
 
 def student(record: Class, account: Account, networks: Networks, features: Features) -> list[Object]:
-    """All objects of one student in the order in which they are made; the right comes last, behind every limit."""
+    """All objects of one student in the order in which they are made; the right comes last, behind every limit.
+
+    The namespace is followed by what is elsewhere: for one that it has not heard of yet the API server waits 50 ms.
+    """
     return [
         namespace(record, account, features),
-        *limits(record, account),
-        *network_policies(record, account, networks, features),
         *identity(record, account),
+        *limits(record, account),
+        network_policy(record, account, networks, features),
         *([teachers(record, account)] if record.teachers else []),
         access(record, account),
     ]

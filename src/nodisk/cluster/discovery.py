@@ -52,11 +52,16 @@ class Discovery:
     def __init__(self, get: Get) -> None:
         self._get = get
         self._lock = threading.Lock()
+        self._asking: dict[str, threading.Lock] = {}
         self._known: dict[str, dict[str, Resource]] = {}
 
     def resources(self, api_version: str) -> dict[str, Resource]:
         """Kind → resource of one API version; empty if this release doesn't serve it."""
+        if (known := self._known.get(api_version)) is not None:
+            return known
         with self._lock:
+            asking = self._asking.setdefault(api_version, threading.Lock())
+        with asking:  # several versions at once, each once
             if api_version not in self._known:
                 self._known[api_version] = self._ask(api_version)
             return self._known[api_version]

@@ -76,23 +76,24 @@ def test_a_suspended_student_is_no_subject() -> None:
 
 def test_network_policies() -> None:
     found = one()
-    incoming, outgoing = manifests.network_policies(found, found.students[0], NETS, NEW)
-    assert incoming["spec"]["ingress"][1]["from"][0]["ipBlock"]["except"] == ["10.244.0.0/16"]
-    _, dns, internet = outgoing["spec"]["egress"]
+    both = manifests.network_policy(found, found.students[0], NETS, NEW)
+    assert both["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert both["spec"]["ingress"][1]["from"][0]["ipBlock"]["except"] == ["10.244.0.0/16"]
+    _, dns, internet = both["spec"]["egress"]
     assert dns["to"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
     closed = [IPv4Network(cidr) for cidr in internet["to"][0]["ipBlock"]["except"]]
     for network in (NETS.lab, NETS.pods, NETS.services):
         assert any(network.subnet_of(one) for one in closed)
     public = Networks(IPv4Network("150.254.30.0/24"), NETS.pods, NETS.services)
-    outgoing = manifests.network_policies(found, found.students[0], public, NEW)[1]
+    outgoing = manifests.network_policy(found, found.students[0], public, NEW)
     assert "150.254.30.0/24" in outgoing["spec"]["egress"][2]["to"][0]["ipBlock"]["except"]
     # Neither of the Internet nor private: networks for benchmarks and for documentation.
     odd = Networks(IPv4Network("203.0.113.0/24"), IPv4Network("198.18.0.0/16"), IPv4Network("198.19.0.0/16"))
-    outgoing = manifests.network_policies(found, found.students[0], odd, NEW)[1]
+    outgoing = manifests.network_policy(found, found.students[0], odd, NEW)
     closed_too = outgoing["spec"]["egress"][2]["to"][0]["ipBlock"]["except"]
     assert closed_too[len(manifests.PRIVATE) :] == ["203.0.113.0/24", "198.18.0.0/16", "198.19.0.0/16"]
     private = one(size=found.size.model_copy(update={"node_ports": 0}))
-    assert len(manifests.network_policies(private, found.students[0], NETS, OLD)[0]["spec"]["ingress"]) == 1
+    assert len(manifests.network_policy(private, found.students[0], NETS, OLD)["spec"]["ingress"]) == 1
 
 
 def test_the_students_role_loses_what_breaks_isolation_and_nothing_else() -> None:
