@@ -53,6 +53,17 @@ def as_student(client: Client, folder: Path, label: str) -> Client:
     return client.with_token(kubeconfig.load(folder / f"{label}.kubeconfig").token or "", patience=3)
 
 
+def until_counted(client: Client, namespace: str) -> None:
+    """Wait for the quota controller: it counts a kind of object when it knows all of them, seconds after its start."""
+    end = time.monotonic() + 60
+    while True:
+        quota = client.get("v1", "ResourceQuota", "nodisk", namespace=namespace)
+        if quota["status"].get("used", {}).keys() == quota["spec"]["hard"].keys():
+            return
+        assert time.monotonic() < end, quota
+        time.sleep(0.1)
+
+
 def until_refused(client: Client, namespace: str, seconds: float) -> float:
     """Seconds until the credential has no right in the namespace."""
     start = time.monotonic()
@@ -97,6 +108,7 @@ def test_a_class_is_isolated_and_its_handouts_work(plane: ControlPlane, client: 
         argv = [str(plane.bin / "kubectl"), f"--kubeconfig={own}", *words]
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
 
+    until_counted(client, "iso-jan")
     assert "No resources found in iso-jan namespace" in kubectl("get", "pods").stderr
     assert "Forbidden" in kubectl("get", "nodes").stderr
     assert kubectl("create", "deployment", "echo", "--image=nodisk/echo:1", "--replicas=2").returncode == 0
