@@ -77,9 +77,9 @@ class Health:
     def node(self, node: Object) -> None:
         """A node changed."""
         name, status = node["metadata"]["name"], node_condition(node, "Ready").get("status", "Unknown")
-        if self._ready.setdefault(name, status) != status:
+        before, self._ready[name] = self._ready.get(name, status), status
+        if before == "True" != status:  # one flap; that it comes back is no second one
             self._note("node flaps", f"{name}: Ready became {status}")
-            self._ready[name] = status
 
     def pod(self, pod: Object) -> None:
         """A pod changed."""

@@ -6,13 +6,16 @@ as a JSON list on stdout, in the same order. It imports the standard library alo
     {"kind": "http", "host": "10.77.0.11", "port": 30080, "path": "/", "timeout": 5}
     {"kind": "https", …, "ca": "-----BEGIN …", "headers": {…}}             trusts that CA alone
     {"kind": "tls", "host": "10.77.0.11", "port": 10250}                   the certificate, not verified, as PEM
-    {"kind": "until", "host": …, "port": …, "for": 30}                     connects until it succeeds; CLOCK_MONOTONIC
+    {"kind": "until", "host": …, "port": …, "for": 30}                     asks by HTTP until an answer comes; when the
+                                                                           answered question began, on CLOCK_MONOTONIC
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
+import selectors
 import socket
 import ssl
 import sys
@@ -61,17 +64,61 @@ def _tls(wish: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True, "pem": ssl.DER_cert_to_PEM_cert(der)}
 
 
+SPACING = 0.005
+"""Seconds between two questions of ``until``."""
+PATIENCE = 5.0
+"""Seconds that each of them waits for its answer."""
+IN_FLIGHT = 256
+
+
 def _until(wish: dict[str, Any]) -> dict[str, Any]:
-    end = time.monotonic() + wish.get("for", 30)
-    while True:
+    """Ask every SPACING seconds, without waiting for the answers to earlier questions.
+
+    A connection alone proves nothing: kube-proxy before 1.23 holds a NodePort by a socket that accepts and never
+    answers, and what was connected to it stays there when the Service's rules are in place.
+    """
+    end, error = time.monotonic() + wish.get("for", 30), "no answer"
+    with selectors.DefaultSelector() as waiting:
         try:
-            socket.create_connection((wish["host"], wish["port"]), 0.5).close()
-        except OSError as error:
-            if time.monotonic() > end:
-                return {"ok": False, "error": error.strerror or str(error)}
-            time.sleep(0.002)
-        else:
-            return {"ok": True, "at": time.monotonic()}
+            while (now := time.monotonic()) < end:
+                if len(waiting.get_map()) < IN_FLIGHT:
+                    link = socket.socket()
+                    link.setblocking(False)
+                    link.connect_ex((wish["host"], wish["port"]))
+                    waiting.register(link, selectors.EVENT_WRITE, (link, now))
+                while (left := now + SPACING - time.monotonic()) > 0:
+                    for key, ready in waiting.select(left):
+                        try:
+                            if _answered(waiting, key, ready):
+                                return {"ok": True, "at": key.data[1]}
+                        except OSError as problem:
+                            error = problem.strerror or str(problem)
+                            _drop(waiting, key)
+                for key in [one for one in waiting.get_map().values() if one.data[1] < now - PATIENCE]:
+                    _drop(waiting, key)
+        finally:
+            for key in list(waiting.get_map().values()):
+                _drop(waiting, key)
+    return {"ok": False, "error": error}
+
+
+def _answered(waiting: selectors.BaseSelector, key: selectors.SelectorKey, ready: int) -> bool:
+    """Ask on a connection that was just made, or read from one that was asked; raises OSError where either fails."""
+    link: socket.socket = key.data[0]
+    if ready & selectors.EVENT_WRITE:
+        if problem := link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(problem, os.strerror(problem))
+        link.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        waiting.modify(link, selectors.EVENT_READ, key.data)
+        return False
+    if not link.recv(1):
+        raise OSError(0, "closed without an answer")
+    return True
+
+
+def _drop(waiting: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    waiting.unregister(key.fileobj)
+    key.data[0].close()
 
 
 _KINDS = {"http": _http, "https": _https, "tls": _tls, "until": _until}

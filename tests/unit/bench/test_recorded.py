@@ -155,6 +155,14 @@ def test_health_does_not_count_the_past() -> None:
     assert dict(health.counts) == {"restarts": 1, "OOM kills": 1}
 
 
+def test_a_node_that_goes_and_comes_back_is_one_flap() -> None:
+    health = Health(None, "bench")  # type: ignore[arg-type]
+    for status in ("True", "True", "Unknown", "False", "True", "True"):
+        condition = {"type": "Ready", "status": status}
+        health.node({"metadata": {"name": "w1"}, "status": {"conditions": [condition]}})
+    assert dict(health.counts) == {"node flaps": 1}
+
+
 def test_health_shows_other_peoples_pods_and_fails_nothing_for_them() -> None:
     health = Health(None, "bench")  # type: ignore[arg-type]
     crashing = _pod(containerStatuses=[_container(1)])

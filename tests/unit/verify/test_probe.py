@@ -65,3 +65,35 @@ def test_waiting_for_what_never_comes_ends() -> None:
     (never,) = probe({"kind": "until", "host": "127.0.0.1", "port": closed(), "for": 0.2})
     assert never["ok"] is False
     assert never["seconds"] < 5
+
+
+def test_a_connection_that_nobody_answers_is_not_enough() -> None:
+    """As kube-proxy's socket that only holds a NodePort."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as placeholder:
+        wish = {"kind": "until", "host": "127.0.0.1", "port": placeholder.getsockname()[1], "for": 0.3}
+        (silent,) = probe(wish)
+        assert (silent["ok"], silent["error"]) == (False, "no answer")
+
+
+def test_the_first_question_that_is_answered_counts() -> None:
+    """Connections are refused at first; then a server listens, and its answers are slow."""
+    number, opened = closed(), []
+
+    class Slow(_Handler):
+        def do_GET(self) -> None:
+            time.sleep(0.2)
+            super().do_GET()
+
+    def open_later() -> None:
+        time.sleep(0.5)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", number), Slow)
+        opened.append((time.monotonic(), server))
+        server.serve_forever()
+
+    threading.Thread(target=open_later, daemon=True).start()
+    (found,) = probe({"kind": "until", "host": "127.0.0.1", "port": number, "for": 20})
+    ((at, server),) = opened
+    server.shutdown()
+    server.server_close()
+    assert found["ok"], found
+    assert -0.2 < found["at"] - at < 1.0
