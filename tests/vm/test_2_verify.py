@@ -16,6 +16,7 @@ from tests.vm.driver import Driver
 from tests.vm.faults import assert_found, fault, look, on
 
 from nodisk.machines import processes
+from nodisk.verify.checks.pods import APP
 from nodisk.verify.core import Outcome
 from nodisk.verify.scene import Scene, staged
 from nodisk.verify.temporary_class import temporary_class
@@ -45,6 +46,11 @@ def test_a_stopped_kubelet(vm: Driver, scene: Scene) -> None:
         return look(scene, "certificates").outcome is Outcome.OK
 
     vm.wait(healed, "kubelet on w2 answers again", seconds=180)
+
+    def all_ready() -> bool:
+        return set(scene.ready(APP)) == {"cp1", "w1", "w2"}
+
+    vm.wait(all_ready, "the echo pod of w2 is ready again", seconds=180)
 
 
 def test_a_dropped_route(vm: Driver, scene: Scene) -> None:

@@ -17,8 +17,9 @@ from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable
 
 DRY = {"dryRun": "All"}
-# An API server makes its admission policies ready a second or so after they were made; several take longer.
-POLICIES_READY = 10.0
+# An API server knows a quota, and makes an admission policy ready, some time after they were made: a second, or more
+# where it is slow or there are several.
+SETTLED = 20.0
 _POLICY = ("networking.k8s.io/v1", "NetworkPolicy")
 
 
@@ -124,25 +125,27 @@ def run(
 
 def _workloads(me: _Attempts, record: Class, found: Features) -> Iterator[Finding]:
     """What quota and admission refuse to whoever may run pods."""
-    own, refused, by_policy, post, to = me.namespace, me.refused, me.by_policy, me.post, me.path
-    yield refused(
+    own, refused, after_settling, post, to = me.namespace, me.refused, me.after_settling, me.post, me.path
+    yield after_settling(
         "a pod with more memory than the quota",
         post(to("v1", "Pod", own), _pod("big", own, resources={"limits": {"memory": "900Gi"}})),
     )
     balancer = _object("v1", "Service", own, spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
-    yield refused("a Service of type LoadBalancer", post(to("v1", "Service", own), balancer))
+    yield after_settling("a Service of type LoadBalancer", post(to("v1", "Service", own), balancer))
     taken = _object("v1", "Service", own, spec={"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]})
     no_policy = None if found.admission_policy else "this release has no ValidatingAdmissionPolicy"
-    yield by_policy("a Service with externalIPs", post(to("v1", "Service", own), taken), unless=no_policy)
+    yield after_settling("a Service with externalIPs", post(to("v1", "Service", own), taken), unless=no_policy)
     owner = _pod("root", own, securityContext={"privileged": True})
     no_psa = None if found.pod_security else "this release has no PodSecurity admission"
     yield refused("a privileged pod", post(to("v1", "Pod", own), owner), unless=no_psa)
     probe = {"httpGet": {"host": "192.0.2.1", "port": 80}}
     by_machine = _pod("probe", own, livenessProbe=probe)
-    yield by_policy("a pod whose probe asks another host", post(to("v1", "Pod", own), by_machine), unless=no_policy)
+    yield after_settling(
+        "a pod whose probe asks another host", post(to("v1", "Pod", own), by_machine), unless=no_policy
+    )
     if record.storage is not None:
         secret = no_policy and f"{no_policy}; the path of others' storage is secret"
-        yield by_policy(
+        yield after_settling(
             "a pod that mounts by NFS itself", post(to("v1", "Pod", own), _mounting_pod(own)), unless=secret
         )
 
@@ -153,7 +156,7 @@ class _Attempts:
     def __init__(self, tester: Tester, namespace: str) -> None:
         self.who, self.namespace = tester.account.label, namespace
         self._client = tester.client
-        self._policies_ready = time.monotonic() + POLICIES_READY
+        self._settled = time.monotonic() + SETTLED
 
     def path(
         self, api_version: str, kind: str, space: str | None, name: str | None = None, sub: str | None = None
@@ -167,10 +170,10 @@ class _Attempts:
         """``unless``: why this release or network would allow it."""
         return _judged(self.who, what, "refused", _attempt(attempt), unless)
 
-    def by_policy(self, what: str, attempt: Callable[[], object], *, unless: str | None) -> Finding:
-        """As ``refused``, by an admission policy that may be too young."""
+    def after_settling(self, what: str, attempt: Callable[[], object], *, unless: str | None = None) -> Finding:
+        """As ``refused``, by a quota or an admission policy that the API server may not know yet."""
         happened = _attempt(attempt)
-        while happened == "allowed" and unless is None and time.monotonic() < self._policies_ready:
+        while happened == "allowed" and unless is None and time.monotonic() < self._settled:
             time.sleep(0.25)
             happened = _attempt(attempt)
         return _judged(self.who, what, "refused", happened, unless)

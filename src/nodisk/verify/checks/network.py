@@ -9,7 +9,7 @@ from nodisk.cluster.client import Object
 from nodisk.cluster.errors import NotFound
 from nodisk.errors import NodiskError, TimedOut
 from nodisk.plan import network as plan
-from nodisk.verify.checks.pods import APP, echoes
+from nodisk.verify.checks.pods import APP, echoes, echoes_everywhere
 from nodisk.verify.core import Failed, Skip
 from nodisk.verify.scene import Scene
 
@@ -42,7 +42,7 @@ def _ask(scene: Scene, pod: str, targets: Mapping[str, str]) -> dict[str, tuple[
 
 def pods(scene: Scene) -> list[str]:
     """The matrix: from the pod on each node to the pod on each node."""
-    found = echoes(scene)
+    found = echoes_everywhere(scene)
     urls = {node: f"{pod['status']['podIP']}:{ECHO_PORT}" for node, pod in found.items()}
     expected = {node: pod["metadata"]["name"] for node, pod in found.items()}
     matrix: dict[str, dict[str, tuple[bool, str]]] = {}
