@@ -13,7 +13,7 @@ test: packages lint
 	$(VENV)/bin/pytest -m "not vm"
 	$(VENV)/bin/pytest -m "vm and not apart"
 
-# VM tests that were not seen green yet: bench, power cuts and damage on the wire, the pages' lab examples.
+# The VM test that was not seen green yet: bench against others' measurements.
 test-apart: packages $(VENV)/.done
 	$(VENV)/bin/pytest -m apart
 

@@ -11,7 +11,7 @@ import pytest
 from tests.docs.doc_examples import Example, examples, matches, pages
 from tests.vm.driver import Driver
 
-pytestmark = [pytest.mark.vm, pytest.mark.apart]  # not seen green yet: `make test-apart`, by hand
+pytestmark = pytest.mark.vm
 
 LAB_EXAMPLES = [example for page in pages() for example in examples(page) if example.proof == "lab"]
 

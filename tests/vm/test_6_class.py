@@ -72,7 +72,6 @@ def student(made: Made, folder: Path, steps: list[sheet.Step]) -> Mapping[str, C
     return sheet.follow(steps, folder, netns=made.vm.context().netns, timeout=1200)
 
 
-@pytest.mark.apart  # its faults of the last run are mended; not run since
 def test_the_printed_sheet_line_by_line(made: Made, tmp_path: Path) -> None:
     steps = sheet.steps(made.file("jan-kowalski.en.html"))
     assert [s.commands for s in sheet.steps(made.file("jan-kowalski.pl.html"))] == [s.commands for s in steps]
