@@ -13,7 +13,8 @@ test: packages lint
 	$(VENV)/bin/pytest -m "not vm"
 	$(VENV)/bin/pytest -m "vm and not apart"
 
-# The VM test that was not seen green yet: bench against others' measurements.
+# The VM tests that `make test` has no time for (a quarter of an hour more): damage on the wire, a server killed mid-boot,
+# a control plane that vanishes; and bench against others' measurements, which was not seen green yet.
 test-apart: packages $(VENV)/.done
 	$(VENV)/bin/pytest -m apart
 

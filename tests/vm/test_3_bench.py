@@ -13,7 +13,7 @@ from tests.vm.driver import Driver
 from nodisk import run
 from nodisk.assets.bench_image import BENCH
 
-pytestmark = [pytest.mark.vm, pytest.mark.apart]  # not seen green yet: `make test-apart`, by hand
+pytestmark = [pytest.mark.vm, pytest.mark.apart]  # not seen green yet: `make test-apart`
 
 GROUPS = ("boot", "memory", "api", "etcd", "net")
 """Of ``--profile quick``, those that others' measurements are set against; the whole takes 17 minutes without KVM."""

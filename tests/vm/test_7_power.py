@@ -96,6 +96,7 @@ def cut_short(data: bytearray) -> None:
     del data[len(data) // 2 :]
 
 
+@pytest.mark.apart
 def test_damage_on_the_wire_and_a_server_killed_in_the_middle_of_a_boot(vm: Driver) -> None:
     """What is not whole is never booted and said; once all is mended, the machine arrives by itself."""
     context = vm.context()
@@ -141,6 +142,7 @@ def test_damage_on_the_wire_and_a_server_killed_in_the_middle_of_a_boot(vm: Driv
     assert vm.boot_ids()["w1"] == before["w1"]  # the others never noticed
 
 
+@pytest.mark.apart
 def test_the_control_plane_vanishes_while_a_worker_joins(vm: Driver) -> None:
     before, began = vm.boot_ids(), time.time()
     vm("lab", "power", "w1", "cut")
