@@ -186,6 +186,9 @@ def _uid(client: Client, claim: Object) -> str | None:
 
 def _apply_claim(client: Client, claim: Object) -> Object:
     deadline = time.monotonic() + QUOTA_COUNTED
+    # A claim that is admitted before the quota is known is in nobody's count, and would leave room for one more.
+    while not _is_counted(client, claim["metadata"]["namespace"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
     while True:
         try:
             return client.apply(claim)
@@ -194,6 +197,12 @@ def _apply_claim(client: Client, claim: Object) -> Object:
             if "quota" not in error.message or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+def _is_counted(client: Client, namespace: str) -> bool:
+    """Whether the quota controller has been at the namespace's quota."""
+    quota = client.get("v1", "ResourceQuota", "nodisk", namespace=namespace)
+    return "persistentvolumeclaims" in (quota.get("status") or {}).get("used", {})
 
 
 def detach(client: Client, record: Class, students: Sequence[Account] | None, *, limit: float) -> None:
