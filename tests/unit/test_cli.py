@@ -41,7 +41,7 @@ def all_commands() -> Iterator[tuple[str, click.Command]]:
     def walk(words: str, found: click.Command) -> Iterator[tuple[str, click.Command]]:
         yield words, found
         if isinstance(found, click.Group):
-            context = click.Context(found)
+            context = click.Context(found, **cli.nodisk.context_settings)
             for name in found.list_commands(context):
                 inner = found.get_command(context, name)
                 assert inner is not None
@@ -58,7 +58,7 @@ def test_the_list_says_what_the_command_says(name: str) -> None:
 
 @pytest.mark.parametrize(("words", "found"), [pytest.param(*pair, id=pair[0]) for pair in all_commands()])
 def test_every_command_explains_itself(words: str, found: click.Command) -> None:
-    shown = found.get_help(click.Context(found, info_name=f"nodisk {words}"))
+    shown = found.get_help(click.Context(found, info_name=f"nodisk {words}", **cli.nodisk.context_settings))
     assert found.help, words
     assert found.help.split("\n")[0].endswith("."), f"{words}: the first line is a sentence"
     # A group does nothing by itself: its commands have the examples.
