@@ -212,7 +212,6 @@ def test_a_pod_that_mounts_by_itself_finds_nothing(made: Made) -> None:
     vm("kubectl", "-n", EWA, "delete", "pod", "wrong", "root", "--grace-period=0", "--force", timeout=200)
 
 
-@pytest.mark.apart  # its faults of the last run are mended; not run since
 def test_nothing_is_left_of_the_class(made: Made, tmp_path: Path) -> None:
     vm = made.vm
     steps = sheet.steps(made.file("jan-kowalski.en.html"))
