@@ -122,7 +122,8 @@ class Room:
         """Every process in the server's namespace: pid → command line."""
         found = {}
         for pid in run.run(["ip", "netns", "pids", self.name]).stdout.split():
-            with contextlib.suppress(FileNotFoundError):
+            # A process may end between two looks: no file, or (opened already) nothing to read any more.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
 
