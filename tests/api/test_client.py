@@ -9,8 +9,9 @@ import pytest
 from tests.api.apiserver import ControlPlane
 
 from nodisk.cluster import kubeconfig
-from nodisk.cluster.client import Client, all_or_raise, in_parallel
+from nodisk.cluster.client import Client
 from nodisk.cluster.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unreachable
+from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.cluster.watch import Change, Watch, wait_for
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from nodisk.bench.metrics import Scrape, labelled, parse
 from nodisk.bench.profile import Profile
-from nodisk.cluster.client import Object, all_or_raise, in_parallel
+from nodisk.cluster.client import Object
+from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.cluster.watch import Watch, WatchEvent
 from nodisk.plan.network import API
 from nodisk.values import Role

@@ -11,8 +11,9 @@ import yaml
 from nodisk.classes import engine, lifecycle, manifests, policy, storage
 from nodisk.classes.manifests import MANAGED_BY, RBAC
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
+from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import Invalid, NotFound
+from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume
 

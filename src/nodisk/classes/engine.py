@@ -14,8 +14,9 @@ from functools import partial
 from nodisk.classes import manifests, policy, storage
 from nodisk.classes.manifests import CLASS, Features, Networks
 from nodisk.classes.record import Account, Class, now
-from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
+from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import Forbidden, Invalid, Unauthorized
+from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.errors import NodiskError, UsageError
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume

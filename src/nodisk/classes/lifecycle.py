@@ -10,8 +10,9 @@ from nodisk.classes import engine, manifests, policy, storage
 from nodisk.classes.engine import Applied, Credential
 from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
+from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import NotFound
+from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.errors import TimedOut
 
 TIME_LIMIT = 120.0

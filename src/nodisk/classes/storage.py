@@ -16,8 +16,9 @@ from nodisk.classes.handouts import CLAIM
 from nodisk.classes.manifests import CLASS, MANAGED, STUDENT
 from nodisk.classes.record import Account, Class
 from nodisk.classes.sizes import amount
-from nodisk.cluster.client import Client, Object, all_or_raise, in_parallel
+from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import Forbidden, NotFound
+from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.errors import NodiskError, TimedOut, UsageError
 from nodisk.server import running
 from nodisk.spec.model import Lab

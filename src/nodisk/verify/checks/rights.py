@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from nodisk.classes import capacity, policy, selftest
 from nodisk.classes.manifests import CLASS, STUDENT
-from nodisk.cluster.client import Object, in_parallel
+from nodisk.cluster.client import Object
+from nodisk.cluster.parallel import in_parallel
 from nodisk.verify.core import Failed
 from nodisk.verify.scene import Scene
 from nodisk.verify.temporary_class import temporary_class
