@@ -15,7 +15,6 @@ from nodisk.assets import (
     built,
     container_images,
     image_debian,
-    image_official,
     ipxe,
     progress,
     release_debian,
@@ -26,7 +25,7 @@ from nodisk.assets.store import Manifest, Store, key_of
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, NodiskError, SpecError
 from nodisk.spec import versions
-from nodisk.spec.model import ImageKind, Lab, Source
+from nodisk.spec.model import Lab, Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
@@ -138,14 +137,10 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
 
 
 def _image_inputs(lab: Lab, chosen: Release) -> dict[str, Any]:
-    if lab.os.image is not ImageKind.DEBIAN:
-        return image_official.inputs(lab.os.image)
     return image_debian.inputs(image_debian.Wish.of(lab, chosen.version), chosen.key)
 
 
 async def _image(work: Work, lab: Lab, chosen: Release, release: Awaitable[Manifest]) -> Manifest:
-    if lab.os.image is not ImageKind.DEBIAN:
-        return await image_official.build(work, lab.os.image)
     return await image_debian.build(work, image_debian.Wish.of(lab, chosen.version), chosen.key, release)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files
-from nodisk.assets import addons, image_debian, image_official, ipxe, release
+from nodisk.assets import addons, image_debian, ipxe, release
 from nodisk.assets.store import Manifest, Store
 from nodisk.errors import EnvironmentProblem, IntegrityError
 from nodisk.plan.facts import ContainerImage, ImageFacts, ReleaseFacts
-from nodisk.spec.model import ImageKind, Lab, PodNetwork
+from nodisk.spec.model import Lab, PodNetwork
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
@@ -92,8 +92,7 @@ def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
 def facts(state: State, lab: Lab) -> tuple[ImageFacts, ReleaseFacts]:
     """The public facts about the lab's image and release."""
     made = manifests(state, lab)
-    image = image_debian if lab.os.image is ImageKind.DEBIAN else image_official
-    return image.facts_of(made["image"]), release.facts_of(made["release"])
+    return image_debian.facts_of(made["image"]), release.facts_of(made["release"])
 
 
 def release_bin(state: State, lab: Lab) -> Path:

@@ -12,7 +12,6 @@ from nodisk.context import LabContext
 from nodisk.plan.facts import Facts
 from nodisk.server.database import Database
 from nodisk.server.events import Progress, progress
-from nodisk.spec.model import ImageKind
 from nodisk.values import Size
 from nodisk.values import Stage as BootStage
 
@@ -132,8 +131,6 @@ def expected_use(context: LabContext, found: Mapping[str, Mapping[str, int]]) ->
     from nodisk.assets import built  # noqa: PLC0415 - imports the builders
 
     lab = context.lab
-    if lab.os.image is not ImageKind.DEBIAN:
-        return {}
     image, release = built.facts(context.state.state, lab)
     expected = {}
     for machine in lab.machines:

@@ -18,7 +18,7 @@ from nodisk.errors import NodiskError
 from nodisk.machines import qemu
 from nodisk.machines.qemu import Accelerator
 from nodisk.spec import versions
-from nodisk.spec.model import ImageKind, Lab
+from nodisk.spec.model import Lab
 from nodisk.state import State
 
 TOO_OLD = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,8 +56,6 @@ _SET = "set it (timedatectl set-ntp true): the machines take their time from her
 def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
     """Findings, and the mirror's time."""
     name = "mirror"
-    if lab.os.image is not ImageKind.DEBIAN:
-        return [ok(name, f"not needed for {lab.os.image}")], None
     needed = is_built(state, lab) is not None
     complain = error if needed else warning
     try:

@@ -10,7 +10,7 @@ from nodisk.check.budget import Budget, Verdict, budget
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError
 from nodisk.plan.facts import Facts
-from nodisk.spec.model import ImageKind, Lab
+from nodisk.spec.model import Lab
 from nodisk.state import State
 
 _NAME = "ram"
@@ -29,8 +29,6 @@ def budgets(state: State, lab: Lab) -> list[Budget]:
 def ram(lab: Lab, found: Sequence[Budget]) -> list[Finding]:
     """Whether each machine is large enough, those with the same answer in one line."""
     findings = []
-    if lab.os.image is not ImageKind.DEBIAN:
-        findings.append(warning(_NAME, f"the figures are those of the Debian image; {lab.os.image} needs 2 GiB more"))
     for group in groups(found):
         one, who = group[0], _names(group)
         if one.verdict is Verdict.TOO_LITTLE:

@@ -12,7 +12,7 @@ from nodisk.check.budget import budget
 from nodisk.errors import NodiskError
 from nodisk.plan import network
 from nodisk.plan.facts import Facts
-from nodisk.spec.model import ImageKind, Lab, Machine
+from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac
 
 COMMAND_LINE_LIMIT = 2047
@@ -114,10 +114,6 @@ def command_line(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) ->
     (``dhcp: proxy`` or ``none``) the server could hand out another address than the one that the events, the
     certificates and the other machines' routes go by.
     """
-    if lab.os.image is not ImageKind.DEBIAN:
-        raise NodiskError(
-            f"os.image: {lab.os.image} can't be booted by this version of nodisk", hint="use `image: debian`"
-        )
     server, image = network.server_url(lab), facts.image
     gateway = lab.network.gateway or ""
     words = [

@@ -9,7 +9,7 @@ import pytest
 from nodisk.errors import NodiskError
 from nodisk.plan import boot
 from nodisk.plan.facts import AssetRef, Facts, ImageFacts, ReleaseFacts
-from nodisk.spec.model import ImageKind, Lab
+from nodisk.spec.model import Lab
 from nodisk.values import KubeVersion, Mac
 
 LAB = Lab.model_validate(
@@ -67,9 +67,3 @@ def test_command_line_is_one_line_and_as_short_as_the_kernel_wants() -> None:
     assert len(line) < 1024
     with pytest.raises(NodiskError, match="2047"):
         boot.command_line(LAB, facts("x" * 2000), CP, NONCE)
-
-
-def test_other_images_are_refused() -> None:
-    lab = LAB.model_copy(update={"os": LAB.os.model_copy(update={"image": ImageKind.FLATCAR})})
-    with pytest.raises(NodiskError, match="flatcar"):
-        boot.command_line(lab, facts(), CP, None)
