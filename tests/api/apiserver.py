@@ -261,6 +261,7 @@ class ControlPlane:
         self.run("kube-controller-manager", [
             str(self.bin / "kube-controller-manager"), f"--kubeconfig={path}", "--leader-elect=false",
             "--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--use-service-account-credentials=true",
+            "--port=0",  # not 10252 as well, which is one for all that run on this host
             f"--service-account-private-key-file={pki / 'sa.key'}", f"--root-ca-file={pki / 'ca.crt'}",
         ])  # fmt: skip
         with self.client(patience=60) as client:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from tests.api.apiserver import ControlPlane
 
 from nodisk.classes import record
 from nodisk.cluster.client import Client
+from nodisk.verify import temporary_class
 from nodisk.verify.scene import leftovers, remove_leftovers
 
 
@@ -30,9 +31,17 @@ def direct(plane: ControlPlane) -> Iterator[Client]:
         remove_leftovers(client, plane.lab_state, limit=60, wait=True)
 
 
-def command(plane: ControlPlane, *words: str) -> subprocess.Popen[str]:
+NODISK = ("-m", "nodisk")
+# This cluster has no nodes, so that bench would refuse it.
+UNVERIFIED = (
+    "-c",
+    "from nodisk.bench import runner; runner._refuse_broken = lambda *_: None; from nodisk.cli import main; main()",
+)
+
+
+def command(plane: ControlPlane, *words: str, program: Sequence[str] = NODISK) -> subprocess.Popen[str]:
     """As a terminal starts it: a process group of its own, which Ctrl-C goes to."""
-    argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(plane.lab_file), "--state", str(plane.state.root)]
+    argv = [sys.executable, *program, *words, "--lab", str(plane.lab_file), "--state", str(plane.state.root)]
     return subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=plane.folder, start_new_session=True
     )
@@ -90,6 +99,39 @@ def test_verify_ends_at_a_second_ctrl_c_where_the_api_does_not_answer(plane: Con
     out, err = again.communicate(timeout=120)
     assert again.returncode in (0, 1), out + err
     assert "that an earlier run left" in err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_bench_removes_what_it_made(plane: ControlPlane, direct: Client, number: int, status: int) -> None:
+    child = command(plane, "bench", "--only", "class", program=UNVERIFIED)
+    plane.forwarder.delay = 0.03
+    until(lambda: len(temporary_class.leftovers(direct)) > 5, child)
+    os.killpg(child.pid, number)
+    ends(child, status, 90)
+    end = time.monotonic() + 60
+    while left := [*leftovers(direct), *temporary_class.leftovers(direct)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.2)
+
+
+def test_what_a_killed_bench_left_is_removed_by_the_next(plane: ControlPlane, direct: Client) -> None:
+    child = command(plane, "bench", "--only", "class", program=UNVERIFIED)
+    plane.forwarder.delay = 0.03
+    until(lambda: len(temporary_class.leftovers(direct)) > 5, child)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.communicate(timeout=10)
+    plane.forwarder.delay = 0
+    kinds = {one["kind"] for one in leftovers(direct)}
+    assert {"Namespace", "PriorityClass"} <= kinds
+    old = {one["metadata"]["uid"] for one in [*leftovers(direct), *temporary_class.leftovers(direct)]}
+    again = command(plane, "verify", "--only", "rights")
+    out, err = again.communicate(timeout=240)
+    assert again.returncode in (0, 1), out + err
+    assert "removing the PriorityClass" in err
+    end = time.monotonic() + 60
+    while left := old & {one["metadata"]["uid"] for one in [*leftovers(direct), *temporary_class.leftovers(direct)]}:
+        assert time.monotonic() < end, left
+        time.sleep(0.2)
 
 
 def test_class_create_is_completed_by_the_next(plane: ControlPlane, direct: Client, tmp_path: Path) -> None:
