@@ -14,15 +14,15 @@ from nodisk.assets.container_images import ECHO
 
 pytestmark = [pytest.mark.vm, pytest.mark.apart]
 
-ADDRESSES = {"cp1": "10.77.0.11", "cp2": "10.77.0.12"}
+ADDRESSES = {"cp1": "10.80.0.11", "cp2": "10.80.0.12"}
 LAB = """\
 name: vmtest-two
-network: {subnet: 10.77.0.0/24, server: 10.77.0.1}
+network: {subnet: 10.80.0.0/24, server: 10.80.0.1}
 os: {kernel: cloud}
 machines:
-  - {name: cp1, mac: "52:54:00:77:00:0b", address: 10.77.0.11, role: control-plane, memory: 2GiB}
-  - {name: cp2, mac: "52:54:00:77:00:0c", address: 10.77.0.12, role: control-plane, memory: 2GiB}
-  - {name: w1, mac: "52:54:00:77:00:15", address: 10.77.0.21, memory: 1GiB}
+  - {name: cp1, mac: "52:54:00:80:00:0b", address: 10.80.0.11, role: control-plane, memory: 2GiB}
+  - {name: cp2, mac: "52:54:00:80:00:0c", address: 10.80.0.12, role: control-plane, memory: 2GiB}
+  - {name: w1, mac: "52:54:00:80:00:15", address: 10.80.0.21, memory: 1GiB}
 """
 
 

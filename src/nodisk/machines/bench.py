@@ -26,7 +26,7 @@ from nodisk.machines.virtual import Virtual
 from nodisk.machines.watch import WAY, Row, wait_ready
 from nodisk.server.database import Database
 from nodisk.spec.load import load
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, Source
 from nodisk.state import State
 
 KUBERNETES_UNITS = (
@@ -110,6 +110,7 @@ def measure(
 ) -> Result:
     """Boot both labs and measure; raises TimedOut for one that doesn't come up within so many seconds."""
     build.build(lab, state)
+    lab = _settled(lab, state)
     say("the floor: the same image to a login prompt, without Kubernetes")
     with _temporary(lab, state, "floor", masked=KUBERNETES_UNITS) as virtual:
         floors = _floor(virtual, within)
@@ -135,6 +136,15 @@ def measure(
         help_seconds=help_seconds(),
         machines=machines,
     )
+
+
+def _settled(lab: Lab, state: State) -> Lab:
+    """The lab with the release that it was built with, where lab.yaml leaves that open: both labs are to have it."""
+    if lab.kubernetes.source is not Source.AUTO:
+        return lab
+    release = built.facts(state, lab)[1]
+    chosen = {"source": Source(release.source), "version": release.version}
+    return lab.model_copy(update={"kubernetes": lab.kubernetes.model_copy(update=chosen)})
 
 
 @contextmanager
