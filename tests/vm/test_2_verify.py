@@ -1,11 +1,12 @@
 """One fault at a time in a cluster that works: the right check finds it, in the right words.
 
-The checks run here as ``nodisk verify`` runs them, on one scene, so that its pods are made once and not for each fault.
-``nodisk bench`` (test_3_bench) runs the command itself, whose green walk is its precondition.
+First the command itself, whole. Then its checks as it runs them, on one scene, so that its pods are made once and not
+for each fault.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -16,12 +17,25 @@ from tests.vm.driver import Driver
 from tests.vm.faults import assert_found, fault, look, on
 
 from nodisk.machines import processes
+from nodisk.verify.checks import CHECKS
 from nodisk.verify.checks.pods import APP
 from nodisk.verify.core import Outcome
 from nodisk.verify.scene import Scene, staged
 from nodisk.verify.temporary_class import temporary_class
 
 pytestmark = pytest.mark.vm
+
+
+@pytest.mark.apart
+def test_the_whole_walk_is_green(vm: Driver) -> None:
+    done = vm("verify", "--output", "json", check=False, timeout=1800)
+    report = json.loads(done.stdout)
+    bad = [one for one in report["checks"] if one["outcome"] not in ("ok", "skipped")]
+    assert (done.returncode, bad) == (0, [])
+    assert [one["name"] for one in report["checks"]] == [check.name for check in CHECKS]
+    # Debian's release has no CoreDNS.
+    assert {one["name"] for one in report["checks"] if one["outcome"] == "skipped"} <= {"dns"}
+    assert vm.kubectl("get", "namespaces", "-l", "nodisk/temporary")["items"] == []
 
 
 @pytest.fixture(scope="module")
