@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.api.apiserver import ControlPlane
 
 from nodisk.cluster import addons, tokens
 from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Conflict, NotFound
+from nodisk.cluster.errors import Conflict, NotFound, Overloaded
 from nodisk.errors import SpecError
 from nodisk.pki import certs
 from nodisk.server import marks
@@ -65,6 +66,9 @@ def kubelet_says(client: Client, name: str, boot_id: str, ready: str, *, beat: f
 @pytest.fixture
 def node(client: Client) -> Iterator[str]:
     client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w1"}})
+    # The API server taints a new node as not ready, and the controller manager takes that away: with all taints that it
+    # hasn't seen yet (it patches the list without a version), so none is set before.
+    until(lambda: not client.get("v1", "Node", "w1").get("spec", {}).get("taints"))
     yield "w1"
     client.delete("v1", "Node", "w1")
 
@@ -166,6 +170,23 @@ def test_labels_and_taints_follow_lab_yaml(plane: ControlPlane, client: Client, 
         version = client.get("v1", "Node", node)["metadata"]["resourceVersion"]
         time.sleep(2)
         assert client.get("v1", "Node", node)["metadata"]["resourceVersion"] == version
+
+
+def test_what_an_api_too_busy_refused_is_tried_again_soon(
+    plane: ControlPlane, client: Client, node: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle node's next change may be minutes away."""
+    asked, real = [], marks.reconcile
+
+    def busy_at_first(*words: Any) -> bool:
+        asked.append(words)
+        if len(asked) == 1:
+            raise Overloaded("too busy")
+        return real(*words)
+
+    monkeypatch.setattr(marks, "reconcile", busy_at_first)
+    with watching(plane):
+        until(lambda: "node-role.kubernetes.io/worker" in marked(client, node)[0], seconds=20)
 
 
 def test_no_node_is_made(plane: ControlPlane, client: Client) -> None:

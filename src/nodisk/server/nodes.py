@@ -22,7 +22,7 @@ from typing import Any
 from nodisk.assets import built
 from nodisk.cluster import addons, kubeconfig, tokens
 from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import ApiError
+from nodisk.cluster.errors import ApiError, Overloaded, Unreachable
 from nodisk.cluster.watch import Change, Watch
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecError
 from nodisk.server import marks
@@ -147,6 +147,8 @@ class Watcher:
         self._stage(database, machine, node)
         try:
             marks.reconcile(client, machine, node)
+        except (Unreachable, Overloaded):
+            raise  # the watch begins anew, with every node: an idle one changes only every few minutes
         except ApiError as error:  # the next change of the node tries again
             log.info("labels and taints of %s: %s", machine.name, error.message)
 
