@@ -1,6 +1,7 @@
 """The fixtures of tests against a real API server; a host without its programs fails here, it doesn't skip."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,34 @@ def client(plane: ControlPlane) -> Iterator[Client]:
 
 @pytest.fixture
 def no_class_is_left(plane: ControlPlane, client: Client) -> Iterator[None]:
-    """After a test, its classes and their storage's records are gone."""
+    """After a test, its classes and their storage's records are gone (which takes seconds: see ``forgotten``)."""
     yield
     for found in record.load_all(plane.lab_state):
         lifecycle.delete(client, found, [])
         record.forget(plane.lab_state, found.name)
     for path in volumes.folder(plane.lab_state).glob("*.json"):
         path.unlink()
+
+
+@pytest.fixture(scope="session")
+def undertaker(plane: ControlPlane) -> Iterator[Callable[[record.Class], None]]:
+    """Deletes classes while other tests run: the API server takes six seconds to let a namespace go."""
+    with plane.client() as made, ThreadPoolExecutor(2) as pool:
+        jobs: list[Future[object]] = []
+
+        def bury(found: record.Class) -> None:
+            # What all classes share is not this one's to delete: another test uses it by now.
+            jobs.append(pool.submit(lifecycle.delete, made, found, [found]))
+
+        yield bury
+        for job in jobs:
+            job.result()
+
+
+@pytest.fixture
+def forgotten(plane: ControlPlane, undertaker: Callable[[record.Class], None]) -> Iterator[None]:
+    """After a test whose classes have names that no other uses: nodisk knows them no more, and they are going."""
+    yield
+    for found in record.load_all(plane.lab_state):
+        record.forget(plane.lab_state, found.name)
+        undertaker(found)

@@ -20,7 +20,7 @@ from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import Forbidden, NotFound, Unauthorized, Unreachable
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
 
-pytestmark = pytest.mark.usefixtures("no_class_is_left")
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 def planned(name: str, *people: str, existing: record.Class | None = None, **more: object) -> record.Class:
