@@ -35,6 +35,7 @@ from nodisk.pki.authority import Authority
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab
 from nodisk.state import DEFAULT_STATE, State
+from nodisk.values import KubeVersion
 
 LAB = """\
 name: {name}
@@ -249,6 +250,13 @@ class ControlPlane:
                     assert time.monotonic() < deadline, (self.folder / "kube-apiserver.log").read_text()[-3000:]
                     time.sleep(0.2)
 
+    def _no_second_port(self) -> tuple[str, ...]:
+        """Before 1.24 the controller manager listens on 10252 as well, which is one for all that run on this host."""
+        said = subprocess.run(
+            [str(self.bin / "kube-controller-manager"), "--version"], capture_output=True, text=True, check=True
+        )
+        return ("--port=0",) if KubeVersion.printed(said.stdout.split()[-1]).line < (1, 24) else ()
+
     def _start_controllers(self) -> None:
         pki = self.lab_state.pki
         document = yaml.safe_load(self.kubeconfig.read_text())
@@ -261,7 +269,7 @@ class ControlPlane:
         self.run("kube-controller-manager", [
             str(self.bin / "kube-controller-manager"), f"--kubeconfig={path}", "--leader-elect=false",
             "--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--use-service-account-credentials=true",
-            "--port=0",  # not 10252 as well, which is one for all that run on this host
+            *self._no_second_port(),
             f"--service-account-private-key-file={pki / 'sa.key'}", f"--root-ca-file={pki / 'ca.crt'}",
         ])  # fmt: skip
         with self.client(patience=60) as client:
