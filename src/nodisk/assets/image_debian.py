@@ -71,6 +71,7 @@ def inputs(wish: Wish, release_key: str) -> dict[str, Any]:
         "files": tree_hash(node.IMAGE, node.DRACUT),
         "image": tree_hash(RECIPES / "image.sh"),
         "release": release_key,
+        "programs": list(NODE_PROGRAMS),
     }
 
 

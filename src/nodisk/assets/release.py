@@ -13,8 +13,10 @@ from nodisk.errors import IntegrityError
 from nodisk.plan.facts import ContainerImage, ReleaseFacts
 from nodisk.values import KubeVersion
 
-NODE_PROGRAMS = ("kubelet", "kubeadm", "kubectl", "kube-proxy")
-"""They go into the node image."""
+PROGRAMS = ("kubelet", "kubeadm", "kubectl", "kube-proxy")
+"""What every release has."""
+NODE_PROGRAMS = ("kubelet", "kubeadm", "kube-proxy")
+"""They go into the node image; kubectl is for the server, and every machine would hold it in RAM."""
 SERVER_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "etcdctl")
 """Optional: on a host they serve tests (and etcd the lab's server)."""
 _UNUSED = ("kube-proxy", "etcd")  # kube-proxy is a host service here, and etcd runs on the server
@@ -77,4 +79,4 @@ def facts_of(manifest: Manifest) -> ReleaseFacts:
 
 def programs_of(manifest: Manifest) -> tuple[str, ...]:
     """The programs that a stored release has."""
-    return tuple(ref.name for ref in manifest.files if ref.name in (*NODE_PROGRAMS, *SERVER_PROGRAMS))
+    return tuple(ref.name for ref in manifest.files if ref.name in (*PROGRAMS, *SERVER_PROGRAMS))

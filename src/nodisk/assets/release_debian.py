@@ -12,7 +12,7 @@ from typing import Any
 from nodisk.assets import docker_archive, mirror, sandbox
 from nodisk.assets.docker_archive import Config, Entry
 from nodisk.assets.release import (
-    NODE_PROGRAMS,
+    PROGRAMS,
     ReleaseImage,
     container_image,
     facts_to_json,
@@ -28,7 +28,7 @@ ROOM = 8 * 1024**3
 """Bytes that compiling from nothing takes at its worst moment, with the image that is built beside it."""
 VERSION = KubeVersion(1, 20, 2)
 SUITE = "bookworm"
-_PROGRAMS = (*NODE_PROGRAMS, "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_PROGRAMS = (*PROGRAMS, "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _PACKAGES = ("golang-1.19-go", "golang-github-modern-go-reflect2-dev", "gcc", "libc6-dev")
 _RECIPE = 1
 

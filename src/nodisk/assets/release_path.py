@@ -14,7 +14,7 @@ from typing import Any
 from nodisk import run
 from nodisk.assets import docker_archive
 from nodisk.assets.release import (
-    NODE_PROGRAMS,
+    PROGRAMS,
     SERVER_PROGRAMS,
     ReleaseImage,
     container_image,
@@ -102,13 +102,13 @@ def read(root: Path, wanted: KubeVersion | None) -> Folder:
 
 def _programs(root: Path, problems: list[str]) -> dict[str, Path]:
     found = {}
-    for name in (*NODE_PROGRAMS, *SERVER_PROGRAMS):
+    for name in (*PROGRAMS, *SERVER_PROGRAMS):
         path = root / "bin" / name
         if path.is_file() and path.stat().st_mode & 0o111:
             found[name] = path
         elif path.is_file():
             problems.append(f"{path} is not executable: chmod +x {path}")
-        elif name in NODE_PROGRAMS:
+        elif name in PROGRAMS:
             problems.append(f"{path} is missing")
     return found
 

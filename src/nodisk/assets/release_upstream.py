@@ -21,7 +21,7 @@ from nodisk import run
 from nodisk.assets import docker_archive, download, pull
 from nodisk.assets.download import Published
 from nodisk.assets.release import (
-    NODE_PROGRAMS,
+    PROGRAMS,
     SERVER_PROGRAMS,
     ReleaseImage,
     container_image,
@@ -195,14 +195,14 @@ def _unpack(tarball: Path, folder: Path) -> tuple[dict[str, Path], dict[str, Pat
             name = member.name.removeprefix("./").removeprefix(_BIN)
             if not member.isfile() or "/" in name:
                 continue
-            if name in (*NODE_PROGRAMS, *SERVER_PROGRAMS):
+            if name in (*PROGRAMS, *SERVER_PROGRAMS):
                 programs[name] = _extract(tar, member, folder / name)
             elif name.removesuffix(".tar") in SERVER_PROGRAMS and name.endswith(".tar"):
                 archive = _extract(tar, member, folder / f"tarball-{name}")
                 (image,) = docker_archive.read(archive).names
                 image = image.replace("-amd64:", ":")
                 images[image] = archive.rename(folder / archive_name(image))
-    if missing := [name for name in NODE_PROGRAMS if name not in programs]:
+    if missing := [name for name in PROGRAMS if name not in programs]:
         raise IntegrityError(f"{tarball.name} has the published hash and yet lacks {', '.join(missing)}")
     return programs, images
 

@@ -4,7 +4,7 @@ How the image's builder uses it, in this order:
 
 1. install ``packages()`` and the kernel;
 2. copy ``IMAGE`` over the root, and ``DRACUT`` to ``usr/lib/dracut/modules.d/95nodisk`` (its ``init`` executable);
-3. put ``kubelet``, ``kube-proxy``, ``kubeadm`` (and ``kubectl``) into ``usr/bin``;
+3. put ``kubelet``, ``kube-proxy`` and ``kubeadm`` into ``usr/bin``;
 4. run ``sh /usr/lib/nodisk/prepare`` in the root;
 5. run ``dracut --force --kver VERSION FILE`` in the root: its configuration is in ``IMAGE``;
 6. make the squashfs without ``/boot`` (the kernel is served beside it).
