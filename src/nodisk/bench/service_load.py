@@ -12,6 +12,7 @@ from nodisk.bench.net_load import IMAGE_ASKED
 from nodisk.bench.result import Measurement, Series
 from nodisk.bench.stage import Stage
 from nodisk.bench.stats import summary
+from nodisk.cluster.client import Object
 from nodisk.cluster.watch import Watch
 from nodisk.errors import CommandFailed, NodiskError, TimedOut
 from nodisk.verify import manifests
@@ -27,7 +28,7 @@ def services(stage: Stage) -> list[Measurement]:
     """A Service gets its first endpoints; a probe outside hammers its NodePort on each node until it answers.
 
     The endpoints are pods that have long been ready, so that the time is the controller's and kube-proxy's alone:
-    from the Endpoints object in the watch to a connection. Both times are this host's CLOCK_MONOTONIC.
+    from the endpoints in the watch to an answer. Both times are this host's CLOCK_MONOTONIC.
     """
     spec = stage.pod_spec(manifests.container(), everywhere=True)
     stage.on_all_nodes("target", spec)
@@ -62,7 +63,14 @@ def services(stage: Stage) -> list[Measurement]:
 def _endpoints_seen(stage: Stage, name: str, seconds: float, begin: float) -> float | None:
     """Give the Service its selector at ``begin`` (the probe has started by then); when its endpoints were seen."""
     scene = stage.scene
-    watch = Watch(scene.client, "v1", "Endpoints", namespace=scene.space, fields=f"metadata.name={name}")
+    # What kube-proxy follows from 1.19 on. Endpoints are written by another controller, and may come later.
+    slices = scene.client.first_supported("EndpointSlice", ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"))
+    if slices:
+        watch = Watch(
+            scene.client, slices, "EndpointSlice", namespace=scene.space, labels=f"kubernetes.io/service-name={name}"
+        )
+    else:
+        watch = Watch(scene.client, "v1", "Endpoints", namespace=scene.space, fields=f"metadata.name={name}")
 
     def select() -> None:
         time.sleep(max(0.0, begin - time.monotonic()))
@@ -74,10 +82,21 @@ def _endpoints_seen(stage: Stage, name: str, seconds: float, begin: float) -> fl
         thread.start()
     with watch:
         for event in watch:
-            if any(subset.get("addresses") for subset in event.object.get("subsets") or []):
+            if has_endpoints(event.object):
                 timer.cancel()
                 return time.monotonic()
     return None
+
+
+def has_endpoints(obj: Object) -> bool:
+    """Whether an EndpointSlice or an Endpoints object names a ready endpoint. Pure."""
+    if any(subset.get("addresses") for subset in obj.get("subsets") or []):
+        return True
+    # An absent condition means ready (discovery.k8s.io/v1, EndpointConditions).
+    return any(
+        one.get("addresses") and (one.get("conditions") or {}).get("ready") is not False
+        for one in obj.get("endpoints") or []
+    )
 
 
 def dns(stage: Stage, *, has_dns: bool) -> list[Measurement]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from nodisk.bench import runner
+from nodisk.bench import runner, service_load
 from nodisk.bench.pods_load import Timer, at_once, density_measure
 from nodisk.bench.profile import FULL, QUICK
 from nodisk.bench.result import Measurement, Verdict
@@ -152,3 +152,20 @@ def test_no_more_pods_are_starting_at_once_than_the_slo_allows() -> None:
     assert done.wait(5)
     waiting.join()
     timer.wait_few(1, 0.0)  # what is lost is waited for no longer
+
+
+@pytest.mark.parametrize(
+    ("obj", "has"),
+    [
+        ({"endpoints": None}, False),
+        ({"endpoints": [{"addresses": ["10.0.0.1"]}]}, True),
+        ({"endpoints": [{"addresses": ["10.0.0.1"], "conditions": {}}]}, True),
+        ({"endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": False}}]}, False),
+        ({"endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}]}, True),
+        ({}, False),
+        ({"subsets": [{"notReadyAddresses": [{"ip": "10.0.0.1"}]}]}, False),
+        ({"subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]}, True),
+    ],
+)
+def test_when_a_service_has_endpoints(obj: dict[str, Any], has: bool) -> None:
+    assert service_load.has_endpoints(obj) is has
