@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
 import sys
 from typing import NoReturn
 
@@ -84,6 +85,9 @@ def nodisk(verbose: int) -> None:
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line ``argv`` (default: the process's own) and exit with its status."""
     interrupts.install()
+    # Folders of the state are entered by daemons of other users, and an image's folders get these modes. Secrets are
+    # written with modes of their own.
+    os.umask(0o022)
     try:
         status = _run(argv)
     except (click.Abort, KeyboardInterrupt):

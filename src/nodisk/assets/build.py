@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,19 +75,9 @@ def build(
             "making an image takes root: it installs a Debian into a folder", hint="sudo nodisk build"
         )
     store = Store(state)
-    with store.builder(), _usual_umask(), progress.board() as board:
+    with store.builder(), progress.board() as board:
         work = Work(state, store, board, offline, refresh)
         return _run(_build(work, lab, frozenset(only) or frozenset((*built.KINDS, addons.KIND))))
-
-
-@contextmanager
-def _usual_umask() -> Iterator[None]:
-    """Whoever builds with another: folders of the image would get its modes, and daemons couldn't read them."""
-    before = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = False) -> tuple[str, list[Planned]]:

@@ -381,3 +381,13 @@ def test_rotating_the_pki_under_a_running_server(empty_room: Room) -> None:
         empty_room.name, "--cacert", ca, "-w", "%{http_code}", f"https://{SERVER}:5000/v2/"
     ).endswith("200")
     assert empty_room.stop() == 0
+
+
+def test_whoever_starts_it_with_a_strict_umask(empty_room: Room) -> None:
+    """nginx' workers enter the server's folders as another user."""
+    before = os.umask(0o077)
+    try:
+        empty_room.start()
+    finally:
+        os.umask(before)
+    assert empty_room.curl(empty_room.name, f"http://{SERVER}/boot.ipxe").startswith("#!ipxe")
