@@ -10,6 +10,7 @@ import resource
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
 from tests.api.apiserver import ControlPlane
 
 from nodisk.classes import bench
@@ -66,6 +67,7 @@ def test_thirty_students(plane: ControlPlane) -> None:
     assert figures.faster >= 10 * (1 - others), figures
 
 
+@pytest.mark.apart
 def test_three_hundred_students(plane: ControlPlane) -> None:
     before = bench.peak_mib()
     figures, others = measure(plane, 300, thesis=False)
