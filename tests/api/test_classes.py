@@ -13,7 +13,20 @@ import pytest
 import yaml
 from tests.api.apiserver import ControlPlane
 
-from nodisk.classes import drift, engine, expiry, handouts, lifecycle, operations, plan, policy, record, selftest, sizes
+from nodisk.classes import (
+    drift,
+    ending,
+    engine,
+    expiry,
+    handouts,
+    lifecycle,
+    operations,
+    plan,
+    policy,
+    record,
+    selftest,
+    sizes,
+)
 from nodisk.classes.roster import Person
 from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client, Object
@@ -428,6 +441,40 @@ def test_a_stuck_namespace_is_named_with_its_finalizer(plane: ControlPlane, clie
     with pytest.raises(UsageError, match="still being deleted"):
         make(plane, client, found, folder)
     client.patch("v1", "ConfigMap", "held", {"metadata": {"finalizers": None}}, namespace="stuck-a")
+
+
+def test_neither_a_long_grace_nor_a_machine_that_is_off_holds_up_the_end(
+    plane: ControlPlane, client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no kubelet here, so no pod of a node ends by itself: as on machines that are off, or busy."""
+    monkeypatch.setattr(ending, "PATIENCE", 10.0)
+    found = make(plane, client, planned("grace", "a", "b"), folder).record
+    on = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2099-01-01T00:00:00Z"}
+    for name, conditions in (("on", [on]), ("off", [{**on, "status": "Unknown"}])):
+        client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+        path = client.path("v1", "Node", name, subresource="status")
+        body = {"status": {"conditions": conditions}}
+        client.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+        spec = {
+            "nodeName": name,
+            "terminationGracePeriodSeconds": 86400,
+            "containers": [{"name": "main", "image": "main"}],
+        }
+        metadata = {"name": "stays", "namespace": "grace-a" if name == "on" else "grace-b"}
+        client.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    # A student who deletes it himself waits a day.
+    client.delete("v1", "Pod", "stays", namespace="grace-a")
+    gone: list[float] = []
+    since = time.monotonic()
+    try:
+        with pytest.raises(TimedOut, match=r"grace-a: .*Pod stays on on"):
+            lifecycle.delete(client, found, [found], limit=2)
+        lifecycle.delete(client, found, [found], limit=60, on_gone=lambda: gone.append(time.monotonic() - since))
+    finally:
+        for name in ("on", "off"):
+            client.delete("v1", "Node", name)
+    assert len(gone) == 3
+    assert max(gone) > ending.GRACE + ending.PATIENCE  # the machine that is on had its time
 
 
 def test_what_is_not_the_classs_is_left_alone(plane: ControlPlane, client: Client, folder: Path) -> None:

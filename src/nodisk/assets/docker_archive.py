@@ -36,6 +36,8 @@ class Config:
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     port: int | None = None
+    stop_signal: str | None = None
+    """What asks its first process to end (``SIGKILL``); None: SIGTERM."""
 
 
 def write(target: Path, *, name: str, entries: Sequence[Entry], config: Config, work: Path) -> int:
@@ -75,6 +77,8 @@ def _configuration(config: Config, layer_hash: str) -> bytes:
         runtime["User"] = config.user
     if config.port is not None:
         runtime["ExposedPorts"] = {f"{config.port}/tcp": {}}
+    if config.stop_signal is not None:
+        runtime["StopSignal"] = config.stop_signal
     return _canonical(
         {
             "architecture": "amd64",

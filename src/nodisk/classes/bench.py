@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from nodisk import run, ui
-from nodisk.classes import engine, lifecycle, plan, sizes
+from nodisk.classes import ending, engine, lifecycle, plan, sizes
 from nodisk.classes.roster import Person
 from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client
@@ -127,7 +127,7 @@ def thesis_loop(kubectl: Path, config: Path, count: int, client: Client) -> tupl
         whole = time.perf_counter() - begin
         return whole - more, whole if keeps_tokens else None
     finally:
-        lifecycle.delete_namespaces(client, names, limit=600)
+        ending.delete_namespaces(client, names, limit=600)
 
 
 def _first_call(kubectl: Path, client: Client, token: str, namespace: str) -> None:

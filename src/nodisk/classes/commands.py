@@ -113,7 +113,8 @@ def create(
             present.show_plan(planned, output)
             return
         if prune and planned.absent:
-            counted = operations.remove(context, client, planned.record, planned.absent)
+            with present.bar("namespaces gone", len(planned.absent)) as gone:
+                counted = operations.remove(context, client, planned.record, planned.absent, on_gone=gone)
             ui.say(f"removed {', '.join(s.label for s in planned.absent)} with {present.counted(counted)}")
         planned = pruned
         present.report_absent(planned)
@@ -248,7 +249,8 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_
         staff = [account.label for account in chosen if account in found.teachers]
         _ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
         keep = _keep_storage(context, found, chosen, storage_policy, yes)
-        counted = operations.remove(context, client, found, chosen, keep_storage=keep)
+        with present.bar("namespaces gone", len(theirs)) as gone:
+            counted = operations.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
     ui.say(f"removed {', '.join(s.label for s in chosen)} with {present.counted(counted)}; nothing is left")
     _say_kept(context, found, keep)
 
@@ -268,7 +270,8 @@ def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: st
         found = record.need(context.state, name)
         _ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
         keep = _keep_storage(context, found, None, storage_policy, yes)
-        counted = operations.delete(context, client, found, limit=timeout, keep_storage=keep)
+        with present.bar("namespaces gone", len(found.students) + 1) as gone:
+            counted = operations.delete(context, client, found, limit=timeout, keep_storage=keep, on_gone=gone)
     ui.say(f"deleted the class {name}: {len(found.students)} students with {present.counted(counted)}; nothing is left")
     _say_kept(context, found, keep)
 
@@ -287,7 +290,8 @@ def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool
         found = _running(context, name)
         chosen = [found.student(word) for word in student]
         _ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
-        counted = operations.reset(context, client, found, chosen)
+        with present.bar("namespaces gone", len(chosen)) as gone:
+            counted = operations.reset(context, client, found, chosen, on_gone=gone)
     ui.say(f"reset {', '.join(s.label for s in chosen)}: {present.counted(counted)} are gone")
 
 

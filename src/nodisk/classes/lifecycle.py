@@ -1,19 +1,17 @@
-"""What happens to a class after it is made: suspend, rotate, empty, remove; and waiting until nothing is left."""
+"""What happens to a class after it is made: suspend, rotate, empty, remove, delete."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from nodisk.classes import engine, manifests, policy, storage
+from nodisk.classes import ending, engine, manifests, policy, storage
+from nodisk.classes.ending import OnGone
 from nodisk.classes.engine import Applied, Credential
 from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import NotFound
+from nodisk.cluster.client import Client
 from nodisk.cluster.parallel import all_or_raise, in_parallel
-from nodisk.errors import TimedOut
 
 TIME_LIMIT = 120.0
 # What a student makes, for the account of what was deleted.
@@ -103,24 +101,45 @@ def census(client: Client, namespaces: Iterable[str]) -> Counter[str]:
     return +found
 
 
-def empty(client: Client, record: Class, chosen: Sequence[Account], *, limit: float = TIME_LIMIT) -> Counter[str]:
+def empty(
+    client: Client,
+    record: Class,
+    chosen: Sequence[Account],
+    *,
+    limit: float = TIME_LIMIT,
+    on_gone: OnGone = ending.unheard,
+) -> Counter[str]:
     """Delete the students' namespaces and wait until they are gone; returns what was in them."""
     spaces = [record.namespace(student) for student in chosen]
     found = census(client, spaces)
-    delete_namespaces(client, spaces, limit=limit)
+    ending.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
     return found
 
 
-def remove(client: Client, record: Class, chosen: Sequence[Account], *, limit: float = TIME_LIMIT) -> Counter[str]:
+def remove(
+    client: Client,
+    record: Class,
+    chosen: Sequence[Account],
+    *,
+    limit: float = TIME_LIMIT,
+    on_gone: OnGone = ending.unheard,
+) -> Counter[str]:
     """Delete accounts: their credentials first, then the students' namespaces; returns what was in them."""
     students = [account for account in chosen if account not in record.teachers]
     if len(students) < len(chosen):
         bind_teachers(client, record.without(chosen))
     all_or_raise(in_parallel(lambda account: _drop_identity(client, record, account), chosen))
-    return empty(client, record, students, limit=limit)
+    return empty(client, record, students, limit=limit, on_gone=on_gone)
 
 
-def delete(client: Client, record: Class, others: Sequence[Class], *, limit: float = TIME_LIMIT) -> Counter[str]:
+def delete(
+    client: Client,
+    record: Class,
+    others: Sequence[Class],
+    *,
+    limit: float = TIME_LIMIT,
+    on_gone: OnGone = ending.unheard,
+) -> Counter[str]:
     """Delete the class: every namespace that has its label, also of students whom the record forgot.
 
     ``others``: the classes that stay; without any, roles and policies that hold for all go too.
@@ -130,7 +149,7 @@ def delete(client: Client, record: Class, others: Sequence[Class], *, limit: flo
     found = census(client, [name for name in spaces if name != record.identities])
     # The identities go first: from here on no credential of the class is good for anything.
     spaces.sort(key=lambda name: name != record.identities)
-    delete_namespaces(client, spaces, limit=limit)
+    ending.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
     storage.detach(client, record, None, limit=limit)
     for version, kind, name in _shared(client, record, others):
         client.delete(version, kind, name)
@@ -148,56 +167,6 @@ def _shared(client: Client, record: Class, others: Sequence[Class]) -> list[tupl
     if version is not None and not others:
         objects = policy.admission_policies(version)
         found += [(o["apiVersion"], o["kind"], o["metadata"]["name"]) for o in reversed(objects)]
-    return found
-
-
-def delete_namespaces(
-    client: Client, spaces: Sequence[str], *, limit: float, sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Delete namespaces and wait until none is left; raises TimedOut that names what holds them up."""
-    deadline = time.monotonic() + limit
-    all_or_raise(in_parallel(lambda name: client.delete("v1", "Namespace", name), spaces))
-    waiting, pause = set(spaces), 0.1
-    while waiting:
-        present = {item["metadata"]["name"] for item in client.list("v1", "Namespace", metadata_only=True)}
-        waiting &= present
-        if not waiting:
-            return
-        if time.monotonic() > deadline:
-            raise TimedOut(
-                f"still there after {limit:g} s:\n"
-                + "\n".join(f"  {name}: {held_by(client, name)}" for name in sorted(waiting)),
-                hint="remove the finalizers named, or what should have removed them; then delete again",
-            )
-        sleep(pause)
-        pause = min(pause * 1.5, 1.0)
-
-
-def held_by(client: Client, name: str) -> str:
-    """What keeps a namespace from going: the API server's own words, and the objects with their finalizers."""
-    try:
-        space = client.get("v1", "Namespace", name)
-    except NotFound:
-        return "gone just now"
-    said = [
-        condition["message"]
-        for condition in space["status"].get("conditions") or []
-        if condition["status"] == "True" and condition["type"].startswith("Namespace")
-    ]
-    objects = [f"{kind} {meta['name']} ({', '.join(meta['finalizers'])})" for kind, meta in _finalized(client, name)]
-    return "; ".join([*said, *objects[:10]]) or "no reason is given yet"
-
-
-def _finalized(client: Client, name: str) -> list[tuple[str, Object]]:
-    found = []
-    for group, versions in client.discovery.groups().items():
-        api_version = f"{group}/{versions[0]}" if group else versions[0]
-        for resource in client.discovery.resources(api_version).values():
-            if not resource.namespaced or "list" not in resource.verbs:
-                continue
-            for item in client.list(api_version, resource.kind, namespace=name, metadata_only=True):
-                if item["metadata"].get("finalizers"):
-                    found.append((resource.kind, item["metadata"]))
     return found
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodisk.classes import capacity, engine, handouts, lifecycle, policy, reach, record, selftest, storage
+from nodisk.classes import capacity, ending, engine, handouts, lifecycle, policy, reach, record, selftest, storage
 from nodisk.classes.capacity import Capacity
+from nodisk.classes.ending import OnGone
 from nodisk.classes.engine import Applied
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
@@ -154,11 +155,17 @@ def rotate(context: LabContext, client: Client, found: Class, chosen: Sequence[A
 
 
 def remove(
-    context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, keep_storage: bool = True
+    context: LabContext,
+    client: Client,
+    found: Class,
+    chosen: Sequence[Account],
+    *,
+    keep_storage: bool = True,
+    on_gone: OnGone = ending.unheard,
 ) -> dict[str, int]:
     """Remove students and all they have in the cluster, and teachers; returns what the students had."""
     left = found.without(chosen)
-    counted = lifecycle.remove(client, found, chosen)
+    counted = lifecycle.remove(client, found, chosen, on_gone=on_gone)
     if found.storage is not None:
         storage.detach(client, found, chosen, limit=lifecycle.TIME_LIMIT)
     storage.release(context.state, found, chosen, keep=keep_storage)
@@ -168,20 +175,33 @@ def remove(
 
 
 def delete(
-    context: LabContext, client: Client, found: Class, *, limit: float, keep_storage: bool = True
+    context: LabContext,
+    client: Client,
+    found: Class,
+    *,
+    limit: float,
+    keep_storage: bool = True,
+    on_gone: OnGone = ending.unheard,
 ) -> dict[str, int]:
     """Delete the class; returns what the students had in the cluster."""
     others = [other for other in record.load_all(context.state) if other.name != found.name]
-    counted = lifecycle.delete(client, found, others, limit=limit)
+    counted = lifecycle.delete(client, found, others, limit=limit, on_gone=on_gone)
     storage.release(context.state, found, None, keep=keep_storage)
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
     return dict(counted)
 
 
-def reset(context: LabContext, client: Client, found: Class, chosen: Sequence[Account]) -> dict[str, int]:
+def reset(
+    context: LabContext,
+    client: Client,
+    found: Class,
+    chosen: Sequence[Account],
+    *,
+    on_gone: OnGone = ending.unheard,
+) -> dict[str, int]:
     """An empty namespace again; the credential stays the same, and so does the storage."""
-    counted = lifecycle.empty(client, found, chosen)
+    counted = lifecycle.empty(client, found, chosen, on_gone=on_gone)
     volumes = storage.provide(context.state, found, chosen)
     applied = engine.apply(client, found, context.lab, keep=handouts.held(found), only=chosen, volumes=volumes)
     record.save(context.state, applied.record)

@@ -140,7 +140,7 @@ def report(made: Made, output: str) -> None:
 
 @contextlib.contextmanager
 def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr; yields what to call after each student."""
+    """A progress bar on stderr; yields what to call after each of ``total``."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

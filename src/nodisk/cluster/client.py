@@ -234,6 +234,13 @@ class Client(Transport):
                 raise
         return True
 
+    def delete_all(self, api_version: str, kind: str, *, namespace: str, grace: int | None = None) -> None:
+        """Delete all objects of a kind in a namespace, which need not be there; ``grace`` in seconds."""
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
+        self.request("DELETE", self.path(api_version, kind, namespace=namespace), body=options)
+
     def post_subresource(
         self, api_version: str, kind: str, name: str, subresource: str, body: Object, *, namespace: str
     ) -> Object:

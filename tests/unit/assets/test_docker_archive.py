@@ -23,7 +23,7 @@ def make(folder: Path, target: str = "image.tar") -> tuple[Path, int]:
         Entry("etc/passwd", b"root:x:0:0::/:\n", mode=0o644),
         Entry("tmp/.keep", b"", mode=0o644),
     ]
-    config = Config(("/usr/local/bin/pause",), {"PATH": "/usr/local/bin"}, user="1:1", port=8080)
+    config = Config(("/usr/local/bin/pause",), {"PATH": "/usr/local/bin"}, user="1:1", port=8080, stop_signal="SIGKILL")
     size = write(folder / target, name=NAME, entries=entries, config=config, work=folder)
     return folder / target, size
 
@@ -48,6 +48,7 @@ def test_what_is_written_is_what_docker_reads(tmp_path: Path) -> None:
         "Entrypoint": ["/usr/local/bin/pause"],
         "Env": ["PATH=/usr/local/bin"],
         "ExposedPorts": {"8080/tcp": {}},
+        "StopSignal": "SIGKILL",
         "User": "1:1",
     }
     with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
