@@ -24,6 +24,8 @@ GUARDED = (
     ("v1", "ResourceQuota"),
     ("v1", "LimitRange"),
 )
+RACES = 5
+"""Times that an object is compared which changes meanwhile."""
 _SERVER_SIDE = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
 
@@ -78,17 +80,25 @@ def _compare(client: Client, wanted: Object) -> Difference | None:
     namespace = meta.get("namespace") or (meta["name"] if wanted["kind"] == "Namespace" else "")
     name = f"{wanted['kind']} {meta['name']}"
     try:
-        there = client.get(wanted["apiVersion"], wanted["kind"], meta["name"], namespace=meta.get("namespace"))
-    except NotFound:
-        return Difference(namespace, name, "is gone")
-    try:
-        then = client.apply(wanted, dry_run=True)
+        there = _get(client, wanted)
+        for _ in range(RACES):
+            paths = sorted(_paths(_bare(there), _bare(client.apply(wanted, dry_run=True))))
+            if not paths:
+                return None
+            before, there = there, _get(client, wanted)
+            if before["metadata"]["resourceVersion"] == there["metadata"]["resourceVersion"]:
+                break
+            # Somebody, most likely a controller, has just written to it: what differs may be that.
     except Invalid as error:
         return Difference(namespace, name, f"can't be what it should be: {error.message}")
     except NotFound:
         return Difference(namespace, name, "is gone")
-    paths = sorted(_paths(_bare(there), _bare(then)))
-    return Difference(namespace, name, f"changed: {', '.join(paths[:5])}") if paths else None
+    return Difference(namespace, name, f"changed: {', '.join(paths[:5])}")
+
+
+def _get(client: Client, wanted: Object) -> Object:
+    meta = wanted["metadata"]
+    return client.get(wanted["apiVersion"], wanted["kind"], meta["name"], namespace=meta.get("namespace"))
 
 
 def _bare(obj: Object) -> Object:

@@ -102,7 +102,7 @@ def _force(client: Client, pods: Sequence[Object]) -> None:
 def _wake(client: Client, name: str) -> None:
     """Have the namespace controller look again, now that the pods are gone.
 
-    Unless the namespace changes, it sleeps for half the grace that the pods' specs ask for: half a day for one of a day.
+    Unless the namespace changes, it sleeps for half the grace that a pod's spec asks for: half a day for one of a day.
     """
     with contextlib.suppress(NotFound):
         client.patch("v1", "Namespace", name, {"metadata": {"annotations": {EMPTIED: str(int(time.time()))}}})
