@@ -15,8 +15,9 @@ from nodisk.values import KubeVersion
 
 PROGRAMS = ("kubelet", "kubeadm", "kubectl", "kube-proxy")
 """What every release has."""
-NODE_PROGRAMS = ("kubelet", "kubeadm", "kube-proxy")
-"""They go into the node image; kubectl is for the server, and every machine would hold it in RAM."""
+NODE_PROGRAMS = ("kubelet", "kube-proxy")
+"""They go into the node image, which every machine holds in RAM. kubectl is for the server; Ignition brings kubeadm to
+control planes."""
 SERVER_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "etcdctl")
 """Optional: on a host they serve tests (and etcd the lab's server)."""
 _UNUSED = ("kube-proxy", "etcd")  # kube-proxy is a host service here, and etcd runs on the server
@@ -74,7 +75,7 @@ def images_of(manifest: Manifest) -> tuple[ReleaseImage, ...]:
 def facts_of(manifest: Manifest) -> ReleaseFacts:
     """The public facts of a stored release."""
     images = tuple(item.image for item in images_of(manifest))
-    return ReleaseFacts(KubeVersion.parse(manifest.version), manifest.facts["source"], images)
+    return ReleaseFacts(KubeVersion.parse(manifest.version), manifest.facts["source"], images, manifest.file("kubeadm"))
 
 
 def programs_of(manifest: Manifest) -> tuple[str, ...]:

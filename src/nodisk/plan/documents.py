@@ -21,6 +21,12 @@ def file(path: str, text: str, *, mode: int = 0o644) -> dict[str, Any]:
     return {"path": path, "mode": mode, "overwrite": True, "contents": {"source": "data:," + quote(text, safe="/:=,")}}
 
 
+def program(path: str, url: str, sha256: str) -> dict[str, Any]:
+    """An Ignition file, executable, that is loaded from ``url`` and refused unless its bytes have this hash."""
+    contents = {"source": url, "verification": {"hash": f"sha256-{sha256}"}}
+    return {"path": path, "mode": 0o755, "overwrite": True, "contents": contents}
+
+
 def unit(name: str, contents: str | None = None, *, enabled: bool | None = True) -> dict[str, Any]:
     """An Ignition unit; without ``contents`` one that the image has."""
     found: dict[str, Any] = {"name": name}

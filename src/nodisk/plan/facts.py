@@ -57,6 +57,8 @@ class ReleaseFacts:
     source: str
     """upstream, debian or path."""
     images: tuple[ContainerImage, ...]
+    kubeadm: AssetRef
+    """The program: control planes load it beside the image, which workers needn't hold it in RAM for."""
 
     @property
     def has_dns(self) -> bool:

@@ -12,7 +12,7 @@ from nodisk.check.budget import budget
 from nodisk.errors import SpecError
 from nodisk.pki import profiles
 from nodisk.plan import containers, kubeadm, kubelet, network, snippets, system
-from nodisk.plan.documents import HEADER, dropin, file, unit
+from nodisk.plan.documents import HEADER, dropin, file, program, unit
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, PodNetwork
 from nodisk.values import Role
@@ -84,6 +84,8 @@ def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
     if lab.kubernetes.network is PodNetwork.ROUTED:
         found.append(file("/etc/cni/net.d/10-nodisk.conflist", containers.cni_config(lab, machine)))
     if machine.role is Role.CONTROL_PLANE:
+        ref = facts.release.kubeadm
+        found.append(program("/usr/bin/kubeadm", network.server_url(lab) + ref.url_path, ref.sha256))
         found.append(file("/etc/kubernetes/kubeadm.yaml", kubeadm.config(lab, facts, machine)))
         found.append(file("/etc/nodisk/images", "".join(f"{name}\n" for name in kubeadm.control_plane_images(facts))))
     return found

@@ -55,7 +55,11 @@ def _parts(config: Mapping[str, Any]) -> Iterator[str]:
         yield "\n"
     for one in config.get("storage", {}).get("files", []):
         yield f"===== file {one['path']} (mode {one.get('mode', 0o644):04o})\n"
-        yield _contents(one.get("contents", {}).get("source", "")) + "\n"
+        contents = one.get("contents", {})
+        yield _contents(contents.get("source", ""))
+        if "verification" in contents:
+            yield f"{contents['verification']['hash']}\n"
+        yield "\n"
     for unit in config.get("systemd", {}).get("units", []):
         enabled = {True: " (enabled)", False: " (disabled)"}.get(unit.get("enabled"), "")
         yield f"===== unit {unit['name']}{enabled}\n"

@@ -33,7 +33,7 @@ class Built:
     @property
     def objects(self) -> list[str]:
         """Names of the store's folders that this server goes on reading, whatever is built meanwhile."""
-        boot = (self.image.kernel, self.image.initramfs, self.image.rootfs)
+        boot = (self.image.kernel, self.image.initramfs, self.image.rootfs, self.release.kubeadm)
         return sorted({*(ref.sha256 for ref in boot), *(archive.parent.name for _, archive in self.container_images)})
 
     @property

@@ -56,7 +56,7 @@ def facts(version: str, registry: str, containerd: str, *others: str) -> Facts:
             rootfs_unpacked=420 << 20,
             containerd=containerd,
         ),
-        release=ReleaseFacts(KubeVersion.parse(version), "upstream", tuple(images)),
+        release=ReleaseFacts(KubeVersion.parse(version), "upstream", tuple(images), asset("kubeadm", 70 << 20)),
     )
 
 

@@ -181,7 +181,7 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
                 name="test",
                 version="1.20.2",
                 inputs={"test": 2},
-                content={"pause.tar": archive},
+                content={"kubeadm": made("kubeadm", b"kubeadm"), "pause.tar": archive},
                 facts={
                     "source": "debian",
                     "images": [{"name": "registry.k8s.io/pause:3.2", "unpacked": unpacked, "file": "pause.tar"}],

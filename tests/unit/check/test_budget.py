@@ -29,7 +29,7 @@ def facts(*, rootfs: int = 140, images: tuple[int, ...] = (117, 110, 45, 1), ver
     return Facts(
         "",
         ImageFacts(ref, ref, ref, "6.12", 500 * MIB, "1.7.24"),
-        ReleaseFacts(KubeVersion.parse(version), "debian", held),
+        ReleaseFacts(KubeVersion.parse(version), "debian", held, ref),
     )
 
 

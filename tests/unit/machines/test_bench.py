@@ -9,7 +9,7 @@ import pytest
 
 from nodisk.assets import built
 from nodisk.machines import bench
-from nodisk.plan.facts import ReleaseFacts
+from nodisk.plan.facts import AssetRef, ReleaseFacts
 from nodisk.spec.load import parse
 from nodisk.spec.model import Source
 from nodisk.state import State
@@ -26,7 +26,7 @@ machines: [{name: cp1, mac: "52:54:00:77:00:0b", address: 10.77.0.11, role: cont
 def test_both_labs_have_the_release_that_was_built(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str, version: str
 ) -> None:
-    release = ReleaseFacts(KubeVersion.parse(version), source, ())
+    release = ReleaseFacts(KubeVersion.parse(version), source, (), AssetRef("kubeadm", "0" * 64, 1))
     monkeypatch.setattr(built, "facts", lambda *_: (None, release))
     settled = bench._settled(parse(LAB, file=tmp_path / "lab.yaml"), State(tmp_path))
     text = json.dumps(settled.model_dump(mode="json", exclude_defaults=True))

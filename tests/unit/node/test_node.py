@@ -110,6 +110,10 @@ def test_a_control_plane_frees_the_leases_of_its_own_last_boot(
     deleted = [line.split()[-1] for line in asked if "--request DELETE" in line]
     assert deleted == [f"{leases}/{part}" for part in freed]
     assert {path.stem for path in (tmp_path / "kubernetes/manifests").iterdir()} == set(parts)
+    # It holds the RAM of kubeadm no longer than it needs it, and a second start has nothing to do.
+    assert not (tmp_path / "bin/kubeadm").exists()
+    subprocess.run(words, env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, check=True)
+    assert (tmp_path / "asked").read_text().splitlines() == asked
 
 
 def test_packages_have_reasons() -> None:

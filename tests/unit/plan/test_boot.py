@@ -28,7 +28,7 @@ def facts(name: str = "root.squashfs") -> Facts:
     return Facts(
         "CA\n",
         ImageFacts(asset, asset, asset, "6.12", 300 << 20, "1.7.24"),
-        ReleaseFacts(KubeVersion(1, 36, 1), "upstream", ()),
+        ReleaseFacts(KubeVersion(1, 36, 1), "upstream", (), asset),
     )
 
 

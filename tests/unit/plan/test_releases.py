@@ -40,7 +40,7 @@ def facts(version: str, *, containerd: str = "1.7.24", images: tuple[str, ...] =
         for name in names
     )
     image = ImageFacts(asset, asset, asset, "6.12", 300 << 20, containerd)
-    return Facts("CA\n", image, ReleaseFacts(KubeVersion.parse(version + ".0"), "path", found))
+    return Facts("CA\n", image, ReleaseFacts(KubeVersion.parse(version + ".0"), "path", found, asset))
 
 
 def config(text: str) -> list[Any]:

@@ -47,7 +47,7 @@ def room(tmp_path: Path) -> Path:
     api = ReleaseImage(container_image("registry.k8s.io/kube-apiserver:v1.36.1", 100), "api.tar")
     made = {
         "image": add(state, "image", ["vmlinuz", "initramfs", "root.squashfs"], image),
-        "release": add(state, "release", ["kubectl", "api.tar"], facts_to_json("path", [api])),
+        "release": add(state, "release", ["kubectl", "kubeadm", "api.tar"], facts_to_json("path", [api])),
         "ipxe": add(state, "ipxe", ["undionly.kpxe"], {}),
         "containers": add(state, "containers", ["echo.tar"], facts_to_json("nodisk", [])),
     }
