@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from typing import Any
 
 import click
@@ -31,12 +32,7 @@ class Translator(click.Command):
             return super().parse_args(ctx, self._plain(ctx, args))
         except click.NoSuchOption as error:
             name = error.option_name
-            if name.startswith("--"):
-                message = f"unknown flag: {name}"
-            else:
-                word = next((arg for arg in args if arg.startswith("-") and name[1:] in arg), name)
-                message = f"unknown shorthand flag: '{name[1:]}' in {word}"
-            raise click.UsageError(message, ctx) from error
+            raise click.UsageError(f"unknown flag: {name}", ctx) from error
         except click.BadOptionUsage as error:
             name = error.option_name
             if "requires an argument" in error.message:
@@ -48,13 +44,23 @@ class Translator(click.Command):
         """``args`` without what only Butane's parser knows: flags with a value, colours without one."""
         options = {name: one for one in self.get_params(ctx) if isinstance(one, click.Option) for name in one.opts}
         out: list[str] = []
-        words = iter(args)
-        for word in words:
+        words = deque(args)
+        while words:
+            word = words.popleft()
+            if len(word) > 2 and word[0] == "-" != word[1] and word[:2] in options:
+                first, *rest = _unpacked(options[word[:2]], word)
+                words.extendleft(reversed(rest))
+                word = first
             name, equals, value = word.partition("=")
             option = options.get(name)
             if word == "--":
                 out += [word, *words]
-            elif option is not None and option.is_flag and equals:
+                break
+            if word[:3] in ("---", "--="):
+                raise click.UsageError(f"bad flag syntax: {word}", ctx)
+            if option is None and len(word) > 1 and word[0] == "-" != word[1]:
+                raise click.UsageError(f"unknown shorthand flag: '{word[1]}' in {word}", ctx)
+            if option is not None and option.is_flag and equals:
                 if value not in _BOOLEANS:
                     flag = ", ".join(option.opts)
                     problem = f'strconv.ParseBool: parsing "{value}": invalid syntax'
@@ -66,8 +72,16 @@ class Translator(click.Command):
             else:
                 out.append(word)
                 if option is not None and not option.is_flag and not equals:
-                    out += [following] if (following := next(words, None)) is not None else []
+                    out += [words.popleft()] if words else []
         return out
+
+
+def _unpacked(option: click.Option, word: str) -> list[str]:
+    """``-pd=DIR`` one step further apart: ``-p``, ``-d=DIR``; and that: ``-d``, ``DIR``."""
+    name, rest = word[:2], word[2:]
+    if option.is_flag:
+        return [word] if rest[0] == "=" else [name, "-" + rest]
+    return [name, rest[1:] if rest[0] == "=" and len(rest) > 1 else rest]
 
 
 @click.command(

@@ -6,6 +6,9 @@ value) zero is not in the dict. All errors of type are collected; the document f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from nodisk.butane import scalars
 from nodisk.butane.gojson import quote
 from nodisk.butane.report import Entry
@@ -21,19 +24,17 @@ MAX_DECODES = 100_000
 
 _GO_KINDS = {"integer": "int", "unsigned": "uint", "boolean": "bool"}
 _ZEROS: dict[str, object] = {"string": "", "integer": 0, "unsigned": 0, "boolean": False}
-_NOTHING = object()
+NOTHING = object()
 """A null, or a value that does not fit: unset in a mapping, gone from a list."""
 
 
 class Decoder:
-    """One pass over one document.
+    """One pass over one document."""
 
-    ``old``: by the rules of yaml.v2, which Container Linux Config is read with: the last of two equal keys counts,
-    nulls stay in lists as empty items, and ``yes`` is a boolean only without quotes.
-    """
+    old = False
+    """Whether it goes by the rules of yaml.v2 (see ``clc.yamlv2``)."""
 
-    def __init__(self, *, old: bool = False) -> None:
-        self.old = old
+    def __init__(self) -> None:
         self.errors: list[Entry] = []
         self.decoded = 0
         self.aliased = 0
@@ -70,25 +71,33 @@ class Decoder:
 
     def _follow(self, node: Node) -> Node:
         """What an alias stands for."""
-        while node.kind == ALIAS and node.target is not None:
+        while node.kind == ALIAS:
+            if node.target is None:
+                raise YamlError(f"unknown anchor '{node.value}' referenced")
             node = node.target
             self._count()
         return node
 
+    @contextmanager
+    def inside(self, node: Node) -> Iterator[None]:
+        """While what an alias stands for is decoded; other nodes don't count. Raises YamlError too deep inside."""
+        if node.kind == ALIAS and self.depth > 100:
+            raise YamlError(f"anchor '{node.value}' value contains itself")
+        self.depth += node.kind == ALIAS
+        try:
+            yield
+        finally:
+            self.depth -= node.kind == ALIAS
+
     def _value(self, node: Node, field: CField) -> object:
-        """The node as ``field``'s kind, or _NOTHING."""
+        """The node as ``field``'s kind, or NOTHING."""
         self._count()
         if node.kind == ALIAS:
-            if self.depth > 100:
-                raise YamlError(f"anchor '{node.value}' value contains itself")
-            self.depth += 1
-            try:
+            with self.inside(node):
                 return self._value(self._follow(node), field)
-            finally:
-                self.depth -= 1
         if self.old and node.value not in ("", "null") and is_null(node):
             # yaml.v2 takes `~` for a value, which is then zero.
-            return {} if field.kind == "map" else _ZEROS.get(field.kind, _NOTHING)
+            return {} if field.kind == "map" else _ZEROS.get(field.kind, NOTHING)
         if field.kind == "list":
             return self._list(node, field)
         if field.kind == "map":
@@ -100,10 +109,10 @@ class Decoder:
         if node.kind != SCALAR:
             if node.kind != MAPPING or not self._duplicates(node):
                 self._misfit(node, _GO_KINDS.get(kind, kind))
-            return _NOTHING
+            return NOTHING
         if is_null(node):
             scalars.typed(node)  # a `!!null` that is none raises
-            return _NOTHING
+            return NOTHING
         if kind == "string":
             return as_string(node)
         try:
@@ -112,19 +121,19 @@ class Decoder:
             return as_int(node) if kind == "integer" else as_unsigned(node)
         except NotThat as error:
             self._misfit(node, _GO_KINDS[kind], error.tag)
-            return _NOTHING
+            return NOTHING
 
     def _list(self, node: Node, field: CField) -> object:
         if node.kind in (SCALAR, MAPPING):
             if node.kind == MAPPING and self._duplicates(node):
-                return _NOTHING
+                return NOTHING
             if node.kind != SCALAR or not is_null(node):
                 self._misfit(node, "a list", scalars.typed(node)[0] if node.kind == SCALAR else None)
-            return _NOTHING
+            return NOTHING
         items = []
         for child in node.children:
             item = self._item(child, field)
-            if item is not _NOTHING:
+            if item is not NOTHING:
                 items.append(item)
             elif self.old and is_null(child):
                 items.append({} if isinstance(field.item, CStruct) else "")
@@ -133,20 +142,15 @@ class Decoder:
     def _item(self, node: Node, field: CField) -> object:
         self._count()
         if node.kind == ALIAS:
-            if self.depth > 100:
-                raise YamlError(f"anchor '{node.value}' value contains itself")
-            self.depth += 1
-            try:
+            with self.inside(node):
                 return self._item(self._follow(node), field)
-            finally:
-                self.depth -= 1
         if isinstance(field.item, CStruct):
             return self._struct_value(node, field.item)
         return self._scalar(node, field.item or "string")
 
     def _struct_value(self, node: Node, struct: CStruct) -> object:
         value = self._struct(node, struct)
-        return _NOTHING if value is None else value
+        return NOTHING if value is None else value
 
     def _struct(self, node: Node, struct: CStruct) -> Values | None:
         """A mapping's values; None for null or what is no mapping."""
@@ -172,7 +176,7 @@ class Decoder:
         children = node.children
         for index in range(0, len(children), 2):
             key, value = children[index], children[index + 1]
-            if _is_merge(key):
+            if is_merge(key):
                 merge = value
                 continue
             name = self._key(key)
@@ -185,12 +189,12 @@ class Decoder:
             field = struct.by_name.get(name)
             if field is None:
                 continue
-            if name in done and not self.old:
+            if name in done:
                 self.complain(key.line, f"field {name} already set")
                 continue
             done.add(name)
             item = self._value(value, field)
-            if item is not _NOTHING and (item or not field.zero):
+            if item is not NOTHING and (item or not field.zero):
                 values[name] = item
         if merge is not None:
             self._merge(node, merge, struct, values, merged)
@@ -215,15 +219,12 @@ class Decoder:
         sources = merge.children if merge.kind == "seq" else [merge]
         for source in sources:
             self._count()
-            self.depth += source.kind == ALIAS
-            if self.depth > 100:
-                raise YamlError(f"anchor '{source.value}' value contains itself")
             target = source.target if source.kind == ALIAS else source
             if target is None or target.kind != MAPPING:
                 raise YamlError("map merge requires map or sequence of maps as the value")
-            if not self._duplicates(target):
-                self._mapping(target, struct, values, merged)
-            self.depth -= source.kind == ALIAS
+            with self.inside(source):
+                if not self._duplicates(target):
+                    self._mapping(target, struct, values, merged)
 
     def _duplicates(self, node: Node) -> bool:
         """Complain of keys that occur twice."""
@@ -247,7 +248,8 @@ class Decoder:
         return True
 
 
-def _is_merge(key: Node) -> bool:
+def is_merge(key: Node) -> bool:
+    """Whether a key is YAML's ``<<``."""
     if key.kind != SCALAR or key.value != "<<":
         return False
     tag = scalars.short(key.tag)

@@ -13,8 +13,8 @@ _SCHEME = Pattern(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPE = Pattern(r"%(?![0-9A-Fa-f]{2})")
 _PORT = Pattern(r"(?::[0-9]*)?", re.ASCII)
 _USERINFO = Pattern(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
-_HOST_ESCAPE = Pattern(r"%(?![89A-Fa-f][0-9A-Fa-f])")
-_HOST_BAD = Pattern(r"[\x00-\x20\"\\^`{|}\x7f]")
+_HOST_ESCAPE = Pattern(r"%(?!25|[89A-Fa-f][0-9A-Fa-f])")
+_HOST_BAD = Pattern(r"[\x00-\x20\\^`{|}\x7f]")
 
 
 class BadUrl(ValueError):
@@ -79,7 +79,7 @@ def _authority(authority: str) -> None:
             raise BadUrl("missing ']' in host")
         address, zone_mark, zone = inside.partition("%25")
         if zone_mark:
-            _unescape(zone)
+            _zone(zone)
         _host(address)
     else:
         colon = host.rfind(":")
@@ -94,6 +94,20 @@ def _host(host: str) -> None:
     if bad:
         raise BadUrl(f"invalid URL escape {quote(host[bad.start() : bad.start() + 3])}")
     bad = _HOST_BAD.search(host)
+    if bad:
+        raise BadUrl(f"invalid character {quote(bad[0])} in host name")
+
+
+_HEX = Pattern(r"%([0-9A-Fa-f]{2})?")
+
+
+def _zone(zone: str) -> None:
+    """Of an address in brackets: it may have escapes, but only of what may stand there anyway, of % and of space."""
+    for match in _HEX.finditer(zone):
+        raw = chr(int(match[1], 16)) if match[1] else ""
+        if not raw or (raw not in "% " and (ord(raw) > 0x7E or _HOST_BAD.search(raw) or raw in "#/?@")):
+            raise BadUrl(f"invalid URL escape {quote(zone[match.start() : match.start() + 3])}")
+    bad = _HOST_BAD.search(zone)
     if bad:
         raise BadUrl(f"invalid character {quote(bad[0])} in host name")
 

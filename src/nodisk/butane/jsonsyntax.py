@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from nodisk.butane.gojson import quote
@@ -19,7 +20,16 @@ class JsonError(ValueError):
 _SPACE = b" \t\r\n"
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"')
+_VALUE = re.compile(_STRING.pattern + rb"|(?P<number>" + _NUMBER.pattern + rb")")
 MAX_DEPTH = 10_000
+
+
+def check_values(data: bytes) -> None:
+    """As ``check``, and every number must fit a float, as where Go decodes a text without knowing its shape."""
+    check(data)
+    for match in _VALUE.finditer(data):
+        if match["number"] and math.isinf(float(match["number"])):
+            raise JsonError(f"json: cannot unmarshal number {match['number'].decode()} into float64", match.end())
 
 
 def check(data: bytes) -> None:  # noqa: PLR0912, PLR0915 - one state machine, a branch a state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 
 class Pattern:
@@ -35,3 +36,7 @@ class Pattern:
     def findall(self, text: str) -> list[str]:
         """Every match, or its only group."""
         return self._ready().findall(text)
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """Every match."""
+        return self._ready().finditer(text)

@@ -41,8 +41,10 @@ def _entry(entry: Entry, name: str, lines: list[str], colour: bool) -> str:
         line = lines[number - 1]
         out.append(f" {_paint(f'{number:{width}}', _BLUE, colour)} | {line}")
         if number == row:
-            words = line[column - 1 :].split(None, 1) if not line[column - 1 : column].isspace() else []
-            marks = _paint("^" * (len(words[0].encode()) if words else 0), _BLUE, colour)
+            # Butane counts characters and cuts bytes.
+            rest = line.encode()[column - 1 :]
+            words = rest.split(None, 1) if not rest[:1].isspace() else []
+            marks = _paint("^" * (len(words[0]) if words else 0), _BLUE, colour)
             out.append(f"{margin} {' ' * (column - 1)}{marks} {entry.message}")
     out.append(margin)
     return "\n".join(out) + "\n"

@@ -198,7 +198,7 @@ def _tang(values: Values, path: Path, spec: int, found: Findings) -> None:
         from nodisk.butane import jsonsyntax  # noqa: PLC0415 - rare
 
         try:
-            jsonsyntax.check(advertisement.encode("utf-8", "surrogateescape"))
+            jsonsyntax.check_values(advertisement.encode("utf-8", "surrogateescape"))
         except jsonsyntax.JsonError:
             found.error((*path, "advertisement"), "advertisement is not valid JSON")
 

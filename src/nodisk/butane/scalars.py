@@ -133,6 +133,11 @@ def typed(node: Node) -> tuple[str, object]:
     return found, value
 
 
+def is_bool_word(text: str) -> bool:
+    """Whether YAML 1.1 takes the word for a boolean, and yaml.v3 only where one is wanted."""
+    return text in _TRUE or text in _FALSE
+
+
 def is_null(node: Node) -> bool:
     """Whether the node is a null, which leaves a field unset and vanishes from a list."""
     if node.kind != "scalar":

@@ -93,7 +93,7 @@ def _load(data: bytes) -> dict[str, Any]:
     """The JSON object. Raises JsonError, _Misfit."""
     jsonsyntax.check(data)
     try:
-        values = json.loads(data.decode("utf-8", "replace"))
+        values = json.loads(data.decode("utf-8", "replace"), parse_int=_whole, parse_float=_Number)
     except RecursionError as error:
         raise jsonsyntax.JsonError("exceeded max depth", 0) from error
     if values is None:
@@ -103,12 +103,22 @@ def _load(data: bytes) -> dict[str, Any]:
     return values
 
 
-def _name(value: object) -> str:
-    """What Go's JSON package calls a value."""
+class _Number(str):
+    """A number that is no integer of 64 bits, as written."""
+
+
+def _whole(text: str) -> int | _Number:
+    # No integer of 64 bits has more digits, and int() of very many is slow.
+    value = int(text) if len(text) <= 20 else None
+    return value if value is not None and -(2**63) <= value < 2**63 else _Number(text)
+
+
+def _name(value: object, kind: str = "") -> str:
+    """What Go's JSON package calls a value; a number where an integer is wanted it shows."""
     if isinstance(value, bool):
         return "bool"
-    if isinstance(value, int | float):
-        return "number"
+    if isinstance(value, int | _Number):
+        return f"number {value}" if kind == "integer" else "number"
     names: dict[type, str] = {str: "string", list: "array", dict: "object"}
     return names.get(type(value), "null")
 
@@ -133,7 +143,7 @@ def _folded(struct: CStruct) -> dict[str, CField]:
 
 def _value(field: CField, value: object, path: Path) -> Any:
     wanted: type = _TYPE_NAMES[field.kind]
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+    if not isinstance(value, wanted) or isinstance(value, _Number) or (wanted is int and isinstance(value, bool)):
         raise _misfit(value, path, field.kind)
     if field.kind == "map":
         return _decode(cast("CStruct", field.item), cast("Mapping[str, Any]", value), path)
@@ -146,7 +156,7 @@ def _value(field: CField, value: object, path: Path) -> Any:
                 raise _misfit(item, (*path, index), "map")
             out.append(_decode(field.item, item or {}, (*path, index)))
         else:
-            if item is not None and not isinstance(item, str):
+            if item is not None and (not isinstance(item, str) or isinstance(item, _Number)):
                 raise _misfit(item, (*path, index), "string")
             out.append(item or "")
     return out
@@ -154,7 +164,7 @@ def _value(field: CField, value: object, path: Path) -> Any:
 
 def _misfit(value: object, path: Path, kind: str) -> _Misfit:
     wanted = {"map": "an object", "list": "an array"}.get(kind, f"a {kind}")
-    return _Misfit(f"json: cannot unmarshal {_name(value)} into {'.'.join(map(str, path))}, which is {wanted}")
+    return _Misfit(f"json: cannot unmarshal {_name(value, kind)} into {'.'.join(map(str, path))}, which is {wanted}")
 
 
 def _version(values: Mapping[str, Any]) -> semver.Version | None:

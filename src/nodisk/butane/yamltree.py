@@ -98,14 +98,14 @@ def parse(data: bytes, *, old: bool = False) -> Node | None:
         raise YamlError(f"document is larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
         try:
-            return _compose(data)
+            return _compose(data, old=old)
         except yaml.scanner.ScannerError as error:
             if old or error.problem != "found unexpected ':'":
                 raise
             data, colon = _hide_colons(data)
             return _compose(data, colon)
     except yaml.YAMLError as error:
-        raise _translated(_ahead(data, error)) from error
+        raise (_translated_old(error) if old else _translated(_ahead(data, error))) from error
     except RecursionError as error:  # only PyYAML's pure Python parser recurses
         raise YamlError(f"exceeded max depth of {MAX_DEPTH}") from error
 
@@ -123,7 +123,7 @@ def _hide_colons(data: bytes) -> tuple[bytes, str]:
     return re.sub(_LAST_COLON, lambda match: match[1] + colon.encode(), data), colon
 
 
-def _compose(data: bytes, colon: str = "") -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a kind of event
+def _compose(data: bytes, colon: str = "", *, old: bool = False) -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a kind of event
     get_event: Any = Parser(data).get_event
     get_event()  # the start of the stream
     start = get_event()
@@ -132,6 +132,7 @@ def _compose(data: bytes, colon: str = "") -> Node | None:  # noqa: PLR0912, PLR
     if getattr(start, "version", None) not in (None, (1, 1)):
         raise YamlError("found incompatible YAML document", start.start_mark.line or None)
     anchors: dict[str, Node] = {}
+    aliases: list[Node] = []
     stack: list[Node] = []
     root: Node | None = None
     count = 0
@@ -152,14 +153,17 @@ def _compose(data: bytes, colon: str = "") -> Node | None:  # noqa: PLR0912, PLR
             value = event.value.replace(colon, ":") if colon else event.value
             node = Node(SCALAR, value, event.tag, not event.style, mark)
             if slashes and event.style == '"':
-                _refuse_escaped_slash(data, event)
+                _refuse_escaped_slash(data, event, old=old)
+            if old and not event.style and stack and stack[-1].flow and _INNER_COLON.search(value):
+                raise YamlError("found unexpected ':'", mark.line or None)
             if not event.style and stack and stack[-1].flow and "?" in event.value[1:]:
                 closing = "}" if stack[-1].kind == MAPPING else "]"
                 raise YamlError(f"did not find expected ',' or '{closing}'", stack[-1].line - 1 or mark.line or None)
         elif kind is ev.AliasEvent:
             node = Node(ALIAS, event.anchor, None, False, mark)
             node.target = anchors.get(event.anchor)
-            if node.target is None:
+            aliases.append(node)
+            if node.target is None and not old:
                 raise YamlError(f"unknown anchor '{event.anchor}' referenced")
         else:
             name = MAPPING if kind is ev.MappingStartEvent else SEQUENCE
@@ -179,13 +183,18 @@ def _compose(data: bytes, colon: str = "") -> Node | None:  # noqa: PLR0912, PLR
             break
     # A document that does not end properly is an error even though its content was fine.
     get_event()
+    if old:  # yaml.v2 looks an anchor up when it decodes: the last of a name counts, and what nobody reads may lack one
+        for node in aliases:
+            node.target = anchors.get(node.value)
     return root
 
 
+_INNER_COLON = Pattern(r":(?=\S)")
+"""yaml.v2 takes no word in brackets that has one."""
 _ESCAPES = Pattern(r"\\(.)", re.DOTALL)
 
 
-def _refuse_escaped_slash(data: bytes, event: Any) -> None:
+def _refuse_escaped_slash(data: bytes, event: Any, *, old: bool) -> None:
     r"""JSON's ``\/`` is no escape in yaml.v3, though libyaml takes it. Raises YamlError."""
     lines = re.split(r"\r\n|[\r\n\x85\u2028\u2029]", data.decode("utf-8-sig", "replace"))
     first, last = event.start_mark, event.end_mark
@@ -193,7 +202,8 @@ def _refuse_escaped_slash(data: bytes, event: Any) -> None:
     part[-1] = part[-1][: last.column]
     part[0] = part[0][first.column :]
     if "/" in _ESCAPES.findall("\n".join(part)):
-        raise YamlError("found unknown escape character", (first.line or last.line) + 1)
+        line = first.line or last.line
+        raise YamlError("found unknown escape character", line or None if old else line + 1)
 
 
 _AHEAD = 3
@@ -236,3 +246,12 @@ def _translated(error: yaml.YAMLError) -> YamlError:
             line = mark.line + (1 if isinstance(error, yaml.scanner.ScannerError) else 0)
             break
     return YamlError(problem, line or None)
+
+
+def _translated_old(error: yaml.YAMLError) -> YamlError:
+    """As ``_translated``, for yaml.v2: the problem's line, counted from 0, else the context's; none if both are 0."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return YamlError(str(error.reason))
+    marks = (getattr(error, "problem_mark", None), getattr(error, "context_mark", None))
+    line = next((mark.line for mark in marks if mark is not None and mark.line), None)
+    return YamlError(str(getattr(error, "problem", None) or "unknown problem parsing YAML content"), line)

@@ -19,7 +19,11 @@ def run(text: str, *args: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("text", "args", "stderr"),
     [
-        ("passwd: [1]\n", (), "error at line 1: cannot unmarshal !!seq into a mapping\n" + PARSE),
+        (
+            "passwd: [1]\n",
+            (),
+            "error: yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into a mapping\n" + PARSE,
+        ),
         ("a: b: c\n", (), "error: yaml: mapping values are not allowed in this context\n" + PARSE),
         ("etcd: {version: abc}\n", (), "error: abc is not in dotted-tri format\n" + PARSE),
         ("storage: {files: [{path: /a}]}", ("--raw-errors", "--strict"), "warning at line 1 col 19: " + MODE + PARSE),

@@ -81,3 +81,34 @@ def test_the_whole_system_as_files_dir(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     text = TEXT + f"storage: {{files: [{{path: /a, contents: {{local: {tmp_path}/a}}}}]}}\n"
     assert '"source":"data:,x"' in run("-d", "/", text=text).stdout
+
+
+@pytest.mark.parametrize("words", [["-d=DIR"], ["-dDIR"], ["-pd=DIR"], ["-pd", "DIR"], ["-p", "-d", "DIR"]])
+def test_values_behind_a_letter(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "x").write_text("y")
+    text = TEXT + "storage: {files: [{path: /a, contents: {local: x}}]}\n"
+    result = run(*(word.replace("DIR", str(tmp_path)) for word in words), text=text)
+    assert (result.exit_code, "data:,y" in result.stdout) == (0, True), result.stderr
+    assert (result.stdout.count("\n") > 1) is ("p" in words[0])
+
+
+def test_output_behind_an_equals_sign(tmp_path: Path) -> None:
+    assert run(f"-o={tmp_path / 'out'}").exit_code == 0
+    assert (tmp_path / "out").read_text() == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("-x", "unknown shorthand flag: 'x' in -x"),
+        ("-cx", "unknown shorthand flag: 'x' in -x"),
+        ("-xc", "unknown shorthand flag: 'x' in -xc"),
+        ("---x", "bad flag syntax: ---x"),
+        ("--=x", "bad flag syntax: --=x"),
+        ("--x", "unknown flag: --x"),
+        ("-cd", "flag needs an argument: 'd' in -d"),
+    ],
+)
+def test_no_such_words(word: str, said: str) -> None:
+    result = run(word)
+    assert (result.exit_code, said in result.stderr) == (2, True), result.stderr

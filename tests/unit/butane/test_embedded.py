@@ -43,3 +43,29 @@ def test_large_configs_take_no_time(values: str) -> None:
     start = time.process_time()
     validate(text)
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("number", ["1.5", "420.0", "1e2", "99999999999999999999", "-9223372036854775809"])
+def test_a_number_that_is_no_integer_is_named(number: str) -> None:
+    text = '{"ignition":{"version":"3.4.0"},"storage":{"files":[{"path":"/a","mode":NUMBER}]}}'.replace(
+        "NUMBER", number
+    )
+    entries = list(validate(text))
+    assert [entry.message for entry in entries if entry.severity == "error"] != []
+    assert f"json: cannot unmarshal number {number} into" in str(entries[0])
+
+
+def test_a_number_where_none_is_wanted() -> None:
+    (entry, *_) = validate('{"ignition":{"version":"3.4.0"},"storage":{"files":[{"path":1.5}]}}')
+    assert "json: cannot unmarshal number into" in entry.message
+
+
+@pytest.mark.parametrize(
+    ("advertisement", "good"), [('{"a": [1, "1e999"]}', True), ("1e999", False), ('{"a": -1E+999}', False)]
+)
+def test_an_advertisement_is_json_that_can_be_held(advertisement: str, good: bool) -> None:
+    luks = {"name": "x", "device": "/dev/x", "clevis": {"tang": [{"url": "http://t", "thumbprint": "t"}]}}
+    luks["clevis"]["tang"][0]["advertisement"] = advertisement  # type: ignore[index]
+    text = json.dumps({"ignition": {"version": "3.4.0"}, "storage": {"luks": [luks]}})
+    messages = [entry.message for entry in validate(text)]
+    assert ("advertisement is not valid JSON" not in messages) is good

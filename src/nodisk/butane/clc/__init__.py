@@ -9,7 +9,7 @@ from nodisk.butane.clc import ignition2, services, source_rules
 from nodisk.butane.clc.convert import Converter
 from nodisk.butane.clc.fields import CONFIG, TARGETS
 from nodisk.butane.clc.walk import judge
-from nodisk.butane.decode import Decoder
+from nodisk.butane.clc.yamlv2 import OldDecoder
 from nodisk.butane.localfiles import FilesDir
 from nodisk.butane.report import Entry, Report
 from nodisk.butane.scalars import as_string, is_null
@@ -100,10 +100,11 @@ def _read(data: bytes, target: int) -> tuple[Node | None, dict[str, Any], dict[s
             structs["Locksmith"].by_name[name] = field._replace(zero=True)
     if root is None:
         return None, {}, structs
-    decoder = Decoder(old=True)
+    decoder = OldDecoder()
     values = decoder.document(root, struct)
     if decoder.errors:
-        raise _Misfits(decoder.errors)
+        lines = "".join(f"\n  line {error.line}: {error.message}" for error in decoder.errors)
+        raise _Misfits([Entry("error", f"yaml: unmarshal errors:{lines}")])
     return root, values, structs
 
 

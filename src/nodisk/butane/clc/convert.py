@@ -216,7 +216,7 @@ class Converter:
                 self._error(f"parse {quote(remote['url'])}: {error}", (*path, "remote", "url"))
                 return None
         out["contents"] = {
-            "source": "data:," if source is None else source,
+            "source": source or "data:,",
             "compression": remote.get("compression", ""),
             "verification": _verification(remote),
         }
