@@ -33,8 +33,6 @@ from nodisk.errors import EnvironmentProblem, IntegrityError
 from nodisk.plan.facts import AssetRef
 from nodisk.state import State
 
-_CHUNK = 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -1,4 +1,4 @@
-"""The components' own metrics: Prometheus' text format in, histograms and counters by their labels out. Pure."""
+"""The components' own metrics: Prometheus' text format in, histograms by their labels out. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from nodisk.bench.stats import Histogram, counter_since, merge
+from nodisk.bench.stats import Histogram, merge
 from nodisk.errors import NodiskError
 
 Labels = frozenset[tuple[str, str]]
@@ -19,18 +19,10 @@ class Scrape:
     """One reading of a component's ``/metrics``."""
 
     histograms: dict[tuple[str, Labels], Histogram] = field(default_factory=dict)
-    values: dict[tuple[str, Labels], float] = field(default_factory=dict)
-    """Counters and gauges."""
 
     def since(self, earlier: Scrape) -> Scrape:
         """What happened between two scrapes; a component that restarted in between counts from its restart."""
-        histograms = {key: now.since(earlier.histograms.get(key)) for key, now in self.histograms.items()}
-        names = {_text(key): key for key in self.values}
-        grown = counter_since(
-            {name: self.values[key] for name, key in names.items()},
-            {_text(key): value for key, value in earlier.values.items()},
-        )
-        return Scrape(histograms, {names[name]: value for name, value in grown.items()})
+        return Scrape({key: now.since(earlier.histograms.get(key)) for key, now in self.histograms.items()})
 
     def histogram(self, name: str, where: Callable[[Mapping[str, str]], bool] = lambda _: True) -> Histogram | None:
         """All series of ``name`` whose labels ``where`` accepts, merged; None: there are none with an observation."""
@@ -51,10 +43,6 @@ class Scrape:
         merged = {key: merge(group) for key, group in groups.items()}
         return {key: histogram for key, histogram in merged.items() if histogram is not None}
 
-    def value(self, name: str) -> float:
-        """The sum of all series of a counter or gauge; 0.0 if there are none."""
-        return sum(value for (family, _), value in self.values.items() if family == name)
-
 
 def labelled(scrapes: Mapping[str, Scrape]) -> Scrape:
     """Several components' readings as one, whose series stay apart by the label ``instance``."""
@@ -64,17 +52,11 @@ def labelled(scrapes: Mapping[str, Scrape]) -> Scrape:
         whole.histograms.update(
             {(family, labels | mine): found for (family, labels), found in scrape.histograms.items()}
         )
-        whole.values.update({(family, labels | mine): found for (family, labels), found in scrape.values.items()})
     return whole
 
 
-def _text(key: tuple[str, Labels]) -> str:
-    name, labels = key
-    return name + repr(sorted(labels))
-
-
 def parse(text: str, names: Collection[str]) -> Scrape:
-    """Read the families ``names`` of a text exposition; others are skipped before they cost time.
+    """Read the histograms ``names`` of a text exposition; others are skipped before they cost time.
 
     Raises NodiskError for what isn't that format.
     """
@@ -87,8 +69,8 @@ def parse(text: str, names: Collection[str]) -> Scrape:
             for sample in family.samples:
                 labels = frozenset((k, v) for k, v in sample.labels.items() if k != "le")
                 if family.type != "histogram":
-                    scrape.values[sample.name, labels] = sample.value
-                elif sample.name.endswith("_bucket"):
+                    continue
+                if sample.name.endswith("_bucket"):
                     buckets.setdefault((family.name, labels), {})[float(sample.labels["le"])] = sample.value
                 elif sample.name.endswith("_sum"):
                     sums[family.name, labels] = sample.value

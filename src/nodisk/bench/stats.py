@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-ENOUGH_FOR_P99 = 100
-"""With fewer samples the 99th percentile is simply the largest of them."""
 CONFIDENCE = 0.95
 SMALLEST_CHANGE = 0.05
 """A difference under 5 % is not worth a line, however sure it is."""
@@ -44,11 +42,6 @@ class Summary:
     p90: float
     p99: float
     maximum: float
-
-    @property
-    def p99_is_maximum(self) -> bool:
-        """Too few samples for a 99th percentile: it is the largest one."""
-        return self.n < ENOUGH_FOR_P99
 
 
 def summary(samples: Sequence[float]) -> Summary:
@@ -178,13 +171,6 @@ def merge(histograms: Iterable[Histogram]) -> Histogram | None:
     for histogram in histograms:
         merged = histogram if merged is None else merged + histogram
     return merged
-
-
-def counter_since(now: Mapping[str, float], earlier: Mapping[str, float]) -> dict[str, float]:
-    """The growth of counters, by series; one that fell was reset, and counts from nothing."""
-    return {
-        key: value - earlier[key] if key in earlier and value >= earlier[key] else value for key, value in now.items()
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from nodisk.assets import mirror
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.check.release import is_built
 from nodisk.errors import NodiskError
-from nodisk.machines import qemu
+from nodisk.machines import processes, qemu
 from nodisk.machines.qemu import Accelerator
 from nodisk.spec import versions
 from nodisk.spec.model import Lab
@@ -136,10 +136,7 @@ def kvm(lab: Lab) -> list[Finding]:
 
 def memory(lab: Lab, meminfo: str | None = None) -> list[Finding]:
     """The host has the RAM that all virtual machines may take."""
-    text = Path("/proc/meminfo").read_text() if meminfo is None else meminfo
-    available = next(
-        (int(line.split()[1]) // 1024 for line in text.splitlines() if line.startswith("MemAvailable:")), 0
-    )
+    available = processes.available_mib(meminfo)
     wanted = sum(qemu.memory_mib(machine) for machine in lab.machines)
     # QEMU itself: translated code and devices, about a tenth under TCG.
     need = wanted * 11 // 10 + 512

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +15,12 @@ from nodisk import run
 from nodisk.check import host, ram, release, snippets, tools, wire
 from nodisk.check.budget import Budget
 from nodisk.check.findings import Finding, warning
-from nodisk.errors import NodiskError
+from nodisk.errors import NodiskError, describe
 from nodisk.server import running
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
+
+log = logging.getLogger("nodisk.check")
 
 LIMIT = 60.0
 """Seconds after which a check that hangs is reported and left behind."""
@@ -126,3 +129,7 @@ def _result(name: str, done: Future[list[Finding]]) -> list[Finding]:
         return [warning(name.split(maxsplit=1)[0], f"could not be done: {problem.message}", problem.hint or "")]
     except OSError as problem:
         return [warning(name.split(maxsplit=1)[0], f"could not be done: {problem}")]
+    except Exception as problem:
+        log.info("check %s", name, exc_info=True)
+        hint = "a fault of nodisk; please report it with what nodisk -v check says"
+        return [warning(name.split(maxsplit=1)[0], f"could not be done: {describe(problem)}", hint)]

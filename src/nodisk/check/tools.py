@@ -10,6 +10,7 @@ from pathlib import Path
 from nodisk import run
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError, ToolMissing
+from nodisk.server import host
 
 Version = tuple[int, ...]
 
@@ -48,7 +49,6 @@ TOOLS = (
 _SERVICES = ("nginx", "etcd-server", "docker-registry")
 """Packages whose service takes a port that a lab needs. chrony's serves nobody, and keeps the host's own time."""
 _STREAM = "libnginx-mod-stream"
-_STREAM_MODULES = ("/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so")
 
 
 def version_in(text: str) -> Version | None:
@@ -105,7 +105,7 @@ def _look(tool: Tool) -> Version | None:
 
 def _has_stream() -> bool:
     """Whether nginx can balance TCP: the module is there, or built in."""
-    if any(Path(module).exists() for module in _STREAM_MODULES):
+    if any(module.exists() for module in host.STREAM_MODULES):
         return True
     words = run.run(["nginx", "-V"], check=False, timeout=10).stderr.split()
     return "--with-stream" in words

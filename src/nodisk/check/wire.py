@@ -186,7 +186,7 @@ def duplicates(lab: Lab) -> list[Finding]:
     findings = []
     alive = 0
     for (address, mac), macs in zip(wanted.items(), answers, strict=True):
-        for other in sorted(macs - ({mac} if mac else set())):
+        for other in sorted(macs - ({mac} if mac else set()), key=str):
             who = next((str(m.name) for m in lab.machines if m.address == address), "the server")
             whose = next((f", which is {m.name}'s card" for m in lab.machines if m.mac == other), "")
             text = f"{address} ({who}) is in use by {other}{whose}"
@@ -196,13 +196,23 @@ def duplicates(lab: Lab) -> list[Finding]:
     return findings or [ok(name, f"nobody else uses the lab's {len(wanted)} addresses{note}")]
 
 
-def holders(interface: str, address: IPv4Address) -> set[Mac]:
-    """The cards that answer for an address on the wire, this host's own excepted (it does not ask itself)."""
+def holders(interface: str, address: IPv4Address) -> set[Mac | str]:
+    """The cards that answer for an address on the wire, this host's own excepted (it does not ask itself).
+
+    One that no card can have (a load balancer's group address) is the text of it.
+    """
     argv = ["arping", "-D", "-c", "2", "-w", "3", "-I", interface, str(address)]
     done = run.run(argv, check=False, timeout=10)
     if done.returncode not in (0, 1):
         raise NodiskError(f"arping: {(done.stderr or done.stdout).strip()[:200]}")
-    return {Mac.parse(mac) for _, mac in _REPLY.findall(done.stdout)}
+    return {_card_of(mac) for _, mac in _REPLY.findall(done.stdout)}
+
+
+def _card_of(text: str) -> Mac | str:
+    try:
+        return Mac.parse(text)
+    except ValueError:
+        return text.lower()
 
 
 CHECKS = ("interface", "ports", "dhcp", "duplicates")

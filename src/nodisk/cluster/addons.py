@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -22,7 +22,16 @@ from nodisk.errors import SpecError
 from nodisk.spec.model import Lab
 
 FOLDER = "addons"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_FAST):  # type: ignore[misc,valid-type] # the one that is there
+    """YAML as Kubernetes reads it: a time is text (kubectl writes them), and JSON has none."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+        for first, found in _FAST.yaml_implicit_resolvers.items()
+    }
 
 
 def read(folder: Path) -> Iterator[tuple[Path, Object]]:
@@ -33,17 +42,25 @@ def read(folder: Path) -> Iterator[tuple[Path, Object]]:
 
 def _objects(file: Path) -> Iterator[Object]:
     try:
-        documents: list[Any] = list(yaml.load_all(file.read_bytes(), Loader=_LOADER))
+        documents: list[Any] = list(yaml.load_all(file.read_bytes(), Loader=_Loader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{file} is not YAML: {error}") from error
     for document in documents:
         if document is None:
             continue
         items = document.get("items") if isinstance(document, dict) and document.get("kind") == "List" else [document]
-        for item in items or []:
-            if not isinstance(item, dict) or not {"apiVersion", "kind", "metadata"} <= set(item):
-                raise SpecError(f"{file} holds something that is no Kubernetes object")
+        for item in items if isinstance(items, list) else []:
+            if not _is_object(item):
+                raise SpecError(f"{file} holds something that is no Kubernetes object with apiVersion, kind and a name")
             yield item
+
+
+def _is_object(item: Any) -> bool:
+    """Whether it says what the API needs to apply it: a name is needed too, ``generateName`` is none."""
+    if not isinstance(item, dict) or not isinstance(meta := item.get("metadata"), dict):
+        return False
+    words = (item.get("apiVersion"), item.get("kind"), meta.get("name"), meta.get("namespace") or "none")
+    return all(isinstance(word, str) and word for word in words)
 
 
 def of_network(lab: Lab, files: Iterable[tuple[str, Path]]) -> Iterator[tuple[Path, Object]]:
@@ -118,6 +135,6 @@ def apply(client: Client, objects: Iterable[tuple[Path, Object]]) -> tuple[int, 
                 count += 1
             except ApiError as error:
                 refused.append((file, item))
-                problems.append(f"{file.name}: {item['kind']} {item['metadata'].get('name')}: {error.message}")
+                problems.append(f"{file.name}: {item['kind']} {item['metadata']['name']}: {error.message}")
         left = refused
     return count, problems

@@ -23,7 +23,6 @@ from nodisk.cluster import kubeconfig
 from nodisk.cluster.discovery import Discovery
 from nodisk.cluster.errors import AlreadyExists, ApiError, Conflict, Gone, NotFound, Overloaded, Unreachable
 from nodisk.cluster.transport import PATIENCE, Object, Transport
-from nodisk.errors import EnvironmentProblem
 from nodisk.values import KubeVersion
 
 if TYPE_CHECKING:
@@ -134,14 +133,6 @@ class Client(Transport):
             if not token:
                 return Listing(items, page["metadata"].get("resourceVersion", ""))
             params = params | {"continue": token}
-
-    def log(self, namespace: str, pod: str, *, container: str | None = None, tail: int | None = None) -> str:
-        """What a container printed; ``tail``: its last lines only."""
-        params = {} if container is None else {"container": container}
-        if tail is not None:
-            params["tailLines"] = str(tail)
-        path = self.path("v1", "Pod", pod, namespace=namespace, subresource="log")
-        return self.request("GET", path, params=params, accept="*/*").text
 
     # Writing
 
@@ -297,11 +288,6 @@ def connect(context: LabContext, *, patience: float = PATIENCE) -> Client:
 
     Raises EnvironmentProblem if the lab has no credentials yet. Nothing is sent before the first call.
     """
-    path = context.state.admin_kubeconfig
-    if not path.exists():
-        raise EnvironmentProblem(
-            f"the lab {context.lab.name} has no administrator's kubeconfig yet ({path})",
-            hint="nodisk serve (or nodisk lab up) makes it",
-        )
+    path = kubeconfig.of_admin(context.state)
     uds = None if context.netns is None else context.state.run / "api.sock"
     return Client(kubeconfig.load(path), uds=uds, patience=patience)

@@ -60,10 +60,11 @@ def kubectl(options: LabOptions, words: tuple[str, ...]) -> None:
     kubectl's own words.
     """
     from nodisk import run  # noqa: PLC0415
+    from nodisk.cluster import kubeconfig as kubeconfig_  # noqa: PLC0415
     from nodisk.cluster import kubectl as kubectl_  # noqa: PLC0415
 
     context = options.load()
-    env = {"KUBECONFIG": str(kubectl_.admin(context))}
+    env = {"KUBECONFIG": str(kubeconfig_.of_admin(context.state))}
     run.replace([kubectl_.kubectl_program(context), *words], env=env, netns=context.netns)
 
 

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from nodisk.errors import EnvironmentProblem, SpecError
+
+if TYPE_CHECKING:
+    from nodisk.state import LabState
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,23 @@ def _refuse_expired(cert_pem: str) -> None:
             f"expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
             hint="nodisk pki shows and renews certificates",
         )
+
+
+def of_admin(state: LabState) -> Path:
+    """The administrator's kubeconfig of a lab; raises EnvironmentProblem if there is none yet, or not for this user."""
+    path = state.admin_kubeconfig
+    try:
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        raise EnvironmentProblem(
+            f"the lab {state.name} has no administrator's kubeconfig yet ({path})",
+            hint="nodisk serve (or nodisk lab up) makes it",
+        ) from error
+    except PermissionError as error:
+        raise EnvironmentProblem(
+            f"the administrator's kubeconfig can't be read ({path})", hint="it takes root: use sudo"
+        ) from error
+    return path
 
 
 def load(path: Path) -> Endpoint:

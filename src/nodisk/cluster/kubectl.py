@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nodisk.cluster import kubeconfig
 from nodisk.context import LabContext
-from nodisk.errors import EnvironmentProblem
 
 
 def kubectl_program(context: LabContext) -> Path:
@@ -17,20 +16,9 @@ def kubectl_program(context: LabContext) -> Path:
     return built.release_bin(context.state.state, context.lab) / "kubectl"
 
 
-def admin(context: LabContext) -> Path:
-    """The administrator's kubeconfig; raises EnvironmentProblem if the server never ran."""
-    path = context.state.admin_kubeconfig
-    if not path.exists():
-        raise EnvironmentProblem(
-            f"the lab {context.lab.name} has no administrator's kubeconfig yet ({path})",
-            hint="nodisk serve (or nodisk lab up) makes it",
-        )
-    return path
-
-
 def for_this_host(context: LabContext, *, api_port: int | None) -> str:
     """The administrator's kubeconfig with everything inside; ``api_port``: 127.0.0.1's port of a virtual lab."""
-    endpoint = kubeconfig.load(admin(context))
+    endpoint = kubeconfig.load(kubeconfig.of_admin(context.state))
     if api_port is not None:
         endpoint = replace(endpoint, server=f"https://127.0.0.1:{api_port}")
     return kubeconfig.render(endpoint, cluster=str(context.lab.name), user="kubernetes-admin")

@@ -19,7 +19,7 @@ from typing import Any
 
 from nodisk import files, run
 from nodisk.assets import build, built
-from nodisk.errors import TimedOut
+from nodisk.errors import TimedOut, UsageError
 from nodisk.machines import qemu
 from nodisk.machines.power import everywhere
 from nodisk.machines.virtual import Virtual
@@ -27,7 +27,7 @@ from nodisk.machines.watch import WAY, Row, wait_ready
 from nodisk.server.database import Database
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab, Source
-from nodisk.state import State
+from nodisk.state import LabState, State
 
 KUBERNETES_UNITS = (
     "containerd.service",
@@ -39,6 +39,8 @@ KUBERNETES_UNITS = (
     "nodisk-control-plane.service",
     "nodisk-report.service",
 )
+MARK = "made-by-lab-bench"
+"""In the state of a lab that this module made: such a state may be removed, and no other of that name."""
 _LOGIN = re.compile(rb"^\S+ login:", re.MULTILINE)
 
 
@@ -108,7 +110,17 @@ class Result:
 def measure(
     lab: Lab, state: State, *, within: float, power_cycle: bool = True, say: Callable[[str], None] = lambda _: None
 ) -> Result:
-    """Boot both labs and measure; raises TimedOut for one that doesn't come up within so many seconds."""
+    """Boot both labs and measure; raises TimedOut for one that doesn't come up within so many seconds.
+
+    Raises Busy where the lab is measured already, and UsageError where a lab of the user's has a name that it takes.
+    """
+    with files.lock(state.lab(str(lab.name)).root / "bench.lock", f"nodisk lab bench of {lab.name}"):
+        for suffix in ("floor", "bench"):
+            _refuse_foreign(state.lab(_name(lab, suffix)))
+        return _measure(lab, state, within=within, power_cycle=power_cycle, say=say)
+
+
+def _measure(lab: Lab, state: State, *, within: float, power_cycle: bool, say: Callable[[str], None]) -> Result:
     build.build(lab, state)
     lab = _settled(lab, state)
     say("the floor: the same image to a login prompt, without Kubernetes")
@@ -147,10 +159,24 @@ def _settled(lab: Lab, state: State) -> Lab:
     return lab.model_copy(update={"kubernetes": lab.kubernetes.model_copy(update=chosen)})
 
 
+def _name(lab: Lab, suffix: str) -> str:
+    return str(lab.name)[: 62 - len(suffix)] + f"-{suffix}"
+
+
+def _refuse_foreign(state: LabState) -> None:
+    """Raise UsageError where there is a lab of that name that this module did not make."""
+    if state.root.exists() and not (state.root / MARK).exists():
+        raise UsageError(
+            f"{state.root} is the state of a lab {state.name}, which is a name that nodisk lab bench takes and removes",
+            hint="give one of both labs another name, or measure with another --state DIR; or remove it",
+        )
+
+
 @contextmanager
 def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) -> Iterator[Virtual]:
     """A lab like ``lab`` under another name, its server running and no machine on; gone afterwards."""
-    name = str(lab.name)[: 62 - len(suffix)] + f"-{suffix}"
+    name = _name(lab, suffix)
+    _refuse_foreign(state.lab(name))
     document = lab.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
     file = state.cache / f"{name}.yaml"
     if masked:
@@ -158,7 +184,9 @@ def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) 
         document["butane"] = f"variant: fcos\nversion: 1.4.0\nsystemd:\n  units:\n{units}"
     files.write(file, json.dumps({"name": name, **document}) + "\n")  # JSON is YAML
     virtual = Virtual(load(file), file, state.lab(name))
+    virtual.check()  # also that nobody runs a lab of that name from another state
     virtual.down(_quiet, purge=True)  # left over from one that was killed
+    files.write(virtual.state.root / MARK, "")
     try:
         build.build(virtual.lab, state, offline=True)
         virtual.start(_quiet)

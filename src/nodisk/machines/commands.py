@@ -281,7 +281,7 @@ def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: fl
     from nodisk.machines.bench_report import show  # noqa: PLC0415
 
     virtual = _virtual(options)
-    virtual.check()
+    virtual.check(another=True)
     if dry_run:
         click.echo(
             f"would boot {len(virtual.lab.machines)} machines without Kubernetes, then with it, and remove both labs"

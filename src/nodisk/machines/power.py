@@ -121,15 +121,15 @@ def everywhere(action: Callable[[Machine], bool], machines: Iterable[Machine]) -
     return done
 
 
-def check_host(lab: Lab) -> None:
-    """Raise where this host can't run the machines at all: tools, rights, memory."""
+def check_host(lab: Lab, machines: Iterable[Machine]) -> None:
+    """Raise where this host can't run those machines of the lab beside what runs: tools, rights, memory."""
     for tool in ("qemu-system-x86_64", "ip"):
         run.find(tool)
     qemu.check_firmware(lab)
-    wanted = sum(qemu.memory_mib(machine) for machine in lab.machines)
+    wanted = sum(qemu.memory_mib(machine) for machine in machines)
     available = processes.available_mib()
     if wanted > available:
         raise EnvironmentProblem(
-            f"the lab's machines need {wanted} MiB of RAM together, and this host has {available} MiB available",
+            f"the machines to switch on need {wanted} MiB of RAM together, and this host has {available} MiB available",
             hint="take machines out of lab.yaml, or give them less memory",
         )

@@ -139,10 +139,10 @@ def kill(pid: int, words: Collection[str]) -> bool:
         return True
 
 
-def available_mib() -> int:
-    """MiB of RAM that new processes of this host can get."""
-    line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
-    return int(line.split()[1]) // 1024
+def available_mib(meminfo: str | None = None) -> int:
+    """MiB of RAM that new processes of this host can get, as /proc/meminfo has it."""
+    text = Path("/proc/meminfo").read_text() if meminfo is None else meminfo
+    return next(int(line.split()[1]) // 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))
 
 
 def set_nice(pid: int, nice: int) -> None:

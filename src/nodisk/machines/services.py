@@ -19,8 +19,6 @@ from nodisk.machines.segment import Segment
 from nodisk.server import running
 from nodisk.state import LabState
 
-READY = "ready.json"
-"""In the lab's run directory while the server answers machines; server.serve writes it."""
 START_WITHIN = 90.0
 """Seconds: the first start makes the PKI."""
 STOP_WITHIN = 45.0
@@ -86,7 +84,7 @@ class Services:
     def _server_ready(self, since: float) -> bool:
         """Whether ``run/ready.json`` is there and of the process that runs now (after kill -9 it is a stale one)."""
         try:
-            ready = json.loads((self.state.run / READY).read_text())
+            ready = json.loads((self.state.run / running.READY).read_text())
         except (OSError, ValueError):
             return False
         return bool(ready["pid"] == self.server_pid() and ready["since"] > since)

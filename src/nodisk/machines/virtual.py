@@ -59,10 +59,14 @@ class Virtual:
         with files.lock(self.state.root / "lab.lock", f"the virtual lab {self.lab.name}"):
             yield
 
-    def check(self) -> None:
-        """Raise if the lab can't run on this host, before anything is changed."""
+    def check(self, *, another: bool = False) -> None:
+        """Raise if the lab can't run on this host, before anything is changed. Machines that are on have their memory.
+
+        ``another``: one like it is to run beside it.
+        """
         need_root()
-        power_.check_host(self.lab)
+        off = [machine for machine in self.lab.machines if another or self.power.pid(machine) is None]
+        power_.check_host(self.lab, off)
         if self.segment.exists() and record.read(self.state) is None:
             inside = processes.in_namespace(self.segment.netns)
             if inside and not any(self._mine(pid) for pid in inside):

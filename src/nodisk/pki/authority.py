@@ -17,7 +17,6 @@ The server's CA is not the cluster's: whoever steals nginx's key can play the re
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import shutil
 from collections.abc import Iterator
@@ -27,11 +26,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from nodisk import files
+from nodisk.cluster import kubeconfig
+from nodisk.cluster.kubeconfig import Endpoint
 from nodisk.errors import IntegrityError
 from nodisk.pki import certs, profiles
 from nodisk.pki.profiles import Ca, Profile
@@ -151,11 +151,6 @@ class Authority:
     def ca_pem(self) -> str:
         """The CA of the server's TLS, for the machines' public config (``Facts.ca_pem``)."""
         return self._read(f"{Ca.SERVER}.crt").decode()
-
-    @property
-    def cluster_ca_pem(self) -> str:
-        """The cluster's CA, for kubeconfigs."""
-        return self._read(f"{Ca.CLUSTER}.crt").decode()
 
     def sign(self, machine: Machine, profile: Profile, csr_pem: str, *, now: datetime | None = None) -> bytes:
         """The certificate (PEM) for a machine's CSR; raises profiles.Refused."""
@@ -282,28 +277,13 @@ class Authority:
         )
 
     def _kubeconfig(self) -> str:
-        name = str(self.lab.name)
-        user = {
-            "client-certificate-data": _base64(self._read("admin.crt")),
-            "client-key-data": _base64(self._read("admin.key")),
-        }
-        cluster = {
-            "server": f"https://{self.lab.network.server}:6443",
-            "certificate-authority-data": _base64(self._read(f"{Ca.CLUSTER}.crt")),
-        }
-        document = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": cluster}],
-            "users": [{"name": "admin", "user": user}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": "admin"}}],
-            "current-context": name,
-        }
-        return yaml.safe_dump(document, sort_keys=False)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+        endpoint = Endpoint(
+            server=f"https://{self.lab.network.server}:6443",
+            ca_pem=self._read(f"{Ca.CLUSTER}.crt").decode(),
+            cert_pem=self._read("admin.crt").decode(),
+            key_pem=self._read("admin.key").decode(),
+        )
+        return kubeconfig.render(endpoint, cluster=str(self.lab.name), user="admin")
 
 
 def _sans_of(certificate: x509.Certificate) -> set[str]:

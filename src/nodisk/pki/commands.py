@@ -8,6 +8,7 @@ import click
 
 from nodisk import ui
 from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -78,8 +79,8 @@ def rotate(options: LabOptions, dry_run: bool, yes: bool) -> None:
     click.echo(f"{'Would replace' if dry_run else 'Replaces'}: {names}\n{ROTATION}")
     if dry_run:
         return
-    if not yes:
-        click.confirm("Rotate now?", abort=True)
+    if not yes and not click.confirm("Rotate now?"):
+        raise UsageError("nothing was changed")
     aside = authority.rotate()
     running.record(context.state, f"the PKI was rotated; the old one is in {aside}")
     if running.reload(context.state):

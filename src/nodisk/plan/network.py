@@ -86,11 +86,6 @@ def _range(lab: Lab, place: int) -> IPv4Network:
     return IPv4Network((int(lab.kubernetes.pods.network_address) + (place << (32 - POD_PREFIX)), POD_PREFIX))
 
 
-def api_service(lab: Lab) -> IPv4Address:
-    """The API's address inside the cluster: the first of the services' range (Kubernetes' own rule)."""
-    return lab.kubernetes.services.network_address + 1
-
-
 def dns_service(lab: Lab) -> IPv4Address:
     """The cluster DNS' address: the tenth, as kubeadm has it."""
     return lab.kubernetes.services.network_address + 10

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = 365 * 86400.0
+"""Seconds of an armed window that ends."""
 
 
 class Duration(click.ParamType[float]):
@@ -37,7 +39,10 @@ class Duration(click.ParamType[float]):
         match = _DURATION.fullmatch(str(value))
         if match is None:
             self.fail(f"{value!r} is not a time span; write it as 90s, 15m, 2h, 1d", param, ctx)
-        return float(match.group(1)) * _SECONDS[match.group(2)]
+        seconds = float(match.group(1)) * _SECONDS[match.group(2)]
+        if seconds > LONGEST:
+            self.fail(f"{value!r} is too long: at most 365d; or: always", param, ctx)
+        return seconds
 
 
 @click.command(epilog="Example: nodisk serve --lab lab.yaml")
@@ -176,7 +181,7 @@ def _since(text: str | None) -> float | None:
         return time.time() - float(match.group(1)) * _SECONDS[match.group(2)]
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is neither a time span (10m) nor a time (2026-10-01T09:30)") from error
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from nodisk.errors import NodiskError
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.server import nonces
 from nodisk.server.events import Event, Kind
 from nodisk.values import Mac, Role, Stage
@@ -69,15 +69,36 @@ class Database:
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self.path = path
         self._now = now
+        try:
+            self._open(path)
+        except (PermissionError, sqlite3.OperationalError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise EnvironmentProblem(
+                f"the lab's records can't be read and written: {reason} ({path})",
+                hint="it takes root: use sudo"
+                if os.geteuid() != 0
+                else "is its disk full or mounted read-only, or does another program hold the file?",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(
+                f"the lab's records are damaged: {error} ({path})",
+                hint="stop the server and move the file away: the lab goes on with empty records",
+            ) from error
+
+    def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # SQLite gives its -wal and -shm files the database's own mode. O_EXCL matters: closing a file that this process
         # has open as a database drops SQLite's locks on it, and another process may then delete the log it writes to.
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._migrate()
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._migrate()
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""

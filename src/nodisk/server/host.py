@@ -20,10 +20,11 @@ from nodisk.plan.daemons import ETCD_PEER, Host
 from nodisk.spec.model import DhcpMode, Lab
 from nodisk.state import LabState
 
-_STREAM_MODULES = (
+STREAM_MODULES = (
     Path("/usr/lib/nginx/modules/ngx_stream_module.so"),
     Path("/usr/lib64/nginx/modules/ngx_stream_module.so"),
 )
+"""Where Debian and others keep nginx' module for TCP; in neither place: it is built in, or missing."""
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+-]*")
 
 
@@ -48,7 +49,7 @@ def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
         raise EnvironmentProblem("nodisk serve must be root: it answers DHCP and serves ports below 1024")
     if not _SAFE_PATH.fullmatch(str(state.root)):
         raise UsageError(f"{state.root}: the state directory's path may hold letters, digits and . _ + - only")
-    modules = [path for path in _STREAM_MODULES if path.exists()]
+    modules = [path for path in STREAM_MODULES if path.exists()]
     return Host(
         interface=lab.network.interface or interface_of(lab.network.server),
         conf=state.conf,

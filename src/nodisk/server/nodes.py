@@ -24,7 +24,7 @@ from nodisk.cluster import addons, kubeconfig, tokens
 from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import ApiError, Overloaded, Unreachable
 from nodisk.cluster.watch import Change, Watch
-from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecError
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecError, describe
 from nodisk.server import marks
 from nodisk.server.database import Database
 from nodisk.server.events import Kind, Progress, progress
@@ -131,6 +131,9 @@ class Watcher:
                 count, refused = addons.apply(client, read())
             except (SpecError, EnvironmentProblem, IntegrityError) as error:
                 count, refused = 0, [error.message]
+            except Exception as error:  # whatever a file of the user's holds, the nodes are watched
+                log.exception("add-ons")
+                count, refused = 0, [f"add-ons: {describe(error)}"]
             applied, problems = applied + count, problems + refused
         for text in (*([f"{applied} add-on objects applied"] if applied else []), *problems):
             database.record(Kind.DAEMON, text, source="api")

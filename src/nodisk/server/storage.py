@@ -29,7 +29,7 @@ from nodisk.storage.volumes import Report, Volume
 NAME = "nfs-ganesha"
 EVERY = 0.5
 RETRY = 10.0
-"""Seconds until it is tried again where nothing could be served: a port that was taken, a program that was missing."""
+"""Seconds until what failed is tried again: a port that was taken, a program that was missing, a disk that was full."""
 _COMPLAINT = re.compile(r" :(?:CONFIG|EXPORT|FSAL) :(?:CRIT|MAJ|FATAL) :(.*)")
 TOOLS = ("ganesha.nfsd", "mkfs.ext4", "e2fsck", "resize2fs", "mount", "umount")
 
@@ -44,7 +44,7 @@ class Keeper:
         self._supervisor = supervisor
         self._disks = Disks(state)
         self._served: tuple[Volume, ...] = ()
-        self._failed = ""
+        self._problems: dict[str, str] = {}
         self._refused: list[str] = []
         (state.run / volumes.STATUS).unlink(missing_ok=True)  # of a server that was killed
 
@@ -59,7 +59,10 @@ class Keeper:
         while True:
             stamp = volumes.stamp(self.state)
             settled, last = stamp == last, stamp
-            if (settled and stamp != seen) or (self._failed and time.monotonic() > again):
+            due = bool(self._problems) and time.monotonic() > again
+            if due:
+                again = time.monotonic() + RETRY
+            if (settled and stamp != seen) or (due and await self._helps()):
                 seen = stamp
                 await self._step()
                 again = time.monotonic() + RETRY
@@ -75,6 +78,16 @@ class Keeper:
         for name, problem in (await asyncio.to_thread(self._disks.close)).items():
             self.say(f"students' storage: {name}: {problem}")
 
+    async def _helps(self) -> bool:
+        """Whether arranging all anew may do what failed. It interrupts the others, so a volume is tried alone first."""
+        if "" in self._problems:
+            return True
+        try:
+            wanted = [volume for volume in volumes.load_all(self.state) if volume.state == "exported"]
+        except NodiskError:
+            return True  # which says so
+        return await asyncio.to_thread(self._disks.mend, list(self._problems), wanted)
+
     async def _step(self) -> None:
         problems: dict[str, str] = {}
         try:
@@ -86,9 +99,9 @@ class Keeper:
         served = {} if "" in problems else {volume.name: volume.size for volume in self._served}
         volumes.write_report(self.state, Report(served, problems))
         for name, problem in problems.items():
-            if name or problem != self._failed:
+            if problem != self._problems.get(name):
                 self.say(f"students' storage: {name + ': ' if name else ''}{problem}")
-        self._failed = problems.get("", "")
+        self._problems = dict(problems)
 
     async def _arrange(self) -> dict[str, str]:
         """Make it so; returns what could not be done (name → why)."""

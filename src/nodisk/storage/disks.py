@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nodisk import run
@@ -71,6 +71,23 @@ class Disks:
                 else:
                     mounted.append(volume)
             return mounted, problems
+
+    def mend(self, failed: Collection[str], wanted: Sequence[Volume]) -> bool:
+        """Try again what failed, by name, and touch nothing else; returns whether any of it works now."""
+        by_name = {volume.name: volume for volume in wanted}
+        helped = False
+        with self._lock:
+            for name in failed:
+                place = self.folder / "mounted" / name
+                try:
+                    if place.is_mount():
+                        run.run(["umount", place])
+                    if name in by_name:
+                        self._mount(by_name[name])
+                except (NodiskError, OSError):
+                    continue
+                helped = True
+        return helped
 
     def close(self) -> dict[str, str]:
         """Unmount all; returns name → what went wrong."""

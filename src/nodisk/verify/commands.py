@@ -17,6 +17,7 @@ from nodisk.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from nodisk.junit import Case
     from nodisk.verify.core import Check, Result
 
 MARKS = {"ok": "✓ ok", "failed": "✗ FAILED", "skipped": "– skipped"}
@@ -61,10 +62,9 @@ def verify(
     if output == "json":
         ui.print_json(report)
     elif output == "junit":
-        from nodisk.junit import Case, junit  # noqa: PLC0415
+        from nodisk.junit import junit  # noqa: PLC0415
 
-        cases = [Case(one["name"], one["outcome"], _text(one), one["seconds"]) for one in report["checks"]]
-        click.echo(junit("nodisk verify", cases, seconds=report["seconds"]), nl=False)
+        click.echo(junit("nodisk verify", map(case, report["checks"]), seconds=report["seconds"]), nl=False)
     else:
         counts = report["counts"]
         click.echo(
@@ -138,10 +138,13 @@ def _tell(what: Result | str) -> None:
             click.echo(f"{'':20}look further: {what.look}")
 
 
-def _text(one: dict[str, Any]) -> str:
+def case(one: dict[str, Any]) -> Case:
+    """A check's result, as the report has it, for JUnit."""
+    from nodisk.junit import Case  # noqa: PLC0415
+
     more = [f"likely cause: {one['cause']}"] if one["cause"] else []
     more += [f"look further: {one['look']}"] if one["look"] else []
-    return "\n".join([*one["evidence"], *more])
+    return Case(one["name"], one["outcome"], "\n".join([*one["evidence"], *more]), one["seconds"])
 
 
 def _save(context: LabContext, report: dict[str, Any]) -> Path:

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from nodisk.errors import CommandFailed, NodiskError, TimedOut
-from nodisk.junit import Case
 
 if TYPE_CHECKING:
     from nodisk.verify.scene import Scene
@@ -91,16 +90,14 @@ class Result:
             "look": self.look,
         }
 
-    def case(self) -> Case:
-        """For JUnit."""
-        more = [f"likely cause: {self.cause}"] if self.cause else []
-        more += [f"look further: {self.look}"] if self.look else []
-        return Case(self.name, str(self.outcome), "\n".join((*self.evidence, *more)), self.seconds)
-
 
 @dataclass(slots=True)
 class Clock:
-    """The time limit of the check that runs. Everything that waits asks it."""
+    """The time limit of the check that runs. What a check waits for itself asks it.
+
+    The classes' own code (a temporary class, the self-test) and the API's client have limits of their own; a check that
+    calls them may end that much later.
+    """
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

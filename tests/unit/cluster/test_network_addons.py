@@ -77,3 +77,28 @@ def test_others_are_applied_as_they_are(tmp_path: Path) -> None:
 def test_a_manifest_without_a_place_for_it_is_refused(tmp_path: Path, name: str, item: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="which addresses pods get"):
         fitted(tmp_path, name, item)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: Pod\nmetadata: {generateName: x-}\n",
+        "apiVersion: v1\nkind: Pod\nmetadata:\n",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: 5}\n",
+        "apiVersion: 1\nkind: Pod\nmetadata: {name: x}\n",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: [y]}\n",
+        "kind: List\nitems: [5]\n",
+        "- x\n",
+    ],
+)
+def test_what_is_no_object_is_named_by_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tools.yaml").write_text(text)
+    with pytest.raises(SpecError, match=r"tools\.yaml holds something that is no Kubernetes object"):
+        list(addons.read(tmp_path))
+
+
+def test_a_time_is_text(tmp_path: Path) -> None:
+    made = "apiVersion: v1\nkind: Pod\nmetadata: {name: x, creationTimestamp: 2026-11-24T08:00:00Z}\n---\nkind: List\n"
+    (tmp_path / "tools.yaml").write_text(made)
+    [(_, item)] = addons.read(tmp_path)
+    assert item["metadata"]["creationTimestamp"] == "2026-11-24T08:00:00Z"

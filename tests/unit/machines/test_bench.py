@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.assets import built
+from nodisk import files
+from nodisk.assets import build, built
+from nodisk.errors import Busy, UsageError
 from nodisk.machines import bench
+from nodisk.machines.virtual import Virtual
 from nodisk.plan.facts import AssetRef, ReleaseFacts
 from nodisk.spec.load import parse
 from nodisk.spec.model import Source
@@ -37,3 +40,34 @@ def test_both_labs_have_the_release_that_was_built(
 def test_what_lab_yaml_names_stays(tmp_path: Path) -> None:
     lab = parse(LAB + "kubernetes: {source: debian}\n", file=tmp_path / "lab.yaml")
     assert bench._settled(lab, State(tmp_path)) is lab
+
+
+@pytest.mark.parametrize("name", ["room-floor", "room-bench"])
+def test_a_lab_of_the_users_with_such_a_name_stays(tmp_path: Path, name: str) -> None:
+    state = State(tmp_path)
+    (state.lab(name).root / "etcd").mkdir(parents=True)
+    with pytest.raises(UsageError, match=f"is the state of a lab {name}"):
+        bench.measure(parse(LAB, file=tmp_path / "lab.yaml"), state, within=1)
+    assert (state.lab(name).root / "etcd").exists()
+
+
+def test_two_benches_of_one_lab(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    with files.lock(state.lab("room").root / "bench.lock", "it"), pytest.raises(Busy, match="nodisk lab bench of room"):
+        bench.measure(parse(LAB, file=tmp_path / "lab.yaml"), state, within=1)
+
+
+def test_what_a_killed_bench_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what it makes now bears the mark, so that the next may remove it."""
+    state = State(tmp_path)
+    left = state.lab("room-floor").root
+    files.write(left / bench.MARK, "")
+    files.write(left / "etcd" / "old", "")
+    for step in ("check", "start"):
+        monkeypatch.setattr(Virtual, step, lambda *_: None)
+    monkeypatch.setattr(build, "build", lambda *_, **__: None)
+    with bench._temporary(parse(LAB, file=tmp_path / "lab.yaml"), state, "floor", masked=()) as virtual:
+        assert virtual.state.root == left
+        assert (left / bench.MARK).exists()
+        assert not (left / "etcd").exists()
+    assert not left.exists()

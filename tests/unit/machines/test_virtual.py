@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.errors import UsageError
-from nodisk.machines import record
+from nodisk import run
+from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.machines import processes, record
+from nodisk.machines import virtual as virtual_
+from nodisk.machines.power import Power
 from nodisk.machines.virtual import Virtual
 from nodisk.plan.daemons import Host
 from nodisk.server import host, running
@@ -89,3 +92,15 @@ def test_a_server_that_runs_elsewhere_keeps_everything(virtual: Virtual) -> None
         assert virtual.state.virtual.exists()
     assert running.process(virtual.state) is None
     assert virtual.down(lambda _: None)
+
+
+def test_machines_that_run_have_their_memory_already(virtual: Virtual, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_, "need_root", lambda: None)
+    monkeypatch.setattr(run, "find", Path)
+    monkeypatch.setattr(processes, "available_mib", lambda: 100)
+    with pytest.raises(EnvironmentProblem, match="need 2048 MiB of RAM together, and this host has 100"):
+        virtual.check()
+    monkeypatch.setattr(Power, "pid", lambda *_: 1)
+    virtual.check()
+    with pytest.raises(EnvironmentProblem, match="need 2048 MiB"):
+        virtual.check(another=True)

@@ -69,7 +69,7 @@ def test_a_second_time_changes_nothing(authority: Authority, state: LabState) ->
 def test_the_kubeconfig(authority: Authority, state: LabState) -> None:
     config = yaml.safe_load(state.admin_kubeconfig.read_text())
     assert config["clusters"][0]["cluster"]["server"] == "https://10.77.0.1:6443"
-    assert config["current-context"] == "demo"
+    assert config["current-context"] == "admin@demo"
 
 
 def test_own_certificates_are_renewed_in_time(authority: Authority, state: LabState) -> None:

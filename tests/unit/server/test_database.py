@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.errors import NodiskError
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
 from nodisk.server.nonces import FOREVER, LIFETIME, Claim, Refusal, Verdict
@@ -253,3 +253,21 @@ def test_a_record_of_an_older_nodisk_is_brought_up_to_date(tmp_path: Path) -> No
             database.arm(FOREVER)
             nonce = database.mint(MAC, Role.WORKER, ADDRESS) or ""
             assert database.use(nonce, CLAIM) == Verdict(None)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("unable to open database file"), PermissionError(13, "No")])
+def test_who_may_not_read_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(EnvironmentProblem, match=r"can't be read and written: .* \(.*nodisk\.db\)") as caught:
+        Database(tmp_path / "nodisk.db")
+    assert caught.value.hint == "it takes root: use sudo"
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "nodisk.db").write_bytes(b"nothing of SQLite's" * 100)
+    with pytest.raises(IntegrityError, match=r"damaged: file is not a database \(.*nodisk\.db\)"):
+        Database(tmp_path / "nodisk.db")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nodisk.server.events import Progress, iso
-from nodisk.server.nodes import APART, heartbeat, still_runs
+from nodisk.server.database import Database
+from nodisk.server.events import Kind, Progress, iso
+from nodisk.server.nodes import APART, Watcher, heartbeat, still_runs
+from nodisk.spec.load import parse
+from nodisk.state import State
 from nodisk.values import Stage
 
 ASKED = 1_700_000_000.0
@@ -41,3 +45,31 @@ def test_a_machine_that_goes_on_reporting_was_not_switched_off() -> None:
     assert not still_runs(node(late), Progress(Stage.KERNEL, ASKED, boot_id="c")), "it really boots"
     assert not still_runs(node(late), Progress(Stage.READY, ASKED, boot_id="b"))
     assert not still_runs(node(late), Progress())
+
+
+class _Api:
+    """No tokens to renew; and applying anything breaks in a way that nobody thought of."""
+
+    def list(self, *_: object, **__: object) -> list[object]:
+        return []
+
+    def apply(self, item: dict[str, Any]) -> None:
+        raise ValueError(item["metadata"]["name"])
+
+
+def test_no_file_of_the_users_keeps_the_nodes_from_being_watched(tmp_path: Path) -> None:
+    lab = parse(
+        "name: room\nnetwork: {subnet: 10.77.0.0/24, server: 10.77.0.1}\n"
+        'machines: [{name: cp1, mac: "52:54:00:77:00:0b", address: 10.77.0.11, role: control-plane}]\n',
+        file=tmp_path / "lab.yaml",
+    )
+    state = State(tmp_path).lab("room")
+    (state.root / "addons").mkdir(parents=True)
+    (state.root / "addons" / "tools.yaml").write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: odd}}\n")
+    state.pki.mkdir()
+    (state.pki / "sa.pub").write_bytes(b"")
+    with Database(state.database) as database:
+        for _ in range(2):
+            Watcher(lab, state)._prepare(database, _Api())  # type: ignore[arg-type]
+        said = [event.detail for event in database.events(kinds=(Kind.DAEMON,))]
+    assert "add-ons: ValueError: odd" in said

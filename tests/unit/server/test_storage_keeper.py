@@ -1,15 +1,23 @@
 """What nfs-ganesha says when it doesn't take over an export, and what it says when all is well."""
 
+from __future__ import annotations
+
 import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
 
+from nodisk import run
 from nodisk.errors import NodiskError
+from nodisk.server import storage
 from nodisk.server.storage import Keeper
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.load import parse
 from nodisk.state import State
+from nodisk.storage import volumes
+from nodisk.storage.volumes import Volume
 
 LAB = """
 name: room
@@ -36,3 +44,60 @@ def test_an_export_that_is_not_taken_over_ends_the_nfs_server(tmp_path: Path) ->
     keeper._heed(LOST)
     with pytest.raises(NodiskError, match="Could not create export for"):
         asyncio.run(keeper._check_exports())
+
+
+class _Disks:
+    """A disk that is full until somebody makes room; what was called is counted."""
+
+    full = True
+    arranged = mended = 0
+
+    def __init__(self, _: object) -> None:
+        pass
+
+    def arrange(self, wanted: Sequence[Volume], _: Sequence[Volume]) -> tuple[list[Volume], dict[str, str]]:
+        _Disks.arranged += 1
+        return [], {volume.name: "no space left" for volume in wanted} if _Disks.full else {}
+
+    def mend(self, failed: Collection[str], wanted: Sequence[Volume]) -> bool:
+        assert list(failed) == [volume.name for volume in wanted]
+        _Disks.mended += 1
+        return not _Disks.full
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+def test_a_volume_that_failed_is_tried_again_without_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(storage, "Disks", _Disks)
+    monkeypatch.setattr(storage, "EVERY", 0.01)
+    monkeypatch.setattr(storage, "RETRY", 0.05)
+    monkeypatch.setattr(run, "find", Path)
+    state = State(tmp_path).lab("room")
+    state.run.mkdir(parents=True)
+    volumes.ensure(state, "algebra", {"ann": "algebra-ann"}, 32 * volumes.MIB)
+    said: list[str] = []
+    keeper = Keeper(parse(LAB, file=Path("lab.yaml")), state, Supervisor(tmp_path, said.append), said.append)
+
+    def problems() -> dict[str, str] | None:
+        found = volumes.report(state)
+        return None if found is None else dict(found.problems)
+
+    async def session() -> None:
+        task = asyncio.create_task(keeper.run())
+        try:
+            await _until(lambda: problems() == {"algebra-ann-1": "no space left"} and _Disks.mended > 2)
+            assert _Disks.arranged == 1, "nobody's storage is interrupted in vain"
+            _Disks.full = False
+            await _until(lambda: problems() == {})
+        finally:
+            task.cancel()
+
+    asyncio.run(session())
+    assert said.count("students' storage: algebra-ann-1: no space left") == 1

@@ -12,7 +12,7 @@ import pytest
 from nodisk.errors import CommandFailed, TimedOut, UsageError
 from nodisk.junit import junit
 from nodisk.verify.checks import CHECKS
-from nodisk.verify.commands import choose
+from nodisk.verify.commands import case, choose
 from nodisk.verify.core import MOST_EVIDENCE, Check, Clock, Failed, Outcome, Skip, run_check, run_checks
 
 
@@ -98,7 +98,7 @@ def test_junit_holds_the_cause() -> None:
     def act(_: Any) -> list[str]:
         raise Failed("no answer", cause="a firewall", look="nft list ruleset")
 
-    text = junit("nodisk verify", [_run(act).case()])
+    text = junit("nodisk verify", [case(_run(act).to_json())])
     for words in ('failures="1"', "no answer", "likely cause: a firewall", "look further: nft list ruleset"):
         assert words in text
 

@@ -151,10 +151,10 @@ def node_port(scene: Scene) -> list[str]:
     echoes(scene)
     port = _service(scene)["spec"]["ports"][0]["nodePort"]
     machines = {str(one.name): str(one.address) for one in scene.context.lab.machines}
-    answers: dict[str, dict[str, object]] = {}
+    answers: dict[str, dict[str, object]] = {name: {"ok": False, "error": "not asked"} for name in machines}
 
     def attempt() -> str | None:
-        late = [name for name in machines if not answers.get(name, {}).get("ok")]
+        late = [name for name in machines if not answers[name]["ok"]]
         timeout = min(10.0, 2 + scene.pace)
         wishes = [{"kind": "http", "host": machines[name], "port": port, "timeout": timeout} for name in late]
         answers.update(zip(late, scene.probe(wishes), strict=True))
