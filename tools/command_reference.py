@@ -26,7 +26,9 @@ def page() -> str:
     for name in COMMANDS:
         command = nodisk.get_command(context, name)
         if command is not None and not command.hidden:
-            parts += _sections(command, click.Context(command, info_name=name, parent=context))
+            parts += _sections(
+                command, click.Context(command, info_name=name, parent=context, **command.context_settings)
+            )
     return "\n".join(parts)
 
 
@@ -39,7 +41,9 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             if child is not None and not child.hidden:
-                yield from _sections(child, click.Context(child, info_name=name, parent=context))
+                yield from _sections(
+                    child, click.Context(child, info_name=name, parent=context, **child.context_settings)
+                )
 
 
 if __name__ == "__main__":

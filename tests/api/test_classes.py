@@ -1,11 +1,11 @@
 """Classes on a real API server: what students may and may not, and the whole life of a class by its commands."""
 
 import json
-import os
 import subprocess
 import sys
 import time
 import zipfile
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -182,7 +182,7 @@ def test_rotated_and_suspended_credentials_die_at_once(plane: ControlPlane, clie
     new = as_student(client, folder, "a")
     assert new.list("v1", "Pod", namespace="rot-a") == []
     assert as_student(client, folder, "b").list("v1", "Pod", namespace="rot-b") == []
-    suspended = lifecycle.set_suspended(client, made.record, made.record.students, True)
+    suspended = lifecycle.set_suspended(client, made.record, made.record.students, True).record
     assert until_refused(new, "rot-a", 1.0) < 1.0
     lifecycle.set_suspended(client, suspended, suspended.students, False)
     engine.first_call(new, "rot-a")
@@ -226,7 +226,7 @@ def test_another_end_makes_other_credentials_and_an_interrupted_move_is_complete
     plane: ControlPlane, client: Client, folder: Path
 ) -> None:
     first = make(plane, client, planned("move", "a", "b"), folder).record
-    first = lifecycle.set_suspended(client, first, [first.student("b")], True, by_hand=True)
+    first = lifecycle.set_suspended(client, first, [first.student("b")], True, by_hand=True).record
     end = first.expires + timedelta(days=10)
     found = planned("move", "a", "b", existing=first, expires=end)
     # As if the run had ended after the first student.
@@ -248,10 +248,10 @@ def test_teachers_come_and_go(plane: ControlPlane, client: Client, folder: Path)
     found = make(plane, client, planned("staff", "a", "b", teachers=["One", "Two"]), folder).record
     one, two = (as_student(client, folder, f"teacher-{word}") for word in ("one", "two"))
     assert two.list("v1", "Secret", namespace="staff-b") is not None
-    found = lifecycle.set_suspended(client, found, [found.account("teacher-one")], True, by_hand=True)
+    found = lifecycle.set_suspended(client, found, [found.account("teacher-one")], True, by_hand=True).record
     assert until_refused(one, "staff-a", 1.0) < 1.0
     assert two.list("v1", "Pod", namespace="staff-a") == []
-    found = lifecycle.set_suspended(client, found, [found.account("One")], False)
+    found = lifecycle.set_suspended(client, found, [found.account("One")], False).record
     engine.first_call(one, "staff-b")
     operations.remove(plane.context, client, found, [found.account("One")])
     assert until_refused(one, "staff-a", 1.0) < 1.0
@@ -398,14 +398,21 @@ def test_drift_and_export(plane: ControlPlane, client: Client, folder: Path) -> 
     student.create(config_map("mine", "drift-a"))
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "drift-a"}}
     student.create(service | {"spec": {"ports": [{"port": 80}], "selector": {"app": "web"}}})
+    container = {"name": "main", "image": "main", "resources": {"limits": {"cpu": "100m", "memory": "16Mi"}}}
+    pod = {"containers": [container], "restartPolicy": "Never"}
+    for api, kind, spec in (("v1", "Pod", pod), ("batch/v1", "Job", {"template": {"spec": pod}})):
+        meta = {"name": kind.lower(), "namespace": "drift-a"}
+        student.create({"apiVersion": api, "kind": kind, "metadata": meta, "spec": spec})
     texts = drift.export(client, found, found.students)
     friend = yaml.safe_load(texts["b"])
     assert (friend["kind"], friend["metadata"], friend["subjects"]) == ("RoleBinding", {"name": "friend"}, [subject])
     documents = list(yaml.safe_load_all(texts["a"]))
-    assert [(d["kind"], d["metadata"]["name"]) for d in documents] == [("ConfigMap", "mine"), ("Service", "web")]
+    things = [("ConfigMap", "mine"), ("Pod", "pod"), ("Service", "web"), ("Job", "job")]
+    assert [(d["kind"], d["metadata"]["name"]) for d in documents] == things
     # What was exported can be applied elsewhere, as it is.
     plane.kubectl("--namespace", "default", "apply", "-f", "-", stdin=texts["a"])
-    plane.kubectl("--namespace", "default", "delete", "configmap/mine", "service/web")
+    plane.kubectl("--namespace", "default", "delete", "--wait=false", "configmap/mine", "service/web", "job/job")
+    client.delete("v1", "Pod", "pod", namespace="default", grace=0)
     make(plane, client, found, folder)
     assert [d.object for d in drift.find(client, found, plane.lab)] == ["RoleBinding friend"]
 
@@ -437,7 +444,7 @@ def test_a_stuck_namespace_is_named_with_its_finalizer(plane: ControlPlane, clie
     found = make(plane, client, planned("stuck", "a", "b"), folder).record
     client.create(config_map("held", "stuck-a", finalizers=["example.org/never"]))
     with pytest.raises(TimedOut, match=r"stuck-a:.*ConfigMap held \(example.org/never\)"):
-        lifecycle.delete(client, found, [], limit=8)
+        lifecycle.delete(client, found, nullcontext([]), limit=8)
     with pytest.raises(UsageError, match="still being deleted"):
         make(plane, client, found, folder)
     client.patch("v1", "ConfigMap", "held", {"metadata": {"finalizers": None}}, namespace="stuck-a")
@@ -468,8 +475,10 @@ def test_neither_a_long_grace_nor_a_machine_that_is_off_holds_up_the_end(
     since = time.monotonic()
     try:
         with pytest.raises(TimedOut, match=r"grace-a: .*Pod stays on on"):
-            lifecycle.delete(client, found, [found], limit=2)
-        lifecycle.delete(client, found, [found], limit=60, on_gone=lambda: gone.append(time.monotonic() - since))
+            lifecycle.delete(client, found, nullcontext([found]), limit=2)
+        lifecycle.delete(
+            client, found, nullcontext([found]), limit=60, on_gone=lambda: gone.append(time.monotonic() - since)
+        )
     finally:
         for name in ("on", "off"):
             client.delete("v1", "Node", name)
@@ -586,11 +595,9 @@ def test_a_full_disk_while_handouts_are_written(plane: ControlPlane, client: Cli
         )
 
 
-def nodisk(plane: ControlPlane, cwd: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+def nodisk(plane: ControlPlane, cwd: Path, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(plane.lab_file), "--state", str(plane.state.root)]
-    return subprocess.run(
-        argv, cwd=cwd, capture_output=True, text=True, check=False, timeout=400, env={**os.environ, **env}
-    )
+    return subprocess.run(argv, cwd=cwd, input=answer, capture_output=True, text=True, check=False, timeout=400)
 
 
 def test_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
@@ -614,7 +621,7 @@ def test_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
     listed = json.loads(nodisk(plane, tmp_path, "class", "list", "--output", "json").stdout)
     assert [(row["name"], row["students"]) for row in listed] == [("cli", 2)]
     verbose = subprocess.run(
-        [sys.executable, "-m", "nodisk", "-vv", "class", "rotate", "cli", "102",
+        [sys.executable, "-m", "nodisk", "-vv", "class", "rotate", "cli", "102", "jan-kowalski",
          "--lab", str(plane.lab_file), "--state", str(plane.state.root)],
         cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
@@ -622,10 +629,15 @@ def test_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
     assert new != token
     assert new
     assert new not in verbose.stdout + verbose.stderr
+    # Named twice, rotated once.
+    assert record.need(plane.lab_state, "cli").student("102").credential == 2
     assert nodisk(plane, tmp_path, "class", "show", "cli", "--drift").returncode == 0
     assert nodisk(plane, tmp_path, "class", "show", "nobody").returncode == 2
     csv.write_text("id,name\n101,Żółć Gęślą\n")
-    pruned = nodisk(plane, tmp_path, *words, "--overcommit", "--prune")
+    refused = nodisk(plane, tmp_path, *words, "--overcommit", "--prune", answer="n\n")
+    assert (refused.returncode, "Delete cli-jan-kowalski and everything" in refused.stderr) == (2, True)
+    assert "nothing was changed" in refused.stderr
+    pruned = nodisk(plane, tmp_path, *words, "--overcommit", "--prune", "--yes")
     assert pruned.returncode == 0, pruned.stderr
     assert "removed jan-kowalski" in pruned.stderr
     assert nodisk(plane, tmp_path, "class", "delete", "cli", "--yes").returncode == 0
@@ -648,7 +660,7 @@ def test_the_thesis_commands(plane: ControlPlane, client: Client, tmp_path: Path
     assert "nazarewk" in nodisk(plane, tmp_path, "students").stdout
     assert "rolebinding/nodisk-student" in nodisk(plane, tmp_path, "students", "nazarewk", "get").stdout
     assert "kind: ResourceQuota" in nodisk(plane, tmp_path, "students", "nazarewk", "describe").stdout
-    deleted = nodisk(plane, tmp_path, "students", "nazarewk", "delete")
+    deleted = nodisk(plane, tmp_path, "students", "nazarewk nazarewk", "delete")
     assert 'namespace "nazarewk" deleted' in deleted.stdout
     names = {item["metadata"]["name"] for item in client.list("v1", "Namespace")}
     assert "nazarewk" not in names

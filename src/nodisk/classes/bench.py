@@ -10,6 +10,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
@@ -89,7 +90,7 @@ def measure(client: Client, count: int, *, kubectl: Path | None, config: Path) -
     engine.apply(client, applied.record, _LAB, keep=keep)
     again = time.perf_counter() - begin
     begin = time.perf_counter()
-    lifecycle.delete(client, found, [], limit=600)
+    lifecycle.delete(client, found, nullcontext([]), limit=600)
     delete = time.perf_counter() - begin
     thesis, used = (None, None) if kubectl is None else thesis_loop(kubectl, config, count, client)
     return Figures(count, create, listed, again, delete, thesis, used, peak_mib())

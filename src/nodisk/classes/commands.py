@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nodisk import files, ui
-from nodisk.classes import present
-from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.classes import asking, present
+from nodisk.context import LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
 
 if TYPE_CHECKING:
-    from nodisk.classes.plan import Planned
-    from nodisk.classes.record import Account, Class
-    from nodisk.classes.roster import Person
-    from nodisk.cluster.client import Client
+    pass
 
 
 @click.group(name="class", epilog="Example: nodisk class create k8s --roster group-2.csv --days 120")
@@ -61,6 +56,8 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done
 @_out
 @click.option("--overcommit", is_flag=True, help="Promise more than the nodes, or the server's disk, have.")
 @click.option("--prune", is_flag=True, help="Remove students who are no longer in the roster, with all they have.")
+@_storage_policy
+@_yes
 @_dry_run
 @output_option
 @lab_options
@@ -79,6 +76,8 @@ def create(
     out: Path | None,
     overcommit: bool,
     prune: bool,
+    storage_policy: str | None,
+    yes: bool,
     dry_run: bool,
     output: str,
 ) -> None:
@@ -86,11 +85,11 @@ def create(
     from nodisk.classes import operations, plan, record, sizes  # noqa: PLC0415
     from nodisk.classes.storage import size_of  # noqa: PLC0415
 
-    people = _people(roster, students)
+    people = asking.people(roster, students)
     if storage is not None:
         size_of(storage)
     context = options.load()
-    with record.changing(context.state, plan.check_name(name)), _client(context) as client:
+    with record.changing(context.state, plan.check_name(name)), asking.client(context) as client:
         existing = record.load(context.state, name)
         chosen = sizes.find(size or "small") if size or existing is None else None
         now = record.now()
@@ -108,18 +107,27 @@ def create(
         if existing is not None and existing.expires != planned.record.expires:
             ui.say("the end of the class moves; a token's end can't be moved, so new handouts are written")
         pruned = plan.Planned(planned.record.without(planned.absent), planned.new, ()) if prune else planned
-        _room(context, client, pruned, overcommit)
+        folder = asking.folder(planned.record, out)
+        operations.refuse(context, pruned.record, folder)
+        asking.room(context, client, pruned, overcommit)
         if dry_run:
             present.show_plan(planned, output)
             return
         if prune and planned.absent:
+            asking.ask(
+                f"Delete {', '.join(map(planned.record.namespace, planned.absent))} and everything in them?", yes
+            )
+            keep = asking.keep_storage(context, planned.record, planned.absent, storage_policy, yes)
             with present.bar("namespaces gone", len(planned.absent)) as gone:
-                counted = operations.remove(context, client, planned.record, planned.absent, on_gone=gone)
+                counted = operations.remove(
+                    context, client, planned.record, planned.absent, keep_storage=keep, on_gone=gone
+                )
             ui.say(f"removed {', '.join(s.label for s in planned.absent)} with {present.counted(counted)}")
+            asking.say_kept(context, planned.record, keep)
         planned = pruned
         present.report_absent(planned)
         with present.bar(f"class {name}", len(planned.record.students)) as step:
-            made = operations.create(context, client, planned.record, folder=_folder(planned.record, out), on_done=step)
+            made = operations.create(context, client, planned.record, folder=folder, on_done=step)
     present.report(made, output)
 
 
@@ -143,12 +151,12 @@ def add(
     """Add students to a class; those who are in it already stay as they are."""
     from nodisk.classes import operations, plan, record  # noqa: PLC0415
 
-    people = _people(roster, students)
+    people = asking.people(roster, students)
     context = options.load()
-    with record.changing(context.state, name), _client(context) as client:
+    with record.changing(context.state, name), asking.client(context) as client:
         existing = record.need(context.state, name)
         planned = plan.merge(existing, people, name=name, now=record.now(), whole=False)
-        _room(context, client, planned, overcommit)
+        asking.room(context, client, planned, overcommit)
         if dry_run:
             present.show_plan(planned, output)
             return
@@ -157,7 +165,7 @@ def add(
                 context,
                 client,
                 planned.record,
-                folder=_folder(existing, None),
+                folder=asking.folder(existing, None),
                 only=planned.new,
                 on_done=step,
                 test=bool(planned.new),
@@ -211,7 +219,7 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
     context = options.load()
     found = record.need(context.state, name)
     if drift:
-        with _client(context) as client:
+        with asking.client(context) as client:
             served, tokens = storage.held(context.state, found), handouts.held(found)
             changed = differences.find(client, found, context.lab, served, tokens)
         if output == "json":
@@ -225,7 +233,7 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
                 f"{len(changed)} differences", hint="nodisk class create with the roster sets right what is nodisk's"
             )
     elif isolation:
-        with _client(context) as client:
+        with asking.client(context) as client:
             present.findings(operations.try_isolation(context, client, found, pods=True), output)
     else:
         present.students(found, found.students, output, volumes=storage.table(context.state, found))
@@ -242,17 +250,17 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_
     from nodisk.classes import operations, record  # noqa: PLC0415
 
     context = options.load()
-    with record.changing(context.state, name), _client(context) as client:
+    with record.changing(context.state, name), asking.client(context) as client:
         found = record.need(context.state, name)
-        chosen = [found.account(word) for word in student]
+        chosen = asking.chosen(found, student)
         theirs = [found.namespace(account) for account in chosen if account not in found.teachers]
         staff = [account.label for account in chosen if account in found.teachers]
-        _ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
-        keep = _keep_storage(context, found, chosen, storage_policy, yes)
+        asking.ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
+        keep = asking.keep_storage(context, found, chosen, storage_policy, yes)
         with present.bar("namespaces gone", len(theirs)) as gone:
             counted = operations.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
     ui.say(f"removed {', '.join(s.label for s in chosen)} with {present.counted(counted)}; nothing is left")
-    _say_kept(context, found, keep)
+    asking.say_kept(context, found, keep)
 
 
 @class_.command(epilog="Example: nodisk class delete k8s --yes")
@@ -266,14 +274,14 @@ def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: st
     from nodisk.classes import operations, record  # noqa: PLC0415
 
     context = options.load()
-    with record.changing(context.state, name), _client(context) as client:
+    with record.changing(context.state, name), asking.client(context) as client:
         found = record.need(context.state, name)
-        _ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
-        keep = _keep_storage(context, found, None, storage_policy, yes)
+        asking.ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
+        keep = asking.keep_storage(context, found, None, storage_policy, yes)
         with present.bar("namespaces gone", len(found.students) + 1) as gone:
             counted = operations.delete(context, client, found, limit=timeout, keep_storage=keep, on_gone=gone)
     ui.say(f"deleted the class {name}: {len(found.students)} students with {present.counted(counted)}; nothing is left")
-    _say_kept(context, found, keep)
+    asking.say_kept(context, found, keep)
 
 
 @class_.command(epilog="Example: nodisk class reset k8s jan-kowalski")
@@ -286,10 +294,10 @@ def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool
     from nodisk.classes import operations, record  # noqa: PLC0415
 
     context = options.load()
-    with record.changing(context.state, name), _client(context) as client:
-        found = _running(context, name)
-        chosen = [found.student(word) for word in student]
-        _ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = asking.running(context, name)
+        chosen = record.each_once(found.student(word) for word in student)
+        asking.ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
         with present.bar("namespaces gone", len(chosen)) as gone:
             counted = operations.reset(context, client, found, chosen, on_gone=gone)
     ui.say(f"reset {', '.join(s.label for s in chosen)}: {present.counted(counted)} are gone")
@@ -314,14 +322,17 @@ def resume(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
 
 
 def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspended: bool) -> None:
-    from nodisk.classes import lifecycle, record  # noqa: PLC0415
+    from nodisk.classes import lifecycle, operations, record  # noqa: PLC0415
 
     context = options.load()
-    with record.changing(context.state, name), _client(context) as client:
-        found = record.need(context.state, name) if suspended else _running(context, name)
-        chosen = _chosen(found, words)
-        record.save(context.state, lifecycle.set_suspended(client, found, chosen, suspended, by_hand=True))
-    ui.say(f"{'suspended' if suspended else 'resumed'}: {', '.join(s.label for s in chosen)}")
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = record.need(context.state, name) if suspended else asking.running(context, name)
+        chosen = asking.chosen(found, words)
+        done = lifecycle.set_suspended(client, found, chosen, suspended, by_hand=True)
+        record.save(context.state, done.record)
+    if changed := [account.label for account in chosen if account.label not in done.failed]:
+        ui.say(f"{'suspended' if suspended else 'resumed'}: {', '.join(changed)}")
+    operations.raise_first(done.failed)
 
 
 @class_.command(epilog="Example: nodisk class rotate k8s jan-kowalski")
@@ -335,10 +346,10 @@ def rotate(*, options: LabOptions, name: str, student: tuple[str, ...], out: Pat
     from nodisk.classes import operations, record  # noqa: PLC0415
 
     context = options.load()
-    with record.changing(context.state, name), _client(context) as client:
-        found = _running(context, name)
-        chosen = _chosen(found, student)
-        made = operations.rotate(context, client, found, chosen, folder=_folder(found, out))
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = asking.running(context, name)
+        chosen = asking.chosen(found, student)
+        made = operations.rotate(context, client, found, chosen, folder=asking.folder(found, out))
     present.report(made, output)
 
 
@@ -360,9 +371,9 @@ def extend(
     end = plan.expiry(expires, days, now)
     if end is None:
         raise UsageError("until when? give --expires DATE or --days N")
-    with record.changing(context.state, name), _client(context) as client:
+    with record.changing(context.state, name), asking.client(context) as client:
         found = record.need(context.state, name).extended(end, now)
-        made = operations.remint(context, client, found, folder=_folder(found, out))
+        made = operations.remint(context, client, found, folder=asking.folder(found, out))
     present.report(made, output)
 
 
@@ -376,7 +387,7 @@ def export(*, options: LabOptions, name: str, folder: Path) -> None:
 
     context = options.load()
     found = record.need(context.state, name)
-    with _client(context) as client:
+    with asking.client(context) as client:
         texts = drift.export(client, found, found.students)
     for label, text in texts.items():
         files.write(folder / f"{label}.yaml", text, mode=0o600)
@@ -395,7 +406,7 @@ def storage(*, options: LabOptions, remove: tuple[str, ...], yes: bool, output: 
 
     context = options.load()
     if remove:
-        _ask(f"Delete {', '.join(remove)} and all files in them?", yes)
+        asking.ask(f"Delete {', '.join(remove)} and all files in them?", yes)
         volumes.remove_kept(context.state, remove)
         ui.say(f"removed {', '.join(remove)}")
         return
@@ -410,83 +421,3 @@ def storage(*, options: LabOptions, remove: tuple[str, ...], yes: bool, output: 
                 for r in rows
             ],
         )
-
-
-# What the commands share
-
-
-@contextlib.contextmanager
-def _client(context: LabContext) -> Iterator[Client]:
-    from nodisk.cluster.client import connect  # noqa: PLC0415
-
-    with connect(context) as client:
-        yield client
-
-
-def _people(roster: Path | None, students: str | None) -> list[Person]:
-    from nodisk.classes import roster as rosters  # noqa: PLC0415
-
-    if (roster is None) == (students is None):
-        raise UsageError("who is in the class? give --roster FILE.csv or --students a,b,c")
-    return rosters.read(roster) if roster is not None else rosters.from_names(students or "")
-
-
-def _folder(found: Class, out: Path | None) -> Path:
-    if out is not None:
-        return out.absolute()
-    return Path(found.out) if found.out is not None else Path(found.name).absolute()
-
-
-def _chosen(found: Class, words: tuple[str, ...]) -> list[Account]:
-    return [found.account(word) for word in words] if words else list(found.students)
-
-
-def _running(context: LabContext, name: str) -> Class:
-    """The record of a class that has not ended; raises UsageError."""
-    from nodisk.classes import record  # noqa: PLC0415
-
-    found = record.need(context.state, name)
-    if found.expires <= record.now():
-        raise UsageError(f"the class {name} has ended", hint=f"nodisk class extend {name} --days 30")
-    return found
-
-
-def _ask(question: str, yes: bool) -> None:
-    if not yes:
-        click.confirm(question, abort=True, err=True)
-
-
-def _keep_storage(
-    context: LabContext, found: Class, chosen: list[Account] | None, policy: str | None, yes: bool
-) -> bool:
-    """Whether the students' files on the server are to be kept: as was said, else asked for; kept where in doubt."""
-    from nodisk.classes import storage as volumes  # noqa: PLC0415
-
-    held = volumes.held(context.state, found)
-    theirs = [v for key, v in held.items() if chosen is None or key in {student.key for student in chosen}]
-    if policy is not None or yes or not theirs:
-        return policy != "remove"
-    size = volumes.words(sum(volumes.used(context.state, volume) for volume in theirs))
-    return not click.confirm(f"Delete their {len(theirs)} volumes with {size} on the server, too?", err=True)
-
-
-def _say_kept(context: LabContext, found: Class, keep: bool) -> None:
-    from nodisk.classes import storage as volumes  # noqa: PLC0415
-
-    if keep and (number := volumes.kept(context.state, found)):
-        ui.say(f"{number} volumes with their files are kept: nodisk class storage")
-
-
-def _room(context: LabContext, client: Client, planned: Planned, overcommit: bool) -> None:
-    from nodisk.classes import operations, storage  # noqa: PLC0415
-
-    found = operations.weigh(client, planned, overcommit=overcommit)
-    ui.say(
-        f"{found.students} students of size {found.size_name}: {found.wanted}; {found.nodes} nodes have {found.there}"
-    )
-    for line in found.short:
-        ui.say(f"warning: promised more than there is: {line}")
-    if disk := storage.room(context.state, planned.record):
-        if not overcommit:
-            disk.refuse()
-        ui.say(f"{'warning: promised more than there is: ' if disk.short else ''}{disk}")

@@ -10,6 +10,7 @@ import yaml
 
 from nodisk.classes import engine, lifecycle, manifests, policy, storage
 from nodisk.classes.manifests import MANAGED_BY, RBAC
+from nodisk.classes.portable import bare, portable
 from nodisk.classes.record import Account, Class
 from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import Invalid, NotFound
@@ -26,7 +27,6 @@ GUARDED = (
 )
 RACES = 5
 """Times that an object is compared which changes meanwhile."""
-_SERVER_SIDE = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _compare(client: Client, wanted: Object) -> Difference | None:
     try:
         there = _get(client, wanted)
         for _ in range(RACES):
-            paths = sorted(_paths(_bare(there), _bare(client.apply(wanted, dry_run=True))))
+            paths = sorted(_paths(bare(there), bare(client.apply(wanted, dry_run=True))))
             if not paths:
                 return None
             before, there = there, _get(client, wanted)
@@ -99,11 +99,6 @@ def _compare(client: Client, wanted: Object) -> Difference | None:
 def _get(client: Client, wanted: Object) -> Object:
     meta = wanted["metadata"]
     return client.get(wanted["apiVersion"], wanted["kind"], meta["name"], namespace=meta.get("namespace"))
-
-
-def _bare(obj: Object) -> Object:
-    meta = {key: value for key, value in obj["metadata"].items() if key not in _SERVER_SIDE}
-    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
 
 
 def _paths(left: Any, right: Any, at: str = "") -> Iterator[str]:
@@ -166,7 +161,7 @@ def export(client: Client, record: Class, chosen: Sequence[Account]) -> dict[str
             for item in client.list(api_version, resource.kind):
                 label = by_space.get(item["metadata"].get("namespace", ""))
                 if label is not None and _by_hand(item):
-                    documents[label].append(_portable(item))
+                    documents[label].append(portable(item))
     return {
         label: yaml.safe_dump_all(items, sort_keys=False, allow_unicode=True) if items else ""
         for label, items in documents.items()
@@ -185,19 +180,3 @@ def _by_hand(item: Object) -> bool:
     if item["kind"] == "ServiceAccount" and meta["name"] == "default":
         return False
     return not (item["kind"] == "ConfigMap" and meta["name"] == "kube-root-ca.crt")
-
-
-def _portable(item: Object) -> Object:
-    clean = _bare(item)
-    clean["metadata"] = {key: value for key, value in clean["metadata"].items() if key != "namespace"}
-    annotations = dict(clean["metadata"].get("annotations") or {})
-    for mine in ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"):
-        annotations.pop(mine, None)
-    clean["metadata"].pop("annotations", None)
-    if annotations:
-        clean["metadata"]["annotations"] = annotations
-    if item["kind"] == "Service":
-        # The cluster's own addresses: elsewhere they belong to somebody else.
-        taken = ("clusterIP", "clusterIPs")
-        clean["spec"] = {k: v for k, v in item["spec"].items() if k not in taken or item["spec"]["clusterIP"] == "None"}
-    return clean

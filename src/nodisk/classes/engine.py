@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from datetime import datetime
 from functools import partial
 
 from nodisk.classes import manifests, policy, storage
+from nodisk.classes.handouts import digest
 from nodisk.classes.manifests import CLASS, Features, Networks
 from nodisk.classes.record import Account, Class, now
 from nodisk.cluster.client import Client, Object
@@ -194,11 +194,6 @@ def mint(client: Client, record: Class, account: Account, secret: Object) -> Cre
     token, ends = client.token(record.identities, account.service_account, seconds=seconds, bound_to=secret)
     facts = {"token_sha256": digest(token), "expires": datetime.fromisoformat(ends), "until": record.expires}
     return Credential(account.model_copy(update=facts), token)
-
-
-def digest(token: str) -> str:
-    """What a record keeps of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def accepted(holder: Client, namespace: str) -> bool:

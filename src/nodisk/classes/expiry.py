@@ -95,14 +95,16 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
         if now >= found.expires + timedelta(days=found.grace_days):
             return [_delete(context, client, found)]
         awake = [student for student in found.students if not student.suspended]
-        record.save(context.state, lifecycle.set_suspended(client, found, awake, True))
+        done = lifecycle.set_suspended(client, found, awake, True)
+        record.save(context.state, done.record)
+        for error in done.failed.values():
+            raise error
     end = handouts.local(found.expires + timedelta(days=found.grace_days))
     return [Event(found.name, "suspended", f"the class {found.name} has ended: suspended; it is deleted {end}")]
 
 
 def _delete(context: LabContext, client: Client, found: Class) -> Event:
-    others = [other for other in record.load_all(context.state) if other.name != found.name]
-    lifecycle.delete(client, found, others, limit=DELETE_LIMIT)
+    lifecycle.delete(client, found, record.staying(context.state, found.name), limit=DELETE_LIMIT)
     kept = storage.release(context.state, found, None, keep=True, wait=False)  # the server itself is asking
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +21,7 @@ from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.classes.record import Account, Class
 from nodisk.cluster import kubeconfig
 from nodisk.context import LabContext
-from nodisk.errors import NodiskError
+from nodisk.errors import NodiskError, UsageError
 from nodisk.values import KubeVersion, Role
 
 LANGUAGES = ("pl", "en")
@@ -54,6 +55,26 @@ def held(record: Class) -> dict[str, str]:
             if token:
                 found[account.key] = token
     return found
+
+
+def good(record: Class, tokens: Mapping[str, str]) -> dict[str, str]:
+    """Those of ``tokens`` (by account key) that the record knows as handed out last."""
+    known = {account.key: account.token_sha256 for account in (*record.students, *record.teachers)}
+    return {key: token for key, token in tokens.items() if known.get(key, "") in ("", digest(token))}
+
+
+def digest(token: str) -> str:
+    """What a record keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def refuse_taken(folder: Path, others: Iterable[Class]) -> None:
+    """Raise UsageError if the folder is where another class has its handouts."""
+    for other in others:
+        if other.out is not None and Path(other.out).resolve() == folder.resolve():
+            raise UsageError(
+                f"the handouts of the class {other.name} are in {folder}", hint="choose another folder with --out"
+            )
 
 
 def kubeconfig_path(folder: Path, account: Account) -> Path:

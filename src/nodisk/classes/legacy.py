@@ -120,8 +120,8 @@ def _delete(context: LabContext, client: Client, words: list[str]) -> None:
     from nodisk.classes import operations, record  # noqa: PLC0415
 
     found = record.need(context.state, CLASS)
-    chosen = [found.student(word) for word in words]
-    if len(chosen) == len(found.students):
+    chosen = record.each_once(found.student(word) for word in words)
+    if {student.key for student in chosen} == {student.key for student in found.students}:
         operations.delete(context, client, found, limit=120)
     else:
         operations.remove(context, client, found, chosen)

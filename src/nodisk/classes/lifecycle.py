@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 
 from nodisk.classes import ending, engine, manifests, policy, storage
 from nodisk.classes.ending import OnGone
 from nodisk.classes.engine import Applied, Credential
 from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client
+from nodisk.cluster.client import Client, Object
+from nodisk.cluster.errors import Forbidden, NotFound
 from nodisk.cluster.parallel import all_or_raise, in_parallel
+from nodisk.errors import NodiskError
 
 TIME_LIMIT = 120.0
 # What a student makes, for the account of what was deleted.
@@ -23,20 +26,43 @@ COUNTED = (
 
 def set_suspended(
     client: Client, record: Class, chosen: Sequence[Account], suspended: bool, *, by_hand: bool = False
-) -> Class:
+) -> Applied:
     """Take away or give back the right of students or teachers; credentials, namespaces and what runs in them stay.
 
-    ``by_hand``: the teacher wants it so, and a class that is extended doesn't change that.
+    The record is changed for those alone that didn't fail. ``by_hand``: the teacher wants it so, and a class that is
+    extended doesn't change that.
     """
-    for account in chosen:
-        changed = {"suspended": suspended, "by_hand": suspended and (by_hand or account.by_hand)}
-        record = record.with_account(account.model_copy(update=changed))
-    keys = {account.key for account in chosen}
-    students = [student for student in record.students if student.key in keys]
-    all_or_raise(in_parallel(lambda a: engine.apply_binding(client, manifests.access(record, a)), students))
+
+    def changed(account: Account) -> Account:
+        facts = {"suspended": suspended, "by_hand": suspended and (by_hand or account.by_hand)}
+        return account.model_copy(update=facts)
+
+    def one(account: Account) -> None:
+        binding = manifests.access(record, account)
+        if suspended:
+            _apply_where_there(client, binding)
+        else:
+            engine.apply_binding(client, binding)
+
+    result = Applied(record)
+    students = [changed(account) for account in chosen if account not in record.teachers]
+    for student, outcome in zip(students, in_parallel(one, students), strict=True):
+        if isinstance(outcome, Exception):
+            result.failed[student.label] = outcome
+        else:
+            result.record = result.record.with_account(student)
     if len(students) < len(chosen):
-        bind_teachers(client, record)
-    return record
+        with_teachers = result.record
+        for account in chosen:
+            if account in record.teachers:
+                with_teachers = with_teachers.with_account(changed(account))
+        try:
+            bind_teachers(client, with_teachers)
+        except NodiskError as error:
+            result.failed |= {account.label: error for account in chosen if account in record.teachers}
+        else:
+            result.record = with_teachers
+    return result
 
 
 def bind_teachers(client: Client, record: Class) -> None:
@@ -46,11 +72,22 @@ def bind_teachers(client: Client, record: Class) -> None:
         binding = manifests.teachers(record, student)
         meta = binding["metadata"]
         if record.teachers:
-            client.apply(binding)
+            _apply_where_there(client, binding)
         else:
             client.delete(binding["apiVersion"], binding["kind"], meta["name"], namespace=meta["namespace"])
 
     all_or_raise(in_parallel(one, record.students))
+
+
+def _apply_where_there(client: Client, binding: Object) -> None:
+    """Apply a binding unless its namespace is gone, or going without it: nobody has a right there that way either."""
+    with suppress(NotFound):
+        try:
+            engine.apply_binding(client, binding)
+        except Forbidden as error:
+            # Only what isn't there is refused so: in a namespace that is going nothing is made, but things change.
+            if "being terminated" not in error.message:
+                raise
 
 
 def rotate(client: Client, record: Class, chosen: Sequence[Account]) -> Applied:
@@ -135,14 +172,15 @@ def remove(
 def delete(
     client: Client,
     record: Class,
-    others: Sequence[Class],
+    staying: AbstractContextManager[Sequence[Class]],
     *,
     limit: float = TIME_LIMIT,
     on_gone: OnGone = ending.unheard,
 ) -> Counter[str]:
     """Delete the class: every namespace that has its label, also of students whom the record forgot.
 
-    ``others``: the classes that stay; without any, roles and policies that hold for all go too.
+    ``staying``: gives the classes that stay (``record.staying``); without any, roles and policies that hold for all go
+    too. It is entered when the namespaces are gone: that takes minutes, in which somebody may make a class.
     """
     labelled = client.list("v1", "Namespace", labels=f"{MANAGED_BY}=nodisk,{CLASS}={record.name}", metadata_only=True)
     spaces = [item["metadata"]["name"] for item in labelled]
@@ -151,8 +189,9 @@ def delete(
     spaces.sort(key=lambda name: name != record.identities)
     ending.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
     storage.detach(client, record, None, limit=limit)
-    for version, kind, name in _shared(client, record, others):
-        client.delete(version, kind, name)
+    with staying as others:
+        for version, kind, name in _shared(client, record, others):
+            client.delete(version, kind, name)
     return found
 
 

@@ -55,6 +55,12 @@ def warnings(client: Client, context: LabContext) -> list[str]:
     return found
 
 
+def refuse(context: LabContext, planned: Class, folder: Path, students: Sequence[Account] | None = None) -> None:
+    """Raise UsageError if these students (None: all) can't be made so, for what this host knows without the cluster."""
+    storage.refuse_smaller(context.state, planned, planned.students if students is None else students)
+    handouts.refuse_taken(folder, (other for other in record.load_all(context.state) if other.name != planned.name))
+
+
 def create(
     context: LabContext,
     client: Client,
@@ -70,10 +76,11 @@ def create(
     Students that failed are in ``failed``; the others are complete.
     """
     held = handouts.held(planned)
-    wanted = planned.model_copy(update={"out": str(folder)})
-    engine.refuse_foreign(client, wanted)
-    record.save(context.state, wanted)
-    volumes = storage.provide(context.state, wanted, wanted.students if only is None else only)
+    students = planned.students if only is None else only
+    refuse(context, planned, folder, students)
+    engine.refuse_foreign(client, planned)
+    wanted = _moved(context, planned, folder)
+    volumes = storage.provide(context.state, wanted, students)
     applied = engine.apply(client, wanted, context.lab, keep=held, on_done=on_done, only=only, volumes=volumes)
     made = finish(context, client, applied, held, folder=folder)
     made.warnings += warnings(client, context)
@@ -84,13 +91,23 @@ def create(
     return made
 
 
+def _moved(context: LabContext, found: Class, folder: Path) -> Class:
+    """Record the class, with its handouts in ``folder``; raises UsageError if another class has its own there."""
+    moved = found.model_copy(update={"out": str(folder)})
+    with record.staying(context.state, found.name) as others:
+        handouts.refuse_taken(folder, others)
+        record.save(context.state, moved)
+    return moved
+
+
 def finish(context: LabContext, client: Client, applied: Applied, held: dict[str, str], *, folder: Path) -> Made:
     """Keep what was made: the record first, then the handouts, of new credentials and of those held before."""
-    record.save(context.state, applied.record)
-    tokens = held | {key: credential.token for key, credential in applied.credentials.items()}
+    found = applied.record.model_copy(update={"out": str(folder)})
+    record.save(context.state, found)
+    tokens = handouts.good(found, held) | {key: one.token for key, one in applied.credentials.items()}
     kubectl = handouts.where_kubectl(context, client.version())
-    made = Made(applied.record, failed=applied.failed, made=len(applied.credentials))
-    made.zip = handouts.write(context, applied.record, tokens, kubectl, folder=folder)
+    made = Made(found, failed=applied.failed, made=len(applied.credentials))
+    made.zip = handouts.write(context, found, tokens, kubectl, folder=folder)
     for credential in applied.credentials.values():
         ends = credential.account.expires
         if ends is not None and (applied.record.expires - ends).total_seconds() > 60:
@@ -142,7 +159,7 @@ def _reach(client: Client, found: Class, first: Tester, second: Tester | None, e
 def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:
     """Longer credentials after the end of the class was moved; the old ones end when they were to."""
     held = handouts.held(found)
-    record.save(context.state, found)
+    found = _moved(context, found, folder)
     applied = engine.apply(client, found, context.lab, keep=held, volumes=storage.held(context.state, found))
     return finish(context, client, applied, held, folder=folder)
 
@@ -150,7 +167,7 @@ def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -
 def rotate(context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, folder: Path) -> Made:
     """New credentials in place of the old, which are good for nothing from then on."""
     held = handouts.held(found)
-    applied = lifecycle.rotate(client, found, chosen)
+    applied = lifecycle.rotate(client, _moved(context, found, folder), record.each_once(chosen))
     return finish(context, client, applied, held, folder=folder)
 
 
@@ -184,8 +201,8 @@ def delete(
     on_gone: OnGone = ending.unheard,
 ) -> dict[str, int]:
     """Delete the class; returns what the students had in the cluster."""
-    others = [other for other in record.load_all(context.state) if other.name != found.name]
-    counted = lifecycle.delete(client, found, others, limit=limit, on_gone=on_gone)
+    staying = record.staying(context.state, found.name)
+    counted = lifecycle.delete(client, found, staying, limit=limit, on_gone=on_gone)
     storage.release(context.state, found, None, keep=keep_storage)
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
@@ -201,8 +218,8 @@ def reset(
     on_gone: OnGone = ending.unheard,
 ) -> dict[str, int]:
     """An empty namespace again; the credential stays the same, and so does the storage."""
+    volumes = storage.provide(context.state, found, chosen)  # what can be refused comes before what can't be undone
     counted = lifecycle.empty(client, found, chosen, on_gone=on_gone)
-    volumes = storage.provide(context.state, found, chosen)
     applied = engine.apply(client, found, context.lab, keep=handouts.held(found), only=chosen, volumes=volumes)
     record.save(context.state, applied.record)
     if applied.credentials and found.out is not None:

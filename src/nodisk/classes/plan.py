@@ -16,6 +16,7 @@ from nodisk.classes.sizes import Size
 from nodisk.errors import UsageError
 
 DEFAULT_DAYS = 120
+LONGEST_DAYS = 1000
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -51,7 +52,12 @@ def expiry(text: str | None, days: int | None, now: datetime) -> datetime | None
         day = date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is not a date; write it as 2027-02-28") from error
-    end = datetime.combine(day, time(23, 59, 59)).astimezone(UTC)
+    # Not near the first and the last day that there are: there the time zone's arithmetic ends. Today may be another
+    # day here than it is in UTC.
+    if day > now.date() + timedelta(days=LONGEST_DAYS):
+        raise UsageError(f"{text} is too far away: a class lasts {LONGEST_DAYS} days at most")
+    over = day < now.date() - timedelta(days=1)
+    end = now if over else datetime.combine(day, time(23, 59, 59)).astimezone(UTC)
     if end <= now:
         raise UsageError(f"{text} is over already")
     return end
@@ -69,7 +75,6 @@ def merge(
     expires: datetime | None = None,
     teachers: Iterable[str] = (),
     storage: str | None = None,
-    out: str | None = None,
     whole: bool = True,
 ) -> Planned:
     """The class after ``people`` are in it; whatever isn't given stays as recorded.
@@ -96,7 +101,7 @@ def merge(
         raise UsageError(
             f"the class {name} has ended", hint=f"give it another end: nodisk class extend {name} --days 30"
         )
-    given = {"role": role, "storage": storage, "out": out}
+    given = {"role": role, "storage": storage}
     change |= {key: value for key, value in given.items() if value is not None}
     taken = {account.label for account in (*existing.students, *existing.teachers)}
     staff = _teachers(existing.teachers, teachers, taken)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -15,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nodisk import files
 from nodisk.classes.sizes import Size
-from nodisk.errors import IntegrityError, UsageError
+from nodisk.errors import Busy, IntegrityError, UsageError
 from nodisk.state import LabState
 
 Role = Literal["edit", "admin", "view"]
+SHARING_LIMIT = 60.0
+"""Seconds to wait for what all classes share: others hold it while they write a record, or delete some objects."""
 
 
 class _Data(BaseModel):
@@ -130,6 +133,11 @@ class Class(_Data):
         )
 
 
+def each_once(accounts: Iterable[Account]) -> list[Account]:
+    """The accounts, each once, however often somebody was named."""
+    return list({account.key: account for account in accounts}.values())
+
+
 def _path(state: LabState, name: str) -> Path:
     return state.classes / f"{name}.json"
 
@@ -178,6 +186,35 @@ def changing(state: LabState, name: str) -> Iterator[None]:
     state.classes.mkdir(mode=0o700, parents=True, exist_ok=True)
     with files.lock(state.classes / f".{name}.lock", f"the class {name}"):
         yield
+
+
+@contextlib.contextmanager
+def sharing(state: LabState) -> Iterator[None]:
+    """Hold what all classes of the lab share, waiting for others who do; raises Busy if that takes too long.
+
+    A class takes it to be recorded, whoever deletes what no class needs takes it to read the records and to delete: so
+    whoever is recorded later makes the shared objects after they were deleted.
+    """
+    state.classes.mkdir(mode=0o700, parents=True, exist_ok=True)
+    deadline = time.monotonic() + SHARING_LIMIT
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                # Not as the lock of any class is called.
+                stack.enter_context(files.lock(state.classes / ".lock", "what all classes share"))
+                break
+            except Busy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        yield
+
+
+@contextlib.contextmanager
+def staying(state: LabState, name: str) -> Iterator[list[Class]]:
+    """The classes but ``name``, as they are when this is entered; none is recorded anew until it is left."""
+    with sharing(state):
+        yield [found for found in load_all(state) if found.name != name]
 
 
 def now() -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def from_names(words: str) -> list[Person]:
 
 def parse(data: bytes, file: str) -> list[Person]:
     """As ``read``, from the file's bytes."""
-    rows = _rows(_decode(data, file))
+    rows = _rows(_decode(data, file), file)
     if not rows:
         raise SpecError(f"{file}: the roster is empty")
     number, header = rows[0]
@@ -141,12 +142,13 @@ def _decode(data: bytes, file: str) -> str:
     raise SpecError(f"{file} is neither UTF-8 nor CP1250 text", hint="save it from the spreadsheet as CSV (UTF-8)")
 
 
-def _rows(text: str) -> list[tuple[int, list[str]]]:
+def _rows(text: str, file: str) -> list[tuple[int, list[str]]]:
     """(line number, cells) of every row that isn't blank."""
     lines = text.splitlines(keepends=True)
     delimiter, skip = None, 0
-    if lines and lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:
-        delimiter, skip = lines[0].strip()[4], 1
+    # As spreadsheets say it; the separator may be a tab, so not every blank is to be stripped.
+    if said := re.fullmatch(r"sep=([^\s\w\"]|\t)\s*", lines[0] if lines else "", re.IGNORECASE):
+        delimiter, skip = said[1], 1
     first = next((line for line in lines[skip:] if line.strip()), "")
     delimiter = delimiter or max(";\t,", key=first.count)
     reader = csv.reader(io.StringIO("".join(lines[skip:])), delimiter=delimiter)
@@ -159,7 +161,7 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
                 rows.append((start, stripped))
             start = skip + reader.line_num + 1
     except csv.Error as error:
-        raise SpecError(f"line {start}: not CSV: {error}") from error
+        raise SpecError(f"{file}:{start}: not CSV: {error}") from error
     return rows
 
 

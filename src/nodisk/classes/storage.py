@@ -96,6 +96,19 @@ def used(state: LabState, volume: Volume) -> int:
         return 0
 
 
+def refuse_smaller(state: LabState, record: Class, students: Sequence[Account]) -> None:
+    """Raise UsageError if one of the students has more storage than the class would give them, also if it was kept."""
+    if record.storage is None:
+        return
+    known = volumes.of_class(state, record.name)
+    for volume in (known[student.key] for student in students if student.key in known):
+        if volume.size > size_of(record.storage):
+            raise UsageError(
+                f"{volume.name} has {words(volume.size)} already, and a volume can't be made smaller",
+                hint="give --storage as much as before, or more; nodisk class storage --remove ends one that is kept",
+            )
+
+
 def provide(state: LabState, record: Class, students: Sequence[Account]) -> dict[str, Volume]:
     """Student's key → volume that is served; empty: the class has no storage. Waits for the server if it runs."""
     if record.storage is None:

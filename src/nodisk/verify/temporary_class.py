@@ -54,7 +54,7 @@ def temporary_class(scene: Scene, students: int, *, room: str | None = None) -> 
         yield applied
     finally:
         try:
-            lifecycle.delete(scene.client, wanted, record.load_all(state), limit=90 * scene.pace)
+            lifecycle.delete(scene.client, wanted, record.staying(state, wanted.name), limit=90 * scene.pace)
         finally:
             release_leftovers(state)
 
@@ -73,7 +73,7 @@ def remove_leftovers(client: Client, state: LabState, *, limit: float) -> list[s
         # With storage, so that what only a class with storage has goes too.
         gone = planned(name.removeprefix(PREFIX), 1, room="16Mi")
         try:
-            lifecycle.delete(client, gone, record.load_all(state), limit=limit)
+            lifecycle.delete(client, gone, record.staying(state, name), limit=limit)
         except TimedOut as error:
             lines += error.message.splitlines()
     release_leftovers(state)

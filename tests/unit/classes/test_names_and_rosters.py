@@ -232,3 +232,18 @@ def test_dates() -> None:
             plan.expiry(text, None, now)
     with pytest.raises(UsageError, match="two ways"):
         plan.expiry("2999-01-01", 3, now)
+
+
+@pytest.mark.parametrize("separator", ["\t", ";", ",", "|"])
+def test_a_spreadsheets_own_word_on_the_separator(separator: str) -> None:
+    # More commas than separators: a guess would be wrong.
+    text = f"sep={separator}\r\nid{separator}name\r\n1{separator}Kowalski, Jan, dr\r\n"
+    if separator != ",":
+        assert roster.parse(text.encode(), "r.csv") == [Person("Kowalski, Jan, dr", "1", line=3)]
+    else:
+        assert roster.parse(text.replace(", ", " ").encode(), "r.csv") == [Person("Kowalski Jan dr", "1", line=3)]
+
+
+def test_what_is_not_csv_is_named_with_its_file() -> None:
+    with pytest.raises(SpecError, match=r"group\.csv:2: not CSV"):
+        roster.parse(b"id,name\n1," + b"x" * 200_000 + b"\n", "group.csv")

@@ -42,6 +42,27 @@ def test_nobody_gets_into_a_class_that_is_over() -> None:
         plan.merge(two(), [Person("Ewa")], name="k8s", now=END, whole=False)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("9999-12-31", "too far away: a class lasts 1000 days"),
+        ("2029-07-29", "too far away"),
+        ("0001-01-01", "over already"),
+        ("2026-10-31", "over already"),
+        ("31.12.2027", "not a date"),
+    ],
+)
+def test_a_date_that_is_no_end_of_a_class(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        plan.expiry(text, None, NOW)
+
+
+def test_the_last_day_that_can_be_an_end() -> None:
+    end = plan.expiry("2029-07-28", None, NOW)
+    assert end is not None
+    assert end.astimezone().isoformat().startswith("2029-07-28T23:59:59")
+
+
 def test_storage_without_a_claim_is_refused_at_once() -> None:
     small = sizes.find("small")[1].model_copy(update={"claims": 0})
     with pytest.raises(UsageError, match="claims: 0"):

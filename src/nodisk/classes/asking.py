@@ -1,0 +1,106 @@
+"""What the commands of ``nodisk class`` share: who is meant, where handouts are, what a person must agree to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nodisk import ui
+from nodisk.context import LabContext
+from nodisk.errors import UsageError
+
+if TYPE_CHECKING:
+    from nodisk.classes.plan import Planned
+    from nodisk.classes.record import Account, Class
+    from nodisk.classes.roster import Person
+    from nodisk.cluster.client import Client
+
+
+@contextlib.contextmanager
+def client(context: LabContext) -> Iterator[Client]:
+    """The API as the administrator; closed at the end."""
+    from nodisk.cluster.client import connect  # noqa: PLC0415
+
+    with connect(context) as client:
+        yield client
+
+
+def people(roster: Path | None, students: str | None) -> list[Person]:
+    """Who was named on the command line, one way or the other."""
+    from nodisk.classes import roster as rosters  # noqa: PLC0415
+
+    if (roster is None) == (students is None):
+        raise UsageError("who is in the class? give --roster FILE.csv or --students a,b,c")
+    return rosters.read(roster) if roster is not None else rosters.from_names(students or "")
+
+
+def folder(found: Class, out: Path | None) -> Path:
+    """Where the handouts are: as was said, else where they were, else a folder of the class's name here."""
+    if out is not None:
+        return out.absolute()
+    return Path(found.out) if found.out is not None else Path(found.name).absolute()
+
+
+def chosen(found: Class, words: tuple[str, ...]) -> list[Account]:
+    """Those who were named, each once; nobody was: all students."""
+    from nodisk.classes import record  # noqa: PLC0415
+
+    return record.each_once(found.account(word) for word in words) if words else list(found.students)
+
+
+def running(context: LabContext, name: str) -> Class:
+    """The record of a class that has not ended; raises UsageError."""
+    from nodisk.classes import record  # noqa: PLC0415
+
+    found = record.need(context.state, name)
+    if found.expires <= record.now():
+        raise UsageError(f"the class {name} has ended", hint=f"nodisk class extend {name} --days 30")
+    return found
+
+
+def ask(question: str, yes: bool) -> None:
+    """Raise UsageError unless a person, or ``--yes``, agrees."""
+    if not yes and not click.confirm(question, err=True):
+        raise UsageError("nothing was changed")
+
+
+def keep_storage(
+    context: LabContext, found: Class, chosen: Sequence[Account] | None, policy: str | None, yes: bool
+) -> bool:
+    """Whether the students' files on the server are to be kept: as was said, else asked for; kept where in doubt."""
+    from nodisk.classes import storage as volumes  # noqa: PLC0415
+
+    held = volumes.held(context.state, found)
+    theirs = [v for key, v in held.items() if chosen is None or key in {student.key for student in chosen}]
+    if policy is not None or yes or not theirs:
+        return policy != "remove"
+    size = volumes.words(sum(volumes.used(context.state, volume) for volume in theirs))
+    return not click.confirm(f"Delete their {len(theirs)} volumes with {size} on the server, too?", err=True)
+
+
+def say_kept(context: LabContext, found: Class, keep: bool) -> None:
+    """Say what is left of a class on the server's disk."""
+    from nodisk.classes import storage as volumes  # noqa: PLC0415
+
+    if keep and (number := volumes.kept(context.state, found)):
+        ui.say(f"{number} volumes with their files are kept: nodisk class storage")
+
+
+def room(context: LabContext, client: Client, planned: Planned, overcommit: bool) -> None:
+    """Say what is asked for and what there is; raises UsageError if that is too little."""
+    from nodisk.classes import operations, storage  # noqa: PLC0415
+
+    found = operations.weigh(client, planned, overcommit=overcommit)
+    ui.say(
+        f"{found.students} students of size {found.size_name}: {found.wanted}; {found.nodes} nodes have {found.there}"
+    )
+    for line in found.short:
+        ui.say(f"warning: promised more than there is: {line}")
+    if disk := storage.room(context.state, planned.record):
+        if not overcommit:
+            disk.refuse()
+        ui.say(f"{'warning: promised more than there is: ' if disk.short else ''}{disk}")
