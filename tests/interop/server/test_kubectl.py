@@ -33,9 +33,9 @@ def with_kubectl(empty_room: Room) -> Room:
         program.write_bytes(PROGRAM)
         old = made["release"]
         content = {"kubectl": program}
-        for item in old.facts["images"]:
-            content[item["file"]] = work / item["file"]
-            content[item["file"]].write_bytes(store.path(old.file(item["file"])).read_bytes())
+        for ref in old.files:
+            content[ref.name] = work / ref.name
+            content[ref.name].write_bytes(store.path(ref).read_bytes())
         made["release"] = store.add(
             "release", name="test", version="1.20.2", inputs={"kubectl": 1}, content=content, facts=old.facts
         )
