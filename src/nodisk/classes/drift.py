@@ -66,7 +66,7 @@ def find(
         wanted += manifests.student(record, student, nets, found)
         if (volume := (volumes or {}).get(student.key)) is not None:
             wanted += storage.objects(record, student, volume, lab)
-    compared = all_or_raise(in_parallel(lambda obj: _compare(client, obj), wanted))
+    compared = all_or_raise(in_parallel(lambda obj: compare(client, obj), wanted))
     differences = [difference for difference in compared if difference is not None]
     differences += _added(client, record, wanted)
     differences += _dead(client, record, tokens or {})
@@ -75,7 +75,8 @@ def find(
     return differences
 
 
-def _compare(client: Client, wanted: Object) -> Difference | None:
+def compare(client: Client, wanted: Object) -> Difference | None:
+    """How an object is not as it is wanted; None: it is."""
     meta = wanted["metadata"]
     namespace = meta.get("namespace") or (meta["name"] if wanted["kind"] == "Namespace" else "")
     name = f"{wanted['kind']} {meta['name']}"

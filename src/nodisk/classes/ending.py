@@ -36,7 +36,6 @@ def delete_namespaces(
     *,
     limit: float,
     on_gone: OnGone = unheard,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Delete namespaces and wait until none is left; ``on_gone`` is called for each, in no order.
 
@@ -57,7 +56,7 @@ def delete_namespaces(
             raise TimedOut(
                 f"still there after {limit:g} s:\n"
                 + "\n".join(f"  {name}: {held_by(client, name)}" for name in sorted(waiting)),
-                hint="remove the finalizers named, or what should have removed them; then delete again",
+                hint="remove the finalizers named; see by nodisk status why a pod does not end; then delete again",
             )
         if time.monotonic() - looked > LOOK:
             pods = [pod for pod in client.list("v1", "Pod") if pod["metadata"]["namespace"] in waiting]
@@ -65,7 +64,7 @@ def delete_namespaces(
             emptied, inhabited = inhabited, {pod["metadata"]["namespace"] for pod in pods}
             all_or_raise(in_parallel(lambda name: _wake(client, name), (emptied - inhabited) & waiting))
             looked = time.monotonic()
-        sleep(pause)
+        time.sleep(pause)
         pause = min(pause * 1.5, 1.0)
 
 

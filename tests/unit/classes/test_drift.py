@@ -28,7 +28,7 @@ class Changing:
 
 
 def compared(changing: Changing) -> drift.Difference | None:
-    return drift._compare(cast(Client, changing), WANTED)
+    return drift.compare(cast(Client, changing), WANTED)
 
 
 def test_a_controller_that_writes_meanwhile_is_no_difference() -> None:
