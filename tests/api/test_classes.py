@@ -63,7 +63,7 @@ def make(plane: ControlPlane, client: Client, found: record.Class, folder: Path,
 
 
 def as_student(client: Client, folder: Path, label: str) -> Client:
-    return client.with_token(kubeconfig.load(folder / f"{label}.kubeconfig").token or "", patience=3)
+    return client.with_token(kubeconfig.load(folder / f"{label}.kubeconfig").token or "", patience=20)
 
 
 def until_counted(client: Client, namespace: str) -> None:

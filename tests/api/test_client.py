@@ -170,6 +170,20 @@ def test_a_restart_is_waited_for(plane: ControlPlane) -> None:
         restart.join()
 
 
+def test_what_the_server_asks_to_try_again_is_tried_again(plane: ControlPlane, client: Client) -> None:
+    """Up to 1.23, a pod is refused until the controllers have made its account's token: 500 with Retry-After."""
+    controllers = plane.processes["kube-controller-manager"]
+    controllers.send_signal(signal.SIGSTOP)
+    resume = threading.Timer(2, controllers.send_signal, [signal.SIGCONT])
+    resume.start()
+    account = {"name": "just-made", "namespace": "default"}
+    client.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    spec = {"serviceAccountName": "just-made", "containers": [{"name": "main", "image": "main"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": account, "spec": spec}
+    assert client.create(pod)["spec"]["serviceAccountName"] == "just-made"
+    resume.join()
+
+
 def test_another_ca_is_refused_at_once(plane: ControlPlane, tmp_path: Path) -> None:
     endpoint = kubeconfig.load(plane.kubeconfig)
     stranger = plane.authority.ca_pem  # the CA of nginx's TLS, not the cluster's
