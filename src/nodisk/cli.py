@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from nodisk import __version__, interrupts
-from nodisk.errors import NodiskError
+from nodisk.errors import NodiskError, UsageError
 
 # name → (module:attribute, the one line of `nodisk --help`). The help stands here so that listing the
 # commands imports none of them; a test checks that it is the command's own first line.
@@ -90,13 +90,23 @@ def main(argv: list[str] | None = None) -> NoReturn:
     os.umask(0o022)
     try:
         status = _run(argv)
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         status = 130
+    except click.Abort:
+        status = 130 if interrupts.came() else _unanswered()
     if status == 130 or interrupts.came():
         with contextlib.suppress(OSError):
             click.echo("\ninterrupted", err=True)
         interrupts.leave()
     sys.exit(status)
+
+
+def _unanswered() -> int:
+    """Where click's question found no answer because the input is at its end: in a script, or without a terminal."""
+    error = UsageError("nobody answers the question: the input is at its end", hint="--yes answers it beforehand")
+    click.echo(err=True)
+    complain(error)
+    return error.exit_code
 
 
 def _run(argv: list[str] | None) -> int:

@@ -20,6 +20,7 @@ from nodisk.classes import (
     expiry,
     handouts,
     lifecycle,
+    manifests,
     operations,
     plan,
     policy,
@@ -32,6 +33,7 @@ from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import Forbidden, NotFound, Unauthorized, Unreachable
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
+from nodisk.verify import temporary_class
 
 pytestmark = pytest.mark.usefixtures("forgotten")
 
@@ -432,10 +434,17 @@ def test_reset_remove_and_delete_leave_nothing(plane: ControlPlane, client: Clie
     assert client.get("v1", "ConfigMap", "mine", namespace="end-b")
     found = record.need(plane.lab_state, "end")
     assert [student.label for student in found.students] == ["b"]
+    role = ("rbac.authorization.k8s.io/v1", "ClusterRole", "nodisk-student-edit")
+    # A class without a record, as those of nodisk verify, needs the role too.
+    unrecorded = temporary_class.planned("x", 1)
+    client.create(manifests.identity_namespace(unrecorded, policy.features(client))[0])
+    lifecycle.delete(client, found, nullcontext([]), limit=60)
+    assert client.get(*role)
+    lifecycle.delete(client, unrecorded, nullcontext([found]), limit=60)
     operations.delete(plane.context, client, found, limit=60)
     assert client.list("v1", "Namespace", labels="nodisk.dev/class=end") == []
     with pytest.raises(NotFound):
-        client.get("rbac.authorization.k8s.io/v1", "ClusterRole", "nodisk-student-edit")
+        client.get(*role)
     assert not folder.exists()
     assert record.load(plane.lab_state, "end") is None
 

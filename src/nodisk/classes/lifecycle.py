@@ -180,7 +180,8 @@ def delete(
     """Delete the class: every namespace that has its label, also of students whom the record forgot.
 
     ``staying``: gives the classes that stay (``record.staying``); without any, roles and policies that hold for all go
-    too. It is entered when the namespaces are gone: that takes minutes, in which somebody may make a class.
+    too. It is entered when the namespaces are gone: that takes minutes, in which somebody may make a class. Classes
+    without a record (those of ``nodisk verify``) have namespaces: while there are such, what is shared stays.
     """
     labelled = client.list("v1", "Namespace", labels=f"{MANAGED_BY}=nodisk,{CLASS}={record.name}", metadata_only=True)
     spaces = [item["metadata"]["name"] for item in labelled]
@@ -190,9 +191,16 @@ def delete(
     ending.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
     storage.detach(client, record, None, limit=limit)
     with staying as others:
+        if _unrecorded(client, {record.name, *(other.name for other in others)}):
+            return found
         for version, kind, name in _shared(client, record, others):
             client.delete(version, kind, name)
     return found
+
+
+def _unrecorded(client: Client, known: set[str]) -> bool:
+    labelled = client.list("v1", "Namespace", labels=f"{MANAGED_BY}=nodisk,{CLASS}", metadata_only=True)
+    return any(item["metadata"]["labels"][CLASS] not in known for item in labelled)
 
 
 def _shared(client: Client, record: Class, others: Sequence[Class]) -> list[tuple[str, str, str]]:

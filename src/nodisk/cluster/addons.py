@@ -34,10 +34,17 @@ class _Loader(_FAST):  # type: ignore[misc,valid-type] # the one that is there
     }
 
 
-def read(folder: Path) -> Iterator[tuple[Path, Object]]:
-    """Every object of the folder's ``*.yaml`` files, with its file; raises SpecError that names a file that is none."""
+def read(folder: Path) -> tuple[list[tuple[Path, Object]], list[str]]:
+    """Every object of the folder's ``*.yaml`` files, with its file; and what is wrong with files that give none."""
+    found, problems = list[tuple[Path, Object]](), list[str]()
     for file in sorted(folder.glob("*.yaml")):
-        yield from ((file, item) for item in _objects(file))
+        try:
+            found += [(file, item) for item in list(_objects(file))]
+        except SpecError as error:
+            problems.append(error.message)
+        except OSError as error:
+            problems.append(f"{file} can't be read: {error.strerror}")
+    return found, problems
 
 
 def _objects(file: Path) -> Iterator[Object]:

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -128,7 +128,9 @@ class Watcher:
         applied, problems = 0, list[str]()
         for read in (self._network_addons, lambda: addons.read(self.state.root / addons.FOLDER)):
             try:
-                count, refused = addons.apply(client, read())
+                objects, bad = read()
+                count, refused = addons.apply(client, objects)
+                refused = bad + refused
             except (SpecError, EnvironmentProblem, IntegrityError) as error:
                 count, refused = 0, [error.message]
             except Exception as error:  # whatever a file of the user's holds, the nodes are watched
@@ -139,9 +141,9 @@ class Watcher:
             database.record(Kind.DAEMON, text, source="api")
         self._prepared = True
 
-    def _network_addons(self) -> Iterator[tuple[Path, Object]]:
+    def _network_addons(self) -> tuple[list[tuple[Path, Object]], list[str]]:
         files = built.addon_files(self.state.state, self.lab)
-        return addons.of_network(self.lab, files)
+        return list(addons.of_network(self.lab, files)), []
 
     def _take(self, database: Database, client: Client, node: dict[str, Any]) -> None:
         machine = self.lab.machine(node["metadata"]["name"])

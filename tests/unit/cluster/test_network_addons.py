@@ -93,12 +93,16 @@ def test_a_manifest_without_a_place_for_it_is_refused(tmp_path: Path, name: str,
 )
 def test_what_is_no_object_is_named_by_its_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "tools.yaml").write_text(text)
-    with pytest.raises(SpecError, match=r"tools\.yaml holds something that is no Kubernetes object"):
-        list(addons.read(tmp_path))
+    (tmp_path / "unreadable.yaml").mkdir()
+    (tmp_path / "zz.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: good}\n")
+    objects, problems = addons.read(tmp_path)
+    assert [item["metadata"]["name"] for _, item in objects] == ["good"], "one file's fault is not another's"
+    assert problems[0].startswith(f"{tmp_path / 'tools.yaml'} holds something that is no Kubernetes object")
+    assert problems[1] == f"{tmp_path / 'unreadable.yaml'} can't be read: Is a directory"
 
 
 def test_a_time_is_text(tmp_path: Path) -> None:
     made = "apiVersion: v1\nkind: Pod\nmetadata: {name: x, creationTimestamp: 2026-11-24T08:00:00Z}\n---\nkind: List\n"
     (tmp_path / "tools.yaml").write_text(made)
-    [(_, item)] = addons.read(tmp_path)
+    [(_, item)], _ = addons.read(tmp_path)
     assert item["metadata"]["creationTimestamp"] == "2026-11-24T08:00:00Z"
