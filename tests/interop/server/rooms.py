@@ -195,12 +195,12 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
     built.record(state, lab, manifests, why="a test")
 
 
-def make_room(dhcp: str) -> Room:
+def make_room(dhcp: str, *, lab: str = LAB) -> Room:
     name = f"nodisk-test-{os.getpid()}-{next(_NUMBERS)}"
     folder = Path(tempfile.mkdtemp(prefix=name + "-"))
     folder.chmod(0o755)
     lab_file = folder / "lab.yaml"
-    lab_file.write_text(LAB.format(dhcp=dhcp))
+    lab_file.write_text(lab.format(dhcp=dhcp))
     room = Room(name, folder, lab_file)
     run.run(["ip", "netns", "add", name])
     run.run(["ip", "-n", name, "link", "set", "lo", "up"])
