@@ -76,8 +76,8 @@ def _round(sock: socket.socket, packets: dict[str, bytes]) -> dict[str, dict[str
                 answer = sock.recv(4096)
             except TimeoutError:
                 break
-            if answer[236:240] == MAGIC and answer[:1] == b"\2" and (mac := numbers.get(answer[4:8])):
-                found[mac] = parse(answer)
+            if answer[236:240] == MAGIC and answer[:1] == b"\2" and answer[4:8] in numbers:
+                found[numbers[answer[4:8]]] = parse(answer)
         if len(found) == len(packets):
             break
     return found
