@@ -15,7 +15,11 @@ from typing import Any
 import pytest
 
 from nodisk.context import LabContext, LabOptions
+from nodisk.machines import watch
+from nodisk.machines.hangs import Hangs
+from nodisk.machines.power import Power
 from nodisk.machines.virtual import Virtual
+from nodisk.server.database import Database
 from nodisk.state import DEFAULT_STATE, State
 
 BOOT_WITHIN = 900.0
@@ -88,9 +92,15 @@ class Driver:
         self.wait(ready, f"{', '.join(names)} Ready", seconds=seconds)
 
     def wait(self, condition: Callable[[], bool], what: str, *, seconds: float = BOOT_WITHIN) -> None:
-        """Wait for a truth; fails with the lab's state."""
+        """Wait for a truth; fails with the lab's state. What the emulator lets hang is switched off and on."""
         end = time.monotonic() + seconds
+        context = self.context()
+        power = Power(context.lab, context.state)
+        hangs = Hangs(power.pid)
         while not condition():
+            with Database(context.state.database) as database:
+                for machine in hangs.look((row.machine, row.progress.stage) for row in watch.rows(power, database)):
+                    print(watch.revive(power, database, machine))
             if time.monotonic() > end:
                 table = self("status", check=False).stdout
                 pytest.fail(f"not so after {seconds:g} s: {what}\n{table}\n{self.consoles()}")

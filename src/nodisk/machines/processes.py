@@ -75,6 +75,15 @@ def start_time(pid: int) -> float:
     return int(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
 
 
+def processor_seconds(pid: int) -> float:
+    """What the process has used of this host's processors; 0 if it is gone."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def handles(pids: Collection[int]) -> Iterator[dict[int, int]]:
     """Open a pidfd for each process that lives; pid → descriptor."""

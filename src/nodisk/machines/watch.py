@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nodisk import ui
 from nodisk.errors import NodiskError, TimedOut
+from nodisk.machines.hangs import Hangs
 from nodisk.machines.power import Power
 from nodisk.server.database import Database
 from nodisk.server.events import ORDER, Kind, Progress, progress
@@ -67,10 +68,11 @@ def summary(row: Row, now: float) -> tuple[str, str, str]:
 def wait_ready(power: Power, database: Database, *, seconds: float, alive: Callable[[], None]) -> list[Row]:
     """Show progress until every machine's node is Ready, and return the rows.
 
-    ``alive`` raises if the server is gone. Raises NodiskError if a machine's QEMU ends, TimedOut after ``seconds``.
+    ``alive`` raises if the server is gone. A machine that hangs before Linux says a word is switched off and on, once.
+    Raises NodiskError if a machine's QEMU ends, TimedOut after ``seconds``.
     """
     end = time.monotonic() + seconds
-    levelled = False
+    levelled, hangs = False, Hangs(power.pid)
     with _display() as show:
         while True:
             now = rows(power, database)
@@ -83,6 +85,8 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
             if off := [str(row.machine.name) for row in now if row.on is None]:
                 raise NodiskError(f"switched off while waiting: {', '.join(off)}", hint="nodisk lab up goes on")
             alive()
+            for machine in hangs.look((row.machine, row.progress.stage) for row in now):
+                ui.say(revive(power, database, machine))
             if time.monotonic() > end:
                 late = [row for row in now if not row.ready]
                 names = ", ".join(f"{row.machine.name} ({summary(row, time.time())[0]})" for row in late)
@@ -91,6 +95,15 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
                     hint=f"nodisk lab console {late[0].machine.name} shows what it printed; nodisk lab up waits on",
                 )
             time.sleep(INTERVAL)
+
+
+def revive(power: Power, database: Database, machine: Machine) -> str:
+    """Switch a machine that hangs off and on; records and returns what was done."""
+    power.cut(machine)
+    power.on(machine)
+    text = f"{machine.name} hung as its kernel started: switched off and on again"
+    database.record(Kind.NODE, text, source="nodisk lab", mac=machine.mac, machine=str(machine.name))
+    return text
 
 
 @contextlib.contextmanager
