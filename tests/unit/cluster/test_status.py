@@ -58,6 +58,24 @@ def test_nothing_has_happened_yet(context: LabContext) -> None:
     assert [(row["stage"], row["node"]) for row in value["machines"]] == [(None, "unknown")] * 2
 
 
+@pytest.mark.parametrize(
+    ("stage", "later", "warning"),
+    [
+        (Stage.IPXE, 599, None),
+        (Stage.IPXE, 600, "not a word for 10 min: look at its screen; if it hangs, switch it off and on"),
+        (Stage.JOINED, 7200, "not a word for 2 h: look at its screen; if it hangs, switch it off and on"),
+        (Stage.READY, 7200, None),
+    ],
+)
+def test_a_machine_that_says_nothing_on_its_way(
+    context: LabContext, stage: Stage, later: float, warning: str | None
+) -> None:
+    with Database(context.state.database, now=lambda: NOW) as database:
+        database.record(Kind.STAGE, "", source="t", mac=W1.mac, machine="w1", stage=stage)
+    row = status.to_json(status.collect(context, now=lambda: NOW + later))["machines"][1]
+    assert row["warning"] == warning
+
+
 def test_rows(seen: LabContext) -> None:
     found = status.collect(seen, now=lambda: NOW)
     value = status.to_json(found)
