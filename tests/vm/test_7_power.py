@@ -1,4 +1,4 @@
-"""Power cuts, a full RAM disk, damage on the wire, a server killed mid-boot, a control plane that vanishes.
+"""Power cuts, a full RAM disk, damage on the wire, a server killed mid-boot, a control plane that vanishes, a hang.
 
 Machines arrive all the same: the tests, in this order, leave all three Ready.
 """
@@ -20,6 +20,7 @@ from tests.vm.faults import assert_found, fault, look, on
 from nodisk.assets import built
 from nodisk.cluster import proof
 from nodisk.cluster.client import connect
+from nodisk.machines import qemu, qmp
 from nodisk.plan.facts import AssetRef
 from nodisk.verify.core import Outcome
 from nodisk.verify.scene import staged
@@ -151,3 +152,19 @@ def test_the_control_plane_vanishes_while_a_worker_joins(vm: Driver) -> None:
     vm("lab", "power", "cp1", "cut")
     vm("lab", "power", "cp1", "on")
     vm.await_ready("cp1", "w1", before=before)
+
+
+@pytest.mark.apart
+def test_a_machine_that_hangs_as_its_kernel_starts(vm: Driver) -> None:
+    """Its processors are stopped, as the emulator once stopped them; ``lab up`` switches it off and on."""
+    context, began, before = vm.context(), time.time(), vm.boot_ids()
+    machine = context.lab.machine("w1")
+    assert machine is not None
+    vm("lab", "power", "w1", "cut")
+    vm("lab", "power", "w1", "on")
+    vm.await_event("w1", ["ipxe"], began)
+    qmp.execute(qemu.Paths.of(context.state, machine).qmp, "stop")
+    done = vm("lab", "up", "--no-proof", "--within", "900", timeout=1000)
+    assert "w1 hung as its kernel started: switched off and on again\n" in done.stderr
+    assert any(event["detail"].startswith("w1 hung") for event in vm.events("w1", began))
+    vm.await_ready("w1", before=before)
