@@ -39,7 +39,7 @@ def read(folder: Path) -> tuple[list[tuple[Path, Object]], list[str]]:
     found, problems = list[tuple[Path, Object]](), list[str]()
     for file in sorted(folder.glob("*.yaml")):
         try:
-            found += [(file, item) for item in list(_objects(file))]
+            found += [(file, item) for item in _objects(file)]
         except SpecError as error:
             problems.append(error.message)
         except OSError as error:

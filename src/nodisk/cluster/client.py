@@ -137,20 +137,31 @@ class Client(Transport):
     # Writing
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """Create an object; raises AlreadyExists. Safe if the connection breaks, unless it uses ``generateName``."""
+        """Create an object; raises AlreadyExists. Safe if the connection breaks, unless it uses ``generateName``.
+
+        It is tried a second time, and as long as the server asks for it by Retry-After: up to 1.23 a pod is refused so
+        until its account's token is made.
+        """
         path = self.path(obj["apiVersion"], obj["kind"], namespace=obj["metadata"].get("namespace"))
         params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
-        try:
-            made: Object = self.request("POST", path, params=params, body=obj).json()
-        except (Unreachable, Overloaded):
-            if dry_run or "name" not in obj["metadata"]:
-                raise
-            # It may or may not have been made: by its name, a second try can tell.
+        deadline, again = time.monotonic() + self.patience, False
+        while True:
             try:
-                made = self.request("POST", path, params=params, body=obj).json()
+                made: Object = self.request("POST", path, params=params, body=obj).json()
             except AlreadyExists:
-                made = self.get_json(self._path_of(obj))
-        return made
+                if not again:
+                    raise
+                return self.get_json(self._path_of(obj))
+            except (Unreachable, Overloaded) as error:
+                pause = error.retry_after
+                late = again and (pause is None or time.monotonic() + pause > deadline)
+                if dry_run or "name" not in obj["metadata"] or late:
+                    raise
+                # It may or may not have been made: by its name, another try can tell.
+                time.sleep(pause or 0)
+                again = True
+            else:
+                return made
 
     def apply(self, obj: Object, *, force: bool = True, dry_run: bool = False) -> Object:
         """Create or update an object by server-side apply as field manager ``nodisk``; returns what is there then.

@@ -24,8 +24,8 @@ from nodisk.values import Stage
 
 EXPIRES_SOON = 3 * 86400.0
 """Seconds before its certificates end at which a machine gets a warning."""
-SILENT = 600.0
-"""Seconds without a word on the way to Ready after which it gets one; a stage of emulated machines may take 240."""
+TOO_LONG = 600.0
+"""Seconds at one stage of the way to Ready after which it gets one; a stage of emulated machines may take 240."""
 RECENT_ALARMS = 24 * 3600.0
 """Seconds for which an alarm is counted."""
 
@@ -119,8 +119,8 @@ def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView] | N
 def _warning(way: Progress, enrolment: Enrolment | None, now: float) -> str:
     if way.stage is Stage.FAILED:
         return way.reason
-    if way.stage not in (None, Stage.READY) and way.since is not None and now - way.since >= SILENT:
-        return f"not a word for {span(now - way.since)}: look at its screen; if it hangs, switch it off and on"
+    if way.stage not in (None, Stage.READY) and way.since is not None and now - way.since >= TOO_LONG:
+        return f"at this stage for {span(now - way.since)}: look at its screen; if it hangs, switch it off and on"
     if enrolment is None or way.stage not in (Stage.ENROLLED, Stage.JOINED, Stage.READY):
         return ""
     left = enrolment.expires - now

@@ -111,8 +111,7 @@ class Transport:
         """Send one request and return its answer; raises an ApiError.
 
         Broken connections and busy answers are tried again with back-off until ``patience`` is over. A request
-        that isn't idempotent is sent again only if the server can't have acted on it, or asks for it by Retry-After
-        (as client-go does: admission refuses so what it can't judge yet).
+        that isn't idempotent is sent again only if the server can't have acted on it.
         """
         repeatable = method in _IDEMPOTENT if idempotent is None else idempotent
         what = f"{method} {path}"
@@ -133,8 +132,7 @@ class Transport:
                 if response.status_code < 400:
                     return response
                 problem = from_status(response.status_code, response.content, what, response.headers.get("Retry-After"))
-                asked = response.status_code == 429 or problem.retry_after is not None
-                again = response.status_code in _BUSY and (asked or repeatable)
+                again = response.status_code == 429 or (repeatable and response.status_code in _BUSY)
                 pause = max(pause, problem.retry_after or 0)
             if not again or time.monotonic() + pause > deadline:
                 raise problem

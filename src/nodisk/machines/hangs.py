@@ -1,8 +1,8 @@
 """A virtual machine that hangs before Linux says a word: seen by its idle processors.
 
 QEMU without KVM loses an interrupt once in some hundred boots (seen: a vector of the local APIC that stays in service
-while the processor halts), and the kernel then waits for ever. At that point of a boot nothing else is idle: iPXE asks
-its network card without pause, and a kernel that starts computes.
+while the processor halts), and the kernel then waits for ever. Machines that load or start at that point of a boot were
+seen to use a whole processor; one that waits there for something else loses nothing by a new boot.
 """
 
 from __future__ import annotations

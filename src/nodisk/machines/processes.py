@@ -56,32 +56,32 @@ def in_namespace(netns: str, *, every: bool = False) -> list[int]:
     return [pid for pid in map(int, listed) if pid != os.getpid() and (every or not _has_terminal(pid))]
 
 
-def _has_terminal(pid: int) -> bool:
+def _stat(pid: int) -> list[str] | None:
+    """The fields of proc(5)'s stat after the parenthesised name: state, ppid, pgrp, session, tty_nr …; None: gone."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
-    # proc(5): after the parenthesised name come state, ppid, pgrp, session, tty_nr.
-    return stat.rpartition(")")[2].split()[4] != "0"
+        return None
+
+
+def _has_terminal(pid: int) -> bool:
+    stat = _stat(pid)
+    return stat is not None and stat[4] != "0"
 
 
 def start_time(pid: int) -> float:
     """When the process started, in seconds since the epoch; 0 if it is gone."""
-    try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
-    except OSError:
+    stat = _stat(pid)
+    if stat is None:
         return 0.0
-    return int(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+    booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+    return int(booted.split()[1]) + int(stat[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def processor_seconds(pid: int) -> float:
     """What the process has used of this host's processors; 0 if it is gone."""
-    try:
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    stat = _stat(pid)
+    return 0.0 if stat is None else (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

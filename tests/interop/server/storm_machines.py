@@ -23,8 +23,6 @@ from tests.interop.server.dhcp_client import MAGIC, option, parse, request
 
 PATIENCE = (1, 2, 4, 8)
 """Seconds after which firmware asks again, and again."""
-ON_THE_WAY = ("kernel", "rootfs", "config", "os")
-AFTERWARDS = ("enrolled",)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from tests.interop.server.rooms import Room, make_room
 
 from nodisk import run
+from nodisk.machines import processes
 from nodisk.pki import profiles
 from nodisk.server.events import Kind
 from nodisk.spec.model import Lab, Machine
@@ -70,9 +70,8 @@ def csr(lab: Lab, machine: Machine, profile: profiles.Profile) -> str:
 def processor_seconds(room: Room) -> dict[str, float]:
     """What each of the server's programs has used so far."""
     used: dict[str, float] = defaultdict(float)
-    for pid in room.daemons():
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        used[words[0].partition("(")[2]] += sum(map(int, words[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+    for pid, words in room.daemons().items():
+        used[Path(words.partition(" ")[0]).name] += processes.processor_seconds(pid)
     return used
 
 

@@ -62,14 +62,12 @@ def test_nothing_has_happened_yet(context: LabContext) -> None:
     ("stage", "later", "warning"),
     [
         (Stage.IPXE, 599, None),
-        (Stage.IPXE, 600, "not a word for 10 min: look at its screen; if it hangs, switch it off and on"),
-        (Stage.JOINED, 7200, "not a word for 2 h: look at its screen; if it hangs, switch it off and on"),
+        (Stage.IPXE, 600, "at this stage for 10 min: look at its screen; if it hangs, switch it off and on"),
+        (Stage.JOINED, 7200, "at this stage for 2 h: look at its screen; if it hangs, switch it off and on"),
         (Stage.READY, 7200, None),
     ],
 )
-def test_a_machine_that_says_nothing_on_its_way(
-    context: LabContext, stage: Stage, later: float, warning: str | None
-) -> None:
+def test_a_machine_that_gets_no_further(context: LabContext, stage: Stage, later: float, warning: str | None) -> None:
     with Database(context.state.database, now=lambda: NOW) as database:
         database.record(Kind.STAGE, "", source="t", mac=W1.mac, machine="w1", stage=stage)
     row = status.to_json(status.collect(context, now=lambda: NOW + later))["machines"][1]
