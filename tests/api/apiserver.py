@@ -7,6 +7,8 @@ through the lab's unix socket, as in a virtual lab. Everything is ended by its p
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import os
 import select
@@ -64,12 +66,23 @@ def binaries() -> Path:
     return store.tree(made, release.programs_of(made))
 
 
+def _worker() -> int:
+    """Which of pytest-xdist's processes this is; 0 without it."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+_PORTS = itertools.count(20000 + 2000 * _worker())
+"""Below the range that the kernel hands out by itself, and for each test process its own: nobody takes a port between
+the look and the listening."""
+
+
 def free_port() -> int:
     """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Forwarder:

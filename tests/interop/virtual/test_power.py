@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.interop
 
 
 @pytest.fixture
-def virtual(tmp_path: Path) -> Iterator[Virtual]:
+def virtual() -> Iterator[Virtual]:
     lab = Lab.model_validate(
         {
             "name": f"test-{os.getpid()}",
@@ -43,9 +44,12 @@ def virtual(tmp_path: Path) -> Iterator[Virtual]:
             ],
         }
     )
-    made = Virtual(lab, tmp_path / "lab.yaml", State(tmp_path).lab(str(lab.name)))
-    yield made
-    made.down(lambda _: None)
+    # Not pytest's own folder: sockets lie in it, and the path of a unix socket has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="nodisk-") as name:
+        folder = Path(name)
+        made = Virtual(lab, folder / "lab.yaml", State(folder).lab(str(lab.name)))
+        yield made
+        made.down(lambda _: None)
 
 
 def host_network() -> str:
