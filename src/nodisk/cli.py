@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "assets": ("nodisk.assets.commands:assets", "List, verify or prune what was built."),
     "render": ("nodisk.plan.commands:render", "Show every text that one machine will get."),
     "serve": ("nodisk.server.commands:serve", "Run the lab's server in the foreground."),
+    "service": ("nodisk.commands.service:service", "Run the lab's server as a systemd service."),
     "arm": ("nodisk.server.commands:arm", "Let machines enrol for a while."),
     "disarm": ("nodisk.server.commands:disarm", "Let no machine enrol from now on."),
     "pki": ("nodisk.pki.commands:pki", "Show or rotate the lab's certificates."),
