@@ -13,7 +13,7 @@ _UNWRITABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test case: ``status`` is ok, failed or skipped."""
+    """One test case: ``status`` is ok, warning (JUnit has no word for it: passed, with its text), failed or skipped."""
 
     name: str
     status: str

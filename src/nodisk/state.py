@@ -106,6 +106,11 @@ class LabState:
         return self.root / "reports"
 
     @property
+    def isolation(self) -> Path:
+        """What came of the last attempt of a student's pod to reach another's (``cluster.isolation``)."""
+        return self.root / "isolation.json"
+
+    @property
     def conf(self) -> Path:
         """Generated configurations of the daemons."""
         return self.root / "conf"

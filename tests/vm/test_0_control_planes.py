@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.vm.driver import BOOT_WITHIN, Driver
+from tests.vm.faults import on
 
 from nodisk.assets.container_images import ECHO
 
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.apart]
 ADDRESSES = {"cp1": "10.80.0.11", "cp2": "10.80.0.12"}
 LAB = """\
 name: vmtest-two
-network: {subnet: 10.80.0.0/24, server: 10.80.0.1}
+network: {subnet: 10.80.0.0/24, server: 10.80.0.1, gateway: 10.80.0.254}
 os: {kernel: cloud}
 machines:
   - {name: cp1, mac: "52:54:00:80:00:0b", address: 10.80.0.11, role: control-plane, memory: 2GiB}
@@ -61,6 +62,9 @@ def test_both_serve_and_one_acts(two: Driver) -> None:
     for part in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         for name in ADDRESSES:
             assert pods[f"{part}-{name}"]["status"]["phase"] == "Running"
+    # This room has a gateway, the others' have none: machines reach Services all the same.
+    for name in (*ADDRESSES, "w1"):
+        assert on(two, name, "timeout 20 bash -c 'exec 3<>/dev/tcp/10.96.0.1/443 && echo reached'") == "reached\n"
     assert worker_of(two, "kube-controller-manager") in ADDRESSES
     assert worker_of(two, "kube-scheduler") in ADDRESSES
     assert two.status()["alarms"] == 0

@@ -176,6 +176,13 @@ def test_pods_cannot_reach_the_servers_private_ports(vm: Driver) -> None:
         vm("kubectl", "delete", "pod", "probe", "--grace-period=0", "--force")
 
 
+def test_machines_reach_services_from_their_own_network(vm: Driver) -> None:
+    """As a pod in the host's network does: the room has no gateway, and so no other way there."""
+    assert vm.context().lab.network.gateway is None
+    for name in ("cp1", "w1"):
+        assert on(vm, name, "timeout 20 bash -c 'exec 3<>/dev/tcp/10.96.0.1/443 && echo reached'") == "reached\n"
+
+
 def test_api_certificate_is_checked_by_the_labs_own_ca(vm: Driver) -> None:
     record = json.loads(vm.context().state.virtual.read_text())
     context = ssl.create_default_context()  # the host's CAs don't know it

@@ -16,6 +16,7 @@ import pytest
 from tests.vm.driver import Driver
 from tests.vm.faults import assert_found, fault, look, on
 
+from nodisk.assets.container_images import ECHO
 from nodisk.machines import processes
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.checks.pods import APP
@@ -30,8 +31,10 @@ pytestmark = pytest.mark.vm
 def test_the_whole_walk_is_green(vm: Driver) -> None:
     done = vm("verify", "--output", "json", check=False, timeout=1800)
     report = json.loads(done.stdout)
-    bad = [one for one in report["checks"] if one["outcome"] not in ("ok", "skipped")]
+    bad = [one for one in report["checks"] if one["outcome"] not in ("ok", "skipped", "warning")]
     assert (done.returncode, bad) == (0, [])
+    # Debian's release has nothing that enforces NetworkPolicy, and that is said.
+    assert [one["name"] for one in report["checks"] if one["outcome"] == "warning"] == ["isolation"]
     assert [one["name"] for one in report["checks"]] == [check.name for check in CHECKS]
     # Debian's release has no CoreDNS.
     assert {one["name"] for one in report["checks"] if one["outcome"] == "skipped"} <= {"dns"}
@@ -116,6 +119,41 @@ def test_a_wrong_clock(vm: Driver, scene: Scene) -> None:
     assert "behind the server's" in found.evidence[0]
     assert len(found.evidence) == 1, found
     vm.wait(lambda: look(scene, "clock").outcome is Outcome.OK, "the clocks agree again", seconds=240)
+
+
+def impostor(name: str) -> str:
+    """A DaemonSet that is called like what enforces NetworkPolicy, runs on every node, and does nothing."""
+    container = {"name": "main", "image": ECHO, "command": ["sleep", "3600"]}
+    spec = {"containers": [container], "tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
+    labels = {"app": name}
+    return json.dumps(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": name, "namespace": "kube-system"},
+            "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
+        }
+    )
+
+
+def test_an_enforcer_of_policies_that_enforces_nothing(vm: Driver, scene: Scene) -> None:
+    path = vm.file.with_name("impostor.json")
+    path.write_text(impostor("kube-network-policies"))
+    vm("kubectl", "apply", "-f", str(path))
+    try:
+        words = ("-n", "kube-system", "rollout", "status", "daemonset/kube-network-policies", "--timeout=240s")
+        vm("kubectl", *words, timeout=260)
+        found = look(scene, "isolation")
+    finally:
+        vm("kubectl", "delete", "-f", str(path), timeout=200)
+    assert_found(
+        found,
+        evidence=f"allowed, although kube-network-policies ({ECHO}) runs",
+        cause="kube-network-policies is there and does not keep students' pods apart",
+        look="nodisk kubectl -n kube-system logs daemonset/kube-network-policies",
+    )
+    assert vm.status()["isolation"]["verdict"] == "hole"
+    assert "REACH EACH OTHER" in vm("status").stdout
 
 
 def test_a_student_bound_to_cluster_admin(vm: Driver, scene: Scene) -> None:

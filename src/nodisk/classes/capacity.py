@@ -140,14 +140,38 @@ _ENFORCERS = {
 }
 
 
-def enforcer(client: Client, lab: Lab) -> str | None:
-    """What enforces NetworkPolicy in this cluster; None: nothing does, and students' pods reach each other."""
-    running = {
-        (item["metadata"]["namespace"], item["metadata"]["name"])
-        for item in client.list("apps/v1", "DaemonSet")
-        if item["status"].get("numberReady", 0) > 0
+@dataclass(frozen=True, slots=True)
+class Enforcer:
+    """What is there to enforce NetworkPolicy. That it runs is no proof that it does: only pods that try show that."""
+
+    name: str
+    namespace: str
+    image: str
+    """What really runs: a manifest's version and its image's can differ."""
+    ready: int
+    nodes: int
+    """On how many nodes it should run."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.image})"
+
+    @property
+    def missing(self) -> str:
+        """What is wrong where it doesn't run on every node; empty: it does."""
+        if self.ready >= self.nodes:
+            return ""
+        return f"{self.name} runs on {self.ready} of {self.nodes} nodes: NetworkPolicy is not enforced on the others"
+
+
+def enforcer(client: Client, lab: Lab) -> Enforcer | None:
+    """What is there to enforce NetworkPolicy; None: nothing, and students' pods reach each other."""
+    there = {
+        (one["metadata"]["namespace"], one["metadata"]["name"]): one for one in client.list("apps/v1", "DaemonSet")
     }
-    for namespace, name in _ENFORCERS[lab.kubernetes.network]:
-        if (namespace, name) in running:
-            return name
+    for place in _ENFORCERS[lab.kubernetes.network]:
+        if place in there:
+            status = there[place].get("status") or {}
+            containers = there[place]["spec"]["template"]["spec"]["containers"]
+            ready, nodes = status.get("numberReady", 0), status.get("desiredNumberScheduled", 0)
+            return Enforcer(place[1], place[0], str(containers[0]["image"]), ready, nodes)
     return None

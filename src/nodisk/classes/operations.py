@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodisk.classes import capacity, ending, engine, handouts, lifecycle, policy, reach, record, selftest, storage
-from nodisk.classes.capacity import Capacity
+from nodisk.classes.capacity import Capacity, Enforcer
 from nodisk.classes.ending import OnGone
 from nodisk.classes.engine import Applied
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
 from nodisk.classes.selftest import Finding, Tester
+from nodisk.cluster import isolation
 from nodisk.cluster.client import Client
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
@@ -47,11 +48,14 @@ def weigh(client: Client, planned: Planned, *, overcommit: bool) -> Capacity:
 def warnings(client: Client, context: LabContext) -> list[str]:
     """What this cluster can't do for a class, a sentence each."""
     found = policy.missing(policy.features(client))
-    if capacity.enforcer(client, context.lab) is None:
+    enforcer = capacity.enforcer(client, context.lab)
+    if enforcer is None:
         found.append(
             f"the cluster's network ({context.lab.kubernetes.network}) enforces no NetworkPolicy: "
             "students' pods can reach each other, the server and the room"
         )
+    elif enforcer.missing:
+        found.append(enforcer.missing)
     return found
 
 
@@ -138,12 +142,15 @@ def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bo
     first, second = testers[0], testers[-1] if len(testers) > 1 else None
     enforcer = capacity.enforcer(client, context.lab)
     with_pods = pods or enforcer is not None
-    by = enforcer or ("what the pods will show" if with_pods else None)
-    findings = list(selftest.run(found, first, second, policy.features(client), enforcer=by))
-    return [*findings, _reach(client, found, first, second, enforcer)] if with_pods else findings
+    findings = list(selftest.run(found, first, second, policy.features(client)))
+    if not with_pods:
+        return [*findings, selftest.unenforced(first.account.label)]
+    tried = _reach(client, found, first, second, enforcer)
+    isolation.save(context.state, isolation.Tried(tried.verdict, tried.happened))
+    return [*findings, tried]
 
 
-def _reach(client: Client, found: Class, first: Tester, second: Tester | None, enforcer: str | None) -> Finding:
+def _reach(client: Client, found: Class, first: Tester, second: Tester | None, enforcer: Enforcer | None) -> Finding:
     """Whether one student's pod reaches another's, tried with pods if there is where to run them."""
     who = first.account.label
     if second is None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from nodisk.assets.container_images import ECHO, ECHO_PORT
+from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, Tester, untried
 from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import ApiError
@@ -27,7 +28,7 @@ exit 0
 """
 
 
-def attempt(first: Tester, second: Tester, spaces: tuple[str, str], *, enforcer: str | None) -> Finding:
+def attempt(first: Tester, second: Tester, spaces: tuple[str, str], *, enforcer: Enforcer | None) -> Finding:
     """Run an echo pod in both students' namespaces (``spaces``), and a pod of the first that tries to reach them.
 
     With the students' own credentials and quotas. All three pods are deleted at the end.
@@ -45,7 +46,7 @@ def attempt(first: Tester, second: Tester, spaces: tuple[str, str], *, enforcer:
     if status == REACHED and enforcer is None:
         return Finding(who, REACH, "refused", "allowed: nothing in this cluster enforces NetworkPolicy", "gap")
     if status == REACHED:
-        return Finding(who, REACH, "refused", f"allowed, although {enforcer} is running", "hole")
+        return Finding(who, REACH, "refused", f"allowed, although {enforcer} runs", "hole")
     return untried(
         who, "the pod did not reach its own neighbour either" if status == LOST else f"it ended with {status}"
     )

@@ -57,12 +57,15 @@ def untried(who: str, why: str) -> Finding:
     return Finding(who, REACH, "refused", f"not tried: {why}", "untried")
 
 
-def run(
-    record: Class, first: Tester, second: Tester | None, found: Features, *, enforcer: str | None
-) -> Iterator[Finding]:
+def unenforced(who: str) -> Finding:
+    """Of pods that should not reach each other, where nothing is there that could keep them apart."""
+    return Finding(who, REACH, "refused", "not tried: nothing in this cluster enforces NetworkPolicy", "gap")
+
+
+def run(record: Class, first: Tester, second: Tester | None, found: Features) -> Iterator[Finding]:
     """Try all that the API server decides as ``first`` against ``second`` (None: a class of one); a Finding each.
 
-    ``enforcer``: what enforces NetworkPolicy; ``classes.reach`` tries that with pods. None: nothing does.
+    What only pods can show (``REACH``) is ``classes.reach``.
     """
     own = record.namespace(first.account)
     me = _Attempts(first, own)
@@ -116,8 +119,6 @@ def run(
         "give a ServiceAccount of the own namespace what they have",
         post(to(f"{rbac}/v1", "RoleBinding", own), _object(f"{rbac}/v1", "RoleBinding", own, **own_role)),
     )
-    if enforcer is None:
-        yield Finding(who, REACH, "refused", "not tried: nothing in this cluster enforces NetworkPolicy", "gap")
     yield refused("list PersistentVolumes", lambda: client.list("v1", "PersistentVolume"))
     if record.role != "view":
         yield from _workloads(me, record, found)

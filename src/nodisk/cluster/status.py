@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from nodisk.cluster import isolation
 from nodisk.cluster.client import connect
 from nodisk.cluster.errors import ApiError
+from nodisk.cluster.isolation import Tried
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem
 from nodisk.pki.profiles import MACHINE_LIFETIME
@@ -68,6 +70,8 @@ class Status:
     armed_until: float | None
     alarms: int
     """In the last 24 hours."""
+    isolation: Tried | None
+    """What came of the last attempt of a student's pod to reach another's; None: nobody has tried."""
 
 
 def collect(context: LabContext, *, now: Callable[[], float] = time.time) -> Status:
@@ -78,7 +82,8 @@ def collect(context: LabContext, *, now: Callable[[], float] = time.time) -> Sta
         rows = tuple(_row(machine, database, nodes, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
     runs = running.pid(context.state) is not None
-    return Status(context.lab, now(), rows, nodes is not None, runs, armed_until, len(alarms))
+    tried = isolation.last(context.state)
+    return Status(context.lab, now(), rows, nodes is not None, runs, armed_until, len(alarms), tried)
 
 
 def _nodes(context: LabContext) -> dict[str, NodeView] | None:
@@ -144,9 +149,16 @@ def to_json(status: Status) -> dict[str, Any]:
         "armed": until is not None,
         "armed_until": None if until is None or until == float("inf") else iso(until),
         "alarms": status.alarms,
+        "isolation": _isolation_json(status.isolation),
         "counts": {"machines": len(status.rows), "ready": ready, "failed": failed},
         "machines": [_machine_json(row, api=status.api) for row in status.rows],
     }
+
+
+def _isolation_json(tried: Tried | None) -> dict[str, str] | None:
+    if tried is None:
+        return None
+    return {"verdict": tried.verdict, "happened": tried.happened, "time": iso(tried.time)}
 
 
 def _machine_json(row: Row, *, api: bool) -> dict[str, Any]:
@@ -202,6 +214,11 @@ def summary(status: Status) -> str:
         words.append("armed until disarmed")
     else:
         words.append(f"armed for {span(status.armed_until - status.time)}")
+    if status.isolation is None and status.api:
+        words.append("nobody has tried whether students' pods are kept apart (nodisk verify --only isolation)")
+    elif status.isolation is not None:
+        when = span(status.time - status.isolation.time)
+        words.append(f"students' pods {isolation.WORDS[status.isolation.verdict]} (tried {when} ago)")
     if status.alarms:
         words.append(f"{status.alarms} ALARMS in 24 hours (nodisk events --alarms)")
     return ", ".join(words)

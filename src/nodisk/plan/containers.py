@@ -18,7 +18,6 @@ _DISABLED = (
     "io.containerd.snapshotter.v1.btrfs",
     "io.containerd.snapshotter.v1.devmapper",
     "io.containerd.snapshotter.v1.zfs",
-    "io.containerd.nri.v1.nri",
     "io.containerd.tracing.processor.v1.otlp",
     "io.containerd.internal.v1.tracing",
 )
@@ -33,10 +32,13 @@ def containerd_config(facts: Facts) -> str:
         version, images, runtime = 2, "io.containerd.grpc.v1.cri", "io.containerd.grpc.v1.cri"
         sandbox = f'[plugins."{images}"]\n  sandbox_image = "{pause}"\n' if pause else ""
         discard = f'[plugins."{runtime}".containerd]\n  discard_unpacked_layers = true\n'
+        # Off by default before containerd 2. An enforcer of NetworkPolicy learns by it of a pod before the pod runs.
+        nri = '[plugins."io.containerd.nri.v1.nri"]\n  disable = false\n\n'
     else:
         version, images, runtime = 3, "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"
         sandbox = f'[plugins."{images}".pinned_images]\n  sandbox = "{pause}"\n' if pause else ""
         discard = f'[plugins."{images}"]\n  discard_unpacked_layers = true\n'
+        nri = ""
     # A pod network that installs its plugin into /opt/cni/bin puts it there too: in the image that is a link.
     plugins = f'bin_dir = "{PLUGINS}"' if (major, minor) < (2, 1) else f'bin_dirs = ["{PLUGINS}"]'
     return (
@@ -44,6 +46,7 @@ def containerd_config(facts: Facts) -> str:
         f"disabled_plugins = [{disabled}]\n\n"
         f"{discard}\n"
         f"{sandbox}\n"
+        f"{nri}"
         f'[plugins."{images}".registry]\n'
         '  config_path = "/etc/containerd/certs.d"\n\n'
         f'[plugins."{runtime}".containerd.runtimes.runc]\n'

@@ -49,12 +49,16 @@ def card(lab: Lab, machine: Machine) -> str:
     ranges = network.other_ranges(lab, machine) if lab.kubernetes.network is PodNetwork.ROUTED else ()
     routes = "".join(f"\n[Route]\nDestination={pods}\nGateway={address}\n" for pods, address in ranges)
     gateway = f"Gateway={lab.network.gateway}\n" if lab.network.gateway else ""
+    # What runs in the host's network reaches a Service only if the kernel knows some way to its address: the packet is
+    # routed first, and redirected by kube-proxy's rules on its way out. In a room without a gateway there is no other
+    # way; and where there is one, a Service's address is none of its business.
+    services = f"\n[Route]\nDestination={lab.kubernetes.services}\nScope=link\nPreferredSource={machine.address}\n"
     return (
         f"{HEADER}[Match]\nMACAddress={machine.mac}\nType=ether\nKind=!*\n\n"
         f"[Link]\nRequiredForOnline=no\n\n"
         f"[Network]\nAddress={machine.address}/{lab.network.subnet.prefixlen}\n{gateway}"
         "KeepConfiguration=static\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\n"
-        f"{routes}"
+        f"{services}{routes}"
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nodisk.junit import Case
     from nodisk.verify.core import Check, Result
 
-MARKS = {"ok": "✓ ok", "failed": "✗ FAILED", "skipped": "– skipped"}
+MARKS = {"ok": "✓ ok", "warning": "! warning", "failed": "✗ FAILED", "skipped": "– skipped"}
 
 
 @click.command(epilog="Example: nodisk verify --quick && nodisk verify --output junit >verify.xml")
@@ -68,7 +68,8 @@ def verify(
     else:
         counts = report["counts"]
         click.echo(
-            f"{counts['ok']} ok, {counts['failed']} failed, {counts['skipped']} skipped in {report['seconds']:.0f} s"
+            f"{counts['ok']} ok, {counts['warning']} warnings, {counts['failed']} failed, {counts['skipped']} skipped "
+            f"in {report['seconds']:.0f} s"
         )
     if report["counts"]["failed"]:
         sys.exit(1)
@@ -125,11 +126,12 @@ def _tell(what: Result | str) -> None:
         ui.say(what)
         return
     mark = MARKS[str(what.outcome)]
-    failed = str(what.outcome) == "failed"
-    head = click.style(f"{mark:9}", bold=failed, fg="red" if failed else None)
+    colour = {"failed": "red", "warning": "yellow"}.get(str(what.outcome))
+    told = colour is not None
+    head = click.style(f"{mark:9}", bold=told, fg=colour)
     first, *rest = what.evidence or ("",)
-    click.echo(f"{head} {what.name:13} {what.seconds:6.1f} s  {first if failed or not rest else what.tries}")
-    if failed:
+    click.echo(f"{head} {what.name:13} {what.seconds:6.1f} s  {first if told or not rest else what.tries}")
+    if told:
         for line in rest:
             click.echo(f"{'':31}{line}")
         if what.cause:

@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     """How a check ended."""
 
     OK = "ok"
+    WARNING = "warning"
     FAILED = "failed"
     SKIPPED = "skipped"
 
@@ -42,13 +43,23 @@ class Failed(NodiskError):
         self.look = look
 
 
+class Warn(NodiskError):
+    """It was tried and is as this cluster can do it, and whoever runs a class must know what that means."""
+
+    def __init__(self, *evidence: str, cause: str = "", look: str = "") -> None:
+        super().__init__("; ".join(evidence))
+        self.evidence = evidence
+        self.cause = cause
+        self.look = look
+
+
 class Skip(NodiskError):
     """It can't be tried on this cluster; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must work. ``act`` returns its evidence, or raises Failed or Skip."""
+    """One thing that must work. ``act`` returns its evidence, or raises Failed, Warn or Skip."""
 
     name: str
     tries: str
@@ -137,6 +148,8 @@ def run_check(check: Check, scene: Scene, *, beside: int = 0) -> Result:
         return result(Outcome.OK, list(check.act(scene)))
     except Skip as skip:
         return result(Outcome.SKIPPED, [skip.message])
+    except Warn as warn:
+        return result(Outcome.WARNING, warn.evidence, warn.cause, warn.look)
     except Failed as failed:
         return result(Outcome.FAILED, failed.evidence, failed.cause, failed.look)
     except Exception as error:  # a fault of a check must not hide what the others find

@@ -42,9 +42,12 @@ def planned(run_id: str, students: int, *, room: str | None = None) -> Class:
 
 
 @contextmanager
-def temporary_class(scene: Scene, students: int, *, room: str | None = None) -> Iterator[Applied]:
-    """Make it, and remove it whatever happens; raises NodiskError if a student could not be made."""
-    wanted, state = planned(scene.run_id, students, room=room), scene.context.state
+def temporary_class(scene: Scene, students: int, *, room: str | None = None, mark: str = "") -> Iterator[Applied]:
+    """Make it, and remove it whatever happens; raises NodiskError if a student could not be made.
+
+    ``mark`` tells it from others of the same run that are there at the same time.
+    """
+    wanted, state = planned(f"{scene.run_id}{mark}", students, room=room), scene.context.state
     try:
         served = storage.provide(state, wanted, wanted.students)
         applied = engine.apply(scene.client, wanted, scene.context.lab, volumes=served)

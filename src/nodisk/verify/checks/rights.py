@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from nodisk.classes import capacity, policy, selftest
+from nodisk.classes import policy, selftest
+from nodisk.classes.engine import Applied
 from nodisk.classes.manifests import CLASS, STUDENT
 from nodisk.cluster.client import Object
 from nodisk.cluster.parallel import in_parallel
@@ -115,16 +116,19 @@ def rights(scene: Scene) -> list[str]:
     return [*lines, *_try(scene)]
 
 
+def students_of(scene: Scene, applied: Applied) -> list[selftest.Tester]:
+    """A temporary class's students with their own credentials, by label."""
+    return [
+        selftest.Tester(one.account, scene.client.with_token(one.token, patience=5 * scene.pace))
+        for one in sorted(applied.credentials.values(), key=lambda one: one.account.label)
+    ]
+
+
 def _try(scene: Scene) -> Iterator[str]:
     """The isolation self-test of classes, with two temporary students' own credentials."""
     with temporary_class(scene, 2) as applied:
-        testers = [
-            selftest.Tester(one.account, scene.client.with_token(one.token, patience=5 * scene.pace))
-            for one in sorted(applied.credentials.values(), key=lambda one: one.account.label)
-        ]
-        by = capacity.enforcer(scene.client, scene.context.lab)
-        features = policy.features(scene.client)
-        findings = list(selftest.run(applied.record, testers[0], testers[1], features, enforcer=by))
+        testers = students_of(scene, applied)
+        findings = list(selftest.run(applied.record, testers[0], testers[1], policy.features(scene.client)))
     holes = [one for one in findings if one.verdict == "hole"]
     if holes:
         raise Failed(

@@ -1,0 +1,46 @@
+"""Whether students' pods are kept apart: not what is said to do that, but what two students' pods see."""
+
+from __future__ import annotations
+
+from nodisk.classes import capacity, reach
+from nodisk.classes.capacity import Enforcer
+from nodisk.classes.selftest import Finding
+from nodisk.cluster import isolation
+from nodisk.verify.checks.rights import students_of
+from nodisk.verify.core import Failed, Skip, Warn
+from nodisk.verify.scene import Scene
+from nodisk.verify.temporary_class import temporary_class
+
+
+def apart(scene: Scene) -> list[str]:
+    """A temporary student's pod tries to reach another's, whose namespaces have the policies of every class."""
+    if not capacity.ready_nodes(scene.client):
+        raise Skip("no node is ready to run pods")
+    by = capacity.enforcer(scene.client, scene.context.lab)
+    with temporary_class(scene, 2, mark="i") as applied:
+        first, second = students_of(scene, applied)
+        spaces = (applied.record.namespace(first.account), applied.record.namespace(second.account))
+        found = reach.attempt(first, second, spaces, enforcer=by)
+    isolation.save(scene.context.state, isolation.Tried(found.verdict, found.happened))
+    return judged(found, by)
+
+
+def judged(found: Finding, by: Enforcer | None) -> list[str]:
+    """The evidence of an attempt; raises Failed where something should enforce and doesn't, Warn where nothing is."""
+    happened = f"{found.who} tries to {found.tried}: {found.happened}"
+    if found.verdict == "ok" and (by is None or not by.missing):
+        return [happened, f"enforced by {by or 'something that nodisk does not know'}"]
+    if by is None and found.verdict == "gap":
+        raise Warn(
+            happened,
+            cause="students' pods can reach each other: this pod network enforces no NetworkPolicy by itself",
+            look="docs/explanation/isolation.md",
+        )
+    if by is None:
+        raise Failed(happened, look="nodisk kubectl get events -A --sort-by=.lastTimestamp")
+    raise Failed(
+        happened,
+        *filter(None, [by.missing]),
+        cause=f"{by.name} is there and does not keep students' pods apart: it may not reach the API from its nodes",
+        look=f"nodisk kubectl -n {by.namespace} logs daemonset/{by.name} --tail=20",
+    )
