@@ -143,11 +143,19 @@ async def build(
             work.store.add,
             KIND,
             name=f"add-ons: {names}",
-            version=", ".join(filter(None, (one.get("version", "") for one in manifests))),
+            version=", ".join(filter(None, (version_shown(one, kept) for one in manifests))),
             inputs=inputs(what),
             content=content,
             facts=facts_to_json("addons", kept, manifests=manifests, digests=digests),
         )
+
+
+def version_shown(manifest: Mapping[str, str], images: list[ReleaseImage]) -> str:
+    """A manifest's version, and its image's where that is another: ``v1.1.1 (image v1.1.0)``."""
+    version, name = manifest.get("version", ""), manifest["name"]
+    tags = {one.image.tag for one in images if one.image.repository.endswith(f"/{name}")}
+    other = ", ".join(sorted(tags - {version}))
+    return f"{version} (image {other})" if other else version
 
 
 async def _load(one: Pinned | Own, target: Path, base: str) -> dict[str, str]:
