@@ -14,7 +14,11 @@ from typing import Any, ClassVar, Self
 
 # RFC 1123 section 2.1 as Kubernetes reads it: a node's name is a DNS label here, so that it is a host name too.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_MAC = re.compile(r"([0-9A-Fa-f]{2})[:-]?" * 5 + r"([0-9A-Fa-f]{2})")
+# Six bytes with one of these marks, or none, between any two: Linux, Windows, Cisco (8cec.4b00.0005), HP
+# (8cec4b-000005) and labels. A leading 01 is the kind of hardware, Ethernet, in DHCP client ids and PXELINUX's names.
+_MAC = re.compile(r"(?:01[:. -]?)?[0-9A-Fa-f]{2}(?:[:. -]?[0-9A-Fa-f]{2}){5}", re.ASCII)
+# macOS and BSD leave out leading zeros: 8c:ec:4b:0:0:5.
+_SHORT_MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}", re.ASCII)
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?([-+][0-9A-Za-z.+-]+)?")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 
@@ -54,16 +58,19 @@ class Mac(_Parsed):
     value: int
     schema: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": r"^([0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2}$",
+        "pattern": f"^({_MAC.pattern}|{_SHORT_MAC.pattern})$",
     }
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Accept ``:``, ``-`` or nothing between the six bytes; refuse multicast and all-zero addresses."""
-        match = _MAC.fullmatch(text.strip())
-        if match is None:
+        """Accept every usual spelling of the six bytes; refuse multicast and all-zero addresses."""
+        word = text.strip()
+        if _SHORT_MAC.fullmatch(word):
+            octets = bytes(int(part, 16) for part in word.split(":"))
+        elif _MAC.fullmatch(word):
+            octets = bytes.fromhex(re.sub("[:. -]", "", word)[-12:])
+        else:
             raise ValueError(f"{text!r} is not a MAC address; write it as 52:54:00:ab:01:02")
-        octets = bytes.fromhex("".join(match.groups()))
         if octets[0] & 1:
             raise ValueError(f"{text!r} is a multicast address; no network card has one")
         if not any(octets):

@@ -1,6 +1,7 @@
 """Value types: every spelling people use, and nothing else."""
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
@@ -8,23 +9,75 @@ from hypothesis import strategies as st
 
 from nodisk.values import KubeVersion, Mac, Name, Size
 
+NO_MACS = [
+    "52::54:00:ab:01:02",
+    "5254..00ab.0102",
+    "0252:54:00:ab:01:02",
+    "52:54:00:ab:01:02:",
+    "52.54:0:ab:1:2",
+    "٥٢5400ab0102",
+]
 
-@pytest.mark.parametrize("text", ["52-54-00-AB-01-02", "52:54:00:ab:01:02", "525400ab0102", " 52:54:00:ab:01:02 "])
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "52:54:00:ab:01:02",
+        " 52:54:00:ab:01:02 ",
+        "52-54-00-AB-01-02",  # Windows
+        "52:54:0:ab:1:2",  # macOS, BSD
+        "5254.00ab.0102",  # Cisco
+        "5254-00ab-0102",  # Huawei, H3C
+        "525400-ab0102",  # HP
+        "525400:AB0102",
+        "52 54 00 ab 01 02",
+        "525400ab0102",
+        "525400AB0102",
+        "01-52-54-00-ab-01-02",  # PXELINUX
+        "01:52:54:00:ab:01:02",  # DHCP's client id
+        "0152.5400.ab01.02",  # the same, of Cisco
+    ],
+)
 def test_mac_spellings(text: str) -> None:
     mac = Mac.parse(text)
     assert str(mac) == "52:54:00:ab:01:02"
     assert mac.hyphened == "52-54-00-ab-01-02"
 
 
-@pytest.mark.parametrize("text", ["", "52:54:00:ab:01", "52:54:00:ab:01:0g", "01:00:5e:00:00:01", "00:00:00:00:00:00"])
+@pytest.mark.parametrize(
+    "text", ["", "52:54:00:ab:01", "52:54:00:ab:01:0g", "01:00:5e:00:00:01", "00:00:00:00:00:00", *NO_MACS]
+)
 def test_mac_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"MAC|multicast|zeros"):
         Mac.parse(text)
 
 
-@given(st.integers(1, 2**48 - 1).filter(lambda n: not n >> 40 & 1))
+MACS = st.integers(1, 2**48 - 1).filter(lambda n: not n >> 40 & 1)
+
+
+@given(MACS)
 def test_mac_round_trip(value: int) -> None:
     assert Mac.parse(str(Mac(value))) == Mac(value) == Mac.parse(Mac(value).hyphened)
+
+
+@given(MACS, st.sampled_from(":-. "), st.sampled_from([2, 4, 6, 12]), st.booleans(), st.booleans())
+def test_mac_as_devices_print_it(value: int, mark: str, size: int, upper: bool, typed: bool) -> None:
+    digits = f"{value:012X}" if upper else f"{value:012x}"
+    groups = [digits[start : start + size] for start in range(0, 12, size)]
+    text = mark.join((["01"] if typed else []) + groups)
+    assert Mac.parse(text) == Mac(value)
+    assert re.search(Mac.schema["pattern"], text)
+
+
+@given(st.text("0123456789abcdefABCDEF:-. ", min_size=10, max_size=24))
+def test_the_schema_of_a_mac_is_its_parser(text: str) -> None:
+    try:
+        Mac.parse(text)
+    except ValueError as error:
+        if "is not a MAC" in str(error):
+            assert not re.search(Mac.schema["pattern"], text)
+    else:
+        assert re.search(Mac.schema["pattern"], text.strip())
 
 
 @pytest.mark.parametrize("text", ["", "S4", "-a", "a-", "a.b", "a" * 64, "ż", "a\n"])

@@ -176,7 +176,8 @@ class Machine(_Section):
     name: Name
     """Its host name and its node's name."""
     mac: Mac
-    """The address of the network card that it boots from."""
+    """The MAC address of the network card that it boots from, in any usual spelling: 8c:ec:4b:00:00:05,
+    8C-EC-4B-00-00-05, 8cec.4b00.0005, 8cec4b000005, also with DHCP's 01- before it."""
     address: IPv4Address
     """Its fixed address in the subnet."""
     role: Role = Role.WORKER
