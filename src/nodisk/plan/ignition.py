@@ -11,7 +11,7 @@ from typing import Any
 from nodisk.check.budget import budget
 from nodisk.errors import SpecError
 from nodisk.pki import profiles
-from nodisk.plan import containers, kubeadm, kubelet, network, snippets, system
+from nodisk.plan import containers, kubeadm, kubelet, network, snippet_words, snippets, system
 from nodisk.plan.documents import HEADER, dropin, file, program, unit
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, PodNetwork
@@ -40,21 +40,9 @@ def render(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = 
     ``where`` names places of lab.yaml in messages; raises SpecError with every problem of the snippets.
     """
     whole = snippets.apply(lab, machine, config(lab, facts, machine), where=where)
-    _refuse_disks(machine, whole)
+    if problems := list(snippet_words.refused(snippets.of(lab, machine), whole, where)):
+        raise SpecError("\n".join(problems), hint="docs/how-to/per-machine-butane.md says what a snippet can do")
     return json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _refuse_disks(machine: Machine, whole: dict[str, Any]) -> None:
-    """Raise SpecError for what would be left undone: only Ignition's stages ``fetch`` and ``files`` are run."""
-    storage = whole.get("storage", {})
-    found = [f"storage.{part}" for part in ("disks", "raid", "filesystems", "luks") if storage.get(part)]
-    if whole.get("kernelArguments"):
-        found.append("kernel_arguments")
-    if found:
-        raise SpecError(
-            f"{machine.name}: a Butane snippet asks for {', '.join(found)}, which a diskless machine does not get",
-            hint="leave it out; to use a local disk, mount it by a systemd unit",
-        )
 
 
 def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from nodisk import yamltree
 from nodisk.butane import Result, merge, translate, validate
 from nodisk.butane.merging import Conflict, shared
 from nodisk.errors import SpecError
+from nodisk.plan import snippet_words
 from nodisk.spec.model import Lab, Machine
 
 NEWEST_SPEC = 3
@@ -121,7 +122,7 @@ def _problems(result: Result, snippet: Snippet, where: Where) -> list[str]:
     lines = []
     for entry in result.report:
         path = f"{entry.path}: " if entry.path else ""
-        lines.append(f"{where(snippet.path, entry.line)}: {path}{entry.message}")
+        lines.append(f"{where(snippet.path, entry.line)}: {path}{snippet_words.meant(entry.message)}")
     if not lines:
         lines.append(f"{where(snippet.path, None)}: {result.report.failure}")
     if "parsing variant" in lines[0] or "parsing version" in lines[0] or "No translator" in lines[0]:

@@ -162,10 +162,32 @@ def test_unknown_machine(room: Path) -> None:
     assert "cp1, w1" in (error.hint or "")
 
 
-@pytest.mark.parametrize("part", ["disks: [{device: /dev/sda}]", "luks: [{name: x, device: /dev/sda}]"])
-def test_disks_are_refused(room: Path, part: str) -> None:
-    snippet = f"\nbutane: |\n  variant: fcos\n  version: 1.4.0\n  storage:\n    {part}\n"
-    (room / "lab.yaml").write_text(LAB + snippet)
+@pytest.mark.parametrize(
+    ("part", "line", "said"),
+    [
+        ("storage:\n    disks: [{device: /dev/sda}]", 11, "storage.disks: a diskless machine's disks are not"),
+        ("storage:\n    luks: [{name: x, device: /dev/sda}]", 11, "storage.luks: a diskless machine's disks are not"),
+        (
+            "boot_device: {layout: x86_64, mirror: {devices: [/dev/sda, /dev/sdb]}}",
+            10,
+            "storage.raid: a diskless machine's disks are not partitioned",
+        ),
+        ("kernel_arguments:\n    should_exist: [quiet]", 10, "kernel_arguments: the kernel's command line is nodisk's"),
+        (
+            "storage:\n    files: [{path: /etc/motd, contents: {local: motd}}]",
+            11,
+            "$.storage.files.0.contents.local: a snippet in lab.yaml can't embed a file or folder of this host; write",
+        ),
+        (
+            "storage:\n    trees: [{local: files}]",
+            11,
+            "$.storage.trees.0: a snippet in lab.yaml can't embed a file or folder of this host; write",
+        ),
+    ],
+)
+def test_what_a_snippet_asks_for_in_vain(room: Path, part: str, line: int, said: str) -> None:
+    (room / "lab.yaml").write_text(LAB + f"butane: |\n  variant: fcos\n  version: 1.4.0\n  {part}\n")
     error = call(room, "w1").exception
     assert isinstance(error, SpecError)
-    assert f"storage.{part.partition(':')[0]}" in error.message
+    assert f"{room}/lab.yaml:{line}: butane: {said}" in error.message
+    assert "files-dir" not in error.message
