@@ -63,6 +63,8 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
     data = data_of(root)
     problems = list(found)
     bad: set[yamltree.Path] = set()
+    missing: list[rules.Finding] = []
+    misspelt: set[yamltree.Path] = set()
     lab: Lab | None
     try:
         lab = Lab.model_validate(data)
@@ -74,7 +76,13 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
             bad.add(message.path)
             # A key that is misspelt stands for the right one, unless that is there too.
             bad.update(meant for meant in message.about if root.find(meant)[1] < len(meant))
-            problems.append(_place(root, message))
+            if item["type"] == "missing":
+                missing.append(message)
+            else:
+                problems.append(_place(root, message))
+                misspelt.update(message.about)
+        # What is there under another name is not missing too.
+        problems += [_place(root, message) for message in missing if message.path not in misspelt]
         lab = repair.repaired(data, bad)
     if lab is not None:
         for finding in rules.check(lab):

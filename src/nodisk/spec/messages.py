@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import cache
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from nodisk.spec import synonyms
 from nodisk.spec.model import Lab
 from nodisk.spec.rules import Finding
 from nodisk.yamltree import Path
@@ -26,16 +28,43 @@ def of(error: Mapping[str, Any]) -> Finding:
 
 def _words(error: Mapping[str, Any], path: Path) -> tuple[str, str]:
     if error["type"] == "extra_forbidden":
-        return _unknown(path)
+        return _unknown(path, error["input"])
     if error["type"] == "missing":
         return f"{path[-1]!r} is missing", _MISSING.get(str(path[-1]), "add it")
+    if error["type"] in _SINGLE and isinstance(error["input"], (list, tuple, dict)):
+        return _no_single(path, error["input"])
+    if error["type"] == "enum":
+        return _choice(path, error["input"], error["ctx"])
     words = _WORDS.get(error["type"])
     return words(error["input"], error.get("ctx", {})) if words else (str(error["msg"]), "")
 
 
-def _choice(value: Any, context: dict[str, Any]) -> tuple[str, str]:
+def _choice(path: Path, value: Any, context: dict[str, Any]) -> tuple[str, str]:
     choices = [word.strip().strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
-    return f"{_show(value)} is not one of {', '.join(choices)}", nearest(str(value), choices)
+    what = f"{_show(value)} is not one of {', '.join(choices)}"
+    place = "roles" if path[:1] == ("roles",) else synonyms.place(path)
+    meant = synonyms.choice(place, str(value))
+    return what, (f"write `{meant}`" if meant in choices else meant or nearest(str(value), choices))
+
+
+_SINGLE = ("enum", "value_error", "ip_v4_address", "ip_v4_network", "string_type", "int_type", "int_parsing")
+"""Errors of values that are one scalar."""
+
+_ONE = {
+    "machines[].mac": "a machine has one MAC address here: that of the network card it boots from",
+    "machines[].address": "a machine has one address here, on the room's segment",
+    "machines[].role": "a machine has one role",
+    "network.gateway": "the machines have one default route",
+    "network.server": "the lab has one server, with one address on the segment",
+    "network.interface": "one card is on the segment; a second segment is a second lab",
+}
+
+
+def _no_single(path: Path, value: Any) -> tuple[str, str]:
+    """A list or a mapping where one value is wanted."""
+    if isinstance(value, dict):
+        return f"a text is wanted here, not {_show(value)}", "put it in quotes if the braces belong to the text"
+    return f"one value is wanted here, not {_show(value)}", _ONE.get(synonyms.place(path), "write one, without [ ]")
 
 
 def _refused(value: Any, context: dict[str, Any]) -> tuple[str, str]:
@@ -57,9 +86,8 @@ def _no_number(value: Any, context: dict[str, Any]) -> tuple[str, str]:
 
 
 _WORDS: dict[str, Callable[[Any, dict[str, Any]], tuple[str, str]]] = {
-    "enum": _choice,
     "value_error": _refused,
-    "ip_v4_address": lambda value, _: (f"{_show(value)} is not an IPv4 address", "write it as 10.77.0.1"),
+    "ip_v4_address": lambda value, _: _address(value),
     "ip_v4_network": lambda value, _: _network(value),
     "model_type": _no_mapping,
     "model_attributes_type": _no_mapping,
@@ -96,35 +124,85 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return next((f"did you mean {name!r}?" for name in names if found and name.lower() == found[0]), "")
 
 
-def _unknown(path: Path) -> tuple[str, str]:
-    word = str(path[-1])
-    if word == "<<":
+def _unknown(path: Path, value: Any) -> tuple[str, str]:
+    if path[-1] == "<<":
         return "merge keys are not read", "write the keys out"
-    here = _section(path[:-1])
+    word = str(path[-1])
+    return f"unknown key {word!r}", _other_word(path, value) or _other_place(path) or _near(path)
+
+
+def _other_word(path: Path, value: Any) -> str:
+    """The hint for a key of this section that is spelt or called otherwise; '' if it is none."""
+    word, section = str(path[-1]), synonyms.place(path[:-1])
+    if (plain := synonyms.plain(word)) in _section(path[:-1]):
+        return f"did you mean {plain!r}?"
+    meant = synonyms.keys(section, word)
+    if meant is None or meant.rpartition(".")[0] != section:
+        return ""
+    return f"here it is called `{meant.rpartition('.')[2]}`{_but_one(meant, word, value)}"
+
+
+def _other_place(path: Path) -> str:
+    """The hint for a key that belongs into another section, or that no section has; '' if it is not known at all."""
+    word, section = str(path[-1]), synonyms.place(path[:-1])
+    if hint := synonyms.absent(section, word):
+        return hint
+    meant = synonyms.keys(section, word)
+    # A name, a kind or a network means too many things to be sent elsewhere.
+    return "" if meant in ("name", "network", "machines[].name", "machines[].role") else _belongs(word, meant)
+
+
+def _near(path: Path) -> str:
+    word, here = str(path[-1]), _section(path[:-1])
     if close := nearest(word, here):
-        return f"unknown key {word!r}", close
-    if elsewhere := next((place for place, keys in _sections().items() if word in keys), None):
-        place = elsewhere or "the top level"
-        return f"unknown key {word!r}", f"it belongs under {place}"
-    return f"unknown key {word!r}", "known here: " + ", ".join(here)
+        return close
+    if elsewhere := next((place for place, keys in sections().items() if word in keys), None):
+        return f"it belongs under {elsewhere or 'the top level'}"
+    return "known here: " + ", ".join(here)
+
+
+def _but_one(place: str, word: str, value: Any) -> str:
+    """What else there is to say about a key that is known under another name."""
+    if isinstance(value, (list, tuple)) and place in _ONE:
+        return f"; {_ONE[place]}"
+    if place == "network.subnet" and "mask" in word.lower():
+        return ", with its mask: 10.77.0.0/24"
+    return ""
+
+
+def _belongs(word: str, place: str | None) -> str:
+    if place is None:
+        return ""
+    section, _, key = place.rpartition(".")
+    if section == "machines[]":
+        return f"it is `{key}` of a machine, under machines" if key != word else "it belongs to a machine, in machines"
+    where = f"under {section}" if section else "at the top level"
+    return f"it belongs {where}" if key == word else f"it is called `{key}` and belongs {where}"
 
 
 def _meant(path: Path) -> tuple[Path, ...]:
-    """The key that an unknown one was probably meant to be."""
-    here = _section(path[:-1])
-    said = nearest(str(path[-1]), here)
-    return tuple((*path[:-1], name) for name in here if repr(name) in said)
+    """The keys that an unknown one was probably meant to be."""
+    here, word = _section(path[:-1]), str(path[-1])
+    said = nearest(word, here)
+    near = [(*path[:-1], name) for name in here if repr(name) in said or name == synonyms.plain(word)]
+    place = synonyms.keys(synonyms.place(path[:-1]), word)
+    if place is None:
+        return tuple(near)
+    section, _, key = place.rpartition(".")
+    if section == synonyms.place(path[:-1]):
+        return (*path[:-1], key), *near
+    return (tuple(place.split(".")),) if "[]" not in place else ()
 
 
 def _section(path: Path) -> tuple[str, ...]:
     pattern = ".".join("[]" if isinstance(step, int) else step for step in path)
     if path[:1] == ("roles",):
         pattern = "roles.NAME"
-    return _sections().get(pattern.replace(".[]", "[]"), ())
+    return sections().get(pattern.replace(".[]", "[]"), ())
 
 
 @cache
-def _sections() -> dict[str, tuple[str, ...]]:
+def sections() -> dict[str, tuple[str, ...]]:
     """The keys of every section: ``{"": (…), "network": (…), "machines[]": (…)}``."""
     found: dict[str, tuple[str, ...]] = {}
 
@@ -140,6 +218,16 @@ def _sections() -> dict[str, tuple[str, ...]]:
 
     walk(Lab, "")
     return found
+
+
+def _address(value: object) -> tuple[str, str]:
+    text = str(value)
+    with contextlib.suppress(ValueError):
+        return f"{_show(value)} is an IPv6 address", f"nodisk's network is IPv4: {IPv6Address(text)} has no place in it"
+    with contextlib.suppress(ValueError):
+        alone = IPv4Address(text.partition("/")[0].strip())
+        return f"{_show(value)} is an address with a prefix", f"write {alone}; the prefix is that of network.subnet"
+    return f"{_show(value)} is not an IPv4 address", "write it as 10.77.0.1"
 
 
 def _network(value: object) -> tuple[str, str]:

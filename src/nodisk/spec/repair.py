@@ -39,7 +39,8 @@ def _mend(data: dict[str, Any], path: Path) -> None:
         case ("machines",):
             data["machines"] = [_machine(0)]
         case (str(section), str(key), *_) if section in _SECTIONS:
-            _set(data[section], key, _NETWORK if section == "network" else {})
+            if isinstance(data.get(section), dict):  # else the section itself is one of the bad paths
+                _set(data[section], key, _NETWORK if section == "network" else {})
         case ("network",):
             data["network"] = dict(_NETWORK)
         case (str(key), *_):

@@ -48,15 +48,54 @@ def is_mirror(url: str) -> bool:
 
 def ssh_key(line: str) -> Wrong:
     """A public key as in ``id_ed25519.pub``: type, base64, comment."""
-    if "PRIVATE KEY" in line:
+    if "PRIVATE KEY" in line or "PuTTY-User-Key-File" in line:
         return "this is a private key: it must never be here", "use the .pub file beside it, and make a new key"
     words = line.split()
     if "\n" in line.strip() or not words:
         return "this is not one line of a public key", "one `- ssh-ed25519 AAAA… name` a key"
     if words[0] not in KEY_TYPES:
-        return f"{words[0][:40]!r} is not a type of key that SSH still takes", f"one of {', '.join(KEY_TYPES[:3])}, …"
+        return _no_type(line.strip(), words)
     what = "the key itself is missing after its type" if len(words) < 2 else _blob(words[0], words[1])
     return (what, "copy the whole line of the .pub file") if what else None
+
+
+_KEY = re.compile(rf"(?:^|\s)({'|'.join(map(re.escape, KEY_TYPES))})\s+AAAA\S*")
+_OPTION = re.compile(
+    r"(agent-forwarding|cert-authority|command|environment|expiry-time|from|(no-)?port-forwarding|permit(listen|open)"
+    r"|principals|pty|restrict|tunnel|user-rc|verify-required|no-\S+)(?=[=,\s])",
+    re.IGNORECASE,
+)
+"""sshd's authorized_keys: the options that may stand before a key."""
+_ELSEWHERE = re.compile(
+    r"(?:https?|file)://\S*|(?:gh|lp|github|gitlab):\S+|[~.$]?\S*/\S*|\S+\.(?:pub|keys|pem|ppk)|id_\w+"
+)
+"""Where a key may be found: a path, a URL, or an account as ``ssh-import-id`` takes it."""
+
+
+def _no_type(line: str, words: list[str]) -> Wrong:
+    """What stands where the type of a key should."""
+    key = _KEY.search(line)
+    if key and _OPTION.match(line):
+        return (
+            f"options before a key are not taken: {line[: key.start()].strip()[:40]!r}",
+            f"begin the line with {key[1]}; limits for logins take a Butane snippet with /etc/ssh/sshd_config.d/*.conf",
+        )
+    if key:
+        return f"{line[: key.start()].strip()[:40]!r} stands before the key", f"begin the line with {key[1]}"
+    if words[0].startswith("AAAA"):
+        return (
+            "the key's type is missing",
+            "copy the whole line of the .pub file; it begins with ssh-ed25519, ssh-rsa, …",
+        )
+    if len(words) == 1 and _ELSEWHERE.fullmatch(words[0]):
+        show = f"curl {words[0]}" if "://" in words[0] else f"cat {words[0]}"
+        hint = (
+            "copy the line of the .pub file"
+            if ":" in words[0] and "://" not in words[0]
+            else f"copy what `{show}` shows"
+        )
+        return f"{words[0][:60]!r} is where a key is, not the key itself", hint
+    return f"{words[0][:40]!r} is not a type of key that SSH still takes", f"one of {', '.join(KEY_TYPES[:3])}, …"
 
 
 def _blob(kind: str, text: str) -> str:

@@ -81,7 +81,7 @@ machines:
             "lab.yaml:16:50: machines[2].address: 10.78.0.11 is outside the subnet 10.77.0.0/24; "
             "choose one in 10.77.0.1 … 10.77.0.254"
         ),
-        "lab.yaml:16:68: machines[2].role: 'master' is not one of control-plane, worker",
+        "lab.yaml:16:68: machines[2].role: 'master' is not one of control-plane, worker; write `control-plane`",
     ]
 
 
@@ -148,7 +148,7 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(top="gateway: 10.77.0.1"), "unknown key 'gateway'; it belongs under network"),
         (lab(machine="labls: {}"), "machines[0].labls: unknown key 'labls'; did you mean 'labels'?"),
         (lab(machine="zzz: 1"), "unknown key 'zzz'; known here: name, mac, address"),
-        (lab(top="roles: {workers: {}}"), "roles.workers: 'workers' is not one of control-plane, worker; did you"),
+        (lab(top="roles: {workers: {}}"), "roles.workers: 'workers' is not one of control-plane, worker; write `w"),
         (lab(top="roles: {worker: {butan: x}}"), "roles.worker.butan: unknown key 'butan'; did you mean 'butane'?"),
         (lab(network="  dns: 9.9.9.9"), "network.dns: a list is wanted here, not '9.9.9.9'; write [9.9.9.9]"),
         (lab(top="os: trixie"), "os: a mapping (`key: value` lines) is wanted here, not 'trixie'"),
@@ -158,7 +158,59 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(machine="labels: {gpu: }"), 'labels.gpu: a text is wanted here, not nothing; write "" for an empty one'),
         (lab(network="  dhcp: proxi"), "'proxi' is not one of full, proxy, none; did you mean 'proxy'?"),
         (lab(w1="name: w1, address: 10.77.0.12"), "machines[1].mac: 'mac' is missing; it is on the PC's label"),
+        # Other tools' words
+        (lab(network="  router: 10.77.0.9"), "network.router: unknown key 'router'; here it is called `gateway`"),
+        (lab(network="  dns_servers: [9.9.9.9]"), "unknown key 'dns_servers'; here it is called `dns`"),
+        (lab(network="  nameservers: {addresses: [9.9.9.9]}"), "'nameservers'; here it is called `dns`"),
+        (lab(network="  netmask: 255.255.255.0"), "here it is called `subnet`, with its mask: 10.77.0.0/24"),
+        (lab(network="  dhcp_range: a"), "unknown key 'dhcp_range'; there is no pool: every machine has its `address`"),
+        (lab(network="  vlan: 7"), "unknown key 'vlan'; not set here: the port of the switch decides it"),
+        (lab(network="  podCIDR: 10.1.0.0/16"), "'podCIDR'; it is called `pods` and belongs under kubernetes"),
+        (lab(machine="gateway: 10.77.0.254"), "machines[0].gateway: unknown key 'gateway'; it belongs under network"),
+        (lab(machine="netmask: 255.255.255.0"), "'netmask'; it is called `subnet` and belongs under network"),
+        (lab(machine="vcpus: 2"), "machines[0].vcpus: unknown key 'vcpus'; here it is called `cpus`"),
+        (lab(machine="ram: 2GiB"), "machines[0].ram: unknown key 'ram'; here it is called `memory`"),
+        (lab(machine="disk: 20G"), "machines[0].disk: unknown key 'disk'; machines have no disk to boot from"),
+        (lab(top="ssh_authorized_keys: []"), "unknown key 'ssh_authorized_keys'; here it is called `ssh_keys`"),
+        (lab(top="router: 10.77.0.9"), "'router'; it is called `gateway` and belongs under network"),
+        (lab(top="ip: 10.77.0.9"), "'ip'; it is `address` of a machine, under machines"),
+        (lab(top="apiVersion: v1"), "unknown key 'apiVersion'; lab.yaml is no Kubernetes manifest"),
+        (lab().replace("machines:", "nodes:"), "nodes: unknown key 'nodes'; here it is called `machines`"),
+        (TEN_LINES.replace("  - name: w1", "  - hostname: w1"), "'hostname'; here it is called `name`"),
+        (TEN_LINES.replace("    address: 10.77.0.12", "    ip: 10.77.0.12"), "'ip'; here it is called `address`"),
+        (TEN_LINES.replace("mac: 52:54:00:00:00:02", "MAC: 525400000002"), "'MAC'; did you mean 'mac'?"),
+        (TEN_LINES.replace("mac: 52:54:00:00:00:02", "hwaddr: 525400000002"), "'hwaddr'; here it is called `mac`"),
+        (
+            TEN_LINES.replace("mac: 52:54:00:00:00:02", "macs: [525400000002, 525400000003]"),
+            "'macs'; here it is called `mac`; a machine has one MAC address here: that of the network card it boots",
+        ),
+        (
+            TEN_LINES.replace("mac: 52:54:00:00:00:02", "mac: [525400000002, 525400000003]"),
+            "machines[1].mac: one value is wanted here, not a list; a machine has one MAC address here: that of the",
+        ),
+        (
+            TEN_LINES.replace("address: 10.77.0.12", "address: [10.77.0.12, 10.77.0.13]"),
+            "machines[1].address: one value is wanted here, not a list; a machine has one address here",
+        ),
+        (TEN_LINES.replace("name: w1", "name: {w1: x}"), "machines[1].name: a text is wanted here, not a mapping"),
+        (TEN_LINES + "    role: [worker]\n", "role: one value is wanted here, not a list; a machine has one role"),
+        (TEN_LINES.replace("control-plane", "master"), "'master' is not one of control-plane, worker; write `control-"),
+        (TEN_LINES.replace("control-plane", "control_plane"), "; write `control-plane`"),
+        (TEN_LINES.replace("control-plane", "controlplane,etcd"), "; write `control-plane`"),
+        (TEN_LINES + "    role: node\n", "'node' is not one of control-plane, worker; write `worker`"),
+        (
+            TEN_LINES + "roles: {masters: {}}\n",
+            "roles.masters: 'masters' is not one of control-plane, worker; write `c",
+        ),
+        (lab(network="  dhcp: true"), "'true' is not one of full, proxy, none; write `full`"),
+        (lab(network="  dhcp: off"), "'off' is not one of full, proxy, none; `proxy` or `none`: with the first"),
+        (lab().replace("network: routed", "network: bridge"), "; write `routed`"),
         # Addresses
+        (
+            lab().replace("gateway: 10.77.0.254", "gateway: 10.77.0.254/24"),
+            "network.gateway: '10.77.0.254/24' is an address with a prefix; write 10.77.0.254",
+        ),
+        (lab(network="  dns: ['2606:4700::1111']"), "network.dns[0]: '2606:4700::1111' is an IPv6 address; nodisk's"),
         (lab().replace("subnet: 10.77.0.0/24", "subnet: 10.77.0.9/24"), "write 10.77.0.0/24"),
         (lab().replace("subnet: 10.77.0.0/24", "subnet: 10.77.0.0/30"), "10.77.0.0/30 is too small for a room"),
         (lab().replace("subnet: 10.77.0.0/24", "subnet: 224.0.0.0/8"), "224.0.0.0/8 is no range for a room"),
@@ -223,6 +275,19 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(top="ssh_keys: [ssh-ed25519]"), "ssh_keys[0]: the key itself is missing"),
         (lab(top=f"ssh_keys: [{KEY[:40]}]"), "ssh_keys[0]: the key is cut off"),
         (lab(top=f"ssh_keys: ['{KEY.replace('ssh-ed25519', 'ssh-rsa')}']"), "not of the type ssh-rsa"),
+        (
+            lab(top=f"ssh_keys: ['from=\"10.0.0.0/8\",no-pty {KEY}']"),
+            "ssh_keys[0]: options before a key are not taken: 'from=\"10.0.0.0/8\",no-pty'; begin the line with ssh-ed",
+        ),
+        (lab(top=f"ssh_keys: ['pc7,10.77.0.9 {KEY}']"), "'pc7,10.77.0.9' stands before the key; begin the line with"),
+        (lab(top=f"ssh_keys: [{KEY.split()[1]}]"), "the key's type is missing; copy the whole line of the .pub file"),
+        (
+            lab(top="ssh_keys: [~/.ssh/id_ed25519.pub]"),
+            "'~/.ssh/id_ed25519.pub' is where a key is, not the key itself; copy what `cat ~/.ssh/id_ed25519.pub`",
+        ),
+        (lab(top="ssh_keys: [id_rsa.pub]"), "'id_rsa.pub' is where a key is, not the key itself"),
+        (lab(top="ssh_keys: ['https://github.com/a.keys']"), "copy what `curl https://github.com/a.keys` shows"),
+        (lab(top="ssh_keys: ['gh:octocat']"), "'gh:octocat' is where a key is, not the key itself; copy the line"),
         (lab(machine="labels: {-a: b}"), "machines[0].labels.-a: '-a' is no name of a label"),
         (
             lab(machine="labels: {kubernetes.io/hostname: b}"),
