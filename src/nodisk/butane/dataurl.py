@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from urllib.parse import unquote_to_bytes
 
 from nodisk.butane.pattern import Pattern
 
@@ -37,6 +38,16 @@ def problem(source: str) -> str | None:
     except _Bad as bad:
         return str(bad)
     return None
+
+
+def content(source: str) -> bytes:
+    """What a ``data:`` URL holds; raises ValueError if it is none that can be read."""
+    data, base64 = _head(source)
+    if base64:
+        return binascii.a2b_base64(data.replace("\n", "").encode(), strict_mode=True)
+    if not data.isascii():
+        raise _Bad("invalid data character")
+    return unquote_to_bytes(data)
 
 
 def _token(source: str, start: int) -> tuple[int, str]:

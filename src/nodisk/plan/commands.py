@@ -10,7 +10,7 @@ import click
 
 from nodisk import ui
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
-from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.errors import EnvironmentProblem, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from nodisk.spec.model import Machine
@@ -27,9 +27,9 @@ WHAT = ("script", "cmdline", "ignition", "daemons", "all")
 def render(options: LabOptions, machine: str, what: str, diff: bool, output: str) -> None:
     """Show every text that one machine will get.
 
-    The boot script, the kernel's command line, the Ignition config (files and units in plain text), and the
-    configurations of the server's daemons that answer it, first of all their lines that name this machine. None of
-    them holds a secret; the one-time nonce, which is added when the machine asks, is not shown.
+    The boot script, the kernel's command line, the whole Ignition config with its files and units unpacked, and the
+    configurations of the server's daemons that answer the machine, first of all their lines that name it. None of
+    them holds a secret; the one-time nonce, which is added when the machine asks, is not shown. Nothing is written.
     """
     context = options.load()
     found = context.lab.machine(machine)
@@ -86,14 +86,23 @@ def _daemons(context: LabContext) -> dict[str, str]:
 
 def _texts(context: LabContext, machine: Machine) -> dict[str, str]:
     from nodisk.assets import built  # noqa: PLC0415
-    from nodisk.pki.authority import Authority  # noqa: PLC0415
     from nodisk.plan import show, snippets  # noqa: PLC0415
     from nodisk.plan.facts import Facts  # noqa: PLC0415
 
-    authority = Authority(context.state, context.lab)
-    authority.ensure()
-    facts = Facts(authority.ca_pem, *built.facts(context.state.state, context.lab))
+    facts = Facts(_ca(context), *built.facts(context.state.state, context.lab))
     return show.texts(context.lab, facts, machine, where=snippets.in_file(context.file))
+
+
+def _ca(context: LabContext) -> str:
+    """The server's CA, or words in its place: to show something must not make keys."""
+    from nodisk.pki.authority import Authority  # noqa: PLC0415
+
+    try:
+        return Authority(context.state, context.lab).ca_pem
+    except IntegrityError:
+        return "(the certificate of the server's CA: nodisk serve makes it when it first runs)\n"
+    except PermissionError:
+        return "(the certificate of the server's CA: it takes root to read it)\n"
 
 
 def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> dict[str, str]:
@@ -122,6 +131,6 @@ def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> di
 
 
 def _for_people(name: str, text: str) -> str:
-    from nodisk.plan import show  # noqa: PLC0415
+    from nodisk.plan import readable  # noqa: PLC0415
 
-    return show.readable(json.loads(text)) if name == "ignition" else text
+    return readable.readable(json.loads(text)) if name == "ignition" else text

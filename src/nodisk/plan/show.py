@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
-from urllib.parse import unquote
 
 from nodisk.plan import boot, ignition, snippets
 from nodisk.plan.facts import Facts
@@ -41,33 +39,3 @@ def naming(machine: Machine, text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         if pattern.search(line):
             yield number, line.strip()
-
-
-def readable(config: Mapping[str, Any]) -> str:
-    """An Ignition config as a list of files and units with their contents, decoded."""
-    return "".join(_parts(config))
-
-
-def _parts(config: Mapping[str, Any]) -> Iterator[str]:
-    for user in config.get("passwd", {}).get("users", []):
-        yield f"===== user {user['name']}\n"
-        yield "".join(f"{key}: {value}\n" for key, value in sorted(user.items()) if key != "name")
-        yield "\n"
-    for one in config.get("storage", {}).get("files", []):
-        yield f"===== file {one['path']} (mode {one.get('mode', 0o644):04o})\n"
-        contents = one.get("contents", {})
-        yield _contents(contents.get("source", ""))
-        if "verification" in contents:
-            yield f"{contents['verification']['hash']}\n"
-        yield "\n"
-    for unit in config.get("systemd", {}).get("units", []):
-        enabled = {True: " (enabled)", False: " (disabled)"}.get(unit.get("enabled"), "")
-        yield f"===== unit {unit['name']}{enabled}\n"
-        yield unit.get("contents", "(as the image has it)\n") + "\n"
-        for part in unit.get("dropins", []):
-            yield f"===== drop-in {unit['name']}.d/{part['name']}\n{part.get('contents', '')}\n"
-
-
-def _contents(source: str) -> str:
-    """The text behind a plain ``data:,`` address; other addresses as they are."""
-    return unquote(source.removeprefix("data:,")) if source.startswith("data:,") else source + "\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.plan import boot, show
+from nodisk.plan import boot, readable, show
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
 from nodisk.values import KubeVersion, Mac
@@ -82,8 +82,8 @@ def test_machines(release: str) -> None:
         texts = show.texts(lab, given, machine)
         # The JSON as it is served is the same at every call, byte by byte; what people review is the readable form.
         assert texts == show.texts(Lab.model_validate_json(text), given, machine)
-        readable = show.readable(json.loads(texts["ignition"]))
-        compare(f"{release}-{machine.name}.txt", texts["script"] + "\n" + readable)
+        shown = readable.readable(json.loads(texts["ignition"]))
+        compare(f"{release}-{machine.name}.txt", texts["script"] + "\n" + shown)
 
 
 def test_scripts_of_all() -> None:

@@ -13,6 +13,7 @@ from nodisk.assets import built
 from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
 from nodisk.assets.store import Manifest, Store
 from nodisk.errors import EnvironmentProblem, SpecError, UsageError
+from nodisk.pki.authority import Authority
 from nodisk.plan import daemons_files, ignition, show
 from nodisk.plan.commands import render
 from nodisk.server import host
@@ -65,8 +66,25 @@ def test_all_texts(room: Path) -> None:
     assert result.exit_code == 0, result.output
     for part in (*show.PARTS, "daemons"):
         assert f"##### {part}\n" in result.output
-    assert "===== file /etc/hostname (mode 0644)\nw1\n" in result.output
+    assert "===== file /etc/hostname (mode 0644, replaces what is there)\nw1\n" in result.output
     assert "nodisk.nonce" not in result.output
+
+
+def test_nothing_is_written(room: Path) -> None:
+    before = sorted(room.rglob("*"))
+    shown = call(room, "w1", "--what", "ignition").output
+    assert (
+        "/etc/nodisk/ca.crt (mode 0644, replaces what is there)\n(the certificate of the server's CA: nodisk" in shown
+    )
+    call(room, "w1", "--output", "json")
+    call(room, "w1", "--diff")
+    assert sorted(room.rglob("*")) == before
+
+
+def test_the_server_s_ca_as_soon_as_there_is_one(room: Path) -> None:
+    authority = Authority(State(room / "state").lab("room"), load(room / "lab.yaml"))
+    authority.ensure()
+    assert f"/etc/nodisk/ca.crt (mode 0644, replaces what is there)\n{authority.ca_pem}" in call(room, "w1").output
 
 
 def test_json_is_what_is_served(room: Path) -> None:
