@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from nodisk.errors import Busy
 
@@ -39,6 +40,11 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o644) -> bool:
     return True
 
 
+def nearest(path: Path) -> Path:
+    """``path`` if it is there, else the folder nearest above it: on whose disk it would be."""
+    return next(found for found in (path, *path.parents) if found.exists() or found == found.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -59,12 +65,7 @@ def lock(path: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise Busy(
-                f"{what} is in use by process {holder} (lock {path})",
-                hint="wait for it to end, or end it",
-            ) from error
+            raise _busy(file, path, what) from error
         file.seek(0)
         file.truncate()
         file.write(f"{os.getpid()}\n")
@@ -74,3 +75,22 @@ def lock(path: Path, what: str) -> Iterator[None]:
         finally:
             file.seek(0)
             file.truncate()
+
+
+@contextlib.contextmanager
+def unlocked(path: Path, what: str) -> Iterator[None]:
+    """Nobody holds ``path`` and nobody gets it meanwhile, as for ``lock``; but no file is made or written for it."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(FileNotFoundError):
+            file = stack.enter_context(path.open())
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise _busy(file, path, what) from error
+        yield
+
+
+def _busy(file: TextIO, path: Path, what: str) -> Busy:
+    file.seek(0)
+    holder = file.read().strip() or "unknown"
+    return Busy(f"{what} is in use by process {holder} (lock {path})", hint="wait for it to end, or end it")

@@ -28,7 +28,7 @@ def prune(state: State, *, dry_run: bool, read: Collection[str] = ()) -> Pruned:
     ``read`` names objects that stay all the same: a server that runs since before the last build reads them.
     """
     store = Store(state)
-    with store.builder():
+    with store.at_rest() if dry_run else store.builder():
         used = built.used(state)
         keep = [manifest for manifest in store.manifests() if manifest.id in used and store.read(manifest.id)]
         kept = {manifest.id for manifest in keep}

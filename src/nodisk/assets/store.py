@@ -169,6 +169,10 @@ class Store:
             finally:
                 _remove(self.root / "tmp")
 
+    def at_rest(self) -> contextlib.AbstractContextManager[None]:
+        """Look at it while nobody writes, and write nothing; raises Busy if somebody does."""
+        return files.unlocked(self.root / ".lock", "the asset store")
+
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
         """A folder for work in progress, on the store's own disk so that results are moved, not copied."""

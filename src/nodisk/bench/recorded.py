@@ -22,7 +22,7 @@ def boot(context: LabContext) -> list[Measurement]:
     """Every machine's newest boot."""
     if not context.state.database.exists():
         return [Measurement(name, None, note="no boot is recorded") for name in _BOOT]
-    with Database(context.state.database) as database:
+    with Database(context.state.database, reading=True) as database:
         ways = {str(m.name): progress(database.events(mac=m.mac)) for m in context.lab.machines}
         loaded = {str(m.name): sum(database.traffic(m.mac).values()) for m in context.lab.machines}
     return boot_measures(ways, loaded, link=_link(context))
@@ -119,7 +119,7 @@ def memory(context: LabContext) -> list[Measurement]:
     """What each machine said of its RAM when it was Ready."""
     found: dict[str, Mapping[str, int]] = {}
     if context.state.database.exists():
-        with Database(context.state.database) as database:
+        with Database(context.state.database, reading=True) as database:
             for machine in context.lab.machines:
                 if ram := database.ram(machine.mac):
                     found[str(machine.name)] = ram

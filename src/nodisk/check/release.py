@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 
+from nodisk import files
 from nodisk.assets import addons, build, built, release_debian, release_path
 from nodisk.assets.progress import Board
 from nodisk.assets.store import Store
@@ -44,7 +45,7 @@ def release_and_disk(state: State, lab: Lab) -> list[Finding]:
 def disk(state: State, need: int, *, least: int, what: str) -> Finding:
     """The state directory's disk has ``need`` bytes free; below ``least`` it can't do."""
     name = "disk"
-    folder = next(path for path in (state.root, *state.root.parents) if path.exists())
+    folder = files.nearest(state.root)
     try:
         free = shutil.disk_usage(folder).free
     except OSError as problem:

@@ -89,7 +89,7 @@ def create(
     if storage is not None:
         size_of(storage)
     context = options.load()
-    with record.changing(context.state, plan.check_name(name)), asking.client(context) as client:
+    with record.changing(context.state, plan.check_name(name), dry_run=dry_run), asking.client(context) as client:
         existing = record.load(context.state, name)
         chosen = sizes.find(size or "small") if size or existing is None else None
         now = record.now()
@@ -153,7 +153,7 @@ def add(
 
     people = asking.people(roster, students)
     context = options.load()
-    with record.changing(context.state, name), asking.client(context) as client:
+    with record.changing(context.state, name, dry_run=dry_run), asking.client(context) as client:
         existing = record.need(context.state, name)
         planned = plan.merge(existing, people, name=name, now=record.now(), whole=False)
         asking.room(context, client, planned, overcommit)

@@ -181,8 +181,11 @@ def forget(state: LabState, name: str) -> None:
 
 
 @contextlib.contextmanager
-def changing(state: LabState, name: str) -> Iterator[None]:
-    """Hold the class while it is changed; raises Busy if another nodisk does."""
+def changing(state: LabState, name: str, *, dry_run: bool = False) -> Iterator[None]:
+    """Hold the class while it is changed (not if that is only tried); raises Busy if another nodisk does."""
+    if dry_run:
+        yield
+        return
     state.classes.mkdir(mode=0o700, parents=True, exist_ok=True)
     with files.lock(state.classes / f".{name}.lock", f"the class {name}"):
         yield

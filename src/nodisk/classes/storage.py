@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nodisk import files
 from nodisk.classes.handouts import CLAIM
 from nodisk.classes.manifests import CLASS, MANAGED, STUDENT
 from nodisk.classes.record import Account, Class
@@ -84,8 +85,7 @@ def room(state: LabState, record: Class) -> Room | None:
     for owner in known.keys() | wanted.keys():
         promised = max(wanted.get(owner, 0), known[owner].size if owner in known else 0)
         needed += volumes.image_size(promised) - (used(state, known[owner]) if owner in known else 0)
-    state.root.mkdir(parents=True, exist_ok=True)
-    return Room(len(record.students), size, needed, shutil.disk_usage(state.root).free)
+    return Room(len(record.students), size, needed, shutil.disk_usage(files.nearest(state.root)).free)
 
 
 def used(state: LabState, volume: Volume) -> int:

@@ -33,7 +33,7 @@ def arguments(context: LabContext, name: str, command: tuple[str, ...]) -> list[
             f"{context.file} has no ssh_keys: nobody can log in to the machines",
             hint="add your public key under ssh_keys: and boot the machines again",
         )
-    with Database(context.state.database) as database:
+    with Database(context.state.database, reading=True) as database:
         keys = database.host_keys(machine.mac)
     if not keys:
         raise NodiskError(

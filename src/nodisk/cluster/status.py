@@ -77,7 +77,7 @@ class Status:
 def collect(context: LabContext, *, now: Callable[[], float] = time.time) -> Status:
     """Ask the records and the API; works with the server or the API down."""
     nodes = _nodes(context)
-    with Database(context.state.database) as database:
+    with Database(context.state.database, reading=True) as database:
         armed_until = database.armed_until() if database.armed() else None
         rows = tuple(_row(machine, database, nodes, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)

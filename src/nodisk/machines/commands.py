@@ -165,7 +165,7 @@ def lab_status(options: LabOptions, output: str) -> None:
     found, pid = record.read(virtual.state), virtual.services.server_pid()
     machines: list[Row] = []
     if virtual.state.database.exists():
-        with Database(virtual.state.database) as database:
+        with Database(virtual.state.database, reading=True) as database:
             machines = rows(virtual.power, database)
     if output == "json":
         listed = [

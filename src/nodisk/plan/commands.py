@@ -111,7 +111,7 @@ def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> di
 
     if not context.state.database.exists():
         raise EnvironmentProblem("no machine of this lab has booted yet", hint="run without --diff")
-    with Database(context.state.database) as database:
+    with Database(context.state.database, reading=True) as database:
         served = database.served(machine.mac)
     if not served:
         raise EnvironmentProblem(f"{machine.name} has not booted yet", hint="run without --diff")

@@ -128,21 +128,28 @@ def events(  # noqa: PLR0917 - click hands over by name
         raise UsageError(f"{context.file} has no machine named {name}")
     mac = machine.mac if machine else None
     kinds = (Kind.ALARM,) if alarms else ()
-    with _database(context) as database:
-        found = database.events(since=_since(since), mac=mac, kinds=kinds, limit=limit)
-        if not follow:
-            if output == "json":
-                ui.print_json({"events": [event.to_json() for event in found]})
-            else:
-                ui.print_table(["TIME", "MACHINE", "WHAT", "DETAIL", "FROM"], map(_row, found))
-            return
-        last = found[-1].id if found else max((event.id for event in database.events(limit=1)), default=0)
-        while True:
-            for event in found:
-                last = event.id
-                click.echo(json.dumps(event.to_json(), ensure_ascii=False) if output == "json" else _line(event))
-            time.sleep(0.3)
-            found = database.events(after=last, mac=mac, kinds=kinds)
+    found = _read(context, since=_since(since), mac=mac, kinds=kinds, limit=limit)
+    if not follow:
+        if output == "json":
+            ui.print_json({"events": [event.to_json() for event in found]})
+        else:
+            ui.print_table(["TIME", "MACHINE", "WHAT", "DETAIL", "FROM"], map(_row, found))
+        return
+    last = max((event.id for event in found or _read(context, limit=1)), default=0)
+    while True:
+        for event in found:
+            last = event.id
+            click.echo(json.dumps(event.to_json(), ensure_ascii=False) if output == "json" else _line(event))
+        time.sleep(0.3)
+        found = _read(context, after=last, mac=mac, kinds=kinds)
+
+
+def _read(context: LabContext, **wanted: Any) -> list[Event]:
+    """Events of ``Database.events``; the file is opened anew each time, for it may appear or be replaced."""
+    from nodisk.server.database import Database  # noqa: PLC0415
+
+    with Database(context.state.database, reading=True) as database:
+        return database.events(**wanted)
 
 
 def _database(context: LabContext) -> Database:

@@ -66,15 +66,22 @@ class Enrolment:
 class Database:
     """One connection; made anew in each process, and used in one thread."""
 
-    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, *, now: Callable[[], float] = time.time, reading: bool = False) -> None:
+        """``reading``: for a command that only shows. No file is made or changed; where there is none, all is empty.
+
+        It need not see what is written later: a command that goes on opens it again.
+        """
         self.path = path
         self._now = now
         try:
-            self._open(path)
+            if reading:
+                self._db = _view(path)
+            else:
+                self._open(path)
         except (PermissionError, sqlite3.OperationalError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise EnvironmentProblem(
-                f"the lab's records can't be read and written: {reason} ({path})",
+                f"the lab's records can't be {'read' if reading else 'read and written'}: {reason} ({path})",
                 hint="it takes root: use sudo"
                 if os.geteuid() != 0
                 else "is its disk full or mounted read-only, or does another program hold the file?",
@@ -112,15 +119,9 @@ class Database:
 
     def _migrate(self) -> None:
         with self._transaction():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA:
-                raise NodiskError(
-                    f"{self.path} was written by a newer nodisk (schema {version}, this one knows {SCHEMA})",
-                    hint="use that nodisk, or move the file away to start with an empty record",
-                )
+            version = _schema_of(self._db, self.path)
             if version == 0:
-                for statement in _TABLES.split(";"):
-                    self._db.execute(statement)
+                _make_tables(self._db)
             else:
                 for older in range(version, SCHEMA):
                     self._db.execute(_CHANGES[older])
@@ -324,6 +325,45 @@ class Database:
 
     def _set(self, name: str, value: str) -> None:
         self._db.execute("REPLACE INTO setting VALUES (?,?)", (name, value))
+
+
+def _view(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing; to an empty database where there is none yet."""
+    if not path.exists():
+        return _nothing()
+    # SQLite makes a log and its index beside the file, also for reading, and leaves them there. While no log is there
+    # nobody has the file open, and it may be read as one that doesn't change.
+    still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True, isolation_level=None, timeout=10)
+    try:
+        if _schema_of(db, path):
+            return db
+    except BaseException:
+        db.close()
+        raise
+    db.close()  # another process is just making it
+    return _nothing()
+
+
+def _nothing() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    _make_tables(db)
+    return db
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";"):
+        db.execute(statement)
+
+
+def _schema_of(db: sqlite3.Connection, path: Path) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA:
+        raise NodiskError(
+            f"{path} was written by a newer nodisk (schema {version}, this one knows {SCHEMA})",
+            hint="use that nodisk, or move the file away to start with an empty record",
+        )
+    return version
 
 
 def _event(row: tuple[object, ...]) -> Event:

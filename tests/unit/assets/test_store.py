@@ -122,6 +122,14 @@ def test_two_builders_at_once_are_refused_with_the_holders_number(state: State) 
         pass
 
 
+def test_a_look_at_a_store_that_is_being_written_is_refused_and_makes_no_file(state: State) -> None:
+    before = sorted(state.root.rglob("*"))
+    with Store(state).at_rest():
+        assert sorted(state.root.rglob("*")) == before
+    with Store(state).builder(), pytest.raises(Busy, match=f"process {os.getpid()}"), Store(state).at_rest():
+        pass
+
+
 def test_a_builder_clears_what_a_killed_one_left(state: State) -> None:
     left = state.assets / "tmp" / "tmpabc"
     left.mkdir(parents=True)

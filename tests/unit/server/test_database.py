@@ -271,3 +271,57 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "nodisk.db").write_bytes(b"nothing of SQLite's" * 100)
     with pytest.raises(IntegrityError, match=r"damaged: file is not a database \(.*nodisk\.db\)"):
         Database(tmp_path / "nodisk.db")
+
+
+def test_reading_makes_no_file(tmp_path: Path) -> None:
+    with Database(tmp_path / "none" / "nodisk.db", reading=True) as view:
+        assert view.events() == []
+        assert not view.armed()
+        assert view.served(MAC) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_leaves_records_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "nodisk.db"
+    with Database(path) as database:
+        database.record(Kind.DAEMON, "one", source="x")
+    before = (path.read_bytes(), path.stat().st_mtime_ns)
+    with Database(path, reading=True) as view:
+        assert [event.detail for event in view.events()] == ["one"]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            view.record(Kind.DAEMON, "two", source="x")
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    assert [found.name for found in tmp_path.iterdir()] == ["nodisk.db"], "SQLite left no log"
+
+
+def test_reading_sees_what_a_server_is_writing(tmp_path: Path) -> None:
+    path = tmp_path / "nodisk.db"
+    with Database(path) as database:
+        for count in range(1, 4):
+            database.record(Kind.DAEMON, "again", source="x")
+            with Database(path, reading=True) as view:
+                assert len(view.events()) == count
+
+
+def test_reading_records_of_an_older_and_of_a_newer_nodisk(tmp_path: Path) -> None:
+    path = tmp_path / "nodisk.db"
+    with Database(path) as database:
+        database.record(Kind.DAEMON, "old", source="x")
+    for version in (1, 99):
+        with sqlite3.connect(path) as raw:
+            raw.execute(f"PRAGMA user_version = {version}")
+        raw.close()
+        before = path.read_bytes()
+        if version == 1:
+            with Database(path, reading=True) as view:
+                assert [event.detail for event in view.events()] == ["old"]
+        else:
+            with pytest.raises(NodiskError, match="newer nodisk"):
+                Database(path, reading=True)
+        assert path.read_bytes() == before
+
+
+def test_reading_damaged_records(tmp_path: Path) -> None:
+    (tmp_path / "nodisk.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(IntegrityError, match="damaged"):
+        Database(tmp_path / "nodisk.db", reading=True)

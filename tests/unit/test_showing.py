@@ -1,0 +1,152 @@
+"""A command that shows writes nothing: the state directory is the same before and after, empty or in use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from tests.unit.spec.labs import TEN_LINES
+
+from nodisk import run
+from nodisk.classes import record, sizes
+from nodisk.cli import nodisk
+from nodisk.pki.authority import Authority
+from nodisk.server.database import Database
+from nodisk.server.events import Kind
+from nodisk.spec.load import load
+from nodisk.state import State
+
+SHOWS = {
+    "check": ["--real"],
+    "assets list": [],
+    "assets verify": [],
+    "assets prune": ["--dry-run"],
+    "build": ["--dry-run", "--offline"],
+    "render": ["w1"],
+    "pki list": [],
+    "pki rotate": ["--dry-run"],
+    "lab up": ["--dry-run"],
+    "lab down": ["--dry-run"],
+    "lab status": [],
+    "lab console": ["w1"],
+    "lab power": ["--all", "on", "--dry-run"],
+    "lab bench": ["--dry-run"],
+    "power wake": ["--all", "--dry-run"],
+    "status": [],
+    "events": [],
+    "kubeconfig": [],
+    "kubectl": ["get", "nodes"],
+    "ssh": ["w1", "true"],
+    "class list": [],
+    "class show": ["k8s"],
+    "class storage": [],
+    "class create": ["k8s", "--students", "Jan Kowalski", "--dry-run"],
+    "class add": ["k8s", "--students", "Jan Kowalski", "--dry-run"],
+    "verify": ["--list"],
+    "bench": ["--list"],
+}
+"""Command → words with which it only shows. In a lab that never ran some of them end with an error: also that writes
+nothing."""
+
+ACTS = {
+    "init",
+    "serve",
+    "service install",
+    "service remove",
+    "arm",
+    "disarm",
+    "lab ssh",  # the same as ssh
+    "students",
+    "student-tokens",
+    *(f"class {verb}" for verb in ("delete", "export", "extend", "remove", "reset", "resume", "rotate", "suspend")),
+    "bench compare",  # reads two files that it is given
+    "butane",
+}
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Every file and folder with its mode, time and content."""
+    return {
+        str(path.relative_to(folder)): (
+            path.lstat().st_mode,
+            path.lstat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in sorted((folder, *folder.rglob("*")))
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "lab.yaml").write_text(TEN_LINES)
+    return tmp_path
+
+
+@pytest.fixture
+def used(folder: Path) -> Iterator[Path]:
+    """A lab with a PKI and records, which a server just now writes."""
+    lab, state = load(folder / "lab.yaml"), State(folder / "state").lab("room")
+    Authority(state, lab).ensure()
+    now = record.now()
+    record.save(
+        state,
+        record.Class(
+            name="k8s",
+            prefix="k8s-",
+            size_name="small",
+            size=sizes.named()["small"],
+            role="edit",
+            created=now,
+            expires=now,
+        ),
+    )
+    with Database(state.database) as database:
+        database.record(Kind.DAEMON, "a test", source="nodisk", machine="w1")
+        yield folder
+
+
+def call(folder: Path, command: str) -> str:
+    words = [sys.executable, "-m", "nodisk", *command.split()]
+    state = ["--state", str(folder / "state")]
+    where = state if command.startswith("assets") else ["--lab", str(folder / "lab.yaml"), *state]
+    done = run.run([*words, *where, *SHOWS[command]], check=False, timeout=100)
+    assert "Traceback" not in done.stderr
+    assert "Try 'nodisk" not in done.stderr, "the words are those of the command"
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", SHOWS)
+def test_a_lab_that_never_ran(folder: Path, command: str) -> None:
+    before = tree(folder)
+    call(folder, command)
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("command", [name for name in SHOWS if name not in ("check", "verify", "bench", "kubectl")])
+def test_a_lab_in_use(used: Path, command: str) -> None:
+    before = tree(used)
+    call(used, command)
+    # SQLite's index of the log holds its readers' marks while somebody writes.
+    assert {k: v for k, v in tree(used).items() if not k.endswith("-shm")} == {
+        k: v for k, v in before.items() if not k.endswith("-shm")
+    }
+
+
+def leaves(command: click.Command, name: str) -> Iterator[str]:
+    if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield name
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            inner = command.get_command(context, word)
+            assert inner is not None
+            yield from leaves(inner, f"{name} {word}".strip())
+    else:
+        yield name
+
+
+def test_every_command_either_shows_or_acts() -> None:
+    assert set(leaves(nodisk, "")) == SHOWS.keys() | ACTS
