@@ -32,9 +32,9 @@ def check(options: LabOptions, output: str, virtual: bool | None) -> int:
     """Preflight: what would stop this lab from booting.
 
     Looks at programs and their versions, the server's network card and ports, other DHCP servers, addresses in use,
-    the clock, the disk, the Debian mirror, the release, Butane snippets, the RAM of every machine, SSH keys; for a
-    virtual lab also at KVM and this host's memory. Changes nothing. Ends with 0 if nothing worse than warnings was
-    found, else 4.
+    the clock, the disk and how fast it is, the Debian mirror, the release, Butane snippets, the RAM of every machine,
+    SSH keys; for a virtual lab also at KVM and this host's memory. Changes nothing; the file by which it measures the
+    disk is gone in the end. Ends with 0 if nothing worse than warnings was found, else 4.
     """
     from nodisk.check import ram, runner  # noqa: PLC0415 - heavy; `--help` need not wait for them
     from nodisk.check.findings import Level, worst  # noqa: PLC0415

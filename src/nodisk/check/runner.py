@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
-from nodisk.check import host, ram, release, snippets, tools, wire
+from nodisk.check import host, ram, release, snippets, sync, tools, wire
 from nodisk.check.budget import Budget
 from nodisk.check.findings import Finding, warning
 from nodisk.errors import NodiskError, describe
@@ -33,6 +33,7 @@ NAMES = (
     "duplicates",
     "clock",
     "disk",
+    "sync",
     "mirror",
     "release",
     "butane",
@@ -69,6 +70,7 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
             found["interface and the rest of the wire"] = lambda: _inside(place.file, netns, pid)
     found["clock and mirror"] = lambda: host.clock_and_mirror(state, lab)
     found["release and disk"] = lambda: release.release_and_disk(state, lab)
+    found["sync"] = lambda: sync.sync(place.state)
     found["butane"] = lambda: snippets.butane(state, lab, place.file)
     found["ram"] = lambda: ram.ram(lab, budgets)
     found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)

@@ -43,3 +43,24 @@ def test_check_ends_at_once(tmp_path: Path, number: int, status: int) -> None:
     assert out == ""
     assert err.endswith("\ninterrupted\n")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_file_that_measures_the_disk_is_gone(tmp_path: Path, number: int) -> None:
+    """Interrupted while it is there: the whole process group by a terminal's Ctrl-C, the command alone by `kill`."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file, state = tmp_path / "lab.yaml", tmp_path / "state"
+        file.write_text(LAB.format(port=silent.getsockname()[1]))
+        state.mkdir()
+        words = [sys.executable, "-m", "nodisk", "check", "--virtual", "--lab", str(file), "--state", str(state)]
+        with subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as child:
+            while not list(state.iterdir()):
+                assert child.poll() is None, "it ended before it measured"
+            (os.killpg if number == signal.SIGINT else os.kill)(child.pid, number)
+            child.wait(timeout=30)
+    deadline = time.monotonic() + 10
+    while list(state.iterdir()):
+        assert time.monotonic() < deadline, list(state.iterdir())
+        time.sleep(0.01)

@@ -136,7 +136,19 @@ def test_the_command_on_a_virtual_lab(tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.return_value == 4  # that mirror has no Debian
     names = [finding["check"] for finding in answer["findings"]]
     assert names == sorted(names, key=NAMES.index)
-    assert set(names) == {"tools", "clock", "disk", "mirror", "release", "butane", "ram", "ssh", "kvm", "memory"}
+    assert set(names) == {
+        "tools",
+        "clock",
+        "disk",
+        "sync",
+        "mirror",
+        "release",
+        "butane",
+        "ram",
+        "ssh",
+        "kvm",
+        "memory",
+    }
     assert [one["machine"] for one in answer["budget"]] == ["cp1", "w1"]
     assert set(answer["budget"][0]["rows"][0]) == {"kind", "used", "cap"}
     table = CliRunner().invoke(check, ["--lab", str(file), "--virtual"], standalone_mode=False)

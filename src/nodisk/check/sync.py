@@ -1,0 +1,120 @@
+"""How long the server's disk takes until a small write is safe on it, which etcd waits for at every change.
+
+As etcd's write-ahead log: one write after another of about 2 KiB into a file that has its size already, each followed
+by ``fdatasync``. A process of its own measures, because other checks' threads would be in the figures, and because it
+takes its file away whatever becomes of the command: ``python -m nodisk.check.sync FILE SECONDS``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+from nodisk import files, interrupts, run
+from nodisk.check.findings import Finding, ok, warning
+from nodisk.errors import NodiskError
+from nodisk.state import LabState
+
+_NAME = "sync"
+SECONDS = 1.0
+"""How long is measured."""
+SLOW = 0.010
+"""Seconds within which 99 of 100 writes should be safe, by etcd's own recommendation."""
+SIZE = 2300
+"""Bytes of one write; what etcd's documentation measures with."""
+MOST = 2000
+"""Writes at most, so that a fast disk is not written full: 4.6 MB."""
+PREFIX = ".nodisk-sync-"
+_HINT = (
+    "etcd will be slow, and may lose its lead: keep the state directory (--state) on an SSD that does no other heavy "
+    "work; docs/how-to/preflight.md"
+)
+
+
+def sync(state: LabState) -> list[Finding]:
+    """Measure on the disk that holds etcd's data, or will hold it."""
+    folder = files.nearest(state.etcd)
+    folder = folder if folder.is_dir() else folder.parent
+    file = folder / f"{PREFIX}{secrets.token_hex(8)}"
+    try:
+        done = run.run(
+            [sys.executable, "-m", "nodisk.check.sync", file, str(SECONDS)], check=False, timeout=SECONDS + 20
+        )
+    except NodiskError as problem:
+        file.unlink(missing_ok=True)
+        return [warning(_NAME, f"not measured: {problem.message}", "the disk may be very slow, or out of order")]
+    if done.returncode != 0:
+        why = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+        return [warning(_NAME, f"not measured on {folder}: {why[0]}", "run it as root, with some room on the disk")]
+    return [judge(json.loads(done.stdout), folder)]
+
+
+def judge(seconds: Sequence[float], folder: Path) -> Finding:
+    """What the measured times mean for etcd."""
+    if not seconds:
+        return warning(_NAME, f"not one write to {folder} was safe within {SECONDS:g} s", _HINT)
+    middle, late = percentile(seconds, 50), percentile(seconds, 99)
+    text = (
+        f"a write is safe on the disk of {folder} after {_ms(middle)} (half of {len(seconds)}), "
+        f"{_ms(late)} (99 %); at most {_ms(SLOW)} is wanted"
+    )
+    return warning(_NAME, text, _HINT) if late > SLOW else ok(_NAME, text)
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The smallest value that so many of 100 don't exceed."""
+    ordered = sorted(values)
+    return ordered[-(-len(ordered) * percent // 100) - 1]
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
+
+
+def measure(file: Path, seconds: float, *, stop: Event | None = None) -> list[float]:
+    """The seconds that each write took, until time is up or ``stop`` is set; the file is new, and gone in the end.
+
+    It keeps its name meanwhile: some file systems (Btrfs) don't bother to sync one that has none.
+    """
+    data, took = os.urandom(SIZE), list[float]()
+    handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.posix_fallocate(handle, 0, SIZE * (MOST + 1))
+        os.fsync(handle)
+        end = time.perf_counter() + seconds
+        while (began := time.perf_counter()) < end and len(took) <= MOST and not (stop and stop.is_set()):
+            os.write(handle, data)
+            os.fdatasync(handle)
+            took.append(time.perf_counter() - began)
+    finally:
+        os.close(handle)
+        file.unlink(missing_ok=True)
+    return took[1:] or took  # the first one pays for what only the first one needs
+
+
+def main() -> int:
+    """Print the times as JSON."""
+    stop = Event()
+    with contextlib.suppress(OSError):  # it is the disk that is measured, not the other checks' hunger for processors
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+    # No exception: it could come between any two steps, and leave the file.
+    for number in interrupts.ENDING:
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        json.dump(measure(Path(sys.argv[1]), float(sys.argv[2]), stop=stop), sys.stdout)
+    except OSError as problem:
+        print(problem.strerror, file=sys.stderr)
+        return 1
+    return 130 if stop.is_set() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
