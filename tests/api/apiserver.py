@@ -25,9 +25,9 @@ from pathlib import Path
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from tests.support import assets
 
 from nodisk.assets import progress, release, release_debian
-from nodisk.assets.store import Store
 from nodisk.assets.work import Work
 from nodisk.cluster import kubeconfig
 from nodisk.cluster.client import Client, connect
@@ -36,7 +36,7 @@ from nodisk.pki import certs, profiles
 from nodisk.pki.authority import Authority
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab
-from nodisk.state import DEFAULT_STATE, State
+from nodisk.state import State
 from nodisk.values import KubeVersion
 
 LAB = """\
@@ -56,14 +56,13 @@ def binaries() -> Path:
     """The release's programs: $NODISK_TEST_BIN, else the store's; they are built if it has none."""
     if named := os.environ.get("NODISK_TEST_BIN"):
         return Path(named)
-    state = State(Path(os.environ.get("NODISK_STATE", DEFAULT_STATE)))
-    store = Store(state)
-    for manifest in store.manifests():
-        if manifest.kind == "release" and "kube-apiserver" in release.programs_of(manifest):
-            return store.tree(manifest, release.programs_of(manifest))
-    with store.builder(), progress.board() as board:
-        made = asyncio.run(release_debian.build(Work(state, store, board), os_mirror=None))
-    return store.tree(made, release.programs_of(made))
+    with assets.builder() as store:
+        for manifest in store.manifests():
+            if manifest.kind == "release" and "kube-apiserver" in release.programs_of(manifest):
+                return store.tree(manifest, release.programs_of(manifest))
+        with store.builder(), progress.board() as board:
+            made = asyncio.run(release_debian.build(Work(assets.state(), store, board), os_mirror=None))
+        return store.tree(made, release.programs_of(made))
 
 
 def _worker() -> int:

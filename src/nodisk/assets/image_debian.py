@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import node
-from nodisk.assets import mirror, sandbox
+from nodisk.assets import kernel_modules, mirror, sandbox
 from nodisk.assets.progress import Step
 from nodisk.assets.release import NODE_PROGRAMS
 from nodisk.assets.store import Manifest, key_of, tree_hash
@@ -70,6 +70,7 @@ def inputs(wish: Wish, release_key: str) -> dict[str, Any]:
         **_base_inputs(wish),
         "files": tree_hash(node.IMAGE, node.DRACUT),
         "image": tree_hash(RECIPES / "image.sh"),
+        "modules": sorted(kernel_modules.LEFT_OUT),
         "release": release_key,
         "programs": list(NODE_PROGRAMS),
     }
@@ -95,7 +96,7 @@ async def build(work: Work, wish: Wish, release_key: str, release: Awaitable[Man
         root, out = folder / "root", folder / "out"
         out.mkdir()
         await _base(work, step, wish, root)
-        await _prepare(work, step, wish, root, out)
+        without = await _prepare(work, step, wish, root, out)
         step.doing("waiting for the release")
         made = await release
         unpacked = await asyncio.to_thread(_put_programs, work, made, root)
@@ -119,6 +120,7 @@ async def build(work: Work, wish: Wish, release_key: str, release: Awaitable[Man
                 "containerd": _upstream_version(packages["containerd"]),
                 "release": made.id,
                 "packages": packages,
+                "missing_network_drivers": without,
             },
         )
 
@@ -189,18 +191,48 @@ def _keep(new: Path, cached: Path) -> None:
     shutil.move(new, cached)  # the cache may be another file system; its users check nothing but that it is there
 
 
-async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) -> None:
-    """Kernel, initramfs and list of packages into ``out``; a trimmed root in ``root``."""
+async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) -> dict[str, str]:
+    """Kernel, initramfs and list of packages into ``out``; a trimmed root in ``root``.
+
+    Returns the network drivers that neither the image nor the initramfs has, each with the reason.
+    """
     await asyncio.to_thread(_copy_tree, node.IMAGE, root)
     await asyncio.to_thread(_copy_tree, node.DRACUT, root / "usr/lib/dracut/modules.d/95nodisk")
     for script in (root / "usr/lib/dracut/modules.d/95nodisk").iterdir():
         script.chmod(0o755)
+    step.doing("trimming the kernel's modules")
+    needs = await asyncio.to_thread(_trim_modules, root)
     await sandbox.build(
         ["sh", RECIPES / "image.sh", root, out, "yes" if wish.packages else "no"],
         log_file=work.log("image"),
         env={"SOURCE_DATE_EPOCH": EPOCH},
         on_line=step.heed,
     )
+    return await asyncio.to_thread(_check_modules, needs, root, out)
+
+
+def _modules(root: Path) -> Path:
+    """The folder of the one kernel's modules."""
+    (folder,) = (root / "usr/lib/modules").iterdir()
+    return folder
+
+
+def _trim_modules(root: Path) -> kernel_modules.Needs:
+    """Delete what no node needs; returns what the kernel had, with each module's needs."""
+    folder = _modules(root)
+    needs = kernel_modules.parse((folder / "modules.dep").read_text(encoding="utf-8"))
+    for module in needs.keys() - kernel_modules.kept(needs):
+        (folder / module).unlink()
+    return needs
+
+
+def _check_modules(needs: kernel_modules.Needs, root: Path, out: Path) -> dict[str, str]:
+    """See that nothing lacks what it needs, in the image and in the initramfs; returns the missing network drivers."""
+    there = kernel_modules.parse((_modules(root) / "modules.dep").read_text(encoding="utf-8")).keys()
+    kernel_modules.refuse_unmet(needs, there, "the image")
+    early = [line for line in (out / "initramfs-files").read_text(encoding="utf-8").splitlines() if ".ko" in line]
+    kernel_modules.refuse_unmet(needs, early, "the initramfs")
+    return kernel_modules.missing_network_drivers(needs, there)
 
 
 def _copy_tree(source: Path, target: Path) -> None:

@@ -10,21 +10,8 @@ for folder in tmp run var/tmp; do
 done
 mount --bind /proc "$root/proc"
 kernel=$(ls "$root/lib/modules")
-modules=$root/lib/modules/$kernel
 
-echo "step: trimming the kernel's modules"
-# A diskless node draws no pictures, plays no sound and has no radio. What drives cards, disks on USB, keyboards and
-# file systems stays.
-for folder in sound drivers/gpu drivers/media drivers/infiniband drivers/iio drivers/isdn drivers/staging drivers/bluetooth \
-    drivers/net/wireless drivers/net/can drivers/net/hamradio drivers/nfc drivers/mtd drivers/comedi drivers/accel \
-    drivers/firewire drivers/pcmcia drivers/parport drivers/gnss drivers/w1 drivers/rapidio drivers/ntb drivers/input/joystick \
-    drivers/input/touchscreen drivers/input/tablet drivers/video drivers/hid/amd-sfh-hid drivers/platform/surface \
-    net/bluetooth net/mac80211 net/wireless net/nfc net/can net/ax25 net/rose net/netrom net/atm net/6lowpan \
-    net/ieee802154 net/mac802154 net/batman-adv net/tipc net/rds net/smc net/sctp net/dccp net/appletalk net/lapb net/x25 \
-    fs/btrfs fs/xfs fs/ocfs2 fs/gfs2 fs/jfs fs/reiserfs fs/hfs fs/hfsplus fs/ufs fs/bcachefs fs/afs fs/coda fs/orangefs fs/jffs2 fs/ubifs fs/f2fs \
-    fs/nilfs2 fs/dlm fs/affs fs/befs fs/bfs fs/efs fs/minix fs/omfs fs/qnx4 fs/qnx6 fs/romfs fs/sysv fs/freevxfs; do
-    rm -rf "${modules:?}/kernel/$folder"
-done
+# Some of its modules were taken out (nodisk.assets.kernel_modules).
 chroot "$root" depmod "$kernel"
 
 echo "step: preparing the root"
@@ -34,6 +21,7 @@ echo "step: making the initramfs"
 mkdir "$root/tmp/boot"
 chroot "$root" dracut --force --kver "$kernel" /tmp/boot/initramfs
 cp "$root/tmp/boot/initramfs" "$out/initramfs"
+chroot "$root" sh -c 'zstd -dcq /tmp/boot/initramfs | cpio --list --quiet' >"$out/initramfs-files"
 cp "$root/boot/vmlinuz-$kernel" "$out/vmlinuz"
 chmod 0644 "$out/initramfs" "$out/vmlinuz"
 echo "$kernel" >"$out/kernel-version"

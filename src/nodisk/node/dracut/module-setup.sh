@@ -14,7 +14,8 @@ installkernel() {
     # What the root is made of.
     hostonly='' instmods loop squashfs overlay
     # Every wired card that this kernel can drive: a room's PCs are not known when the image is built.
-    hostonly='' instmods '=drivers/net/ethernet' '=drivers/net/phy' '=drivers/net/usb' virtio_net virtio_pci vmxnet3 hv_netvsc
+    hostonly='' instmods '=drivers/net/ethernet' '=drivers/net/phy' '=drivers/net/usb' virtio_net virtio_pci vmxnet3 hv_netvsc \
+        '=drivers/net/mdio' '=drivers/net/pcs' xen_netfront
     # USB controllers, for network cards on USB.
     hostonly='' instmods xhci_pci ehci_pci ohci_pci uhci_hcd
 }
@@ -30,6 +31,8 @@ install() {
     rm -f "$initdir/bin/modprobe"
     inst_binary kmod /bin/kmod
     ln -sf kmod "$initdir/bin/modprobe"
+    # Where the kernel itself asks for a module: CONFIG_MODPROBE_PATH.
+    ln -sf ../bin/kmod "$initdir/sbin/modprobe"
     rm -f "$initdir/init"
     inst_simple "$moddir/init" /init
     chmod 0755 "$initdir/init"

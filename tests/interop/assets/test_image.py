@@ -1,0 +1,198 @@
+"""The node image as it was built: its modules are whole, and Ignition finds names before resolv.conf is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import assets
+
+from nodisk import node, run
+from nodisk.assets import kernel_modules
+from nodisk.assets.store import Manifest, Store
+from nodisk.plan import system
+from nodisk.plan.documents import file
+from nodisk.spec.load import parse
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture(scope="module")
+def image() -> tuple[Store, Manifest]:
+    """The image of the VM tests' lab; built if the store has none."""
+    return assets.image()
+
+
+@pytest.fixture(scope="module")
+def initramfs(image: tuple[Store, Manifest], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The initramfs, unpacked."""
+    store, manifest = image
+    folder = tmp_path_factory.mktemp("initramfs")
+    packed = store.path(manifest.file("initramfs"))
+    unpacked = subprocess.run(["zstd", "-dcq", packed], check=True, capture_output=True).stdout
+    subprocess.run(["cpio", "-idm", "--quiet"], cwd=folder, input=unpacked, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def root(image: tuple[Store, Manifest], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kernel's modules in the root."""
+    store, manifest = image
+    folder = tmp_path_factory.mktemp("root") / "root"
+    packed = store.path(manifest.file("root.squashfs"))
+    argv = ["unsquashfs", "-quiet", "-no-progress", "-dest", str(folder), str(packed), "usr/lib/modules"]
+    subprocess.run(argv, check=True, capture_output=True)
+    return folder
+
+
+def direct(module: Path) -> set[str]:
+    """What a module says itself that it needs: the field ``depends`` of its ``.modinfo`` section."""
+    data = module.read_bytes()
+    if module.suffix == ".xz":
+        data = subprocess.run(["xz", "-dc", module], check=True, capture_output=True).stdout
+    found = [part.removeprefix(b"depends=") for part in data.split(b"\0") if part.startswith(b"depends=")]
+    return {name.replace("-", "_") for part in found for name in part.decode().split(",") if name}
+
+
+def modules(folder: Path) -> Iterator[Path]:
+    yield from (path for path in folder.rglob("*.ko*") if path.is_file())
+
+
+def builtin(folder: Path) -> set[str]:
+    """What the kernel has without a module."""
+    lists = [path.read_text(encoding="utf-8") for path in folder.rglob("modules.builtin")]
+    return {kernel_modules.name(line) for text in lists for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("where", ["root", "initramfs"])
+def test_every_module_has_what_it_needs(where: str, request: pytest.FixtureRequest) -> None:
+    folder: Path = request.getfixturevalue(where)
+    there = {kernel_modules.name(path.name): path for path in modules(folder)}
+    assert "virtio_net" in there
+    unmet = {name: direct(path) - there.keys() - builtin(folder) for name, path in there.items()}
+    assert {name: needs for name, needs in unmet.items() if needs} == {}
+
+
+def test_local_disks_can_be_mounted(root: Path) -> None:
+    """The pages advise a mount unit for a room's disk: the file systems that such a disk has."""
+    there = {kernel_modules.name(path.name) for path in modules(root)}
+    assert {"ext4", "xfs", "btrfs", "vfat"} <= there | builtin(root)
+
+
+def test_the_kernel_finds_modprobe_in_the_initramfs(initramfs: Path) -> None:
+    link = initramfs / "sbin/modprobe"
+    assert link.is_symlink()
+    assert link.resolve() == (initramfs / "bin/kmod").resolve()
+    assert link.resolve().is_file()
+
+
+def test_each_missing_network_driver_is_named_with_the_reason(image: tuple[Store, Manifest], root: Path) -> None:
+    missing = image[1].facts["missing_network_drivers"]
+    there = {kernel_modules.name(path.name) for path in modules(root)}
+    assert set(missing).isdisjoint(there)
+    assert all(missing.values())
+    assert {"virtio_net", "vmxnet3", "ena", "hv_netvsc"} <= there
+
+
+LAB = """\
+name: room
+network: {subnet: 10.99.0.0/24, server: 10.99.0.1}
+machines: [{name: cp1, mac: "52:54:00:99:00:21", address: 10.99.0.21, role: control-plane}]
+"""
+SERVED = {
+    "/motd": "Be quiet.\n",
+    "/more.ign": json.dumps({"ignition": {"version": "3.3.0"}, "storage": {"files": [file("/etc/merged", "yes\n")]}}),
+}
+WEB = """\
+import http.server, json, sys
+served = json.loads(sys.argv[1])
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = served[self.path].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("10.99.0.1", 80), Handler).serve_forever()
+"""
+# The initramfs' own function in the built root, on a RAM disk; what it asks for by name is in the namespace.
+APPLY = """\
+set -e
+mount -t tmpfs tmpfs {work}
+mkdir {work}/lower {work}/upper {work}/work {work}/root
+mount -t squashfs -o loop,ro {squashfs} {work}/lower
+mount -t overlay -o lowerdir={work}/lower,upperdir={work}/upper,workdir={work}/work root {work}/root
+mount -t tmpfs run /run
+mkdir -p /run/nodisk/ignition
+cat >/run/nodisk/ignition/user.ign
+mac=52:54:00:99:00:21 server=http://10.99.0.1
+{functions}
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+apply_config
+cd {work}/root/etc
+export PATH={work}/root/usr/bin
+cat remote-a.conf app/remote-b.conf zz-remote.conf merged resolv.conf
+"""
+
+
+@pytest.fixture
+def names() -> Iterator[str]:
+    """A namespace in which the lab's server answers DNS, and the room's file server HTTP."""
+    name = f"ign{os.getpid()}"
+    run.run(["ip", "netns", "add", name])
+    daemons: list[subprocess.Popen[bytes]] = []
+    try:
+        run.run(["ip", "-n", name, "link", "set", "lo", "up"])
+        run.run(["ip", "-n", name, "address", "add", "10.99.0.1/24", "dev", "lo"])
+        dns = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file="]
+        dns += ["--listen-address=10.99.0.1", "--bind-interfaces", "--address=/files.room.example/10.99.0.1"]
+        for words in (dns, [sys.executable, "-c", WEB, json.dumps(SERVED)]):
+            daemons.append(run.start(words, log_file=Path(os.devnull), netns=name))
+        end = time.monotonic() + 20
+        while not {":53", ":80"} <= {
+            line.split()[3].removeprefix("10.99.0.1")
+            for line in run.run(["ss", "-Hlnt"], netns=name).stdout.splitlines()
+        }:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        yield name
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+            daemon.wait()
+        run.run(["ip", "netns", "del", name], check=False)
+
+
+def test_snippets_may_fetch_by_name_whatever_the_order(
+    names: str, image: tuple[Store, Manifest], tmp_path: Path
+) -> None:
+    lab = parse(LAB, file=Path("lab.yaml"))
+    remote = {"source": "http://files.room.example/motd"}
+    config = {
+        "ignition": {"version": "3.3.0", "config": {"merge": [{"source": "http://files.room.example/more.ign"}]}},
+        "storage": {
+            "files": [
+                {"path": "/etc/remote-a.conf", "contents": remote},
+                {"path": "/etc/app/remote-b.conf", "contents": remote},
+                file("/etc/resolv.conf", system.resolv_conf(lab)),
+                {"path": "/etc/zz-remote.conf", "contents": remote},
+            ]
+        },
+    }
+    store, manifest = image
+    functions = (node.DRACUT / "init").read_text(encoding="utf-8").partition("# ---- in order")[0]
+    script = APPLY.format(
+        work=tmp_path,
+        squashfs=store.path(manifest.file("root.squashfs")),
+        functions=functions.replace("/sysroot", f"{tmp_path}/root"),
+    )
+    words = ["unshare", "--mount", "sh", "-c", script]
+    done = run.run(words, netns=names, stdin=json.dumps(config), timeout=200)
+    # What the machine keeps is lab.yaml's own, not what Ignition was helped with.
+    assert done.stdout == "Be quiet.\n" * 3 + "yes\n" + system.resolv_conf(lab)

@@ -1,0 +1,42 @@
+"""The real store's assets for tests, built where it has none; one test process builds, the others wait for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nodisk.assets.build import build
+from nodisk.assets.store import Manifest, Store
+from nodisk.spec.load import parse
+from nodisk.state import DEFAULT_STATE, State
+
+LAB = """\
+name: vmtest
+network: {subnet: 10.78.0.0/24, server: 10.78.0.1}
+os: {kernel: cloud}
+machines: [{name: cp1, mac: "52:54:00:78:00:0b", address: 10.78.0.11, role: control-plane}]
+"""
+
+
+def state() -> State:
+    """``$NODISK_STATE``, else the one that ``make lab`` uses."""
+    return State(Path(os.environ.get("NODISK_STATE", DEFAULT_STATE)))
+
+
+@contextmanager
+def builder() -> Iterator[Store]:
+    """The store, while no other test process builds into it: nodisk itself would refuse, not wait."""
+    found = state()
+    found.root.mkdir(parents=True, exist_ok=True)
+    with (found.root / ".tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Store(found)
+
+
+def image() -> tuple[Store, Manifest]:
+    """The node image of the VM tests' lab."""
+    with builder() as store:
+        return store, build(parse(LAB, file=Path("lab.yaml")), state(), only=["image"]).assets["image"]
