@@ -15,7 +15,7 @@ from nodisk import yamltree
 from nodisk.butane import Result, merge, translate, validate
 from nodisk.butane.merging import Conflict, shared
 from nodisk.errors import SpecError
-from nodisk.plan import snippet_words
+from nodisk.plan import protected, snippet_words
 from nodisk.spec.model import Lab, Machine
 
 NEWEST_SPEC = 3
@@ -79,6 +79,7 @@ def apply(lab: Lab, machine: Machine, base: Mapping[str, Any], *, where: Where =
             found = [
                 _clash(conflict, where(snippet.path, None)) for conflict in shared(base, overlay) if conflict.field
             ]
+            found += [f"{where(snippet.path, None)}: {what}" for what in protected.changed(overlay)]
             config = merge(config, overlay)
         problems += found
     if not problems and config != base:

@@ -139,11 +139,12 @@ def test_a_spec_that_the_machines_can_not_read(tmp_path: Path) -> None:
 
 
 def test_what_only_the_sum_gets_wrong(tmp_path: Path) -> None:
-    snippet = "storage: {links: [{path: /etc, target: /x}]}"
+    snippet = "storage: {links: [{path: /srv/a, target: /x}]}"
     text = LAB.replace(
         "  storage:\n    files:\n      - path: /etc/motd\n        mode: 0644\n        contents: {inline: lab}\n",
         f"  {snippet}\n",
     )
+    text = text.replace("path: /etc/motd", "path: /srv/a/motd")
     room = lab(tmp_path, text)
     with pytest.raises(SpecError, match="file path includes link in config"):
-        snippets.apply(room, room.machines[0], BASE)
+        snippets.apply(room, room.machines[1], BASE)

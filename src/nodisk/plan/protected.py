@@ -1,0 +1,143 @@
+"""What of a machine's image no Butane snippet may change: the units and programs by which the machine becomes a node.
+
+``plan.snippets`` sees to what nodisk's own Ignition writes; this is about what the image already has. A drop-in may add
+to a unit (an environment, a limit, an order), but not decide what the unit runs. What Ignition fetches at boot
+(``ignition.config.merge``) nobody can look at before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from nodisk import node
+from nodisk.butane.dataurl import content
+
+PROGRAMS = (
+    *("/usr/bin/kubelet", "/usr/bin/kube-proxy", "/usr/bin/kubeadm"),
+    *("/usr/bin/containerd", "/usr/bin/containerd-shim-runc-v2", "/usr/sbin/runc", "/usr/bin/runc", "/usr/lib/cni"),
+)
+"""Of the release and of Debian, without which a machine is no node."""
+PACKAGED_UNITS = ("containerd.service", "systemd-networkd.service", "systemd-timesyncd.service", "nftables.service")
+"""Of Debian's packages, likewise."""
+_UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
+_MERGED = ("/bin", "/sbin", "/lib", "/lib64")
+"""Links to their namesakes below ``/usr``."""
+_DECIDES = re.compile(r"^\s*(Exec[A-Za-z]*|Type|RootDirectory|RootImage|User|Condition\w+|Assert\w+)\s*=", re.MULTILINE)
+"""Settings by which a drop-in makes a unit another one, or keeps it from starting."""
+
+
+@cache
+def units() -> frozenset[str]:
+    """The units of the image that nodisk brings or needs."""
+    own = (node.IMAGE / "usr/lib/systemd/system").iterdir()
+    return frozenset((*(path.name for path in own), *PACKAGED_UNITS))
+
+
+@cache
+def paths() -> frozenset[PurePosixPath]:
+    """The files and folders of the image that nodisk brings or needs; the units' are apart."""
+    brought = (path.relative_to(node.IMAGE) for path in node.IMAGE.rglob("*") if path.is_file())
+    own = {PurePosixPath("/") / path.as_posix() for path in brought}
+    return frozenset({*own, PurePosixPath("/usr/lib/nodisk"), *map(PurePosixPath, PROGRAMS)})
+
+
+def changed(overlay: Mapping[str, Any]) -> Iterator[str]:
+    """What a snippet's Ignition would change of it, a sentence each."""
+    for unit in (overlay.get("systemd") or {}).get("units") or []:
+        yield from _unit(unit)
+    storage = overlay.get("storage") or {}
+    for part, what in (("files", "file"), ("links", "link"), ("directories", "directory")):
+        for entry in storage.get(part) or []:
+            yield from _entry(what, entry)
+
+
+def _unit(unit: Mapping[str, Any]) -> Iterator[str]:
+    name = str(unit["name"])
+    if name in units():
+        for key, done in (("mask", unit.get("mask")), ("enabled", unit.get("enabled") is False)):
+            if done:
+                yield f"unit {name}: {'masked' if key == 'mask' else 'disabled'}, but without it the machine is no node"
+        if unit.get("contents"):
+            yield f"unit {name}: replaced, but it is the image's own; use a drop-in, or a unit of another name"
+        for part in unit.get("dropins") or []:
+            yield from _dropin(name, str(part["name"]), str(part.get("contents") or ""))
+    if name.endswith(".mount") and unit.get("mask") is not True:
+        yield from _covers(f"unit {name}", _mount_point(name), "mounts over")
+
+
+def _dropin(name: str, part: str, text: str) -> Iterator[str]:
+    for setting in dict.fromkeys(_DECIDES.findall(text)):
+        yield f"unit {name}: its drop-in {part} sets {setting}=, which decides what runs; that is the image's own"
+
+
+def _entry(what: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    path = normal(str(entry["path"]))
+    where = f"{what} {entry['path']}"
+    if path in paths() or any(parent in paths() for parent in path.parents):
+        # A directory that is just named stays as it is.
+        if what != "directory" or _alters(entry):
+            yield f"{where}: it is the image's own, without which the machine is no node; choose another path"
+    elif what == "link" or (what == "directory" and _alters(entry)) or (what == "file" and entry.get("overwrite")):
+        yield from _covers(where, path, "replaces")
+    for folder in map(PurePosixPath, _UNIT_FOLDERS):
+        if path != folder and path.is_relative_to(folder):
+            yield from _in_unit_folder(what, where, path.relative_to(folder), entry)
+
+
+def _in_unit_folder(what: str, where: str, path: PurePosixPath, entry: Mapping[str, Any]) -> Iterator[str]:
+    """A unit, its drop-in or its links, written as a file rather than under ``systemd.units``."""
+    first = path.parts[0]
+    name = first.removesuffix(".d")
+    if name not in units():
+        return
+    if first == name:
+        yield f"{where}: replaces the image's own unit {name}; use a drop-in, or a unit of another name"
+    elif what != "directory":
+        try:
+            yield from _dropin(name, path.parts[1], _text(entry))
+        except ValueError:
+            yield f"{where}: a drop-in of {name} whose text nodisk can't see; write it under systemd.units"
+
+
+def _text(entry: Mapping[str, Any]) -> str:
+    """All that an Ignition file's contents and appended parts say; raises ValueError for what is not in the config."""
+    parts = [entry.get("contents") or {}, *(entry.get("append") or [])]
+    if "target" in entry or any(part.get("compression") for part in parts):
+        raise ValueError(entry["path"])
+    return "\n".join(content(str(part["source"])).decode() for part in parts if part.get("source"))
+
+
+def _alters(entry: Mapping[str, Any]) -> bool:
+    """Whether a directory entry does more than to see that the directory is there."""
+    return any(entry.get(key) not in (None, False, {}) for key in ("mode", "user", "group", "overwrite"))
+
+
+def _covers(where: str, path: PurePosixPath, how: str) -> Iterator[str]:
+    """Where something above what is protected is replaced or mounted over."""
+    below = [one for one in (*paths(), *map(PurePosixPath, _UNIT_FOLDERS)) if one.is_relative_to(path)]
+    if below:
+        yield f"{where}: {how} {path}, which holds {min(below)}, without which the machine is no node"
+
+
+def normal(path: str) -> PurePosixPath:
+    """A path without ``.``, ``..`` and doubled slashes, and with ``/bin`` and its like where they really are."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    if parts and f"/{parts[0]}" in _MERGED:
+        parts.insert(0, "usr")
+    return PurePosixPath("/", *parts)
+
+
+def _mount_point(unit: str) -> PurePosixPath:
+    """``var-lib-my\\x2ddata.mount`` → ``/var/lib/my-data``: systemd.unit(5), "String escaping for inclusion"."""
+    text = unit.removesuffix(".mount").replace("%", "%25").replace("-", "/").replace("\\x", "%")
+    return normal("/" + unquote_to_bytes(text).decode(errors="replace"))
