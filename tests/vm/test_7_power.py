@@ -68,6 +68,20 @@ def test_a_full_ram_disk(vm: Driver) -> None:
     assert_found(found, evidence="w2: DiskPressure", cause="a RAM disk of w2 is full", look="nodisk ssh w2 df -h")
 
 
+@pytest.mark.apart
+def test_a_ram_disk_with_too_many_files(vm: Driver) -> None:
+    """Empty files take no room of it, but memory that nobody counts: a tmpfs has an end of them, and kubelet knows."""
+    free = int(on(vm, "w2", "df --output=iavail /var/lib/kubelet").split()[-1])
+    fill = f"sudo mkdir /var/lib/kubelet/full && cd /var/lib/kubelet/full && seq {free - 100} | sudo xargs touch"
+    with (
+        staged(vm.context(), "verify") as scene,
+        fault(vm, "w2", fill, "sudo rm -rf /var/lib/kubelet/full"),
+    ):
+        vm.wait(lambda: look(scene, "nodes").outcome is not Outcome.OK, "kubelet says so", seconds=300)
+        found = look(scene, "nodes")
+    assert_found(found, evidence="w2: DiskPressure", cause="a RAM disk of w2 is full", look="nodisk ssh w2 df -i")
+
+
 @contextmanager
 def damaged(vm: Driver, asset: AssetRef, damage: Callable[[bytearray], None]) -> Iterator[None]:
     """An asset differs on the wire: a mount over the file, in the server's own view of the disk alone."""

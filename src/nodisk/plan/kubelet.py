@@ -77,11 +77,14 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
             "memory.available": f"{ram.eviction_hard_mib}Mi",
             "nodefs.available": "10%",
             "imagefs.available": "10%",
+            # kubelet's own defaults, which end where any threshold is set. A full tmpfs has room and no inode left.
+            "nodefs.inodesFree": "5%",
+            "imagefs.inodesFree": "5%",
         },
         # Earlier, but with patience: a peak of a minute is no reason to lose a pod.
         "evictionSoft": {"memory.available": f"{ram.eviction_soft_mib}Mi"},
         "evictionSoftGracePeriod": {"memory.available": "1m0s"},
-        "evictionMinimumReclaim": {"imagefs.available": "5%"},
+        "evictionMinimumReclaim": {"imagefs.available": "5%", "imagefs.inodesFree": "5%"},
         "systemReserved": {"cpu": "100m", "memory": f"{ram.system_reserved_mib}Mi"},
         "kubeReserved": {"cpu": "100m", "memory": f"{ram.kube_reserved_mib}Mi"},
         # What changes is told within seconds. The second is kubelet's own default, but not where the first is set:

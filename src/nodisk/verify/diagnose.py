@@ -35,7 +35,7 @@ _CAUSES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("disk-pressure", "diskpressure", "no space left", "ephemeral"),
         _RAM_DISK,
-        "nodisk ssh {node} df -h /var/lib/containerd /var/lib/kubelet",
+        "nodisk ssh {node} df -h /var/lib/containerd /var/lib/kubelet; nodisk ssh {node} df -i",
     ),
     (
         ("imagepull", "errimage", "failed to pull"),
