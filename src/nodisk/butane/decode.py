@@ -11,16 +11,20 @@ from contextlib import contextmanager
 
 from nodisk.butane import scalars
 from nodisk.butane.gojson import quote
+from nodisk.butane.goscanner import YamlError
 from nodisk.butane.report import Entry
 from nodisk.butane.scalars import NotThat, as_bool, as_int, as_string, as_unsigned, is_null
 from nodisk.butane.schema import CField, CStruct
-from nodisk.butane.yamltree import ALIAS, MAPPING, SCALAR, Node, YamlError
+from nodisk.butane.yamltree import ALIAS, MAPPING, SCALAR, Node
 
 Values = dict[str, object]
 
 MAX_ERRORS = 1000
 MAX_DECODES = 100_000
 """With aliases a short document can mean a long one: it is refused where it would mean twice the largest document."""
+
+MAX_SIZE = 32 * 1024 * 1024
+"""Characters that aliases may make of a document, to the same purpose."""
 
 _GO_KINDS = {"integer": "int", "unsigned": "uint", "boolean": "bool"}
 _ZEROS: dict[str, object] = {"string": "", "integer": 0, "unsigned": 0, "boolean": False}
@@ -38,6 +42,7 @@ class Decoder:
         self.errors: list[Entry] = []
         self.decoded = 0
         self.aliased = 0
+        self.size = 0
         self.depth = 0
 
     def document(self, root: Node, struct: CStruct) -> Values:
@@ -54,7 +59,7 @@ class Decoder:
         found = tag or scalars.short(node.tag) or {MAPPING: "!!map"}.get(node.kind, "!!seq")
         text = ""
         if node.kind == SCALAR:
-            data = node.value.encode("utf-8", "surrogateescape")
+            data = node.value[:11].encode("utf-8", "surrogateescape")
             shown = data[:7] + b"..." if len(data) > 10 else data
             text = f" `{shown.decode('utf-8', 'replace')}`"
         self.complain(node.line, f"cannot unmarshal {found}{text} into {wanted}")
@@ -111,8 +116,10 @@ class Decoder:
                 self._misfit(node, _GO_KINDS.get(kind, kind))
             return NOTHING
         if is_null(node):
-            scalars.typed(node)  # a `!!null` that is none raises
             return NOTHING
+        self.size += len(node.value)
+        if self.size > MAX_SIZE:
+            raise YamlError(f"document means more than {MAX_SIZE // 1024 // 1024} MiB of text, by aliases")
         if kind == "string":
             return as_string(node)
         try:
@@ -208,7 +215,6 @@ class Decoder:
             self._misfit(key, "string")
             return None
         if is_null(key):
-            scalars.typed(key)  # a `!!null` that is none raises
             return None
         return as_string(key)
 

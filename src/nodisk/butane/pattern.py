@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 
 
@@ -21,9 +22,9 @@ class Pattern:
             self._compiled = re.compile(self.text, self.flags)
         return self._compiled
 
-    def match(self, text: str, start: int = 0) -> re.Match[str] | None:
+    def match(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
         """At ``start``."""
-        return self._ready().match(text, start)
+        return self._ready().match(text, start, end)
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
         """All of it."""
@@ -37,6 +38,6 @@ class Pattern:
         """Every match, or its only group."""
         return self._ready().findall(text)
 
-    def finditer(self, text: str) -> Iterator[re.Match[str]]:
-        """Every match."""
-        return self._ready().finditer(text)
+    def finditer(self, text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[re.Match[str]]:
+        """Every match between ``start`` and ``end``."""
+        return self._ready().finditer(text, start, end)

@@ -7,6 +7,8 @@ from nodisk.butane.report import Entry, Report
 _COLOURS = {"error": "\033[1;31m", "warning": "\033[1;33m", "info": "\033[1;36m"}
 _BLUE, _RESET = "\033[1;34m", "\033[0m"
 _CONTEXT = 2
+_MAX_SHOWN = 16 * 1024 * 1024
+"""Characters of messages with the lines around them; those that follow get a line each."""
 
 
 def text(report: Report, name: str, source: bytes, *, colour: bool = False, raw: bool = False) -> str:
@@ -19,7 +21,13 @@ def text(report: Report, name: str, source: bytes, *, colour: bool = False, raw:
     if raw:
         return "".join(f"{entry}\n" for entry in entries)
     lines = source.decode("utf-8", "replace").split("\n")
-    return "\n".join(_entry(entry, name, lines, colour) for entry in entries)
+    out, size = [], 0
+    for entry in entries:
+        # Very long lines, shown again for every message about them, would add up.
+        shown = _entry(entry, name, lines, colour) if size < _MAX_SHOWN else f"{entry}\n"
+        size += len(shown)
+        out.append(shown)
+    return "\n".join(out)
 
 
 def _paint(words: str, code: str, colour: bool) -> str:

@@ -71,7 +71,8 @@ text. Only files below `files_dir` are read: links that lead out of it, devices,
 
 Where Butane differs: it follows links out of `files_dir`, and refuses every file if that is `/`.
 
-Limits: 16 MiB of text, 50,000 nodes (aliases: 100,000 values), 1,000 levels; 64 MiB a local file, 256 MiB in all.
+Limits: 16 MiB of text, 50,000 nodes, 1,000 levels; with aliases 100,000 values and
+32 MiB of text; 64 MiB a local file, 256 MiB in all.
 
 ## Versions
 """

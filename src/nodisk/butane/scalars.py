@@ -9,8 +9,9 @@ import binascii
 import math
 import re
 
+from nodisk.butane.goscanner import YamlError
 from nodisk.butane.pattern import Pattern
-from nodisk.butane.yamltree import Node, YamlError
+from nodisk.butane.yamltree import Node
 
 LONG = "tag:yaml.org,2002:"
 _RESOLVABLE = frozenset({"", "!!str", "!!bool", "!!int", "!!float", "!!null", "!!timestamp"})
@@ -139,11 +140,17 @@ def is_bool_word(text: str) -> bool:
 
 
 def is_null(node: Node) -> bool:
-    """Whether the node is a null, which leaves a field unset and vanishes from a list."""
+    """Whether the node is a null, which leaves a field unset and vanishes from a list.
+
+    Raises YamlError for a ``!!null`` that is none.
+    """
     if node.kind != "scalar":
         return False
     tag = short(node.tag)
-    return tag == "!!null" or (not tag and node.plain and _FIXED.get(node.value, ("",))[0] == "!!null")
+    if tag == "!!null":
+        resolve(tag, node.value)
+        return True
+    return not tag and node.plain and _FIXED.get(node.value, ("",))[0] == "!!null"
 
 
 def as_string(node: Node) -> str:
@@ -167,8 +174,9 @@ def as_int(node: Node) -> int:
     found, value = typed(node)
     if isinstance(value, int) and not isinstance(value, bool) and value <= INT_MAX:
         return value
-    if isinstance(value, float) and value <= INT_MAX:  # false for NaN
-        return int(value) if value >= INT_MIN else INT_MIN
+    if isinstance(value, float) and value <= 2.0**63:  # false for NaN
+        # Go compares with the nearest float, and what is too large by one becomes the smallest.
+        return int(value) if INT_MIN <= value < 2.0**63 else INT_MIN
     raise NotThat(found)
 
 

@@ -14,11 +14,12 @@ from nodisk.butane.decode import Decoder, Values
 from nodisk.butane.desugar import Context
 from nodisk.butane.desugar import translate as desugar
 from nodisk.butane.fields import VERSIONS
+from nodisk.butane.goscanner import YamlError
 from nodisk.butane.localfiles import FilesDir
 from nodisk.butane.report import Entry, Findings, Path, Problem, Report, locate
 from nodisk.butane.schema import CStruct, Field, Struct, butane, compile_, emit, ignition_schema
 from nodisk.butane.source_rules import Version
-from nodisk.butane.yamltree import Node, YamlError, parse
+from nodisk.butane.yamltree import Node, parse
 
 _HEADER = Struct(
     "Header", (Field("version", "string", "", required=True), Field("variant", "string", "", required=True))

@@ -6,10 +6,13 @@ are too long only in what the buffer holds; the same windows are kept here, so t
 
 from __future__ import annotations
 
+import re
+
 from nodisk.butane.gojson import quote
 
 LINE_MAX = 2048
 _BUFFER = 4096
+_NAME_END = re.compile(rb"[=\n\r]")
 _SPACES = b" \t\n\v\f\r"
 _ALL_SPACES = (
     _SPACES.decode() + "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -135,10 +138,10 @@ def _comment(reader: _Reader) -> None:
 def _option(reader: _Reader) -> None:
     reader.check_line()
     data, start = reader.data, reader.pos
-    ends = [at for at in (data.find(char, start) for char in (b"=", b"\n", b"\r")) if at >= 0]
-    if not ends:
+    stop = _NAME_END.search(data, start)
+    end = stop.start() if stop is not None else len(data)
+    if end == len(data):
         raise UnitError("EOF")
-    end = min(ends)
     reader.advance(end + 1)
     if data[end : end + 1] != b"=":
         raise UnitError("unexpected newline encountered while parsing option name")

@@ -7,12 +7,12 @@ depth and number of nodes are bounded before they are built.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import yaml
 from yaml import events as ev
 
+from nodisk.butane.goscanner import Parser, Source, TagInFlow, YamlError, translated
 from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Key, Path
 
@@ -25,25 +25,11 @@ MAX_NODES = 50_000
 MAX_DEPTH = 1000
 """Python's own recursion limit is not far above; no config nests deeper than ten."""
 
-try:
-    from yaml._yaml import CParser as Parser
-except ImportError:  # a PyYAML without libyaml: slower, and some messages are worded otherwise
-    from yaml import SafeLoader as Parser  # type: ignore[assignment]  # both have get_event, all that is used
-
-
-class YamlError(Exception):
-    """The text is not YAML; ``line`` (from 1) where the parser says it."""
-
-    def __init__(self, message: str, line: int | None = None) -> None:
-        super().__init__(f"yaml: line {line}: {message}" if line else f"yaml: {message}")
-        self.message = message
-        self.line = line
-
 
 class Node:
     """A scalar, mapping, sequence or alias, as written."""
 
-    __slots__ = ("children", "column", "flow", "kind", "line", "plain", "tag", "target", "value")
+    __slots__ = ("_places", "children", "column", "flow", "kind", "line", "plain", "tag", "target", "value")
 
     def __init__(self, kind: str, value: str, tag: str | None, plain: bool, mark: Any) -> None:
         self.kind = kind
@@ -59,17 +45,29 @@ class Node:
         """A mapping's keys and values in turn; a sequence's items."""
         self.target: Node | None = None
         """What an alias stands for."""
+        self._places: dict[str, int] | None = None
         self.flow = False
         """A collection in brackets or braces: there yaml.v3 ends a word at ``?``, which libyaml does not."""
 
+    def place(self, name: str) -> int | None:
+        """The index of a mapping's key as written, the last of equal ones; aliases and merge keys are not followed."""
+        if self.kind != MAPPING:
+            return None
+        if self._places is None:
+            self._places = {self.children[index].value: index for index in range(0, len(self.children), 2)}
+        return self._places.get(name)
+
     def child(self, name: str) -> Node | None:
-        """A mapping's value by its key as written; aliases and merge keys are not followed."""
-        found = None
-        if self.kind == MAPPING:
-            for index in range(0, len(self.children), 2):
-                if self.children[index].value == name:
-                    found = self.children[index + 1]
-        return found
+        """A mapping's value by its key as written."""
+        place = self.place(name)
+        return None if place is None else self.children[place + 1]
+
+    def rename(self, name: str, new: str) -> None:
+        """Give every key called ``name`` another name."""
+        for key in self.children[::2]:
+            if key.value == name:
+                key.value = new
+        self._places = None
 
     def position(self, path: Path) -> tuple[int, int]:
         """Line and column of the deepest node on ``path`` that exists."""
@@ -81,9 +79,9 @@ class Node:
                 node = node.children[part]
                 continue
             if isinstance(part, Key):
-                keys = [key for key in node.children[::2] if key.value == part] if node.kind == MAPPING else []
-                if keys:
-                    node = keys[-1]
+                place = node.place(part)
+                if place is not None:
+                    node = node.children[place]
                 break
             child = node.child(part)
             if child is None:
@@ -96,35 +94,39 @@ def parse(data: bytes, *, old: bool = False) -> Node | None:
     """The first document of ``data``; None if it is empty. Raises YamlError. ``old``: as yaml.v2 reads it."""
     if len(data) > MAX_BYTES:
         raise YamlError(f"document is larger than {MAX_BYTES // 1024 // 1024} MiB")
-    try:
+    source = Source(data)
+    while True:
         try:
-            return _compose(data, old=old)
-        except yaml.scanner.ScannerError as error:
-            if old or error.problem != "found unexpected ':'":
-                raise
-            data, colon = _hide_colons(data)
-            return _compose(data, colon)
-    except yaml.YAMLError as error:
-        raise (_translated_old(error) if old else _translated(_ahead(data, error))) from error
-    except RecursionError as error:  # only PyYAML's pure Python parser recurses
-        raise YamlError(f"exceeded max depth of {MAX_DEPTH}") from error
+            return _compose(source, old=old)
+        except TagInFlow as tag:
+            if not source.hide_tag(tag.mark):
+                raise YamlError("did not find expected whitespace or line break", tag.mark.line + 1) from tag
+        except yaml.YAMLError as error:
+            if _hidden(source, error, old=old):
+                continue
+            if isinstance(error, yaml.parser.ParserError) and not old:
+                raise translated(source.ahead(error.problem_mark) or error, old=old) from error
+            raise translated(error, old=old) from error
+        except YamlError as error:
+            earlier = source.ahead(error.mark) if error.mark is not None and not old else None
+            if earlier is not None:
+                raise translated(earlier, old=old) from error
+            raise
+        except RecursionError as error:  # only PyYAML's pure Python parser recurses
+            raise YamlError(f"exceeded max depth of {MAX_DEPTH}") from error
 
 
-_LAST_COLON = rb"(?<![^\s\"'\[\]{},?])([^\s\"'\[\]{},?&*!][^\s\"'\[\]{},?]*):(?=[\[\]{},?])"
+def _hidden(source: Source, error: yaml.YAMLError, *, old: bool) -> bool:
+    """Whether what ``error`` is about is no error to Go, and is now hidden from libyaml."""
+    if not isinstance(error, yaml.scanner.ScannerError):
+        return False
+    if error.context == "while scanning a tag":
+        return source.hide_tag(error.context_mark)
+    return not old and error.problem == "found unexpected ':'" and source.hide_colons()
 
 
-def _hide_colons(data: bytes) -> tuple[bytes, str]:
-    """``data`` with another character for each colon that ends a word before a bracket or comma, and that character.
-
-    libyaml refuses ``[fe80::, a]``; to yaml.v3 only a space makes such a colon more than a part of the word.
-    """
-    # If the document has every character for private use, it is refused for the one that it can't have.
-    colon = next((char for char in map(chr, range(0xE000, 0xF900)) if char.encode() not in data), "\0")
-    return re.sub(_LAST_COLON, lambda match: match[1] + colon.encode(), data), colon
-
-
-def _compose(data: bytes, colon: str = "", *, old: bool = False) -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a kind of event
-    get_event: Any = Parser(data).get_event
+def _compose(source: Source, *, old: bool) -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a kind of event
+    get_event = Parser(source.data).get_event
     get_event()  # the start of the stream
     start = get_event()
     if isinstance(start, ev.StreamEndEvent):
@@ -136,7 +138,7 @@ def _compose(data: bytes, colon: str = "", *, old: bool = False) -> Node | None:
     stack: list[Node] = []
     root: Node | None = None
     count = 0
-    slashes = b"\\/" in data
+    shown = source.shown if source.hidden else None
     while True:
         event = get_event()
         kind = type(event)
@@ -150,25 +152,26 @@ def _compose(data: bytes, colon: str = "", *, old: bool = False) -> Node | None:
             raise YamlError(f"document has more than {MAX_NODES} nodes")
         mark = event.start_mark
         if kind is ev.ScalarEvent:
-            value = event.value.replace(colon, ":") if colon else event.value
-            node = Node(SCALAR, value, event.tag, not event.style, mark)
-            if slashes and event.style == '"':
-                _refuse_escaped_slash(data, event, old=old)
-            if old and not event.style and stack and stack[-1].flow and _INNER_COLON.search(value):
-                raise YamlError("found unexpected ':'", mark.line or None)
-            if not event.style and stack and stack[-1].flow and "?" in event.value[1:]:
-                closing = "}" if stack[-1].kind == MAPPING else "]"
-                raise YamlError(f"did not find expected ',' or '{closing}'", stack[-1].line - 1 or mark.line or None)
+            node = Node(SCALAR, shown(event.value) if shown else event.value, event.tag, not event.style, mark)
+            if event.style:
+                if source.slashes and event.style == '"':
+                    slash = source.escaped_slash(mark, event.end_mark)
+                    if slash is not None:
+                        raise slash
+            elif stack and stack[-1].flow:
+                _check_word(node, event, stack[-1], source, old=old)
         elif kind is ev.AliasEvent:
             node = Node(ALIAS, event.anchor, None, False, mark)
             node.target = anchors.get(event.anchor)
             aliases.append(node)
             if node.target is None and not old:
-                raise YamlError(f"unknown anchor '{event.anchor}' referenced")
+                raise YamlError(f"unknown anchor '{event.anchor}' referenced", mark=mark)
         else:
             name = MAPPING if kind is ev.MappingStartEvent else SEQUENCE
             node = Node(name, "", event.tag, False, mark)
             node.flow = bool(event.flow_style)
+        if shown and node.tag:
+            node.tag = shown(node.tag)
         if kind is not ev.AliasEvent and event.anchor is not None:
             anchors[event.anchor] = node
         if stack:
@@ -181,77 +184,48 @@ def _compose(data: bytes, colon: str = "", *, old: bool = False) -> Node | None:
                 raise YamlError(f"exceeded max depth of {MAX_DEPTH}", mark.line + 1)
         elif not stack:
             break
-    # A document that does not end properly is an error even though its content was fine.
-    get_event()
+    _end(source, get_event, old=old)
     if old:  # yaml.v2 looks an anchor up when it decodes: the last of a name counts, and what nobody reads may lack one
         for node in aliases:
             node.target = anchors.get(node.value)
     return root
 
 
+def _end(source: Source, get_event: Any, *, old: bool) -> None:
+    """A document that does not end properly is an error, even though its content was fine.
+
+    yaml.v2 reads on to the start of the next document, yaml.v3 as far as its scanner looks ahead.
+    """
+    end = get_event().start_mark
+    try:
+        last = isinstance(get_event(), ev.StreamEndEvent)
+    except yaml.YAMLError:
+        if old:
+            raise
+        last = False
+    if not last and not old:
+        earlier = source.ahead(end, document_end=True)
+        if earlier is not None:
+            raise earlier
+
+
 _INNER_COLON = Pattern(r":(?=\S)")
 """yaml.v2 takes no word in brackets that has one."""
-_ESCAPES = Pattern(r"\\(.)", re.DOTALL)
 
 
-def _refuse_escaped_slash(data: bytes, event: Any, *, old: bool) -> None:
-    r"""JSON's ``\/`` is no escape in yaml.v3, though libyaml takes it. Raises YamlError."""
-    lines = re.split(r"\r\n|[\r\n\x85\u2028\u2029]", data.decode("utf-8-sig", "replace"))
-    first, last = event.start_mark, event.end_mark
-    part = lines[first.line : last.line + 1]
-    part[-1] = part[-1][: last.column]
-    part[0] = part[0][first.column :]
-    if "/" in _ESCAPES.findall("\n".join(part)):
-        line = first.line or last.line
-        raise YamlError("found unknown escape character", line or None if old else line + 1)
+def _check_word(node: Node, event: Any, parent: Node, source: Source, *, old: bool) -> None:
+    """What libyaml takes for a word without quotes in brackets or braces, and Go reads otherwise. Raises YamlError."""
+    mark = event.start_mark
+    if node.tag and not node.value and source.text[event.end_mark.index : event.end_mark.index + 1] == ",":
+        start = source.text.rfind("!", mark.index, event.end_mark.index)
+        if _TAG_END.match(source.text, start, event.end_mark.index):
+            raise TagInFlow(mark)
+    if old and _INNER_COLON.search(node.value):
+        raise YamlError("found unexpected ':'", mark.line or None)
+    if "?" in node.value[1:]:
+        closing = "}" if parent.kind == MAPPING else "]"
+        raise YamlError(f"did not find expected ',' or '{closing}'", parent.line - 1 or mark.line or None, mark)
 
 
-_AHEAD = 3
-"""How many tokens yaml.v3 has read, at least, when it parses the first of them."""
-
-
-def _ahead(data: bytes, error: yaml.YAMLError) -> yaml.YAMLError:
-    """The error that yaml.v3 meets first: one of the scanner's up to two tokens behind a parser's error."""
-    mark = getattr(error, "problem_mark", None)
-    if not isinstance(error, yaml.parser.ParserError) or mark is None:
-        return error
-    get_token: Any = Parser(data).get_token
-    left = None
-    try:
-        while left != 0 and (token := get_token()) is not None:
-            start = token.start_mark
-            if left is not None:
-                left -= 1
-            elif (start.line, start.column) == (mark.line, mark.column):
-                left = _AHEAD - 1
-    except yaml.scanner.ScannerError as earlier:
-        return earlier
-    except yaml.YAMLError:
-        pass
-    return error
-
-
-def _translated(error: yaml.YAMLError) -> YamlError:
-    """PyYAML's exception in the words and with the line number that Go's yaml.v3 gives it.
-
-    yaml.v3 takes the context's line if it is not the first, else the problem's; counts from 1 for errors of
-    the scanner, from 0 for those of the parser, and names no line if that is 0.
-    """
-    if isinstance(error, yaml.reader.ReaderError):
-        return YamlError(str(error.reason))
-    problem = str(getattr(error, "problem", None) or "unknown problem parsing YAML content")
-    line = 0
-    for mark in (getattr(error, "context_mark", None), getattr(error, "problem_mark", None)):
-        if mark is not None and mark.line:
-            line = mark.line + (1 if isinstance(error, yaml.scanner.ScannerError) else 0)
-            break
-    return YamlError(problem, line or None)
-
-
-def _translated_old(error: yaml.YAMLError) -> YamlError:
-    """As ``_translated``, for yaml.v2: the problem's line, counted from 0, else the context's; none if both are 0."""
-    if isinstance(error, yaml.reader.ReaderError):
-        return YamlError(str(error.reason))
-    marks = (getattr(error, "problem_mark", None), getattr(error, "context_mark", None))
-    line = next((mark.line for mark in marks if mark is not None and mark.line), None)
-    return YamlError(str(getattr(error, "problem", None) or "unknown problem parsing YAML content"), line)
+_TAG_END = Pattern(r"!\S*\Z")
+"""No space between the tag and what follows."""

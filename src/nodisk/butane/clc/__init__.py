@@ -10,12 +10,13 @@ from nodisk.butane.clc.convert import Converter
 from nodisk.butane.clc.fields import CONFIG, TARGETS
 from nodisk.butane.clc.walk import judge
 from nodisk.butane.clc.yamlv2 import OldDecoder
+from nodisk.butane.goscanner import YamlError
 from nodisk.butane.localfiles import FilesDir
 from nodisk.butane.report import Entry, Report
 from nodisk.butane.scalars import as_string, is_null
 from nodisk.butane.schema import CStruct, compile_
 from nodisk.butane.translation import Result
-from nodisk.butane.yamltree import MAPPING, SCALAR, Node, YamlError, parse
+from nodisk.butane.yamltree import MAPPING, SCALAR, Node, parse
 
 __all__ = ["translate"]
 
@@ -142,7 +143,5 @@ def _as_ignition(root: Node) -> Node:
         for index in range(0, len(file.children), 2):
             if file.children[index].value == "contents":
                 file.children[index + 1] = remote
-        for key in remote.children[::2]:
-            if key.value == "url":
-                key.value = "source"
+        remote.rename("url", "source")
     return root

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from nodisk.butane.decode import NOTHING, Decoder, Values, is_merge
+from nodisk.butane.goscanner import YamlError
 from nodisk.butane.pattern import Pattern
 from nodisk.butane.scalars import is_bool_word, resolve, short, typed
 from nodisk.butane.schema import CField, CStruct
-from nodisk.butane.yamltree import ALIAS, MAPPING, SCALAR, Node, YamlError
+from nodisk.butane.yamltree import ALIAS, MAPPING, SCALAR, Node
 
 _FLOAT = Pattern(r"[-+]?[0-9]*\.?[0-9]+([eE][-+][0-9]+)?", re.ASCII)
 
