@@ -100,7 +100,7 @@ class Decoder:
         if node.kind == ALIAS:
             with self.inside(node):
                 return self._value(self._follow(node), field)
-        if self.old and node.value not in ("", "null") and is_null(node):
+        if self.old and node.value not in ("", "null") and scalars.short(node.tag) != "!!null" and is_null(node):
             # yaml.v2 takes `~` for a value, which is then zero.
             return {} if field.kind == "map" else _ZEROS.get(field.kind, NOTHING)
         if field.kind == "list":

@@ -13,10 +13,9 @@ from nodisk.butane.clc.yamlv2 import OldDecoder
 from nodisk.butane.goscanner import YamlError
 from nodisk.butane.localfiles import FilesDir
 from nodisk.butane.report import Entry, Report
-from nodisk.butane.scalars import as_string, is_null
 from nodisk.butane.schema import CStruct, compile_
 from nodisk.butane.translation import Result
-from nodisk.butane.yamltree import MAPPING, SCALAR, Node, parse
+from nodisk.butane.yamltree import Node, parse
 
 __all__ = ["translate"]
 
@@ -87,39 +86,23 @@ def _read(data: bytes, target: int) -> tuple[Node | None, dict[str, Any], dict[s
     """The document, its values, and the structs by name. Raises YamlError, _Misfits."""
     root = parse(data, old=True)
     struct = compile_(CONFIG, target, None)
+    locksmith = cast("CStruct", struct.by_name["locksmith"].item)
+    if target == 1:
+        for name, field in locksmith.by_name.items():
+            locksmith.by_name[name] = field._replace(zero=True)
+    decoder = OldDecoder(old_options=target == 1)
     try:
-        etcd, flannel = services.structs(_version(root, "etcd"), _version(root, "flannel"), target == 1)
+        values = decoder.document(root, struct) if root is not None else {}
     except services.ServiceError as error:
         raise _Misfits([Entry("error", str(error))]) from error
-    structs = {"Config": struct, "Etcd": etcd, "Flannel": flannel}
-    for name in ("etcd", "flannel"):
-        struct.by_name[name] = struct.by_name[name]._replace(item=structs[name.capitalize()])
-    locksmith = struct.by_name["locksmith"].item
-    structs["Locksmith"] = cast("CStruct", locksmith)
-    if target == 1:
-        for name, field in structs["Locksmith"].by_name.items():
-            structs["Locksmith"].by_name[name] = field._replace(zero=True)
-    if root is None:
-        return None, {}, structs
-    decoder = OldDecoder()
-    values = decoder.document(root, struct)
     if decoder.errors:
         lines = "".join(f"\n  line {error.line}: {error.message}" for error in decoder.errors)
         raise _Misfits([Entry("error", f"yaml: unmarshal errors:{lines}")])
+    structs = {"Config": struct, "Locksmith": locksmith}
+    for name in ("etcd", "flannel"):
+        structs[name.capitalize()] = section = decoder.section(name)
+        struct.by_name[name] = struct.by_name[name]._replace(item=section)
     return root, values, structs
-
-
-def _version(root: Node | None, section: str) -> str | None:
-    """The ``version`` of a section as written; None: not given."""
-    node = root.child(section) if root is not None else None
-    if node is not None and node.target is not None:
-        node = node.target
-    version = node.child("version") if node is not None and node.kind == MAPPING else None
-    if version is None or version.kind != SCALAR:
-        return None
-    if is_null(version):  # yaml.v2 takes `~` for an empty text, which is no version
-        return None if version.value in ("", "null") else ""
-    return as_string(version)
 
 
 def _camel(name: str) -> str:

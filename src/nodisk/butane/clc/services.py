@@ -72,27 +72,39 @@ def version_of(text: str) -> semver.Version:
         raise ServiceError(str(error)) from error
 
 
-def structs(etcd: str | None, flannel: str | None, old: bool) -> tuple[CStruct, CStruct]:
-    """The two sections as their versions have them; ``old``: options can't be told from zero. Raises ServiceError."""
-    major, minor = version_of(etcd)[:2] if etcd is not None else (3, 0)
-    options: tuple[Field, ...] = ()
+VERSION = Field("version", "string", "", json=None)
+NETWORK = Field("network_config", "string", "", json=None, zero=True)
+
+
+def etcd_struct(text: str | None, *, old: bool = False) -> CStruct | None:
+    """etcd's section as version ``text`` has it (None: 3.0); None: no options are known of it. Raises ServiceError.
+
+    ``old``: options can't be told from zero.
+    """
+    major, minor = version_of(text)[:2] if text is not None else (3, 0)
     if major == 2 and minor >= 3:
         options = _options(_ETCD2, minor)
-    elif major == 3:
+    elif major == 3 and minor >= 0:
         options = _options(_ETCD3, min(minor, 3))
-    version = Field("version", "string", "", json=None)
-    etcd_struct = Struct("Etcd", (version, *options))
-    major, minor = version_of(flannel)[:2] if flannel is not None else (0, 6)
-    options = _options(_FLANNEL, minor) if major == 0 and minor >= 5 else ()
-    network = Field("network_config", "string", "", json=None, zero=True)
-    flannel_struct = Struct("Flannel", (version, network, *options))
-    compiled = (compile_(etcd_struct, 1, None), compile_(flannel_struct, 1, None))
+    else:
+        return None
+    return _section("Etcd", (VERSION,), options, old)
+
+
+def flannel_struct(text: str | None, *, old: bool = False) -> CStruct | None:
+    """The same for flannel (None: 0.6)."""
+    major, minor = version_of(text)[:2] if text is not None else (0, 6)
+    if major != 0 or minor < 5:
+        return None
+    return _section("Flannel", (VERSION, NETWORK), _options(_FLANNEL, minor), old)
+
+
+def _section(name: str, common: tuple[Field, ...], options: tuple[Field, ...], old: bool) -> CStruct:
+    section = compile_(Struct(name, (*common, *options)), 1, None)
     if old:
-        for struct in compiled:
-            for name, field in struct.by_name.items():
-                if name != "version":
-                    struct.by_name[name] = field._replace(zero=True)
-    return compiled
+        for option in options:
+            section.by_name[option.name] = section.by_name[option.name]._replace(zero=True)
+    return section
 
 
 def arguments(fields: Sequence[CField], values: Values, form: str) -> list[str]:
