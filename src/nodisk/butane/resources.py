@@ -7,6 +7,9 @@ import zlib
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 _ESCAPED = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in range(256)]
+_NEAR = 16  # characters
+_SMALL = 512
+_HEAD_AND_SUM = 18  # what gzip adds to the deflated data
 _SMALLEST_GZIP = 36  # ";base64," and the base64 of 20 bytes: nothing shorter can win
 
 
@@ -34,8 +37,31 @@ def data_url(data: bytes, compression: str | None) -> tuple[str, str | None]:
     if compression:
         return "data:" + best, None
     if len(best) > _SMALLEST_GZIP:
-        squeezer = zlib.compressobj(9, zlib.DEFLATED, 31)
-        packed = base64(squeezer.compress(data) + squeezer.flush())
-        if len(packed) + len("gzip") < len(best):
-            return "data:" + packed, "gzip"
+        packed = _gzip(data)
+        if _pays(data, len(packed), len(best)):
+            return "data:" + base64(packed), "gzip"
     return "data:" + best, ""
+
+
+def _gzip(data: bytes) -> bytes:
+    squeezer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return squeezer.compress(data) + squeezer.flush()
+
+
+def _pays(data: bytes, packed: int, best: int) -> bool:
+    """Whether Butane compresses ``data``; zlib packs it into ``packed`` bytes, and uncompressed it takes ``best``.
+
+    Go's compressor ends what it writes with an empty block, which takes four or five bytes, and is a few bytes better
+    or worse besides. Only where so few bytes decide, and there are not many to look at, its exact length is computed.
+    """
+    margin = _written(packed + 5) - best
+    if abs(margin) > _NEAR or len(data) > _SMALL:
+        return margin < 0
+    from nodisk.butane import deflate  # noqa: PLC0415 - most documents never need it
+
+    return _written(deflate.size(data) + _HEAD_AND_SUM) < best
+
+
+def _written(size: int) -> int:
+    """Characters that ``size`` bytes of gzip take: base64, what announces it, and the value of ``compression``."""
+    return len(";base64,") + (size + 2) // 3 * 4 + len("gzip")

@@ -109,10 +109,10 @@ class OldDecoder(Decoder):
                 self._mapping(target, struct, values)
 
     def _scalar(self, node: Node, kind: str) -> object:
+        if short(node.tag) == "!!float" and node.kind == SCALAR and resolve("", node.value)[0] == "!!int":
+            raise YamlError(f"cannot decode !!int `{node.value}` as a !!float")
         if node.kind == SCALAR and kind in ("integer", "unsigned"):
             found, _ = typed(node)
-            if found == "!!float" and short(node.tag) == "!!float" and resolve("", node.value)[0] == "!!int":
-                raise YamlError(f"cannot decode !!int `{node.value}` as a !!float")
             if (
                 found == "!!float"
                 and not node.value.startswith(".")
