@@ -20,12 +20,14 @@ except ImportError:  # a PyYAML without libyaml: slower, and some messages are w
     from yaml import SafeLoader as CParser  # type: ignore[assignment]  # both have get_event and get_token
 Parser: Any = CParser
 
-MAX_TAGS = 20
-"""Tags with a comma or bracket: each costs another reading."""
+MAX_READINGS = 20
+MAX_READ = 2 * 1024 * 1024
+"""Each tag or scalar in which something is hidden costs another reading: as many, or of so many bytes, are allowed."""
 
 _LAST_COLON = rb"(?<![^\s\"'\[\]{},?])([^\s\"'\[\]{},?&*!][^\s\"'\[\]{},?]*):(?=[\[\]{},?])"
 _TAG = Pattern(r"![-\w;/?:@&=+$,.!~*'()\[\]%]*", re.ASCII)
 _IN_TAGS = ";~$@=+*()/?&_.-"
+_QUOTED = Pattern(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BREAK = Pattern("\r\n|[\r\n\x85\u2028\u2029]")
 _ESCAPE = Pattern(r"\\(.)", re.DOTALL)
 _AHEAD = 3
@@ -58,7 +60,7 @@ class Source:
         self.data = _as_utf8(data)
         self.hidden: dict[str, str] = {}
         """Character → what stands for it."""
-        self.tags = 0
+        self.readings = 0
         self._text: str | None = None
         first = self.data.startswith(codecs.BOM_UTF8)
         if self.data.find(codecs.BOM_UTF8, 3 * first) >= 0:
@@ -106,9 +108,7 @@ class Source:
         tag = _TAG.match(self.text, start) if start >= 0 else None
         if tag is None or not re.search(r"[,\[\]]", tag[0]):
             return False
-        self.tags += 1
-        if self.tags > MAX_TAGS:
-            raise YamlError(f"more than {MAX_TAGS} tags with a comma or bracket", mark.line + 1)
+        self._read_again(mark)
         hidden = tag[0]
         for char in ",[]":
             if char in hidden and char not in self.hidden:
@@ -117,10 +117,35 @@ class Source:
                     raise YamlError("a tag with a comma or bracket", mark.line + 1)
                 self.hidden[char] = free
             hidden = hidden.replace(char, self.hidden.get(char, char))
-        self._text = self.text[:start] + hidden + self.text[tag.end() :]
+        self._replace(start, tag.end(), hidden)
+        return True
+
+    def hide_apostrophes(self, mark: Any) -> bool:
+        r"""Hide the backslash of each ``\'`` in the quoted scalar at ``mark``; False: there is none.
+
+        To libyaml this is no escape.
+        """
+        scalar = _QUOTED.match(self.text, mark.index)
+        if scalar is None or not any(escape[1] == "'" for escape in _ESCAPE.finditer(scalar[0])):
+            return False
+        self._read_again(mark)
+        if "" not in self.hidden:
+            self._private("")
+        gone = self.hidden[""] + "'"
+        shown = _ESCAPE.sub(lambda escape: gone if escape[1] == "'" else escape[0], scalar[0])
+        self._replace(scalar.start(), scalar.end(), shown)
+        return True
+
+    def _read_again(self, mark: Any) -> None:
+        """Raises YamlError if that happens too often."""
+        self.readings += 1
+        if self.readings > max(MAX_READINGS, MAX_READ // len(self.data)):
+            raise YamlError("too many tags with a comma and escaped apostrophes", mark.line + 1)
+
+    def _replace(self, start: int, end: int, text: str) -> None:
+        self._text = self.text[:start] + text + self.text[end:]
         first = self.data[:3] if self.data.startswith(codecs.BOM_UTF8) else b""
         self.data = first + self._text.encode("utf-8", "replace")
-        return True
 
     def escaped_slash(self, start: Any, end: Any) -> yaml.scanner.ScannerError | None:
         r"""JSON's ``\/`` between two marks: no escape in Go, though libyaml takes it."""
@@ -132,10 +157,10 @@ class Source:
                 return yaml.scanner.ScannerError(words[0], start, words[1], mark)
         return None
 
-    def ahead(self, mark: Any, *, document_end: bool = False) -> yaml.scanner.ScannerError | None:
+    def ahead(self, mark: Any) -> yaml.scanner.ScannerError | None:
         """The error of Go's scanner behind the token at ``mark``: it has read two more when that one is parsed.
 
-        ``document_end``: it's what follows the document, and not the ends of blocks at the same place.
+        The ends of blocks at the same place come before that token.
         """
         get_token = Parser(self.data).get_token
         left = None
@@ -148,9 +173,7 @@ class Source:
                         return slash
                 if left is not None:
                     left -= 1
-                elif (start.line, start.column) == (mark.line, mark.column) and not (
-                    document_end and isinstance(token, yaml.BlockEndToken)
-                ):
+                elif (start.line, start.column) == (mark.line, mark.column) and type(token) is not yaml.BlockEndToken:
                     left = _AHEAD - 1
         except yaml.scanner.ScannerError as earlier:
             return earlier

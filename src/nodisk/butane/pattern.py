@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class Pattern:
@@ -34,9 +34,9 @@ class Pattern:
         """Anywhere."""
         return self._ready().search(text)
 
-    def findall(self, text: str) -> list[str]:
-        """Every match, or its only group."""
-        return self._ready().findall(text)
+    def sub(self, replace: Callable[[re.Match[str]], str], text: str) -> str:
+        """``text`` with every match replaced."""
+        return self._ready().sub(replace, text)
 
     def finditer(self, text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[re.Match[str]]:
         """Every match between ``start`` and ``end``."""

@@ -78,7 +78,8 @@ no machine would see a difference. Which content is compressed is Butane's choic
 short content comes so close), nodisk computes the length that Go's compressor would reach.
 
 Limits: 16 MiB of text, 50,000 nodes, 1,000 levels; with aliases 100,000 values and
-32 MiB of text; 64 MiB a local file, 256 MiB in all.
+32 MiB of text; 64 MiB a local file, 256 MiB in all. Tags with a comma and quoted texts with an escaped apostrophe cost
+another reading each: 20 are allowed in a large document, more in a smaller one.
 
 ## Versions
 """

@@ -120,6 +120,8 @@ def _hidden(source: Source, error: yaml.YAMLError, *, old: bool) -> bool:
     """Whether what ``error`` is about is no error to Go, and is now hidden from libyaml."""
     if not isinstance(error, yaml.scanner.ScannerError):
         return False
+    if error.problem == "found unknown escape character":
+        return source.hide_apostrophes(error.context_mark)
     if error.context == "while scanning a tag":
         return source.hide_tag(error.context_mark)
     return not old and error.problem == "found unexpected ':'" and source.hide_colons()
@@ -152,7 +154,8 @@ def _compose(source: Source, *, old: bool) -> Node | None:  # noqa: PLR0912, PLR
             raise YamlError(f"document has more than {MAX_NODES} nodes")
         mark = event.start_mark
         if kind is ev.ScalarEvent:
-            node = Node(SCALAR, shown(event.value) if shown else event.value, event.tag, not event.style, mark)
+            plain = not event.style and not (old and event.tag == "!")  # to yaml.v2 what has that tag is a text
+            node = Node(SCALAR, shown(event.value) if shown else event.value, event.tag, plain, mark)
             if event.style:
                 if source.slashes and event.style == '"':
                     slash = source.escaped_slash(mark, event.end_mark)
@@ -204,7 +207,7 @@ def _end(source: Source, get_event: Any, *, old: bool) -> None:
             raise
         last = False
     if not last and not old:
-        earlier = source.ahead(end, document_end=True)
+        earlier = source.ahead(end)
         if earlier is not None:
             raise earlier
 

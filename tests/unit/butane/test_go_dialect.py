@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodisk.butane import clc, translate
@@ -41,6 +41,11 @@ def said(text: str | bytes) -> tuple[str | None, list[str]]:
         (HEAD + "storage: !!null a\n", "yaml: cannot decode !!str `a` as a !!null"),
         (HEAD + "storage: {files: !!null a}\n", "yaml: cannot decode !!str `a` as a !!null"),
         (HEAD + "storage: {files: [!!null a]}\n", "yaml: cannot decode !!str `a` as a !!null"),
+        (HEAD + """x: "\\'"\ny: "\\q\"""", f"yaml: line 4: {UNKNOWN_ESCAPE}"),
+        (
+            "a:\n  b:\n    c: >\n      d\n}    - e\n    f\n",
+            "yaml: line 5: block sequence entries are not allowed in this context",
+        ),
         (HEAD + "storage: {files: [{path: !!str, b: /a}]}\n", "yaml: line 2: did not find expected ',' or '}'"),
     ],
 )
@@ -85,6 +90,29 @@ def test_what_was_hidden_from_libyaml_is_shown_again() -> None:
     assert result.ignition["storage"]["files"][0]["contents"]["source"] == f"http://h/{inline}"  # type: ignore[index]
 
 
+def test_an_escaped_apostrophe() -> None:
+    text = r"""passwd: {users: [{name: "a\'b\\'c", gecos: 'd\e'}], groups: [{name: f\g}]}"""
+    result = translate(HEAD + text)
+    assert result.ignition is not None, str(result.report)
+    assert result.ignition["passwd"] == {
+        "groups": [{"name": "f\\g"}],
+        "users": [{"name": "a'b\\'c", "gecos": "d\\e"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("systemd: {units: [{name: a.service, mask: ! true}]}\n", "! `true` into bool"),
+        ("storage: ! null\n", "! `null` into a mapping"),
+        ("storage: {files: [{mode: ! 5}]}", "! `5` into int"),
+    ],
+)
+def test_the_tag_that_makes_a_text_in_clc(text: str, message: str) -> None:
+    words = f"yaml: unmarshal errors:\n  line 1: cannot unmarshal {message}"
+    assert [entry.message for entry in clc.translate(text).report] == [words]
+
+
 @pytest.mark.parametrize("codec", ["utf-16", "utf-8-sig"])
 def test_a_byte_order_mark_at_the_start(codec: str) -> None:
     assert translate((HEAD + 'x: "\\t"\n').encode(codec)).ignition is not None
@@ -115,6 +143,7 @@ def test_integers_over_the_edge() -> None:
     assert "cannot unmarshal !!int `9223372...` into int" in failure
 
 
+@settings(deadline=None)  # the host may be busy
 @given(st.text(st.sampled_from("{}[],:!&*?\"'\\/ \n\t-.%a#|>~\ufeff\x85"), max_size=60))
 def test_anything_ends_in_a_report(text: str) -> None:
     for document in (text, HEAD + text, HEAD + "storage: {" + text):

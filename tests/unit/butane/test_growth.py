@@ -44,6 +44,8 @@ LARGE = {
     "aliases of a number": HEAD + f"x: &x 1{'0' * 999_999}\n" + FILES[len(HEAD) :] + " - {mode: *x}\n" * 1_000,
     "aliases of text for files": HEAD + "x: &x " + MUCH + FILES[len(HEAD) :] + " - *x\n" * 1_000,
     "tags with a comma": HEAD + "x: [" + "!a, b, " * 10_000 + "]\n",
+    "escaped apostrophes": HEAD + "z: [" + "a, " * 40_000 + "]\nx: [" + r""""\'", """ * 2_000 + "]\n",
+    "escaped apostrophes in a scalar": HEAD + 'x: "' + "\\'" * 1_000_000 + '"\n',
     "documents": HEAD + "---\na: 1\n" * 1_000_000,
     "text": FILES + " - {path: /a, contents: {inline: '" + "ab ä" * 2_000_000 + "'}}\n",
 }

@@ -128,4 +128,6 @@ class OldDecoder(Decoder):
                 tag = "!!bool"
             elif tag == "!!timestamp":  # a type that it doesn't know
                 tag = "!!str"
+        elif node.tag == "!":
+            tag = "!"
         super()._misfit(node, wanted, tag)
