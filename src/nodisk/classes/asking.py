@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from nodisk.cluster.client import Client
 
 
+class Reading(NamedTuple):
+    """How the user says that a roster is read: the options ``--column``, ``--encoding`` and ``--sheet``."""
+
+    column: tuple[str, ...]
+    encoding: str | None
+    sheet: str | None
+
+
 @contextlib.contextmanager
 def client(context: LabContext) -> Iterator[Client]:
     """The API as the administrator; closed at the end."""
@@ -29,13 +37,20 @@ def client(context: LabContext) -> Iterator[Client]:
         yield client
 
 
-def people(roster: Path | None, students: str | None) -> list[Person]:
-    """Who was named on the command line, one way or the other."""
+def people(roster: Path | None, students: str | None, reading: Reading) -> list[Person]:
+    """Who was named on the command line, one way or the other; says how a file was understood."""
     from nodisk.classes import roster as rosters  # noqa: PLC0415
 
     if (roster is None) == (students is None):
-        raise UsageError("who is in the class? give --roster FILE.csv or --students a,b,c")
-    return rosters.read(roster) if roster is not None else rosters.from_names(students or "")
+        raise UsageError("who is in the class? give --roster FILE or --students a,b,c")
+    if roster is None:
+        if any(reading):
+            raise UsageError("--column, --encoding and --sheet say how a --roster FILE is read")
+        return rosters.from_names(students or "")
+    found = rosters.read(roster, rosters.hints(*reading))
+    for line in found.explained():
+        ui.say(f"{roster}: {line}")
+    return list(found.people)
 
 
 def folder(found: Class, out: Path | None) -> Path:

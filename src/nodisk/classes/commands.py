@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,29 @@ def class_() -> None:
 
 
 def _roster_options(command: Any) -> Any:
-    command = click.option("--students", metavar="A,B,C", help="Names, without a file.")(command)
-    return click.option(
-        "--roster",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="A CSV file with the columns id, name, e-mail in any order.",
-    )(command)
+    @functools.wraps(command)
+    def with_reading(*args: Any, column: tuple[str, ...], encoding: str | None, sheet: str | None, **rest: Any) -> Any:
+        return command(*args, reading=asking.Reading(column, encoding, sheet), **rest)
+
+    wrapped: Any = with_reading
+    for option in (
+        click.option("--sheet", metavar="NAME", help="Which sheet of a spreadsheet --roster is."),
+        click.option("--encoding", metavar="NAME", help="How --roster is encoded, such as cp1250 or iso8859-2."),
+        click.option(
+            "--column",
+            multiple=True,
+            metavar="FIELD=HEADING",
+            help="What a column of --roster holds: id, name, first, last, email, role or ignore; repeatable.",
+        ),
+        click.option("--students", metavar="A,B,C", help="Names, without a file."),
+        click.option(
+            "--roster",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="A list as a platform or a spreadsheet writes it: CSV, .xlsx, .xls, .ods or an HTML table.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 _days = click.option("--days", type=click.IntRange(1, 1000), help="Access ends in so many days.")
@@ -67,6 +85,7 @@ def create(
     name: str,
     roster: Path | None,
     students: str | None,
+    reading: asking.Reading,
     size: str | None,
     expires: str | None,
     days: int | None,
@@ -85,7 +104,7 @@ def create(
     from nodisk.classes import operations, plan, record, sizes  # noqa: PLC0415
     from nodisk.classes.storage import size_of  # noqa: PLC0415
 
-    people = asking.people(roster, students)
+    people = asking.people(roster, students, reading)
     if storage is not None:
         size_of(storage)
     context = options.load()
@@ -144,6 +163,7 @@ def add(
     name: str,
     roster: Path | None,
     students: str | None,
+    reading: asking.Reading,
     overcommit: bool,
     dry_run: bool,
     output: str,
@@ -151,7 +171,7 @@ def add(
     """Add students to a class; those who are in it already stay as they are."""
     from nodisk.classes import operations, plan, record  # noqa: PLC0415
 
-    people = asking.people(roster, students)
+    people = asking.people(roster, students, reading)
     context = options.load()
     with record.changing(context.state, name, dry_run=dry_run), asking.client(context) as client:
         existing = record.need(context.state, name)
