@@ -83,6 +83,8 @@ def _readings(data: bytes, file: str, how: Hints) -> list[list[Row]]:
     if how.sheet is not None:
         raise SpecError(f"{file} is no spreadsheet, so it has no sheet {how.sheet!r}")
     text = encoding.decode(data, file, how.encoding or markup.charset(data))
+    if text.count("\n") + text.count("\r") > 5 * MAX_ROWS:
+        raise SpecError(f"{file} has more than {5 * MAX_ROWS} lines: is that a roster?")
     if markup.looks_like_html(text):
         found = markup.tables(text)
         if not found:

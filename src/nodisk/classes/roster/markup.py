@@ -28,10 +28,27 @@ def charset(data: bytes) -> str | None:
 def tables(text: str) -> list[list[Row]]:
     """The rows of each table of a page, those with most rows first."""
     reader = _Tables()
-    reader.feed(text)
+    reader.feed(_without_remarks(text))
     reader.close()
     reader.end_row()
     return sorted((rows for rows in reader.found if rows), key=len, reverse=True)
+
+
+def _without_remarks(text: str) -> str:
+    """A page without comments and declarations; the parser takes quadratic time where many of them have no end."""
+    kept = []
+    at = 0
+    for start in re.finditer(r"<[!?]", text):
+        if start.start() < at:
+            continue
+        mark = "-->" if text.startswith("<!--", start.start()) else ">"
+        end = text.find(mark, start.end())
+        kept.append(text[at : start.start()])
+        if end < 0:
+            return "".join(kept)
+        at = end + len(mark)
+        kept.append("\n" * text.count("\n", start.start(), at))  # lines keep their numbers
+    return "".join([*kept, text[at:]])
 
 
 class _Tables(HTMLParser):
