@@ -3,14 +3,11 @@
 nodisk keeps no text of theirs, only where it is, which version and which hash. A manifest is stored as it was
 published, with the container images that it names; the lab's own addresses are put in when it is applied
 (``cluster.addons``). Rendered and tested with servers laid out like the real ones, never booted.
-
-``$NODISK_UPSTREAM_MANIFESTS`` names another server for the manifests.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +17,7 @@ import yaml
 
 from nodisk.assets import docker_archive, download, pull
 from nodisk.assets.download import Published
+from nodisk.assets.official import Upstream, variable
 from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
 from nodisk.assets.release_path import archive_name
 from nodisk.assets.store import Manifest, key_of, sha256_of
@@ -29,7 +27,6 @@ from nodisk.spec.model import Lab, NetworkManifest, PodNetwork, Source
 
 KIND = "addons"
 POLICIES = "kube-network-policies"
-_PUBLISHER = "https://raw.githubusercontent.com"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -76,7 +73,7 @@ PINNED = {
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A manifest of the user's own, for the network of that name."""
+    """A manifest of the user's own, for the network of that name or for the policies."""
 
     name: str
     manifest: NetworkManifest
@@ -99,8 +96,11 @@ def wanted(lab: Lab, source: Source) -> tuple[Pinned | Own, ...]:
         found.append(Own(str(network), own))
     elif str(network) in PINNED:
         found.append(PINNED[str(network)])
-    if source is Source.UPSTREAM and network in (PodNetwork.ROUTED, PodNetwork.FLANNEL):
-        found.append(PINNED[POLICIES])
+    if network in (PodNetwork.ROUTED, PodNetwork.FLANNEL):
+        if (policies := lab.kubernetes.policies_manifest) is not None and source is not Source.DEBIAN:
+            found.append(Own(POLICIES, policies))
+        elif source is Source.UPSTREAM:
+            found.append(PINNED[POLICIES])
     return tuple(found)
 
 
@@ -112,9 +112,7 @@ def inputs(what: tuple[Pinned | Own, ...]) -> dict[str, Any]:
 async def build(
     work: Work,
     what: tuple[Pinned | Own, ...],
-    *,
-    registry: str = pull.OFFICIAL,
-    environment: Mapping[str, str] = os.environ,
+    upstream: Upstream,
 ) -> Manifest:
     """The manifests and their images in the store."""
     found = work.store.find(KIND, key_of(inputs(what)))
@@ -122,7 +120,6 @@ async def build(
         return found
     names = ", ".join(one.name for one in what)
     work.need_network(f"the manifest of {names}")
-    base = environment.get("NODISK_UPSTREAM_MANIFESTS", _PUBLISHER).rstrip("/")
     with work.board.step(names) as step, work.store.workspace() as folder:
         content: dict[str, Path] = {}
         kept: list[ReleaseImage] = []
@@ -130,16 +127,16 @@ async def build(
         for one in what:
             target = folder / f"{one.name}.yaml"
             step.doing(f"loading the manifest of {one.name}")
-            origin = await _load(one, target, base)
+            origin = await _load(one, target, upstream.manifests)
             content[target.name] = target
             manifests.append({"name": one.name, "file": target.name, **origin})
             for image in await asyncio.to_thread(images, target):
                 step.doing(f"loading {image}")
                 archive = folder / archive_name(image)
-                digests[image] = await pull.pull(work, image, archive, registry)
+                digests[image] = await pull.pull(work, image, archive, upstream.registry)
                 kept.append(ReleaseImage(container_image(image, docker_archive.read(archive).unpacked), archive.name))
                 content[archive.name] = archive
-        return await asyncio.to_thread(
+        made = await asyncio.to_thread(
             work.store.add,
             KIND,
             name=f"add-ons: {names}",
@@ -148,6 +145,8 @@ async def build(
             content=content,
             facts=facts_to_json("addons", kept, manifests=manifests, digests=digests),
         )
+        pull.forget(work, digests.values())
+        return made
 
 
 def version_shown(manifest: Mapping[str, str], images: list[ReleaseImage]) -> str:
@@ -161,27 +160,36 @@ def version_shown(manifest: Mapping[str, str], images: list[ReleaseImage]) -> st
 async def _load(one: Pinned | Own, target: Path, base: str) -> dict[str, str]:
     """Put a manifest with the right hash at ``target``; returns where it is from."""
     if isinstance(one, Own):
-        target.write_bytes(await asyncio.to_thread(read_own, one.manifest))
+        target.write_bytes(await asyncio.to_thread(read_own, one.manifest, key_of_manifest(one.name)))
         return {"version": "", "url": str(one.manifest.path)}
     url = f"{base}/{one.place}"
+    remedy = (
+        f"another server that has it: ${variable('manifests')}; "
+        f"or a file of your own: kubernetes.{key_of_manifest(one.name)} in lab.yaml, with its path and sha256"
+    )
     async with download.client() as http:
-        await download.file(http, url, target, Published("sha256", one.sha256))
+        await download.file(http, url, target, Published("sha256", one.sha256), remedy=remedy)
     return {"version": one.version, "url": url}
 
 
-def read_own(manifest: NetworkManifest) -> bytes:
+def key_of_manifest(name: str) -> str:
+    """The key of lab.yaml's ``kubernetes`` for a manifest of the user's own in the place of that one."""
+    return "policies_manifest" if name == POLICIES else "network_manifest"
+
+
+def read_own(manifest: NetworkManifest, key: str = "network_manifest") -> bytes:
     """The user's file; raises SpecError if it is not there, or not the one that lab.yaml means."""
     try:
         found = sha256_of(manifest.path)
         data = manifest.path.read_bytes()
     except OSError as error:
         raise SpecError(
-            f"{manifest.path}: {error.strerror}", hint="correct kubernetes.network_manifest.path in lab.yaml"
+            f"{manifest.path}: {error.strerror}", hint=f"correct kubernetes.{key}.path in lab.yaml"
         ) from error
     if found != manifest.sha256:
         raise SpecError(
             f"{manifest.path} has the hash {found}, and lab.yaml says {manifest.sha256}",
-            hint="look at what changed; then write the new hash into kubernetes.network_manifest.sha256",
+            hint=f"look at what changed; then write the new hash into kubernetes.{key}.sha256",
         )
     return data
 

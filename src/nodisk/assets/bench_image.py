@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nodisk import run
-from nodisk.assets import sandbox
+from nodisk.assets import sandbox, trust
 from nodisk.assets.docker_archive import Entry
 from nodisk.assets.work import Work
 
@@ -47,7 +47,7 @@ async def entries(work: Work, folder: Path) -> tuple[str, list[Entry]]:
     target = folder / "bench-packages"
     target.mkdir()
     words: list[str | Path] = ["sh", "-c", _DOWNLOAD, "sh", target, *PROGRAMS]
-    await sandbox.build(words, log_file=work.log("download-bench-tools"))
+    await sandbox.build(words, log_file=work.log("download-bench-tools"), env=trust.environment())
     roots, versions = dict[str, Path](), list[str]()
     for deb in sorted(target.glob("*.deb")):
         package = run.run(["dpkg-deb", "--field", deb, "Package"]).stdout.strip()

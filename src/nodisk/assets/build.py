@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +22,10 @@ from nodisk.assets import (
     release_path,
     release_upstream,
 )
+from nodisk.assets.official import Upstream
 from nodisk.assets.store import Manifest, Store, key_of
 from nodisk.assets.work import Work
-from nodisk.errors import EnvironmentProblem, NodiskError, SpecError
+from nodisk.errors import EnvironmentProblem, NodiskError, SpecError, describe
 from nodisk.spec import versions
 from nodisk.spec.model import Lab, Source
 from nodisk.state import State
@@ -65,7 +67,9 @@ class Planned:
 def build(
     lab: Lab, state: State, *, offline: bool = False, refresh: bool = False, only: Collection[str] = ()
 ) -> Result:
-    """Make or load what is missing of a lab's assets and record them. ``only``: these kinds and what they need.
+    """Make or load what is missing of a lab's assets and record them.
+
+    ``only``: these kinds and what they need; nothing is recorded then.
 
     Raises Busy if another nodisk builds, EnvironmentProblem for a missing right, tool, mirror or disk space,
     CommandFailed with a building program's last words. Ctrl-C (KeyboardInterrupt) leaves nothing behind.
@@ -77,7 +81,8 @@ def build(
     store = Store(state)
     with store.builder(), progress.board() as board:
         work = Work(state, store, board, offline, refresh)
-        return _run(_build(work, lab, frozenset(only) or frozenset((*built.KINDS, addons.KIND))))
+        kinds = frozenset(only) or frozenset((*built.KINDS, addons.KIND))
+        return _run(_build(work, lab, kinds, whole=not only))
 
 
 def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = False) -> tuple[str, list[Planned]]:
@@ -108,39 +113,59 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
         raise KeyboardInterrupt from None
 
 
-async def _build(work: Work, lab: Lab, kinds: frozenset[str]) -> Result:
+async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) -> Result:
     chosen = await choose(work, lab)
     work.board.line(chosen.why)
     if kinds & {"release", "image"} and chosen.source is Source.DEBIAN and not work.store.find("release", chosen.key):
         _room(work)
     what = addons.wanted(lab, chosen.source)
     tasks: dict[str, asyncio.Task[Manifest]] = {}
-    try:
-        async with asyncio.TaskGroup() as group:
-            if "ipxe" in kinds:
-                tasks["ipxe"] = group.create_task(ipxe.build(work))
-            if "containers" in kinds:
-                tasks["containers"] = group.create_task(container_images.build(work))
-            if addons.KIND in kinds and what:
-                registry = release_upstream.Upstream.from_environment().registry
-                tasks[addons.KIND] = group.create_task(addons.build(work, what, registry=registry))
-            if kinds & {"release", "image"}:
-                tasks["release"] = group.create_task(_as_coroutine(chosen.make))
-            if "image" in kinds:
-                tasks["image"] = group.create_task(_image(work, lab, chosen, tasks["release"]))
-    except BaseExceptionGroup as errors:
-        raise root_cause(errors) from None
-    made = {kind: task.result() for kind, task in tasks.items()}
-    if kinds >= set(built.KINDS):
+    if "ipxe" in kinds:
+        tasks["ipxe"] = asyncio.ensure_future(ipxe.build(work))
+    if "containers" in kinds:
+        tasks["containers"] = asyncio.ensure_future(container_images.build(work))
+    if addons.KIND in kinds and what:
+        tasks[addons.KIND] = asyncio.ensure_future(addons.build(work, what, upstream=Upstream.from_environment()))
+    if kinds & {"release", "image"}:
+        tasks["release"] = asyncio.ensure_future(_as_coroutine(chosen.make))
+    if "image" in kinds:
+        tasks["image"] = asyncio.ensure_future(_image(work, lab, chosen, tasks["release"]))
+    made = await all_of(work, tasks)
+    if whole:
         built.record(work.state, lab, made, why=chosen.why)
     return Result(made, chosen.why, dict(work.board.times))
+
+
+async def all_of(work: Work, tasks: Mapping[str, asyncio.Task[Manifest]]) -> dict[str, Manifest]:
+    """Wait for every asset. One that can't be had doesn't stop the others: what is well is kept for the next build.
+
+    Raises what all failures come down to. Cancelled, it ends all of them first.
+    """
+    for kind, task in tasks.items():
+        task.add_done_callback(functools.partial(_tell, work, kind, tasks))
+    try:
+        results = await asyncio.gather(*tasks.values(), return_exceptions=True)
+    except asyncio.CancelledError:
+        await asyncio.gather(*tasks.values(), return_exceptions=True)  # gather has cancelled them; they clear up
+        raise
+    failed = {kind: result for kind, result in zip(tasks, results, strict=True) if isinstance(result, BaseException)}
+    if failed:
+        raise root_cause(failed)
+    return {kind: task.result() for kind, task in tasks.items()}
+
+
+def _tell(work: Work, kind: str, tasks: Mapping[str, asyncio.Task[Manifest]], task: asyncio.Task[Manifest]) -> None:
+    """Say at once what failed while the others go on: they may take minutes."""
+    if task.cancelled() or (error := task.exception()) is None or all(other.done() for other in tasks.values()):
+        return
+    work.board.line(f"{kind} failed, the rest goes on: {describe(error).splitlines()[0]}")
 
 
 def _image_inputs(lab: Lab, chosen: Release) -> dict[str, Any]:
     return image_debian.inputs(image_debian.Wish.of(lab, chosen.version), chosen.key)
 
 
-async def _image(work: Work, lab: Lab, chosen: Release, release: Awaitable[Manifest]) -> Manifest:
+async def _image(work: Work, lab: Lab, chosen: Release, release: asyncio.Future[Manifest]) -> Manifest:
     return await image_debian.build(work, image_debian.Wish.of(lab, chosen.version), chosen.key, release)
 
 
@@ -152,12 +177,12 @@ async def choose(work: Work, lab: Lab) -> Release:
             raise SpecError("kubernetes.source is `path`, and kubernetes.path names no folder")
         folder = await asyncio.to_thread(release_path.read, settings.path, settings.version)
         key = key_of(await asyncio.to_thread(folder.inputs))
-        why = f"Kubernetes {folder.version} from {folder.root}: lab.yaml says so"
+        why = _why(folder.version, f"Kubernetes {folder.version} from {folder.root}: lab.yaml says so")
         return Release(folder.version, key, why, lambda: release_path.build(work, folder), Source.PATH)
     if settings.source is Source.DEBIAN:
         return _debian(work, lab, "lab.yaml says so")
     before = built.release_before(work.state, lab)
-    upstream = release_upstream.Upstream.from_environment()
+    upstream = Upstream.from_environment()
     if before is not None and before.asked and not work.refresh:
         again = "as built before; `nodisk build --refresh` looks for newer"
         if before.source != Source.DEBIAN:
@@ -181,18 +206,23 @@ async def choose(work: Work, lab: Lab) -> Release:
                 hint="build without --refresh, or when the official releases can be reached; "
                 f"for {versions.DEBIAN} write kubernetes.source: debian",
             ) from error
-        return _debian(work, lab, error.message)
+        return _debian(work, lab, f"{error.message}; {error.hint}" if error.hint else error.message)
     return _upstream(work, version, upstream, why)
 
 
-def _upstream(work: Work, version: KubeVersion, upstream: release_upstream.Upstream, why: str) -> Release:
+def _upstream(work: Work, version: KubeVersion, upstream: Upstream, why: str) -> Release:
     return Release(
         version,
         key_of(release_upstream.inputs(version)),
-        f"Kubernetes {version}, the official release: {why}",
+        _why(version, f"Kubernetes {version}, the official release: {why}"),
         lambda: release_upstream.build(work, version, upstream),
         Source.UPSTREAM,
     )
+
+
+def _why(version: KubeVersion, text: str) -> str:
+    caution = versions.caution(version)
+    return f"{text}; it is {caution}" if caution else text
 
 
 def _debian(work: Work, lab: Lab, why: str) -> Release:
@@ -220,8 +250,14 @@ async def _as_coroutine(make: Callable[[], Awaitable[Manifest]]) -> Manifest:
     return await make()
 
 
-def root_cause(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What a group of errors comes down to: the first that says itself what to do, else the first."""
-    ours = errors.subgroup(NodiskError)
-    first = (ours or errors).exceptions[0]
-    return root_cause(first) if isinstance(first, BaseExceptionGroup) else first
+def root_cause(failed: Mapping[str, BaseException]) -> BaseException:
+    """What the failures of several assets come down to; those of nodisk's own tell together what to do."""
+    causes = {id(error): error for error in failed.values()}  # the image fails with the release's own error
+    ours = [error for error in causes.values() if isinstance(error, NodiskError)]
+    if len(ours) < 2:
+        return next(iter(ours or causes.values()))
+    hints = dict.fromkeys(error.hint for error in ours if error.hint)
+    whole = NodiskError("\n".join(error.message for error in ours), hint="\n".join(hints) or None)
+    if len(codes := {error.exit_code for error in ours}) == 1:
+        whole.exit_code = codes.pop()
+    return whole

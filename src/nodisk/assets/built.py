@@ -39,6 +39,8 @@ def wishes(lab: Lab) -> dict[str, Any]:
     if lab.kubernetes.network is not PodNetwork.ROUTED:
         manifest = lab.kubernetes.network_manifest
         found["network"] = [str(lab.kubernetes.network), manifest.sha256 if manifest else None]
+    if lab.kubernetes.policies_manifest is not None:
+        found["policies"] = lab.kubernetes.policies_manifest.sha256
     return found
 
 

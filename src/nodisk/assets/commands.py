@@ -52,6 +52,9 @@ def build(
         ("ASSET", "WHAT", "VERSION", "SIZE"),
         [(m.kind, m.name, m.version, ui_size(m.size)) for m in result.assets.values()],
     )
+    if only:
+        ui.say("The lab's record stays as it was; `nodisk build` without --only takes these in.")
+        return
     _tell_of_the_server(context)
 
 

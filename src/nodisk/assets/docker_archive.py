@@ -130,6 +130,8 @@ class Archive:
     """As kubeadm prints them: ``registry.k8s.io/pause:3.10``."""
     unpacked: int
     """Bytes of its files, as far as the archive tells by itself: of compressed layers, three times their size."""
+    images: int = 1
+    """How many it holds; one image may have several names."""
 
 
 _REF_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
@@ -160,19 +162,21 @@ def _json(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
 def _read_docker(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> Archive:
     names: list[str] = []
     layers: set[str] = set()
-    for image in _json(tar, members["manifest.json"]):
+    found = _json(tar, members["manifest.json"])
+    for image in found:
         names += image.get("RepoTags") or []
         layers |= set(image["Layers"])
     missing = sorted(layer for layer in layers if layer not in members)
     if missing:
         raise ValueError(f"it lacks the layer {missing[0]}")
-    return Archive(tuple(names), sum(_unpacked(tar, members[layer]) for layer in layers))
+    return Archive(tuple(names), sum(_unpacked(tar, members[layer]) for layer in layers), len(found))
 
 
 def _read_oci(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> Archive:
     names: list[str] = []
     unpacked = 0
-    for descriptor in _json(tar, members["index.json"])["manifests"]:
+    found = _json(tar, members["index.json"])["manifests"]
+    for descriptor in found:
         notes = descriptor.get("annotations") or {}
         names += [notes[key] for key in _REF_NAMES if key in notes and ":" in notes[key]][:1]
         manifest = _json(tar, members[_blob(descriptor)])
@@ -180,7 +184,7 @@ def _read_oci(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> A
             amd64 = [m for m in manifest["manifests"] if m.get("platform", {}).get("architecture") == "amd64"]
             manifest = _json(tar, members[_blob(amd64[0])])
         unpacked += sum(_unpacked(tar, members[_blob(layer)]) for layer in manifest["layers"])
-    return Archive(tuple(names), unpacked)
+    return Archive(tuple(names), unpacked, len(found))
 
 
 def _blob(descriptor: Mapping[str, Any]) -> str:

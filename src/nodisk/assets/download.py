@@ -1,22 +1,35 @@
-"""Files from the network: resumed where they stopped, tried again, used only with their published hash."""
+"""Files from the network: resumed where they stopped, tried again, used only with their published hash.
+
+``remedy``, wherever it is asked for, is what a person can do when the server hasn't the file or isn't there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from nodisk.assets import faults, trust
+from nodisk.assets.faults import Fault, Kind, shown
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here and the bytes that there are (None: unknown)."""
 
 _TRIES = 5
-_TIMEOUT = httpx.Timeout(30, connect=10)
+"""In a row that bring nothing new: a line that breaks every minute still brings a large file in the end."""
+_BUSY_TRIES = 3
+"""For a small text of a server that is there and can't answer now."""
+_NOBODY_TRIES = 2
+"""For a server that isn't there at all, while nothing has come yet."""
+_PROGRESS = 64 * 1024
+"""Bytes; fewer in one try count as nothing new."""
+_TIMEOUT = httpx.Timeout(20, connect=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +65,63 @@ class Unreachable(EnvironmentProblem):
     """A server could not be reached at all, or broke off every time."""
 
 
+class NotThere(NodiskError):
+    """The server answers, and has no such file."""
+
+
+class Portal(IntegrityError):
+    """Somebody else answered in the server's place: a web page came where a file was wanted."""
+
+
+class _Failed(Exception):
+    """One try that failed."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+
+
 def client() -> httpx.AsyncClient:
     """A client with patience for slow lines; follows redirects, as publishers' addresses need it."""
     try:
-        return httpx.AsyncClient(follow_redirects=True, timeout=_TIMEOUT)
+        return httpx.AsyncClient(follow_redirects=True, timeout=_TIMEOUT, verify=trust.context())
     except (ValueError, httpx.InvalidURL, ImportError) as error:
         raise EnvironmentProblem(
             f"the proxy that the environment names can't be used: {error}", hint="correct or unset http(s)_proxy"
         ) from error
 
 
-async def text(http: httpx.AsyncClient, url: str, *, timeout: float | None = None, tries: int = 3) -> str:
-    """A small text. Raises Unreachable, or NodiskError with the server's status."""
-    reason = ""
-    for attempt in range(tries):
+async def text(
+    http: httpx.AsyncClient, url: str, *, timeout: float | None = None, tries: int = 2, remedy: str | None = None
+) -> str:
+    """A small text. ``tries``: how often a server is asked that doesn't answer; one that is busy gets more time.
+
+    Raises Unreachable, NotThere, Portal, or NodiskError with the server's answer.
+    """
+    pause = 1.0
+    for attempt in itertools.count(1):
         try:
-            response = await http.get(url, timeout=_TIMEOUT if timeout is None else timeout)
-        except httpx.InvalidURL as error:
-            raise _no_address(url, error) from error
-        except httpx.RequestError as error:  # also a circle of redirects, and a body that can't be decoded
-            reason = str(error) or type(error).__name__
+            response = await _get(http, url, timeout)
+        except _Failed as failed:
+            fault = failed.fault
         else:
-            if response.is_success:
-                return response.text
-            if response.status_code < 500:
-                raise NodiskError(f"{url} answers {response.status_code} {response.reason_phrase}")
-            reason = f"{response.status_code} {response.reason_phrase}"
-        if attempt + 1 < tries:
-            await asyncio.sleep(2**attempt)
-    raise Unreachable(f"{url} can't be reached: {reason}")
+            return response.text
+        if not fault.again or attempt >= (_BUSY_TRIES if fault.kind is Kind.BUSY else tries):
+            break
+        await asyncio.sleep(pause if fault.wait is None else fault.wait)
+        pause *= 2
+    raise _error(url, fault, fault.hint or remedy, "can't be reached")
+
+
+async def _get(http: httpx.AsyncClient, url: str, timeout: float | None) -> httpx.Response:
+    try:
+        response = await http.get(url, timeout=_TIMEOUT if timeout is None else timeout)
+    except httpx.InvalidURL as error:
+        raise _no_address(url, error) from error
+    except httpx.RequestError as error:  # also a circle of redirects, and a body that can't be decoded
+        raise _Failed(await asyncio.to_thread(faults.of_error, url, error)) from error
+    if (fault := faults.of_answer(url, response)) is not None:
+        raise _Failed(fault)
+    return response
 
 
 async def file(
@@ -91,39 +132,61 @@ async def file(
     progress: Progress | None = None,
     *,
     pause: float = 1,
+    remedy: str | None = None,
 ) -> None:
     """Load ``url`` into ``target``, which appears only with the right hash.
 
     What was loaded before a break, or before a Ctrl-C, is kept as ``target``.part and continued. ``pause`` is the
-    first wait between two tries, in seconds; it doubles. Raises Unreachable after the last try, IntegrityError if what
-    was loaded from the first byte to the last in one go has another hash.
+    first wait between two tries, in seconds; it doubles. Raises Unreachable after the last try, NotThere, Portal, and
+    IntegrityError if what was loaded from the first byte to the last in one go has another hash.
     """
     if target.exists() and await asyncio.to_thread(published.matches, target):
         return
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    reason = ""
-    for _ in range(_TRIES):
-        resumed = part.exists() and part.stat().st_size > 0
+    wait, vain, came = pause, 0, False
+    while True:
+        had = _size(part)
         try:
             await _load(http, url, part, progress)
-        except httpx.InvalidURL as error:
-            raise _no_address(url, error) from error
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__
+        except _Failed as failed:
+            fault = failed.fault
         else:
             if await asyncio.to_thread(published.matches, part):
                 part.replace(target)
                 return
+            page = _is_page(part)
             part.unlink()
             reason = f"what came has another {published.algorithm} than the publisher says ({published.hex})"
-            if not resumed:
-                raise IntegrityError(
-                    f"{url}: {reason}", hint="a proxy or mirror on the way alters it, or it is just being published"
-                )
-        await asyncio.sleep(pause)
-        pause *= 2
-    raise Unreachable(f"{url} can't be loaded: {reason}", hint="run the command again: it continues where it stopped")
+            hint = faults.PORTAL if page else "a proxy or mirror on the way alters it, or it is just being published"
+            if not had:
+                raise IntegrityError(f"{shown(url)}: {reason}", hint=hint)
+            fault = Fault(Kind.LINE, reason, hint)
+        new = _size(part) - had
+        came = came or new > 0
+        if new >= _PROGRESS:
+            wait, vain = pause, 0
+        vain += 1
+        if not fault.again or vain >= (_NOBODY_TRIES if fault.nobody and not came else _TRIES):
+            break
+        await asyncio.sleep(wait if fault.wait is None else fault.wait)
+        wait *= 2
+    advice = fault.hint or remedy
+    if _size(part):
+        advice = "run the command again: it continues where it stopped" + (f"; {advice}" if advice else "")
+    raise _error(url, fault, advice, "can't be loaded")
+
+
+def _error(url: str, fault: Fault, hint: str | None, unreachable: str) -> NodiskError:
+    match fault.kind:
+        case Kind.MISSING:
+            return NotThere(f"{shown(url)} is not there: {fault.reason}", hint=hint)
+        case Kind.REFUSED:
+            return NodiskError(f"{shown(url)} answers {fault.reason}", hint=hint)
+        case Kind.PORTAL:
+            return Portal(f"{shown(url)}: {fault.reason}", hint=hint)
+        case Kind.LINE | Kind.BUSY:
+            return Unreachable(f"{shown(url)} {unreachable}: {fault.reason}", hint=hint)
 
 
 def _no_address(url: str, error: httpx.InvalidURL) -> NodiskError:
@@ -133,25 +196,37 @@ def _no_address(url: str, error: httpx.InvalidURL) -> NodiskError:
     )
 
 
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _is_page(part: Path) -> bool:
+    with part.open("rb") as file:
+        return file.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
 async def _load(http: httpx.AsyncClient, url: str, part: Path, progress: Progress | None) -> None:
-    """Append to ``part`` what is missing of it; raises httpx.RequestError if the line breaks."""
-    have = part.stat().st_size if part.exists() else 0
+    """Append to ``part`` what is missing of it; raises _Failed, having written all that came."""
+    have = _size(part)
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
-    async with http.stream("GET", url, headers=headers) as response:
-        if response.status_code == 416:  # nothing is missing, or the file is another one now: its hash will tell
-            return
-        if response.status_code >= 500:
-            raise httpx.ReadError(f"{response.status_code} {response.reason_phrase}")
-        if not response.is_success:
-            raise NodiskError(f"{url} answers {response.status_code} {response.reason_phrase}")
-        start = have if response.status_code == 206 else 0
-        length = response.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdecimal() else None
-        with part.open("ab" if start else "wb") as sink:
-            async for chunk in response.aiter_raw():
-                sink.write(chunk)
-                start += len(chunk)
-                if progress is not None:
-                    progress(start, total)
+    try:
+        async with http.stream("GET", url, headers=headers) as response:
+            if response.status_code == 416:  # nothing is missing, or the file is another one now: its hash will tell
+                return
+            if (fault := faults.of_answer(url, response)) is not None:
+                raise _Failed(fault)
+            start = have if response.status_code == 206 else 0
+            length = response.headers.get("Content-Length", "")
+            total = start + int(length) if length.isdecimal() else None
+            with part.open("ab" if start else "wb") as sink:
+                async for chunk in response.aiter_raw():
+                    sink.write(chunk)
+                    start += len(chunk)
+                    if progress is not None:
+                        progress(start, total)
+    except httpx.InvalidURL as error:
+        raise _no_address(url, error) from error
+    except httpx.RequestError as error:
+        raise _Failed(await asyncio.to_thread(faults.of_error, url, error)) from error
     if total is not None and start < total:
-        raise httpx.ReadError(f"the server broke off at {start} of {total} bytes")
+        raise _Failed(Fault(Kind.LINE, f"the server broke off at {start} of {total} bytes"))

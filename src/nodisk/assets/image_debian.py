@@ -6,13 +6,12 @@ import asyncio
 import os
 import shutil
 import stat
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nodisk import node
-from nodisk.assets import kernel_modules, mirror, sandbox
+from nodisk.assets import kernel_modules, mirror, sandbox, trust
 from nodisk.assets.progress import Step
 from nodisk.assets.release import NODE_PROGRAMS
 from nodisk.assets.store import Manifest, key_of, tree_hash
@@ -86,8 +85,11 @@ def _base_inputs(wish: Wish) -> dict[str, Any]:
     }
 
 
-async def build(work: Work, wish: Wish, release_key: str, release: Awaitable[Manifest]) -> Manifest:
-    """The image in the store. ``release`` is awaited only where its programs are needed: at the very end."""
+async def build(work: Work, wish: Wish, release_key: str, release: asyncio.Future[Manifest]) -> Manifest:
+    """The image in the store. ``release`` is awaited only where its programs are needed: at the very end.
+
+    Where it fails, Debian is unpacked all the same, and kept for the next build.
+    """
     wanted = inputs(wish, release_key)
     found = work.store.find("image", key_of(wanted))
     if found and not work.refresh:
@@ -96,6 +98,8 @@ async def build(work: Work, wish: Wish, release_key: str, release: Awaitable[Man
         root, out = folder / "root", folder / "out"
         out.mkdir()
         await _base(work, step, wish, root)
+        if release.done():
+            release.result()  # raises what it failed with
         without = await _prepare(work, step, wish, root, out)
         step.doing("waiting for the release")
         made = await release
@@ -157,13 +161,13 @@ async def _base(work: Work, step: Step, wish: Wish, root: Path) -> None:
                 "--format=tar",
                 f"--include={','.join(wish.include())}",
                 *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDE),
-                *mirror.apt_options(),
+                *mirror.apt_options(root.parent),
                 wish.suite.value,
                 new,
                 *mirror.find(wish.mirror).sources(wish.suite.value, components=wish.components()),
             ],
             log_file=work.log(f"debian-{wish.suite}"),
-            env={"SOURCE_DATE_EPOCH": EPOCH, "INITRD": "No", "TMPDIR": str(root.parent)},
+            env={**trust.environment(), "SOURCE_DATE_EPOCH": EPOCH, "INITRD": "No", "TMPDIR": str(root.parent)},
         )
         cached.parent.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(_keep, new, cached)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nodisk import run
+from nodisk.assets import trust
 from nodisk.errors import EnvironmentProblem
 
 _FORMAT = "$(ORIGIN)|$(LABEL)|$(REPO_URI)|$(CREATED_BY)"
+_CONNECTION = re.compile(r"Acquire::https?::(\S+::)?(Proxy|CAInfo|Verify-Peer|Verify-Host|SslCert|SslKey)", re.I)
 _NO_SECURITY = ("sid",)
 
 
@@ -62,8 +66,18 @@ def find(wanted: str | None) -> Mirror:
     return own
 
 
-def apt_options() -> list[str]:
-    """The host's proxy settings for apt, as options for mmdebstrap."""
+def apt_options(folder: Path) -> list[str]:
+    """How the host's apt goes out, as options for mmdebstrap: proxies, TLS, and the authorities that it believes.
+
+    ``folder`` holds a file of authorities for as long as mmdebstrap runs.
+    """
     dump = run.run(["apt-config", "dump"], check=False).stdout
-    proxies = [line for line in dump.splitlines() if line.startswith("Acquire::http") and "Proxy" in line]
-    return [f"--aptopt={line}" for line in proxies]
+    lines = connection_options(dump)
+    if not any(line.lower().startswith("acquire::https::cainfo") for line in lines):
+        lines += trust.apt_options(folder)
+    return [f"--aptopt={line}" for line in lines]
+
+
+def connection_options(dump: str) -> list[str]:
+    """The lines of ``apt-config dump`` that say how a server is reached, by HTTP or HTTPS, for all hosts or one."""
+    return [line for line in dump.splitlines() if _CONNECTION.match(line) and not line.endswith('"";')]

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
-from nodisk.assets import sandbox
+from nodisk.assets import faults, sandbox, trust
+from nodisk.assets.official import REGISTRY, variable
 from nodisk.assets.work import Work
-from nodisk.errors import NodiskError, TimedOut
+from nodisk.errors import CommandFailed, EnvironmentProblem, NodiskError, TimedOut
 
-OFFICIAL = "https://registry.k8s.io"
 _ASK_SECONDS, _LOAD_SECONDS = 120, 1800
 _PLATFORM = ("--override-os=linux", "--override-arch=amd64")
+_RETRY = ("--retry-times=2",)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def source_of(name: str, registry: str = OFFICIAL) -> tuple[str, str, list[str]]:
+def source_of(name: str, registry: str = REGISTRY) -> tuple[str, str, list[str]]:
     """Where ``name`` is: repository, tag, and skopeo's option for a registry without TLS.
 
     ``registry`` other than the official one stands in for every image's own registry.
@@ -26,36 +29,92 @@ def source_of(name: str, registry: str = OFFICIAL) -> tuple[str, str, list[str]]
     host, slash, rest = path.partition("/")
     if not slash or ("." not in host and ":" not in host and host != "localhost"):
         host, rest = "docker.io", path if slash else f"library/{path}"
-    if registry == OFFICIAL:
+    if registry == REGISTRY:
         return f"{host}/{rest}", tag, []
     scheme, _, address = registry.partition("://")
     return f"{address}/{rest}", tag, [] if scheme == "https" else ["--tls-verify=false"]
 
 
-async def pull(work: Work, name: str, target: Path, registry: str = OFFICIAL) -> str:
-    """Load an image into a docker archive named ``name``; returns its digest. Its layers are checked by skopeo."""
+async def pull(work: Work, name: str, target: Path, registry: str = REGISTRY) -> str:
+    """Load an image into a docker archive named ``name``; returns its digest. Its layers are checked by skopeo.
+
+    An archive that was loaded once is kept in the cache, so that a build which fails later doesn't load it again.
+    """
     repository, tag, tls = source_of(name, registry)
     said: list[str] = []
     try:
-        ask = ["skopeo", *_PLATFORM, "inspect", *tls, "--format={{.Digest}}", f"docker://{repository}:{tag}"]
+        ask = ["skopeo", *_PLATFORM, "inspect", *_RETRY, *tls, "--format={{.Digest}}", f"docker://{repository}:{tag}"]
         await _skopeo(work, ask, target, _ASK_SECONDS, said)
         digest = next((line for line in said if _DIGEST.fullmatch(line)), None)
         if digest is None:
             raise NodiskError("the registry names no digest")
-        tls = [option.replace("--tls", "--src-tls") for option in tls]
-        source = f"docker://{repository}@{digest}"
-        load = ["skopeo", *_PLATFORM, "copy", "--quiet", *tls, source, f"docker-archive:{target}:{name}"]
-        await _skopeo(work, load, target, _LOAD_SECONDS, said)
-    except NodiskError as error:
-        raise NodiskError(f"{name} can't be loaded from {repository}: {error.message}", hint=error.hint) from error
+        kept = _kept(work, digest, target)
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_name(kept.name + ".part")
+            part.unlink(missing_ok=True)  # skopeo would add to it
+            tls = [option.replace("--tls", "--src-tls") for option in tls]
+            source = f"docker://{repository}@{digest}"
+            load = ["skopeo", *_PLATFORM, "copy", "--quiet", *_RETRY, *tls, source, f"docker-archive:{part}:{name}"]
+            await _skopeo(work, load, target, _LOAD_SECONDS, said)
+            await asyncio.to_thread(_keep, part, kept)
+    except (CommandFailed, TimedOut) as error:
+        words = error.output if isinstance(error, CommandFailed) else error.message
+        reason, hint = explain(words, registry)
+        raise EnvironmentProblem(
+            f"{name} can't be loaded from {faults.shown(repository)}: {reason}", hint=hint
+        ) from error
+    await asyncio.to_thread(shutil.copyfile, kept, target)
     return digest
 
 
+def forget(work: Work, digests: Iterable[str]) -> None:
+    """Remove from the cache what is in the store now."""
+    for digest in digests:
+        for kept in (work.state.cache / "downloads").glob(f"{digest.replace(':', '-')}-*"):
+            kept.unlink(missing_ok=True)
+
+
+def _kept(work: Work, digest: str, target: Path) -> Path:
+    return work.state.cache / "downloads" / f"{digest.replace(':', '-')}-{target.name}"
+
+
+def _keep(part: Path, kept: Path) -> None:
+    with part.open("rb") as file:  # nobody looks at its content again
+        os.fsync(file.fileno())
+    part.replace(kept)
+
+
+_PASSWORD = re.compile(r"//[^/@\s]*@")
+_MESSAGE = re.compile(r'level=fatal msg="((?:[^"\\]|\\.)*)"')
+_HINTS = (
+    ("x509: ", f"{trust.ADD_HINT}"),
+    ("server gave HTTP response to HTTPS client", f"write the registry with http:// into ${variable('registry')}"),
+    ("manifest unknown", f"a mirror of your own must hold it, too: ${variable('registry')}"),
+    ("unauthorized", f"a mirror of your own must hold it, too, and ask for no login: ${variable('registry')}"),
+    ("invalid character '<'", faults.PORTAL),
+    ("unsupported MIME type for image: text/html", faults.PORTAL),
+    ("Proxy Authentication Required", "give the proxy's variables a name and a password: http://NAME:PASSWORD@HOST"),
+)
+
+
+def explain(output: str, registry: str = REGISTRY) -> tuple[str, str]:
+    """What skopeo's words come down to, in a line, and what to do."""
+    found = _MESSAGE.findall(output)
+    reason = found[-1].replace('\\"', '"') if found else (output.strip().splitlines() or ["it said nothing"])[-1]
+    reason = _PASSWORD.sub("//", reason)
+    if (lost := trust.missing_file()) and "x509: " in reason:
+        return reason, f"{lost}; {trust.ADD_HINT}"
+    own = "is the mirror up and its address right" if registry != REGISTRY else "a mirror of your own"
+    return reason, next((hint for sign, hint in _HINTS if sign in reason), f"{own}: ${variable('registry')}")
+
+
 async def _skopeo(work: Work, argv: list[str], target: Path, seconds: float, said: list[str]) -> None:
-    """Run skopeo as a building program, so that it ends with this one; the host's proxies are its own, too."""
-    proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
+    """Run skopeo as a building program, so that it ends with this one."""
     try:
         async with asyncio.timeout(seconds):
-            await sandbox.build(argv, log_file=work.log(f"pull-{target.stem}"), env=proxies, on_line=said.append)
+            await sandbox.build(
+                argv, log_file=work.log(f"pull-{target.stem}"), env=trust.environment(), on_line=said.append
+            )
     except TimeoutError as error:
         raise TimedOut(f"skopeo did not end within {seconds:g} seconds") from error

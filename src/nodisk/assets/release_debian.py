@@ -9,7 +9,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from nodisk.assets import docker_archive, mirror, sandbox
+from nodisk.assets import docker_archive, mirror, sandbox, trust
 from nodisk.assets.docker_archive import Config, Entry
 from nodisk.assets.release import (
     PROGRAMS,
@@ -91,7 +91,8 @@ async def build(work: Work, *, os_mirror: str | None) -> Manifest:
 
 
 async def _chroot(work: Work, root: Path, os_mirror: str | None) -> None:
-    script = "mkdir -p /src && cd /src && apt-get -q -o APT::Sandbox::User=root source --download-only kubernetes"
+    # The host's apt, which reaches the mirror as mmdebstrap does: the chroot knows neither authorities nor proxies.
+    fetch = "apt-get -q -o APT::Sandbox::User=root source --download-only kubernetes"
     await sandbox.build(
         [
             "mmdebstrap",
@@ -102,14 +103,14 @@ async def _chroot(work: Work, root: Path, os_mirror: str | None) -> None:
             "--dpkgopt=path-exclude=/usr/share/doc/*",
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/locale/*",
-            *mirror.apt_options(),
-            f'--customize-hook=chroot "$1" sh -c "{script}"',
+            *mirror.apt_options(root.parent),
+            f'--customize-hook=mkdir "$1/src" && cd "$1/src" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {fetch}',
             SUITE,
             root,
             *mirror.find(os_mirror).sources(SUITE, source=True),
         ],
         log_file=work.log("kubernetes-chroot"),
-        env={"TMPDIR": str(root.parent)},
+        env={**trust.environment(), "TMPDIR": str(root.parent)},
     )
 
 

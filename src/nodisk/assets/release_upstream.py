@@ -1,25 +1,20 @@
 """The official release: the server tarball with its programs and images, etcd's own tarball, and pause and CoreDNS from
 the official registry. Every file is checked by the hash that its publisher names, images by their digest.
-
-Where each lies can be overridden, for a mirror of your own: ``$NODISK_UPSTREAM_KUBERNETES``, ``$NODISK_UPSTREAM_ETCD``,
-``$NODISK_UPSTREAM_REGISTRY`` (``http://`` before the registry's address: without TLS).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from nodisk import run
-from nodisk.assets import docker_archive, download, pull
+from nodisk.assets import docker_archive, download, faults, pull
 from nodisk.assets.download import Published
+from nodisk.assets.official import Upstream, variable
 from nodisk.assets.release import (
     PROGRAMS,
     SERVER_PROGRAMS,
@@ -32,7 +27,7 @@ from nodisk.assets.release import (
 from nodisk.assets.release_path import archive_name
 from nodisk.assets.store import Manifest, Store, key_of
 from nodisk.assets.work import Work
-from nodisk.errors import EnvironmentProblem, IntegrityError
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.spec import versions
 from nodisk.values import KubeVersion
 
@@ -41,58 +36,45 @@ _TARBALL = "kubernetes-server-linux-amd64.tar.gz"
 _BIN = "kubernetes/server/bin/"
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """Where the official files are."""
-
-    kubernetes: str = "https://dl.k8s.io"
-    etcd: str = "https://github.com/etcd-io/etcd/releases/download"
-    registry: str = pull.OFFICIAL
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Upstream:
-        """The official places, as far as the environment doesn't name others."""
-        own = cls()
-        return cls(
-            environment.get("NODISK_UPSTREAM_KUBERNETES", own.kubernetes).rstrip("/"),
-            environment.get("NODISK_UPSTREAM_ETCD", own.etcd).rstrip("/"),
-            environment.get("NODISK_UPSTREAM_REGISTRY", own.registry).rstrip("/"),
-        )
-
-
 async def newest(upstream: Upstream, wanted: KubeVersion | None) -> KubeVersion:
-    """The exact version to get: ``wanted``, the newest patch of its line, or the newest that nodisk knows.
+    """The exact version to get: ``wanted``, or the newest patch of its line; of the newest proved line without it.
 
     Raises EnvironmentProblem within seconds if the upstream can't be reached; the message is one line.
     """
-    if wanted is not None and wanted.patch is not None:
-        file = f"v{wanted}/{_TARBALL}.sha512"
-    else:
-        file = "release/stable.txt" if wanted is None else f"release/stable-{wanted}.txt"
+    line = wanted or versions.PROVED
+    exact = line.patch is not None
+    file = f"v{line}/{_TARBALL}.sha512" if exact else f"release/stable-{line}.txt"
     try:
         async with download.client() as http:
             answer = await download.text(http, f"{upstream.kubernetes}/{file}", timeout=_PROBE_SECONDS, tries=1)
-            if wanted is not None and wanted.patch is not None:
-                try:
-                    Published.parse("sha512", answer, name=_TARBALL)
-                except IntegrityError as error:
-                    raise _portal(answer, "a sha512", upstream) from error
-                return wanted
-            version = _parse(answer, upstream)
-            if wanted is None and not versions.known(version):
-                line = f"release/stable-{versions.NEWEST}.txt"
-                version = _parse(await download.text(http, f"{upstream.kubernetes}/{line}"), upstream)
-            return version
     except download.Unreachable as error:
+        others = "lab.yaml: kubernetes.source `debian` (1.20.2, for tests) or `path` (a folder of yours)"
         raise EnvironmentProblem(
             f"the official releases can't be reached from here ({error.message})",
-            hint="lab.yaml: kubernetes.source `debian` (1.20.2, for tests) or `path` (a folder of yours)",
+            hint=f"{error.hint}; else {others}" if error.hint else f"{others}; a mirror: ${variable('kubernetes')}",
         ) from error
+    except download.NotThere as error:
+        raise _no_such(line, upstream, error) from error
+    if not exact:
+        return _parse(answer, upstream)
+    try:
+        Published.parse("sha512", answer, name=_TARBALL)
+    except IntegrityError as error:
+        raise _portal(answer, "a sha512", upstream) from error
+    return line
+
+
+def _no_such(version: KubeVersion, upstream: Upstream, error: download.NotThere) -> NodiskError:
+    where = "the publisher" if upstream == Upstream() else f"the mirror {faults.shown(upstream.kubernetes)}"
+    return NodiskError(
+        f"{where} has no Kubernetes {version}: {error.message}",
+        hint=f"write a version that it has into lab.yaml (kubernetes.version), or correct ${variable('kubernetes')}",
+    )
 
 
 def stored(store: Store, wanted: KubeVersion | None) -> KubeVersion:
     """The newest official release in the store that ``wanted`` allows; raises EnvironmentProblem if there is none."""
-    found = [
+    every = [
         version
         for manifest in store.manifests()
         if manifest.kind == "release"
@@ -101,6 +83,13 @@ def stored(store: Store, wanted: KubeVersion | None) -> KubeVersion:
         and versions.known(version := KubeVersion.parse(manifest.version))
         and (wanted is None or wanted == version or (wanted.patch is None and wanted.line == version.line))
     ]
+    found = [version for version in every if wanted is not None or versions.is_proved(version)]
+    if not found and every:
+        newer = max(every)
+        raise EnvironmentProblem(
+            f"--offline, and the store holds only {newer}, newer than {versions.PROVED}, the newest line proved",
+            hint=f"to use it all the same, write into lab.yaml: kubernetes.version: {newer.major}.{newer.minor}",
+        )
     if not found:
         raise EnvironmentProblem(
             f"--offline, and the store holds no official release{f' {wanted}' if wanted else ''}",
@@ -157,7 +146,7 @@ async def build(work: Work, version: KubeVersion, upstream: Upstream) -> Manifes
         facts = facts_to_json(
             "upstream", kept, sha512=tarball_hash, digests=digests, etcd=etcd_version, etcd_sha256=etcd_hash
         )
-        return await asyncio.to_thread(
+        made = await asyncio.to_thread(
             work.store.add,
             "release",
             name="Kubernetes, official release",
@@ -166,10 +155,12 @@ async def build(work: Work, version: KubeVersion, upstream: Upstream) -> Manifes
             content=content,
             facts=facts,
         )
+        pull.forget(work, digests.values())
+        return made
 
 
 def _image(name: str, path: Path) -> ReleaseImage:
-    return ReleaseImage(container_image(name, docker_archive.read(path).unpacked), path.name)
+    return ReleaseImage(container_image(name, docker_archive.read(path).unpacked), archive_name(name))
 
 
 async def _tarball(
@@ -180,9 +171,11 @@ async def _tarball(
     progress: download.Progress,
 ) -> tuple[Path, str]:
     url = f"{upstream.kubernetes}/v{version}/{_TARBALL}"
-    published = Published.parse("sha512", await download.text(http, url + ".sha512"), name=_TARBALL)
+    remedy = f"a mirror of your own: ${variable('kubernetes')}"
+    told = await download.text(http, url + ".sha512", remedy=remedy)
+    published = Published.parse("sha512", told, name=_TARBALL)
     target = loads / f"v{version}-{_TARBALL}"
-    await download.file(http, url, target, published, progress)
+    await download.file(http, url, target, published, progress, remedy=remedy)
     return target, published.hex
 
 
@@ -199,12 +192,22 @@ def _unpack(tarball: Path, folder: Path) -> tuple[dict[str, Path], dict[str, Pat
                 programs[name] = _extract(tar, member, folder / name)
             elif name.removesuffix(".tar") in SERVER_PROGRAMS and name.endswith(".tar"):
                 archive = _extract(tar, member, folder / f"tarball-{name}")
-                (image,) = docker_archive.read(archive).names
-                image = image.replace("-amd64:", ":")
-                images[image] = archive.rename(folder / archive_name(image))
+                images |= dict.fromkeys(_names_in(archive, name), archive)
     if missing := [name for name in PROGRAMS if name not in programs]:
         raise IntegrityError(f"{tarball.name} has the published hash and yet lacks {', '.join(missing)}")
     return programs, images
+
+
+def _names_in(archive: Path, member: str) -> set[str]:
+    """kubeadm's names for the image of an archive in the tarball, which says the architecture as well."""
+    found = docker_archive.read(archive)
+    if found.images != 1 or not found.names:
+        raise IntegrityError(
+            f"{member} in the official tarball holds {found.images} images and {len(found.names)} names; "
+            "one image with a name was expected",
+            hint=f"is ${variable('kubernetes')} a mirror of the publisher's own tarball?",
+        )
+    return {name.replace("-amd64:", ":") for name in found.names}
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Path:
@@ -233,8 +236,9 @@ async def _etcd(
 ) -> tuple[Path, str]:
     name = f"etcd-{version}-linux-amd64.tar.gz"
     base = f"{upstream.etcd}/{version}"
-    published = Published.parse("sha256", await download.text(http, f"{base}/SHA256SUMS"), name=name)
-    await download.file(http, f"{base}/{name}", loads / name, published, progress)
+    remedy = f"a mirror of your own that has etcd {version}: ${variable('etcd')}"
+    published = Published.parse("sha256", await download.text(http, f"{base}/SHA256SUMS", remedy=remedy), name=name)
+    await download.file(http, f"{base}/{name}", loads / name, published, progress, remedy=remedy)
     return loads / name, published.hex
 
 

@@ -162,10 +162,10 @@ def _images_mib(version: KubeVersion) -> int:
 
 
 def expected_version(lab: Lab) -> KubeVersion:
-    """The release that lab.yaml will probably get: as written, 1.20 for Debian's, else the newest."""
+    """The release that lab.yaml will probably get: as written, 1.20 for Debian's, else the newest proved."""
     if lab.kubernetes.version is not None:
         return lab.kubernetes.version
-    return versions.DEBIAN if lab.kubernetes.source is Source.DEBIAN else versions.NEWEST
+    return versions.DEBIAN if lab.kubernetes.source is Source.DEBIAN else versions.PROVED
 
 
 def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from nodisk import run
-from nodisk.assets import mirror
+from nodisk.assets import mirror, trust
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.check.release import is_built
 from nodisk.errors import NodiskError
@@ -69,7 +69,7 @@ def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
         return [ok(name, base) if there else complain(name, f"{url} is not there", "correct os.mirror")], None
     then = "nodisk build needs it" if needed else "everything is built, so only a new build would need it"
     try:
-        with httpx.Client(timeout=_WAIT, follow_redirects=True, proxy=_proxy(url)) as client:
+        with httpx.Client(timeout=_WAIT, follow_redirects=True, proxy=_proxy(url), verify=trust.context()) as client:
             begun = time.monotonic()
             answer = client.head(url)
             took = time.monotonic() - begun

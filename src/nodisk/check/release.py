@@ -12,8 +12,10 @@ from nodisk.assets.store import Store
 from nodisk.assets.work import Work
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError
+from nodisk.spec import versions
 from nodisk.spec.model import Lab, Source
 from nodisk.state import State
+from nodisk.values import KubeVersion
 
 GIB = 1024**3
 TO_BUILD = {Source.AUTO: 5 * GIB, Source.UPSTREAM: 5 * GIB, Source.PATH: 4 * GIB, Source.DEBIAN: 4 * GIB}
@@ -68,10 +70,12 @@ def _release(state: State, lab: Lab, missing: str | None) -> tuple[list[Finding]
     try:
         if kube.network_manifest is not None:
             addons.read_own(kube.network_manifest)
+        if kube.policies_manifest is not None:
+            addons.read_own(kube.policies_manifest, "policies_manifest")
         if kube.source is Source.PATH and kube.path is not None:
             folder = release_path.read(kube.path, kube.version)
             without = f"; without {', '.join(folder.missing_optional)}" if folder.missing_optional else ""
-            return [ok(name, f"Kubernetes {folder.version} from {folder.root}{without}")], None
+            return [_told(f"Kubernetes {folder.version} from {folder.root}{without}", folder.version)], None
         chosen = asyncio.run(build.choose(_work(state), lab))
     except NodiskError as problem:
         then = "" if missing else "; everything is built, so only a new build would need it"
@@ -79,4 +83,13 @@ def _release(state: State, lab: Lab, missing: str | None) -> tuple[list[Finding]
     if kube.source is Source.AUTO and chosen.source is Source.DEBIAN and missing:
         hint = "let this host reach the official releases, or see docs/how-to/releases.md for a folder of your own"
         return [warning(name, chosen.why, hint)], chosen
-    return [ok(name, chosen.why)], chosen
+    return [_told(chosen.why, chosen.version)], chosen
+
+
+def _told(text: str, version: KubeVersion) -> Finding:
+    """The release, with a warning for one that is newer than what nodisk was proved with."""
+    caution = versions.caution(version)
+    if caution is None:
+        return ok("release", text)
+    text = text if caution in text else f"{text}; it is {caution}"
+    return warning("release", text, f"for a class: kubernetes.version: {versions.PROVED} in lab.yaml")

@@ -98,8 +98,9 @@ def _with_whole_paths(lab: Lab, folder: Path) -> Lab:
     settings, changed = lab.kubernetes, dict[str, Any]()
     if settings.path is not None:
         changed["path"] = folder / settings.path
-    if (manifest := settings.network_manifest) is not None:
-        changed["network_manifest"] = manifest.model_copy(update={"path": folder / manifest.path})
+    for name in ("network_manifest", "policies_manifest"):
+        if (manifest := getattr(settings, name)) is not None:
+            changed[name] = manifest.model_copy(update={"path": folder / manifest.path})
     return lab.model_copy(update={"kubernetes": settings.model_copy(update=changed)}) if changed else lab
 
 

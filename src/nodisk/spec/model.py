@@ -105,7 +105,7 @@ class Network(_Section):
 
 
 class NetworkManifest(_Section):
-    """A manifest of your own for the pods' network."""
+    """A manifest of your own."""
 
     path: Path
     """A YAML file."""
@@ -120,7 +120,8 @@ class Kubernetes(_Section):
     """`upstream` (official binaries), `debian` (1.20.2, built from Debian's source; for tests), `path` (a folder of
     yours), `auto` (upstream where it can be reached, else debian)."""
     version: KubeVersion | None = None
-    """Such as 1.36.1; absent: the newest that the source gives and this nodisk knows."""
+    """Such as 1.36.1; absent: the newest of line 1.36, the newest that this nodisk has been proved with. Up to 1.37 on
+    request."""
     path: Path | None = None
     """For `source: path`: a folder with bin/ and images/."""
     pods: IPv4Network = IPv4Network("10.244.0.0/16")
@@ -132,7 +133,10 @@ class Kubernetes(_Section):
     `calico` by the manifest that their project publishes, of a version pinned by its hash; `cilium` publishes none
     and needs a `network_manifest`."""
     network_manifest: NetworkManifest | None = None
-    """A manifest of your own, instead of the pinned one."""
+    """A manifest of your own for `flannel`, `calico` or `cilium`, instead of the pinned one."""
+    policies_manifest: NetworkManifest | None = None
+    """A manifest of your own for the controller that enforces NetworkPolicies with `routed` and `flannel`, instead of
+    the pinned one, which only the official releases get."""
 
 
 class Os(_Section):

@@ -238,19 +238,36 @@ def network(lab: Lab) -> Iterator[Finding]:
     kube = lab.kubernetes
     path: Path = ("kubernetes", "network_manifest")
     kind: Path = ("kubernetes", "network")
-    if kube.network_manifest is None:
-        if kube.network is PodNetwork.CILIUM:
-            text = "cilium publishes no manifest: yours is needed"
-            hint = "`helm template` writes one; name it: `network_manifest: {path: cilium.yaml, sha256: …}`"
-            yield Finding(kind, text, hint, about=(path,))
-        return
-    if kube.network is PodNetwork.ROUTED:
-        text = "a manifest means nothing with network: routed"
-        hint = "remove it, or name its `network:`; other manifests go into the lab's addons/ folder"
+    if kube.network_manifest is None and kube.network is PodNetwork.CILIUM:
+        text = "cilium publishes no manifest: yours is needed"
+        hint = "`helm template` writes one; name it: `network_manifest: {path: cilium.yaml, sha256: …}`"
+        yield Finding(kind, text, hint, about=(path,))
+    if kube.network_manifest is not None and kube.network is PodNetwork.ROUTED:
+        text = "a manifest for the pods' network means nothing with network: routed"
+        hint = (
+            "name its `network:`; one for the policies' controller is `policies_manifest:`; "
+            "other manifests go into the lab's addons/ folder"
+        )
         yield Finding(path, text, hint, about=(kind,), key=True)
-    if not re.fullmatch(r"[0-9a-f]{64}", kube.network_manifest.sha256):
-        text = f"{kube.network_manifest.sha256!r} is no SHA-256"
-        yield Finding((*path, "sha256"), text, "64 digits 0-9 and a-f, as `sha256sum FILE` prints them")
+    yield from _policies(lab)
+    for name, manifest in (("network_manifest", kube.network_manifest), ("policies_manifest", kube.policies_manifest)):
+        if manifest is not None and not re.fullmatch(r"[0-9a-f]{64}", manifest.sha256):
+            text = f"{manifest.sha256!r} is no SHA-256"
+            hint = "64 digits 0-9 and a-f, as `sha256sum FILE` prints them"
+            yield Finding(("kubernetes", name, "sha256"), text, hint)
+
+
+def _policies(lab: Lab) -> Iterator[Finding]:
+    kube = lab.kubernetes
+    path: Path = ("kubernetes", "policies_manifest")
+    if kube.policies_manifest is None:
+        return
+    if kube.network not in (PodNetwork.ROUTED, PodNetwork.FLANNEL):
+        text = f"{kube.network} enforces policies itself: no controller is needed"
+        yield Finding(path, text, "remove it", about=(("kubernetes", "network"),), key=True)
+    elif kube.source is Source.DEBIAN:
+        text = "Debian's release is too old for a controller of policies"
+        yield Finding(path, text, "remove it, or take another source", about=(("kubernetes", "source"),), key=True)
 
 
 def suite(lab: Lab) -> Iterator[Finding]:

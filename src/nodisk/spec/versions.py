@@ -12,6 +12,8 @@ from nodisk.values import KubeVersion
 
 OLDEST = KubeVersion(1, 20)
 NEWEST = KubeVersion(1, 37)
+PROVED = KubeVersion(1, 36)
+"""The newest line that has been booted and proved; what lab.yaml gets that names no version."""
 DEBIAN = KubeVersion(1, 20, 2)
 """The only release that Debian's source package gives."""
 
@@ -22,6 +24,16 @@ _CONTAINERD_2 = (Suite.FORKY, Suite.SID)
 def known(version: KubeVersion) -> bool:
     """Whether nodisk renders configuration for this release."""
     return OLDEST.line <= version.line <= NEWEST.line
+
+
+def is_proved(version: KubeVersion) -> bool:
+    """Whether this line, or a newer one, has been booted and proved."""
+    return version.line <= PROVED.line
+
+
+def caution(version: KubeVersion) -> str | None:
+    """The word that a release newer than the proved ones goes with, if this is one."""
+    return None if is_proved(version) else f"newer than {PROVED}, the newest line that nodisk has been proved with"
 
 
 def is_debian(version: KubeVersion) -> bool:

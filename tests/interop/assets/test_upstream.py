@@ -13,17 +13,20 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import pytest
 
 from nodisk.assets import addons, build, built, docker_archive, release
 from nodisk.assets.docker_archive import Config, Entry
-from nodisk.assets.release_upstream import Upstream, newest
+from nodisk.assets.official import Upstream, variable
+from nodisk.assets.release_upstream import newest
+from nodisk.assets.store import Manifest
+from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, NetworkManifest
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
@@ -121,15 +124,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         server.RequestHandlerClass = functools.partial(Quiet, directory=str(root))
         with registry(tmp_path) as address:
             base = f"http://127.0.0.1:{server.server_port}"
-            place = Site(root, Upstream(f"{base}/k8s", f"{base}/etcd", f"http://{address}"))
+            upstream = Upstream(f"{base}/k8s", f"{base}/etcd", f"http://{address}", f"{base}/manifests")
+            place = Site(root, upstream)
             server.asked = place.asked  # type: ignore[attr-defined]
-            for name, value in (
-                ("KUBERNETES", place.upstream.kubernetes),
-                ("ETCD", place.upstream.etcd),
-                ("REGISTRY", place.upstream.registry),
-                ("MANIFESTS", f"{base}/manifests"),
-            ):
-                monkeypatch.setenv(f"NODISK_UPSTREAM_{name}", value)
+            for field_ in fields(upstream):
+                monkeypatch.setenv(variable(field_.name), getattr(upstream, field_.name))
             fill(place, tmp_path, address)
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
             thread.start()
@@ -239,6 +238,57 @@ def test_an_altered_tarball_is_refused(site: Site, tmp_path: Path) -> None:
     assert not list((state.cache / "downloads").glob("*"))
 
 
+def test_an_image_archive_with_two_names_is_taken_and_one_with_two_images_refused(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publisher has tagged one image twice before; two in one archive can't be told apart."""
+    apiserver = f"registry.k8s.io/kube-apiserver-amd64:v{VERSION}"
+
+    def again(images: list[dict[str, object]]) -> list[dict[str, object]]:
+        if images[0]["RepoTags"] == [apiserver]:
+            images[0]["RepoTags"] = [f"k8s.gcr.io/kube-apiserver-amd64:v{VERSION}", apiserver]
+        return images
+
+    publish(site, tmp_path, again)
+    made = get(State(tmp_path / "state")).assets["release"]
+    assert f"registry.k8s.io/kube-apiserver:v{VERSION}" in {item.image.name for item in release.images_of(made)}
+    publish(site, tmp_path, lambda images: images * 2)
+    with pytest.raises(IntegrityError, match=r"kube-apiserver\.tar in the official tarball holds 2 images"):
+        get(State(tmp_path / "other"))
+
+
+def publish(site: Site, folder: Path, change: Callable[[list[dict[str, object]]], list[dict[str, object]]]) -> None:
+    """The tarball anew, with other words in its image archives' manifests."""
+    told = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(server_tarball(folder))) as old,
+        tarfile.open(fileobj=told, mode="w:gz") as new,
+    ):
+        for member in old:
+            source = old.extractfile(member)
+            assert source is not None
+            data = source.read()
+            add(new, member.name, changed(data, change) if member.name.endswith(".tar") else data)
+    site.tarball.write_bytes(told.getvalue())
+    digest = hashlib.sha512(told.getvalue()).hexdigest()
+    site.tarball.with_name(site.tarball.name + ".sha512").write_text(digest)
+
+
+def changed(archive: bytes, change: Callable[[list[dict[str, object]]], list[dict[str, object]]]) -> bytes:
+    told = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as old, tarfile.open(fileobj=told, mode="w") as new:
+        for member in old:
+            source = old.extractfile(member)
+            assert source is not None
+            data = source.read()
+            add(
+                new,
+                member.name,
+                json.dumps(change(json.loads(data))).encode() if member.name == "manifest.json" else data,
+            )
+    return told.getvalue()
+
+
 def test_etcd_with_another_hash_is_refused(site: Site, tmp_path: Path) -> None:
     name = f"etcd-{ETCD}-linux-amd64.tar.gz"
     site.publish(f"etcd/{ETCD}/SHA256SUMS", f"{'0' * 64}  {name}\n")
@@ -248,17 +298,26 @@ def test_etcd_with_another_hash_is_refused(site: Site, tmp_path: Path) -> None:
 
 def test_a_missing_image_in_the_registry_is_named(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODISK_UPSTREAM_REGISTRY", site.upstream.registry + "/elsewhere")
-    with pytest.raises(NodiskError, match=r"coredns:v1\.12\.4 can't be loaded"):
+    with pytest.raises(NodiskError, match=r"coredns:v1\.12\.4 can't be loaded") as caught:
         get(State(tmp_path / "state"))
+    assert len(caught.value.message.splitlines()) == 1
+    assert "NODISK_UPSTREAM_REGISTRY" in str(caught.value.hint)
 
 
 def test_a_version_that_does_not_exist_is_said(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(NodiskError, match="404"):
+    with pytest.raises(NodiskError, match=r"has no Kubernetes 1\.36\.99: .* 404") as caught:
         get(State(tmp_path / "state"), "1.36.99")
+    assert "kubernetes.version" in str(caught.value.hint)
+    with pytest.raises(NodiskError, match=r"the mirror http://.* has no Kubernetes 1\.35: "):
+        get(State(tmp_path / "state"), "1.35")
 
 
-@pytest.mark.parametrize(("wanted", "expected"), [(None, "1.37.0"), ("1.36", VERSION), (VERSION, VERSION)])
-def test_the_version_is_the_newest_that_nodisk_knows(site: Site, wanted: str | None, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "expected"), [(None, VERSION), ("1.36", VERSION), (VERSION, VERSION), ("1.37", "1.37.0")]
+)
+def test_the_version_is_the_newest_of_the_newest_proved_line_or_as_asked(
+    site: Site, wanted: str | None, expected: str
+) -> None:
     import asyncio
 
     version = asyncio.run(newest(site.upstream, KubeVersion.parse(wanted) if wanted else None))
@@ -361,3 +420,78 @@ def test_a_manifest_that_is_not_the_pinned_one_is_refused(
     with pytest.raises(IntegrityError, match=r"kube-flannel\.yml: what came has another sha256"):
         build.build(lab(version="1.36", network="flannel"), state, only=["addons"])
     assert not list(state.assets.glob("manifests/*"))
+
+
+def test_a_manifest_that_is_not_there_is_told_with_the_ways_round(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_manifests(site, monkeypatch)
+    (site.root / f"manifests/{addons.PINNED[addons.POLICIES].place}").unlink()
+    with pytest.raises(NodiskError, match="404") as caught:
+        build.build(lab(version="1.36"), State(tmp_path / "state"), only=["addons"])
+    assert "NODISK_UPSTREAM_MANIFESTS" in str(caught.value.hint)
+    assert "kubernetes.policies_manifest" in str(caught.value.hint)
+    monkeypatch.setenv("NODISK_UPSTREAM_MANIFESTS", "http://127.0.0.1:1")
+    started = time.monotonic()
+    with pytest.raises(EnvironmentProblem, match="can't be loaded") as caught:
+        build.build(lab(version="1.36"), State(tmp_path / "state"), only=["addons"])
+    assert time.monotonic() - started < 6
+    assert "kubernetes.policies_manifest" in str(caught.value.hint)
+    assert "continues" not in str(caught.value.hint)
+
+
+def test_a_manifest_of_ones_own_for_the_policies_takes_the_place_of_the_pinned_one(site: Site, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(json.dumps({"kind": "DaemonSet", "spec": {"containers": [{"image": ADDON_IMAGES[1]}]}}))
+    own = NetworkManifest(path=mine, sha256=hashlib.sha256(mine.read_bytes()).hexdigest())
+    room = lab(version="1.36")
+    room = room.model_copy(update={"kubernetes": room.kubernetes.model_copy(update={"policies_manifest": own})})
+    made = build.build(room, State(tmp_path / "state"), only=["addons"]).assets["addons"]
+    assert [one["name"] for one in made.facts["manifests"]] == [addons.POLICIES]
+    assert set(made.facts["digests"]) == {ADDON_IMAGES[1]}
+
+
+def test_images_that_were_loaded_before_another_failed_are_not_loaded_again(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_manifests(site, monkeypatch)
+    state, room = State(tmp_path / "state"), lab(version="1.36", network="flannel")
+    missing = site.root / f"manifests/{addons.PINNED[addons.POLICIES].place}"
+    data = missing.read_bytes()
+    missing.unlink()
+    with pytest.raises(NodiskError, match="404"):
+        build.build(room, state, only=["addons"])
+    assert " copy " in said(state, "flannel")
+    missing.write_bytes(data)
+    made = build.build(room, state, only=["addons"]).assets["addons"]
+    assert {item.image.name for item in release.images_of(made)} == set(ADDON_IMAGES)
+    assert " copy " not in said(state, "flannel")
+    assert " copy " in said(state, "policies")
+    assert not list((state.cache / "downloads").glob("sha256-*"))
+
+
+def said(state: State, image: str) -> str:
+    """The last command that loaded this image."""
+    (log,) = (state.cache / "log").glob(f"pull-*{image}*.log")
+    return log.read_text().splitlines()[0]
+
+
+def test_only_every_kind_records_nothing(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record without the add-ons would boot a lab without isolation."""
+    publish_manifests(site, monkeypatch)
+    state = State(tmp_path / "state")
+    asked: list[str] = []
+
+    async def stand_in(work: Work, *words: object, **more: object) -> Manifest:
+        asked.append("made")
+        with work.store.workspace() as folder:
+            (folder / "x").write_text("x")
+            return work.store.add("x", name="x", version="1", inputs={}, content={"x": folder / "x"}, facts={})
+
+    for module in ("ipxe", "container_images", "image_debian"):
+        monkeypatch.setattr(f"nodisk.assets.{module}.build", stand_in)
+    build.build(lab(version="1.36"), state, only=built.KINDS)
+    assert len(asked) == 3
+    assert not built.used(state)
+    build.build(lab(version="1.36"), state)
+    assert {asset.partition("-")[0] for asset in built.used(state)} >= {"release", "addons"}

@@ -8,6 +8,7 @@ import pytest
 
 from nodisk.assets import addons, pull
 from nodisk.assets.addons import PINNED, POLICIES
+from nodisk.assets.official import REGISTRY
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.spec.model import Lab, NetworkManifest, Source
 
@@ -37,13 +38,18 @@ OWN = {"path": "/srv/mine.yaml", "sha256": "0" * 64}
         ({"network": "calico"}, Source.UPSTREAM, ["calico"]),
         ({"network": "calico", "network_manifest": OWN}, Source.UPSTREAM, ["calico"]),
         ({"network": "cilium", "network_manifest": OWN}, Source.UPSTREAM, ["cilium"]),
+        ({"policies_manifest": OWN}, Source.UPSTREAM, [POLICIES]),
+        ({"policies_manifest": OWN}, Source.PATH, [POLICIES]),
+        ({"policies_manifest": OWN}, Source.DEBIAN, []),
+        ({"network": "flannel", "policies_manifest": OWN}, Source.UPSTREAM, ["flannel", POLICIES]),
     ],
 )
 def test_what_a_lab_gets(kubernetes: dict[str, Any], source: Source, names: list[str]) -> None:
     what = addons.wanted(lab(**kubernetes), source)
     assert [one.name for one in what] == names
-    own = [isinstance(one, addons.Own) for one in what]
-    assert any(own) is ("network_manifest" in kubernetes)
+    own = {one.name for one in what if isinstance(one, addons.Own)}
+    assert bool(own) is any(key.endswith("_manifest") for key in kubernetes) or source is Source.DEBIAN
+    assert (POLICIES in own) is ("policies_manifest" in kubernetes and source is not Source.DEBIAN)
 
 
 def test_another_hash_is_another_asset() -> None:
@@ -88,14 +94,43 @@ def test_a_file_of_ones_own_is_the_one_that_was_looked_at(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "registry", "found"),
     [
-        ("registry.k8s.io/coredns/coredns:v1.12", pull.OFFICIAL, ("registry.k8s.io/coredns/coredns", "v1.12", [])),
-        ("quay.io/calico/node:v3", pull.OFFICIAL, ("quay.io/calico/node", "v3", [])),
-        ("flannel/flannel:v1", pull.OFFICIAL, ("docker.io/flannel/flannel", "v1", [])),
-        ("busybox:1", pull.OFFICIAL, ("docker.io/library/busybox", "1", [])),
-        ("localhost:5000/x:1", pull.OFFICIAL, ("localhost:5000/x", "1", [])),
+        ("registry.k8s.io/coredns/coredns:v1.12", REGISTRY, ("registry.k8s.io/coredns/coredns", "v1.12", [])),
+        ("quay.io/calico/node:v3", REGISTRY, ("quay.io/calico/node", "v3", [])),
+        ("flannel/flannel:v1", REGISTRY, ("docker.io/flannel/flannel", "v1", [])),
+        ("busybox:1", REGISTRY, ("docker.io/library/busybox", "1", [])),
+        ("localhost:5000/x:1", REGISTRY, ("localhost:5000/x", "1", [])),
         ("quay.io/calico/node:v3", "https://m.example/all", ("m.example/all/calico/node", "v3", [])),
         ("quay.io/calico/node:v3", "http://m:5000", ("m:5000/calico/node", "v3", ["--tls-verify=false"])),
     ],
 )
 def test_where_an_image_is_loaded_from(name: str, registry: str, found: tuple[str, str, list[str]]) -> None:
     assert pull.source_of(name, registry) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "hint"),
+    [
+        (
+            (
+                'level=warning msg="Failed, retrying"\n'
+                r'level=fatal msg="Error: Get \"https://a.example/v2/\": x509: certificate signed by unknown authority"'
+            ),
+            'Error: Get "https://a.example/v2/": x509: certificate signed by unknown authority',
+            "update-ca-certificates",
+        ),
+        ('level=fatal msg="http: server gave HTTP response to HTTPS client"', "http: server gave", "http://"),
+        (
+            'level=fatal msg="reading manifest v1 in m/x: manifest unknown"',
+            "reading manifest v1",
+            "NODISK_UPSTREAM_REG",
+        ),
+        ("level=fatal msg=\"invalid character '<' looking for beginning of value\"", "invalid character", "portal"),
+        ("Get https://me:secret@proxy/", "Get https://proxy/", "NODISK_UPSTREAM_REGISTRY"),
+        ("", "it said nothing", "NODISK_UPSTREAM_REGISTRY"),
+    ],
+)
+def test_what_skopeo_says_becomes_one_line_and_what_to_do(said: str, reason: str, hint: str) -> None:
+    found = pull.explain(said)
+    assert found[0].startswith(reason)
+    assert hint in found[1]
+    assert "secret" not in "".join(found)

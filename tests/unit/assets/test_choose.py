@@ -151,9 +151,78 @@ def test_an_address_that_is_none_ends_with_a_sentence(state: State, monkeypatch:
         choose(state, lab())
 
 
-def test_of_several_errors_at_once_the_one_with_a_remedy_is_raised() -> None:
-    ours = NodiskError("ours")
-    group = BaseExceptionGroup("", [OSError("theirs"), BaseExceptionGroup("", [ours])])
-    assert build.root_cause(group) is ours
-    theirs = OSError("theirs")
-    assert build.root_cause(BaseExceptionGroup("", [theirs])) is theirs
+def test_of_several_failures_nodisks_own_are_told_together() -> None:
+    ours, theirs = NodiskError("ours", hint="do this"), OSError("theirs")
+    assert build.root_cause({"ipxe": theirs, "release": ours, "image": ours}) is ours
+    assert build.root_cause({"ipxe": theirs}) is theirs
+    other = EnvironmentProblem("another", hint="do that")
+    both = build.root_cause({"release": ours, "image": ours, "addons": other, "ipxe": theirs})
+    assert isinstance(both, NodiskError)
+    assert (both.message, both.hint, both.exit_code) == ("ours\nanother", "do this\ndo that", 1)
+    same = build.root_cause({"release": other, "addons": EnvironmentProblem("a third")})
+    assert isinstance(same, NodiskError)
+    assert (same.exit_code, same.hint) == (4, "do that")
+
+
+def test_what_is_well_goes_on_when_another_asset_cannot_be_had(state: State) -> None:
+    """The slow one ends after the other has failed, and its result is there; the failure is told at once."""
+    told: list[str] = []
+    failed = asyncio.Event()
+
+    class Told(progress.Board):
+        def line(self, text: str) -> None:
+            told.append(text)
+            failed.set()
+
+    async def slow() -> Manifest:
+        await failed.wait()
+        return stored(state, "1.36.1")
+
+    async def broken() -> Manifest:
+        raise EnvironmentProblem("no iPXE here", hint="a way round")
+
+    async def go() -> None:
+        work = Work(state, Store(state), Told(None))
+        tasks = {"ipxe": asyncio.ensure_future(broken()), "release": asyncio.ensure_future(slow())}
+        await build.all_of(work, tasks)
+
+    with pytest.raises(EnvironmentProblem, match="no iPXE here"):
+        asyncio.run(asyncio.wait_for(go(), 10))
+    assert told == ["ipxe failed, the rest goes on: no iPXE here"]
+    assert [manifest.version for manifest in Store(state).manifests()] == ["1.36.1"]
+
+
+def test_a_build_that_is_stopped_ends_everything_first(state: State) -> None:
+    ended: list[str] = []
+
+    async def endless(name: str) -> Manifest:
+        try:
+            return await asyncio.Future()
+        finally:
+            ended.append(name)
+
+    async def go() -> None:
+        work = Work(state, Store(state), progress.Board(None))
+        tasks = {name: asyncio.ensure_future(endless(name)) for name in ("ipxe", "release")}
+        whole = asyncio.ensure_future(build.all_of(work, tasks))
+        await asyncio.sleep(0)
+        whole.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await whole
+        assert sorted(ended) == ["ipxe", "release"]
+
+    asyncio.run(go())
+
+
+def test_newer_than_proved_comes_on_request_and_with_a_word(state: State) -> None:
+    stored(state, "1.37.2")
+    with pytest.raises(EnvironmentProblem, match=r"only 1\.37\.2, newer than 1\.36") as caught:
+        choose(state, lab(source="upstream"), offline=True)
+    assert "kubernetes.version: 1.37" in str(caught.value.hint)
+    work = Work(state, Store(state), progress.Board(None), offline=True)
+    assert asyncio.run(build.choose(work, lab(version="1.37"))).why.endswith(
+        "newer than 1.36, the newest line that nodisk has been proved with"
+    )
+    stored(state, "1.36.9")
+    chosen = asyncio.run(build.choose(work, lab()))
+    assert (str(chosen.version), "proved" in chosen.why) == ("1.36.9", False)

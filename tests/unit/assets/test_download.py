@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nodisk.assets import download
-from nodisk.assets.download import Published, Unreachable
+from nodisk.assets.download import NotThere, Portal, Published, Unreachable
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 
 DATA = bytes(range(256)) * 4000
@@ -28,6 +30,9 @@ class Flaky(ThreadingHTTPServer):
         self.ranges: list[str | None] = []
         self.ranges_work = True
         self.errors: list[int] = []
+        self.retry_after: str | None = None
+        self.pages: list[str] = []
+        """What a portal answers next: ``here`` a page with 200, ``there`` a redirect to its login page."""
 
     @property
     def url(self) -> str:
@@ -40,9 +45,28 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         server.ranges.append(self.headers.get("Range"))
-        if server.errors:
-            self.send_error(server.errors.pop(0))
-            return
+        if not self.fails():
+            self.serve()
+
+    def fails(self) -> bool:
+        """Whether the answer is another than the file."""
+        server = self.server
+        if self.path == "/login" or (server.pages and server.pages[0] == "here"):
+            del server.pages[:1]
+            self.page()
+        elif server.pages:
+            server.pages.pop(0)
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{server.server_port}/login")
+            self.end_headers()
+        elif server.errors:
+            self.refuse(server.errors.pop(0))
+        else:
+            return False
+        return True
+
+    def serve(self) -> None:
+        server = self.server
         if self.path == "/circle":
             self.send_response(302)
             self.send_header("Location", "/circle")
@@ -70,6 +94,20 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
+
+    def page(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", "28")
+        self.end_headers()
+        self.wfile.write(b"<!DOCTYPE html><p>Log in</p>")
+
+    def refuse(self, code: int) -> None:
+        self.send_response(code)
+        if self.server.retry_after is not None:
+            self.send_header("Retry-After", self.server.retry_after)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
         pass
@@ -161,6 +199,106 @@ def test_what_is_not_there_is_not_tried_again(server: Flaky, tmp_path: Path) -> 
     with pytest.raises(NodiskError, match="404"):
         load(server, tmp_path / "f")
     assert len(server.ranges) == 1
+
+
+def test_a_line_that_breaks_often_and_brings_something_each_time_is_followed_to_the_end(
+    server: Flaky, tmp_path: Path
+) -> None:
+    server.cuts = [100_000] * 10
+    load(server, tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == DATA
+    assert len(server.ranges) == 11
+
+
+@pytest.mark.parametrize("page", ["here", "there"])
+@pytest.mark.parametrize("before", [b"", DATA[:1000]])
+def test_a_portals_page_is_no_file_and_costs_nothing_that_was_loaded(
+    server: Flaky, tmp_path: Path, page: str, before: bytes
+) -> None:
+    (tmp_path / "f.part").write_bytes(before)
+    server.pages = [page]
+    with pytest.raises(Portal, match="a web page came instead of the file") as caught:
+        load(server, tmp_path / "f")
+    assert "login" in str(caught.value.hint)
+    assert ("(from http://localhost" in caught.value.message) is (page == "there")
+    assert (tmp_path / "f.part").read_bytes() == before
+    load(server, tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_a_page_that_calls_itself_something_else_is_known_by_its_beginning(server: Flaky, tmp_path: Path) -> None:
+    server.data = b"\n<!doctype HTML><title>Please log in</title>"
+    with pytest.raises(IntegrityError, match="another sha256") as caught:
+        load(server, tmp_path / "f")
+    assert "portal" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("path", ["file", "text"])
+def test_a_busy_servers_wish_to_wait_is_granted(server: Flaky, tmp_path: Path, path: str) -> None:
+    server.errors, server.retry_after = [429, 503], "1"
+    started = time.monotonic()
+    if path == "file":
+        load(server, tmp_path / "f")
+    else:
+        server.data = b"v1.36.1"
+        assert ask(f"{server.url}/file") == "v1.36.1"
+    assert time.monotonic() - started >= 2
+
+
+def test_a_server_that_wants_a_day_of_patience_does_not_get_it(server: Flaky, tmp_path: Path) -> None:
+    server.errors, server.retry_after = [429], "86400"
+    with pytest.raises(Unreachable, match="429 Too Many Requests, and it asks for 86400 s"):
+        load(server, tmp_path / "f")
+    assert len(server.ranges) == 1
+
+
+def test_nobody_there_is_said_within_seconds_and_promises_nothing(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with download.client() as http:
+            await download.file(http, url, tmp_path / "f", Published("sha256", "0" * 64), remedy="a way round")
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/f"
+        started = time.monotonic()
+        with pytest.raises(Unreachable, match="can't be loaded") as caught:
+            asyncio.run(go())
+        assert time.monotonic() - started < 4
+        assert caught.value.hint == "a way round"
+        (tmp_path / "f.part").write_bytes(b"some")
+        with pytest.raises(Unreachable) as caught:
+            asyncio.run(go())
+        assert caught.value.hint == "run the command again: it continues where it stopped; a way round"
+
+
+def test_a_missing_file_is_told_with_the_way_round(server: Flaky, tmp_path: Path) -> None:
+    async def go() -> None:
+        async with download.client() as http:
+            await download.file(http, f"{server.url}/no", tmp_path / "f", Published("sha256", "0" * 64), remedy="so")
+
+    with pytest.raises(NotThere, match=r"/no is not there: 404 Not Found") as caught:
+        asyncio.run(go())
+    assert caught.value.hint == "so"
+
+
+def test_a_password_in_an_address_is_not_told(server: Flaky) -> None:
+    with pytest.raises(NotThere) as caught:
+        ask(f"http://me:secret@127.0.0.1:{server.server_port}/no")
+    assert "secret" not in caught.value.message
+
+
+def test_a_proxy_is_used_and_named_when_it_fails(server: Flaky, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server stands in for a proxy: it is asked for a whole URL of a host that exists nowhere."""
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(NotThere):
+        ask("http://nowhere.invalid/no")
+    assert len(server.ranges) == 1
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:1")
+    with pytest.raises(Unreachable, match=r"by way of the proxy http://127\.0\.0\.1:1\)"):
+        ask("http://nowhere.invalid/no")
+    with pytest.raises(NotThere):
+        ask(f"{server.url}/no")
 
 
 @pytest.mark.parametrize(

@@ -261,11 +261,23 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         ),
         (
             lab(kubernetes=f"  network_manifest: {{path: x.yaml, sha256: {'a' * 64}}}"),
-            "kubernetes.network_manifest: a manifest means nothing with network: routed",
+            "kubernetes.network_manifest: a manifest for the pods' network means nothing with network: routed",
         ),
         (
             lab(kubernetes="  network_manifest: {path: x.yaml, sha256: abc}").replace("routed", "calico"),
             "kubernetes.network_manifest.sha256: 'abc' is no SHA-256; 64 digits",
+        ),
+        (
+            lab(kubernetes="  policies_manifest: {path: x.yaml, sha256: abc}"),
+            "kubernetes.policies_manifest.sha256: 'abc' is no SHA-256; 64 digits",
+        ),
+        (
+            lab(kubernetes=f"  policies_manifest: {{path: x.yaml, sha256: {'a' * 64}}}").replace("routed", "calico"),
+            "kubernetes.policies_manifest: calico enforces policies itself",
+        ),
+        (
+            lab(kubernetes=f"  source: debian\n  policies_manifest: {{path: x.yaml, sha256: {'a' * 64}}}"),
+            "kubernetes.policies_manifest: Debian's release is too old",
         ),
         (lab(top="os: {packages: [htop, Vim]}"), "os.packages[1]: 'Vim' is no name of a Debian package"),
         (lab(top="os: {mirror: deb.example}"), "os.mirror: 'deb.example' is no URL of a mirror"),
@@ -337,6 +349,10 @@ def test_a_path_counts_from_the_files_folder(tmp_path: Path) -> None:
     own = load(file).kubernetes.network_manifest
     assert own is not None
     assert own.path == tmp_path / "c.yaml"
+    file.write_text(lab(kubernetes=manifest.replace("network_", "policies_")))
+    policies = load(file).kubernetes.policies_manifest
+    assert policies is not None
+    assert policies.path == tmp_path / "c.yaml"
 
 
 def test_all_problems_are_one_error() -> None:
