@@ -121,7 +121,7 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) ->
     what = addons.wanted(lab, chosen.source)
     tasks: dict[str, asyncio.Task[Manifest]] = {}
     if "ipxe" in kinds:
-        tasks["ipxe"] = asyncio.ensure_future(ipxe.build(work))
+        tasks["ipxe"] = asyncio.ensure_future(ipxe.build(work, os_mirror=lab.os.mirror))
     if "containers" in kinds:
         tasks["containers"] = asyncio.ensure_future(container_images.build(work))
     if addons.KIND in kinds and what:

@@ -139,8 +139,12 @@ class Room:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+IPXE = b"as large as iPXE's programs are" * 8000
+"""What a program of iPXE begins with; its name follows."""
+
+
 def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
-    """A store as ``nodisk build`` leaves it, with small files instead of real ones; iPXE's programs are the host's.
+    """A store as ``nodisk build`` leaves it, with small files instead of real ones.
 
     ``pause``: what the one container image holds.
     """
@@ -160,8 +164,7 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
             config=docker_archive.Config(("/pause",)),
             work=work,
         )
-        ipxe = {name: Path("/usr/lib/ipxe") / name for name in ("undionly.kpxe", "snponly.efi")}
-        copies = {name: Path(shutil.copy(path, work / name)) for name, path in ipxe.items()}
+        ipxe = {name: made(name, IPXE + name.encode()) for name in ("undionly.kpxe", "snponly.efi")}
         image = {
             "vmlinuz": made("vmlinuz", b"kernel" * 1000),
             "initramfs": made("initramfs", b"initramfs" * 1000),
@@ -187,7 +190,7 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
                     "images": [{"name": "registry.k8s.io/pause:3.2", "unpacked": unpacked, "file": "pause.tar"}],
                 },
             ),
-            "ipxe": store.add("ipxe", name="iPXE", version="1", inputs={"test": 3}, content=copies, facts={}),
+            "ipxe": store.add("ipxe", name="iPXE", version="1", inputs={"test": 3}, content=ipxe, facts={}),
             "containers": store.add(
                 "containers", name="test", version="1", inputs={"test": 4}, content={}, facts={"images": []}
             ),

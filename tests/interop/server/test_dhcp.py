@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.interop.server.rooms import STRANGER, Room
+from tests.interop.server.rooms import IPXE, STRANGER, Room
 
 from nodisk import run
 from nodisk.server.events import Kind
@@ -124,7 +124,7 @@ def test_tftp_gives_ipxe_and_nothing_else(room: Room, tmp_path: Path) -> None:
         done = run.run(words, netns=f"{room.name}-w1", check=False, timeout=20)
         return target.read_bytes() if done.returncode == 0 else None
 
-    assert fetch("undionly.kpxe") == Path("/usr/lib/ipxe/undionly.kpxe").read_bytes()
+    assert fetch("undionly.kpxe") == IPXE + b"undionly.kpxe"
     assert fetch("../../nodisk.db") is None
     assert fetch("/etc/passwd") is None
 
