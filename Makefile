@@ -14,8 +14,8 @@ test: packages lint
 	$(VENV)/bin/pytest -m "vm and not apart"
 
 # What `make test` has no time for (an hour more): two control planes, the whole of `nodisk verify`, bench against others'
-# measurements, damage on the wire, a server killed mid-boot, a control plane that vanishes, an image built twice, and a
-# class of three hundred.
+# measurements, damage on the wire, a server killed mid-boot, a control plane that vanishes, an image built twice, a
+# class of three hundred, and the official release from its default addresses to a proved cluster.
 test-apart: packages $(VENV)/.done
 	$(VENV)/bin/pytest -m apart
 
