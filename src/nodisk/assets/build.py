@@ -119,13 +119,14 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) ->
     if kinds & {"release", "image"} and chosen.source is Source.DEBIAN and not work.store.find("release", chosen.key):
         _room(work)
     what = addons.wanted(lab, chosen.source)
+    upstream = Upstream.from_environment()
     tasks: dict[str, asyncio.Task[Manifest]] = {}
     if "ipxe" in kinds:
         tasks["ipxe"] = asyncio.ensure_future(ipxe.build(work, os_mirror=lab.os.mirror))
     if "containers" in kinds:
         tasks["containers"] = asyncio.ensure_future(container_images.build(work))
     if addons.KIND in kinds and what:
-        tasks[addons.KIND] = asyncio.ensure_future(addons.build(work, what, upstream=Upstream.from_environment()))
+        tasks[addons.KIND] = asyncio.ensure_future(addons.build(work, what, upstream=upstream))
     if kinds & {"release", "image"}:
         tasks["release"] = asyncio.ensure_future(_as_coroutine(chosen.make))
     if "image" in kinds:

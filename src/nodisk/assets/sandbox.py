@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -17,11 +18,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from nodisk import run
+from nodisk.assets import trust
 from nodisk.assets.store import disk_full
 from nodisk.errors import CommandFailed
 
 _LOW = 12 * 1024**2
 """Bytes; a disk with less left counts as full: a program that failed for want of room may have freed its last file."""
+
+# As apt says it of an https mirror, by GnuTLS (Debian 12) or OpenSSL (Debian 13).
+_UNTRUSTED = re.compile("certificate verif", re.IGNORECASE)
 
 # What decides a build's result must not come from the user's shell.
 CLEAN = {"HOME": "/root", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -74,7 +79,10 @@ async def build(
     if status != 0:
         if full:
             raise disk_full(log_file.parent)
-        raise CommandFailed([str(word) for word in argv], status, "\n".join(tail))
+        failed = CommandFailed([str(word) for word in argv], status, "\n".join(tail))
+        if _UNTRUSTED.search(failed.message):
+            failed.hint = f"{trust.missing_file() or ''}; {trust.ADD_HINT}".removeprefix("; ")
+        raise failed
 
 
 async def _start(words: Sequence[str | Path]) -> asyncio.subprocess.Process:

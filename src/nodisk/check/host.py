@@ -6,12 +6,11 @@ import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from nodisk import run
-from nodisk.assets import mirror, trust
+from nodisk.assets import faults, mirror, trust
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.check.release import is_built
 from nodisk.errors import NodiskError
@@ -53,6 +52,9 @@ def judge_clock(now: datetime, seen: datetime | None) -> list[Finding]:
 _SET = "set it (timedatectl set-ntp true): the machines take their time from here"
 
 
+_MIRROR_HINT = "is the network up, and os.mirror right?"
+
+
 def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
     """Findings, and the mirror's time."""
     name = "mirror"
@@ -73,24 +75,17 @@ def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
             begun = time.monotonic()
             answer = client.head(url)
             took = time.monotonic() - begun
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
-        what = str(problem) or type(problem).__name__
-        return [
-            complain(
-                name, f"{_shown(base)} does not answer ({what}); {then}", "is the network up, and os.mirror right?"
-            )
-        ], None
+    except httpx.RequestError as problem:
+        fault = faults.of_error(url, problem)
+        text = f"{faults.shown(base)} does not answer ({fault.reason}); {then}"
+        return [complain(name, text, fault.hint or _MIRROR_HINT)], None
+    except (httpx.InvalidURL, ValueError) as problem:
+        return [complain(name, f"{faults.shown(base)} does not answer ({problem}); {then}", _MIRROR_HINT)], None
     date = _date(answer.headers.get("date"))
     if answer.status_code != httpx.codes.OK:
-        text = f"{_shown(url)} answers {answer.status_code}; {then}"
+        text = f"{faults.shown(url)} answers {answer.status_code}; {then}"
         return [complain(name, text, "correct os.mirror or os.suite")], date
-    return [ok(name, f"{_shown(base)} has {suite}, answered in {took * 1000:.0f} ms")], date
-
-
-def _shown(url: str) -> str:
-    """A URL without the password that may be in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return [ok(name, f"{faults.shown(base)} has {suite}, answered in {took * 1000:.0f} ms")], date
 
 
 def _proxy(url: str) -> str | None:

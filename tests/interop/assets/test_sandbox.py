@@ -32,6 +32,19 @@ def test_a_mount_inside_is_not_seen_outside(tmp_path: Path) -> None:
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Certificate verification failed: The certificate is NOT trusted. The certificate issuer is unknown.",
+        "SSL connection failed: error:0A000086:SSL routines::certificate verify failed / Success",
+    ],
+)
+def test_a_mirror_whose_certificate_apt_does_not_believe_is_told_with_what_to_do(tmp_path: Path, said: str) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        asyncio.run(sandbox.build(["sh", "-c", 'echo "E: $1"; exit 1', "sh", said], log_file=tmp_path / "log"))
+    assert "update-ca-certificates" in str(caught.value.hint)
+
+
 def test_a_failure_shows_the_last_lines_and_the_command(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed) as caught:
         asyncio.run(sandbox.build(["sh", "-c", "echo why >&2; exit 3"], log_file=tmp_path / "log"))
