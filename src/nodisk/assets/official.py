@@ -43,6 +43,9 @@ def _address(name: str, value: str) -> str:
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:  # a port that is no number, a bracket that isn't closed
         whole, parts = False, urlsplit("")
+    if whole and parts.username is not None and name == variable("registry"):
+        hint = "name a registry that gives its images without a login"
+        raise EnvironmentProblem(f"${name} can't hold a name and a password", hint=hint)
     if whole and not (parts.query or parts.fragment or any(c.isspace() or not c.isprintable() for c in value)):
         return value.rstrip("/")
     scheme, colon, _ = value.partition("://")

@@ -47,7 +47,10 @@ async def pull(work: Work, name: str, target: Path, registry: str = REGISTRY) ->
         await _skopeo(work, ask, target, _ASK_SECONDS, said)
         digest = next((line for line in said if _DIGEST.fullmatch(line)), None)
         if digest is None:
-            raise NodiskError("the registry names no digest")
+            raise NodiskError(
+                f"{name} can't be loaded: the registry {repository} names no digest",
+                hint=f"a registry of your own: ${variable('registry')}",
+            )
         kept = _kept(work, digest, target)
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -61,9 +64,7 @@ async def pull(work: Work, name: str, target: Path, registry: str = REGISTRY) ->
     except (CommandFailed, TimedOut) as error:
         words = error.output if isinstance(error, CommandFailed) else error.message
         reason, hint = explain(words, registry)
-        raise EnvironmentProblem(
-            f"{name} can't be loaded from {faults.shown(repository)}: {reason}", hint=hint
-        ) from error
+        raise EnvironmentProblem(f"{name} can't be loaded from {repository}: {reason}", hint=hint) from error
     await asyncio.to_thread(shutil.copyfile, kept, target)
     return digest
 
@@ -88,7 +89,7 @@ def _keep(part: Path, kept: Path) -> None:
 _PASSWORD = re.compile(r"//[^/@\s]*@")
 _MESSAGE = re.compile(r'level=fatal msg="((?:[^"\\]|\\.)*)"')
 _HINTS = (
-    ("x509: ", f"{trust.ADD_HINT}"),
+    ("x509: ", trust.ADD_HINT),
     ("server gave HTTP response to HTTPS client", f"write the registry with http:// into ${variable('registry')}"),
     ("manifest unknown", f"a mirror of your own must hold it, too: ${variable('registry')}"),
     ("unauthorized", f"a mirror of your own must hold it, too, and ask for no login: ${variable('registry')}"),

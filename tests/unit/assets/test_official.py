@@ -52,6 +52,14 @@ def test_what_is_none_is_named_with_its_variable(name: str, value: str, hint: st
     assert hint in str(caught.value.hint)
 
 
+def test_a_password_for_the_registry_is_refused_and_not_told() -> None:
+    with pytest.raises(EnvironmentProblem, match="name and a password") as caught:
+        Upstream.from_environment({"NODISK_UPSTREAM_REGISTRY": "https://me:secret@mirror.example"})
+    assert "secret" not in f"{caught.value.message} {caught.value.hint}"
+    own = Upstream.from_environment({"NODISK_UPSTREAM_KUBERNETES": "https://me:secret@mirror.example"})
+    assert own.kubernetes == "https://me:secret@mirror.example"
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_taken_or_refused(text: str) -> None:
     try:
