@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import yaml
-
+from nodisk import yamltext
 from nodisk.classes import engine, lifecycle, manifests, policy, storage
 from nodisk.classes.manifests import MANAGED_BY, RBAC
 from nodisk.classes.portable import bare, portable
@@ -163,10 +162,7 @@ def export(client: Client, record: Class, chosen: Sequence[Account]) -> dict[str
                 label = by_space.get(item["metadata"].get("namespace", ""))
                 if label is not None and _by_hand(item):
                     documents[label].append(portable(item))
-    return {
-        label: yaml.safe_dump_all(items, sort_keys=False, allow_unicode=True) if items else ""
-        for label, items in documents.items()
-    }
+    return {label: yamltext.dump_all(items) if items else "" for label, items in documents.items()}
 
 
 _NOT_MADE = frozenset({"Event", "Endpoints", "EndpointSlice", "ControllerRevision", "Lease", "PodTemplate"})

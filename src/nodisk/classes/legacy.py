@@ -130,8 +130,7 @@ def _delete(context: LabContext, client: Client, words: list[str]) -> None:
 
 
 def _get(client: Client, found: Class, words: list[str], *, full: bool) -> None:
-    import yaml  # noqa: PLC0415
-
+    from nodisk import yamltext  # noqa: PLC0415
     from nodisk.classes import manifests  # noqa: PLC0415
 
     missing = []
@@ -150,7 +149,7 @@ def _get(client: Client, found: Class, words: list[str], *, full: bool) -> None:
                 continue
             there["metadata"].pop("managedFields", None)
             if full:
-                click.echo(yaml.safe_dump(there, sort_keys=False, allow_unicode=True) + "---")
+                click.echo(yamltext.dump(there) + "---")
             else:
                 click.echo(f"{kind.lower()}/{name}  {there['metadata']['creationTimestamp']}")
     if missing:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from nodisk import yamltext
 from nodisk.errors import EnvironmentProblem, SpecError
 
 if TYPE_CHECKING:
@@ -156,4 +157,4 @@ def render(endpoint: Endpoint, *, cluster: str, user: str, namespaces: Mapping[s
         "contexts": contexts,
         "current-context": contexts[0]["name"],
     }
-    return yaml.safe_dump(document, sort_keys=False, width=10_000)
+    return yamltext.dump(document)

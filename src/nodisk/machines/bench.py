@@ -6,7 +6,6 @@ on the same host: so a lab that runs is not touched, and both start from nothing
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nodisk import files, run
+from nodisk import files, run, yamltext
 from nodisk.assets import build, built
 from nodisk.errors import TimedOut, UsageError
 from nodisk.machines import qemu
@@ -182,7 +181,7 @@ def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) 
     if masked:
         units = "".join(f"    - name: {unit}\n      mask: true\n" for unit in masked)
         document["butane"] = f"variant: fcos\nversion: 1.4.0\nsystemd:\n  units:\n{units}"
-    files.write(file, json.dumps({"name": name, **document}) + "\n")  # JSON is YAML
+    files.write(file, yamltext.dump({"name": name, **document}))
     virtual = Virtual(load(file), file, state.lab(name))
     virtual.check()  # also that nobody runs a lab of that name from another state
     virtual.down(_quiet, purge=True)  # left over from one that was killed

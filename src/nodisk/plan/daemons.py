@@ -6,12 +6,10 @@ their files, never written into a configuration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from nodisk import yamltext
 from nodisk.plan import network
 from nodisk.spec.model import Lab
 
@@ -64,7 +62,7 @@ def etcd(lab: Lab, host: Host) -> str:
     }
     clients = f"https://{server}:{network.ETCD}"
     peers = f"https://127.0.0.1:{ETCD_PEER}"
-    return _yaml(
+    return yamltext.dump(
         {
             "name": "nodisk",
             "data-dir": str(host.data / "etcd"),
@@ -88,7 +86,7 @@ def etcd(lab: Lab, host: Host) -> str:
 
 def registry(lab: Lab, host: Host) -> str:
     """The registry's configuration (docker-registry 2.8, distribution 3): a unix socket behind nginx."""
-    return _yaml(
+    return yamltext.dump(
         {
             "version": 0.1,
             "log": {"level": "warn", "accesslog": {"disabled": True}},
@@ -117,10 +115,6 @@ def chrony(lab: Lab, host: Host) -> str:
         f"pidfile {host.run / 'chronyd.pid'}",
         f"user {host.time_user}",
     )
-
-
-def _yaml(document: Mapping[str, object]) -> str:
-    return yaml.safe_dump(dict(document), sort_keys=False, default_flow_style=False)
 
 
 def _lines(*lines: str) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import yaml
+from nodisk import yamltext
 
 HEADER = "# Written by nodisk at every boot; changes belong into lab.yaml.\n"
 
 
 def documents(*parts: Mapping[str, Any]) -> str:
     """YAML of one or several documents, keys sorted, under nodisk's header."""
-    return HEADER + yaml.safe_dump_all(parts, sort_keys=True, default_flow_style=False, width=1000)
+    return HEADER + yamltext.dump_all(parts, sort_keys=True)
 
 
 def file(path: str, text: str, *, mode: int = 0o644) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 from ipaddress import IPv4Address, IPv4Network
 
+from nodisk import yamltext
 from nodisk.spec.guess import Guess
 from nodisk.spec.model import Kubernetes
 from nodisk.values import Name
@@ -22,13 +21,13 @@ def render(name: Name, guess: Guess) -> str:
 # The lab: one server (this host) and the machines that it boots over the network.
 # Reference of every key: docs/reference/lab-yaml.md. `nodisk check` says what is wrong, with its line.
 
-name: {_scalar(str(name))}
+name: {yamltext.scalar(str(name))}
 
 network:
   subnet: {net}{"   # of this host's " + guess.interface if guess.interface else "   # an example: the room's segment"}
   server: {guess.server}   # this host's address on it; a fixed one
 """
-    interface = _scalar(guess.interface or "enp1s0")
+    interface = yamltext.scalar(guess.interface or "enp1s0")
     text += f"  {'' if real else '# '}interface: {interface}\n"
     gateway = guess.gateway or "ADDRESS"
     text += (
@@ -54,7 +53,7 @@ network:
 """
     if guess.ssh_keys:
         text += "ssh_keys:   # may log in as `admin` on every machine\n"
-        text += "".join(f"  - {json.dumps(key)}\n" for key in guess.ssh_keys)
+        text += "".join(f"  - {yamltext.scalar(key)}\n" for key in guess.ssh_keys)
     else:
         text += "# ssh_keys:   # may log in as `admin` on every machine\n#   - ssh-ed25519 AAAA… you@here\n"
     text += """
@@ -65,12 +64,6 @@ machines:
     for number, address in enumerate(workers, 1):
         text += _machine(f"w{number}", number + 1, address, "worker", "1GiB")
     return text
-
-
-def _scalar(text: str) -> str:
-    """A word as YAML, in quotes only where it needs them."""
-    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) and text.lower() != "null"
-    return text if plain else json.dumps(text)
 
 
 def _machine(name: str, number: int, address: IPv4Address, role: str, memory: str, *, comment: str = "") -> str:

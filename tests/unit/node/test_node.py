@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nodisk import node
 from nodisk.pki import profiles
@@ -137,3 +138,35 @@ def test_the_requests_are_signed(machine: Machine, tmp_path: Path) -> None:
     assert {path.stem for path in tmp_path.glob("*.csr")} == {profile.name for profile in wanted}
     for profile in wanted:
         profiles.check(profile, LAB, machine, (tmp_path / f"{profile.name}.csr").read_text(encoding="ascii"))
+
+
+def test_a_kubeconfig_s_values_are_texts(tmp_path: Path) -> None:
+    """The function of the script ``enrol``: nothing that it is given can be read as a number."""
+    script = (node.IMAGE / "usr/lib/nodisk/enrol").read_text(encoding="utf-8")
+    start = script.index("kubeconfig() {")
+    function = script[start : script.index("\n}\n", start) + 3]
+    for suffix in ("crt", "key"):
+        (tmp_path / f"admin.{suffix}").write_text(suffix)
+    head = f"pki={tmp_path} LAB=112 ca=MTIz\n"
+    body = (
+        head
+        + function.replace("/etc/kubernetes", str(tmp_path))
+        + "kubeconfig admin.conf admin https://10.77.0.1:6443\n"
+    )
+    subprocess.run(["dash", "-eu", "-c", body], check=True)
+    text = (tmp_path / "admin.conf").read_text()
+    events = [event for event in yaml.parse(text, Loader=yaml.SafeLoader) if isinstance(event, yaml.ScalarEvent)]
+    assert {event.value for event in events if event.style} >= {
+        "112",
+        "MTIz",
+        "Y3J0",
+        "admin",
+        "https://10.77.0.1:6443",
+    }
+    read = yaml.safe_load(text)
+    assert (read["clusters"][0]["name"], read["contexts"][0]["context"]["cluster"]) == ("112", "112")
+    assert (read["current-context"], read["contexts"][0]["name"]) == ("112", "112")
+    assert {event.value for event in events if not event.style} == {
+        *("apiVersion", "kind", "clusters", "name", "cluster", "server", "certificate-authority-data", "users", "user"),
+        *("client-certificate-data", "client-key-data", "contexts", "context", "current-context"),
+    }

@@ -103,8 +103,8 @@ def test_diff_against_the_last_boot(room: Path) -> None:
     changes = json.loads(call(room, "w1", "--diff", "--output", "json").output)["changed"]["ignition"].splitlines()
     changed = [line for line in changes if line.startswith(("-", "+")) and not line.startswith(("---", "+++"))]
     assert len(changed) == 2
-    assert "value: '7'" in changed[0]
-    assert "value: '8'" in changed[1]
+    assert 'value: "7"' in changed[0]
+    assert 'value: "8"' in changed[1]
 
 
 def test_daemons(room: Path) -> None:

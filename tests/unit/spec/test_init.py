@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -69,8 +70,8 @@ def guesses(draw: st.DrawFn) -> Guess:
     offsets = st.integers(1, net.num_addresses - 2)
     server = net.network_address + draw(offsets)
     gateway = net.network_address + draw(offsets)
-    card = draw(st.sampled_from(["eth0", "enp3s0", "null", "br-lab", "@weird'", 'q"q']))
-    keys = (KEY,) if draw(st.booleans()) else ()
+    card = draw(st.sampled_from(["eth0", "enp3s0", "null", "br-lab", "8021", "a@b"]))
+    keys = draw(st.sampled_from([(), (KEY,), (KEY + ' \U0001f600 é \\ "', KEY)]))
     return Guess(net, server, card, gateway if gateway != server and draw(st.booleans()) else None, keys)
 
 
@@ -83,6 +84,16 @@ def test_what_is_written_parses(guess: Guess, name: str) -> None:
     # Beside a room's own DHCP server a second one would do harm: what was guessed from a real card joins it.
     assert read.network.dhcp is DhcpMode.PROXY
     assert len(read.machines) == 3
+
+
+@pytest.mark.parametrize("name", ["2026", "112", "08", "1e3", "no", "null", "2026-01-01"])
+def test_a_folder_s_name_stays_a_text(name: str, tmp_path: Path) -> None:
+    """For every reader: nodisk's own, and the editors' and linters' that follow the YAML of their day."""
+    (tmp_path / name).mkdir()
+    file = tmp_path / name / "lab.yaml"
+    assert CliRunner().invoke(init, [str(file)]).exit_code == 0
+    assert str(parse(file.read_text(), file="x").name) == name
+    assert yaml.safe_load(file.read_text())["name"] == name
 
 
 @pytest.mark.parametrize("subnet", ["10.244.0.0/24", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])
