@@ -14,6 +14,10 @@ all others            6, 11, 15, 19, none    an address and no program; an event
 
 Option 60 goes only to firmware that boots by HTTP,
 which insists on it; a UEFI that boots by PXE takes it for an order to ask port 4011, where full DHCP has no answer.
+
+dnsmasq tells most fields of an option by what they look like: ``12`` is a time to live in ``host-record``, and ``7d``,
+``infinite`` and ``ignore`` mean something in ``dhcp-host``. So every name is written with its final dot, as DNS itself
+writes one that is complete; dnsmasq takes it for a name and for nothing else, and drops the dot.
 """
 
 from __future__ import annotations
@@ -71,7 +75,7 @@ def _names(lab: Lab) -> Iterator[str]:
     names = {str(machine.name): machine.address for machine in lab.machines}
     names.setdefault("server", lab.network.server)
     for name, address in names.items():
-        yield f"host-record={name},{name}.{domain(lab)},{address}"
+        yield f"host-record={name}.,{name}.{domain(lab)}.,{address}"
 
 
 def _tftp(host: Host) -> Iterator[str]:
@@ -99,7 +103,7 @@ def _full(lab: Lab, host: Host) -> Iterator[str]:
     else:
         yield f"dhcp-range={lab.network.subnet.network_address},static,{netmask},{LEASE}"
     for machine in lab.machines:
-        yield f"dhcp-host={machine.mac},{machine.address},{machine.name},{LEASE}"
+        yield f"dhcp-host={machine.mac},{machine.address},{machine.name}.,{LEASE}"
     yield f"dhcp-option=option:router,{lab.network.gateway}" if lab.network.gateway else "dhcp-option=option:router"
     yield f"dhcp-option=option:dns-server,{server}"
     yield f"dhcp-option=option:ntp-server,{server}"

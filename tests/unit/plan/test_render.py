@@ -110,7 +110,7 @@ def test_diff_against_the_last_boot(room: Path) -> None:
 def test_daemons(room: Path) -> None:
     shown = call(room, "w1", "--what", "daemons").output
     assert shown.startswith("===== lines that name w1\n")
-    assert "dhcp-host=52:54:00:00:00:02,10.77.0.21,w1,12h" in shown.partition("=====")[2].partition("===== ")[0]
+    assert "dhcp-host=52:54:00:00:00:02,10.77.0.21,w1.,12h" in shown.partition("=====")[2].partition("===== ")[0]
     assert "===== nginx.conf\n" in shown
     value = json.loads(call(room, "w1", "--what", "daemons", "--output", "json").output)
     assert set(value["texts"]) >= {"dnsmasq.conf", "nginx.conf", "etcd.yaml", "registry.yaml", "chrony.conf"}
@@ -118,8 +118,8 @@ def test_daemons(room: Path) -> None:
         for number, line in lines:
             assert value["texts"][name].splitlines()[number - 1].strip() == line
     assert [line for _, line in value["naming"]["dnsmasq.conf"]] == [
-        "host-record=w1,w1.room.internal,10.77.0.21",
-        "dhcp-host=52:54:00:00:00:02,10.77.0.21,w1,12h",
+        "host-record=w1.,w1.room.internal.,10.77.0.21",
+        "dhcp-host=52:54:00:00:00:02,10.77.0.21,w1.,12h",
     ]
     assert value["naming"]["nginx.conf"] == [], "nginx balances over the control plane only"
     of_cp1 = json.loads(call(room, "cp1", "--output", "json").output)["naming"]["nginx.conf"]
@@ -129,7 +129,7 @@ def test_daemons(room: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        ("host-record=w1,w1.room.internal,10.77.0.21", True),
+        ("host-record=w1.,w1.room.internal.,10.77.0.21", True),
         ("server 10.77.0.21:6443;", True),
         ("dhcp-host=52:54:00:00:00:02,10.77.0.99", True),
         ("host-record=w1-old,10.77.0.99", False),
