@@ -142,8 +142,28 @@ def dns(lab: Lab) -> Iterator[Finding]:
             )
 
 
+def reachable(lab: Lab) -> Iterator[Finding]:
+    """Nothing outside of the cluster has an address inside of it: from a machine the way to it leads to a pod.
+
+    The server's, the gateway's and the machines' addresses are in the subnet, which overlaps neither range.
+    """
+    named: list[tuple[Path, IPv4Address]] = [
+        (("network", "dns", index), address) for index, address in enumerate(lab.network.dns)
+    ]
+    if (mirror := syntax.mirror_address(lab.os.mirror or "")) is not None:
+        named.append((("os", "mirror"), mirror))
+    ranges = (("pods", "pods'", lab.kubernetes.pods), ("services", "Services'", lab.kubernetes.services))
+    for path, address in named:
+        for key, whose, net in ranges:
+            if address in net:
+                about: Path = ("kubernetes", key)
+                text = f"{address} is in the {whose} range {net}: no machine could reach it"
+                hint = f"name one outside of the cluster, or choose another range: `kubernetes: {{{key}: …}}`"
+                yield Finding(path, text, hint, about=(about,))
+
+
 def interface(lab: Lab) -> Iterator[Finding]:
-    """An interface's name is one that Linux takes."""
+    """An interface's name is one that Linux and the daemons take."""
     name = lab.network.interface
     if name is not None and not syntax.is_interface(name):
         text = f"{name!r} is no name of a network interface"
@@ -352,6 +372,7 @@ RULES: tuple[Rule, ...] = (
     subnet,
     addresses,
     dns,
+    reachable,
     interface,
     unique,
     ranges,

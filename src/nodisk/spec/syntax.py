@@ -8,12 +8,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from ipaddress import IPv4Address
+from urllib.parse import urlsplit
 
 from nodisk import yamltree
 
 Wrong = tuple[str, str] | None
 
-_INTERFACE = re.compile(r"[^\s/:]{1,15}")
+# Linux takes almost anything. These are what it has in practice, and what no daemon's configuration reads as something
+# else: a comma parts names there, a star stands for several.
+_INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=~-]{0,14}")
 # Debian Policy 5.6.1; a trailing "-" would tell apt to remove the package.
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]")
 _MIRROR = re.compile(r"(https?://[^\s/]+|file://)/?\S*")
@@ -32,8 +36,8 @@ KEY_TYPES = (
 
 
 def is_interface(name: str) -> bool:
-    """Whether Linux takes it as an interface's name (IFNAMSIZ is 16 with the final zero)."""
-    return bool(_INTERFACE.fullmatch(name)) and name not in (".", "..")
+    """Whether it can be an interface's name (IFNAMSIZ is 16 with the final zero)."""
+    return bool(_INTERFACE.fullmatch(name))
 
 
 def is_package(name: str) -> bool:
@@ -44,6 +48,14 @@ def is_package(name: str) -> bool:
 def is_mirror(url: str) -> bool:
     """Whether apt could take it as a mirror."""
     return bool(_MIRROR.fullmatch(url))
+
+
+def mirror_address(url: str) -> IPv4Address | None:
+    """The address in a mirror's URL; None where it has a name, or none."""
+    try:
+        return IPv4Address(urlsplit(url).hostname or "")
+    except ValueError:
+        return None
 
 
 def ssh_key(line: str) -> Wrong:

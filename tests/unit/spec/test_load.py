@@ -224,6 +224,8 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
             "the MAC 52:54:00:00:00:01 is also on line 11",
         ),
         (lab(network="  interface: en p1"), "network.interface: 'en p1' is no name of a network interface"),
+        (lab(network="  interface: 'eth0,eth1'"), "'eth0,eth1' is no name of a network interface"),
+        (lab(network="  interface: eth*"), "'eth*' is no name of a network interface"),
         # Ranges
         (lab(kubernetes="  pods: 10.77.0.0/16"), "10.77.0.0/16 overlaps the room's subnet 10.77.0.0/24"),
         (lab(kubernetes="  services: 10.244.1.0/24"), "10.244.1.0/24 overlaps the pods' range 10.244.0.0/16"),
@@ -235,6 +237,21 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(kubernetes="  services: 169.254.0.0/16"), "kubernetes.services: 169.254.0.0/16 is no range for a cluster"),
         (lab(network="  dns: [9.9.9.9, 127.0.0.1]"), "network.dns[1]: 127.0.0.1 is no DNS server that a machine"),
         (lab(network="  dns: [0.0.0.0]"), "network.dns[0]: 0.0.0.0 is no DNS server that a machine"),
+        # An address outside of the cluster inside of its ranges
+        (
+            lab(network="  dns: [9.9.9.9, 10.244.7.53]"),
+            "6:18: network.dns[1]: 10.244.7.53 is in the pods' range 10.244.0.0/16: no machine could reach it; name",
+        ),
+        (
+            lab(network="  dns: [10.96.0.10]"),
+            "6:9: network.dns[0]: 10.96.0.10 is in the Services' range 10.96.0.0/16: no machine could reach it",
+        ),
+        (
+            lab(network="  dns: [172.20.0.1]", kubernetes="  pods: 172.20.0.0/16"),
+            "network.dns[0]: 172.20.0.1 is in the pods' range",
+        ),
+        (lab(top="os: {mirror: 'http://10.96.3.4:3142/debian'}"), "os.mirror: 10.96.3.4 is in the Services' range"),
+        (lab().replace("10.77.0.254", "10.244.0.1"), "network.gateway: 10.244.0.1 is outside the subnet"),
         # Roles, names, memory
         (lab().replace("role: control-plane", "role: worker"), "machines: no machine has the role control-plane"),
         (lab(w1="name: server, mac: 525400000002, address: 10.77.0.2"), "server is a name that the lab itself uses"),
@@ -331,6 +348,13 @@ def test_scalars_keep_their_text() -> None:
     read = parse(lab(kubernetes="  version: 1.30", machine="labels: {a: yes, b: 010, c: 1e3, d: ''}"), file="x")
     assert str(read.kubernetes.version) == "1.30"
     assert read.machines[0].labels == {"a": "yes", "b": "010", "c": "1e3", "d": ""}
+
+
+@pytest.mark.parametrize("word", ["112", "08", "2026", "no", "on", "1e3", "0x1f", "1-30", "2026-01-01", "true", "7d"])
+def test_a_name_is_what_was_written(word: str) -> None:
+    """Whatever YAML would make of it: it is no number, no date and no truth value."""
+    read = parse(lab().replace("name: room", f"name: {word}").replace("name: w1", f"name: {word}"), file="x")
+    assert (str(read.name), str(read.machines[1].name)) == (word, word)
 
 
 def test_aliases_are_followed() -> None:
