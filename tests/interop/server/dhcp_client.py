@@ -27,7 +27,7 @@ def request(how: dict[str, object], kind: int, number: int, extra: bytes = b"") 
     head = struct.pack(
         "!BBBBIHH4s4s4s4s16s64s128s", 1, 1, 6, 0, number, 0, 0x8000, address, b"", b"", b"", mac, b"", b""
     )
-    options = option(53, bytes([kind])) + option(55, bytes([1, 3, 6, 42, 43, 60, 66, 67]))
+    options = option(53, bytes([kind])) + option(55, bytes([1, 3, 6, 12, 15, 42, 43, 60, 66, 67]))
     if vendor := how.get("vendor"):
         options += option(60, str(vendor).encode()) + option(97, b"\0" + bytes(16)) + option(94, b"\1\3\x10")
     if "arch" in how:
@@ -67,6 +67,8 @@ def parse(packet: bytes) -> dict[str, object]:
         "router": address(3),
         "dns": address(6),
         "server": address(54),
+        "name": found[12].decode() if 12 in found else None,
+        "domain": found[15].decode() if 15 in found else None,
         "menu": menu.hex(),
     }
 

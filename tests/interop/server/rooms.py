@@ -54,7 +54,7 @@ class Room:
 
     @property
     def state(self) -> LabState:
-        return State(self.folder / "state").lab("test")
+        return State(self.folder / "state").lab(str(self.lab.name))
 
     def machine(self, name: str) -> Machine:
         found = self.lab.machine(name)
