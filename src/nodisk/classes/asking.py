@@ -32,8 +32,9 @@ class Reading(NamedTuple):
 def client(context: LabContext) -> Iterator[Client]:
     """The API as the administrator; closed at the end."""
     from nodisk.cluster.client import connect  # noqa: PLC0415
+    from nodisk.cluster.patience import COMMAND  # noqa: PLC0415
 
-    with connect(context) as client:
+    with connect(context, patience=COMMAND, say=ui.say) as client:
         yield client
 
 

@@ -44,6 +44,8 @@ class Capacity:
     wanted: Amounts
     students: int
     size_name: str
+    idle: tuple[str, ...] = ()
+    """Nodes that take no pods of students now, each with why."""
 
     @property
     def short(self) -> list[str]:
@@ -63,10 +65,16 @@ class Capacity:
 
     def refuse(self) -> None:
         """Raise UsageError if the class doesn't fit."""
+        if self.nodes == 0:
+            raise UsageError(
+                "no node takes students' pods now:\n  " + "\n  ".join(self.idle or ("no machine has joined",)),
+                hint="nodisk status shows how far each machine is; run this again when they are ready",
+            )
         if self.short:
+            not_counted = [f"not counted: {line}" for line in self.idle]
             raise UsageError(
                 f"{self.students} students of size {self.size_name} need more than {self.nodes} nodes can give:\n  "
-                + "\n  ".join(self.short),
+                + "\n  ".join([*self.short, *not_counted]),
                 hint="choose a smaller --size, boot more machines, or --overcommit if not all will work at once",
             )
 
@@ -78,10 +86,12 @@ def _sum(unit: str, wanted: Decimal, others: Decimal, there: Decimal) -> str:
 
 def measure(client: Client, record: Class) -> Capacity:
     """Add up nodes and quotas."""
-    nodes = ready_nodes(client)
+    found = client.list("v1", "Node")
+    nodes = [node for node in found if _idle(node) is None]
+    idle = tuple(f"{node['metadata']['name']} {why}" for node in found if (why := _idle(node)) is not None)
     there = Amounts()
     for node in nodes:
-        given = node["status"].get("allocatable") or {}
+        given = node.get("status", {}).get("allocatable", {})
         cores, ram = amount(str(given.get("cpu", "0"))), amount(str(given.get("memory", "0")))
         there += Amounts(cores, ram, int(amount(str(given.get("pods", "0")))))
     quotas = client.list("v1", "ResourceQuota", labels=f"{MANAGED_BY}=nodisk,{CLASS}")
@@ -93,12 +103,12 @@ def measure(client: Client, record: Class) -> Capacity:
     size, count = record.size, len(record.students)
     each = Amounts(amount(size.cpu), amount(size.memory) + amount(size.ephemeral), size.pods)
     wanted = Amounts(each.cores * count, each.ram * count, each.pods * count)
-    return Capacity(len(nodes), there, others, wanted, count, record.size_name)
+    return Capacity(len(nodes), there, others, wanted, count, record.size_name, idle)
 
 
 def ready_nodes(client: Client) -> list[Object]:
     """The nodes that take pods now."""
-    return [node for node in client.list("v1", "Node") if _takes_pods(node)]
+    return [node for node in client.list("v1", "Node") if _idle(node) is None]
 
 
 def _promised(quotas: Iterable[Object]) -> Amounts:
@@ -122,13 +132,19 @@ def _asked(pods: Iterable[Object]) -> Amounts:
     return total
 
 
-def _takes_pods(node: Object) -> bool:
-    if node["spec"].get("unschedulable"):
-        return False
-    if any(taint["effect"] in ("NoSchedule", "NoExecute") for taint in node["spec"].get("taints") or []):
-        return False
-    conditions = node["status"].get("conditions") or []
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+def _idle(node: Object) -> str | None:
+    """Why a node takes no pods of students now; None: it does."""
+    spec, status = node.get("spec", {}), node.get("status", {})
+    ready: Object = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})
+    if ready.get("status") != "True":
+        said = ready.get("message") or "its kubelet has reported nothing yet"
+        return f"is not Ready: {said}"
+    if spec.get("unschedulable"):
+        return "is cordoned: nodisk kubectl uncordon lets pods onto it again"
+    closed = [taint for taint in spec.get("taints", []) if taint["effect"] in ("NoSchedule", "NoExecute")]
+    if closed:
+        return f"is kept for others by its taint {closed[0]['key']}"
+    return None
 
 
 # Whose DaemonSet in which namespace enforces NetworkPolicy.

@@ -93,7 +93,7 @@ def _force(client: Client, pods: Sequence[Object]) -> None:
 
     def end(pod: Object) -> None:
         meta = pod["metadata"]
-        client.delete("v1", "Pod", meta["name"], namespace=meta["namespace"], grace=0)
+        client.delete("v1", "Pod", meta["name"], namespace=meta["namespace"], grace=0, uid=meta["uid"])
 
     all_or_raise(in_parallel(end, filter(stuck, pods)))
 
@@ -108,7 +108,7 @@ def _wake(client: Client, name: str) -> None:
 
 
 def _answers(node: Object) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions") or [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in node.get("status", {}).get("conditions", []))
 
 
 def held_by(client: Client, name: str) -> str:
@@ -119,7 +119,7 @@ def held_by(client: Client, name: str) -> str:
         return "gone just now"
     said = [
         condition["message"]
-        for condition in space["status"].get("conditions") or []
+        for condition in space.get("status", {}).get("conditions", [])
         if condition["status"] == "True" and condition["type"].startswith("Namespace")
     ]
     objects = [f"{kind} {meta['name']} ({', '.join(meta['finalizers'])})" for kind, meta in _finalized(client, name)]

@@ -25,11 +25,10 @@ CLASS = "students"
 @lab_options
 def students(options: LabOptions, usernames: str | None, command: str | None, *, overcommit: bool) -> None:
     """The thesis' bin/students."""
-    from nodisk.classes import record  # noqa: PLC0415
-    from nodisk.cluster.client import connect  # noqa: PLC0415
+    from nodisk.classes import asking, record  # noqa: PLC0415
 
     context = options.load()
-    with connect(context) as client:
+    with asking.client(context) as client:
         if usernames in (None, "", "list"):
             _list(client)
             return
@@ -52,11 +51,10 @@ def students(options: LabOptions, usernames: str | None, command: str | None, *,
 @lab_options
 def student_tokens(options: LabOptions, name: str) -> None:
     """The thesis' bin/student-tokens."""
-    from nodisk.classes import engine, manifests, record  # noqa: PLC0415
-    from nodisk.cluster.client import connect  # noqa: PLC0415
+    from nodisk.classes import asking, engine, manifests, record  # noqa: PLC0415
 
     context = options.load()
-    with record.changing(context.state, CLASS), connect(context) as client:
+    with record.changing(context.state, CLASS), asking.client(context) as client:
         found = record.need(context.state, CLASS)
         account = found.student(name)
         # A cluster keeps no tokens since Kubernetes 1.24: this asks for one, as the class's handouts do.
@@ -68,7 +66,10 @@ def _list(client: Client) -> None:
     spaces = client.list("v1", "Namespace")
     ui.print_table(
         ["NAME", "STATUS", "CREATED"],
-        [[s["metadata"]["name"], s["status"]["phase"], s["metadata"]["creationTimestamp"]] for s in spaces],
+        [
+            [s["metadata"]["name"], s.get("status", {}).get("phase", ""), s["metadata"]["creationTimestamp"]]
+            for s in spaces
+        ],
     )
 
 

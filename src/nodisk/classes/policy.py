@@ -12,6 +12,7 @@ from typing import Any
 from nodisk.classes.manifests import CLASS, IDENTITIES, MANAGED, MANAGED_BY, RBAC, STUDENT, Features, student_role
 from nodisk.classes.record import Class
 from nodisk.cluster.client import Client, Object
+from nodisk.cluster.errors import NotFound
 from nodisk.values import KubeVersion
 
 _WRITE = frozenset({"create", "update", "patch", "delete", "deletecollection"})
@@ -33,7 +34,8 @@ def features(client: Client) -> Features:
     """Ask the cluster what its release can do."""
     version = client.version()
     versions = [f"admissionregistration.k8s.io/{v}" for v in ("v1", "v1beta1")]
-    system = client.get("v1", "Namespace", "kube-system")["metadata"].get("labels") or {}
+    namespace = client.until("the namespace kube-system", lambda: _there(client, "v1", "Namespace", "kube-system"))
+    system = namespace["metadata"].get("labels", {})
     return Features(
         version=version,
         admission_policy=client.first_supported("ValidatingAdmissionPolicy", versions),
@@ -41,6 +43,13 @@ def features(client: Client) -> Features:
         pod_security=version >= KubeVersion(1, 23),
         names_namespaces="kubernetes.io/metadata.name" in system,
     )
+
+
+def _there(client: Client, api_version: str, kind: str, name: str) -> Object | None:
+    try:
+        return client.get(api_version, kind, name)
+    except NotFound:
+        return None
 
 
 def missing(found: Features) -> list[str]:
@@ -81,7 +90,14 @@ def without(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def cluster_role(client: Client, record: Class) -> Object:
     """The ClusterRole of the class's students, from the built-in one as it is now."""
-    built_in = client.get(f"{RBAC}/v1", "ClusterRole", record.role)
+
+    def aggregated() -> Object | None:
+        found = _there(client, f"{RBAC}/v1", "ClusterRole", record.role)
+        return found if found and found.get("rules") else None
+
+    built_in = client.until(
+        f"the rules of the ClusterRole {record.role}, which the controller manager puts together", aggregated
+    )
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": "ClusterRole",

@@ -14,21 +14,25 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nodisk.cluster import kubeconfig
 from nodisk.cluster.discovery import Discovery
-from nodisk.cluster.errors import AlreadyExists, ApiError, Conflict, Gone, NotFound, Overloaded, Unreachable
-from nodisk.cluster.transport import PATIENCE, Object, Transport
+from nodisk.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, Gone, NotFound
+from nodisk.cluster.patience import LOOK, Say, unheard
+from nodisk.cluster.transport import Object, Transport
+from nodisk.errors import TimedOut
 from nodisk.values import KubeVersion
 
 if TYPE_CHECKING:
     from nodisk.context import LabContext
 
 __all__ = ["FIELD_MANAGER", "Client", "Listing", "Object", "connect", "selector"]
+
+T = TypeVar("T")
 
 FIELD_MANAGER = "nodisk"
 PAGE = 500
@@ -49,10 +53,18 @@ class Listing:
 class Client(Transport):
     """The objects of one API server, as one identity sees them. Close it, or use it as a context manager."""
 
-    def __init__(self, endpoint: kubeconfig.Endpoint, *, uds: Path | None = None, patience: float = PATIENCE) -> None:
-        """``uds``: a unix socket that leads to the server; ``patience``: seconds for which a request is tried again."""
-        super().__init__(endpoint, uds=uds, patience=patience)
-        self.discovery = Discovery(self.get_json)
+    def __init__(
+        self,
+        endpoint: kubeconfig.Endpoint,
+        *,
+        uds: Path | None = None,
+        patience: float = LOOK,
+        within: float | None = None,
+        say: Say = unheard,
+    ) -> None:
+        """As ``Transport``."""
+        super().__init__(endpoint, uds=uds, patience=patience, within=within, say=say)
+        self.discovery = Discovery(self.get_json, self._settle)
 
     # What is served
 
@@ -67,6 +79,31 @@ class Client(Transport):
     def first_supported(self, kind: str, api_versions: Sequence[str]) -> str | None:
         """The first of ``api_versions`` that serves ``kind``; None: this release has it in none."""
         return next((version for version in api_versions if self.supports(version, kind)), None)
+
+    def _settle(self) -> None:
+        """Wait until the API server has all that it serves: until then it may answer 404 for what it is to have."""
+        try:
+            self.request("GET", "/readyz", accept="*/*")
+        except (Forbidden, NotFound):
+            return  # whoever asks may not know, or the release is older than the path
+
+    def until(self, what: str, look: Callable[[], T | None]) -> T:
+        """What ``look`` finds, once it finds anything: what a young cluster makes by itself. Raises TimedOut.
+
+        ``what`` ends the sentence "waiting for …".
+        """
+        began, pause = time.monotonic(), 0.1
+        until = began + self.patience
+        while (found := look()) is None:
+            if time.monotonic() + pause > until:
+                raise TimedOut(
+                    f"waited {self.patience:g} s in vain for {what}",
+                    hint="nodisk status shows whether the control plane is up; then run the same command again",
+                )
+            self.outage.waiting(f"waiting for {what}", began, until)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+        return found
 
     def path(
         self,
@@ -122,46 +159,31 @@ class Client(Transport):
         items: list[Object] = []
         while True:
             try:
-                page = self.request("GET", path, params=params, accept=accept).json()
+                page = self.json("GET", path, params=params, accept=accept)
             except Gone:
                 # The list took so long that its moment was compacted away: once more, in one piece.
                 params, items = selector(labels, fields), []
                 continue
-            for item in page.get("items") or []:
+            for item in page.get("items", []):
                 items.append({"apiVersion": api_version, "kind": kind} | item)
-            token = page["metadata"].get("continue")
+            meta = page.get("metadata", {})
+            token = meta.get("continue")
             if not token:
-                return Listing(items, page["metadata"].get("resourceVersion", ""))
+                return Listing(items, meta.get("resourceVersion", ""))
             params = params | {"continue": token}
 
     # Writing
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """Create an object; raises AlreadyExists. Safe if the connection breaks, unless it uses ``generateName``.
-
-        It is tried a second time, and as long as the server asks for it by Retry-After: up to 1.23 a pod is refused so
-        until its account's token is made.
-        """
+        """Create an object; raises AlreadyExists. Tried again by its name, not where it uses ``generateName``."""
         path = self.path(obj["apiVersion"], obj["kind"], namespace=obj["metadata"].get("namespace"))
         params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
-        deadline, again = time.monotonic() + self.patience, False
-        while True:
-            try:
-                made: Object = self.request("POST", path, params=params, body=obj).json()
-            except AlreadyExists:
-                if not again:
-                    raise
-                return self.get_json(self._path_of(obj))
-            except (Unreachable, Overloaded) as error:
-                pause = error.retry_after
-                late = again and (pause is None or time.monotonic() + pause > deadline)
-                if dry_run or "name" not in obj["metadata"] or late:
-                    raise
-                # It may or may not have been made: by its name, another try can tell.
-                time.sleep(pause or 0)
-                again = True
-            else:
-                return made
+        try:
+            return self.json("POST", path, params=params, body=obj, idempotent="name" in obj["metadata"])
+        except AlreadyExists as error:
+            if not error.repeated or dry_run:
+                raise
+            return self.get_json(self._path_of(obj))  # an earlier try made it, and its answer was lost
 
     def apply(self, obj: Object, *, force: bool = True, dry_run: bool = False) -> Object:
         """Create or update an object by server-side apply as field manager ``nodisk``; returns what is there then.
@@ -195,16 +217,17 @@ class Client(Transport):
         return self._patch(path, change, "application/merge-patch+json", {"fieldManager": FIELD_MANAGER})
 
     def _patch(self, path: str, body: Object, content_type: str, params: Mapping[str, str]) -> Object:
-        answer: Object = self.request(
-            "PATCH", path, params=params, body=body, content_type=content_type, idempotent=True
-        ).json()
-        return answer
+        return self.json("PATCH", path, params=params, body=body, content_type=content_type, idempotent=True)
 
     def replace(self, obj: Object) -> Object:
         """Write an object as it is; raises Conflict if it changed since its ``resourceVersion`` was read."""
-        params = {"fieldManager": FIELD_MANAGER}
-        answer: Object = self.request("PUT", self._path_of(obj), params=params, body=obj).json()
-        return answer
+        path, params = self._path_of(obj), {"fieldManager": FIELD_MANAGER}
+        try:
+            return self.json("PUT", path, params=params, body=obj)
+        except Conflict as error:
+            if error.repeated and _says(there := self.get_json(path)) == _says(obj):
+                return there  # an earlier try wrote it, and its answer was lost
+            raise
 
     def delete(
         self,
@@ -218,7 +241,9 @@ class Client(Transport):
         missing_ok: bool = True,
         uid: str | None = None,
     ) -> bool:
-        """Delete an object; returns whether it was there. ``grace`` in seconds; ``uid``: only that very object."""
+        """Delete an object; returns whether it was there. ``grace`` in seconds; ``uid``: only that very object, so
+        that a second try can't take another one of the same name.
+        """
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
@@ -226,13 +251,18 @@ class Client(Transport):
             options["preconditions"] = {"uid": uid}
         try:
             self.request("DELETE", self.path(api_version, kind, name, namespace=namespace), body=options)
-        except NotFound:
+        except NotFound as error:
+            if error.repeated:
+                return True  # an earlier try deleted it, and its answer was lost
             if not missing_ok:
                 raise
             return False
-        except Conflict:
+        except Conflict as error:
             # A namespace that is already going answers 409 in some releases: gone is what was wanted.
-            if uid is not None or kind != "Namespace":
+            # With ``uid`` it says that another object has the name by now.
+            if uid is not None and "uid" in error.message.lower():
+                return error.repeated
+            if kind != "Namespace":
                 raise
         return True
 
@@ -248,8 +278,7 @@ class Client(Transport):
     ) -> Object:
         """POST to a subresource: ``binding``, ``eviction``, ``token``."""
         path = self.path(api_version, kind, name, namespace=namespace, subresource=subresource)
-        answer: Object = self.request("POST", path, body=body).json()
-        return answer
+        return self.json("POST", path, body=body)
 
     def token(
         self, namespace: str, service_account: str, *, seconds: int, bound_to: Object | None = None
@@ -269,7 +298,7 @@ class Client(Transport):
             }
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         path = self.path("v1", "ServiceAccount", service_account, namespace=namespace, subresource="token")
-        status = self.request("POST", path, body=body, idempotent=True).json()["status"]
+        status = self.json("POST", path, body=body, idempotent=True)["status"]
         return status["token"], status["expirationTimestamp"]
 
     def allowed(self, verb: str, resource: str, *, group: str = "", namespace: str = "", subresource: str = "") -> bool:
@@ -281,11 +310,18 @@ class Client(Transport):
             "spec": {"resourceAttributes": attributes | {"namespace": namespace}},
         }
         path = self.path("authorization.k8s.io/v1", "SelfSubjectAccessReview")
-        return bool(self.request("POST", path, body=body, idempotent=True).json()["status"]["allowed"])
+        return bool(self.json("POST", path, body=body, idempotent=True)["status"]["allowed"])
 
     def _path_of(self, obj: Object) -> str:
         meta = obj["metadata"]
         return self.path(obj["apiVersion"], obj["kind"], meta["name"], namespace=meta.get("namespace"))
+
+
+def _says(obj: Object) -> Object:
+    """What a user writes of an object, without what the API server adds."""
+    kept = {"name", "namespace", "labels", "annotations", "finalizers"}
+    meta = {key: value for key, value in obj["metadata"].items() if key in kept}
+    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
 
 
 def selector(labels: str | None, fields: str | None) -> dict[str, str]:
@@ -294,11 +330,12 @@ def selector(labels: str | None, fields: str | None) -> dict[str, str]:
     return found if fields is None else found | {"fieldSelector": fields}
 
 
-def connect(context: LabContext, *, patience: float = PATIENCE) -> Client:
+def connect(context: LabContext, *, patience: float = LOOK, within: float | None = None, say: Say = unheard) -> Client:
     """The administrator's client of a lab; of a virtual lab through its unix socket, which crosses namespaces.
 
-    Raises EnvironmentProblem if the lab has no credentials yet. Nothing is sent before the first call.
+    The options are ``Transport``'s. Raises EnvironmentProblem if the lab has no credentials yet. Nothing is sent before
+    the first call.
     """
     path = kubeconfig.of_admin(context.state)
     uds = None if context.netns is None else context.state.run / "api.sock"
-    return Client(kubeconfig.load(path), uds=uds, patience=patience)
+    return Client(kubeconfig.load(path), uds=uds, patience=patience, within=within, say=say)

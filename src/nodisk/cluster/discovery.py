@@ -49,8 +49,9 @@ class Resource:
 class Discovery:
     """The resources of an API server, by API version and kind; safe to use from many threads."""
 
-    def __init__(self, get: Get) -> None:
-        self._get = get
+    def __init__(self, get: Get, settle: Callable[[], None]) -> None:
+        """``get``: what is at a path; ``settle``: returns once the server serves all that it is going to."""
+        self._get, self._settle = get, settle
         self._lock = threading.Lock()
         self._asking: dict[str, threading.Lock] = {}
         self._known: dict[str, dict[str, Resource]] = {}
@@ -71,7 +72,11 @@ class Discovery:
         try:
             answer = self._get(prefix + api_version)
         except NotFound:
-            return {}
+            self._settle()  # a server that has just begun says so of groups that it will have in a moment
+            try:
+                answer = self._get(prefix + api_version)
+            except NotFound:
+                return {}
         entries = answer.get("resources") or []
         below: dict[str, set[str]] = {}
         for entry in entries:

@@ -39,6 +39,8 @@ class ApiError(NodiskError):
         self.details = details or {}
         self.retry_after: float | None = None
         """Seconds that the server asked to wait for, if it did."""
+        self.repeated = False
+        """Whether the request had been sent before, so that its first try may be what the server refuses to repeat."""
 
 
 class Unreachable(ApiError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nodisk.cluster import kubeconfig
 from nodisk.context import LabContext
+from nodisk.errors import CommandFailed
 
 
 def kubectl_program(context: LabContext) -> Path:
@@ -14,6 +15,15 @@ def kubectl_program(context: LabContext) -> Path:
     from nodisk.assets import built  # noqa: PLC0415 - imports the builders
 
     return built.release_bin(context.state.state, context.lab) / "kubectl"
+
+
+def unanswered(error: CommandFailed) -> bool:
+    """Whether kubectl failed because it found no API server to ask, so that nothing has been done.
+
+    Its first requests, which ask what is served, fail so; an exec that breaks off later says something else.
+    """
+    said = error.output.strip().splitlines()
+    return bool(said) and said[-1].startswith(("Unable to connect to the server", "The connection to the server"))
 
 
 def for_this_host(context: LabContext, *, api_port: int | None) -> str:

@@ -102,7 +102,7 @@ def objects(workers: int, *, tolerate: bool) -> tuple[Object, ...]:
 def prove(context: LabContext, *, keep: bool = False, say: Callable[[str], None] = lambda _: None) -> Proof:
     """Deploy, reach, clean up (unless ``keep``); raises TimedOut or NodiskError with what could not be reached."""
     workers = context.lab.by_role(Role.WORKER)
-    with connect(context) as client, deployed(client, len(workers), keep=keep) as began:
+    with connect(context, patience=START_WITHIN, say=say) as client, deployed(client, len(workers), keep=keep) as began:
         return check(context, client, began=began, say=say)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import random
 import ssl
 import threading
@@ -18,12 +17,10 @@ import httpx
 
 from nodisk.cluster import kubeconfig
 from nodisk.cluster.errors import ApiError, Unreachable, from_status
-
-log = logging.getLogger("nodisk.cluster")
+from nodisk.cluster.patience import LOOK, Outage, Say, passing, unheard
 
 Object = dict[str, Any]
 
-PATIENCE = 30.0
 CONNECTIONS = 16
 # The API server gives a request up after 60 seconds: whoever stops reading before doesn't know what became of it.
 TIMEOUT = httpx.Timeout(65.0, connect=15.0, pool=60.0)
@@ -67,10 +64,23 @@ class _Pool:
 class Transport:
     """One identity at one API server. Close it, or use it as a context manager."""
 
-    def __init__(self, endpoint: kubeconfig.Endpoint, *, uds: Path | None = None, patience: float = PATIENCE) -> None:
-        """``uds``: a unix socket that leads to the server; ``patience``: seconds for which a request is tried again."""
+    def __init__(
+        self,
+        endpoint: kubeconfig.Endpoint,
+        *,
+        uds: Path | None = None,
+        patience: float = LOOK,
+        within: float | None = None,
+        say: Say = unheard,
+    ) -> None:
+        """``uds``: a unix socket that leads to the server; ``patience``: seconds for which a failing request is tried
+        again, see ``nodisk.cluster.patience``; ``within``: seconds from now after which nothing is waited for at all;
+        ``say``: gets a line about what is waited for, where that takes long.
+        """
         self.endpoint = endpoint
         self.patience = patience
+        self.outage = Outage(say)
+        self._end = None if within is None else time.monotonic() + within
         self._token = endpoint.token
         self._pool = _Pool(endpoint, uds, identity=True)
         self._bearers = _Pool(endpoint, uds, identity=False)
@@ -110,35 +120,63 @@ class Transport:
     ) -> httpx.Response:
         """Send one request and return its answer; raises an ApiError.
 
-        Broken connections and busy answers are tried again with back-off until ``patience`` is over. A request
-        that isn't idempotent is sent again only if the server can't have acted on it.
+        Broken connections, busy answers and the refusals of a young cluster are tried again with back-off until
+        ``patience`` is over. A request that isn't idempotent is sent again only if the server can't have acted on it.
+        An error's ``repeated`` says that an earlier try may have been carried out.
         """
         repeatable = method in _IDEMPOTENT if idempotent is None else idempotent
         what = f"{method} {path}"
-        deadline = time.monotonic() + self.patience
-        delay = 0.1
+        began: float | None = None
+        delay, repeated = 0.1, False
         while True:
             pause = delay * random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, no secret
             problem: ApiError
             try:
                 response = self._pool.http().request(
-                    method, path, params=params, headers=self._headers(accept, content_type), content=_encode(body)
+                    method,
+                    path,
+                    params=params,
+                    headers=self._headers(accept, content_type),
+                    content=_encode(body),
+                    timeout=self._timeout(),
                 )
-            except httpx.TransportError as error:
+            except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = _unreachable(error, what, self.endpoint.server)
                 unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-                again = (repeatable or unsent) and not _untrusted(error)
+                again, acted = (repeatable or unsent) and not _untrusted(error), not unsent
             else:
-                if response.status_code < 400:
+                status = response.status_code
+                if status not in _BUSY:
+                    self.outage.answered()
+                if status < 400:
                     return response
-                problem = from_status(response.status_code, response.content, what, response.headers.get("Retry-After"))
-                again = response.status_code == 429 or (repeatable and response.status_code in _BUSY)
+                problem = from_status(status, response.content, what, response.headers.get("Retry-After"))
+                again = status == 429 or (repeatable and status in _BUSY) or passing(problem)
+                acted = status >= 500
                 pause = max(pause, problem.retry_after or 0)
-            if not again or time.monotonic() + pause > deadline:
-                raise problem
-            log.info("%s; trying again in %.1f s", problem.message, pause)
-            time.sleep(pause)
+            problem.repeated = repeated
+            began = self._wait(problem, began, pause, again=again)
+            repeated = repeated or acted
             delay = min(delay * 2, 2.0)
+
+    def _wait(self, problem: ApiError, began: float | None, pause: float, *, again: bool) -> float:
+        """Sleep before the next try, and return since when it has been failing; raises what can't be tried again."""
+        away = isinstance(problem, Unreachable) or problem.status in _BUSY
+        since = self.outage.failed(began) if away else (began or time.monotonic())
+        until = since + self.patience
+        if self._end is not None:
+            until = min(until, self._end)
+        if not again or time.monotonic() + pause > until:
+            raise problem
+        self.outage.waiting(problem.message, since, until)
+        time.sleep(pause)
+        return since if began is None else began
+
+    def _timeout(self) -> httpx.Timeout:
+        if self._end is None:
+            return TIMEOUT
+        left = max(0.05, self._end - time.monotonic())
+        return httpx.Timeout(left, connect=left / 2)
 
     def _headers(self, accept: str, content_type: str) -> dict[str, str]:
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "nodisk"}
@@ -154,8 +192,38 @@ class Transport:
 
     def get_json(self, path: str) -> Object:
         """What is at a path, as JSON; raises an ApiError."""
-        answer: Object = self.request("GET", path).json()
-        return answer
+        return self.json("GET", path)
+
+    def json(self, method: str, path: str, **more: Any) -> Object:
+        """The JSON object that a ``request`` is answered with, as ``decode`` reads it."""
+        return decode(self.request(method, path, **more), f"{method} {path}")
+
+
+def loads(text: str | bytes) -> Any:
+    """JSON of the API, without the keys whose value is null: to the API both mean the same, and Go writes null for
+    every list that nobody has filled yet. Raises ValueError.
+    """
+    return json.loads(text, object_hook=_without_nulls)
+
+
+def decode(response: httpx.Response, what: str) -> Object:
+    """An answer's JSON, as ``loads`` reads it; raises ApiError if it is no JSON object."""
+    try:
+        found = loads(response.content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        said = response.content[:80].decode(errors="replace").strip()
+        raise ApiError(
+            f"{what}: the answer is no JSON object: {said!r}",
+            status=response.status_code,
+            hint="something else than the API server answers at that address",
+        )
+    return found
+
+
+def _without_nulls(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if value is not None} if None in found.values() else found
 
 
 def _encode(body: Object | bytes | None) -> bytes | None:
@@ -172,7 +240,7 @@ def _untrusted(error: BaseException | None) -> bool:
     return False
 
 
-def _unreachable(error: httpx.TransportError, what: str, server: str) -> Unreachable:
+def _unreachable(error: httpx.RequestError, what: str, server: str) -> Unreachable:
     if _untrusted(error):
         return Unreachable(
             f"{server} shows a certificate that this lab's CA did not sign: {error}",

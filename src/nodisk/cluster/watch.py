@@ -21,6 +21,7 @@ import httpx
 
 from nodisk.cluster.client import Client, Object, selector
 from nodisk.cluster.errors import Gone, Overloaded, Unreachable, from_status
+from nodisk.cluster.transport import loads
 
 log = logging.getLogger("nodisk.cluster")
 
@@ -96,7 +97,7 @@ class Watch:
                 delay = 0.1
             except Gone:
                 self._version = None
-            except (Unreachable, Overloaded, httpx.TransportError, OSError) as error:
+            except (Unreachable, Overloaded, httpx.RequestError, OSError, json.JSONDecodeError) as error:
                 if not self._closed.is_set():
                     log.info("watch of %s: %s; trying again in %.1f s", self._what[1], error, delay)
                     self._closed.wait(delay)
@@ -139,7 +140,7 @@ class Watch:
                 self._socket = response.extensions["network_stream"].get_extra_info("socket")
             try:
                 for line in response.iter_lines():
-                    event = self._event(json.loads(line), path)
+                    event = self._event(loads(line), path)
                     if self._closed.is_set():
                         return
                     if event is not None:

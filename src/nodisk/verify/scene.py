@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 from nodisk import files, run
 from nodisk.cluster.client import Client, Object, connect
 from nodisk.cluster.errors import ApiError
-from nodisk.cluster.kubectl import kubectl_program
+from nodisk.cluster.kubectl import kubectl_program, unanswered
+from nodisk.cluster.patience import COMMAND
 from nodisk.context import LabContext
-from nodisk.errors import NodiskError, TimedOut
+from nodisk.errors import CommandFailed, NodiskError, TimedOut
 from nodisk.state import LabState
 from nodisk.verify import manifests
 from nodisk.verify.core import CROWDED, SLOW, Clock
@@ -89,7 +90,15 @@ class Scene:
         argv += ["--namespace", self.space, *words]
         seconds = min(self.clock.left, timeout or self.clock.left)
         limit = None if seconds == float("inf") else max(1.0, seconds)
-        return run.run(argv, netns=self.context.netns, timeout=limit, stdin=stdin).stdout
+        end = time.monotonic() + min(seconds, COMMAND)
+        while True:
+            try:
+                return run.run(argv, netns=self.context.netns, timeout=limit, stdin=stdin).stdout
+            except CommandFailed as error:
+                if not unanswered(error) or time.monotonic() > end:
+                    raise
+                log.info("%s; trying again", error.message)
+                time.sleep(1)
 
     def exec(self, pod: str, script: str, *, timeout: float | None = None) -> str:
         """What a shell script prints in a pod."""
@@ -164,6 +173,10 @@ def pace_line(scene: Scene) -> str:
     )
 
 
+def _connect(context: LabContext, say: Callable[[str], None]) -> Client:
+    return connect(context, patience=COMMAND, say=say)
+
+
 @contextmanager
 def staged(
     context: LabContext,
@@ -178,7 +191,7 @@ def staged(
     ``purpose`` is ``verify`` or ``bench``. Raises Busy if either runs already, ApiError without an API.
     """
     run_id = time.strftime("%m%d%H%M") + secrets.token_hex(2)
-    with files.lock(context.state.run / "measure.lock", "this cluster"), connect(context, patience=60) as client:
+    with files.lock(context.state.run / "measure.lock", "this cluster"), _connect(context, say) as client:
         pace = measure_pace(client)
         for line in remove_leftovers(client, context.state, limit=REMOVAL * pace):
             say(line)
@@ -213,7 +226,7 @@ def remove_leftovers(client: Client, state: LabState, *, limit: float = REMOVAL,
     for obj in leftovers(client):
         name, kind = obj["metadata"]["name"], obj["kind"]
         if "deletionTimestamp" not in obj["metadata"]:
-            client.delete(obj["apiVersion"], kind, name)
+            client.delete(obj["apiVersion"], kind, name, uid=obj["metadata"]["uid"])
             lines.append(f"removing the {kind} {name} that an earlier run left")
     for node in client.list("v1", "Node"):
         if manifests.CORDONED in (node["metadata"].get("annotations") or {}):

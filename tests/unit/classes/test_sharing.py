@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -53,6 +53,9 @@ class Cluster:
 
     def get(self, *_: object, **__: object) -> Object:
         return {"metadata": {}}
+
+    def until(self, _: str, look: Callable[[], Object | None]) -> Object | None:
+        return look()
 
     def list(self, _: str, kind: str, **__: object) -> list[Object]:
         return []
