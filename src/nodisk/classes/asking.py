@@ -11,13 +11,17 @@ import click
 
 from nodisk import ui
 from nodisk.context import LabContext
-from nodisk.errors import UsageError
+from nodisk.errors import EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
     from nodisk.classes.plan import Planned
     from nodisk.classes.record import Account, Class
     from nodisk.classes.roster import Person
     from nodisk.cluster.client import Client
+
+
+DRY_RUN_WITHIN = 5.0
+"""Seconds for which a dry run asks the cluster."""
 
 
 class Reading(NamedTuple):
@@ -104,6 +108,18 @@ def say_kept(context: LabContext, found: Class, keep: bool) -> None:
 
     if keep and (number := volumes.kept(context.state, found)):
         ui.say(f"{number} volumes with their files are kept: nodisk class storage")
+
+
+def room_if_known(context: LabContext, planned: Planned, overcommit: bool) -> None:
+    """As ``room`` where the cluster answers at once; else say that sizes are unchecked: a roster needs no cluster."""
+    from nodisk.cluster.client import connect  # noqa: PLC0415
+    from nodisk.cluster.errors import Overloaded, Unreachable  # noqa: PLC0415
+
+    try:
+        with connect(context, patience=0, within=DRY_RUN_WITHIN) as client:
+            room(context, client, planned, overcommit)
+    except (EnvironmentProblem, Unreachable, Overloaded) as error:
+        ui.say(f"sizes are unchecked, because the cluster can't be asked: {error.message}")
 
 
 def room(context: LabContext, client: Client, planned: Planned, overcommit: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done
 @class_.command(epilog="Example: nodisk class create k8s --roster group-2.csv --size medium --teacher 'Anna Nowak'")
 @click.argument("name")
 @_roster_options
-@click.option("--size", default=None, help="small, medium, large, or a file of your own.  [default: small]")
+@click.option("--size", default=None, help="tiny, small, medium, large, or a file of your own.  [default: small]")
 @_expires
 @_days
 @click.option("--role", type=click.Choice(["edit", "admin", "view"]), help="What a student may do.  [default: edit]")
@@ -108,7 +109,8 @@ def create(
     if storage is not None:
         size_of(storage)
     context = options.load()
-    with record.changing(context.state, plan.check_name(name), dry_run=dry_run), asking.client(context) as client:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(record.changing(context.state, plan.check_name(name), dry_run=dry_run))
         existing = record.load(context.state, name)
         chosen = sizes.find(size or "small") if size or existing is None else None
         now = record.now()
@@ -128,10 +130,12 @@ def create(
         pruned = plan.Planned(planned.record.without(planned.absent), planned.new, ()) if prune else planned
         folder = asking.folder(planned.record, out)
         operations.refuse(context, pruned.record, folder)
-        asking.room(context, client, pruned, overcommit)
         if dry_run:
+            asking.room_if_known(context, pruned, overcommit)
             present.show_plan(planned, output)
             return
+        client = stack.enter_context(asking.client(context))
+        asking.room(context, client, pruned, overcommit)
         if prune and planned.absent:
             asking.ask(
                 f"Delete {', '.join(map(planned.record.namespace, planned.absent))} and everything in them?", yes
@@ -173,13 +177,16 @@ def add(
 
     people = asking.people(roster, students, reading)
     context = options.load()
-    with record.changing(context.state, name, dry_run=dry_run), asking.client(context) as client:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(record.changing(context.state, name, dry_run=dry_run))
         existing = record.need(context.state, name)
         planned = plan.merge(existing, people, name=name, now=record.now(), whole=False)
-        asking.room(context, client, planned, overcommit)
         if dry_run:
+            asking.room_if_known(context, planned, overcommit)
             present.show_plan(planned, output)
             return
+        client = stack.enter_context(asking.client(context))
+        asking.room(context, client, planned, overcommit)
         with present.bar(f"class {name}", len(planned.new)) as step:
             made = operations.create(
                 context,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 READY_WITHIN = 1200.0
 """Seconds. Minutes are usual without KVM on two processors; twice that is a fault."""
+FIRST_CLASS = "first --students anna,jan,ola,piotr --size tiny --days 7"
+"""A class that fits machines of 1 GB: the words after ``nodisk class create``."""
 
 
 @click.group()
@@ -102,6 +104,7 @@ def _try_next(options: LabOptions, virtual: Virtual, http_port: int, api_port: i
         f"  {name} kubectl{state} get nodes -o wide\n"
         f"  {name} status{state}\n"
         f"  {name} ssh{state} {virtual.lab.machines[-1].name}\n"
+        f"  {name} class create{state} {FIRST_CLASS}\n"
         f"  {name} lab power{state} --all cut     and then: on\n"
         f"  {name} lab down{state}"
     )

@@ -36,5 +36,5 @@ def test_nodes_that_are_there_are_named() -> None:
         there.refuse()
     with pytest.raises(UsageError, match="no machine has joined"):
         Capacity(0, Amounts(), Amounts(), Amounts(pods=4), 2, "small").refuse()
-    with pytest.raises(UsageError, match="more than 1 nodes can give(.|\n)*not counted: w2 is cordoned"):
+    with pytest.raises(UsageError, match=r"more than 1 nodes can give(.|\n)*not counted: w2 is cordoned"):
         Capacity(1, Amounts(), Amounts(), Amounts(pods=4), 2, "small", ("w2 is cordoned",)).refuse()

@@ -35,7 +35,7 @@ def test_amounts(text: str, value: str | int) -> None:
 
 
 def test_sizes_are_data_and_checked(tmp_path: Path) -> None:
-    assert list(sizes.named()) == ["small", "medium", "large"]
+    assert list(sizes.named()) == ["tiny", "small", "medium", "large"]
     for size in sizes.named().values():
         assert sizes.amount(size.container.memory) * size.pods <= sizes.amount(size.memory)
         assert sizes.amount(size.container.ephemeral) * size.pods <= sizes.amount(size.ephemeral)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -81,14 +82,15 @@ MISSING = (404, {"reason": "NotFound", "message": "not found"})
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("fault", [RESET, REFUSED, EOF, BUSY, MANY, LEADER, SLOW, NO_ACCOUNT, UNCOUNTED, QUOTA_RACE])
 def test_whatever_passes_is_waited_for(fault: Any) -> None:
-    for act in (
+    acts: list[Callable[[Client], object]] = [
         lambda c: c.get("v1", "Pod", "one", namespace="a"),
         lambda c: c.create(POD),
         lambda c: c.apply(POD),
         lambda c: c.replace(POD),
         lambda c: c.patch("v1", "Pod", "one", {}, namespace="a"),
         lambda c: c.delete("v1", "Pod", "one", namespace="a"),
-    ):
+    ]
+    for act in acts:
         api = Api(fault, fault, (200, POD))
         assert act(client(api)) in (POD, True)
         assert len(api.seen) == 3
@@ -204,5 +206,5 @@ def test_something_else_at_the_address_is_said() -> None:
         def __call__(self, request: httpx.Request) -> httpx.Response:
             return httpx.Response(200, text="<html>Log in to the school's network</html>")
 
-    with pytest.raises(ApiError, match="no JSON object: .<html>Log in"):
+    with pytest.raises(ApiError, match=r"no JSON object: .<html>Log in"):
         client(Page((200, {}))).version()
