@@ -40,7 +40,7 @@ def where_kubectl(context: LabContext, version: KubeVersion) -> Kubectl:
     """The lab's own server, which has the release's kubectl; else the official download of that version."""
     with contextlib.suppress(NodiskError, OSError, KeyError, ValueError, StopIteration):
         ref = built.manifests(context.state.state, context.lab)["release"].file("kubectl")
-        return Kubectl(f"http://{context.lab.network.server}{ref.url_path}", ref.sha256)
+        return Kubectl(f"http://{context.lab.network.server}/kubectl", ref.sha256)
     return Kubectl(f"https://dl.k8s.io/release/v{version}/bin/linux/amd64/kubectl", None)
 
 

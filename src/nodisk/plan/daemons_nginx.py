@@ -81,6 +81,9 @@ http {{
         location /boot/ {{ proxy_pass http://application; }}
         location /ignition/ {{ proxy_pass http://application; }}
         location = /event {{ proxy_pass http://application; }}
+        location = / {{ proxy_pass http://application; }}
+        location = /kubectl {{ proxy_pass http://application; }}
+        location = /kubectl.sha256 {{ proxy_pass http://application; }}
         location / {{ return 404; }}
     }}
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from nodisk.server.handlers import boot, enrol, event, ignition
+from nodisk.server.handlers import boot, enrol, event, ignition, start
 from nodisk.server.handlers.common import Desk, Problem, problem_response
 
 
@@ -24,6 +24,9 @@ def application(desk: Desk) -> Starlette:
             Route("/boot/{file}", boot.script),
             Route("/ignition/{mac}", ignition.ignition),
             Route("/event", event.event, methods=["POST"]),
+            Route("/", start.start),
+            Route("/kubectl", start.kubectl),
+            Route("/kubectl.sha256", start.checksum),
             Route("/enrol", enrol.enrol, methods=["POST"]),
             Route("/healthz", health),
         ],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nodisk.errors import EnvironmentProblem
 from nodisk.plan import daemons_files, ignition
 from nodisk.plan.daemons import Host
-from nodisk.plan.facts import ContainerImage, Facts, ImageFacts, ReleaseFacts
+from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.server.texts import Texts
 
 if TYPE_CHECKING:
@@ -29,12 +29,20 @@ class Built:
     container_images: tuple[tuple[ContainerImage, Path], ...]
     release_bin: Path
     """The folder with kubectl and perhaps etcd."""
+    kubectl: AssetRef | None = None
+    """For students, where the release brings one."""
 
     @property
     def objects(self) -> list[str]:
         """Names of the store's folders that this server goes on reading, whatever is built meanwhile."""
         boot = (self.image.kernel, self.image.initramfs, self.image.rootfs, self.release.kubeadm)
-        return sorted({*(ref.sha256 for ref in boot), *(archive.parent.name for _, archive in self.container_images)})
+        programs = (self.kubectl,) if self.kubectl is not None else ()
+        return sorted(
+            {
+                *(ref.sha256 for ref in (*boot, *programs)),
+                *(archive.parent.name for _, archive in self.container_images),
+            }
+        )
 
     @property
     def uefi(self) -> str:
@@ -47,12 +55,14 @@ def find(state: LabState, lab: Lab) -> Built:
     from nodisk.assets import built  # noqa: PLC0415
 
     image, release = built.facts(state.state, lab)
+    files = {ref.name: ref for ref in built.manifests(state.state, lab)["release"].files}
     return Built(
         image,
         release,
         built.tftp_root(state.state, lab),
         tuple(built.image_archives(state.state, lab)),
         built.release_bin(state.state, lab),
+        files.get("kubectl"),
     )
 
 
@@ -60,7 +70,7 @@ def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:
     """All that machines get; raises what a Butane snippet's mistake raises."""
     facts = Facts(ca_pem, found.image, found.release)
     ignitions = {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines}
-    return Texts(lab, facts, ignitions, daemons_files.configure(lab, host))
+    return Texts(lab, facts, ignitions, daemons_files.configure(lab, host), found.kubectl)
 
 
 def publish_ipxe(source: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodisk.plan import boot
-from nodisk.plan.facts import Facts
+from nodisk.plan.facts import AssetRef, Facts
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac
 
@@ -21,6 +21,8 @@ class Texts:
     snippet stops the server and not a machine."""
     daemons: dict[str, str]
     """The daemons' configurations by file name, as they are in force."""
+    kubectl: AssetRef | None = None
+    """The release's kubectl for Linux, where it brings one."""
 
     def entry(self) -> str:
         """``/boot.ipxe``."""

@@ -55,7 +55,7 @@ def test_the_first_step_of_the_sheet_works_as_typed(with_kubectl: Room, tmp_path
     context = LabContext(room.lab, room.lab_file, room.state, None)
     kubectl = handouts.where_kubectl(context, KubeVersion(1, 20, 2))
     digest = hashlib.sha256(PROGRAM).hexdigest()
-    assert kubectl == handouts.Kubectl(f"http://10.99.0.1/assets/{digest}/kubectl", digest)
+    assert kubectl == handouts.Kubectl("http://10.99.0.1/kubectl", digest)
     text = handouts.renderer(found, kubectl, node="10.99.0.21")(found.students[0], language)
     first = sheet.steps(text)[0]
     done = sheet.follow([first, sheet.Step("use", "kubectl version")], tmp_path, netns=where)
@@ -63,12 +63,17 @@ def test_the_first_step_of_the_sheet_works_as_typed(with_kubectl: Room, tmp_path
     assert "kubectl: OK" in done[first.title].stdout
     assert done["use"].stdout == "this is kubectl\n"
 
-    headers = run.run(["curl", "-sSI", kubectl.url], netns=where).stdout.lower()
-    assert headers.startswith("http/1.1 200")
+    headers = run.run(["curl", "-sSIL", kubectl.url], netns=where).stdout.lower()
+    assert headers.startswith("http/1.1 302")
+    assert "http/1.1 200" in headers
     assert "content-type: application/octet-stream" in headers
     assert f"content-length: {len(PROGRAM)}" in headers
     # One that was altered on the way is noticed.
-    lines = first.commands.replace(f'"{digest}', f'"{"0" * 64}')
+    lines = first.commands.replace("\ncurl -fL ", "\necho altered >>kubectl\ncurl -fL ", 1)
     broken = sheet.follow([sheet.Step("broken", lines.split("chmod")[0])], tmp_path, netns=where)["broken"]
     assert broken.returncode != 0
     assert "FAILED" in broken.stdout
+
+    page = run.run(["curl", "-sSf", "http://10.99.0.1/"], netns=where).stdout
+    assert "curl -fLo kubectl http://10.99.0.1/kubectl\n" in page
+    assert "<h2>Windows</h2>" in page

@@ -168,9 +168,7 @@ def test_due(days: int, word: str) -> None:
 def test_a_sheet_escapes_what_a_roster_says() -> None:
     found = one()
     evil = found.students[0].model_copy(update={"name": "<script>alert(1)</script>", "expires": NOW})
-    render = handouts.renderer(
-        found, handouts.Kubectl("http://10.77.0.1/assets/x/kubectl", "0" * 64), node="10.77.0.21"
-    )
+    render = handouts.renderer(found, handouts.Kubectl("http://10.77.0.1/kubectl", "0" * 64), node="10.77.0.21")
     for language in handouts.LANGUAGES:
         text = render(evil, language)
         assert "<script>" not in text

@@ -12,7 +12,7 @@ from nodisk.assets.container_images import ECHO
 from nodisk.classes import handouts, plan, record, sizes
 from nodisk.classes.roster import Person
 
-KUBECTL = handouts.Kubectl("http://10.77.0.1/assets/" + "0" * 64 + "/kubectl", "0" * 64)
+KUBECTL = handouts.Kubectl("http://10.77.0.1/kubectl", "0" * 64)
 
 
 def steps(language: str, role: str, size: str, storage: str | None) -> list[sheet.Step]:
