@@ -286,7 +286,7 @@ class ControlPlane:
         ])  # fmt: skip
         with self.client(patience=60) as client:
             deadline = time.monotonic() + 120
-            while not client.get("rbac.authorization.k8s.io/v1", "ClusterRole", "edit")["rules"]:
+            while not client.get("rbac.authorization.k8s.io/v1", "ClusterRole", "edit").get("rules"):
                 assert time.monotonic() < deadline, "the cluster roles were not aggregated"
                 time.sleep(0.2)
 
