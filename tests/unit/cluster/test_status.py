@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nodisk.cluster import status
+from nodisk.cluster.errors import Unreachable
 from nodisk.context import LabContext
 from nodisk.server.database import Database
 from nodisk.server.events import Kind
@@ -144,3 +149,20 @@ def test_every_key_is_documented_and_every_documented_key_is_there(seen: LabCont
 )
 def test_spans(seconds: float, text: str) -> None:
     assert status.span(seconds) == text
+
+
+def test_an_api_that_does_not_answer_costs_three_seconds(monkeypatch: pytest.MonkeyPatch, context: LabContext) -> None:
+    """Whichever way it hangs: the server's own records are shown without it."""
+    end = threading.Event()
+
+    @contextlib.contextmanager
+    def hanging(*_: object, **__: object) -> Iterator[None]:
+        end.wait(30)
+        raise Unreachable("no answer")
+        yield  # never: what makes it a generator
+
+    monkeypatch.setattr(status, "connect", hanging)
+    began = time.monotonic()
+    assert status._nodes(context) is None
+    assert time.monotonic() - began < 3
+    end.set()
