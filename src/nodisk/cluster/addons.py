@@ -12,26 +12,15 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import yaml
-
+from nodisk.cluster import goyaml
 from nodisk.cluster.client import Client, Object
 from nodisk.cluster.errors import ApiError
 from nodisk.errors import SpecError
 from nodisk.spec.model import Lab
 
 FOLDER = "addons"
-_FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_FAST):  # type: ignore[misc,valid-type] # the one that is there
-    """YAML as Kubernetes reads it: a time is text (kubectl writes them), and JSON has none."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-        for first, found in _FAST.yaml_implicit_resolvers.items()
-    }
 
 
 def read(folder: Path) -> tuple[list[tuple[Path, Object]], list[str]]:
@@ -49,8 +38,8 @@ def read(folder: Path) -> tuple[list[tuple[Path, Object]], list[str]]:
 
 def _objects(file: Path) -> Iterator[Object]:
     try:
-        documents: list[Any] = list(yaml.load_all(file.read_bytes(), Loader=_Loader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        documents = goyaml.documents(file.read_bytes())
+    except ValueError as error:
         raise SpecError(f"{file} is not YAML: {error}") from error
     for document in documents:
         if document is None:

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from nodisk import yamltext
+from nodisk.cluster import goyaml
 from nodisk.errors import EnvironmentProblem, SpecError
 
 if TYPE_CHECKING:
@@ -86,9 +85,10 @@ def of_admin(state: LabState) -> Path:
 def load(path: Path) -> Endpoint:
     """Read the current context of a kubeconfig file; raises SpecError for what nodisk can't use."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        documents = goyaml.documents(path.read_bytes())
+    except ValueError as error:
         raise SpecError(f"{path} is not a kubeconfig: {error}") from error
+    document = documents[0] if documents else None
     if not isinstance(document, dict):
         raise SpecError(f"{path} is not a kubeconfig: no mapping at its top")
     current = document.get("current-context")

@@ -178,7 +178,8 @@ class Machine(_Section):
     """One PC of the room."""
 
     name: Name
-    """Its host name and its node's name."""
+    """Its host name and its node's name. A number alone is a name too, but most programs take it for an address: reach
+    such a machine by `nodisk ssh`, or as NAME.LAB.internal."""
     mac: Mac
     """The MAC address of the network card that it boots from, in any usual spelling: 8c:ec:4b:00:00:05,
     8C-EC-4B-00-00-05, 8cec.4b00.0005, 8cec4b000005, also with DHCP's 01- before it."""

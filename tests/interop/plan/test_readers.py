@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from tests.api.apiserver import binaries
 
 from nodisk import node, run, yamltext
-from nodisk.cluster import kubeconfig, ssh
+from nodisk.cluster import goyaml, kubeconfig, ssh
 from nodisk.plan import ignition, kubelet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
@@ -254,6 +254,29 @@ def test_kubectl_reads_what_a_class_exports(release_bin: Path, tmp_path: Path, t
         printed = printed[end:]
     assert [one["data"] for one in read] == [one["data"] for one in objects]
     assert {json.dumps(one["metadata"]["labels"]) for one in read} == {'{"1e3": "08", "yes": "no"}'}
+
+
+BARE = [
+    *("y", "n", "Y", "yes", "No", "on", "OFF", "TRUE", "true", "tRue", "~", "null", "NULL", "nUll", "=", "<<", ".inf-"),
+    *("08", "018", "09.5", "0777", "0o17", "0o8", "0b11", "0b2", "0x1F", "-0x10", "0x", "0", "-0", "+1", "-_1", "_1"),
+    *("1_000", "1__0", "1_", "0_7", "1:30", "2026-01-01", "2026-13-99", "2026-01-01T00:00:00Z", "1.10", "1.0", "1.e3"),
+    *(".5", "1.", "1e3", "1e-7", "12e03", "1.5e+3", "1e400", "9223372036854775808", "18446744073709551616", "1" * 30),
+]
+
+
+@given(st.lists(st.sampled_from(BARE) | st.from_regex(r"[-+]?[0-9._xobe:-]{1,8}[0-9]", fullmatch=True), min_size=100))
+@real
+def test_nodisk_reads_bare_words_as_kubectl_does(release_bin: Path, tmp_path: Path, words: list[str]) -> None:
+    text = "apiVersion: apps/v1\nkind: ControllerRevision\nmetadata: {name: a, annotations: {x: z}}\nrevision: 1\n"
+    text += "data:\n" + "".join(f"- {word}\n- a: '{word}'\n" for word in [*BARE, *words] if word != "---")
+    (tmp_path / "words.yaml").write_text(text)
+    command = ["annotate", "--local", "--overwrite", "--output", "json", "x=z", "--filename"]
+    printed = call(release_bin / "kubectl", *command, tmp_path / "words.yaml")
+
+    def number(digits: str) -> int | float:
+        return int(digits) if -(2**63) <= int(digits) < 2**63 else float(digits)
+
+    assert goyaml.documents(text) == [json.loads(printed, parse_int=number)]
 
 
 def test_a_shell_reads_a_machine_s_variables(tmp_path: Path) -> None:
