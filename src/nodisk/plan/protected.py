@@ -1,8 +1,9 @@
 """What of a machine's image no Butane snippet may change: the units and programs by which the machine becomes a node.
 
-``plan.snippets`` sees to what nodisk's own Ignition writes; this is about what the image already has. A drop-in may add
-to a unit (an environment, a limit, an order), but not decide what the unit runs. What Ignition fetches at boot
-(``ignition.config.merge``) nobody can look at before.
+``plan.snippets`` sees to what nodisk's own Ignition writes; this is about what the image already has. A drop-in may
+give a unit an environment, limits or an order, but not decide what it runs. This keeps mistakes out, not malice: a unit
+of the snippet's own runs as root anyway, and what Ignition fetches at boot (``ignition.config.merge``) nobody can look
+at before.
 """
 
 from __future__ import annotations
@@ -24,11 +25,28 @@ PROGRAMS = (
 """Of the release and of Debian, without which a machine is no node."""
 PACKAGED_UNITS = ("containerd.service", "systemd-networkd.service", "systemd-timesyncd.service", "nftables.service")
 """Of Debian's packages, likewise."""
-_UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
+_UNIT_FOLDERS = tuple(
+    PurePosixPath(folder)
+    for folder in (
+        *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
+        *("/run/systemd/generator.early", "/etc/systemd/system", "/etc/systemd/system.attached", "/run/systemd/system"),
+        *("/run/systemd/system.attached", "/run/systemd/generator", "/usr/local/lib/systemd/system"),
+        *("/usr/lib/systemd/system", "/run/systemd/generator.late"),
+    )
+)
+"""Where systemd looks for units: systemd.unit(5), "Unit File Load Path"."""
+_KERNELS_OWN = tuple(map(PurePosixPath, ("/proc", "/sys", "/dev")))
 _MERGED = ("/bin", "/sbin", "/lib", "/lib64")
 """Links to their namesakes below ``/usr``."""
-_DECIDES = re.compile(r"^\s*(Exec[A-Za-z]*|Type|RootDirectory|RootImage|User|Condition\w+|Assert\w+)\s*=", re.MULTILINE)
-"""Settings by which a drop-in makes a unit another one, or keeps it from starting."""
+_SETTING = re.compile(r"^\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*)$", re.MULTILINE)
+_HARMLESS = re.compile(
+    "Description|Documentation|After|Before|Wants|RequiresMountsFor|Environment|PassEnvironment|Limit.*|Memory.*|CPU.*"
+    "|Allowed(CPUs|MemoryNodes)|StartupCPU.*|IO.*|Tasks.*|Nice|OOM.*|ManagedOOM.*|Slice|Restart.*|StartLimit.*|Timeout.*"
+    "|WatchdogSec|Standard(Output|Error)|Log.*|Syslog.*|UMask"
+)
+"""Settings of a drop-in by which a unit stays what it is."""
+_STEERS = re.compile(r"(?:^|[\s\"'])(PATH|LD_[A-Z_]+|KUBELET_FLAGS|GOTRACEBACK)=")
+"""Variables by which another program would run, or this one otherwise."""
 
 
 @cache
@@ -56,35 +74,60 @@ def changed(overlay: Mapping[str, Any]) -> Iterator[str]:
             yield from _entry(what, entry)
 
 
+def replaces(name: str) -> bool:
+    """Whether a unit of that name stands in for one of the image's: the same, or an instance of its template."""
+    stem, _, kind = name.rpartition(".")
+    template = f"{stem.partition('@')[0]}@.{kind}" if "@" in stem else name
+    return name in units() or template in units()
+
+
+def governs(name: str) -> bool:
+    """Whether drop-ins under that name (without ``.d``) count for one of the image's units.
+
+    systemd.unit(5): those of the unit, of its template, of each prefix that ends with a dash, and of its type.
+    """
+    stem, _, kind = name.rpartition(".")
+    mine = [unit for unit in units() if unit.endswith(f".{kind}")]
+    return replaces(name) or (not stem and bool(mine)) or (stem.endswith("-") and any(u.startswith(stem) for u in mine))
+
+
 def _unit(unit: Mapping[str, Any]) -> Iterator[str]:
     name = str(unit["name"])
-    if name in units():
-        for key, done in (("mask", unit.get("mask")), ("enabled", unit.get("enabled") is False)):
+    if replaces(name):
+        for done, word in ((unit.get("mask"), "masked"), (unit.get("enabled") is False, "disabled")):
             if done:
-                yield f"unit {name}: {'masked' if key == 'mask' else 'disabled'}, but without it the machine is no node"
+                yield f"unit {name}: {word}, but without it the machine is no node"
         if unit.get("contents"):
             yield f"unit {name}: replaced, but it is the image's own; use a drop-in, or a unit of another name"
+    if governs(name):
         for part in unit.get("dropins") or []:
             yield from _dropin(name, str(part["name"]), str(part.get("contents") or ""))
-    if name.endswith(".mount") and unit.get("mask") is not True:
+    if name.endswith((".mount", ".automount")) and unit.get("mask") is not True:
         yield from _covers(f"unit {name}", _mount_point(name), "mounts over")
 
 
 def _dropin(name: str, part: str, text: str) -> Iterator[str]:
-    for setting in dict.fromkeys(_DECIDES.findall(text)):
-        yield f"unit {name}: its drop-in {part} sets {setting}=, which decides what runs; that is the image's own"
+    # A backslash at its end continues a line.
+    for setting, value in dict.fromkeys(_SETTING.findall(text.replace("\\\n", " "))):
+        steers = _STEERS.search(value) if setting == "Environment" else None
+        if not _HARMLESS.fullmatch(setting):
+            yield f"unit {name}: its drop-in {part} sets {setting}=, which is the image's own to decide"
+        elif steers:
+            yield f"unit {name}: its drop-in {part} sets {steers[1]}, which decides what runs"
 
 
 def _entry(what: str, entry: Mapping[str, Any]) -> Iterator[str]:
     path = normal(str(entry["path"]))
     where = f"{what} {entry['path']}"
+    if any(path.is_relative_to(folder) for folder in _KERNELS_OWN):
+        yield f"{where}: below {'/'.join(path.parts[:2])[1:]} are no files of the machine's; choose another path"
     if path in paths() or any(parent in paths() for parent in path.parents):
         # A directory that is just named stays as it is.
         if what != "directory" or _alters(entry):
             yield f"{where}: it is the image's own, without which the machine is no node; choose another path"
     elif what == "link" or (what == "directory" and _alters(entry)) or (what == "file" and entry.get("overwrite")):
         yield from _covers(where, path, "replaces")
-    for folder in map(PurePosixPath, _UNIT_FOLDERS):
+    for folder in _UNIT_FOLDERS:
         if path != folder and path.is_relative_to(folder):
             yield from _in_unit_folder(what, where, path.relative_to(folder), entry)
 
@@ -92,12 +135,12 @@ def _entry(what: str, entry: Mapping[str, Any]) -> Iterator[str]:
 def _in_unit_folder(what: str, where: str, path: PurePosixPath, entry: Mapping[str, Any]) -> Iterator[str]:
     """A unit, its drop-in or its links, written as a file rather than under ``systemd.units``."""
     first = path.parts[0]
-    name = first.removesuffix(".d")
-    if name not in units():
-        return
-    if first == name:
-        yield f"{where}: replaces the image's own unit {name}; use a drop-in, or a unit of another name"
-    elif what != "directory":
+    if len(path.parts) == 1 and what != "directory" and replaces(first):
+        yield f"{where}: replaces the image's own unit {first}; use a drop-in, or a unit of another name"
+    elif len(path.parts) == 1 and what == "link" and first.endswith(".d") and governs(first.removesuffix(".d")):
+        yield f"{where}: a folder of drop-ins that nodisk can't see; write them under systemd.units"
+    elif len(path.parts) > 1 and what != "directory" and first.endswith(".d") and governs(first.removesuffix(".d")):
+        name = first.removesuffix(".d")
         try:
             yield from _dropin(name, path.parts[1], _text(entry))
         except ValueError:
@@ -119,7 +162,7 @@ def _alters(entry: Mapping[str, Any]) -> bool:
 
 def _covers(where: str, path: PurePosixPath, how: str) -> Iterator[str]:
     """Where something above what is protected is replaced or mounted over."""
-    below = [one for one in (*paths(), *map(PurePosixPath, _UNIT_FOLDERS)) if one.is_relative_to(path)]
+    below = [one for one in (*paths(), PurePosixPath("/usr/lib/systemd/system")) if one.is_relative_to(path)]
     if below:
         yield f"{where}: {how} {path}, which holds {min(below)}, without which the machine is no node"
 
@@ -139,5 +182,7 @@ def normal(path: str) -> PurePosixPath:
 
 def _mount_point(unit: str) -> PurePosixPath:
     """``var-lib-my\\x2ddata.mount`` → ``/var/lib/my-data``: systemd.unit(5), "String escaping for inclusion"."""
-    text = unit.removesuffix(".mount").replace("%", "%25").replace("-", "/").replace("\\x", "%")
+    text = (
+        unit.removesuffix(".mount").removesuffix(".automount").replace("%", "%25").replace("-", "/").replace("\\x", "%")
+    )
     return normal("/" + unquote_to_bytes(text).decode(errors="replace"))

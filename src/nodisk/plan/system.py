@@ -81,7 +81,7 @@ def inodes(size: int) -> int:
     """How many files a tmpfs of ``size`` MiB may hold.
 
     The kernel's own limit follows from the machine's RAM alone, and each inode takes a KiB that no size counts: a pod
-    that makes empty files would use up the machine. This bound is a sixteenth of the size.
+    that makes empty files would use up the machine. This bound is a sixteenth of the size, or 16 MiB for a small one.
     """
     return max(FEWEST_INODES, size * INODES_PER_MIB)
 

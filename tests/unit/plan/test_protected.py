@@ -63,7 +63,13 @@ def test_the_images_units_are_neither_masked_nor_disabled_nor_replaced(name: str
         ("files", "{path: /etc/systemd/system/kubelet.service, contents: {inline: x}}"),
         ("files", "{path: /lib/systemd/system/nodisk-report.service, contents: {inline: x}}"),
         ("files", '{path: /etc/systemd/system/kubelet.service.d/x.conf, contents: {source: "http://a/b"}}'),
+        ("files", "{path: /usr/local/lib/systemd/system/kubelet.service, contents: {inline: x}}"),
+        ("files", "{path: /etc/systemd/system.control/kubelet.service, contents: {inline: x}}"),
+        ("files", "{path: /run/systemd/transient/kubelet.service, contents: {inline: x}}"),
+        ("files", '{path: "/etc/systemd/system/nodisk-failed@x.service", contents: {inline: x}}'),
+        ("files", "{path: /proc/self/root/usr/lib/nodisk/enrol, contents: {inline: x}}"),
         ("links", "{path: /etc/systemd/system/kubelet.service, target: /dev/null}"),
+        ("links", "{path: /etc/systemd/system/kubelet.service.d, target: /srv/x}"),
         ("links", "{path: /etc/systemd/system/containerd.service.d/x.conf, target: /etc/x}"),
         ("links", "{path: /usr/lib/nodisk, target: /tmp, overwrite: true}"),
         ("links", "{path: /usr, target: /tmp, overwrite: true}"),
@@ -104,6 +110,11 @@ def test_a_drop_in_does_not_decide_what_runs(setting: str) -> None:
         stored("files", "{path: /usr/local/bin/mine, mode: 0755, contents: {inline: x}}"),
         stored(
             "files", '{path: /etc/systemd/system/kubelet.service.d/x.conf, contents: {inline: "[Service]\\nNice=5"}}'
+        ),
+        stored("files", "{path: /etc/systemd/system/socket.d/x.conf, contents: {inline: ExecStart=/bin/true}}"),
+        stored("files", '{path: "/etc/systemd/system/mine@.service", contents: {inline: x}}'),
+        unit(
+            "containerd.service", 'dropins: [{name: x.conf, contents: "[Service]\\nEnvironment=HTTPS_PROXY=http://p"}]'
         ),
         stored("directories", "{path: /usr/lib}"),
         stored("directories", "{path: /srv/data, mode: 0777}"),
