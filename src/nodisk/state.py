@@ -146,6 +146,11 @@ class LabState:
         return self.pki / "admin.kubeconfig"
 
     @property
+    def bench(self) -> Path:
+        """Only in a lab that ``nodisk lab bench`` made, and so may remove: the units that its machines leave off."""
+        return self.root / "made-by-lab-bench"
+
+    @property
     def virtual(self) -> Path:
         """The record of a running virtual lab (absent: none runs); machines.virtual reads and writes it."""
         return self.run / "virtual.json"

@@ -668,7 +668,7 @@ def test_the_thesis_commands(plane: ControlPlane, client: Client, tmp_path: Path
         student.list("v1", "Node")
     assert "nazarewk" in nodisk(plane, tmp_path, "students").stdout
     assert "rolebinding/nodisk-student" in nodisk(plane, tmp_path, "students", "nazarewk", "get").stdout
-    assert "kind: ResourceQuota" in nodisk(plane, tmp_path, "students", "nazarewk", "describe").stdout
+    assert 'kind: "ResourceQuota"' in nodisk(plane, tmp_path, "students", "nazarewk", "describe").stdout
     deleted = nodisk(plane, tmp_path, "students", "nazarewk nazarewk", "delete")
     assert 'namespace "nazarewk" deleted' in deleted.stdout
     names = {item["metadata"]["name"] for item in client.list("v1", "Namespace")}

@@ -38,8 +38,6 @@ KUBERNETES_UNITS = (
     "nodisk-control-plane.service",
     "nodisk-report.service",
 )
-MARK = "made-by-lab-bench"
-"""In the state of a lab that this module made: such a state may be removed, and no other of that name."""
 _LOGIN = re.compile(rb"^\S+ login:", re.MULTILINE)
 
 
@@ -164,7 +162,7 @@ def _name(lab: Lab, suffix: str) -> str:
 
 def _refuse_foreign(state: LabState) -> None:
     """Raise UsageError where there is a lab of that name that this module did not make."""
-    if state.root.exists() and not (state.root / MARK).exists():
+    if state.root.exists() and not state.bench.exists():
         raise UsageError(
             f"{state.root} is the state of a lab {state.name}, which is a name that nodisk lab bench takes and removes",
             hint="give one of both labs another name, or measure with another --state DIR; or remove it",
@@ -178,14 +176,11 @@ def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) 
     _refuse_foreign(state.lab(name))
     document = lab.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
     file = state.cache / f"{name}.yaml"
-    if masked:
-        units = "".join(f"    - name: {unit}\n      mask: true\n" for unit in masked)
-        document["butane"] = f"variant: fcos\nversion: 1.4.0\nsystemd:\n  units:\n{units}"
     files.write(file, yamltext.dump({"name": name, **document}))
     virtual = Virtual(load(file), file, state.lab(name))
     virtual.check()  # also that nobody runs a lab of that name from another state
     virtual.down(_quiet, purge=True)  # left over from one that was killed
-    files.write(virtual.state.root / MARK, "")
+    files.write(virtual.state.bench, "".join(f"{unit}\n" for unit in masked))
     try:
         build.build(virtual.lab, state, offline=True)
         virtual.start(_quiet)

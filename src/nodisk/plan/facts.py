@@ -74,3 +74,5 @@ class Facts:
     """The lab's CA: signs the server's TLS certificates, which machines check."""
     image: ImageFacts
     release: ReleaseFacts
+    masked: tuple[str, ...] = ()
+    """Units that stay off: those of Kubernetes on the machines by which ``lab bench`` measures the image alone."""

@@ -88,7 +88,8 @@ def _units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
     ]
     if machine.role is Role.CONTROL_PLANE:
         found += [unit(f"nodisk-{part}.service") for part in ("manifests", "images", "control-plane")]
-    return found
+    off: list[dict[str, Any]] = [{"name": name, "mask": True} for name in facts.masked]
+    return [one for one in found if one["name"] not in facts.masked] + off
 
 
 def _node_env(lab: Lab, facts: Facts, machine: Machine) -> str:

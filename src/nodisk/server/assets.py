@@ -31,6 +31,8 @@ class Built:
     """The folder with kubectl and perhaps etcd."""
     kubectl: AssetRef | None = None
     """For students, where the release brings one."""
+    masked: tuple[str, ...] = ()
+    """Units that the machines leave off: see ``Facts``."""
 
     @property
     def objects(self) -> list[str]:
@@ -63,12 +65,13 @@ def find(state: LabState, lab: Lab) -> Built:
         tuple(built.image_archives(state.state, lab)),
         built.release_bin(state.state, lab),
         files.get("kubectl"),
+        tuple(state.bench.read_text(encoding="utf-8").split()) if state.bench.exists() else (),
     )
 
 
 def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:
     """All that machines get; raises what a Butane snippet's mistake raises."""
-    facts = Facts(ca_pem, found.image, found.release)
+    facts = Facts(ca_pem, found.image, found.release, found.masked)
     ignitions = {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines}
     return Texts(lab, facts, ignitions, daemons_files.configure(lab, host), found.kubectl)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -52,8 +53,9 @@ class Room:
     def lab(self) -> Lab:
         return load(self.lab_file)
 
-    @property
+    @functools.cached_property
     def state(self) -> LabState:
+        """Of the lab's first name: a test may damage its lab.yaml."""
         return State(self.folder / "state").lab(str(self.lab.name))
 
     def machine(self, name: str) -> Machine:

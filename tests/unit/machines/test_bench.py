@@ -61,13 +61,13 @@ def test_what_a_killed_bench_left_is_removed(tmp_path: Path, monkeypatch: pytest
     """And what it makes now bears the mark, so that the next may remove it."""
     state = State(tmp_path)
     left = state.lab("room-floor").root
-    files.write(left / bench.MARK, "")
+    files.write(left / "made-by-lab-bench", "")
     files.write(left / "etcd" / "old", "")
     for step in ("check", "start"):
         monkeypatch.setattr(Virtual, step, lambda *_: None)
     monkeypatch.setattr(build, "build", lambda *_, **__: None)
     with bench._temporary(parse(LAB, file=tmp_path / "lab.yaml"), state, "floor", masked=()) as virtual:
         assert virtual.state.root == left
-        assert (left / bench.MARK).exists()
+        assert (left / "made-by-lab-bench").exists()
         assert not (left / "etcd").exists()
     assert not left.exists()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.plan.test_boot import facts
 
 from nodisk import node
 from nodisk.errors import SpecError
-from nodisk.plan import protected, snippets
+from nodisk.plan import ignition, protected, snippets
 from nodisk.spec.load import parse
 
 BASE: dict[str, Any] = {"ignition": {"version": "3.3.0"}}
@@ -140,3 +142,15 @@ def test_however_a_path_is_spelled(before: list[str], after: list[str], base: st
     path = "/".join([base, *before, "nodisk", *after, "enrol"])
     assert protected.normal(path).as_posix() == "/usr/lib/nodisk/enrol"
     assert list(protected.changed({"storage": {"files": [{"path": path}]}}))
+
+
+def test_bench_leaves_kubernetes_off_without_a_snippet() -> None:
+    """Its machines without Kubernetes are nodisk's own doing: the units are masked by nodisk's Ignition itself."""
+    lab = parse(LAB.format(snippet=""), file=Path("lab.yaml"))
+    off = ("containerd.service", "kubelet.service", "nodisk-control-plane.service")
+    masked = {
+        one["name"]: one
+        for one in ignition.config(lab, replace(facts(), masked=off), lab.machines[0])["systemd"]["units"]
+        if one.get("mask")
+    }
+    assert masked == {name: {"name": name, "mask": True} for name in off}
