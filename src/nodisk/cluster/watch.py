@@ -139,7 +139,7 @@ class Watch:
             with self._lock:
                 self._socket = response.extensions["network_stream"].get_extra_info("socket")
             try:
-                for line in response.iter_lines():
+                for line in _lines(response):
                     event = self._event(loads(line), path)
                     if self._closed.is_set():
                         return
@@ -163,6 +163,16 @@ class Watch:
         else:
             self._remember(item)
         return WatchEvent(change, item)
+
+
+def _lines(response: httpx.Response) -> Iterator[bytes]:
+    """The answer's lines. httpx's own also end at U+0085 and its like, which the API leaves as they are in texts."""
+    rest = b""
+    for piece in response.iter_bytes():
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 def wait_for(
