@@ -101,7 +101,7 @@ def run(plane: ControlPlane, *words: str) -> str:
 def life(plane: ControlPlane, folder: Path, faults: FaultProxy, seed: int | None) -> dict[str, Any]:
     """A class's whole life by its commands; what each ended with, without what differs from run to run."""
     roster = folder / "roster.csv"
-    roster.write_text("name,id\n" + "".join(f"Student {n},s{n}\n" for n in range(5)))
+    roster.write_text("name,id\n" + "".join(f"Student {n},s{n}\n" for n in range(3)))
     kept = {}
     faults.plan = in_turn() if seed is None else at_random(seed)
     create = ("create", "stormy", "--roster", str(roster), "--overcommit", "--out", str(folder / "out"))
@@ -110,10 +110,9 @@ def life(plane: ControlPlane, folder: Path, faults: FaultProxy, seed: int | None
         "drift": ("show", "stormy", "--drift", "--output", "json"),
         "add": ("add", "stormy", "--students", "Late Comer", "--overcommit", "--output", "json"),
         "rotate": ("rotate", "stormy", "s1", "--output", "json"),
-        "suspend": ("suspend", "stormy", "s2"),
-        "resume": ("resume", "stormy", "s2"),
-        "reset": ("reset", "stormy", "s3", "--yes"),
-        "remove": ("remove", "stormy", "s4", "--yes"),
+        "suspend": ("suspend", "stormy", "s0"),
+        "resume": ("resume", "stormy", "s0"),
+        "remove": ("remove", "stormy", "s2", "--yes"),
         "drift again": ("show", "stormy", "--drift", "--output", "json"),
     }.items():
         kept[step] = _steady(run(plane, *words))
@@ -170,8 +169,9 @@ def test_a_class_lives_the_same_life_in_any_weather(plane: ControlPlane, proxy: 
         folder.mkdir()
         proxy.met.clear()
         storm = life(plane, folder, proxy, seed)
-        assert sum(proxy.met.values()) - proxy.met[Fault.NONE] > 30
-        assert storm == calm
+        assert sum(proxy.met.values()) - proxy.met[Fault.NONE] > 10
+        for step, ended in calm.items():
+            assert storm[step] == ended, step
 
 
 def test_a_watch_misses_nothing(plane: ControlPlane, proxy: FaultProxy) -> None:
