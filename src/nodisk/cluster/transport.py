@@ -124,7 +124,8 @@ class Transport:
         ``patience`` is over. A request that isn't idempotent is sent again only if the server can't have acted on it.
         An error's ``repeated`` says that an earlier try may have been carried out.
         """
-        repeatable = method in _IDEMPOTENT if idempotent is None else idempotent
+        harmless = method in _IDEMPOTENT or "dryRun" in (params or {})
+        repeatable = harmless if idempotent is None else idempotent
         what = f"{method} {path}"
         began: float | None = None
         delay, repeated = 0.1, False
