@@ -26,6 +26,9 @@ from nodisk.cluster.watch import Change, Watch
 SEEDS = (1,)
 NUMBERS = itertools.count()
 
+pytestmark = pytest.mark.apart
+"""They wait for what they break: more than a minute together."""
+
 
 @pytest.fixture
 def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:

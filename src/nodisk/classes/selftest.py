@@ -87,7 +87,9 @@ def run(record: Class, first: Tester, second: Tester | None, found: Features) ->
     token: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     for space, name in ((record.identities, first.account.service_account), (own, "default")):
         path = to("v1", "ServiceAccount", space, name, "token")
-        yield refused(f"mint a token of {space}/{name}", partial(client.request, "POST", path, body=token))
+        yield refused(
+            f"mint a token of {space}/{name}", partial(client.request, "POST", path, body=token, idempotent=True)
+        )
     quota = to("v1", "ResourceQuota", own, "nodisk")
     merge = "application/merge-patch+json"
     more: Object = {"spec": {"hard": {"pods": "1000"}}}

@@ -181,9 +181,9 @@ class Client(Transport):
         try:
             return self.json("POST", path, params=params, body=obj, idempotent="name" in obj["metadata"])
         except AlreadyExists as error:
-            if not error.repeated or dry_run:
+            if not error.repeated or dry_run or not made_by_us(obj, there := self.get_json(self._path_of(obj))):
                 raise
-            return self.get_json(self._path_of(obj))  # an earlier try made it, and its answer was lost
+            return there  # an earlier try made it, and its answer was lost
 
     def apply(self, obj: Object, *, force: bool = True, dry_run: bool = False) -> Object:
         """Create or update an object by server-side apply as field manager ``nodisk``; returns what is there then.
@@ -315,6 +315,18 @@ class Client(Transport):
     def _path_of(self, obj: Object) -> str:
         meta = obj["metadata"]
         return self.path(obj["apiVersion"], obj["kind"], meta["name"], namespace=meta.get("namespace"))
+
+
+def made_by_us(wanted: Object, there: Object) -> bool:
+    """Whether an object that is there can be what an earlier try made of ``wanted``: nodisk's, and marked alike.
+
+    The rest can't be compared: the API server writes defaults and amounts its own way.
+    """
+    asked, found = wanted["metadata"], there["metadata"]
+    managers = {field.get("manager") for field in found.get("managedFields") or []}
+    marks = ("labels", "annotations")
+    alike = all((asked.get(mark) or {}).items() <= (found.get(mark) or {}).items() for mark in marks)
+    return FIELD_MANAGER in managers and alike
 
 
 def _says(obj: Object) -> Object:
