@@ -17,7 +17,7 @@ KINDS = [
     {"name": name, "kind": kind, "namespaced": True, "verbs": ["list"]}
     for name, kind in (("pods", "Pod"), ("configmaps", "ConfigMap"), ("namespaces", "Namespace"))
 ]
-POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one", "namespace": "a"}}
+POD: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one", "namespace": "a"}}
 
 
 class Clock:
@@ -98,7 +98,10 @@ def test_whatever_passes_is_waited_for(fault: Any) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_what_an_earlier_try_did_is_no_failure() -> None:
-    assert client(Api(RESET, EXISTS, (200, POD))).create(POD) == POD
+    ours = POD | {"metadata": POD["metadata"] | {"managedFields": [{"manager": "nodisk"}]}}
+    assert client(Api(RESET, EXISTS, (200, ours))).create(POD) == ours
+    with pytest.raises(AlreadyExists):
+        client(Api(RESET, EXISTS, (200, POD))).create(POD)
     assert client(Api(SLOW, MISSING)).delete("v1", "Pod", "one", namespace="a") is True
     assert client(Api(MISSING)).delete("v1", "Pod", "one", namespace="a") is False
     changed = (409, {"reason": "Conflict", "message": "the object has been modified"})
