@@ -14,9 +14,9 @@ import pytest
 from tests.api.apiserver import ControlPlane
 
 from nodisk.classes import record
-from nodisk.cluster.client import Client
+from nodisk.cluster.client import Client, Object
 from nodisk.verify import temporary_class
-from nodisk.verify.scene import leftovers, remove_leftovers
+from nodisk.verify.scene import leftovers, remove_leftovers, staged
 
 
 @pytest.fixture
@@ -81,6 +81,23 @@ def test_verify_removes_what_it_made(plane: ControlPlane, direct: Client, number
     while leftovers(direct):
         assert time.monotonic() < end, leftovers(direct)
         time.sleep(0.2)
+
+
+def test_a_namespace_whose_creation_was_interrupted_is_removed(
+    plane: ControlPlane, direct: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between the API's deed and its answer: a window of milliseconds, widened here to always."""
+
+    def create(self: Client, obj: Object, **more: bool) -> Object:
+        done(self, obj, **more)
+        raise KeyboardInterrupt
+
+    done = Client.create
+    monkeypatch.setattr(Client, "create", create)
+    with pytest.raises(KeyboardInterrupt), staged(plane.context, "verify"):
+        pytest.fail("its namespace's creation was interrupted")
+    left = leftovers(direct)
+    assert all("deletionTimestamp" in one["metadata"] for one in left), left
 
 
 def test_verify_ends_at_a_second_ctrl_c_where_the_api_does_not_answer(plane: ControlPlane, direct: Client) -> None:

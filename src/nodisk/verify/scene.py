@@ -196,8 +196,9 @@ def staged(
         for line in remove_leftovers(client, context.state, limit=REMOVAL * pace):
             say(line)
         scene = Scene(context, client, run_id, f"nodisk-{purpose}-{run_id}", pace)
-        client.create(manifests.namespace(scene.space, purpose, run_id, privileged=privileged))
         try:
+            # Inside: Ctrl-C may come when the namespace is made and the answer isn't here yet.
+            client.create(manifests.namespace(scene.space, purpose, run_id, privileged=privileged))
             yield scene
         finally:
             if not keep:
