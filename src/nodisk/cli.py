@@ -1,7 +1,7 @@
 """Arguments → one call; and the single place where an error becomes a message and an exit status.
 
-Each area of nodisk keeps its commands in its own ``commands.py``; they are imported only when asked for, so
-that ``nodisk --help`` stays fast.
+Each area of nodisk keeps its commands in its own module of ``commands``; they are imported only when asked for, so that
+``nodisk --help`` stays fast.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from nodisk.errors import NodiskError, UsageError
 # name → (module:attribute, the one line of `nodisk --help`). The help stands here so that listing the
 # commands imports none of them; a test checks that it is the command's own first line.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("nodisk.spec.commands:init", "Write a commented lab.yaml to start from."),
-    "check": ("nodisk.check.commands:check", "Preflight: what would stop this lab from booting."),
-    "build": ("nodisk.assets.commands:build", "Build or fetch what the machines boot: image, release, iPXE."),
-    "assets": ("nodisk.assets.commands:assets", "List, verify or prune what was built."),
-    "render": ("nodisk.plan.commands:render", "Show every text that one machine will get."),
-    "serve": ("nodisk.server.commands:serve", "Run the lab's server in the foreground."),
+    "init": ("nodisk.commands.spec:init", "Write a commented lab.yaml to start from."),
+    "check": ("nodisk.commands.check:check", "Preflight: what would stop this lab from booting."),
+    "build": ("nodisk.commands.assets:build", "Build or fetch what the machines boot: image, release, iPXE."),
+    "assets": ("nodisk.commands.assets:assets", "List, verify or prune what was built."),
+    "render": ("nodisk.commands.plan:render", "Show every text that one machine will get."),
+    "serve": ("nodisk.commands.server:serve", "Run the lab's server in the foreground."),
     "service": ("nodisk.commands.service:service", "Run the lab's server as a systemd service."),
-    "arm": ("nodisk.server.commands:arm", "Let machines enrol for a while."),
-    "disarm": ("nodisk.server.commands:disarm", "Let no machine enrol from now on."),
-    "pki": ("nodisk.pki.commands:pki", "Show or rotate the lab's certificates."),
-    "lab": ("nodisk.machines.commands:lab", "A virtual lab: QEMU machines in a network namespace."),
-    "power": ("nodisk.machines.commands:room_power", "Switch a real room's machines on."),
-    "status": ("nodisk.cluster.commands:status", "A row a machine: stage, node, RAM."),
-    "events": ("nodisk.server.commands:events", "What happened, and when."),
-    "kubectl": ("nodisk.cluster.commands:kubectl", "Run the release's kubectl against the lab."),
-    "kubeconfig": ("nodisk.cluster.commands:kubeconfig", "Print the administrator's kubeconfig."),
-    "ssh": ("nodisk.cluster.commands:ssh", "Log in to a machine by its name."),
-    "class": ("nodisk.classes.commands:class_", "A class of students: create, list, suspend, delete."),
-    "students": ("nodisk.classes.legacy:students", "The thesis' bin/students."),
-    "student-tokens": ("nodisk.classes.legacy:student_tokens", "The thesis' bin/student-tokens."),
-    "verify": ("nodisk.verify.commands:verify", "Prove that the cluster works."),
-    "bench": ("nodisk.bench.commands:bench", "Measure how fast the cluster is."),
-    "butane": ("nodisk.butane.commands:butane", "Translate Butane or Container Linux Config to Ignition."),
+    "arm": ("nodisk.commands.server:arm", "Let machines enrol for a while."),
+    "disarm": ("nodisk.commands.server:disarm", "Let no machine enrol from now on."),
+    "pki": ("nodisk.commands.pki:pki", "Show or rotate the lab's certificates."),
+    "lab": ("nodisk.commands.machines:lab", "A virtual lab: QEMU machines in a network namespace."),
+    "power": ("nodisk.commands.machines:room_power", "Switch a real room's machines on."),
+    "status": ("nodisk.commands.cluster:status", "A row a machine: stage, node, RAM."),
+    "events": ("nodisk.commands.server:events", "What happened, and when."),
+    "kubectl": ("nodisk.commands.cluster:kubectl", "Run the release's kubectl against the lab."),
+    "kubeconfig": ("nodisk.commands.cluster:kubeconfig", "Print the administrator's kubeconfig."),
+    "ssh": ("nodisk.commands.cluster:ssh", "Log in to a machine by its name."),
+    "class": ("nodisk.commands.classes:class_", "A class of students: create, list, suspend, delete."),
+    "students": ("nodisk.commands.thesis:students", "The thesis' bin/students."),
+    "student-tokens": ("nodisk.commands.thesis:student_tokens", "The thesis' bin/student-tokens."),
+    "verify": ("nodisk.commands.verify:verify", "Prove that the cluster works."),
+    "bench": ("nodisk.commands.bench:bench", "Measure how fast the cluster is."),
+    "butane": ("nodisk.commands.butane:butane", "Translate Butane or Container Linux Config to Ignition."),
 }
 
 

@@ -11,15 +11,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 
 from nodisk.errors import UsageError
+from nodisk.spec.load import load
+from nodisk.spec.model import Lab
 from nodisk.state import DEFAULT_STATE, LabState, State
-
-if TYPE_CHECKING:
-    from nodisk.spec.model import Lab
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,7 +66,6 @@ class LabOptions:
 
     def load(self) -> LabContext:
         """Read the lab; raises SpecError with every problem of its file."""
-        from nodisk.spec.load import load  # noqa: PLC0415 - keeps `nodisk --help` fast
 
         file = self.file().absolute()
         lab = load(file)

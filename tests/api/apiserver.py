@@ -29,9 +29,9 @@ from tests.support import assets
 
 from nodisk.assets import progress, release, release_debian
 from nodisk.assets.work import Work
-from nodisk.cluster import kubeconfig
-from nodisk.cluster.client import Client, connect
 from nodisk.context import LabContext
+from nodisk.kube import kubeconfig
+from nodisk.kube.client import Client, connect
 from nodisk.pki import certs, profiles
 from nodisk.pki.authority import Authority
 from nodisk.spec.load import parse

@@ -9,7 +9,7 @@ import pytest
 from tests.api.apiserver import ControlPlane, binaries
 
 from nodisk.classes import lifecycle, record
-from nodisk.cluster.client import Client
+from nodisk.kube.client import Client
 from nodisk.storage import volumes
 
 

@@ -15,10 +15,10 @@ from tests.api.apiserver import ControlPlane
 
 from nodisk.classes import drift, handouts, operations, plan, record, sizes, storage
 from nodisk.classes.roster import Person
-from nodisk.cluster import kubeconfig
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Forbidden
 from nodisk.errors import UsageError
+from nodisk.kube import kubeconfig
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import Forbidden
 from nodisk.storage import volumes
 
 pytestmark = pytest.mark.usefixtures("no_class_is_left")

@@ -29,10 +29,10 @@ from nodisk.classes import (
     sizes,
 )
 from nodisk.classes.roster import Person
-from nodisk.cluster import kubeconfig
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Forbidden, NotFound, Unauthorized, Unreachable
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
+from nodisk.kube import kubeconfig
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import Forbidden, NotFound, Unauthorized, Unreachable
 from nodisk.verify import temporary_class
 
 pytestmark = pytest.mark.usefixtures("forgotten")

@@ -2,7 +2,7 @@
 
 What was measured is printed (``pytest -s``). The figures are the issue's on a host that does nothing else; how much
 of the CPU went to others is measured as well, and what is asked is eased accordingly, with a margin of ``MARGIN``
-for seconds. ``python -m nodisk.classes.bench`` measures the same on a cluster of your own.
+for seconds. ``python -m tools.classes_bench`` measures the same on a cluster of your own.
 """
 
 import json
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from tests.api.apiserver import ControlPlane
+from tools import classes_bench as bench
+from tools.classes_bench import Figures
 
-from nodisk.classes import bench
-from nodisk.classes.bench import Figures
-from nodisk.cluster import kubeconfig
-from nodisk.cluster.client import Client
+from nodisk.kube import kubeconfig
+from nodisk.kube.client import Client
 
 MARGIN = 1.5
 HERTZ = 100

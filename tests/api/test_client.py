@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane
 
-from nodisk.cluster import kubeconfig
-from nodisk.cluster.client import Client
-from nodisk.cluster.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unreachable
-from nodisk.cluster.parallel import all_or_raise, in_parallel
-from nodisk.cluster.watch import Change, Watch, wait_for
+from nodisk.kube import kubeconfig
+from nodisk.kube.client import Client
+from nodisk.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unreachable
+from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.kube.watch import Change, Watch, wait_for
 
 
 def config_map(name: str, namespace: str = "default", **data: str) -> dict[str, object]:
@@ -61,7 +61,7 @@ def test_apply_conflicts_only_without_force(client: Client) -> None:
 
 def test_lists_in_chunks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     all_or_raise(in_parallel(client.apply, [config_map(f"chunk-{n}", n=str(n)) for n in range(25)]))
-    monkeypatch.setattr("nodisk.cluster.client.PAGE", 7)
+    monkeypatch.setattr("nodisk.kube.client.PAGE", 7)
     found = [
         item for item in client.list("v1", "ConfigMap", labels="test=client") if "chunk-" in item["metadata"]["name"]
     ]

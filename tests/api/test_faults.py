@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from tests.api.apiserver import ControlPlane
 from tests.api.faults import Fault, FaultProxy, Plan, at_random
 
-from nodisk.classes.commands import class_
-from nodisk.cluster import patience, proof, status
-from nodisk.cluster.client import Client, Object, connect
-from nodisk.cluster.errors import AlreadyExists, Conflict, NotFound
-from nodisk.cluster.watch import Change, Watch
+from nodisk.commands.classes import class_
+from nodisk.kube import patience
+from nodisk.kube.client import Client, Object, connect
+from nodisk.kube.errors import AlreadyExists, Conflict, NotFound
+from nodisk.kube.watch import Change, Watch
+from nodisk.machines import proof, status
 
 SEEDS = (1,)
 NUMBERS = itertools.count()

@@ -14,15 +14,15 @@ import pytest
 from tests.api.apiserver import ControlPlane
 
 from nodisk.classes import record
-from nodisk.cluster.client import Client, Object
+from nodisk.kube.client import Client, Object
 from nodisk.verify import temporary_class
-from nodisk.verify.scene import leftovers, remove_leftovers, staged
+from nodisk.verify.staging import leftovers, remove_leftovers, staged
 
 
 @pytest.fixture
 def direct(plane: ControlPlane) -> Iterator[Client]:
     """The API past the forwarder, which these tests slow down."""
-    from nodisk.cluster import kubeconfig
+    from nodisk.kube import kubeconfig
 
     with Client(kubeconfig.load(plane.kubeconfig), patience=10) as client:
         yield client

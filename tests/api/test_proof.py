@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from nodisk.cluster import proof
-from nodisk.cluster.client import Client
+from nodisk.kube.client import Client
+from nodisk.machines import proof
 
 
 def test_the_namespace_of_an_earlier_proof_is_waited_for(client: Client) -> None:

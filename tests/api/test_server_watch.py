@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from tests.api.apiserver import ControlPlane
 
-from nodisk.cluster import addons, tokens
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Conflict, NotFound, Overloaded
+from nodisk.kube import addons, tokens
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import Conflict, NotFound, Overloaded
 from nodisk.pki import certs
+from nodisk.records.database import Database
+from nodisk.records.events import Kind, progress
 from nodisk.server import marks
-from nodisk.server.database import Database
-from nodisk.server.events import Kind, progress
 from nodisk.server.nodes import Watcher
 from nodisk.spec.model import Lab
 from nodisk.values import Stage

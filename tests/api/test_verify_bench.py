@@ -15,12 +15,13 @@ from nodisk.bench.result import Verdict
 from nodisk.bench.stage import REQUESTS, Stage
 from nodisk.classes import engine
 from nodisk.classes.manifests import CLASS, student_role
-from nodisk.cluster.client import Client
+from nodisk.kube.client import Client
 from nodisk.storage import volumes
 from nodisk.verify import manifests, temporary_class
 from nodisk.verify.checks.rights import rights
 from nodisk.verify.core import Check, Failed, Outcome, run_check
-from nodisk.verify.scene import Scene, cordon, leftovers, remove_leftovers, staged
+from nodisk.verify.scene import Scene, cordon
+from nodisk.verify.staging import leftovers, remove_leftovers, staged
 from nodisk.verify.temporary_class import PREFIX, planned
 
 RBAC = "rbac.authorization.k8s.io/v1"

@@ -14,8 +14,8 @@ from nodisk import run
 from nodisk.classes import record, sizes
 from nodisk.cli import nodisk
 from nodisk.pki.authority import Authority
-from nodisk.server.database import Database
-from nodisk.server.events import Kind
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
 from nodisk.spec.load import load
 from nodisk.state import State
 

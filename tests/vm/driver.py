@@ -19,7 +19,7 @@ from nodisk.machines import watch
 from nodisk.machines.hangs import Hangs
 from nodisk.machines.power import Power
 from nodisk.machines.virtual import Virtual
-from nodisk.server.database import Database
+from nodisk.records.database import Database
 from nodisk.state import DEFAULT_STATE, State
 
 BOOT_WITHIN = 900.0

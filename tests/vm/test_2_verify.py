@@ -21,7 +21,8 @@ from nodisk.machines import processes
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.checks.pods import APP
 from nodisk.verify.core import Outcome
-from nodisk.verify.scene import Scene, staged
+from nodisk.verify.scene import Scene
+from nodisk.verify.staging import staged
 from nodisk.verify.temporary_class import temporary_class
 
 pytestmark = pytest.mark.vm

@@ -18,7 +18,7 @@ from tests.vm.driver import Driver
 from nodisk import run
 from nodisk.assets.container_images import ECHO
 from nodisk.classes.selftest import REACH
-from nodisk.server import running
+from nodisk.records import running
 from nodisk.storage import volumes
 
 pytestmark = pytest.mark.vm

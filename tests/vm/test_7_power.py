@@ -18,12 +18,11 @@ from tests.vm.driver import Driver, server_pid
 from tests.vm.faults import assert_found, fault, look, on
 
 from nodisk.assets import built
-from nodisk.cluster import proof
-from nodisk.cluster.client import connect
-from nodisk.machines import qemu, qmp
+from nodisk.kube.client import connect
+from nodisk.machines import proof, qemu, qmp
 from nodisk.plan.facts import AssetRef
 from nodisk.verify.core import Outcome
-from nodisk.verify.scene import staged
+from nodisk.verify.staging import staged
 
 pytestmark = pytest.mark.vm
 

@@ -9,8 +9,8 @@ from nodisk import run
 from nodisk.bench.metrics import Scrape, parse
 from nodisk.bench.result import Measurement, Series
 from nodisk.bench.stage import REQUESTS, Stage
-from nodisk.cluster.errors import ApiError
 from nodisk.errors import NodiskError
+from nodisk.kube.errors import ApiError
 from nodisk.plan.network import ETCD
 from nodisk.verify import manifests
 

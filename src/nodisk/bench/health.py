@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Self
 
 from nodisk.bench.result import Measurement, Series
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.watch import Change, Watch
+from nodisk.kube.client import Client, Object
+from nodisk.kube.watch import Change, Watch
 from nodisk.verify.scene import node_condition
 
 KINDS = ("restarts", "OOM kills", "evictions", "node flaps")

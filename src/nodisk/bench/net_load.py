@@ -10,8 +10,8 @@ from nodisk.assets.bench_image import BENCH
 from nodisk.bench.result import Measurement, Series
 from nodisk.bench.stage import Stage
 from nodisk.bench.stats import percentile
-from nodisk.cluster.client import Object
 from nodisk.errors import CommandFailed, NodiskError, TimedOut
+from nodisk.kube.client import Object
 from nodisk.verify import manifests
 
 IMAGE_ASKED = f"is {BENCH} in the registry, and this nodisk's? (nodisk build, then restart the server)"

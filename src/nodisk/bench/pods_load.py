@@ -14,8 +14,8 @@ from nodisk.bench.measures import BY_NAME
 from nodisk.bench.result import Measurement, Series
 from nodisk.bench.stage import Stage, density_target, running, watching
 from nodisk.bench.stats import percentile, summary
-from nodisk.cluster.client import Object
-from nodisk.cluster.watch import Change, WatchEvent
+from nodisk.kube.client import Object
+from nodisk.kube.watch import Change, WatchEvent
 from nodisk.verify import manifests
 
 PHASES = ("created", "scheduled", "total")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nodisk.assets import built
 from nodisk.bench.result import Measurement, Series
 from nodisk.check import wire
-from nodisk.check.budget import EVICTION, MIB, budget
 from nodisk.context import LabContext
+from nodisk.plan.budget import EVICTION, MIB, budget
 from nodisk.plan.facts import Facts
-from nodisk.server.database import Database
-from nodisk.server.events import Progress, progress
+from nodisk.records.database import Database
+from nodisk.records.events import Progress, progress
 from nodisk.values import Size
 from nodisk.values import Stage as BootStage
 
@@ -128,7 +129,6 @@ def memory(context: LabContext) -> list[Measurement]:
 
 def expected_use(context: LabContext, found: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     """MiB that the RAM budget expects to be in use at Ready, by machine; none where no budget is known."""
-    from nodisk.assets import built  # noqa: PLC0415 - imports the builders
 
     lab = context.lab
     image, release = built.facts(context.state.state, lab)

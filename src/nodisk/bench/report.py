@@ -9,6 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
 from nodisk import files
 from nodisk.bench import plots
 from nodisk.bench.compare import against, compare
@@ -62,7 +65,6 @@ def earlier_runs(folder: Path) -> list[Run]:
 
 def html(run: Run, *, earlier: Sequence[Run] = (), baseline: Run | None = None, draw: bool = True) -> str:
     """The page. ``earlier``: runs for the trend, oldest first; ``baseline``: a run to compare with."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
 
     environment = Environment(
         loader=PackageLoader("nodisk.bench", "."),
@@ -95,8 +97,6 @@ def value(number: float | None, unit: str) -> str:
 
 
 def _figures(run: Run, earlier: Sequence[Run]) -> list[tuple[str, str, Any]]:
-    from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
-
     named = {one.name: one for one in run.measurements if one.series}
     starts = [named[name] for name in ("pod_start_p99", "pod_start_cold") if name in named]
     apis = [named[name] for name in ("api_mutating_p99", "api_get_p99", "api_list_p99") if name in named]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import __version__, run
+from nodisk.assets import built
 from nodisk.bench import api_load, cold_image, net_load, pods_load, recorded, service_load
 from nodisk.bench.health import Health
 from nodisk.bench.measures import DEFINITIONS
@@ -18,9 +19,12 @@ from nodisk.bench.stage import Stage
 from nodisk.classes import engine
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, ToolMissing
+from nodisk.machines import qemu
+from nodisk.records import virtual_lab
 from nodisk.verify.checks import CHECKS
-from nodisk.verify.commands import choose, run_all
-from nodisk.verify.scene import Scene, pace_line, staged
+from nodisk.verify.runner import choose, run_all
+from nodisk.verify.scene import Scene, pace_line
+from nodisk.verify.staging import staged
 from nodisk.verify.temporary_class import temporary_class
 
 Act = Callable[[Stage], list[Measurement]]
@@ -47,8 +51,6 @@ def _cold(stage: Stage) -> list[Measurement]:
 
 
 def _dns(stage: Stage) -> list[Measurement]:
-    from nodisk.assets import built  # noqa: PLC0415 - imports the builders
-
     context = stage.scene.context
     return service_load.dns(stage, has_dns=built.facts(context.state.state, context.lab)[1].has_dns)
 
@@ -128,8 +130,6 @@ def _not_measured(group: str, why: str) -> list[Measurement]:
 
 
 def _header(stage: Stage, began: datetime) -> dict[str, Any]:
-    from nodisk.assets import built  # noqa: PLC0415 - imports the builders
-
     scene, profile = stage.scene, stage.profile
     release = built.facts(scene.context.state.state, scene.context.lab)[1]
     rates = f"{profile.api_rate / stage.pace:.2g} API cycles and {profile.pod_rate / stage.pace:.2g} pods a second"
@@ -167,9 +167,8 @@ def _node(stage: Stage, name: str, node: dict[str, Any]) -> dict[str, Any]:
 
 def _accelerator(scene: Scene) -> str:
     """``kvm`` or ``tcg`` for a virtual lab; empty for real PCs."""
-    from nodisk.machines import qemu, record  # noqa: PLC0415 - only virtual labs need them
 
-    return "" if record.read(scene.context.state) is None else str(qemu.accelerator())
+    return "" if virtual_lab.read(scene.context.state) is None else str(qemu.accelerator())
 
 
 def _commit() -> str:

@@ -12,9 +12,9 @@ from nodisk.bench.net_load import IMAGE_ASKED
 from nodisk.bench.result import Measurement, Series
 from nodisk.bench.stage import Stage
 from nodisk.bench.stats import summary
-from nodisk.cluster.client import Object
-from nodisk.cluster.watch import Watch
 from nodisk.errors import CommandFailed, NodiskError, TimedOut
+from nodisk.kube.client import Object
+from nodisk.kube.watch import Watch
 from nodisk.verify import manifests
 
 WAIT = 20.0

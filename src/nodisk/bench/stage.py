@@ -11,9 +11,9 @@ from typing import Any
 
 from nodisk.bench.metrics import Scrape, labelled, parse
 from nodisk.bench.profile import Profile
-from nodisk.cluster.client import Object
-from nodisk.cluster.parallel import all_or_raise, in_parallel
-from nodisk.cluster.watch import Watch, WatchEvent
+from nodisk.kube.client import Object
+from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.kube.watch import Watch, WatchEvent
 from nodisk.plan.network import API
 from nodisk.values import Role
 from nodisk.verify import manifests

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from nodisk.butane import resources
-from nodisk.butane.report import Path
-from nodisk.butane.schema import CStruct, ignition_schema
-
-if TYPE_CHECKING:
-    from nodisk.butane.desugar import Context, Sources
+from nodisk.butane.compiled import ignition_schema
+from nodisk.butane.context import Context, Sources, all_paths
+from nodisk.butane.paths import Path
+from nodisk.butane.schema import CStruct
 
 Values = dict[str, Any]
 
@@ -77,8 +76,6 @@ class _Generated:
     def note(self, source: Path, result: Path, struct: CStruct, value: Values) -> None:
         """Everything in ``value`` comes from ``source``."""
         if self.trace:
-            from nodisk.butane.desugar import all_paths  # noqa: PLC0415 - only to place messages; it imports this module
-
             self.sources[result] = source
             for path in all_paths(struct, value):
                 self.sources[(*result, *path)] = source

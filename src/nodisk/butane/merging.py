@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+from nodisk.butane.compiled import ignition_schema
 from nodisk.butane.fields import MAX_SPEC
-from nodisk.butane.report import Path
-from nodisk.butane.schema import CField, CStruct, emit, ignition_schema, key_of
+from nodisk.butane.paths import Path
+from nodisk.butane.schema import CField, CStruct, emit, key_of
 
 Values = dict[str, Any]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from nodisk.butane.schema import CStruct, ignition_schema
+from nodisk.butane.compiled import ignition_schema
+from nodisk.butane.context import Context, Sources
+from nodisk.butane.schema import CStruct
 from nodisk.butane.unitfile import escape_path
-
-if TYPE_CHECKING:
-    from nodisk.butane.desugar import Context, Sources
 
 Values = dict[str, Any]
 

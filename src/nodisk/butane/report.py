@@ -7,19 +7,12 @@ of a ``Report``, each with the line and column of the deepest part of the docume
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from nodisk.butane.yamltree import Node
+from nodisk.butane.paths import Path
+from nodisk.butane.yamltree import Node
 
 Severity = Literal["error", "warning", "info"]
-Path = tuple[str | int, ...]
-
-
-class Key(str):
-    """The last element of a path, when the key itself is meant and not its value."""
-
-    __slots__ = ()
 
 
 class Problem(NamedTuple):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import binascii
 import zlib
 
+from nodisk.butane import deflate
+
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 _ESCAPED = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in range(256)]
 _NEAR = 16  # characters
@@ -57,7 +59,6 @@ def _pays(data: bytes, packed: int, best: int) -> bool:
     margin = _written(packed + 5) - best
     if abs(margin) > _NEAR or len(data) > _SMALL:
         return margin < 0
-    from nodisk.butane import deflate  # noqa: PLC0415 - most documents never need it
 
     return _written(deflate.size(data) + _HEAD_AND_SUM) < best
 

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from nodisk.butane import gourl, rules_storage, semver, unitfile
+from nodisk.butane import gourl, jsonsyntax, rules_storage, semver, unitfile
 from nodisk.butane.gojson import quote
+from nodisk.butane.paths import Path
 from nodisk.butane.pattern import Pattern
-from nodisk.butane.report import Findings, Path
+from nodisk.butane.report import Findings
 from nodisk.butane.schema import CStruct, key_of
 from nodisk.butane.urls import check_required, check_url
 
@@ -195,8 +196,6 @@ def _tang(values: Values, path: Path, spec: int, found: Findings) -> None:
         found.error((*path, "thumbprint"), "thumbprint is required")
     advertisement = values.get("advertisement")
     if advertisement:
-        from nodisk.butane import jsonsyntax  # noqa: PLC0415 - rare
-
         try:
             jsonsyntax.check_values(advertisement.encode("utf-8", "surrogateescape"))
         except jsonsyntax.JsonError:

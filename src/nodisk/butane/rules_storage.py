@@ -6,8 +6,9 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nodisk.butane.paths import Path
 from nodisk.butane.pattern import Pattern
-from nodisk.butane.report import Findings, Path
+from nodisk.butane.report import Findings
 from nodisk.butane.urls import fetchable
 
 Values = Mapping[str, Any]

@@ -6,7 +6,6 @@ for one version that decoding, validation, translation and merging walk through.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Union
 
@@ -159,22 +158,6 @@ def _field(field: Field, spec: int, fcos: int | None, done: dict[str, CStruct]) 
         paths=paths,
         group=field.group,
     )
-
-
-@functools.cache
-def butane(spec: int, fcos: int | None) -> CStruct:
-    """Butane documents that translate to Ignition 3.``spec``; ``fcos``: minor version of that variant, else None."""
-    from nodisk.butane.fields import CONFIG  # noqa: PLC0415 - the description itself imports this module
-
-    return compile_(CONFIG, spec, fcos)
-
-
-@functools.cache
-def ignition_schema(spec: int) -> CStruct:
-    """Ignition configs of spec 3.``spec``."""
-    from nodisk.butane.fields import IGNITION_CONFIG_FILE  # noqa: PLC0415 - the description itself imports this module
-
-    return compile_(IGNITION_CONFIG_FILE, spec, None)
 
 
 def key_of(struct: CStruct | str | None, item: Any) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from nodisk.butane import modes
+from nodisk.butane.paths import Path
 from nodisk.butane.pattern import Pattern
-from nodisk.butane.report import Findings, Path
+from nodisk.butane.report import Findings
 from nodisk.butane.schema import CStruct
 
 BOOT_DISK = "/dev/disk/by-id/coreos-boot-disk"

@@ -6,18 +6,21 @@ parse → which variant and version → types → unknown keys → Butane's rule
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 
 from nodisk.butane import gojson, rules, semver, source_rules, unused
+from nodisk.butane.compiled import butane, ignition_schema
+from nodisk.butane.context import Context
 from nodisk.butane.decode import Decoder, Values
-from nodisk.butane.desugar import Context
 from nodisk.butane.desugar import translate as desugar
 from nodisk.butane.fields import VERSIONS
 from nodisk.butane.goscanner import YamlError
 from nodisk.butane.localfiles import FilesDir
-from nodisk.butane.report import Entry, Findings, Path, Problem, Report, locate
-from nodisk.butane.schema import CStruct, Field, Struct, butane, compile_, emit, ignition_schema
+from nodisk.butane.paths import Path
+from nodisk.butane.report import Entry, Findings, Problem, Report, locate
+from nodisk.butane.schema import CStruct, Field, Struct, compile_, emit
 from nodisk.butane.source_rules import Version
 from nodisk.butane.yamltree import Node, parse
 
@@ -45,7 +48,6 @@ class Result:
         """The config, keys in Ignition's order; None if the translation failed."""
         if self._raw is None:
             return None
-        import json  # noqa: PLC0415 - a copy that the caller may change, with bytes that were no UTF-8 made U+FFFD
 
         config: dict[str, object] = json.loads(self.json())
         return config

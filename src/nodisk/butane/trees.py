@@ -6,15 +6,14 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from nodisk.butane import resources
+from nodisk.butane.compiled import ignition_schema
+from nodisk.butane.context import Context, all_paths
 from nodisk.butane.localfiles import NO_FOLDER, LocalError, relative
-from nodisk.butane.report import Path
-from nodisk.butane.schema import CStruct, ignition_schema
-
-if TYPE_CHECKING:
-    from nodisk.butane.desugar import Context
+from nodisk.butane.paths import Path
+from nodisk.butane.schema import CStruct
 
 Values = dict[str, Any]
 
@@ -124,8 +123,6 @@ class _Tree:
     def _new(self, kind: str, node: Values) -> int:
         index = self.nodes.add(kind, node)
         if self.context.sources is not None:
-            from nodisk.butane.desugar import all_paths  # noqa: PLC0415 - only to place messages; that module imports this one
-
             storage = cast("CStruct", ignition_schema(self.context.version.spec).by_json["storage"].item)
             struct = cast("CStruct", storage.by_json[kind].item)
             for path in all_paths(struct, node):

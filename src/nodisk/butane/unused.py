@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from nodisk.butane.report import Findings, Key, Path, path_text
+from nodisk.butane.paths import Key, Path
+from nodisk.butane.report import Findings, path_text
 from nodisk.butane.schema import CStruct
 from nodisk.butane.yamltree import MAPPING, SEQUENCE, Node
 

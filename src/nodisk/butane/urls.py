@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nodisk.butane import dataurl, gourl
-from nodisk.butane.report import Findings, Path
+from nodisk.butane.paths import Path
+from nodisk.butane.report import Findings
 
 
 def check_required(source: str | None, spec: int, path: Path, found: Findings) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from nodisk.butane import gojson, jsonsyntax, jsontree, rules, semver, unused
+from nodisk.butane.compiled import ignition_schema
 from nodisk.butane.fields import MAX_SPEC
-from nodisk.butane.report import Entry, Findings, Path, Report, locate
-from nodisk.butane.schema import CField, CStruct, ignition_schema
+from nodisk.butane.paths import Path
+from nodisk.butane.report import Entry, Findings, Report, locate
+from nodisk.butane.schema import CField, CStruct
 from nodisk.butane.yamltree import Node
 
 _SPECS = frozenset(semver.Version(3, minor, 0) for minor in range(MAX_SPEC + 1))

@@ -13,8 +13,8 @@ import yaml
 from yaml import events as ev
 
 from nodisk.butane.goscanner import Parser, Source, TagInFlow, YamlError, translated
+from nodisk.butane.paths import Key, Path
 from nodisk.butane.pattern import Pattern
-from nodisk.butane.report import Key, Path
 
 SCALAR, MAPPING, SEQUENCE, ALIAS = "scalar", "map", "seq", "alias"
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from nodisk.assets import built
-from nodisk.check.budget import Budget, Verdict, budget
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError
+from nodisk.plan.budget import Budget, Verdict, budget
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab
 from nodisk.state import State

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from nodisk import run
 from nodisk.check import host, ram, release, snippets, sync, tools, wire
-from nodisk.check.budget import Budget
 from nodisk.check.findings import Finding, warning
 from nodisk.errors import NodiskError, describe
-from nodisk.server import running
+from nodisk.plan.budget import Budget
+from nodisk.records import running
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
 

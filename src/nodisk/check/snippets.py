@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from nodisk.assets import built
-from nodisk.check.budget import ASSUMED_ROOTFS_MIB, MIB, expected_version
 from nodisk.check.findings import Finding, error, ok
 from nodisk.errors import NodiskError, SpecError
 from nodisk.plan import ignition, snippets
+from nodisk.plan.budget import ASSUMED_ROOTFS_MIB, MIB, expected_version
 from nodisk.plan.facts import AssetRef, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
 from nodisk.state import State

@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import click
 
 from nodisk import ui
+from nodisk.classes import operations, record, storage
+from nodisk.classes import roster as rosters
+from nodisk.classes import storage as volumes
+from nodisk.classes.plan import Planned
+from nodisk.classes.record import Account, Class
+from nodisk.classes.roster import Person
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem, UsageError
-
-if TYPE_CHECKING:
-    from nodisk.classes.plan import Planned
-    from nodisk.classes.record import Account, Class
-    from nodisk.classes.roster import Person
-    from nodisk.cluster.client import Client
-
+from nodisk.kube.client import Client, connect
+from nodisk.kube.errors import Overloaded, Unreachable
+from nodisk.kube.patience import COMMAND
 
 DRY_RUN_WITHIN = 5.0
 """Seconds for which a dry run asks the cluster."""
@@ -35,8 +37,6 @@ class Reading(NamedTuple):
 @contextlib.contextmanager
 def client(context: LabContext) -> Iterator[Client]:
     """The API as the administrator; closed at the end."""
-    from nodisk.cluster.client import connect  # noqa: PLC0415
-    from nodisk.cluster.patience import COMMAND  # noqa: PLC0415
 
     with connect(context, patience=COMMAND, say=ui.say) as client:
         yield client
@@ -44,7 +44,6 @@ def client(context: LabContext) -> Iterator[Client]:
 
 def people(roster: Path | None, students: str | None, reading: Reading) -> list[Person]:
     """Who was named on the command line, one way or the other; says how a file was understood."""
-    from nodisk.classes import roster as rosters  # noqa: PLC0415
 
     if (roster is None) == (students is None):
         raise UsageError("who is in the class? give --roster FILE or --students a,b,c")
@@ -67,14 +66,12 @@ def folder(found: Class, out: Path | None) -> Path:
 
 def chosen(found: Class, words: tuple[str, ...]) -> list[Account]:
     """Those who were named, each once; nobody was: all students."""
-    from nodisk.classes import record  # noqa: PLC0415
 
     return record.each_once(found.account(word) for word in words) if words else list(found.students)
 
 
 def running(context: LabContext, name: str) -> Class:
     """The record of a class that has not ended; raises UsageError."""
-    from nodisk.classes import record  # noqa: PLC0415
 
     found = record.need(context.state, name)
     if found.expires <= record.now():
@@ -92,7 +89,6 @@ def keep_storage(
     context: LabContext, found: Class, chosen: Sequence[Account] | None, policy: str | None, yes: bool
 ) -> bool:
     """Whether the students' files on the server are to be kept: as was said, else asked for; kept where in doubt."""
-    from nodisk.classes import storage as volumes  # noqa: PLC0415
 
     held = volumes.held(context.state, found)
     theirs = [v for key, v in held.items() if chosen is None or key in {student.key for student in chosen}]
@@ -104,7 +100,6 @@ def keep_storage(
 
 def say_kept(context: LabContext, found: Class, keep: bool) -> None:
     """Say what is left of a class on the server's disk."""
-    from nodisk.classes import storage as volumes  # noqa: PLC0415
 
     if keep and (number := volumes.kept(context.state, found)):
         ui.say(f"{number} volumes with their files are kept: nodisk class storage")
@@ -112,8 +107,6 @@ def say_kept(context: LabContext, found: Class, keep: bool) -> None:
 
 def room_if_known(context: LabContext, planned: Planned, overcommit: bool) -> None:
     """As ``room`` where the cluster answers at once; else say that sizes are unchecked: a roster needs no cluster."""
-    from nodisk.cluster.client import connect  # noqa: PLC0415
-    from nodisk.cluster.errors import Overloaded, Unreachable  # noqa: PLC0415
 
     try:
         with connect(context, patience=0, within=DRY_RUN_WITHIN) as client:
@@ -124,7 +117,6 @@ def room_if_known(context: LabContext, planned: Planned, overcommit: bool) -> No
 
 def room(context: LabContext, client: Client, planned: Planned, overcommit: bool) -> None:
     """Say what is asked for and what there is; raises UsageError if that is too little."""
-    from nodisk.classes import operations, storage  # noqa: PLC0415
 
     found = operations.weigh(client, planned, overcommit=overcommit)
     ui.say(

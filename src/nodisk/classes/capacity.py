@@ -9,8 +9,8 @@ from decimal import Decimal
 from nodisk.classes.manifests import CLASS, MANAGED_BY
 from nodisk.classes.record import Class
 from nodisk.classes.sizes import amount
-from nodisk.cluster.client import Client, Object
 from nodisk.errors import UsageError
+from nodisk.kube.client import Client, Object
 from nodisk.spec.model import Lab, PodNetwork
 
 GIB = 2**30

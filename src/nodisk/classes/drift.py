@@ -11,9 +11,9 @@ from nodisk.classes import engine, lifecycle, manifests, policy, storage
 from nodisk.classes.manifests import MANAGED_BY, RBAC
 from nodisk.classes.portable import bare, portable
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Invalid, NotFound
-from nodisk.cluster.parallel import all_or_raise, in_parallel
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import Invalid, NotFound
+from nodisk.kube.parallel import all_or_raise, in_parallel
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume
 

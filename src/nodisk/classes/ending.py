@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import NotFound
-from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.errors import TimedOut
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import NotFound
+from nodisk.kube.parallel import all_or_raise, in_parallel
 
 GRACE = 5
 """Seconds that a pod has to end by itself: a student's own ``terminationGracePeriodSeconds`` may be a day."""

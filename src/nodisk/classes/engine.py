@@ -14,10 +14,10 @@ from nodisk.classes import manifests, policy, storage
 from nodisk.classes.handouts import digest
 from nodisk.classes.manifests import CLASS, Features, Networks
 from nodisk.classes.record import Account, Class, now
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Forbidden, Invalid, Unauthorized
-from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.errors import NodiskError, UsageError
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import Forbidden, Invalid, Unauthorized
+from nodisk.kube.parallel import all_or_raise, in_parallel
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume
 

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from nodisk.classes import handouts, lifecycle, record, storage
 from nodisk.classes.record import Class
-from nodisk.cluster.client import Client, connect
 from nodisk.context import LabContext
 from nodisk.errors import Busy, describe
+from nodisk.kube.client import Client, connect
 
 log = logging.getLogger("nodisk.classes")
 

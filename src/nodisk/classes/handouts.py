@@ -19,9 +19,9 @@ from nodisk import files
 from nodisk.assets import built
 from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.classes.record import Account, Class
-from nodisk.cluster import kubeconfig
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, UsageError
+from nodisk.kube import kubeconfig
 from nodisk.values import KubeVersion, Role
 
 LANGUAGES = ("pl", "en")

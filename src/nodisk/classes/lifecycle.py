@@ -11,10 +11,10 @@ from nodisk.classes.ending import OnGone
 from nodisk.classes.engine import Applied, Credential
 from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Forbidden, NotFound
-from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.errors import NodiskError
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import Forbidden, NotFound
+from nodisk.kube.parallel import all_or_raise, in_parallel
 
 TIME_LIMIT = 120.0
 # What a student makes, for the account of what was deleted.

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 
 from nodisk.classes.record import Account, Class
 from nodisk.classes.sizes import quota
-from nodisk.cluster.client import Object
+from nodisk.kube.client import Object
 from nodisk.values import KubeVersion
 
 CLASS = "nodisk.dev/class"

@@ -17,11 +17,10 @@ from nodisk.classes.engine import Applied
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
 from nodisk.classes.selftest import Finding, Tester
-from nodisk.cluster import isolation
-from nodisk.cluster.client import Client
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
-from nodisk.server import running
+from nodisk.kube.client import Client
+from nodisk.records import isolation, running
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 from nodisk.classes.manifests import CLASS, IDENTITIES, MANAGED, MANAGED_BY, RBAC, STUDENT, Features, student_role
 from nodisk.classes.record import Class
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import NotFound
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import NotFound
 from nodisk.values import KubeVersion
 
 _WRITE = frozenset({"create", "update", "patch", "delete", "deletecollection"})

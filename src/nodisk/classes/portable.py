@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from copy import deepcopy
 from typing import Any
 
-from nodisk.cluster.client import Object
+from nodisk.kube.client import Object
 
 _SERVER_SIDE = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 # Of this cluster: where it is, and who waits for its end.

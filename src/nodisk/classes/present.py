@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nodisk import ui
+from nodisk.classes import expiry, handouts, operations, record
+from nodisk.classes.operations import Made
+from nodisk.classes.plan import Planned
+from nodisk.classes.record import Account, Class
+from nodisk.classes.selftest import Finding
 from nodisk.errors import NodiskError
-
-if TYPE_CHECKING:
-    from nodisk.classes.operations import Made
-    from nodisk.classes.plan import Planned
-    from nodisk.classes.record import Account, Class
-    from nodisk.classes.selftest import Finding
 
 
 def report_absent(planned: Planned) -> None:
@@ -44,7 +44,6 @@ def students(
     volumes: Mapping[str, str] | None = None,
 ) -> None:
     """A row a student; ``new``: of a plan, those who are not there yet; ``volumes``: key → storage, in words."""
-    from nodisk.classes import expiry, handouts, record  # noqa: PLC0415
 
     def state(student: Account) -> str:
         if new is not None:
@@ -112,7 +111,6 @@ def judge(findings: Sequence[Finding]) -> None:
 
 def report(made: Made, output: str) -> None:
     """What came of it; raises NodiskError for students that are not complete, and for a hole in the isolation."""
-    from nodisk.classes import operations  # noqa: PLC0415
 
     for warning in made.warnings:
         ui.say(f"warning: {warning}")
@@ -141,7 +139,6 @@ def report(made: Made, output: str) -> None:
 @contextlib.contextmanager
 def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
     """A progress bar on stderr; yields what to call after each of ``total``."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=ui.console(stderr=True), transient=True) as bar:

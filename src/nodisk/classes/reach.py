@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, Tester, untried
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import ApiError
 from nodisk.errors import NodiskError
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import ApiError
 
 START_WITHIN = 240.0
 """Seconds for a pod to run: without KVM a container's start alone takes some."""

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from nodisk.classes.manifests import Features, student_role
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable
 
 DRY = {"dryRun": "All"}
 # An API server knows a quota, and makes an admission policy ready, some time after they were made: a second, or more

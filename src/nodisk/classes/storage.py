@@ -17,11 +17,11 @@ from nodisk.classes.handouts import CLAIM
 from nodisk.classes.manifests import CLASS, MANAGED, STUDENT
 from nodisk.classes.record import Account, Class
 from nodisk.classes.sizes import amount
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Forbidden, NotFound
-from nodisk.cluster.parallel import all_or_raise, in_parallel
 from nodisk.errors import NodiskError, TimedOut, UsageError
-from nodisk.server import running
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import Forbidden, NotFound
+from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.records import running
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
 from nodisk.storage import volumes

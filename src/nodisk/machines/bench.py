@@ -23,7 +23,7 @@ from nodisk.machines import qemu
 from nodisk.machines.power import everywhere
 from nodisk.machines.virtual import Virtual
 from nodisk.machines.watch import WAY, Row, wait_ready
-from nodisk.server.database import Database
+from nodisk.records.database import Database
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab, Source
 from nodisk.state import LabState, State

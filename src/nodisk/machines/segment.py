@@ -13,10 +13,9 @@ from ipaddress import IPv4Interface
 from nodisk import run
 from nodisk.errors import NodiskError
 from nodisk.machines import processes
+from nodisk.records.virtual_lab import BRIDGE
 from nodisk.spec.model import Lab
 from nodisk.values import Mac
-
-BRIDGE = "lab0"
 
 
 def tap_name(mac: Mac) -> str:

@@ -16,7 +16,7 @@ from nodisk import run
 from nodisk.errors import NodiskError, TimedOut
 from nodisk.machines import forward, processes
 from nodisk.machines.segment import Segment
-from nodisk.server import running
+from nodisk.records import running
 from nodisk.state import LabState
 
 START_WITHIN = 90.0

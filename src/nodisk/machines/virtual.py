@@ -17,15 +17,15 @@ from pathlib import Path
 from nodisk import files, run
 from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
 from nodisk.machines import power as power_
-from nodisk.machines import processes, record
+from nodisk.machines import processes
 from nodisk.machines.power import Power, everywhere
-from nodisk.machines.record import Record
-from nodisk.machines.segment import BRIDGE, Segment
+from nodisk.machines.segment import Segment
 from nodisk.machines.services import Services
-from nodisk.server import running
-from nodisk.server.database import Database
-from nodisk.server.events import Kind
-from nodisk.server.nonces import FOREVER
+from nodisk.records import running, virtual_lab
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.records.nonces import FOREVER
+from nodisk.records.virtual_lab import BRIDGE, Record
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
 
@@ -67,7 +67,7 @@ class Virtual:
         need_root()
         off = [machine for machine in self.lab.machines if another or self.power.pid(machine) is None]
         power_.check_host(self.lab, off)
-        if self.segment.exists() and record.read(self.state) is None:
+        if self.segment.exists() and virtual_lab.read(self.state) is None:
             inside = processes.in_namespace(self.segment.netns)
             if inside and not any(self._mine(pid) for pid in inside):
                 raise EnvironmentProblem(
@@ -88,8 +88,8 @@ class Virtual:
                 f"the server of {name} (process {outside}) is a real room's: it does not run in a virtual lab",
                 hint=f"systemctl stop nodisk, or Ctrl-C where it runs, ends it; {self._others()}",
             )
-        card = record.room_card(self.state)
-        left = record.read(self.state) is not None or self.segment.exists()
+        card = virtual_lab.room_card(self.state)
+        left = virtual_lab.read(self.state) is not None or self.segment.exists()
         if card is not None and (remove or not left):
             raise UsageError(
                 f"{self.state.root} is a real room's: its server last served the network card {card}",
@@ -98,7 +98,7 @@ class Virtual:
 
     def _others(self) -> str:
         """The virtual labs that run, as a hint names them."""
-        files_ = [record.file_of(state) for state in self.state.state.each_lab() if state.virtual.exists()]
+        files_ = [virtual_lab.file_of(state) for state in self.state.state.each_lab() if state.virtual.exists()]
         named = ", ".join(f"--lab {file}" for file in files_ if file is not None and file != self.file)
         return f"the virtual lab that runs: {named}" if named else "no other virtual lab runs"
 
@@ -121,7 +121,7 @@ class Virtual:
             say("server took over what changed in lab.yaml or was built anew; a machine gets it at its next boot")
         ports = services.start_forwarder()
         found = Record(str(self.file), segment.netns, BRIDGE, ports["api"], ports["http"])
-        record.write(self.state, found)
+        virtual_lab.write(self.state, found)
         with Database(self.state.database) as database:
             if database.armed_until() != FOREVER:
                 database.arm(FOREVER)
@@ -157,7 +157,7 @@ class Virtual:
         """
         self.need_virtual(remove=purge)
         segment, services = self.segment, self.services
-        there = record.read(self.state) is not None or segment.exists()
+        there = virtual_lab.read(self.state) is not None or segment.exists()
         cut = everywhere(self.power.cut, self.lab.machines)
         if on := [name for name, was_on in cut.items() if was_on]:
             say(f"switched off: {', '.join(on)}")
@@ -171,7 +171,7 @@ class Virtual:
                 processes.end(left)
             segment.down()
             say(f"network namespace {segment.netns} removed")
-        record.remove(self.state)
+        virtual_lab.remove(self.state)
         if self.state.database.exists() and not purge:
             with Database(self.state.database) as database:
                 database.disarm()

@@ -7,19 +7,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from nodisk import ui
 from nodisk.errors import NodiskError, TimedOut
 from nodisk.machines.hangs import Hangs
 from nodisk.machines.power import Power
-from nodisk.server.database import Database
-from nodisk.server.events import ORDER, Kind, Progress, progress
+from nodisk.records.database import Database
+from nodisk.records.events import ORDER, Kind, Progress, progress
 from nodisk.spec.model import Machine
 from nodisk.values import Role, Stage
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 INTERVAL = 0.5
 WAY = tuple(stage for stage in Stage if stage is not Stage.FAILED)
@@ -112,16 +112,12 @@ def _display() -> Iterator[Callable[[list[Row]], None]]:
     if not sys.stderr.isatty():
         yield _Lines().show
         return
-    from rich.live import Live  # noqa: PLC0415
 
     with Live(console=ui.console(stderr=True), refresh_per_second=4, transient=True) as live:
         yield lambda now: live.update(_table(now))
 
 
 def _table(now: list[Row]) -> Table:
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("MACHINE", "ROLE", "STAGE", "", "SINCE POWER-ON", ""):
         table.add_column(heading)

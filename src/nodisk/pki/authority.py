@@ -24,22 +24,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from nodisk import files
-from nodisk.cluster import kubeconfig
-from nodisk.cluster.kubeconfig import Endpoint
 from nodisk.errors import IntegrityError
+from nodisk.kube import kubeconfig
+from nodisk.kube.kubeconfig import Endpoint
 from nodisk.pki import certs, profiles
 from nodisk.pki.profiles import Ca, Profile
+from nodisk.spec.model import Lab, Machine
+from nodisk.state import LabState
 from nodisk.values import Role
-
-if TYPE_CHECKING:
-    from nodisk.spec.model import Lab, Machine
-    from nodisk.state import LabState
 
 LOCK = "pki.lock"
 COMPLETE = ".complete"

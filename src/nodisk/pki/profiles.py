@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,10 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from nodisk.errors import NodiskError
 from nodisk.pki import certs
+from nodisk.spec.model import Lab, Machine
 from nodisk.values import Role
-
-if TYPE_CHECKING:
-    from nodisk.spec.model import Lab, Machine
 
 MACHINE_LIFETIME = timedelta(days=14)
 """Of a machine's certificates: it enrols at every boot, so they need to last as long as a machine may stay on."""

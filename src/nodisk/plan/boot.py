@@ -8,9 +8,9 @@ iPXE can't send anything: what the server sees is which files a machine fetches.
 
 from __future__ import annotations
 
-from nodisk.check.budget import budget
 from nodisk.errors import NodiskError
 from nodisk.plan import network
+from nodisk.plan.budget import budget
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac

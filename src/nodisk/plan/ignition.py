@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nodisk.check.budget import budget
 from nodisk.errors import SpecError
 from nodisk.pki import profiles
 from nodisk.plan import containers, kubeadm, kubelet, network, snippet_words, snippets, system
+from nodisk.plan.budget import budget
 from nodisk.plan.documents import HEADER, dropin, file, program, unit
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, PodNetwork

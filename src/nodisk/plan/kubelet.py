@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodisk.check.budget import budget
 from nodisk.plan import network
+from nodisk.plan.budget import budget
 from nodisk.plan.documents import documents
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, Taint, TaintEffect

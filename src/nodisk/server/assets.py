@@ -5,17 +5,15 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from nodisk.assets import built
 from nodisk.errors import EnvironmentProblem
 from nodisk.plan import daemons_files, ignition
 from nodisk.plan.daemons import Host
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.server.texts import Texts
-
-if TYPE_CHECKING:
-    from nodisk.spec.model import Lab
-    from nodisk.state import LabState
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,6 @@ class Built:
 
 def find(state: LabState, lab: Lab) -> Built:
     """What ``nodisk build`` made for this lab; its own errors say what is missing."""
-    from nodisk.assets import built  # noqa: PLC0415
 
     image, release = built.facts(state.state, lab)
     files = {ref.name: ref for ref in built.manifests(state.state, lab)["release"].files}

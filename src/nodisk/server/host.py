@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pwd
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from nodisk import files, run
+from nodisk import run
 from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.plan import network
 from nodisk.plan.daemons import ETCD_PEER, Host
@@ -64,23 +63,6 @@ def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
         dns_user=_user("dnsmasq", "nobody"),
         time_user=_user("_chrony", "nobody"),  # chronyd may be here without its package, and then without its user
     )
-
-
-def record(host: Host, file: Path) -> None:
-    """Keep what was found, so that ``nodisk render`` shows the configurations as this host's daemons get them."""
-    values = {name: value if value is None else str(value) for name, value in dataclasses.asdict(host).items()}
-    files.write(file, json.dumps(values, indent=1) + "\n")
-
-
-def recorded(file: Path) -> Host | None:
-    """What the server found when it last started; None if it never did, or another version of nodisk wrote it."""
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        folders = {name: Path(values[name]) for name in ("conf", "run", "data", "pki", "objects", "tftp")}
-        module = values["stream_module"]
-        return Host(**values | folders | {"stream_module": Path(module) if module else None})
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def check_readable(host: Host) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from nodisk.cluster.client import FIELD_MANAGER, Client
+from nodisk.kube.client import FIELD_MANAGER, Client
 from nodisk.plan import kubelet
 from nodisk.spec.model import Machine
 from nodisk.values import Role

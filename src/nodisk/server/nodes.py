@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from nodisk.assets import built
-from nodisk.cluster import addons, kubeconfig, tokens
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import ApiError, Overloaded, Unreachable
-from nodisk.cluster.watch import Change, Watch
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecError, describe
+from nodisk.kube import addons, kubeconfig, tokens
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import ApiError, Overloaded, Unreachable
+from nodisk.kube.watch import Change, Watch
+from nodisk.records.database import Database
+from nodisk.records.events import Kind, Progress, progress
 from nodisk.server import marks
-from nodisk.server.database import Database
-from nodisk.server.events import Kind, Progress, progress
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Stage

@@ -15,19 +15,16 @@ import tarfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 
 from nodisk import files
 from nodisk.errors import describe
 from nodisk.plan import network
+from nodisk.plan.facts import ContainerImage
 from nodisk.server.supervisor import start_whole
-
-if TYPE_CHECKING:
-    from nodisk.plan.facts import ContainerImage
-    from nodisk.spec.model import Lab
-    from nodisk.state import LabState
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
 
 RETRY = (5, 15, 60, 300)
 """Seconds before each further try where something could not be pushed."""

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ from typing import Any
 import uvicorn
 
 from nodisk import files, ui
-from nodisk.context import LabContext
 from nodisk.errors import NodiskError, describe
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons import Host
-from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, running, seed, storage
+from nodisk.records import host as host_record
+from nodisk.records import running
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, seed, storage
 from nodisk.server.app import application
-from nodisk.server.database import Database
-from nodisk.server.events import Kind
 from nodisk.server.handlers.common import Desk
 from nodisk.server.notify import notify
 from nodisk.server.supervisor import Supervisor
@@ -36,6 +37,9 @@ from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
 
+Beside = Callable[[Lab, Callable[[str], None]], Coroutine[Any, Any, None]]
+"""Gets the lab and whom to tell; goes on until it is cancelled."""
+
 
 @dataclass(slots=True)
 class Server:
@@ -44,6 +48,8 @@ class Server:
     state: LabState
     load: Callable[[], Lab]
     """Reads lab.yaml; raises SpecError."""
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    """What goes on while it serves and is no part of it, by what it is."""
     quiet: bool = False
     _signals: list[signal.Signals] = field(default_factory=list)
 
@@ -106,7 +112,7 @@ class Server:
         desk = Desk(assets.texts(lab, found, authority.ca_pem, place), authority, database)
         assets.publish_ipxe(found.ipxe, place.tftp)
         daemons.write(lab, place)
-        host.record(place, self.state.host)
+        host_record.write(place, self.state.host)
         host.check_readable(place)
         host.check_free(host.ports(lab, place.interface))
 
@@ -131,10 +137,10 @@ class Server:
             tasks = {
                 "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),
                 "watching nodes": watcher.run,
-                "ending classes": lambda: self._keep_classes(lab, say),
                 "students' storage": keeper.run,
                 "renewing certificates": lambda: renewal.keep(authority, say, running.reload_self),
             }
+            tasks |= {what: functools.partial(work, lab, say) for what, work in self.beside.items()}
             beside = [asyncio.create_task(background.keep(what, work, say), name=what) for what, work in tasks.items()]
             try:
                 files.write(ready, json.dumps(_ready(lab, plan, found, supervisor), indent=1) + "\n")
@@ -151,12 +157,6 @@ class Server:
                 await supervisor.stop()
                 await keeper.close()
                 self._say(database, "stopped")
-
-    async def _keep_classes(self, lab: Lab, say: Callable[[str], None]) -> None:
-        """Warn of, suspend and delete classes whose time has come."""
-        from nodisk.classes import expiry  # noqa: PLC0415 - a server without classes need not load them at start
-
-        await expiry.keep(LabContext(lab, Path(), self.state, None), say)
 
     def _say(self, database: Database, text: str) -> None:
         """Record and print a sentence. Raises nothing: whoever says something goes on, also when the disk is full."""

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nodisk.errors import CommandFailed, NodiskError, TimedOut
-
-if TYPE_CHECKING:
-    from nodisk.verify.scene import Scene
+from nodisk.verify.clock import CROWDED, SLOW, Clock
+from nodisk.verify.scene import Scene
 
 AT_ONCE = 4
 """Checks that run at the same time: most of each is waiting for the cluster."""
-SLOW = 1.5
-"""From this pace on a cluster counts as slow: most likely it shares its processors with whoever asks it."""
-CROWDED = 2.0
-"""On a slow cluster a check that runs beside others gets so many times its limit: the pace was measured while alone."""
 MOST_EVIDENCE = 12
 """Lines of evidence that are shown; a room of fifty PCs has 2,450 pairs."""
 
@@ -100,35 +94,6 @@ class Result:
             "cause": self.cause,
             "look": self.look,
         }
-
-
-@dataclass(slots=True)
-class Clock:
-    """The time limit of the check that runs. What a check waits for itself asks it.
-
-    The classes' own code (a temporary class, the self-test) and the API's client have limits of their own; a check that
-    calls them may end that much later.
-    """
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    end: float = field(default=float("inf"))
-
-    def start(self, seconds: float) -> None:
-        """A check begins that has so many seconds."""
-        self.end = self.now() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds until the limit; not below 0."""
-        return max(0.0, self.end - self.now())
-
-    def until(self, attempt: Callable[[], str | None], *, every: float = 0.5, keep: float = 0.0) -> None:
-        """Try until ``attempt`` returns None; raises TimedOut with its complaint ``keep`` seconds before the limit."""
-        while (complaint := attempt()) is not None:
-            if self.left - keep <= every:
-                raise TimedOut(complaint)
-            self.sleep(every)
 
 
 def run_check(check: Check, scene: Scene, *, beside: int = 0) -> Result:

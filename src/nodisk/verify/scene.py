@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
-from nodisk import files, run
-from nodisk.cluster.client import Client, Object, connect
-from nodisk.cluster.errors import ApiError
-from nodisk.cluster.kubectl import kubectl_program, unanswered
-from nodisk.cluster.patience import COMMAND
+from nodisk import run
+from nodisk.assets.kubectl import kubectl_program, unanswered
 from nodisk.context import LabContext
-from nodisk.errors import CommandFailed, NodiskError, TimedOut
-from nodisk.state import LabState
+from nodisk.errors import CommandFailed, NodiskError
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import ApiError
+from nodisk.kube.patience import COMMAND
 from nodisk.verify import manifests
-from nodisk.verify.core import CROWDED, SLOW, Clock
+from nodisk.verify.clock import CROWDED, SLOW, Clock
 
 T = TypeVar("T")
 log = logging.getLogger("nodisk.verify")
@@ -32,8 +29,6 @@ log = logging.getLogger("nodisk.verify")
 PC_LATENCY = 0.006
 """Seconds in which a PC's API server answers a small GET over a kept-alive connection."""
 SLOWEST = 12.0
-REMOVAL = 90.0
-"""Seconds, times the pace, in which a namespace must be gone."""
 
 
 @dataclass(slots=True)
@@ -171,74 +166,6 @@ def pace_line(scene: Scene) -> str:
         f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer, "
         f"and {CROWDED:g} times that for what runs beside other checks"
     )
-
-
-def _connect(context: LabContext, say: Callable[[str], None]) -> Client:
-    return connect(context, patience=COMMAND, say=say)
-
-
-@contextmanager
-def staged(
-    context: LabContext,
-    purpose: str,
-    *,
-    keep: bool = False,
-    privileged: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> Iterator[Scene]:
-    """A scene with its namespace, alone on this lab; what it made, and what killed runs left, is removed.
-
-    ``purpose`` is ``verify`` or ``bench``. Raises Busy if either runs already, ApiError without an API.
-    """
-    run_id = time.strftime("%m%d%H%M") + secrets.token_hex(2)
-    with files.lock(context.state.run / "measure.lock", "this cluster"), _connect(context, say) as client:
-        pace = measure_pace(client)
-        for line in remove_leftovers(client, context.state, limit=REMOVAL * pace):
-            say(line)
-        scene = Scene(context, client, run_id, f"nodisk-{purpose}-{run_id}", pace)
-        try:
-            # Inside: Ctrl-C may come when the namespace is made and the answer isn't here yet.
-            client.create(manifests.namespace(scene.space, purpose, run_id, privileged=privileged))
-            yield scene
-        finally:
-            if not keep:
-                remove_leftovers(client, context.state, limit=REMOVAL * pace)
-
-
-def leftovers(client: Client) -> list[Object]:
-    """Everything that verify or bench made and that is still there, but for temporary classes."""
-    found: list[Object] = []
-    kinds = [("v1", "Namespace"), ("scheduling.k8s.io/v1", "PriorityClass")]
-    kinds += [("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")]
-    for api_version, kind in kinds:
-        found += client.list(api_version, kind, labels=manifests.LABEL)
-    return found
-
-
-def remove_leftovers(client: Client, state: LabState, *, limit: float = REMOVAL, wait: bool = False) -> list[str]:
-    """Delete what is left of any run and uncordon what a run cordoned; says what it found, a line each.
-
-    ``wait``: until all is gone; raises TimedOut after ``limit`` seconds. Temporary classes are always waited for.
-    """
-    from nodisk.verify import temporary_class  # noqa: PLC0415 - it imports this
-
-    end = time.monotonic() + limit
-    lines = temporary_class.remove_leftovers(client, state, limit=limit)
-    for obj in leftovers(client):
-        name, kind = obj["metadata"]["name"], obj["kind"]
-        if "deletionTimestamp" not in obj["metadata"]:
-            client.delete(obj["apiVersion"], kind, name, uid=obj["metadata"]["uid"])
-            lines.append(f"removing the {kind} {name} that an earlier run left")
-    for node in client.list("v1", "Node"):
-        if manifests.CORDONED in (node["metadata"].get("annotations") or {}):
-            uncordon(client, node["metadata"]["name"])
-            lines.append(f"uncordoned {node['metadata']['name']}, which an earlier run had cordoned")
-    while wait and (there := [*leftovers(client), *temporary_class.leftovers(client)]):
-        if time.monotonic() > end:
-            left = ", ".join(f"{one['kind']} {one['metadata']['name']}" for one in there)
-            raise TimedOut(f"still there: {left}", hint="nodisk kubectl get namespaces -l nodisk/temporary -o yaml")
-        time.sleep(0.5)
-    return lines
 
 
 def cordon(client: Client, node: str, run_id: str) -> None:

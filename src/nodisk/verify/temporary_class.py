@@ -10,8 +10,8 @@ from nodisk.classes import engine, lifecycle, record, sizes, storage
 from nodisk.classes.engine import Applied
 from nodisk.classes.manifests import CLASS
 from nodisk.classes.record import Account, Class
-from nodisk.cluster.client import Client, Object
 from nodisk.errors import NodiskError, TimedOut
+from nodisk.kube.client import Client, Object
 from nodisk.state import LabState
 from nodisk.storage import volumes
 from nodisk.verify.scene import Scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from nodisk.butane.commands import butane
+from nodisk.commands.butane import butane
 
 PARSE = "Failed to parse config\n"
 MODE = "mode unspecified for file, defaulting to 0644\n"

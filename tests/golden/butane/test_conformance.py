@@ -19,7 +19,7 @@ from tests.golden.butane.conftest import names
 
 from nodisk.butane import clc
 from nodisk.butane import translate as translate_butane
-from nodisk.butane.commands import butane
+from nodisk.commands.butane import butane
 
 pytestmark = pytest.mark.parametrize("case", names(), indirect=True)
 

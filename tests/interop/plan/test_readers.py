@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from tests.api.apiserver import binaries
 
 from nodisk import node, run, yamltext
-from nodisk.cluster import goyaml, kubeconfig, ssh
+from nodisk.kube import goyaml, kubeconfig
+from nodisk.machines import ssh
 from nodisk.plan import ignition, kubelet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse

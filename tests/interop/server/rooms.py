@@ -19,7 +19,7 @@ from pathlib import Path
 from nodisk import run
 from nodisk.assets import built, docker_archive
 from nodisk.assets.store import Store
-from nodisk.server.database import Database
+from nodisk.records.database import Database
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState, State

@@ -12,7 +12,7 @@ import pytest
 from tests.interop.server.rooms import IPXE, STRANGER, Room
 
 from nodisk import run
-from nodisk.server.events import Kind
+from nodisk.records.events import Kind
 from nodisk.values import Mac, Stage
 
 pytestmark = pytest.mark.interop

@@ -16,7 +16,7 @@ from tests.interop.server.rooms import STRANGER, Room
 
 from nodisk import run
 from nodisk.pki import profiles
-from nodisk.server.events import Kind
+from nodisk.records.events import Kind
 from nodisk.values import Mac
 
 pytestmark = pytest.mark.interop

@@ -13,7 +13,7 @@ from tests.interop.server.rooms import Room
 
 from nodisk import node, run
 from nodisk.plan import ignition
-from nodisk.server.events import Kind
+from nodisk.records.events import Kind
 
 pytestmark = pytest.mark.interop
 

@@ -15,7 +15,7 @@ import pytest
 from tests.interop.server.rooms import Room, make_store
 
 from nodisk import run
-from nodisk.server.events import Kind
+from nodisk.records.events import Kind
 from nodisk.values import Stage
 
 pytestmark = pytest.mark.interop

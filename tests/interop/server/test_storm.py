@@ -20,7 +20,7 @@ from tests.interop.server.rooms import Room, make_room
 from nodisk import run
 from nodisk.machines import processes
 from nodisk.pki import profiles
-from nodisk.server.events import Kind
+from nodisk.records.events import Kind
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Stage
 

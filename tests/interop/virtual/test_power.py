@@ -18,8 +18,8 @@ from nodisk.errors import NodiskError, TimedOut
 from nodisk.machines import processes, qmp
 from nodisk.machines.power import Power, everywhere
 from nodisk.machines.qemu import Paths
-from nodisk.machines.segment import BRIDGE
 from nodisk.machines.virtual import Virtual
+from nodisk.records.virtual_lab import BRIDGE
 from nodisk.spec.model import Lab
 from nodisk.state import State
 

@@ -13,7 +13,7 @@ from tests.interop.server.rooms import LAB, make_store
 from nodisk import run
 from nodisk.errors import NodiskError
 from nodisk.machines.virtual import Virtual
-from nodisk.server import running
+from nodisk.records import running
 from nodisk.spec.load import load
 from nodisk.state import State
 

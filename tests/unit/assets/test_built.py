@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from nodisk.assets import built
-from nodisk.assets.commands import assets
 from nodisk.assets.mirror import Mirror, parse_index_targets
 from nodisk.assets.prune import prune
 from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
 from nodisk.assets.store import Manifest, Store
+from nodisk.commands.assets import assets
 from nodisk.errors import EnvironmentProblem, IntegrityError
 from nodisk.spec.model import Lab
 from nodisk.state import State

@@ -13,9 +13,9 @@ from nodisk.bench.pods_load import Timer, at_once, density_measure
 from nodisk.bench.profile import FULL, QUICK
 from nodisk.bench.result import Measurement, Verdict
 from nodisk.bench.stage import REQUESTS, Stage, quota
-from nodisk.cluster.watch import Change, WatchEvent
 from nodisk.errors import TimedOut
-from nodisk.verify.core import Clock
+from nodisk.kube.watch import Change, WatchEvent
+from nodisk.verify.clock import Clock
 from nodisk.verify.scene import Scene
 
 

@@ -15,7 +15,7 @@ from nodisk.bench.recorded import boot_measures, budget_measure, memory_measure
 from nodisk.bench.result import Verdict
 from nodisk.bench.service_load import dns_measure
 from nodisk.errors import NodiskError
-from nodisk.server.events import Progress
+from nodisk.records.events import Progress
 from nodisk.values import Stage
 
 WAY = Progress(

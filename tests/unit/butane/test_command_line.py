@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nodisk import __version__
-from nodisk.butane.commands import butane
+from nodisk.commands.butane import butane
 
 TEXT = "variant: fcos\nversion: 1.5.0\n"
 TYPO = TEXT + "a: 1\n"

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodisk.butane import clc, translate, validate
+from nodisk.butane.compiled import butane
 from nodisk.butane.fields import VERSIONS
-from nodisk.butane.schema import CStruct, butane
+from nodisk.butane.schema import CStruct
 
 TEXTS = st.one_of(
     st.text(max_size=20),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from nodisk.butane import reference
+from nodisk.butane.compiled import butane
 from nodisk.butane.fields import VERSIONS
-from nodisk.butane.schema import CStruct, butane
+from nodisk.butane.schema import CStruct
 
 PAGE = Path(__file__).parents[3] / "docs/reference" / reference.NAME
 

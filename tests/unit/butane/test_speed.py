@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nodisk.butane import bench, translate
+from tools import butane_bench as bench
+
+from nodisk.butane import translate
 
 
 def test_a_machine_takes_milliseconds() -> None:

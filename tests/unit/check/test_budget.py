@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.check import ram
-from nodisk.check.budget import EVICTION, PLUGINS_MIB, Budget, Verdict, budget
 from nodisk.check.findings import Level, worst
+from nodisk.plan.budget import EVICTION, PLUGINS_MIB, Budget, Verdict, budget
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab, PodNetwork

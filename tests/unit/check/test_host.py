@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from tests.unit.spec.labs import KEY, TEN_LINES, lab
 
 from nodisk.check import host, tools
-from nodisk.check.commands import check
 from nodisk.check.findings import Finding, Level, worst
 from nodisk.check.runner import NAMES
+from nodisk.commands.check import check
 from nodisk.spec.load import parse
 from nodisk.state import State
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner
 from tests.unit.spec.labs import TEN_LINES
 
-from nodisk.classes.commands import class_
+from nodisk.commands.classes import class_
 from nodisk.errors import UsageError
 
 

@@ -3,7 +3,7 @@
 from typing import cast
 
 from nodisk.classes import drift
-from nodisk.cluster.client import Client, Object
+from nodisk.kube.client import Client, Object
 
 WANTED: Object = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "jan", "namespace": "ids"}}
 

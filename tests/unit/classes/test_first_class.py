@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from nodisk.classes import sizes
 from nodisk.classes.capacity import GIB, Amounts, Capacity
-from nodisk.classes.commands import class_
 from nodisk.classes.sizes import amount
-from nodisk.machines.commands import FIRST_CLASS
+from nodisk.commands.classes import class_
+from nodisk.commands.machines import FIRST_CLASS
 
 ROOT = Path(__file__).parents[3]
 MEASURED = Amounts(Decimal("1.5"), Decimal("0.95") * GIB, 200)

@@ -3,7 +3,7 @@
 import copy
 
 from nodisk.classes.portable import portable
-from nodisk.cluster.client import Object
+from nodisk.kube.client import Object
 
 FILLED_IN = {"uid": "1", "resourceVersion": "2", "creationTimestamp": "2026-11-01T12:00:00Z", "managedFields": []}
 

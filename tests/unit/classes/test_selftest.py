@@ -9,8 +9,8 @@ from tests.unit.classes.test_manifests import NEW, OLD, one
 from nodisk.classes import selftest
 from nodisk.classes.manifests import Features
 from nodisk.classes.selftest import Finding
-from nodisk.cluster.client import Client
-from nodisk.cluster.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable
+from nodisk.kube.client import Client
+from nodisk.kube.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable
 
 Answer = Callable[[str, str, Any], ApiError | None]
 

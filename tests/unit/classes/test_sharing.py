@@ -13,11 +13,11 @@ from tests.unit.classes.test_manifests import one
 
 from nodisk.classes import expiry, handouts, lifecycle, operations, record, storage
 from nodisk.classes.engine import Applied, Credential
-from nodisk.cluster import kubeconfig
-from nodisk.cluster.client import Client, Object
-from nodisk.cluster.errors import Forbidden, NotFound, Unreachable
 from nodisk.context import LabContext
 from nodisk.errors import Busy, UsageError
+from nodisk.kube import kubeconfig
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import Forbidden, NotFound, Unreachable
 from nodisk.spec.model import Lab
 from nodisk.state import LabState, State
 from nodisk.storage import volumes

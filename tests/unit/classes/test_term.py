@@ -9,8 +9,8 @@ from tests.unit.classes.test_manifests import NOW, one
 from nodisk.classes import plan, sizes
 from nodisk.classes.record import Account, Class
 from nodisk.classes.roster import Person
-from nodisk.cluster import kubeconfig
 from nodisk.errors import UsageError
+from nodisk.kube import kubeconfig
 
 END = NOW + timedelta(days=120)
 LATER = END + timedelta(days=30)

@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from nodisk.cluster import client as clients
-from nodisk.cluster.client import Client
-from nodisk.cluster.errors import AlreadyExists, Conflict, from_status
-from nodisk.cluster.kubeconfig import Endpoint
+from nodisk.kube import client as clients
+from nodisk.kube.client import Client
+from nodisk.kube.errors import AlreadyExists, Conflict, from_status
+from nodisk.kube.kubeconfig import Endpoint
 
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "echo", "namespace": "a"}}
 RESOURCES = {"resources": [{"name": "services", "kind": "Service", "namespaced": True, "verbs": ["patch"]}]}

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodisk.cluster import goyaml, kubeconfig
 from nodisk.errors import SpecError
+from nodisk.kube import goyaml, kubeconfig
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nodisk.cluster import kubeconfig
 from nodisk.errors import EnvironmentProblem
+from nodisk.kube import kubeconfig
 from nodisk.state import State
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from nodisk.cluster import addons
 from nodisk.errors import SpecError
+from nodisk.kube import addons
 from nodisk.spec.model import Lab
 
 LAB = Lab.model_validate(

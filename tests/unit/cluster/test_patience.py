@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from nodisk.cluster.client import Client
-from nodisk.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, Overloaded, Unreachable
-from nodisk.cluster.kubeconfig import Endpoint
 from nodisk.errors import TimedOut
+from nodisk.kube.client import Client
+from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, Overloaded, Unreachable
+from nodisk.kube.kubeconfig import Endpoint
 
 KINDS = [
     {"name": name, "kind": kind, "namespaced": True, "verbs": ["list"]}

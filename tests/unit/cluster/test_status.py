@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.cluster import status
-from nodisk.cluster.errors import Unreachable
 from nodisk.context import LabContext
-from nodisk.server.database import Database
-from nodisk.server.events import Kind
+from nodisk.kube.errors import Unreachable
+from nodisk.machines import status
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
 from nodisk.spec.load import parse
 from nodisk.state import State
 from nodisk.values import Stage

@@ -11,12 +11,12 @@ import pytest
 
 from nodisk import run
 from nodisk.errors import EnvironmentProblem, UsageError
-from nodisk.machines import processes, record
+from nodisk.machines import processes
 from nodisk.machines import virtual as virtual_
 from nodisk.machines.power import Power
 from nodisk.machines.virtual import Virtual
 from nodisk.plan.daemons import Host
-from nodisk.server import host, running
+from nodisk.records import host, running, virtual_lab
 from nodisk.spec.model import Lab
 from nodisk.state import State
 
@@ -38,7 +38,7 @@ def served(virtual: Virtual, card: str) -> None:
     """As a server leaves the state: what it found of the host, and etcd's data."""
     at, root = virtual.state, virtual.state.root
     found = Host(interface=card, conf=at.conf, run=at.run, data=root, pki=at.pki, objects=root, tftp=at.www)
-    host.record(found, at.host)
+    host.write(found, at.host)
     (at.etcd / "member").mkdir(parents=True)
     (at.pki).mkdir()
 
@@ -61,7 +61,7 @@ def test_a_virtual_labs_own_state_goes(virtual: Virtual) -> None:
 def test_a_rooms_state_stays(virtual: Virtual, purge: bool) -> None:
     served(virtual, "enp3s0")
     other = virtual.state.state.lab("other")
-    record.write(other, record.Record("/labs/other.yaml", "nodisk-other", "lab0", 1, 2))
+    virtual_lab.write(other, virtual_lab.Record("/labs/other.yaml", "nodisk-other", "lab0", 1, 2))
     with pytest.raises(UsageError, match="its server last served the network card enp3s0") as caught:
         virtual.down(lambda _: None, purge=purge)
     assert "the virtual lab that runs: --lab /labs/other.yaml" in str(caught.value.hint)
@@ -81,7 +81,7 @@ def test_a_state_of_which_nothing_is_known_stays(virtual: Virtual) -> None:
 def test_a_server_that_runs_elsewhere_keeps_everything(virtual: Virtual) -> None:
     """Also if the last server that came far enough to say so was a virtual one."""
     served(virtual, "lab0")
-    record.write(virtual.state, record.Record(str(virtual.file), "nodisk-x", "lab0", 1, 2))
+    virtual_lab.write(virtual.state, virtual_lab.Record(str(virtual.file), "nodisk-x", "lab0", 1, 2))
     with (virtual.state.run / running.LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write("1\n")

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from tests.unit.spec.labs import TEN_LINES
 
+from nodisk.commands.pki import rotate
 from nodisk.errors import UsageError
 from nodisk.pki.authority import Authority
-from nodisk.pki.commands import rotate
 from nodisk.spec.load import load
 from nodisk.state import LabState, State
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodisk.butane import translate
-from nodisk.butane.schema import CField, CStruct, ignition_schema
+from nodisk.butane.compiled import ignition_schema
+from nodisk.butane.schema import CField, CStruct
 from nodisk.plan import readable as module
 from nodisk.plan.readable import readable
 

@@ -12,12 +12,12 @@ from click.testing import CliRunner, Result
 from nodisk.assets import built
 from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
 from nodisk.assets.store import Manifest, Store
+from nodisk.commands.plan import render
 from nodisk.errors import EnvironmentProblem, SpecError, UsageError
 from nodisk.pki.authority import Authority
 from nodisk.plan import daemons_files, ignition, show
-from nodisk.plan.commands import render
-from nodisk.server import host
-from nodisk.server.database import Database
+from nodisk.records import host
+from nodisk.records.database import Database
 from nodisk.spec.load import load
 from nodisk.state import State
 
@@ -149,13 +149,13 @@ def test_daemons_as_the_server_s_host_has_them(room: Path) -> None:
     """Not with the names that lab.yaml alone would give: so a difference is one that was made."""
     lab, state = load(room / "lab.yaml"), State(room / "state").lab("room")
     found = replace(daemons_files.usual_host(lab, state.root, state.state.assets), interface="enp7s0", dns_user="dns")
-    host.record(found, state.host)
-    assert host.recorded(state.host) == found
+    host.write(found, state.host)
+    assert host.read(state.host) == found
     text = call(room, "w1", "--what", "daemons").output
     assert "interface=enp7s0\n" in text
     assert "user=dns\n" in text
     state.host.write_text('{"interface": "x"}')  # of another version
-    assert host.recorded(state.host) is None
+    assert host.read(state.host) is None
     assert "interface=CARD\n" in call(room, "w1", "--what", "daemons").output
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from nodisk.server.commands import Duration
+from nodisk.commands.server import Duration
 
 
 @pytest.mark.parametrize(

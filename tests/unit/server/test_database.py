@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
-from nodisk.server.database import Database
-from nodisk.server.events import Kind
-from nodisk.server.nonces import FOREVER, LIFETIME, Claim, Refusal, Verdict
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.records.nonces import FOREVER, LIFETIME, Claim, Refusal, Verdict
 from nodisk.values import Mac, Role, Stage
 
 MAC, OTHER = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")
@@ -221,7 +221,7 @@ def test_the_files_are_private(database: Database) -> None:
 def test_a_second_connection_of_the_same_process_costs_no_record(database: Database) -> None:
     """POSIX locks are a process' own: closing any handle of a file drops all of them."""
     Database(database.path).close()
-    code = "import sys; from pathlib import Path; from nodisk.server.database import Database; "
+    code = "import sys; from pathlib import Path; from nodisk.records.database import Database; "
     code += "Database(Path(sys.argv[1])).close()"
     subprocess.run([sys.executable, "-c", code, str(database.path)], check=True, env={**os.environ})
     database.record(Kind.DAEMON, "seen", source="t")

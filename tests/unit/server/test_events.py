@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodisk.server.events import ORDER, Event, Kind, progress
+from nodisk.records.events import ORDER, Event, Kind, progress
 from nodisk.values import Stage
 
 BOOT_1 = "11111111-1111-1111-1111-111111111111"

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from nodisk.pki.authority import Authority
 from nodisk.pki.profiles import PROFILES, Refused
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.records.nonces import FOREVER, LIFETIME
 from nodisk.server.app import application
-from nodisk.server.database import Database
-from nodisk.server.events import Kind
 from nodisk.server.handlers.common import Desk
 from nodisk.server.handlers.enrol import parse
-from nodisk.server.nonces import FOREVER, LIFETIME
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Lab
 from nodisk.values import Mac

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nodisk.server.database import Database
-from nodisk.server.events import Kind, Progress, iso
+from nodisk.records.database import Database
+from nodisk.records.events import Kind, Progress, iso
 from nodisk.server.nodes import APART, Watcher, heartbeat, still_runs
 from nodisk.spec.load import parse
 from nodisk.state import State

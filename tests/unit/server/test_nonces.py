@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodisk.server import nonces
-from nodisk.server.nonces import Claim, Nonce, Why, refusal
+from nodisk.records import nonces
+from nodisk.records.nonces import Claim, Nonce, Why, refusal
 from nodisk.values import Mac, Role
 
 MAC, OTHER = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")

@@ -13,8 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.unit.spec.labs import KEY
 
+from nodisk.commands.spec import init
 from nodisk.errors import UsageError
-from nodisk.spec.commands import init
 from nodisk.spec.guess import EXAMPLE, Guess, from_ip, public_keys
 from nodisk.spec.load import parse
 from nodisk.spec.model import DhcpMode

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from nodisk.cluster.errors import NotFound
 from nodisk.errors import NodiskError
+from nodisk.kube.errors import NotFound
 from nodisk.verify.checks import access, network, pods, workloads
-from nodisk.verify.core import Check, Clock, Outcome, run_check
+from nodisk.verify.clock import Clock
+from nodisk.verify.core import Check, Outcome, run_check
 from nodisk.verify.scene import Scene
 
 TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}

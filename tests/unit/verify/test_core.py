@@ -9,11 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from nodisk.commands.verify import case
 from nodisk.errors import CommandFailed, TimedOut, UsageError
 from nodisk.junit import junit
 from nodisk.verify.checks import CHECKS
-from nodisk.verify.commands import case, choose
-from nodisk.verify.core import MOST_EVIDENCE, Check, Clock, Failed, Outcome, Skip, run_check, run_checks
+from nodisk.verify.clock import Clock
+from nodisk.verify.core import MOST_EVIDENCE, Check, Failed, Outcome, Skip, run_check, run_checks
+from nodisk.verify.runner import choose
 
 
 class _Scene:

@@ -10,7 +10,7 @@ import pytest
 from nodisk.classes import capacity
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, untried
-from nodisk.cluster import isolation
+from nodisk.records import isolation
 from nodisk.spec.load import parse
 from nodisk.state import State
 from nodisk.verify.checks.isolation import judged

@@ -7,7 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from nodisk.server.events import Kind
+from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, address_of, desk_of, mac_of, source_of
 from nodisk.values import Stage
 

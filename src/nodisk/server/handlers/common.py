@@ -9,10 +9,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.pki.authority import Authority
-from nodisk.server.database import Database
-from nodisk.server.events import Kind
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.records.nonces import Passing
 from nodisk.server.limits import Limits
-from nodisk.server.nonces import Passing
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Machine
 from nodisk.values import Mac

@@ -14,9 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from nodisk.pki.profiles import MACHINE_LIFETIME, PROFILES, Profile, Refused
 from nodisk.plan.daemons_nginx import MAX_ENROL
-from nodisk.server.events import Kind
+from nodisk.records.events import Kind
+from nodisk.records.nonces import Claim, request_digest
 from nodisk.server.handlers.common import Desk, address_of, body_of, desk_of, mac_of, source_of
-from nodisk.server.nonces import Claim, request_digest
 from nodisk.spec.model import Machine
 from nodisk.values import Mac
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.plan.daemons_nginx import MAX_EVENT
-from nodisk.server.events import Kind
+from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, address_of, body_of, desk_of, mac_of
 from nodisk.values import Stage
 

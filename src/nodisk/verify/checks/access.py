@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nodisk import run
 from nodisk.assets.container_images import ECHO_PORT
-from nodisk.cluster.kubectl import kubectl_program
+from nodisk.assets.kubectl import kubectl_program
 from nodisk.errors import NodiskError, TimedOut
 from nodisk.verify.checks.pods import echoes, word
 from nodisk.verify.core import Failed

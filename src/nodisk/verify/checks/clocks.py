@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from datetime import datetime
 
-from nodisk.cluster.watch import wait_for
+from nodisk.kube.watch import wait_for
 from nodisk.verify.core import Failed
 from nodisk.verify.scene import Scene
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nodisk.classes import capacity, reach
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import Finding
-from nodisk.cluster import isolation
+from nodisk.records import isolation
 from nodisk.verify.checks.rights import students_of
 from nodisk.verify.core import Failed, Skip, Warn
 from nodisk.verify.scene import Scene

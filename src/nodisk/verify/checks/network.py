@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from nodisk.assets import built
 from nodisk.assets.container_images import ECHO_PORT
-from nodisk.cluster.client import Object
-from nodisk.cluster.errors import NotFound
 from nodisk.errors import NodiskError, TimedOut
+from nodisk.kube.client import Object
+from nodisk.kube.errors import NotFound
 from nodisk.plan import network as plan
 from nodisk.verify.checks.pods import APP, echoes, echoes_everywhere
 from nodisk.verify.core import Failed, Skip
@@ -180,7 +181,6 @@ def _pod(body: str) -> str:
 
 def dns(scene: Scene) -> list[str]:
     """The names of two Services, from a pod on every node."""
-    from nodisk.assets import built  # noqa: PLC0415 - imports the builders
 
     if not built.facts(scene.context.state.state, scene.context.lab)[1].has_dns:
         raise Skip("the release has no DNS add-on (Debian packages no CoreDNS)")

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from nodisk.cluster.client import Object
+from nodisk.assets import built
 from nodisk.errors import NodiskError
+from nodisk.kube.client import Object
 from nodisk.spec.model import Machine
 from nodisk.values import KubeVersion, Role
 from nodisk.verify.core import Failed
@@ -22,7 +23,6 @@ SOON = 3600.0
 
 def nodes(scene: Scene) -> list[str]:
     """Every machine is a node as lab.yaml says, Ready and without pressure."""
-    from nodisk.assets import built  # noqa: PLC0415 - imports the builders
 
     release = built.facts(scene.context.state.state, scene.context.lab)[1]
     found = scene.nodes()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from nodisk.assets.container_images import ECHO, ECHO_PORT
-from nodisk.cluster.client import Object
 from nodisk.errors import TimedOut
+from nodisk.kube.client import Object
 from nodisk.plan.network import REGISTRY
 from nodisk.verify import manifests
 from nodisk.verify.checks.nodes import names
 from nodisk.verify.core import Failed, Skip
 from nodisk.verify.diagnose import cause, pod_trouble
-from nodisk.verify.scene import Scene, remove_leftovers
+from nodisk.verify.scene import Scene
+from nodisk.verify.staging import remove_leftovers
 
 APP = "echo"
 """Of the DaemonSet that ``everywhere`` makes, and of its Service: the other checks speak to and from these pods."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from nodisk.classes import policy, selftest
 from nodisk.classes.engine import Applied
 from nodisk.classes.manifests import CLASS, STUDENT
-from nodisk.cluster.client import Object
-from nodisk.cluster.parallel import in_parallel
+from nodisk.kube.client import Object
+from nodisk.kube.parallel import in_parallel
 from nodisk.verify.core import Failed
 from nodisk.verify.scene import Scene
 from nodisk.verify.temporary_class import temporary_class

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from nodisk.classes.handouts import CLAIM
 from nodisk.classes.storage import PROVISIONER as STUDENTS_STORAGE
-from nodisk.cluster.client import Object
 from nodisk.errors import TimedOut
+from nodisk.kube.client import Object
 from nodisk.verify import manifests
 from nodisk.verify.core import Failed, Skip
 from nodisk.verify.diagnose import cause, pod_trouble

@@ -1,1 +1,0 @@
-"""The running cluster: API client, readiness, kubectl, ssh."""

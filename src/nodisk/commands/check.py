@@ -1,0 +1,107 @@
+"""``nodisk check``: preflight."""
+
+from __future__ import annotations
+
+import time
+
+import click
+from rich.text import Text
+
+from nodisk import ui
+from nodisk.check import ram, runner, wire
+from nodisk.check.findings import Finding, Level, worst
+from nodisk.check.runner import Place
+from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.errors import EnvironmentProblem
+from nodisk.plan.budget import Budget
+
+PATIENCE = 2.0
+"""Seconds after which it is shown what is waited for."""
+
+
+@click.command(epilog="Example: nodisk check --lab room.yaml")
+@lab_options
+@output_option
+@click.option(
+    "--virtual/--real",
+    default=None,
+    help="For a virtual lab or a real room (default: real if lab.yaml names a card or this host has the address).",
+)
+def check(options: LabOptions, output: str, virtual: bool | None) -> int:
+    """Preflight: what would stop this lab from booting.
+
+    Looks at programs and their versions, the server's network card and ports, other DHCP servers, addresses in use,
+    the clock, the disk and how fast it is, the Debian mirror, the release, Butane snippets, the RAM of every machine,
+    SSH keys; for a virtual lab also at KVM and this host's memory. Changes nothing; the file by which it measures the
+    disk is gone in the end. Ends with 0 if nothing worse than warnings was found, else 4.
+    """
+
+    place = _place(options, virtual)
+    budgets = ram.budgets(place.state.state, place.lab)
+    with _Waiting() as waiting:
+        findings = runner.run_all(place, budgets, waiting)
+    level = worst(findings)
+    if output == "json":
+        ui.print_json(
+            {
+                "lab": str(place.lab.name),
+                "virtual": place.virtual,
+                "worst": str(level),
+                "findings": [finding.as_json() for finding in findings],
+                "budget": [ram.as_json(one) for one in budgets],
+            }
+        )
+    else:
+        where = "a virtual lab" if place.virtual else "a real room"
+        click.echo(f"{place.lab.name}, as {where} (--virtual, --real: as the other)\n")
+        _show(findings, budgets)
+    return EnvironmentProblem.exit_code if level is Level.ERROR else 0
+
+
+def _place(options: LabOptions, virtual: bool | None) -> Place:
+    lab = options.load()
+    if virtual is None:
+        # Who has a card of the lab's in the host, or names one, means a real room.
+        real = lab.lab.network.interface is not None or wire.card(lab.lab) is not None
+        virtual = lab.netns is not None or not real
+    return Place(lab.lab, lab.file, lab.state, virtual, lab.netns if virtual else None)
+
+
+def _show(findings: list[Finding], budgets: list[Budget]) -> None:
+    styles = {"ok": "green", "warning": "yellow", "error": "bold red"}
+    rows = [(Text(finding.level, style=styles[finding.level]), finding.check, _words(finding)) for finding in findings]
+    ui.print_table(["", "check", "what was found"], rows)
+    click.echo()
+    headings, body = ram.table(budgets)
+    ui.print_table(headings, body, title="RAM budget: used at Ready, and what a tmpfs may grow to")
+    counts = {level: sum(finding.level == level for finding in findings) for level in styles}
+    click.echo(f"\n{counts['error']} errors, {counts['warning']} warnings, {counts['ok']} ok")
+
+
+def _words(finding: Finding) -> str:
+    return finding.message + (f"\n→ {finding.hint}" if finding.hint else "")
+
+
+class _Waiting:
+    """A line on stderr with what is waited for, once that takes longer than ``PATIENCE``."""
+
+    def __enter__(self) -> _Waiting:
+        self.begun = time.monotonic()
+        self.status = ui.console(stderr=True).status("")
+        self.shown = False
+        return self
+
+    def __call__(self, left: list[str]) -> None:
+        if not left or time.monotonic() - self.begun < PATIENCE:
+            return
+        text = f"checking: {', '.join(left)}"
+        if not self.shown:
+            self.shown = True
+            self.status.start()
+            if not self.status.console.is_terminal:
+                ui.say(text)
+        self.status.update(text)
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            self.status.stop()

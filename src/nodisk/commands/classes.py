@@ -1,0 +1,435 @@
+"""``nodisk class``: a teacher's class, from a roster to handouts and to the end of the term."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nodisk import files, ui
+from nodisk.classes import asking, expiry, handouts, lifecycle, operations, plan, present, record, sizes
+from nodisk.classes import drift as differences
+from nodisk.classes import storage as volumes
+from nodisk.classes.storage import size_of
+from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.errors import NodiskError, UsageError
+
+
+@click.group(name="class", epilog="Example: nodisk class create k8s --roster group-2.csv --days 120")
+def class_() -> None:
+    """A class of students: create, list, suspend, delete."""
+
+
+def _roster_options(command: Any) -> Any:
+    @functools.wraps(command)
+    def with_reading(*args: Any, column: tuple[str, ...], encoding: str | None, sheet: str | None, **rest: Any) -> Any:
+        return command(*args, reading=asking.Reading(column, encoding, sheet), **rest)
+
+    wrapped: Any = with_reading
+    for option in (
+        click.option("--sheet", metavar="NAME", help="Which sheet of a spreadsheet --roster is."),
+        click.option("--encoding", metavar="NAME", help="How --roster is encoded, such as cp1250 or iso8859-2."),
+        click.option(
+            "--column",
+            multiple=True,
+            metavar="FIELD=HEADING",
+            help="What a column of --roster holds: id, name, first, last, email, role or ignore; repeatable.",
+        ),
+        click.option("--students", metavar="A,B,C", help="Names, without a file."),
+        click.option(
+            "--roster",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="A list as a platform or a spreadsheet writes it: CSV, .xlsx, .xls, .ods or an HTML table.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+_days = click.option("--days", type=click.IntRange(1, 1000), help="Access ends in so many days.")
+_expires = click.option("--expires", metavar="DATE", help="Access ends at the end of that day, such as 2027-02-28.")
+_out = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the handouts (default: ./NAME)."
+)
+_yes = click.option("--yes", is_flag=True, help="Don't ask.")
+_storage_policy = click.option(
+    "--storage-policy",
+    type=click.Choice(["keep", "remove"]),
+    help="What becomes of the students' files on the server (default: it asks; with --yes: keep).",
+)
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+
+
+@class_.command(epilog="Example: nodisk class create k8s --roster group-2.csv --size medium --teacher 'Anna Nowak'")
+@click.argument("name")
+@_roster_options
+@click.option("--size", default=None, help="tiny, small, medium, large, or a file of your own.  [default: small]")
+@_expires
+@_days
+@click.option("--role", type=click.Choice(["edit", "admin", "view"]), help="What a student may do.  [default: edit]")
+@click.option("--teacher", multiple=True, metavar="NAME", help="Gets the admin role for all students; repeatable.")
+@click.option("--storage", metavar="SIZE", help="Each student's own storage on the server, such as 2Gi; it may grow.")
+@_out
+@click.option("--overcommit", is_flag=True, help="Promise more than the nodes, or the server's disk, have.")
+@click.option("--prune", is_flag=True, help="Remove students who are no longer in the roster, with all they have.")
+@_storage_policy
+@_yes
+@_dry_run
+@output_option
+@lab_options
+def create(
+    *,
+    options: LabOptions,
+    name: str,
+    roster: Path | None,
+    students: str | None,
+    reading: asking.Reading,
+    size: str | None,
+    expires: str | None,
+    days: int | None,
+    role: str | None,
+    teacher: tuple[str, ...],
+    storage: str | None,
+    out: Path | None,
+    overcommit: bool,
+    prune: bool,
+    storage_policy: str | None,
+    yes: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Create a class from a roster, or bring it up to date with it."""
+
+    people = asking.people(roster, students, reading)
+    if storage is not None:
+        size_of(storage)
+    context = options.load()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(record.changing(context.state, plan.check_name(name), dry_run=dry_run))
+        existing = record.load(context.state, name)
+        chosen = sizes.find(size or "small") if size or existing is None else None
+        now = record.now()
+        planned = plan.merge(
+            existing,
+            people,
+            name=name,
+            now=now,
+            size=chosen,
+            role=role or ("edit" if existing is None else None),
+            expires=plan.expiry(expires, days, now),
+            teachers=teacher,
+            storage=storage,
+        )
+        if existing is not None and existing.expires != planned.record.expires:
+            ui.say("the end of the class moves; a token's end can't be moved, so new handouts are written")
+        pruned = plan.Planned(planned.record.without(planned.absent), planned.new, ()) if prune else planned
+        folder = asking.folder(planned.record, out)
+        operations.refuse(context, pruned.record, folder)
+        if dry_run:
+            asking.room_if_known(context, pruned, overcommit)
+            present.show_plan(planned, output)
+            return
+        client = stack.enter_context(asking.client(context))
+        asking.room(context, client, pruned, overcommit)
+        if prune and planned.absent:
+            asking.ask(
+                f"Delete {', '.join(map(planned.record.namespace, planned.absent))} and everything in them?", yes
+            )
+            keep = asking.keep_storage(context, planned.record, planned.absent, storage_policy, yes)
+            with present.bar("namespaces gone", len(planned.absent)) as gone:
+                counted = operations.remove(
+                    context, client, planned.record, planned.absent, keep_storage=keep, on_gone=gone
+                )
+            ui.say(f"removed {', '.join(s.label for s in planned.absent)} with {present.counted(counted)}")
+            asking.say_kept(context, planned.record, keep)
+        planned = pruned
+        present.report_absent(planned)
+        with present.bar(f"class {name}", len(planned.record.students)) as step:
+            made = operations.create(context, client, planned.record, folder=folder, on_done=step)
+    present.report(made, output)
+
+
+@class_.command(epilog="Example: nodisk class add k8s --students 'Jan Kowalski'")
+@click.argument("name")
+@_roster_options
+@click.option("--overcommit", is_flag=True, help="Promise more than the nodes have.")
+@_dry_run
+@output_option
+@lab_options
+def add(
+    *,
+    options: LabOptions,
+    name: str,
+    roster: Path | None,
+    students: str | None,
+    reading: asking.Reading,
+    overcommit: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Add students to a class; those who are in it already stay as they are."""
+
+    people = asking.people(roster, students, reading)
+    context = options.load()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(record.changing(context.state, name, dry_run=dry_run))
+        existing = record.need(context.state, name)
+        planned = plan.merge(existing, people, name=name, now=record.now(), whole=False)
+        if dry_run:
+            asking.room_if_known(context, planned, overcommit)
+            present.show_plan(planned, output)
+            return
+        client = stack.enter_context(asking.client(context))
+        asking.room(context, client, planned, overcommit)
+        with present.bar(f"class {name}", len(planned.new)) as step:
+            made = operations.create(
+                context,
+                client,
+                planned.record,
+                folder=asking.folder(existing, None),
+                only=planned.new,
+                on_done=step,
+                test=bool(planned.new),
+            )
+    present.report(made, output)
+
+
+@class_.command(name="list", epilog="Example: nodisk class list")
+@output_option
+@lab_options
+def list_(*, options: LabOptions, output: str) -> None:
+    """List the classes and what is due."""
+
+    found = record.load_all(options.load().state)
+    now = record.now()
+    rows = [
+        {
+            "name": c.name,
+            "students": len(c.students),
+            "suspended": sum(s.suspended for s in c.students),
+            "size": c.size_name,
+            "role": c.role,
+            "expires": c.expires.isoformat(),
+            "due": expiry.due(c, now),
+        }
+        for c in found
+    ]
+    if output == "json":
+        ui.print_json(rows)
+    else:
+        ui.print_table(
+            ["CLASS", "STUDENTS", "SUSPENDED", "SIZE", "ROLE", "DUE"],
+            [[r["name"], r["students"], r["suspended"], r["size"], r["role"], r["due"]] for r in rows],
+        )
+
+
+@class_.command(epilog="Example: nodisk class show k8s --drift")
+@click.argument("name")
+@click.option("--drift", is_flag=True, help="Compare with the cluster: what was changed, removed or added by hand.")
+@click.option(
+    "--isolation", is_flag=True, help="Try the isolation again with two students' credentials, and with pods of theirs."
+)
+@output_option
+@lab_options
+def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
+    """Show a class's students, and on demand drift or isolation."""
+
+    context = options.load()
+    found = record.need(context.state, name)
+    if drift:
+        with asking.client(context) as client:
+            served, tokens = volumes.held(context.state, found), handouts.held(found)
+            changed = differences.find(client, found, context.lab, served, tokens)
+        if output == "json":
+            ui.print_json([difference.to_json() for difference in changed])
+        elif changed:
+            ui.print_table(["NAMESPACE", "OBJECT", "WHAT"], [[d.namespace, d.object, d.what] for d in changed])
+        else:
+            ui.say(f"the class {name} is as nodisk made it")
+        if changed:
+            raise NodiskError(
+                f"{len(changed)} differences", hint="nodisk class create with the roster sets right what is nodisk's"
+            )
+    elif isolation:
+        with asking.client(context) as client:
+            present.findings(operations.try_isolation(context, client, found, pods=True), output)
+    else:
+        present.students(found, found.students, output, volumes=volumes.table(context.state, found))
+
+
+@class_.command(epilog="Example: nodisk class remove k8s jan-kowalski")
+@click.argument("name")
+@click.argument("student", nargs=-1, required=True)
+@_storage_policy
+@_yes
+@lab_options
+def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_policy: str | None, yes: bool) -> None:
+    """Remove students with all that they have, or teachers."""
+
+    context = options.load()
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = record.need(context.state, name)
+        chosen = asking.chosen(found, student)
+        theirs = [found.namespace(account) for account in chosen if account not in found.teachers]
+        staff = [account.label for account in chosen if account in found.teachers]
+        asking.ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
+        keep = asking.keep_storage(context, found, chosen, storage_policy, yes)
+        with present.bar("namespaces gone", len(theirs)) as gone:
+            counted = operations.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
+    ui.say(f"removed {', '.join(s.label for s in chosen)} with {present.counted(counted)}; nothing is left")
+    asking.say_kept(context, found, keep)
+
+
+@class_.command(epilog="Example: nodisk class delete k8s --yes")
+@click.argument("name")
+@click.option("--timeout", type=float, default=120, show_default=True, help="Seconds to wait until nothing is left.")
+@_storage_policy
+@_yes
+@lab_options
+def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: str | None, yes: bool) -> None:
+    """Delete a class, with all that its students have."""
+
+    context = options.load()
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = record.need(context.state, name)
+        asking.ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
+        keep = asking.keep_storage(context, found, None, storage_policy, yes)
+        with present.bar("namespaces gone", len(found.students) + 1) as gone:
+            counted = operations.delete(context, client, found, limit=timeout, keep_storage=keep, on_gone=gone)
+    ui.say(f"deleted the class {name}: {len(found.students)} students with {present.counted(counted)}; nothing is left")
+    asking.say_kept(context, found, keep)
+
+
+@class_.command(epilog="Example: nodisk class reset k8s jan-kowalski")
+@click.argument("name")
+@click.argument("student", nargs=-1, required=True)
+@_yes
+@lab_options
+def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool) -> None:
+    """Give students an empty namespace again; their credentials stay."""
+
+    context = options.load()
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = asking.running(context, name)
+        chosen = record.each_once(found.student(word) for word in student)
+        asking.ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
+        with present.bar("namespaces gone", len(chosen)) as gone:
+            counted = operations.reset(context, client, found, chosen, on_gone=gone)
+    ui.say(f"reset {', '.join(s.label for s in chosen)}: {present.counted(counted)} are gone")
+
+
+@class_.command(epilog="Example: nodisk class suspend k8s; nodisk class resume k8s jan-kowalski")
+@click.argument("name")
+@click.argument("student", nargs=-1)
+@lab_options
+def suspend(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
+    """Take away access, a teacher's too (default: of all students); what they run stays."""
+    _set_suspended(options, name, student, True)
+
+
+@class_.command(epilog="Example: nodisk class resume k8s")
+@click.argument("name")
+@click.argument("student", nargs=-1)
+@lab_options
+def resume(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
+    """Give access back, with the same credentials."""
+    _set_suspended(options, name, student, False)
+
+
+def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspended: bool) -> None:
+    context = options.load()
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = record.need(context.state, name) if suspended else asking.running(context, name)
+        chosen = asking.chosen(found, words)
+        done = lifecycle.set_suspended(client, found, chosen, suspended, by_hand=True)
+        record.save(context.state, done.record)
+    if changed := [account.label for account in chosen if account.label not in done.failed]:
+        ui.say(f"{'suspended' if suspended else 'resumed'}: {', '.join(changed)}")
+    operations.raise_first(done.failed)
+
+
+@class_.command(epilog="Example: nodisk class rotate k8s jan-kowalski")
+@click.argument("name")
+@click.argument("student", nargs=-1)
+@_out
+@output_option
+@lab_options
+def rotate(*, options: LabOptions, name: str, student: tuple[str, ...], out: Path | None, output: str) -> None:
+    """Replace credentials (default: of all students); the old ones die at once."""
+
+    context = options.load()
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = asking.running(context, name)
+        chosen = asking.chosen(found, student)
+        made = operations.rotate(context, client, found, chosen, folder=asking.folder(found, out))
+    present.report(made, output)
+
+
+@class_.command(epilog="Example: nodisk class extend k8s --expires 2027-06-30")
+@click.argument("name")
+@_expires
+@_days
+@_out
+@output_option
+@lab_options
+def extend(
+    *, options: LabOptions, name: str, expires: str | None, days: int | None, out: Path | None, output: str
+) -> None:
+    """Move the end of a class; new handouts are written, since a token's end can't be moved."""
+
+    context = options.load()
+    now = record.now()
+    end = plan.expiry(expires, days, now)
+    if end is None:
+        raise UsageError("until when? give --expires DATE or --days N")
+    with record.changing(context.state, name), asking.client(context) as client:
+        found = record.need(context.state, name).extended(end, now)
+        made = operations.remint(context, client, found, folder=asking.folder(found, out))
+    present.report(made, output)
+
+
+@class_.command(epilog="Example: nodisk class export k8s term-papers")
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@lab_options
+def export(*, options: LabOptions, name: str, folder: Path) -> None:
+    """Write what each student made as manifests, a file each."""
+
+    context = options.load()
+    found = record.need(context.state, name)
+    with asking.client(context) as client:
+        texts = differences.export(client, found, found.students)
+    for label, text in texts.items():
+        files.write(folder / f"{label}.yaml", text, mode=0o600)
+    made = sum(bool(text) for text in texts.values())
+    ui.say(f"wrote {len(texts)} files to {folder}; {made} students made something")
+
+
+@class_.command(epilog="Example: nodisk class storage --remove k8s-jan-kowalski-1")
+@click.option("--remove", multiple=True, metavar="VOLUME", help="Delete a volume that was kept; repeatable.")
+@_yes
+@output_option
+@lab_options
+def storage(*, options: LabOptions, remove: tuple[str, ...], yes: bool, output: str) -> None:
+    """List the students' storage of all classes, also what was kept of those that are no more."""
+
+    context = options.load()
+    if remove:
+        asking.ask(f"Delete {', '.join(remove)} and all files in them?", yes)
+        volumes.remove_kept(context.state, remove)
+        ui.say(f"removed {', '.join(remove)}")
+        return
+    rows = volumes.rows(context.state)
+    if output == "json":
+        ui.print_json(rows)
+    else:
+        ui.print_table(
+            ["VOLUME", "CLASS", "SIZE", "ON DISK", "STATE"],
+            [
+                [r["volume"], r["class"], volumes.words(r["size"]), volumes.words(r["on_disk"]), r["state"]]
+                for r in rows
+            ],
+        )

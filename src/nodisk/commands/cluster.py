@@ -1,0 +1,105 @@
+"""``nodisk status``, and the commands that reach into the cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from nodisk import files, run, ui
+from nodisk.assets import kubectl as kubectl_
+from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.kube import kubeconfig as kubeconfig_
+from nodisk.machines import ssh as ssh_
+from nodisk.machines import status as view
+from nodisk.records import virtual_lab
+
+
+@click.command(epilog="Example: nodisk status --watch")
+@lab_options
+@output_option
+@click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
+def status(options: LabOptions, output: str, watch: bool) -> None:
+    """A row a machine: stage, node, RAM.
+
+    With the API down the node's columns say unknown, and the stages come from what the machines reported. With --watch
+    --output json each line is one whole status.
+    """
+
+    context = options.load()
+    before: object = None
+    while True:
+        now = view.collect(context)
+        seen = view.to_json(now)
+        key = {name: value for name, value in seen.items() if name != "time"}
+        if output == "json" and not watch:
+            ui.print_json(seen)
+        elif output == "json" and key != before:
+            click.echo(json.dumps(seen, ensure_ascii=False))
+        elif output == "table" and (key != before or sys.stdout.isatty()):
+            if watch and sys.stdout.isatty():
+                click.clear()
+            prefix = f"{view.clock(now.time)}  " if watch else ""
+            click.echo(prefix + view.summary(now))
+            ui.print_table(view.HEADINGS, view.table(now))
+        if not watch:
+            return
+        before = key
+        time.sleep(1)
+
+
+_PASS_THROUGH = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.command(context_settings=_PASS_THROUGH, epilog="Example: nodisk kubectl get nodes -o wide")
+@lab_options
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def kubectl(options: LabOptions, words: tuple[str, ...]) -> None:
+    """Run the release's kubectl against the lab.
+
+    It is the administrator, and works from this host for real and virtual labs alike; --lab and --state stand before
+    kubectl's own words.
+    """
+
+    context = options.load()
+    env = {"KUBECONFIG": str(kubeconfig_.of_admin(context.state))}
+    run.replace([kubectl_.kubectl_program(context), *words], env=env, netns=context.netns)
+
+
+@click.command(epilog="Example: nodisk kubeconfig --out admin.kubeconfig")
+@lab_options
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it there (mode 0600), not to stdout."
+)
+def kubeconfig(options: LabOptions, out: Path | None) -> None:
+    """Print the administrator's kubeconfig.
+
+    Whoever has it may do anything in the cluster. For a virtual lab it uses a port of 127.0.0.1 that leads to its API.
+    """
+
+    context = options.load()
+    virtual = virtual_lab.read(context.state)
+    text = kubectl_.for_this_host(context, api_port=None if virtual is None else virtual.api_port)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    files.write(out.absolute(), text, mode=0o600)
+    ui.say(f"{out}: the administrator's kubeconfig of {context.lab.name}")
+
+
+@click.command(context_settings=_PASS_THROUGH, epilog="Example: nodisk ssh w1 systemctl --failed")
+@lab_options
+@click.argument("name")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def ssh(options: LabOptions, name: str, command: tuple[str, ...]) -> None:
+    """Log in to a machine by its name.
+
+    As the user admin, who may use sudo. The machine's host key is checked against the one that it reported when it
+    enrolled in this boot.
+    """
+
+    context = options.load()
+    run.replace(ssh_.arguments(context, name, command), netns=context.netns)

@@ -1,0 +1,323 @@
+"""``nodisk lab``: up, down, status, console, ssh, power, bench; and ``nodisk power`` for a real room."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from nodisk import ui
+from nodisk.assets import build
+from nodisk.commands.cluster import ssh
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.machines import bench, qemu
+from nodisk.machines import console as console_
+from nodisk.machines import wake as wake_
+from nodisk.machines.bench_report import show
+from nodisk.machines.power import everywhere
+from nodisk.machines.proof import prove
+from nodisk.machines.segment import tap_name
+from nodisk.machines.virtual import Virtual, need_root
+from nodisk.machines.watch import WAY, Row, rows, summary, wait_ready
+from nodisk.records import virtual_lab
+from nodisk.records.database import Database
+from nodisk.server import host
+
+READY_WITHIN = 1200.0
+"""Seconds. Minutes are usual without KVM on two processors; twice that is a fault."""
+FIRST_CLASS = "first --students anna,jan,ola,piotr --size tiny --days 7"
+"""A class that fits machines of 1 GB: the words after ``nodisk class create``."""
+
+
+@click.group()
+def lab() -> None:
+    """A virtual lab: QEMU machines in a network namespace.
+
+    The same server and the same plan as in a real room; nothing of this host's network changes.
+    """
+
+
+@lab.command(epilog="Example: nodisk lab up --lab examples/virtual.yaml")
+@lab_options
+@click.option("--detach", is_flag=True, help="Return when the machines are switched on; nodisk status shows the rest.")
+@click.option("--no-proof", is_flag=True, help="End when all nodes are Ready, without the echo.")
+@click.option("--offline", is_flag=True, help="Build nothing that needs a download.")
+@click.option("--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds until all must be Ready.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def up(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, detach: bool, no_proof: bool, offline: bool, within: float, dry_run: bool
+) -> None:
+    """Build, start the server, switch the machines on, and wait until the cluster is proved.
+
+    The lab goes on running. A second `lab up` continues where the first one was stopped.
+    """
+
+    virtual = _virtual(options)
+    virtual.check()
+    virtual.need_virtual()
+    if dry_run:
+        _dry_run(virtual)
+        return
+    with virtual.alone():
+        build.build(virtual.lab, options.state, offline=offline)
+        record = virtual.start(ui.say)
+        virtual = _virtual(options)  # again: the lab may have got an SSH key of its own
+        on = [name for name, was_off in everywhere(virtual.power.on, virtual.lab.machines).items() if was_off]
+        if on:
+            ui.say(f"switched on: {', '.join(on)}")
+        if detach:
+            return
+        _arrive(virtual, within=within, proof=not no_proof)
+    _try_next(options, virtual, record.http_port, record.api_port)
+
+
+def _arrive(virtual: Virtual, *, within: float, proof: bool) -> None:
+    with Database(virtual.state.database) as database:
+        rows = wait_ready(virtual.power, database, seconds=within, alive=virtual.services.check_server)
+        _show_times(rows)
+    if proof:
+        context = LabContext(virtual.lab, virtual.file, virtual.state, virtual.segment.netns)
+        result = prove(context, say=ui.say)
+        ui.say(f"proved in {result.seconds:.0f} s")
+
+
+def _show_times(rows: list[Row]) -> None:
+    table = []
+    for row in rows:
+        seconds = [row.seconds(stage) for stage in WAY]
+        table.append([row.machine.name, row.machine.role, *("" if at is None else f"{at:.0f}" for at in seconds)])
+    ui.print_table(["MACHINE", "ROLE", *(stage.upper() for stage in WAY)], table, title="Seconds since power-on")
+
+
+def _try_next(options: LabOptions, virtual: Virtual, http_port: int, api_port: int) -> None:
+    program = Path(sys.argv[0])
+    name = str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else program.name
+    if program.name == "__main__.py":  # python -m nodisk
+        name = "nodisk"
+    state = "" if options.state.root == type(options.state)().root else f" --state {options.state.root}"
+    click.echo(
+        f"\nThe lab {virtual.lab.name} runs. Server: http://127.0.0.1:{http_port}   API: https://127.0.0.1:{api_port}\n"
+        "Try next:\n"
+        f"  {name} kubectl{state} get nodes -o wide\n"
+        f"  {name} status{state}\n"
+        f"  {name} ssh{state} {virtual.lab.machines[-1].name}\n"
+        f"  {name} class create{state} {FIRST_CLASS}\n"
+        f"  {name} lab power{state} --all cut     and then: on\n"
+        f"  {name} lab down{state}"
+    )
+
+
+def _dry_run(virtual: Virtual) -> None:
+    click.echo("would build what is missing of the assets (nodisk build)")
+    click.echo(f"would make the network namespace {virtual.segment.netns}, with {virtual.segment.server} on a bridge")
+    click.echo("would start in it: nodisk serve; and forward its API and HTTP to ports of 127.0.0.1")
+    for machine in virtual.lab.machines:
+        tap = tap_name(machine.mac)
+        words = qemu.arguments(virtual.state, virtual.lab, machine, tap=tap, accel=qemu.accelerator())
+        click.echo(f"would run: {shlex.join(words)}")
+
+
+@lab.command(epilog="Example: nodisk lab down --purge")
+@lab_options
+@click.option("--purge", is_flag=True, help="Remove the lab's state as well: etcd, PKI, registry, logs, classes.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be stopped.")
+def down(options: LabOptions, purge: bool, dry_run: bool) -> None:
+    """Switch everything off and remove every trace of the running lab.
+
+    The cluster's data stays in the state directory, so that the next `lab up` is the same cluster; --purge removes it.
+    """
+
+    virtual = _virtual(options)
+    need_root()
+    virtual.need_virtual(remove=purge)
+    if dry_run:
+        for machine in virtual.lab.machines:
+            pid = virtual.power.pid(machine)
+            click.echo(f"{machine.name}: {'is off' if pid is None else f'would end QEMU, process {pid}'}")
+        pid = virtual.services.server_pid()
+        click.echo(f"server: {'does not run' if pid is None else f'would end process {pid}'}")
+        click.echo(f"namespace {virtual.segment.netns}: {'would go' if virtual.segment.exists() else 'is not there'}")
+        click.echo(f"state {virtual.state.root}: {'would go' if purge else 'stays'}")
+        return
+    with virtual.alone():
+        there = virtual.down(ui.say, purge=purge)
+    ui.say(f"the lab {virtual.lab.name} is down" if there else f"the lab {virtual.lab.name} was not up")
+
+
+@lab.command(name="status", epilog="Example: nodisk lab status --output json")
+@lab_options
+@output_option
+def lab_status(options: LabOptions, output: str) -> None:
+    """What of the lab runs on this host: server, ports, machines and how far each is."""
+
+    virtual = _virtual(options)
+    found, pid = virtual_lab.read(virtual.state), virtual.services.server_pid()
+    machines: list[Row] = []
+    if virtual.state.database.exists():
+        with Database(virtual.state.database, reading=True) as database:
+            machines = rows(virtual.power, database)
+    if output == "json":
+        listed = [
+            {
+                "name": str(row.machine.name),
+                "on": row.on is not None,
+                "pid": virtual.power.pid(row.machine),
+                "stage": str(row.progress.stage) if row.progress.stage else None,
+                "memory_mib": qemu.memory_mib(row.machine),
+            }
+            for row in machines
+        ]
+        record_ = None if found is None else asdict(found)
+        ui.print_json({"lab": str(virtual.lab.name), "server_pid": pid, "record": record_, "machines": listed})
+        return
+    if found is None:
+        click.echo(f"the lab {virtual.lab.name} is not up")
+    else:
+        click.echo(
+            f"namespace {found.netns}   server {'process ' + str(pid) if pid else 'does not run'}   "
+            f"http://127.0.0.1:{found.http_port}   https://127.0.0.1:{found.api_port}"
+        )
+    table = []
+    for row in machines:
+        stage, since, reason = summary(row, time.time())
+        table.append([row.machine.name, row.machine.role, f"{qemu.memory_mib(row.machine)} MiB", stage, since, reason])
+    ui.print_table(["MACHINE", "ROLE", "MEMORY", "STAGE", "SINCE POWER-ON", ""], table)
+
+
+@lab.command(epilog="Example: nodisk lab console cp1 --follow")
+@lab_options
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Print the log and what is added to it, until Ctrl-C.")
+@click.option("--log", "log", is_flag=True, help="Print the log and end, also on a terminal.")
+def console(options: LabOptions, name: str, follow: bool, log: bool) -> None:
+    """A machine's serial console.
+
+    On a terminal it is the line itself (Ctrl-] leaves it); else, or with --log, what was printed on it so far.
+    """
+
+    virtual = _virtual(options)
+    paths = qemu.Paths.of(virtual.state, virtual.machines((name,))[0])
+    if not (follow or log) and sys.stdin.isatty() and sys.stdout.isatty():
+        ui.say("Ctrl-] leaves the console")
+        console_.attach(paths.serial)
+        return
+    if not paths.console.exists():
+        raise EnvironmentProblem(f"{name} was never switched on: there is no {paths.console}", hint="nodisk lab up")
+    for data in console_.log_text(paths.console, follow=follow):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+@lab.command(
+    name="ssh",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="Example: nodisk lab ssh w1 uptime",
+)
+@lab_options
+@click.argument("name")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def lab_ssh(ctx: click.Context, options: LabOptions, name: str, command: tuple[str, ...]) -> None:
+    """Log in to a machine; the same as `nodisk ssh`."""
+
+    ctx.invoke(ssh, lab=options.lab, state=options.state.root, name=name, command=command)
+
+
+@lab.command(epilog="Example: nodisk lab power --all cut")
+@lab_options
+@click.argument("words", nargs=-1, required=True, metavar="[NAME]... on|off|cut")
+@click.option("--all", "every", is_flag=True, help="Every machine of the lab.")
+@click.option("--dry-run", is_flag=True, help="Only say which machines it would be.")
+def power(options: LabOptions, words: tuple[str, ...], every: bool, dry_run: bool) -> None:
+    """Switch machines on, off, or cut their power.
+
+    off presses the power button (ACPI) and waits for the shutdown; cut takes the power away, as pulling the plug does.
+    """
+
+    names, what = words[:-1], words[-1]
+    if what not in ("on", "off", "cut"):
+        raise UsageError(f"{what!r} is not on, off or cut", hint="nodisk lab power w1 off")
+    if bool(names) == every:
+        raise UsageError("name the machines, or say --all", hint="nodisk lab power --all cut")
+    virtual = _virtual(options)
+    chosen = virtual.machines(names, every=every)
+    if dry_run:
+        click.echo(f"would switch {what}: {', '.join(str(machine.name) for machine in chosen)}")
+        return
+    need_root()
+    action = {"on": virtual.power.on, "off": virtual.power.off, "cut": virtual.power.cut}[what]
+    for name, changed in everywhere(action, chosen).items():
+        click.echo(f"{name}: {what}{'' if changed else ' (already)'}")
+
+
+@lab.command(name="bench", epilog="Example: nodisk lab bench --output json > boot.json")
+@lab_options
+@output_option
+@click.option("--no-power-cycle", is_flag=True, help="Don't measure a second boot after a power cut.")
+@click.option("--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds for each boot.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be booted.")
+def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: float, dry_run: bool) -> None:
+    """How long from power-on to Ready, beside the same image without Kubernetes.
+
+    Boots two labs like this one, under other names, one after the other, and removes them.
+    """
+
+    virtual = _virtual(options)
+    virtual.check(another=True)
+    if dry_run:
+        click.echo(
+            f"would boot {len(virtual.lab.machines)} machines without Kubernetes, then with it, and remove both labs"
+        )
+        return
+    result = bench.measure(virtual.lab, options.state, within=within, power_cycle=not no_power_cycle, say=ui.say)
+    if output == "json":
+        ui.print_json(result.to_json())
+    else:
+        show(result)
+
+
+@click.group(name="power")
+def room_power() -> None:
+    """Switch a real room's machines on.
+
+    Those of a virtual lab have buttons: nodisk lab power.
+    """
+
+
+@room_power.command(epilog="Example: nodisk power wake --all")
+@lab_options
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "every", is_flag=True, help="Every machine of the lab.")
+@click.option("--dry-run", is_flag=True, help="Only say whom it would wake.")
+def wake(options: LabOptions, names: tuple[str, ...], every: bool, dry_run: bool) -> None:
+    """Wake machines by Wake-on-LAN.
+
+    Broadcasts each machine's magic packet from the server's card. The machine's firmware must have Wake-on-LAN on;
+    nothing answers, so nodisk status shows who came.
+    """
+
+    if bool(names) == every:
+        raise UsageError("name the machines, or say --all", hint="nodisk power wake --all")
+    virtual = _virtual(options)
+    chosen = virtual.machines(names, every=every)
+    if virtual.segment.exists():
+        words = " ".join(names) or "--all"
+        raise UsageError(f"{virtual.lab.name} is a virtual lab", hint=f"nodisk lab power {words} on")
+    if dry_run:
+        click.echo(f"would wake: {', '.join(f'{machine.name} ({machine.mac})' for machine in chosen)}")
+        return
+    network = virtual.lab.network
+    card = network.interface or host.interface_of(network.server)
+    macs = [machine.mac for machine in chosen]
+    wake_.send(macs, server=network.server, subnet=network.subnet, interface=card)
+    click.echo(f"woken from {card}: {', '.join(str(machine.name) for machine in chosen)}")
+
+
+def _virtual(options: LabOptions) -> Virtual:
+    context = options.load()
+    return Virtual(context.lab, context.file, context.state)

@@ -1,0 +1,124 @@
+"""``nodisk render``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import replace
+
+import click
+
+from nodisk import ui
+from nodisk.assets import built
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import EnvironmentProblem, IntegrityError, UsageError
+from nodisk.pki.authority import Authority
+from nodisk.plan import daemons_files, readable, show, snippets
+from nodisk.plan.facts import Facts
+from nodisk.records import host
+from nodisk.records.database import Database
+from nodisk.spec.model import Machine
+
+WHAT = ("script", "cmdline", "ignition", "daemons", "all")
+
+
+@click.command(epilog="Example: nodisk render w1 --what ignition")
+@click.argument("machine")
+@click.option("--what", type=click.Choice(WHAT), default="all", show_default=True, help="Which text.")
+@click.option("--diff", is_flag=True, help="Show what changed since the machine last booted.")
+@lab_options
+@output_option
+def render(options: LabOptions, machine: str, what: str, diff: bool, output: str) -> None:
+    """Show every text that one machine will get.
+
+    The boot script, the kernel's command line, the whole Ignition config with its files and units unpacked, and the
+    configurations of the server's daemons that answer the machine, first of all their lines that name it. None of
+    them holds a secret; the one-time nonce, which is added when the machine asks, is not shown. Nothing is written.
+    """
+    context = options.load()
+    found = context.lab.machine(machine)
+    if found is None:
+        names = ", ".join(str(one.name) for one in context.lab.machines)
+        raise UsageError(f"{context.file} has no machine {machine}", hint=f"its machines are: {names}")
+    texts = _texts(context, found) if what != "daemons" else {}
+    daemons = _daemons(context) if what in {"daemons", "all"} else {}
+    wanted = {name: text for name, text in texts.items() if what in (name, "all")} | daemons
+    changes = _changes(context, found, wanted) if diff else {}
+    if output == "json":
+        lines = {name: [[*line] for line in show.naming(found, text)] for name, text in daemons.items()}
+        what_is = {"changed": changes} if diff else {"texts": wanted} | ({"naming": lines} if daemons else {})
+        ui.print_json({"machine": machine} | what_is)
+    elif diff:
+        _print_changes(found, changes)
+    else:
+        _print(found, {name: text for name, text in wanted.items() if name not in daemons}, daemons)
+
+
+def _print(machine: Machine, texts: dict[str, str], daemons: dict[str, str]) -> None:
+    parts = {name: _for_people(name, text) for name, text in texts.items()}
+    if daemons:
+        parts["daemons"] = show.daemons(machine, daemons)
+    for name, text in parts.items():
+        if len(parts) > 1:
+            click.echo(f"##### {name}")
+        click.echo(text)
+
+
+def _print_changes(machine: Machine, changes: dict[str, str]) -> None:
+    for name, text in changes.items():
+        if text:
+            click.echo(f"##### {name}\n{text}")
+    if not any(changes.values()):
+        click.echo(f"Nothing has changed since {machine.name} last booted.")
+
+
+def _daemons(context: LabContext) -> dict[str, str]:
+    """The daemons' configurations by file name, for the host that the server found when it last started."""
+
+    lab, state = context.lab, context.state
+    found = host.read(state.host) or daemons_files.usual_host(lab, state.root, state.state.assets / "objects")
+    return daemons_files.configure(lab, replace(found, interface=lab.network.interface or found.interface))
+
+
+def _texts(context: LabContext, machine: Machine) -> dict[str, str]:
+    facts = Facts(_ca(context), *built.facts(context.state.state, context.lab))
+    return show.texts(context.lab, facts, machine, where=snippets.in_file(context.file))
+
+
+def _ca(context: LabContext) -> str:
+    """The server's CA, or words in its place: to show something must not make keys."""
+
+    try:
+        return Authority(context.state, context.lab).ca_pem
+    except IntegrityError:
+        return "(the certificate of the server's CA: nodisk serve makes it when it first runs)\n"
+    except PermissionError:
+        return "(the certificate of the server's CA: it takes root to read it)\n"
+
+
+def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> dict[str, str]:
+    """Unified differences from what the server last gave the machine; '' where nothing changed."""
+
+    if not context.state.database.exists():
+        raise EnvironmentProblem("no machine of this lab has booted yet", hint="run without --diff")
+    with Database(context.state.database, reading=True) as database:
+        served = database.served(machine.mac)
+    if not served:
+        raise EnvironmentProblem(f"{machine.name} has not booted yet", hint="run without --diff")
+    changes = {}
+    for name, text in texts.items():
+        if name not in served:
+            continue  # the command line is part of the script; an older nodisk did not record daemons
+        lines = difflib.unified_diff(
+            _for_people(name, served[name]).splitlines(),
+            _for_people(name, text).splitlines(),
+            fromfile=f"{name} as last booted",
+            tofile=f"{name} now",
+            lineterm="",
+        )
+        changes[name] = "\n".join(lines)
+    return changes
+
+
+def _for_people(name: str, text: str) -> str:
+    return readable.readable(json.loads(text)) if name == "ignition" else text

@@ -1,0 +1,101 @@
+"""``nodisk verify``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nodisk import files, ui
+from nodisk.context import LabContext, LabOptions, lab_options
+from nodisk.junit import Case, junit
+from nodisk.verify.checks import CHECKS
+from nodisk.verify.core import Result
+from nodisk.verify.runner import choose, run_all
+
+MARKS = {"ok": "✓ ok", "warning": "! warning", "failed": "✗ FAILED", "skipped": "– skipped"}
+
+
+@click.command(epilog="Example: nodisk verify --quick && nodisk verify --output junit >verify.xml")
+@click.option("--quick", is_flag=True, help="Leave out what takes longest: CronJob's schedule, drain, volume.")
+@click.option("--only", multiple=True, metavar="NAME", help="Run this check and what it needs; may be given often.")
+@click.option("--keep", is_flag=True, help="Leave the run's namespace for looking at; the next run removes it.")
+@click.option("--list", "list_only", is_flag=True, help="List the checks and end.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "junit"]),
+    default="table",
+    show_default=True,
+    help="A table for people, JSON of a documented shape, or JUnit's XML.",
+)
+@lab_options
+def verify(
+    options: LabOptions, *, quick: bool, only: tuple[str, ...], keep: bool, list_only: bool, output: str
+) -> None:
+    """Prove that the cluster works.
+
+    Walks a student's and an administrator's way on the real cluster with temporary objects, which it removes. Each
+    check says what it tried, the evidence, and on failure the likely cause and where to look. Exit status 1: at least
+    one check failed.
+    """
+
+    chosen = choose(CHECKS, quick=quick, only=only)
+    if list_only:
+        ui.print_table(
+            ("check", "quick", "limit", "tries"),
+            ((c.name, "yes" if c.quick else "", f"{c.limit:.0f} s", c.tries) for c in chosen),
+        )
+        return
+    context = options.load()
+    live = output == "table"
+    report = run_all(context, chosen, keep=keep, quick=quick, tell=_tell if live else (lambda _: None))
+    _save(context, report)
+    if output == "json":
+        ui.print_json(report)
+    elif output == "junit":
+        click.echo(junit("nodisk verify", map(case, report["checks"]), seconds=report["seconds"]), nl=False)
+    else:
+        counts = report["counts"]
+        click.echo(
+            f"{counts['ok']} ok, {counts['warning']} warnings, {counts['failed']} failed, {counts['skipped']} skipped "
+            f"in {report['seconds']:.0f} s"
+        )
+    if report["counts"]["failed"]:
+        sys.exit(1)
+
+
+def _tell(what: Result | str) -> None:
+    if isinstance(what, str):
+        ui.say(what)
+        return
+    mark = MARKS[str(what.outcome)]
+    colour = {"failed": "red", "warning": "yellow"}.get(str(what.outcome))
+    told = colour is not None
+    head = click.style(f"{mark:9}", bold=told, fg=colour)
+    first, *rest = what.evidence or ("",)
+    click.echo(f"{head} {what.name:13} {what.seconds:6.1f} s  {first if told or not rest else what.tries}")
+    if told:
+        for line in rest:
+            click.echo(f"{'':31}{line}")
+        if what.cause:
+            click.echo(f"{'':20}likely cause: {what.cause}")
+        if what.look:
+            click.echo(f"{'':20}look further: {what.look}")
+
+
+def case(one: dict[str, Any]) -> Case:
+    """A check's result, as the report has it, for JUnit."""
+
+    more = [f"likely cause: {one['cause']}"] if one["cause"] else []
+    more += [f"look further: {one['look']}"] if one["look"] else []
+    return Case(one["name"], one["outcome"], "\n".join([*one["evidence"], *more]), one["seconds"])
+
+
+def _save(context: LabContext, report: dict[str, Any]) -> Path:
+    path = context.state.reports / f"verify-{report['time'].replace(':', '').replace('-', '')}.json"
+    files.write(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    return path

@@ -1,0 +1,55 @@
+"""Logging in to machines by name. A machine makes new host keys at every boot and reports them when it enrols.
+
+That report comes over TLS with the boot's one-time nonce, so ``nodisk ssh`` trusts exactly those keys and asks nobody:
+the known_hosts file is written anew for each call, and checking is never switched off.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodisk import files
+from nodisk.context import LabContext
+from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
+from nodisk.records.database import Database
+from nodisk.spec.model import Machine
+
+USER = "admin"
+
+
+def known_hosts(machine: Machine, keys: tuple[str, ...]) -> str:
+    """One machine's lines of a known_hosts file (sshd(8)), by its name."""
+    return "".join(f"{machine.name} {key}\n" for key in keys)
+
+
+def arguments(context: LabContext, name: str, command: tuple[str, ...]) -> list[str | Path]:
+    """ssh's argument list; raises UsageError for an unknown name, NodiskError for a machine that never enrolled."""
+    machine = context.lab.machine(name)
+    if machine is None:
+        known = ", ".join(str(each.name) for each in context.lab.machines)
+        raise UsageError(f"the lab {context.lab.name} has no machine {name!r}", hint=f"it has {known}")
+    if not context.lab.ssh_keys:
+        raise EnvironmentProblem(
+            f"{context.file} has no ssh_keys: nobody can log in to the machines",
+            hint="add your public key under ssh_keys: and boot the machines again",
+        )
+    with Database(context.state.database, reading=True) as database:
+        keys = database.host_keys(machine.mac)
+    if not keys:
+        raise NodiskError(
+            f"{name} has not enrolled yet, so its host key is not known", hint="nodisk status shows how far it is"
+        )
+    hosts = context.state.run / "ssh" / f"{name}.known_hosts"
+    files.write(hosts, known_hosts(machine, keys))
+    words: list[str | Path] = ["ssh"]
+    words += ["-l", USER]
+    words += ["-o", f"UserKnownHostsFile={hosts}"]
+    words += ["-o", "GlobalKnownHostsFile=/dev/null"]
+    words += ["-o", "StrictHostKeyChecking=yes"]
+    words += ["-o", f"HostKeyAlias={name}"]
+    words += ["-o", "ConnectTimeout=20"]
+    own = context.state.ssh / "id_ed25519"
+    if own.exists() and own.with_suffix(".pub").read_text().strip() in context.lab.ssh_keys:
+        words += ["-i", own, "-o", "IdentitiesOnly=yes"]
+    words += [str(machine.address), *command]
+    return words

@@ -1,0 +1,265 @@
+"""``nodisk status``: what the server's records and the API say of each machine, joined into one row.
+
+The JSON of it is documented in docs/reference/status.md and tested; it only ever gains keys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nodisk.context import LabContext
+from nodisk.errors import EnvironmentProblem
+from nodisk.kube.client import connect
+from nodisk.kube.errors import ApiError
+from nodisk.pki.profiles import MACHINE_LIFETIME
+from nodisk.records import isolation, running
+from nodisk.records.database import Database, Enrolment
+from nodisk.records.events import Event, Kind, Progress, iso, progress
+from nodisk.records.isolation import Tried
+from nodisk.spec.model import Lab, Machine
+from nodisk.values import Stage
+
+EXPIRES_SOON = 3 * 86400.0
+"""Seconds before its certificates end at which a machine gets a warning."""
+TOO_LONG = 600.0
+"""Seconds at one stage of the way to Ready after which it gets one; a stage of emulated machines may take 240."""
+ANSWER_WITHIN = 2.5
+"""Seconds for which the API is asked: the server's own records are shown without it then."""
+RECENT_ALARMS = 24 * 3600.0
+"""Seconds for which an alarm is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What the API says of a machine's node; None where it can't be asked is the caller's."""
+
+    ready: str
+    """True, False or Unknown, as the Ready condition has it; Unknown too if the object is of an earlier boot."""
+    version: str | None
+    boot_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One machine."""
+
+    machine: Machine
+    progress: Progress
+    node: NodeView | None
+    """None: the API knows no such node, or can't be asked (``Status.api``)."""
+    ram: Mapping[str, int] | None
+    loaded: Mapping[str, int]
+    enrolment: Enrolment | None
+    warning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All of it."""
+
+    lab: Lab
+    time: float
+    rows: tuple[Row, ...]
+    api: bool
+    """Whether the API answered."""
+    server: bool
+    """Whether the lab's server runs."""
+    armed_until: float | None
+    alarms: int
+    """In the last 24 hours."""
+    isolation: Tried | None
+    """What came of the last attempt of a student's pod to reach another's; None: nobody has tried."""
+
+
+def collect(context: LabContext, *, now: Callable[[], float] = time.time) -> Status:
+    """Ask the records and the API; works with the server or the API down."""
+    nodes = _nodes(context)
+    with Database(context.state.database, reading=True) as database:
+        armed_until = database.armed_until() if database.armed() else None
+        rows = tuple(_row(machine, database, nodes, now()) for machine in context.lab.machines)
+        alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
+    runs = running.pid(context.state) is not None
+    tried = isolation.last(context.state)
+    return Status(context.lab, now(), rows, nodes is not None, runs, armed_until, len(alarms), tried)
+
+
+def _nodes(context: LabContext) -> dict[str, NodeView] | None:
+    """The cluster's nodes by name; None: it can't be asked now."""
+    found: list[dict[str, NodeView]] = []
+
+    def ask() -> None:
+        with (
+            contextlib.suppress(ApiError, EnvironmentProblem),
+            connect(context, patience=0.0, within=ANSWER_WITHIN) as client,
+        ):
+            found.append({node["metadata"]["name"]: view(node) for node in client.list("v1", "Node")})
+
+    # An answer that trickles in has no time limit of its own: the thread that reads it is left behind.
+    thread = threading.Thread(target=ask, name="nodisk-status", daemon=True)
+    thread.start()
+    thread.join(ANSWER_WITHIN)
+    return found[0] if found else None
+
+
+def view(node: Mapping[str, Any]) -> NodeView:
+    """The parts of a Node object that a row shows."""
+    status = node.get("status", {})
+    info = status.get("nodeInfo", {})
+    conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or []}
+    return NodeView(str(conditions.get("Ready", "Unknown")), info.get("kubeletVersion"), info.get("bootID"))
+
+
+def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView] | None, now: float) -> Row:
+    events: Sequence[Event] = database.events(mac=machine.mac, kinds=(Kind.STAGE,), limit=500)
+    way = progress(events)
+    node = (nodes or {}).get(str(machine.name))
+    if node is not None and way.stage is not None and node.boot_id != way.boot_id:
+        node = NodeView("Unknown", node.version, node.boot_id)  # the object of an earlier boot says nothing
+    enrolment = database.enrolment(machine.mac)
+    return Row(
+        machine,
+        way,
+        node,
+        database.ram(machine.mac),
+        database.traffic(machine.mac),
+        enrolment,
+        _warning(way, enrolment, now),
+    )
+
+
+def _warning(way: Progress, enrolment: Enrolment | None, now: float) -> str:
+    if way.stage is Stage.FAILED:
+        return way.reason
+    if way.stage not in (None, Stage.READY) and way.since is not None and now - way.since >= TOO_LONG:
+        return f"at this stage for {span(now - way.since)}: look at its screen; if it hangs, switch it off and on"
+    if enrolment is None or way.stage not in (Stage.ENROLLED, Stage.JOINED, Stage.READY):
+        return ""
+    left = enrolment.expires - now
+    if left <= 0:
+        return "its certificates have ended: restart it"
+    if left <= EXPIRES_SOON:
+        return f"its certificates end in {left / 3600:.0f} hours (they last {MACHINE_LIFETIME.days} days): restart it"
+    return ""
+
+
+def to_json(status: Status) -> dict[str, Any]:
+    """The documented shape."""
+    ready = sum(row.progress.stage is Stage.READY for row in status.rows)
+    failed = sum(row.progress.stage is Stage.FAILED for row in status.rows)
+    until = status.armed_until
+    return {
+        "lab": str(status.lab.name),
+        "time": iso(status.time),
+        "server": "running" if status.server else "stopped",
+        "api": "answers" if status.api else "unknown",
+        "armed": until is not None,
+        "armed_until": None if until is None or until == float("inf") else iso(until),
+        "alarms": status.alarms,
+        "isolation": _isolation_json(status.isolation),
+        "counts": {"machines": len(status.rows), "ready": ready, "failed": failed},
+        "machines": [_machine_json(row, api=status.api) for row in status.rows],
+    }
+
+
+def _isolation_json(tried: Tried | None) -> dict[str, str] | None:
+    if tried is None:
+        return None
+    return {"verdict": tried.verdict, "happened": tried.happened, "time": iso(tried.time)}
+
+
+def _machine_json(row: Row, *, api: bool) -> dict[str, Any]:
+    way, machine = row.progress, row.machine
+    return {
+        "name": str(machine.name),
+        "mac": str(machine.mac),
+        "address": str(machine.address),
+        "role": str(machine.role),
+        "stage": None if way.stage is None else str(way.stage),
+        "since": None if way.since is None else iso(way.since),
+        "booted": None if way.started is None else iso(way.started),
+        "boot_id": way.boot_id,
+        "reason": way.reason or None,
+        "stages": {str(stage): iso(at) for stage, at in way.times},
+        "node": _node_word(row, api=api),
+        "version": row.node.version if row.node else None,
+        "ram": None if row.ram is None else dict(row.ram),
+        "loaded": dict(row.loaded),
+        "certificates_expire": None if row.enrolment is None else iso(row.enrolment.expires),
+        "warning": row.warning or None,
+    }
+
+
+def _node_word(row: Row, *, api: bool) -> str:
+    """``ready``, ``not ready``, ``unknown`` or ``absent``."""
+    if not api:
+        return "unknown"
+    if row.node is None:
+        return "absent"
+    return {"True": "ready", "False": "not ready"}.get(row.node.ready, "unknown")
+
+
+HEADINGS = ("NAME", "STAGE", "SINCE", "ADDRESS", "ROLE", "NODE", "VERSION", "RAM FREE", "WARNING")
+
+
+def table(status: Status) -> list[tuple[str, ...]]:
+    """The rows for people, under HEADINGS."""
+    return [_cells(row, status) for row in status.rows]
+
+
+def summary(status: Status) -> str:
+    """The line on top."""
+    counts = to_json(status)["counts"]
+    words = [f"{status.lab.name}: {counts['ready']} of {counts['machines']} machines ready"]
+    if counts["failed"]:
+        words.append(f"{counts['failed']} failed")
+    words.append("server runs" if status.server else "server is stopped")
+    words.append("API answers" if status.api else "API does not answer")
+    if status.armed_until is None:
+        words.append("disarmed")
+    elif status.armed_until == float("inf"):
+        words.append("armed until disarmed")
+    else:
+        words.append(f"armed for {span(status.armed_until - status.time)}")
+    if status.isolation is None and status.api:
+        words.append("nobody has tried whether students' pods are kept apart (nodisk verify --only isolation)")
+    elif status.isolation is not None:
+        when = span(status.time - status.isolation.time)
+        words.append(f"students' pods {isolation.WORDS[status.isolation.verdict]} (tried {when} ago)")
+    if status.alarms:
+        words.append(f"{status.alarms} ALARMS in 24 hours (nodisk events --alarms)")
+    return ", ".join(words)
+
+
+def _cells(row: Row, status: Status) -> tuple[str, ...]:
+    way, machine, ram = row.progress, row.machine, row.ram
+    free = f"{ram['available']} of {ram['total']} MiB" if ram and {"available", "total"} <= set(ram) else ""
+    return (
+        str(machine.name),
+        "never seen" if way.stage is None else str(way.stage),
+        "" if way.since is None else f"{span(status.time - way.since)} ago",
+        str(machine.address),
+        str(machine.role),
+        _node_word(row, api=status.api),
+        (row.node.version or "") if row.node else "",
+        free,
+        row.warning,
+    )
+
+
+def span(seconds: float) -> str:
+    """``42 s``, ``7 min``, ``3 h``, ``2 d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def clock(seconds: float) -> str:
+    """The time of day, for ``--watch``."""
+    return f"{datetime.fromtimestamp(seconds).astimezone():%H:%M:%S}"

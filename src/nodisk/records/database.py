@@ -1,0 +1,381 @@
+"""The lab's records in SQLite: events, nonces, the armed window, enrolments, what each machine was last served.
+
+Several processes use it at once (the server writes; ``nodisk status``, ``events``, ``arm`` read and write): WAL, short
+transactions, and a wait of some seconds for a writer. Times are seconds since 1970. The file is 0600.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
+from nodisk.records import nonces
+from nodisk.records.events import Event, Kind
+from nodisk.values import Mac, Role, Stage
+
+SCHEMA = 2
+KEEP_EVENTS = 2_000
+"""Of each kind and machine; older ones are pruned. A machine leaves some ten a day."""
+KEEP_ALARMS = 10_000
+"""The same for alarms, the lab's whole memory of what went wrong."""
+NONCES_FOR = 24 * 3600.0
+"""Seconds for which a nonce that can't count any more still says why."""
+MAX_DETAIL = 500
+"""Characters of a detail; the rest is cut."""
+
+_TABLES = """
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, mac INTEGER, machine TEXT,
+    boot_id TEXT, stage TEXT, detail TEXT NOT NULL, source TEXT NOT NULL
+);
+CREATE INDEX event_mac ON event (mac, kind, id);
+CREATE INDEX event_kind ON event (kind, id);
+CREATE TABLE nonce (
+    digest TEXT PRIMARY KEY, mac INTEGER NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
+    minted REAL NOT NULL, used REAL, superseded INTEGER NOT NULL DEFAULT 0, request TEXT
+);
+CREATE INDEX nonce_mac ON nonce (mac);
+CREATE TABLE enrolment (mac INTEGER PRIMARY KEY, time REAL NOT NULL, expires REAL NOT NULL, host_keys TEXT NOT NULL);
+CREATE TABLE served (mac INTEGER NOT NULL, what TEXT NOT NULL, text TEXT NOT NULL, time REAL NOT NULL,
+    PRIMARY KEY (mac, what));
+CREATE TABLE ram (mac INTEGER PRIMARY KEY, time REAL NOT NULL, mib TEXT NOT NULL);
+CREATE TABLE traffic (mac INTEGER NOT NULL, what TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (mac, what));
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_CHANGES = {1: "ALTER TABLE nonce ADD COLUMN request TEXT"}
+"""Schema → what makes the next one of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A machine's last enrolment."""
+
+    time: float
+    expires: float
+    """When the certificates of it end."""
+
+
+class Database:
+    """One connection; made anew in each process, and used in one thread."""
+
+    def __init__(self, path: Path, *, now: Callable[[], float] = time.time, reading: bool = False) -> None:
+        """``reading``: for a command that only shows. No file is made or changed; where there is none, all is empty.
+
+        It need not see what is written later: a command that goes on opens it again.
+        """
+        self.path = path
+        self._now = now
+        try:
+            if reading:
+                self._db = _view(path)
+            else:
+                self._open(path)
+        except (PermissionError, sqlite3.OperationalError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise EnvironmentProblem(
+                f"the lab's records can't be {'read' if reading else 'read and written'}: {reason} ({path})",
+                hint="it takes root: use sudo"
+                if os.geteuid() != 0
+                else "is its disk full or mounted read-only, or does another program hold the file?",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(
+                f"the lab's records are damaged: {error} ({path})",
+                hint="stop the server and move the file away: the lab goes on with empty records",
+            ) from error
+
+    def _open(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite gives its -wal and -shm files the database's own mode. O_EXCL matters: closing a file that this process
+        # has open as a database drops SQLite's locks on it, and another process may then delete the log it writes to.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._migrate()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _migrate(self) -> None:
+        with self._transaction():
+            version = _schema_of(self._db, self.path)
+            if version == 0:
+                _make_tables(self._db)
+            else:
+                for older in range(version, SCHEMA):
+                    self._db.execute(_CHANGES[older])
+            if version != SCHEMA:
+                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # Events
+
+    def record(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        source: str,
+        mac: Mac | None = None,
+        machine: str | None = None,
+        boot_id: str | None = None,
+        stage: Stage | None = None,
+    ) -> int:
+        """Add an event and return its number; every thousandth prunes old ones."""
+        row = (self._now(), str(kind), mac and mac.value, machine, boot_id, stage and str(stage), detail[:MAX_DETAIL])
+        cursor = self._db.execute(
+            "INSERT INTO event (time, kind, mac, machine, boot_id, stage, detail, source) VALUES (?,?,?,?,?,?,?,?)",
+            (*row, source[:MAX_DETAIL]),
+        )
+        number = cursor.lastrowid or 0
+        if number % 1000 == 0:
+            self.prune()
+        return number
+
+    def amend(self, number: int, detail: str) -> None:
+        """Say more in an event that is recorded already."""
+        self._db.execute("UPDATE event SET detail = ? WHERE id = ?", (detail[:MAX_DETAIL], number))
+
+    def prune(self, keep: int = KEEP_EVENTS, alarms: int = KEEP_ALARMS) -> None:
+        """Forget all but the newest events of each kind and machine, and nonces that can't count any more.
+
+        So many events of one kind, or of one machine (all that lab.yaml doesn't know are one), cost no others.
+        """
+        with self._transaction():
+            self._db.execute(
+                "DELETE FROM event WHERE id IN (SELECT id FROM (SELECT id, kind, row_number()"
+                " OVER (PARTITION BY kind, machine ORDER BY id DESC) AS place FROM event)"
+                " WHERE place > CASE kind WHEN ? THEN ? ELSE ? END)",
+                (str(Kind.ALARM), alarms, keep),
+            )
+            self._db.execute("DELETE FROM nonce WHERE minted < ?", (self._now() - NONCES_FOR,))
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        since: float | None = None,
+        mac: Mac | None = None,
+        kinds: Iterable[Kind] = (),
+        limit: int | None = None,
+    ) -> list[Event]:
+        """Events in their order: numbers above ``after``, not before ``since``; ``limit`` keeps the newest."""
+        wanted = [str(kind) for kind in kinds]
+        clauses, values = ["id > ?"], [after]
+        if since is not None:
+            clauses.append("time >= ?")
+            values.append(since)  # type: ignore[arg-type] # SQLite takes any number
+        if mac is not None:
+            clauses.append("mac = ?")
+            values.append(mac.value)
+        if wanted:
+            clauses.append(f"kind IN ({','.join('?' * len(wanted))})")
+            values.extend(wanted)  # type: ignore[arg-type]
+        rows = self._db.execute(
+            "SELECT id, time, kind, detail, source, mac, machine, boot_id, stage FROM event "  # noqa: S608 - constants
+            f"WHERE {' AND '.join(clauses)} ORDER BY id DESC LIMIT ?",
+            (*values, -1 if limit is None else limit),
+        ).fetchall()
+        return [_event(row) for row in reversed(rows)]
+
+    # The armed window
+
+    def arm(self, until: float) -> None:
+        """Let machines enrol until then (``nonces.FOREVER``: until disarmed)."""
+        self._set("armed_until", repr(until))
+
+    def disarm(self) -> None:
+        """Let no machine enrol; nonces that are out stop counting."""
+        with self._transaction():
+            self._db.execute("DELETE FROM setting WHERE name = 'armed_until'")
+            self._db.execute("UPDATE nonce SET superseded = 1")
+
+    def armed_until(self) -> float | None:
+        """The end of the window, also if it is past; None: disarmed."""
+        value = self._get("armed_until")
+        return None if value is None else float(value)
+
+    def armed(self) -> bool:
+        """Whether a machine may enrol now."""
+        until = self.armed_until()
+        return until is not None and self._now() < until
+
+    # Nonces
+
+    def mint(self, mac: Mac, role: Role, address: IPv4Address) -> str | None:
+        """A new nonce for the machine's boot; its older ones stop counting. None: the lab is not armed."""
+        nonce = nonces.mint()
+        with self._transaction():
+            if not self.armed():
+                return None
+            self._db.execute("DELETE FROM nonce WHERE mac = ? AND minted < ?", (mac.value, self._now() - NONCES_FOR))
+            self._db.execute("UPDATE nonce SET superseded = 1 WHERE mac = ?", (mac.value,))
+            self._db.execute(
+                "INSERT INTO nonce (digest, mac, role, address, minted) VALUES (?,?,?,?,?)",
+                (nonces.digest(nonce), mac.value, str(role), str(address), self._now()),
+            )
+        return nonce
+
+    def use(self, nonce: str, claim: nonces.Claim) -> nonces.Verdict:
+        """Use a nonce up, if the claim counts. Of two requests that use it at once, one is refused.
+
+        The request that used it counts again (``nonces.repeats``).
+        """
+        digest = nonces.digest(nonce)
+        self._db.execute("PRAGMA synchronous = FULL")  # "used" must outlive a power cut
+        with self._transaction():
+            row = self._db.execute(
+                "SELECT mac, role, address, minted, used, superseded, request FROM nonce WHERE digest = ?", (digest,)
+            ).fetchone()
+            found = row and nonces.Nonce(
+                Mac(row[0]), Role(row[1]), IPv4Address(row[2]), row[3], row[4], superseded=bool(row[5]), request=row[6]
+            )
+            now = self._now()
+            refusal = nonces.refusal(found, claim, now=now, armed_until=self.armed_until())
+            if refusal is None:
+                change = "UPDATE nonce SET used = coalesce(used, ?), request = ? WHERE digest = ?"
+                self._db.execute(change, (now, claim.request, digest))
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        return nonces.Verdict(refusal, again=found is not None and nonces.repeats(found, claim))
+
+    # What is known of each machine
+
+    def enrolled(self, mac: Mac, expires: float, host_keys: Iterable[str]) -> None:
+        """Remember a machine's enrolment: when its certificates end, and sshd's public keys of this boot."""
+        keys = json.dumps(list(host_keys))
+        self._db.execute("REPLACE INTO enrolment VALUES (?,?,?,?)", (mac.value, self._now(), expires, keys))
+
+    def enrolment(self, mac: Mac) -> Enrolment | None:
+        """The last enrolment."""
+        row = self._db.execute("SELECT time, expires FROM enrolment WHERE mac = ?", (mac.value,)).fetchone()
+        return row and Enrolment(*row)
+
+    def host_keys(self, mac: Mac) -> tuple[str, ...]:
+        """sshd's public keys of the machine's last enrolled boot, as ``TYPE BASE64``."""
+        row = self._db.execute("SELECT host_keys FROM enrolment WHERE mac = ?", (mac.value,)).fetchone()
+        return tuple(json.loads(row[0])) if row else ()
+
+    def serve(self, mac: Mac, texts: Mapping[str, str]) -> None:
+        """Remember texts (``script``, ``ignition``, a daemon's file) as the machine got them, without its nonce."""
+        rows = [(mac.value, what, text, self._now()) for what, text in texts.items()]
+        with self._transaction():
+            self._db.executemany("REPLACE INTO served VALUES (?,?,?,?)", rows)
+
+    def served(self, mac: Mac) -> dict[str, str]:
+        """What the machine last got, for ``nodisk render --diff``."""
+        return dict(self._db.execute("SELECT what, text FROM served WHERE mac = ?", (mac.value,)).fetchall())
+
+    def set_ram(self, mac: Mac, mib: dict[str, int]) -> None:
+        """Remember what the machine last said of its RAM."""
+        self._db.execute("REPLACE INTO ram VALUES (?,?,?)", (mac.value, self._now(), json.dumps(mib)))
+
+    def ram(self, mac: Mac) -> dict[str, int] | None:
+        """MiB by kind, as the machine last said."""
+        row = self._db.execute("SELECT mib FROM ram WHERE mac = ?", (mac.value,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def add_traffic(self, mac: Mac, what: str, count: int) -> None:
+        """Count bytes that the machine loaded in this boot."""
+        self._db.execute(
+            "INSERT INTO traffic VALUES (?,?,?) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
+            (mac.value, what, count),
+        )
+
+    def reset_traffic(self, mac: Mac) -> None:
+        """A new boot begins: count from nothing."""
+        self._db.execute("DELETE FROM traffic WHERE mac = ?", (mac.value,))
+
+    def traffic(self, mac: Mac) -> dict[str, int]:
+        """Bytes that the machine loaded in this boot, by file name or ``registry``."""
+        return dict(self._db.execute("SELECT what, bytes FROM traffic WHERE mac = ?", (mac.value,)).fetchall())
+
+    def _get(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def _set(self, name: str, value: str) -> None:
+        self._db.execute("REPLACE INTO setting VALUES (?,?)", (name, value))
+
+
+def _view(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing; to an empty database where there is none yet."""
+    if not path.exists():
+        return _nothing()
+    # SQLite makes a log and its index beside the file, also for reading, and leaves them there. While no log is there
+    # nobody has the file open, and it may be read as one that doesn't change.
+    still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True, isolation_level=None, timeout=10)
+    try:
+        if _schema_of(db, path):
+            return db
+    except BaseException:
+        db.close()
+        raise
+    db.close()  # another process is just making it
+    return _nothing()
+
+
+def _nothing() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    _make_tables(db)
+    return db
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";"):
+        db.execute(statement)
+
+
+def _schema_of(db: sqlite3.Connection, path: Path) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA:
+        raise NodiskError(
+            f"{path} was written by a newer nodisk (schema {version}, this one knows {SCHEMA})",
+            hint="use that nodisk, or move the file away to start with an empty record",
+        )
+    return version
+
+
+def _event(row: tuple[object, ...]) -> Event:
+    number, when, kind, detail, source, mac, machine, boot_id, stage = row
+    return Event(
+        id=int(str(number)),
+        time=float(str(when)),
+        kind=Kind(str(kind)),
+        detail=str(detail),
+        source=str(source),
+        mac=None if mac is None else Mac(int(str(mac))),
+        machine=None if machine is None else str(machine),
+        boot_id=None if boot_id is None else str(boot_id),
+        stage=None if stage is None else Stage(str(stage)),
+    )

@@ -1,0 +1,66 @@
+"""Whether a lab is a virtual one: the record of one that runs, and what its state says of the last server.
+
+The record is ``run/virtual.json``; the context of every command reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nodisk import files
+from nodisk.records import host
+from nodisk.state import LabState
+
+BRIDGE = "lab0"
+"""The bridge of a virtual lab, which holds its server's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A virtual lab as it was started."""
+
+    file: str
+    """Its lab.yaml."""
+    netns: str
+    """The network namespace in which its addresses are reached."""
+    interface: str
+    """The bridge that holds the server's address."""
+    api_port: int
+    """127.0.0.1's port that leads to the cluster's API."""
+    http_port: int
+    """127.0.0.1's port that leads to the server's plain HTTP."""
+
+
+def read(state: LabState) -> Record | None:
+    """The record; None: no virtual lab of that name runs."""
+    try:
+        return Record(**json.loads(state.virtual.read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def write(state: LabState, record: Record) -> None:
+    """Say that the lab runs."""
+    files.write(state.virtual, json.dumps(asdict(record), indent=1) + "\n")
+
+
+def remove(state: LabState) -> None:
+    """Say that it doesn't."""
+    state.virtual.unlink(missing_ok=True)
+
+
+def file_of(state: LabState) -> Path | None:
+    """The lab.yaml of the virtual lab that runs."""
+    record = read(state)
+    return None if record is None else Path(record.file)
+
+
+def room_card(state: LabState) -> str | None:
+    """The network card on which a real room's server last used this state; None: it is a virtual lab's, or new."""
+    if not (state.etcd / "member").exists():  # etcd's own folder: there since a server first ran
+        return None
+    found = host.read(state.host)
+    card = "unknown" if found is None else found.interface
+    return None if card == BRIDGE else card

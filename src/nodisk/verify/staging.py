@@ -1,0 +1,85 @@
+"""A scene set up for one run and cleared away after it, with all that killed runs left."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from nodisk import files
+from nodisk.context import LabContext
+from nodisk.errors import TimedOut
+from nodisk.kube.client import Client, Object, connect
+from nodisk.kube.patience import COMMAND
+from nodisk.state import LabState
+from nodisk.verify import manifests, temporary_class
+from nodisk.verify.scene import Scene, measure_pace, uncordon
+
+REMOVAL = 90.0
+"""Seconds, times the pace, in which a namespace must be gone."""
+
+
+@contextmanager
+def staged(
+    context: LabContext,
+    purpose: str,
+    *,
+    keep: bool = False,
+    privileged: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Scene]:
+    """A scene with its namespace, alone on this lab; what it made, and what killed runs left, is removed.
+
+    ``purpose`` is ``verify`` or ``bench``. Raises Busy if either runs already, ApiError without an API.
+    """
+    run_id = time.strftime("%m%d%H%M") + secrets.token_hex(2)
+    with (
+        files.lock(context.state.run / "measure.lock", "this cluster"),
+        connect(context, patience=COMMAND, say=say) as client,
+    ):
+        pace = measure_pace(client)
+        for line in remove_leftovers(client, context.state, limit=REMOVAL * pace):
+            say(line)
+        scene = Scene(context, client, run_id, f"nodisk-{purpose}-{run_id}", pace)
+        try:
+            # Inside: Ctrl-C may come when the namespace is made and the answer isn't here yet.
+            client.create(manifests.namespace(scene.space, purpose, run_id, privileged=privileged))
+            yield scene
+        finally:
+            if not keep:
+                remove_leftovers(client, context.state, limit=REMOVAL * pace)
+
+
+def leftovers(client: Client) -> list[Object]:
+    """Everything that verify or bench made and that is still there, but for temporary classes."""
+    found: list[Object] = []
+    kinds = [("v1", "Namespace"), ("scheduling.k8s.io/v1", "PriorityClass")]
+    kinds += [("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")]
+    for api_version, kind in kinds:
+        found += client.list(api_version, kind, labels=manifests.LABEL)
+    return found
+
+
+def remove_leftovers(client: Client, state: LabState, *, limit: float = REMOVAL, wait: bool = False) -> list[str]:
+    """Delete what is left of any run and uncordon what a run cordoned; says what it found, a line each.
+
+    ``wait``: until all is gone; raises TimedOut after ``limit`` seconds. Temporary classes are always waited for.
+    """
+    end = time.monotonic() + limit
+    lines = temporary_class.remove_leftovers(client, state, limit=limit)
+    for obj in leftovers(client):
+        name, kind = obj["metadata"]["name"], obj["kind"]
+        if "deletionTimestamp" not in obj["metadata"]:
+            client.delete(obj["apiVersion"], kind, name, uid=obj["metadata"]["uid"])
+            lines.append(f"removing the {kind} {name} that an earlier run left")
+    for node in client.list("v1", "Node"):
+        if manifests.CORDONED in (node["metadata"].get("annotations") or {}):
+            uncordon(client, node["metadata"]["name"])
+            lines.append(f"uncordoned {node['metadata']['name']}, which an earlier run had cordoned")
+    while wait and (there := [*leftovers(client), *temporary_class.leftovers(client)]):
+        if time.monotonic() > end:
+            left = ", ".join(f"{one['kind']} {one['metadata']['name']}" for one in there)
+            raise TimedOut(f"still there: {left}", hint="nodisk kubectl get namespaces -l nodisk/temporary -o yaml")
+        time.sleep(0.5)
+    return lines
