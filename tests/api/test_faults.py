@@ -22,7 +22,8 @@ from nodisk.kube import patience
 from nodisk.kube.client import Client, Object, connect
 from nodisk.kube.errors import AlreadyExists, Conflict, NotFound
 from nodisk.kube.watch import Change, Watch
-from nodisk.machines import proof, status
+from nodisk.machines import status
+from nodisk.verify.staging import staged
 
 SEEDS = (1,)
 NUMBERS = itertools.count()
@@ -206,23 +207,22 @@ def test_a_watch_misses_nothing(plane: ControlPlane, proxy: FaultProxy) -> None:
             writer.delete("v1", "ConfigMap", f"seen-{n}", namespace="default")
 
 
-def test_the_proof_is_taken_away_although_its_deletion_times_out(plane: ControlPlane, proxy: FaultProxy) -> None:
+def test_a_runs_namespace_is_taken_away_although_its_deletion_times_out(plane: ControlPlane, proxy: FaultProxy) -> None:
     def plan(method: str, path: str, times: Iterator[Fault] = iter([Fault.TIMEOUT, Fault.LOST])) -> Fault:  # noqa: B008
-        mine = method == "DELETE" and path.startswith(f"/api/v1/namespaces/{proof.NAMESPACE}")
-        broken = method == "PATCH" and path.startswith(f"/api/v1/namespaces/{proof.NAMESPACE}/services/echo")
-        return next(times, Fault.NONE) if mine or (broken and proxy.met[Fault.LOST] == 0) else Fault.NONE
+        mine = method == "DELETE" and path.startswith("/api/v1/namespaces/nodisk-verify-")
+        return next(times, Fault.NONE) if mine else Fault.NONE
 
     proxy.plan = plan
+    with staged(plane.context, "verify") as scene:
+        space = scene.space
+    assert proxy.met[Fault.TIMEOUT] == proxy.met[Fault.LOST] == 1
     with plane.client(patience=120) as client:
-        with proof.deployed(client, 1):
-            pass
-        assert proxy.met[Fault.TIMEOUT] == proxy.met[Fault.LOST] == 1
-        client.until("the proof's namespace to go", lambda: _gone(client))
+        client.until("the run's namespace to go", lambda: _gone(client, space))
 
 
-def _gone(client: Client) -> bool | None:
+def _gone(client: Client, space: str) -> bool | None:
     try:
-        client.get("v1", "Namespace", proof.NAMESPACE)
+        client.get("v1", "Namespace", space)
     except NotFound:
         return True
     return None

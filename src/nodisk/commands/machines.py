@@ -13,23 +13,27 @@ import click
 from nodisk import ui
 from nodisk.assets import build
 from nodisk.commands.cluster import ssh
+from nodisk.commands.verify import tell
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
-from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
 from nodisk.machines import bench, qemu
 from nodisk.machines import console as console_
 from nodisk.machines import wake as wake_
 from nodisk.machines.bench_report import show
 from nodisk.machines.power import everywhere
-from nodisk.machines.proof import prove
 from nodisk.machines.segment import tap_name
 from nodisk.machines.virtual import Virtual, need_root
 from nodisk.machines.watch import WAY, Row, rows, summary, wait_ready
 from nodisk.records import virtual_lab
 from nodisk.records.database import Database
 from nodisk.server import host
+from nodisk.verify.checks import CHECKS
+from nodisk.verify.runner import choose, run_all
 
 READY_WITHIN = 1200.0
 """Seconds. Minutes are usual without KVM on two processors; twice that is a fault."""
+PROOF = ("pods", "pod-network", "service", "node-port")
+"""The checks with which `lab up` ends."""
 FIRST_CLASS = "first --students anna,jan,ola,piotr --size tiny --days 7"
 """A class that fits machines of 1 GB: the words after ``nodisk class create``."""
 
@@ -45,7 +49,7 @@ def lab() -> None:
 @lab.command(epilog="Example: nodisk lab up --lab examples/virtual.yaml")
 @lab_options
 @click.option("--detach", is_flag=True, help="Return when the machines are switched on; nodisk status shows the rest.")
-@click.option("--no-proof", is_flag=True, help="End when all nodes are Ready, without the echo.")
+@click.option("--no-proof", is_flag=True, help="End when all nodes are Ready, without proving the cluster.")
 @click.option("--offline", is_flag=True, help="Build nothing that needs a download.")
 @click.option("--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds until all must be Ready.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
@@ -81,9 +85,17 @@ def _arrive(virtual: Virtual, *, within: float, proof: bool) -> None:
         rows = wait_ready(virtual.power, database, seconds=within, alive=virtual.services.check_server)
         _show_times(rows)
     if proof:
-        context = LabContext(virtual.lab, virtual.file, virtual.state, virtual.segment.netns)
-        result = prove(context, say=ui.say)
-        ui.say(f"proved in {result.seconds:.0f} s")
+        _prove(LabContext(virtual.lab, virtual.file, virtual.state, virtual.segment.netns))
+
+
+def _prove(context: LabContext) -> None:
+    """Those of verify's checks that a cluster without users can't do without; raises NodiskError if one fails."""
+    ui.say("proving the cluster: an echo service on every node")
+    report = run_all(context, choose(CHECKS, quick=True, only=PROOF), quick=True, tell=tell)
+    if bad := [one["name"] for one in report["checks"] if one["outcome"] != "ok"]:
+        words = " ".join(f"--only {name}" for name in bad)
+        raise NodiskError(f"the cluster is up, but fails: {', '.join(bad)}", hint=f"nodisk verify {words}")
+    ui.say(f"proved in {report['seconds']:.0f} s")
 
 
 def _show_times(rows: list[Row]) -> None:

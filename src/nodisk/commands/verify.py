@@ -52,7 +52,7 @@ def verify(
         return
     context = options.load()
     live = output == "table"
-    report = run_all(context, chosen, keep=keep, quick=quick, tell=_tell if live else (lambda _: None))
+    report = run_all(context, chosen, keep=keep, quick=quick, tell=tell if live else (lambda _: None))
     _save(context, report)
     if output == "json":
         ui.print_json(report)
@@ -68,7 +68,8 @@ def verify(
         sys.exit(1)
 
 
-def _tell(what: Result | str) -> None:
+def tell(what: Result | str) -> None:
+    """Print a result as it comes, or a sentence about the run."""
     if isinstance(what, str):
         ui.say(what)
         return
