@@ -13,8 +13,8 @@ from typing import Self
 
 from nodisk.bench.result import Measurement, Series
 from nodisk.kube.client import Client, Object
+from nodisk.kube.objects import readiness
 from nodisk.kube.watch import Change, Watch
-from nodisk.verify.scene import node_condition
 
 KINDS = ("restarts", "OOM kills", "evictions", "node flaps")
 OTHERS = "other people's pods"
@@ -76,7 +76,7 @@ class Health:
 
     def node(self, node: Object) -> None:
         """A node changed."""
-        name, status = node["metadata"]["name"], node_condition(node, "Ready").get("status", "Unknown")
+        name, status = node["metadata"]["name"], readiness(node)
         before, self._ready[name] = self._ready.get(name, status), status
         if before == "True" != status:  # one flap; that it comes back is no second one
             self._note("node flaps", f"{name}: Ready became {status}")

@@ -11,6 +11,7 @@ from nodisk.classes.record import Class
 from nodisk.classes.sizes import amount
 from nodisk.errors import UsageError
 from nodisk.kube.client import Client, Object
+from nodisk.kube.objects import closing_taints, condition, holds
 from nodisk.spec.model import Lab, PodNetwork
 
 GIB = 2**30
@@ -134,15 +135,12 @@ def _asked(pods: Iterable[Object]) -> Amounts:
 
 def _idle(node: Object) -> str | None:
     """Why a node takes no pods of students now; None: it does."""
-    spec, status = node.get("spec", {}), node.get("status", {})
-    ready: Object = next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})
-    if ready.get("status") != "True":
-        said = ready.get("message") or "its kubelet has reported nothing yet"
+    if not holds(node, "Ready"):
+        said = condition(node, "Ready").get("message") or "its kubelet has reported nothing yet"
         return f"is not Ready: {said}"
-    if spec.get("unschedulable"):
+    if (node.get("spec") or {}).get("unschedulable"):
         return "is cordoned: nodisk kubectl uncordon lets pods onto it again"
-    closed = [taint for taint in spec.get("taints", []) if taint["effect"] in ("NoSchedule", "NoExecute")]
-    if closed:
+    if closed := closing_taints(node):
         return f"is kept for others by its taint {closed[0]['key']}"
     return None
 

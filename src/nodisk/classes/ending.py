@@ -10,6 +10,7 @@ from datetime import datetime
 from nodisk.errors import TimedOut
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import NotFound
+from nodisk.kube.objects import conditions, going, holds
 from nodisk.kube.parallel import all_or_raise, in_parallel
 
 GRACE = 5
@@ -83,10 +84,10 @@ def _force(client: Client, pods: Sequence[Object]) -> None:
     """
     if not pods:
         return
-    alive = {node["metadata"]["name"] for node in client.list("v1", "Node") if _answers(node)}
+    alive = {node["metadata"]["name"] for node in client.list("v1", "Node") if holds(node, "Ready")}
 
     def stuck(pod: Object) -> bool:
-        if "deletionTimestamp" not in pod["metadata"]:
+        if not going(pod):
             return False
         ends = datetime.fromisoformat(pod["metadata"]["deletionTimestamp"]).timestamp()
         return pod["spec"].get("nodeName") not in alive or time.time() > ends + PATIENCE
@@ -107,10 +108,6 @@ def _wake(client: Client, name: str) -> None:
         client.patch("v1", "Namespace", name, {"metadata": {"annotations": {EMPTIED: str(int(time.time()))}}})
 
 
-def _answers(node: Object) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in node.get("status", {}).get("conditions", []))
-
-
 def held_by(client: Client, name: str) -> str:
     """What keeps a namespace from going: the API server's own words, and the objects with their finalizers."""
     try:
@@ -118,9 +115,7 @@ def held_by(client: Client, name: str) -> str:
     except NotFound:
         return "gone just now"
     said = [
-        condition["message"]
-        for condition in space.get("status", {}).get("conditions", [])
-        if condition["status"] == "True" and condition["type"].startswith("Namespace")
+        one["message"] for one in conditions(space) if one["status"] == "True" and one["type"].startswith("Namespace")
     ]
     objects = [f"{kind} {meta['name']} ({', '.join(meta['finalizers'])})" for kind, meta in _finalized(client, name)]
     pods = [

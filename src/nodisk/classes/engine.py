@@ -17,6 +17,7 @@ from nodisk.classes.record import Account, Class, now
 from nodisk.errors import NodiskError, UsageError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import Forbidden, Invalid, Unauthorized
+from nodisk.kube.objects import going
 from nodisk.kube.parallel import all_or_raise, in_parallel
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume
@@ -63,7 +64,7 @@ def refuse_foreign(client: Client, record: Class) -> None:
             problems.append(
                 f"{meta['name']}: " + (f"belongs to the class {owner}" if owner else "was not made by nodisk")
             )
-        elif meta.get("deletionTimestamp"):
+        elif going(found):
             problems.append(f"{meta['name']}: is still being deleted")
     if problems:
         raise UsageError(

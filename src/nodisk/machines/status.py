@@ -17,6 +17,7 @@ from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem
 from nodisk.kube.client import connect
 from nodisk.kube.errors import ApiError
+from nodisk.kube.objects import boot_id, readiness
 from nodisk.pki.profiles import MACHINE_LIFETIME
 from nodisk.records import isolation, running
 from nodisk.records.database import Database, Enrolment
@@ -109,10 +110,8 @@ def _nodes(context: LabContext) -> dict[str, NodeView] | None:
 
 def view(node: Mapping[str, Any]) -> NodeView:
     """The parts of a Node object that a row shows."""
-    status = node.get("status", {})
-    info = status.get("nodeInfo", {})
-    conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or []}
-    return NodeView(str(conditions.get("Ready", "Unknown")), info.get("kubeletVersion"), info.get("bootID"))
+    info = (node.get("status") or {}).get("nodeInfo") or {}
+    return NodeView(readiness(node), info.get("kubeletVersion"), boot_id(node))
 
 
 def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView] | None, now: float) -> Row:

@@ -24,6 +24,7 @@ from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecE
 from nodisk.kube import addons, kubeconfig, tokens
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError, Overloaded, Unreachable
+from nodisk.kube.objects import boot_id, condition, holds, readiness
 from nodisk.kube.watch import Change, Watch
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, Progress, progress
@@ -38,26 +39,10 @@ APART = 120.0
 """Seconds that a machine's clock may be off at most (the initramfs sets it if it is a minute off)."""
 
 
-def condition(node: dict[str, Any]) -> str:
-    """The Ready condition's status: True, False or Unknown (also if it is absent)."""
-    for one in node.get("status", {}).get("conditions") or []:
-        if one.get("type") == "Ready":
-            return str(one.get("status"))
-    return "Unknown"
-
-
-def boot_id(node: dict[str, Any]) -> str | None:
-    """The boot that the node's kubelet last reported from."""
-    value = node.get("status", {}).get("nodeInfo", {}).get("bootID")
-    return str(value) if value else None
-
-
 def heartbeat(node: dict[str, Any]) -> float | None:
     """When its kubelet last wrote the Ready condition, by the machine's clock; None: never, or not to be read."""
-    for one in node.get("status", {}).get("conditions") or []:
-        if one.get("type") == "Ready":
-            with contextlib.suppress(ValueError):
-                return datetime.fromisoformat(str(one.get("lastHeartbeatTime"))).timestamp()
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(str(condition(node, "Ready").get("lastHeartbeatTime"))).timestamp()
     return None
 
 
@@ -65,7 +50,7 @@ def still_runs(node: dict[str, Any], known: Progress) -> bool:
     """Whether a boot that has not told its id yet is none: the node reports, as Ready, from long after it began."""
     beat = heartbeat(node)
     begun = known.stage in (Stage.DHCP, Stage.IPXE) and known.boot_id is None and known.since is not None
-    return bool(begun and beat and beat > (known.since or 0) + APART and condition(node) == "True")
+    return bool(begun and beat and beat > (known.since or 0) + APART and holds(node, "Ready"))
 
 
 def _connect(state: LabState) -> Client:
@@ -159,7 +144,7 @@ class Watcher:
 
     def _stage(self, database: Database, machine: Machine, node: dict[str, Any]) -> None:
         name, mac = str(machine.name), machine.mac
-        now = (boot_id(node), condition(node))
+        now = (boot_id(node), readiness(node))
         before = self._seen.get(name)
         if now[0] is None:
             return

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nodisk.kube.objects import condition, conditions, holds
+
 Object = Mapping[str, Any]
 
 
@@ -18,9 +20,9 @@ def pod_trouble(pod: Object) -> str:
             return f"{waiting.get('reason')} {waiting.get('message', '')}".strip()
         if ended := one["state"].get("terminated"):
             return f"ended with status {ended.get('exitCode')} ({ended.get('reason')})"
-    for condition in status.get("conditions") or []:
-        if condition["type"] == "PodScheduled" and condition["status"] != "True":
-            return str(condition.get("message") or "not scheduled yet")
+    placed = condition(pod, "PodScheduled")
+    if placed and not holds(pod, "PodScheduled"):
+        return str(placed.get("message") or "not scheduled yet")
     return f"{status.get('phase', 'Unknown')}, not ready"
 
 
@@ -64,9 +66,8 @@ def cause(trouble: str, *, registry: str, node: str | None) -> tuple[str, str]:
 
 def pressures(node: Object) -> list[str]:
     """The pressure conditions of a node that hold, with kubelet's words."""
-    conditions = (node.get("status") or {}).get("conditions") or []
     return [
         f"{one['type']}: {one.get('message', '')}"
-        for one in conditions
+        for one in conditions(node)
         if one["type"] != "Ready" and one["status"] == "True"
     ]

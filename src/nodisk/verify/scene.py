@@ -19,6 +19,7 @@ from nodisk.context import LabContext
 from nodisk.errors import CommandFailed, NodiskError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError
+from nodisk.kube.objects import closing_taints, going, is_ready
 from nodisk.kube.patience import COMMAND
 from nodisk.verify import manifests
 from nodisk.verify.clock import CROWDED, SLOW, Clock
@@ -54,12 +55,7 @@ class Scene:
 
     def workers(self) -> list[str]:
         """Names of the nodes that take ordinary pods."""
-        closed = ("NoSchedule", "NoExecute")
-        return sorted(
-            name
-            for name, node in self.nodes().items()
-            if not any(taint["effect"] in closed for taint in node["spec"].get("taints") or [])
-        )
+        return sorted(name for name, node in self.nodes().items() if not closing_taints(node))
 
     def address(self, node: str) -> str:
         """The address of a machine of the lab."""
@@ -73,7 +69,7 @@ class Scene:
     def pods(self, app: str) -> list[Object]:
         """The run's pods with that label, those on their way out left out."""
         found = self.client.list("v1", "Pod", namespace=self.space, labels=f"app={app}")
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in found if not going(pod)]
 
     def ready(self, app: str) -> dict[str, Object]:
         """Node → a ready pod of ``app`` on it."""
@@ -129,19 +125,6 @@ class Scene:
         listed = list(names)
         with ThreadPoolExecutor(max_workers=max(1, min(16, len(listed)))) as pool:
             return dict(zip(listed, pool.map(act, listed), strict=True))
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether the pod's Ready condition is True and it isn't on its way out."""
-    conditions = pod.get("status", {}).get("conditions") or []
-    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]
-
-
-def node_condition(node: Object, name: str) -> Object:
-    """One condition of a node; empty if it has none of that name."""
-    conditions = node.get("status", {}).get("conditions") or []
-    return next((one for one in conditions if one["type"] == name), {})
 
 
 def measure_pace(client: Client) -> float:

@@ -11,6 +11,7 @@ from nodisk import files
 from nodisk.context import LabContext
 from nodisk.errors import TimedOut
 from nodisk.kube.client import Client, Object, connect
+from nodisk.kube.objects import going
 from nodisk.kube.patience import COMMAND
 from nodisk.state import LabState
 from nodisk.verify import manifests, temporary_class
@@ -70,7 +71,7 @@ def remove_leftovers(client: Client, state: LabState, *, limit: float = REMOVAL,
     lines = temporary_class.remove_leftovers(client, state, limit=limit)
     for obj in leftovers(client):
         name, kind = obj["metadata"]["name"], obj["kind"]
-        if "deletionTimestamp" not in obj["metadata"]:
+        if not going(obj):
             client.delete(obj["apiVersion"], kind, name, uid=obj["metadata"]["uid"])
             lines.append(f"removing the {kind} {name} that an earlier run left")
     for node in client.list("v1", "Node"):

@@ -10,11 +10,12 @@ from cryptography import x509
 from nodisk.assets import built
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Object
+from nodisk.kube.objects import condition
 from nodisk.spec.model import Machine
 from nodisk.values import KubeVersion, Role
 from nodisk.verify.core import Failed
 from nodisk.verify.diagnose import cause, pressures
-from nodisk.verify.scene import Scene, node_condition
+from nodisk.verify.scene import Scene
 
 KUBELET = 10250
 SOON = 3600.0
@@ -46,7 +47,7 @@ def nodes(scene: Scene) -> list[str]:
 
 
 def _faults(node: Object, machine: Machine, release: KubeVersion) -> Iterator[str]:
-    ready = node_condition(node, "Ready")
+    ready = condition(node, "Ready")
     if ready.get("status") != "True":
         yield f"not Ready ({ready.get('reason', 'no condition')}: {ready.get('message', '')})"
     yield from pressures(node)

@@ -10,10 +10,11 @@ from nodisk.classes.handouts import CLAIM
 from nodisk.classes.storage import PROVISIONER as STUDENTS_STORAGE
 from nodisk.errors import TimedOut
 from nodisk.kube.client import Object
+from nodisk.kube.objects import holds, is_ready
 from nodisk.verify import manifests
 from nodisk.verify.core import Failed, Skip
 from nodisk.verify.diagnose import cause, pod_trouble
-from nodisk.verify.scene import Scene, cordon, is_ready, uncordon
+from nodisk.verify.scene import Scene, cordon, uncordon
 from nodisk.verify.temporary_class import temporary_class
 
 
@@ -101,10 +102,10 @@ def job(scene: Scene) -> list[str]:
 
 
 def _unfinished(scene: Scene, name: str) -> str | None:
-    status = scene.client.get("batch/v1", "Job", name, namespace=scene.space).get("status", {})
-    if any(one["type"] == "Failed" and one["status"] == "True" for one in status.get("conditions") or []):
+    job = scene.client.get("batch/v1", "Job", name, namespace=scene.space)
+    if holds(job, "Failed"):
         raise Failed(f"the Job {name} failed", look=f"nodisk kubectl -n {scene.space} describe job {name}")
-    return None if status.get("succeeded") else f"the Job {name} is not complete"
+    return None if (job.get("status") or {}).get("succeeded") else f"the Job {name} is not complete"
 
 
 def schedule(scene: Scene) -> None:
