@@ -68,13 +68,34 @@ def lock(path: Path, what: str) -> Iterator[None]:
             raise _busy(file, path, what) from error
         file.seek(0)
         file.truncate()
-        file.write(f"{os.getpid()}\n")
+        file.write(f"{os.getpid()} {_started(os.getpid())}\n")
         file.flush()
         try:
             yield
         finally:
             file.seek(0)
             file.truncate()
+
+
+def holder(path: Path) -> int | None:
+    """The process that holds ``path`` by ``lock``; None: none does. Only looks: nobody who wants the lock is hindered.
+
+    The number of a process that ended without a word may be another's by now: it counts only with its time of start.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        pid, started = path.read_text().split()
+        if _started(int(pid)) == started:
+            return int(pid)
+    return None
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in ticks since this host's boot, and which boot (proc(5)); None: it has ended."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        if fields[0] not in ("Z", "X"):
+            return f"{fields[19]}@{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+    return None
 
 
 @contextlib.contextmanager
@@ -92,5 +113,5 @@ def unlocked(path: Path, what: str) -> Iterator[None]:
 
 def _busy(file: TextIO, path: Path, what: str) -> Busy:
     file.seek(0)
-    holder = file.read().strip() or "unknown"
-    return Busy(f"{what} is in use by process {holder} (lock {path})", hint="wait for it to end, or end it")
+    process = (file.read().split() or ["unknown"])[0]
+    return Busy(f"{what} is in use by process {process} (lock {path})", hint="wait for it to end, or end it")

@@ -18,7 +18,7 @@ from nodisk.context import LabContext, LabOptions
 from nodisk.machines import watch
 from nodisk.machines.hangs import Hangs
 from nodisk.machines.power import Power
-from nodisk.machines.virtual import Virtual
+from nodisk.records import running
 from nodisk.records.database import Database
 from nodisk.state import DEFAULT_STATE, State
 
@@ -126,8 +126,7 @@ class Driver:
 
 def server_pid(vm: Driver) -> int:
     """The process of the lab's server."""
-    context = vm.context()
-    pid = Virtual(context.lab, context.file, context.state).services.server_pid()
+    pid = running.process(vm.context().state)
     assert pid is not None
     return pid
 

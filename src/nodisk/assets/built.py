@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +13,11 @@ from typing import Any
 from nodisk import files
 from nodisk.assets import addons, image_debian, ipxe, release
 from nodisk.assets.store import Manifest, Store
-from nodisk.errors import EnvironmentProblem, IntegrityError
+from nodisk.context import with_own_key
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.plan.facts import ContainerImage, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab, PodNetwork
-from nodisk.state import State
+from nodisk.state import LabState, State
 from nodisk.values import KubeVersion
 
 KINDS = ("image", "release", "ipxe", "containers")
@@ -122,6 +125,17 @@ def addon_files(state: State, lab: Lab) -> list[tuple[str, Path]]:
     if found is None:
         return []
     return [(one["name"], Store(state).path(found.file(one["file"]))) for one in found.facts["manifests"]]
+
+
+def fingerprint(state: LabState, lab: Lab) -> str:
+    """A digest of what a server that starts now would serve: lab.yaml as it was read, and what was built for it."""
+    digest = hashlib.sha256(with_own_key(lab, state).model_dump_json().encode())
+    with contextlib.suppress(NodiskError):
+        for kind, made in sorted(manifests(state.state, lab).items()):
+            # Built anew from the same inputs, an asset has the same id and other files.
+            files_ = [[one.name, one.sha256] for one in made.files]
+            digest.update(json.dumps([kind, made.id, files_, made.facts], sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def tftp_root(state: State, lab: Lab) -> Path:

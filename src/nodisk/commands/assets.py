@@ -61,7 +61,7 @@ def build(
 def _tell_of_the_server(context: LabContext) -> None:
     """A server that runs goes on with what it had: say how it takes over what is new."""
 
-    if running.is_stale(context.state, context.lab):
+    if running.is_stale(context.state, built.fingerprint(context.state, context.lab)):
         pid = running.pid(context.state)
         how = "nodisk lab up" if context.netns else f"systemctl reload nodisk, or kill -HUP {pid}"
         ui.say(f"The lab's server goes on with the build before, until: {how}")

@@ -24,7 +24,7 @@ from nodisk.machines.power import everywhere
 from nodisk.machines.segment import tap_name
 from nodisk.machines.virtual import Virtual, need_root
 from nodisk.machines.watch import WAY, Row, rows, summary, wait_ready
-from nodisk.records import virtual_lab
+from nodisk.records import running, virtual_lab
 from nodisk.records.database import Database
 from nodisk.server import host
 from nodisk.verify.checks import CHECKS
@@ -151,7 +151,7 @@ def down(options: LabOptions, purge: bool, dry_run: bool) -> None:
         for machine in virtual.lab.machines:
             pid = virtual.power.pid(machine)
             click.echo(f"{machine.name}: {'is off' if pid is None else f'would end QEMU, process {pid}'}")
-        pid = virtual.services.server_pid()
+        pid = running.process(virtual.state)
         click.echo(f"server: {'does not run' if pid is None else f'would end process {pid}'}")
         click.echo(f"namespace {virtual.segment.netns}: {'would go' if virtual.segment.exists() else 'is not there'}")
         click.echo(f"state {virtual.state.root}: {'would go' if purge else 'stays'}")
@@ -168,7 +168,7 @@ def lab_status(options: LabOptions, output: str) -> None:
     """What of the lab runs on this host: server, ports, machines and how far each is."""
 
     virtual = _virtual(options)
-    found, pid = virtual_lab.read(virtual.state), virtual.services.server_pid()
+    found, pid = virtual_lab.read(virtual.state), running.process(virtual.state)
     machines: list[Row] = []
     if virtual.state.database.exists():
         with Database(virtual.state.database, reading=True) as database:

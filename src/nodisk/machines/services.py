@@ -1,11 +1,13 @@
 """The two long-running processes of a virtual lab on the host: ``nodisk serve`` in its namespace, and the forwarder.
 
-Both outlive the command that starts them; both are found again by the words of their command line.
+Both outlive the command that starts them; the server is found again by its lock, the forwarder by the words of its
+command line.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -37,43 +39,38 @@ class Services:
         """What ``nodisk serve`` prints."""
         return self.state.log / "serve.log"
 
-    def server_pid(self) -> int | None:
-        """The process of ``nodisk serve``; None: it does not run."""
-        return next(iter(processes.find(self._server_words()[1:])), None)
-
     def start_server(self) -> bool:
         """Start the server if it doesn't run, and wait until it answers; returns whether it was started."""
-        runs = self.server_pid() is not None
-        if not runs:
+        started = None
+        if running.process(self.state) is None:
             self.state.log.mkdir(parents=True, exist_ok=True)
-            run.start(self._server_words(), log_file=self.server_log, netns=self.segment.netns)
-            _until(lambda: self.server_pid() is not None, 3.0)  # until then the process is still `ip netns exec`
-        self._await_server()
-        return not runs
+            started = run.start(self._server_words(), log_file=self.server_log, netns=self.segment.netns)
+        self._await_server(started)
+        return started is not None
 
     def update_server(self, plan: str) -> bool:
         """Have the server that runs take over a changed lab.yaml or a new build; returns whether there was anything.
 
-        ``plan``: the digest of what it should serve (``running.plan``). Raises NodiskError if it refuses.
+        ``plan``: the digest of what it should serve (``built.fingerprint``). Raises NodiskError if it refuses.
         """
-        before = running.serves(self.state)
-        if before is not None and before[1] == plan:
+        before = running.ready(self.state)
+        if before is not None and before.plan == plan:
             return False
         running.reload(self.state)
-        self._await_server(since=0.0 if before is None else before[0])
-        after = running.serves(self.state)
-        if after is None or after[1] != plan:
+        self._await_server(since=0.0 if before is None else before.since)
+        if running.is_stale(self.state, plan) or running.ready(self.state) is None:
             raise NodiskError(
                 f"the server did not take over what is new:\n{tail(self.server_log, 4)}",
                 hint="nodisk events says why; the server goes on with what it had",
             )
         return True
 
-    def _await_server(self, *, since: float = 0.0) -> None:
-        """Wait until the server answers, and has begun to after ``since``."""
+    def _await_server(self, started: subprocess.Popen[bytes] | None = None, *, since: float = 0.0) -> None:
+        """Wait until the server answers, and has begun to after ``since``; ``started``: its process, just begun."""
         end = time.monotonic() + START_WITHIN
-        while not self._server_ready(since):
-            self.check_server()
+        while (found := running.ready(self.state)) is None or found.since <= since:
+            if started is None or started.poll() is not None:  # until it has its lock, only its parent knows of it
+                self.check_server()
             if time.monotonic() > end:
                 raise TimedOut(
                     f"the server does not answer after {START_WITHIN:g} seconds:\n{tail(self.server_log)}",
@@ -81,24 +78,17 @@ class Services:
                 )
             time.sleep(0.1)
 
-    def _server_ready(self, since: float) -> bool:
-        """Whether ``run/ready.json`` is there and of the process that runs now (after kill -9 it is a stale one)."""
-        try:
-            ready = json.loads((self.state.run / running.READY).read_text())
-        except (OSError, ValueError):
-            return False
-        return bool(ready["pid"] == self.server_pid() and ready["since"] > since)
-
     def check_server(self) -> None:
         """Raise NodiskError with its last words if the server ended."""
-        if self.server_pid() is None:
+        if running.process(self.state) is None:
             raise NodiskError(
                 f"the server ended:\n{tail(self.server_log)}", hint=f"nodisk lab up starts it again; {self.server_log}"
             )
 
     def stop_server(self) -> list[int]:
         """Stop the server and, with it, its daemons."""
-        return processes.end(processes.find(self._server_words()[1:]), grace=STOP_WITHIN)
+        found = running.process(self.state)
+        return [] if found is None else processes.end([found], words=("serve",), grace=STOP_WITHIN)
 
     def start_forwarder(self) -> dict[str, int]:
         """Start the forwarder if it doesn't run; returns its ports by name (``api``, ``http``)."""

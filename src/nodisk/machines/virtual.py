@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import files, run
+from nodisk.assets import built
 from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
 from nodisk.machines import power as power_
 from nodisk.machines import processes
@@ -115,9 +116,9 @@ class Virtual:
             say(f"network namespace {segment.netns}: {BRIDGE} is {segment.server}")
         segment.up()
         self.make_ssh_key()
-        if services.server_pid() is None:
+        if running.process(self.state) is None:
             say(f"server in it (log: {services.server_log})")
-        if not services.start_server() and services.update_server(running.plan(self.state, self.lab)):
+        if not services.start_server() and services.update_server(built.fingerprint(self.state, self.lab)):
             say("server took over what changed in lab.yaml or was built anew; a machine gets it at its next boot")
         ports = services.start_forwarder()
         found = Record(str(self.file), segment.netns, BRIDGE, ports["api"], ports["http"])

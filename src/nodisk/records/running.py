@@ -1,87 +1,94 @@
-"""Whether a lab's server runs, asked from another process; and telling it to read its files again."""
+"""Whether a lab's server runs, and what it serves: said by the server, read by everybody else without keeping it from
+anything; and telling it to read its files again.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import signal
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nodisk.context import with_own_key
+from nodisk import files
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
-from nodisk.spec.model import Lab
 from nodisk.state import LabState, State
 
-READY = "ready.json"
-"""In the lab's run folder while everything answers machines; after ``kill -9`` a stale one may be left."""
-
 LOCK = "serve.lock"
-"""In the run folder too; the server holds it from its start to its end."""
+"""In the lab's run folder; the server holds it from its start to its end."""
+READY = "ready.json"
+"""In the run folder too, while everything answers machines; after ``kill -9`` a stale one may be left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a server says once everything answers machines."""
+
+    pid: int
+    since: float
+    """Seconds since 1970."""
+    server: str
+    """Its address."""
+    plan: str
+    """A digest of what it serves (``assets.built.fingerprint``)."""
+    objects: tuple[str, ...]
+    """Names of the store's folders that it reads."""
+    daemons: dict[str, int]
+    """Name → process."""
+
+
+def announce(state: LabState, ready: Ready) -> None:
+    """Say that everything answers machines."""
+    files.write(state.run / READY, json.dumps(asdict(ready), indent=1) + "\n")
+
+
+def withdraw(state: LabState) -> None:
+    """Say that it doesn't any more."""
+    (state.run / READY).unlink(missing_ok=True)
 
 
 def process(state: LabState) -> int | None:
     """The process of the lab's server, also while it starts or stops; None: none runs."""
-    try:
-        with (state.run / LOCK).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read() or 0)
-    except FileNotFoundError:
-        pass
+    return files.holder(state.run / LOCK)
+
+
+def ready(state: LabState) -> Ready | None:
+    """What the server that runs says of itself; None if none runs, or it isn't ready."""
+    runs = process(state)
+    if runs is None:
+        return None
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        said = json.loads((state.run / READY).read_text(encoding="utf-8"))
+        found = Ready(
+            pid=int(said["pid"]),
+            since=float(said["since"]),
+            server=str(said["server"]),
+            plan=str(said["plan"]),
+            objects=tuple(map(str, said["objects"])),
+            daemons={str(name): int(number) for name, number in said["daemons"].items()},
+        )
+        return found if found.pid == runs else None
     return None
 
 
 def pid(state: LabState) -> int | None:
     """The process of the lab's server if it is ready; None otherwise."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        number = int(json.loads((state.run / READY).read_text())["pid"])
-        words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
-        return number if b"serve" in words else None
-    return None
-
-
-def plan(state: LabState, lab: Lab) -> str:
-    """A digest of what a server that starts now would serve: lab.yaml as it was read, and what was built for it."""
-    digest = hashlib.sha256(with_own_key(lab, state).model_dump_json().encode())
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        made = json.loads((state.root / "built.json").read_text())["assets"]
-        for _, asset in sorted(made.items()):
-            # Built anew from the same inputs, an asset has the same id and other files.
-            manifest = json.loads((state.state.assets / "manifests" / f"{asset}.json").read_text())
-            digest.update(json.dumps([asset, manifest["files"], manifest["facts"]], sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def serves(state: LabState) -> tuple[float, str] | None:
-    """Since when (seconds since 1970) the server answers, and the digest of what it serves; None if it doesn't."""
-    if pid(state) is None:
-        return None
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        ready = json.loads((state.run / READY).read_text())
-        return float(ready["since"]), str(ready["plan"])
-    return None
+    found = ready(state)
+    return None if found is None else found.pid
 
 
 def objects(state: State) -> set[str]:
     """Names of the store's folders that servers on this host are reading; after a build not only those of the last."""
-    found: set[str] = set()
-    for folder in state.labs.glob("*/"):
-        lab = state.lab(folder.name)
-        if pid(lab) is not None:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                found |= set(json.loads((lab.run / READY).read_text())["objects"])
-    return found
+    found = (ready(state.lab(Path(folder).name)) for folder in state.labs.glob("*/"))
+    return {name for one in found if one is not None for name in one.objects}
 
 
-def is_stale(state: LabState, lab: Lab) -> bool:
-    """Whether a server runs that does not serve what lab.yaml and the store have by now."""
-    found = serves(state)
-    return found is not None and found[1] != plan(state, lab)
+def is_stale(state: LabState, plan: str) -> bool:
+    """Whether a server runs that serves something else than ``plan``, what lab.yaml and the store have by now."""
+    found = ready(state)
+    return found is not None and found.plan != plan
 
 
 def reload(state: LabState) -> bool:

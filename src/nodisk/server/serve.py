@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from nodisk import files, ui
+from nodisk.assets import built
 from nodisk.errors import NodiskError, describe
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons import Host
@@ -26,6 +26,7 @@ from nodisk.records import host as host_record
 from nodisk.records import running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
+from nodisk.records.running import Ready
 from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, seed, storage
 from nodisk.server.app import application
 from nodisk.server.handlers.common import Desk
@@ -103,7 +104,8 @@ class Server:
     async def _run(self, lab: Lab, database: Database, wake: asyncio.Event) -> None:
         """One life of the server with one lab.yaml: until ``wake``."""
         began = time.monotonic()
-        plan = running.plan(self.state, lab)  # before anything is read: a build meanwhile is then one that is missing
+        # Before anything is read: a build meanwhile is then one that is missing.
+        plan = built.fingerprint(self.state, lab)
         found = assets.find(self.state, lab)
         daemons.need_programs()
         place = host.inspect(lab, self.state, uefi=found.uefi)
@@ -125,7 +127,6 @@ class Server:
             on_dnsmasq=sightings.dnsmasq,
             on_nginx=sightings.nginx,
         )
-        ready = self.state.run / running.READY
         async with _application(desk, place, wake):
             await _unless(wake, supervisor.start(programs))
             if wake.is_set():
@@ -143,12 +144,12 @@ class Server:
             tasks |= {what: functools.partial(work, lab, say) for what, work in self.beside.items()}
             beside = [asyncio.create_task(background.keep(what, work, say), name=what) for what, work in tasks.items()]
             try:
-                files.write(ready, json.dumps(_ready(lab, plan, found, supervisor), indent=1) + "\n")
+                running.announce(self.state, _ready(lab, plan, found, supervisor))
                 notify(f"READY=1\nSTATUS=serving {lab.name} at {lab.network.server}")
                 self._say(database, f"ready after {time.monotonic() - began:.1f} s at {lab.network.server}")
                 await wake.wait()
             finally:
-                ready.unlink(missing_ok=True)
+                running.withdraw(self.state)
                 notify("STOPPING=1" if signal.SIGHUP not in self._signals else "RELOADING=1")
                 watcher.stop()
                 for task in beside:
@@ -169,16 +170,15 @@ class Server:
                 ui.say(text)
 
 
-def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> dict[str, object]:
-    """run/ready.json: it exists only while everything answers machines."""
-    return {
-        "pid": os.getpid(),
-        "since": time.time(),
-        "server": str(lab.network.server),
-        "plan": plan,
-        "objects": found.objects,
-        "daemons": supervisor.pids(),
-    }
+def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> Ready:
+    return Ready(
+        pid=os.getpid(),
+        since=time.time(),
+        server=str(lab.network.server),
+        plan=plan,
+        objects=tuple(found.objects),
+        daemons=supervisor.pids(),
+    )
 
 
 def _etcd(found: assets.Built) -> Path | str:

@@ -11,6 +11,7 @@ import pytest
 from tests.interop.server.rooms import LAB, make_store
 
 from nodisk import run
+from nodisk.assets import built
 from nodisk.errors import NodiskError
 from nodisk.machines.virtual import Virtual
 from nodisk.records import running
@@ -62,10 +63,10 @@ def rig() -> Iterator[Rig]:
 
 def test_up_again_takes_over_what_changed(rig: Rig) -> None:
     assert "server in it" in rig.up()
-    state, pid = rig.virtual().state, rig.virtual().services.server_pid()
-    before = running.serves(state)
+    state, pid = rig.virtual().state, running.process(rig.virtual().state)
+    before = running.ready(state)
     assert rig.up() == "", "nothing changed, so nothing is disturbed"
-    assert running.serves(state) == before
+    assert running.ready(state) == before
 
     rig.file.write_text(rig.file.read_text() + W2)
     assert "took over what changed" in rig.up()
@@ -74,14 +75,14 @@ def test_up_again_takes_over_what_changed(rig: Rig) -> None:
 
     old = rig.script("52-54-00-99-00-21")
     make_store(rig.state, load(rig.file))  # another image: as `nodisk build --refresh` leaves it
-    assert running.is_stale(state, load(rig.file))
+    assert running.is_stale(state, built.fingerprint(state, load(rig.file)))
     assert "was built anew" in rig.up()
-    assert not running.is_stale(state, load(rig.file))
+    assert not running.is_stale(state, built.fingerprint(state, load(rig.file)))
     new = rig.script("52-54-00-99-00-21")
     assert [word for word in old.split() if "nodisk.sha256=" in word] != [
         word for word in new.split() if "nodisk.sha256=" in word
     ]
-    assert rig.virtual().services.server_pid() == pid, "the same process went on"
+    assert running.process(rig.virtual().state) == pid, "the same process went on"
 
 
 def test_what_up_made_can_be_purged_also_later(rig: Rig) -> None:
@@ -102,7 +103,7 @@ def test_what_the_server_refuses_is_said(rig: Rig) -> None:
     services, state = rig.virtual().services, rig.virtual().state
     # Without the namespace's new address, as a server in a real room would meet it.
     with pytest.raises(NodiskError, match="did not take over what is new") as caught:
-        services.update_server(running.plan(state, load(rig.file)))
+        services.update_server(built.fingerprint(state, load(rig.file)))
     assert "no network card of this host has the address 10.99.0.2" in caught.value.message
     rig.file.write_text(good)
     assert rig.up() == "", "it goes on with what it had, which is what the file says again"

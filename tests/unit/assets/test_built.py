@@ -1,13 +1,14 @@
 """What others get of a build, and what `nodisk assets` says and removes."""
 
 import json
-import subprocess
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from nodisk import files
 from nodisk.assets import built
 from nodisk.assets.mirror import Mirror, parse_index_targets
 from nodisk.assets.prune import prune
@@ -15,6 +16,7 @@ from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
 from nodisk.assets.store import Manifest, Store
 from nodisk.commands.assets import assets
 from nodisk.errors import EnvironmentProblem, IntegrityError
+from nodisk.records import running
 from nodisk.spec.model import Lab
 from nodisk.state import State
 
@@ -149,13 +151,12 @@ def test_prune_spares_what_a_server_of_before_the_build_still_reads(state: State
     old = made["image"].file("root.squashfs").sha256
     run = state.lab("room").run
     run.mkdir(parents=True)
-    with subprocess.Popen(["sh", "-c", "read line", "serve"], stdin=subprocess.PIPE) as server:
-        (run / "ready.json").write_text(json.dumps({"pid": server.pid, "objects": [old]}))
+    with files.lock(run / running.LOCK, "the server"):
+        running.announce(state.lab("room"), running.Ready(os.getpid(), 0.0, "", "", (old,), {}))
         built.record(state, lab(), {**made, "image": everything(state, 2)["image"]}, why="")
         arguments = ["prune", "--state", str(state.root)]
         assert CliRunner().invoke(assets, arguments).exit_code == 0
         kept = (state.assets / "objects" / old).exists()
-        server.communicate(b"\n")
     assert kept
     assert not (state.assets / "objects" / made["image"].file("vmlinuz").sha256).exists()
     assert CliRunner().invoke(assets, arguments).exit_code == 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from nodisk import run
+from nodisk import files, run
 from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.machines import processes
 from nodisk.machines import virtual as virtual_
@@ -82,12 +81,9 @@ def test_a_server_that_runs_elsewhere_keeps_everything(virtual: Virtual) -> None
     """Also if the last server that came far enough to say so was a virtual one."""
     served(virtual, "lab0")
     virtual_lab.write(virtual.state, virtual_lab.Record(str(virtual.file), "nodisk-x", "lab0", 1, 2))
-    with (virtual.state.run / running.LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write("1\n")
-        file.flush()
-        assert running.process(virtual.state) == 1
-        with pytest.raises(UsageError, match=r"the server of .* \(process 1\) is a real room's"):
+    with files.lock(virtual.state.run / running.LOCK, "the server"):
+        assert running.process(virtual.state) == os.getpid()
+        with pytest.raises(UsageError, match=r"the server of .* \(process \d+\) is a real room's"):
             virtual.down(lambda _: None)
         assert virtual.state.virtual.exists()
     assert running.process(virtual.state) is None
