@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from nodisk import run, ui
-from nodisk.classes import ending, engine, lifecycle, plan, sizes
+from nodisk.classes import accounts, plan, reconcile, sizes, teardown
 from nodisk.classes.roster import Person
 from nodisk.errors import NodiskError
 from nodisk.kube import kubeconfig
@@ -75,8 +75,8 @@ def measure(client: Client, count: int, *, kubectl: Path | None, config: Path) -
     size = sizes.find("small")
     found = plan.merge(None, people, name="nd-bench-class", now=now, size=size, role="edit").record
     begin = time.perf_counter()
-    engine.refuse_foreign(client, found)
-    applied = engine.apply(client, found, _LAB)
+    reconcile.refuse_foreign(client, found)
+    applied = reconcile.apply(client, found, _LAB)
     create = time.perf_counter() - begin
     for error in applied.failed.values():
         raise error
@@ -87,10 +87,10 @@ def measure(client: Client, count: int, *, kubectl: Path | None, config: Path) -
         raise NodiskError(f"{len(spaces) - 1} namespaces are there instead of {count}")
     begin = time.perf_counter()
     keep = {key: credential.token for key, credential in applied.credentials.items()}
-    engine.apply(client, applied.record, _LAB, keep=keep)
+    reconcile.apply(client, applied.record, _LAB, keep=keep)
     again = time.perf_counter() - begin
     begin = time.perf_counter()
-    lifecycle.delete(client, found, nullcontext([]), limit=600)
+    accounts.delete(client, found, nullcontext([]), limit=600)
     delete = time.perf_counter() - begin
     thesis, used = (None, None) if kubectl is None else thesis_loop(kubectl, config, count, client)
     return Figures(count, create, listed, again, delete, thesis, used, peak_mib())
@@ -128,7 +128,7 @@ def thesis_loop(kubectl: Path, config: Path, count: int, client: Client) -> tupl
         whole = time.perf_counter() - begin
         return whole - more, whole if keeps_tokens else None
     finally:
-        ending.delete_namespaces(client, names, limit=600)
+        teardown.delete_namespaces(client, names, limit=600)
 
 
 def _first_call(kubectl: Path, client: Client, token: str, namespace: str) -> None:

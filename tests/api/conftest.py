@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane, binaries
 
-from nodisk.classes import lifecycle, record
+from nodisk.classes import accounts, record
 from nodisk.kube.client import Client
 from nodisk.storage import volumes
 
@@ -47,7 +47,7 @@ def no_class_is_left(plane: ControlPlane, client: Client) -> Iterator[None]:
     """After a test, its classes and their storage's records are gone (which takes seconds: see ``forgotten``)."""
     yield
     for found in record.load_all(plane.lab_state):
-        lifecycle.delete(client, found, nullcontext([]))
+        accounts.delete(client, found, nullcontext([]))
         record.forget(plane.lab_state, found.name)
     for path in volumes.folder(plane.lab_state).glob("*.json"):
         path.unlink()
@@ -61,7 +61,7 @@ def undertaker(plane: ControlPlane) -> Iterator[Callable[[record.Class], None]]:
 
         def bury(found: record.Class) -> None:
             # What all classes share is not this one's to delete: another test uses it by now.
-            jobs.append(pool.submit(lifecycle.delete, made, found, nullcontext([found])))
+            jobs.append(pool.submit(accounts.delete, made, found, nullcontext([found])))
 
         yield bury
         for job in jobs:

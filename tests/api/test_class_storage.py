@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane
 
-from nodisk.classes import drift, handouts, operations, plan, record, sizes, storage
+from nodisk.classes import actions, drift, handouts, plan, record, sizes, storage
 from nodisk.classes.roster import Person
 from nodisk.errors import UsageError
 from nodisk.kube import kubeconfig
@@ -36,8 +36,8 @@ def make(
         role="edit",
         storage=size,
     )
-    made = operations.create(plane.context, client, planned.record, folder=folder)
-    operations.raise_first(made.failed)
+    made = actions.create(plane.context, client, planned.record, folder=folder)
+    actions.raise_first(made.failed)
     assert [finding.tried for finding in made.findings if finding.verdict == "hole"] == []
     return made.record
 
@@ -118,7 +118,7 @@ def test_it_grows_and_never_shrinks_and_a_deleted_claim_comes_back(
     assert drift.find(client, found, plane.lab, held) == []
     with pytest.raises(UsageError, match="can't be made smaller"):
         make(plane, client, tmp_path / "out", "64Mi", found)
-    operations.reset(plane.context, client, found, [found.student("jan")])
+    actions.reset(plane.context, client, found, [found.student("jan")])
     assert claim(client, "jan")["metadata"]["uid"] != before["jan"]
     assert storage.held(plane.lab_state, found) == held
 

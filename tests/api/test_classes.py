@@ -14,19 +14,19 @@ import yaml
 from tests.api.apiserver import ControlPlane
 
 from nodisk.classes import (
+    accounts,
+    actions,
     drift,
-    ending,
-    engine,
     expiry,
     handouts,
-    lifecycle,
     manifests,
-    operations,
     plan,
     policy,
+    reconcile,
     record,
     selftest,
     sizes,
+    teardown,
 )
 from nodisk.classes.roster import Person
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
@@ -58,9 +58,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "handouts"
 
 
-def make(plane: ControlPlane, client: Client, found: record.Class, folder: Path, **more: object) -> operations.Made:
-    made = operations.create(plane.context, client, found, folder=folder, **more)  # type: ignore[arg-type]
-    operations.raise_first(made.failed)
+def make(plane: ControlPlane, client: Client, found: record.Class, folder: Path, **more: object) -> actions.Made:
+    made = actions.create(plane.context, client, found, folder=folder, **more)  # type: ignore[arg-type]
+    actions.raise_first(made.failed)
     return made
 
 
@@ -97,7 +97,7 @@ def test_a_class_is_isolated_and_its_handouts_work(plane: ControlPlane, client: 
     assert len(verdicts) == 22
     # No test may be counted as passed that was not made.
     assert verdicts[selftest.REACH] == "gap"
-    tried = operations.try_isolation(plane.context, client, made.record, pods=True)
+    tried = actions.try_isolation(plane.context, client, made.record, pods=True)
     assert [(f.verdict, f.happened) for f in tried if f.tried == selftest.REACH] == [
         ("untried", "not tried: no node is ready to run pods")
     ]
@@ -179,15 +179,15 @@ def snapshot(client: Client, name: str) -> dict[str, Object]:
 def test_rotated_and_suspended_credentials_die_at_once(plane: ControlPlane, client: Client, folder: Path) -> None:
     found = make(plane, client, planned("rot", "a", "b"), folder).record
     old = as_student(client, folder, "a")
-    made = operations.rotate(plane.context, client, found, [found.student("a")], folder=folder)
+    made = actions.rotate(plane.context, client, found, [found.student("a")], folder=folder)
     assert until_refused(old, "rot-a", 1.0) < 1.0
     new = as_student(client, folder, "a")
     assert new.list("v1", "Pod", namespace="rot-a") == []
     assert as_student(client, folder, "b").list("v1", "Pod", namespace="rot-b") == []
-    suspended = lifecycle.set_suspended(client, made.record, made.record.students, True).record
+    suspended = accounts.set_suspended(client, made.record, made.record.students, True).record
     assert until_refused(new, "rot-a", 1.0) < 1.0
-    lifecycle.set_suspended(client, suspended, suspended.students, False)
-    engine.first_call(new, "rot-a")
+    accounts.set_suspended(client, suspended, suspended.students, False)
+    reconcile.first_call(new, "rot-a")
     with pytest.raises(NotFound):
         client.get("v1", "ServiceAccount", "a-1", namespace="rot")
 
@@ -228,13 +228,13 @@ def test_another_end_makes_other_credentials_and_an_interrupted_move_is_complete
     plane: ControlPlane, client: Client, folder: Path
 ) -> None:
     first = make(plane, client, planned("move", "a", "b"), folder).record
-    first = lifecycle.set_suspended(client, first, [first.student("b")], True, by_hand=True).record
+    first = accounts.set_suspended(client, first, [first.student("b")], True, by_hand=True).record
     end = first.expires + timedelta(days=10)
     found = planned("move", "a", "b", existing=first, expires=end)
     # As if the run had ended after the first student.
-    half = engine.apply(client, found, plane.lab, keep=handouts.held(first), only=[found.student("a")])
+    half = reconcile.apply(client, found, plane.lab, keep=handouts.held(first), only=[found.student("a")])
     assert list(half.credentials) == ["name:a"]
-    operations.finish(plane.context, client, half, handouts.held(first), folder=folder)
+    actions.finish(plane.context, client, half, handouts.held(first), folder=folder)
     whole = make(plane, client, planned("move", "a", "b", existing=half.record), folder)
     assert whole.made == 1
     # An end is asked for as a time from now and given in whole seconds: what the API server says may be a second away.
@@ -250,21 +250,21 @@ def test_teachers_come_and_go(plane: ControlPlane, client: Client, folder: Path)
     found = make(plane, client, planned("staff", "a", "b", teachers=["One", "Two"]), folder).record
     one, two = (as_student(client, folder, f"teacher-{word}") for word in ("one", "two"))
     assert two.list("v1", "Secret", namespace="staff-b") is not None
-    found = lifecycle.set_suspended(client, found, [found.account("teacher-one")], True, by_hand=True).record
+    found = accounts.set_suspended(client, found, [found.account("teacher-one")], True, by_hand=True).record
     assert until_refused(one, "staff-a", 1.0) < 1.0
     assert two.list("v1", "Pod", namespace="staff-a") == []
-    found = lifecycle.set_suspended(client, found, [found.account("One")], False).record
-    engine.first_call(one, "staff-b")
-    operations.remove(plane.context, client, found, [found.account("One")])
+    found = accounts.set_suspended(client, found, [found.account("One")], False).record
+    reconcile.first_call(one, "staff-b")
+    actions.remove(plane.context, client, found, [found.account("One")])
     assert until_refused(one, "staff-a", 1.0) < 1.0
     assert not (folder / "teacher-one.kubeconfig").exists()
     found = record.need(plane.lab_state, "staff")
     assert [teacher.label for teacher in found.teachers] == ["teacher-two"]
-    made = operations.rotate(plane.context, client, found, [found.account("Two")], folder=folder)
+    made = actions.rotate(plane.context, client, found, [found.account("Two")], folder=folder)
     assert until_refused(two, "staff-a", 1.0) < 1.0
-    engine.first_call(as_student(client, folder, "teacher-two"), "staff-a")
+    reconcile.first_call(as_student(client, folder, "teacher-two"), "staff-a")
     assert drift.find(client, made.record, plane.lab) == []
-    operations.remove(plane.context, client, made.record, [made.record.account("Two")])
+    actions.remove(plane.context, client, made.record, [made.record.account("Two")])
     found = record.need(plane.lab_state, "staff")
     assert found.teachers == ()
     with pytest.raises(NotFound):
@@ -425,11 +425,11 @@ def test_reset_remove_and_delete_leave_nothing(plane: ControlPlane, client: Clie
         as_student(client, folder, label).create(config_map("mine", f"end-{label}"))
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "end-a"}}
     client.create(service | {"spec": {"ports": [{"port": 80}]}})
-    assert operations.reset(plane.context, client, found, [found.student("a")]) == {"Service": 1}
+    assert actions.reset(plane.context, client, found, [found.student("a")]) == {"Service": 1}
     with pytest.raises(NotFound):
         client.get("v1", "ConfigMap", "mine", namespace="end-a")
-    engine.first_call(as_student(client, folder, "a"), "end-a")  # the same credential
-    operations.remove(plane.context, client, found, [found.student("a")])
+    reconcile.first_call(as_student(client, folder, "a"), "end-a")  # the same credential
+    actions.remove(plane.context, client, found, [found.student("a")])
     assert not (folder / "a.kubeconfig").exists()
     assert client.get("v1", "ConfigMap", "mine", namespace="end-b")
     found = record.need(plane.lab_state, "end")
@@ -438,10 +438,10 @@ def test_reset_remove_and_delete_leave_nothing(plane: ControlPlane, client: Clie
     # A class without a record, as those of nodisk verify, needs the role too.
     unrecorded = temporary_class.planned("x", 1)
     client.create(manifests.identity_namespace(unrecorded, policy.features(client))[0])
-    lifecycle.delete(client, found, nullcontext([]), limit=60)
+    accounts.delete(client, found, nullcontext([]), limit=60)
     assert client.get(*role)
-    lifecycle.delete(client, unrecorded, nullcontext([found]), limit=60)
-    operations.delete(plane.context, client, found, limit=60)
+    accounts.delete(client, unrecorded, nullcontext([found]), limit=60)
+    actions.delete(plane.context, client, found, limit=60)
     assert client.list("v1", "Namespace", labels="nodisk.dev/class=end") == []
     with pytest.raises(NotFound):
         client.get(*role)
@@ -453,7 +453,7 @@ def test_a_stuck_namespace_is_named_with_its_finalizer(plane: ControlPlane, clie
     found = make(plane, client, planned("stuck", "a", "b"), folder).record
     client.create(config_map("held", "stuck-a", finalizers=["example.org/never"]))
     with pytest.raises(TimedOut, match=r"stuck-a:.*ConfigMap held \(example.org/never\)"):
-        lifecycle.delete(client, found, nullcontext([]), limit=8)
+        accounts.delete(client, found, nullcontext([]), limit=8)
     with pytest.raises(UsageError, match="still being deleted"):
         make(plane, client, found, folder)
     client.patch("v1", "ConfigMap", "held", {"metadata": {"finalizers": None}}, namespace="stuck-a")
@@ -463,7 +463,7 @@ def test_neither_a_long_grace_nor_a_machine_that_is_off_holds_up_the_end(
     plane: ControlPlane, client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no kubelet here, so no pod of a node ends by itself: as on machines that are off, or busy."""
-    monkeypatch.setattr(ending, "PATIENCE", 10.0)
+    monkeypatch.setattr(teardown, "PATIENCE", 10.0)
     found = make(plane, client, planned("grace", "a", "b"), folder).record
     on = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2099-01-01T00:00:00Z"}
     for name, conditions in (("on", [on]), ("off", [{**on, "status": "Unknown"}])):
@@ -484,15 +484,15 @@ def test_neither_a_long_grace_nor_a_machine_that_is_off_holds_up_the_end(
     since = time.monotonic()
     try:
         with pytest.raises(TimedOut, match=r"grace-a: .*Pod stays on on"):
-            lifecycle.delete(client, found, nullcontext([found]), limit=2)
-        lifecycle.delete(
+            accounts.delete(client, found, nullcontext([found]), limit=2)
+        accounts.delete(
             client, found, nullcontext([found]), limit=60, on_gone=lambda: gone.append(time.monotonic() - since)
         )
     finally:
         for name in ("on", "off"):
             client.delete("v1", "Node", name)
     assert len(gone) == 3
-    assert max(gone) > ending.GRACE + ending.PATIENCE  # the machine that is on had its time
+    assert max(gone) > teardown.GRACE + teardown.PATIENCE  # the machine that is on had its time
 
 
 def test_what_is_not_the_classs_is_left_alone(plane: ControlPlane, client: Client, folder: Path) -> None:
@@ -518,11 +518,11 @@ def test_the_arithmetic(plane: ControlPlane, client: Client, folder: Path) -> No
     client.patch("v1", "Node", "w1", {"spec": {"taints": None}})
     try:
         five = plan.Planned(planned("sum", *"abcde"), (), ())
-        assert operations.weigh(client, five, overcommit=False).short == []
+        assert actions.weigh(client, five, overcommit=False).short == []
         six = plan.Planned(planned("sum", *"abcdef"), (), ())
         with pytest.raises(UsageError, match=r"4\.5 GiB RAM, but the nodes have 4\.0"):
-            operations.weigh(client, six, overcommit=False)
-        assert operations.weigh(client, six, overcommit=True).short
+            actions.weigh(client, six, overcommit=False)
+        assert actions.weigh(client, six, overcommit=True).short
         request = {"cpu": "100m", "memory": "300Mi"}
         container = {"name": "dns", "image": "dns", "resources": {"requests": request}}
         system: Object = {
@@ -533,11 +533,11 @@ def test_the_arithmetic(plane: ControlPlane, client: Client, folder: Path) -> No
         }
         client.create(system)
         with pytest.raises(UsageError, match=r"3\.8 GiB RAM, but the nodes have 3\.7"):
-            operations.weigh(client, five, overcommit=False)
+            actions.weigh(client, five, overcommit=False)
         client.delete("v1", "Pod", "dns", namespace="kube-system", grace=0)
         make(plane, client, planned("other", "x"), folder)
         with pytest.raises(UsageError, match=r"3\.8 \+ 0\.8 promised to other classes = 4\.5 GiB"):
-            operations.weigh(client, five, overcommit=False)
+            actions.weigh(client, five, overcommit=False)
     finally:
         client.delete("v1", "Node", "w1")
 

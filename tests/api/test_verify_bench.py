@@ -13,7 +13,7 @@ from nodisk.bench.health import Health
 from nodisk.bench.profile import QUICK
 from nodisk.bench.result import Verdict
 from nodisk.bench.stage import REQUESTS, Stage
-from nodisk.classes import engine
+from nodisk.classes import reconcile
 from nodisk.classes.manifests import CLASS, student_role
 from nodisk.kube.client import Client
 from nodisk.storage import volumes
@@ -53,7 +53,7 @@ def test_a_run_leaves_nothing_and_the_next_removes_what_a_killed_one_left(plane:
     client.create(manifests.namespace("nodisk-verify-killed", "verify", "killed"))
     lab_class = planned("killed", 1, room="16Mi")
     served = volumes.ensure(plane.lab_state, lab_class.name, {"s1": "killed"}, 16 * 2**20)
-    engine.apply(client, lab_class, plane.lab, volumes=served)
+    reconcile.apply(client, lab_class, plane.lab, volumes=served)
     assert len(temporary_class.leftovers(client)) == 3
     try:
         said: list[str] = []

@@ -13,7 +13,6 @@ from nodisk.kube import kubeconfig
 
 def kubectl_program(context: LabContext) -> Path:
     """The kubectl of the lab's release; raises EnvironmentProblem if it isn't built."""
-
     return built.release_bin(context.state.state, context.lab) / "kubectl"
 
 

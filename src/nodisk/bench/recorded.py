@@ -129,7 +129,6 @@ def memory(context: LabContext) -> list[Measurement]:
 
 def expected_use(context: LabContext, found: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     """MiB that the RAM budget expects to be in use at Ready, by machine; none where no budget is known."""
-
     lab = context.lab
     image, release = built.facts(context.state.state, lab)
     expected = {}

@@ -65,7 +65,6 @@ def earlier_runs(folder: Path) -> list[Run]:
 
 def html(run: Run, *, earlier: Sequence[Run] = (), baseline: Run | None = None, draw: bool = True) -> str:
     """The page. ``earlier``: runs for the trend, oldest first; ``baseline``: a run to compare with."""
-
     environment = Environment(
         loader=PackageLoader("nodisk.bench", "."),
         autoescape=select_autoescape(default=True, default_for_string=True),

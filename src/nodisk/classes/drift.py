@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nodisk import yamltext
-from nodisk.classes import engine, lifecycle, manifests, policy, storage
+from nodisk.classes import accounts, manifests, policy, reconcile, storage
 from nodisk.classes.manifests import MANAGED_BY, RBAC
 from nodisk.classes.portable import bare, portable
 from nodisk.classes.record import Account, Class
@@ -53,7 +53,7 @@ def find(
     Asks the API server what applying again would give (a dry run), so defaults and spellings don't count.
     ``volumes``: student's key → storage on the server; ``tokens``: account's key → token that was handed out.
     """
-    found, nets = policy.features(client), engine.networks(lab)
+    found, nets = policy.features(client), reconcile.networks(lab)
     wanted: list[Object] = [*manifests.identity_namespace(record, found), policy.cluster_role(client, record)]
     if found.admission_policy is not None:
         wanted += policy.admission_policies(found.admission_policy)
@@ -69,7 +69,7 @@ def find(
     differences = [difference for difference in compared if difference is not None]
     differences += _added(client, record, wanted)
     differences += _dead(client, record, tokens or {})
-    for name in lifecycle.stray(client, record):
+    for name in accounts.stray(client, record):
         differences.append(Difference(name, f"Namespace {name}", "has the class's label, but is nobody's"))
     return differences
 
@@ -135,7 +135,7 @@ def _dead(client: Client, record: Class, tokens: Mapping[str, str]) -> list[Diff
     """Accounts whose credential was handed out and is good for nothing."""
     held = [account for account in (*record.students, *record.teachers) if account.key in tokens]
     good = all_or_raise(
-        in_parallel(lambda a: engine.accepted(client.with_token(tokens[a.key]), record.identities), held)
+        in_parallel(lambda a: reconcile.accepted(client.with_token(tokens[a.key]), record.identities), held)
     )
     return [
         Difference(record.identities, f"ServiceAccount {account.service_account}", "its token is not accepted any more")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nodisk.classes import handouts, lifecycle, record, storage
+from nodisk.classes import accounts, handouts, record, storage
 from nodisk.classes.record import Class
 from nodisk.context import LabContext
 from nodisk.errors import Busy, describe
@@ -95,7 +95,7 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
         if now >= found.expires + timedelta(days=found.grace_days):
             return [_delete(context, client, found)]
         awake = [student for student in found.students if not student.suspended]
-        done = lifecycle.set_suspended(client, found, awake, True)
+        done = accounts.set_suspended(client, found, awake, True)
         record.save(context.state, done.record)
         for error in done.failed.values():
             raise error
@@ -104,7 +104,7 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
 
 
 def _delete(context: LabContext, client: Client, found: Class) -> Event:
-    lifecycle.delete(client, found, record.staying(context.state, found.name), limit=DELETE_LIMIT)
+    accounts.delete(client, found, record.staying(context.state, found.name), limit=DELETE_LIMIT)
     kept = storage.release(context.state, found, None, keep=True, wait=False)  # the server itself is asking
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)

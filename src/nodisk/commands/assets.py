@@ -31,7 +31,6 @@ def build(
     *, offline: bool, refresh: bool, dry_run: bool, only: tuple[str, ...], output: str, options: LabOptions
 ) -> None:
     """Build or fetch what the machines boot: image, release, iPXE."""
-
     context = options.load()
     if dry_run:
         why, plan = building.dry_run(context.lab, options.state, offline=offline, refresh=refresh)
@@ -60,7 +59,6 @@ def build(
 
 def _tell_of_the_server(context: LabContext) -> None:
     """A server that runs goes on with what it had: say how it takes over what is new."""
-
     if running.is_stale(context.state, built.fingerprint(context.state, context.lab)):
         pid = running.pid(context.state)
         how = "nodisk lab up" if context.netns else f"systemctl reload nodisk, or kill -HUP {pid}"
@@ -77,7 +75,6 @@ def assets() -> None:
 @output_option
 def list_(state: State, output: str) -> None:
     """List what is in the store, and which of it a lab uses."""
-
     used = built.used(state)
     manifests = Store(state).manifests()
     if output == "json":
@@ -97,7 +94,6 @@ def list_(state: State, output: str) -> None:
 @output_option
 def verify(state: State, output: str) -> None:
     """Read every byte in the store and compare it with its hash."""
-
     store = Store(state)
     found = {manifest.id: store.damage(manifest) for manifest in store.manifests()}
     damaged = {asset: problems for asset, problems in found.items() if problems}
@@ -118,7 +114,6 @@ def verify(state: State, output: str) -> None:
 @output_option
 def prune(dry_run: bool, state: State, output: str) -> None:
     """Remove what no lab of this host uses, what is incomplete, and the cache."""
-
     done = prune_(state, dry_run=dry_run, read=running.objects(state))
     if output == "json":
         ui.print_json({"removed": list(done.removed), "bytes": done.size, "dry_run": dry_run})

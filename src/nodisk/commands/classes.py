@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from nodisk import files, ui
-from nodisk.classes import asking, expiry, handouts, lifecycle, operations, plan, present, record, sizes
+from nodisk.classes import accounts, actions, expiry, handouts, plan, prompts, record, sizes, tables
 from nodisk.classes import drift as differences
 from nodisk.classes import storage as volumes
+from nodisk.classes.record import Class
+from nodisk.classes.roster import Person
 from nodisk.classes.storage import size_of
-from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
+from nodisk.kube.client import Client
 
 
 @click.group(name="class", epilog="Example: nodisk class create k8s --roster group-2.csv --days 120")
@@ -26,7 +32,7 @@ def class_() -> None:
 def _roster_options(command: Any) -> Any:
     @functools.wraps(command)
     def with_reading(*args: Any, column: tuple[str, ...], encoding: str | None, sheet: str | None, **rest: Any) -> Any:
-        return command(*args, reading=asking.Reading(column, encoding, sheet), **rest)
+        return command(*args, reading=prompts.Reading(column, encoding, sheet), **rest)
 
     wrapped: Any = with_reading
     for option in (
@@ -80,76 +86,78 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done
 @_dry_run
 @output_option
 @lab_options
-def create(
-    *,
-    options: LabOptions,
-    name: str,
-    roster: Path | None,
-    students: str | None,
-    reading: asking.Reading,
-    size: str | None,
-    expires: str | None,
-    days: int | None,
-    role: str | None,
-    teacher: tuple[str, ...],
-    storage: str | None,
-    out: Path | None,
-    overcommit: bool,
-    prune: bool,
-    storage_policy: str | None,
-    yes: bool,
-    dry_run: bool,
-    output: str,
-) -> None:
+def create(*, options: LabOptions, name: str, yes: bool, dry_run: bool, output: str, **words: Any) -> None:
     """Create a class from a roster, or bring it up to date with it."""
-
-    people = asking.people(roster, students, reading)
-    if storage is not None:
-        size_of(storage)
+    asked = Request(**words)
+    people = prompts.people(asked.roster, asked.students, asked.reading)
     context = options.load()
     with contextlib.ExitStack() as stack:
         stack.enter_context(record.changing(context.state, plan.check_name(name), dry_run=dry_run))
         existing = record.load(context.state, name)
-        chosen = sizes.find(size or "small") if size or existing is None else None
-        now = record.now()
-        planned = plan.merge(
+        planned = asked.planned(existing, people, name, record.now())
+        if existing is not None and existing.expires != planned.record.expires:
+            ui.say("the end of the class moves; a token's end can't be moved, so new handouts are written")
+        pruned = plan.Planned(planned.record.without(planned.absent), planned.new, ()) if asked.prune else planned
+        folder = prompts.folder(planned.record, asked.out)
+        actions.refuse(context, pruned.record, folder)
+        if dry_run:
+            prompts.room_if_known(context, pruned, asked.overcommit)
+            tables.show_plan(planned, output)
+            return
+        client = stack.enter_context(prompts.client(context))
+        prompts.room(context, client, pruned, asked.overcommit)
+        if asked.prune and planned.absent:
+            _prune(context, client, planned, policy=asked.storage_policy, yes=yes)
+        tables.report_absent(pruned)
+        with tables.bar(f"class {name}", len(pruned.record.students)) as step:
+            made = actions.create(context, client, pruned.record, folder=folder, on_done=step)
+    tables.report(made, output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the options of ``class create`` say; None: what was not said."""
+
+    roster: Path | None
+    students: str | None
+    reading: prompts.Reading
+    size: str | None
+    expires: str | None
+    days: int | None
+    role: str | None
+    teacher: tuple[str, ...]
+    storage: str | None
+    out: Path | None
+    overcommit: bool
+    prune: bool
+    storage_policy: str | None
+
+    def planned(self, existing: Class | None, people: Sequence[Person], name: str, now: datetime) -> plan.Planned:
+        """The class as it is to be; raises UsageError for what can't be."""
+        if self.storage is not None:
+            size_of(self.storage)
+        return plan.merge(
             existing,
             people,
             name=name,
             now=now,
-            size=chosen,
-            role=role or ("edit" if existing is None else None),
-            expires=plan.expiry(expires, days, now),
-            teachers=teacher,
-            storage=storage,
+            size=sizes.find(self.size or "small") if self.size or existing is None else None,
+            role=self.role or ("edit" if existing is None else None),
+            expires=plan.expiry(self.expires, self.days, now),
+            teachers=self.teacher,
+            storage=self.storage,
         )
-        if existing is not None and existing.expires != planned.record.expires:
-            ui.say("the end of the class moves; a token's end can't be moved, so new handouts are written")
-        pruned = plan.Planned(planned.record.without(planned.absent), planned.new, ()) if prune else planned
-        folder = asking.folder(planned.record, out)
-        operations.refuse(context, pruned.record, folder)
-        if dry_run:
-            asking.room_if_known(context, pruned, overcommit)
-            present.show_plan(planned, output)
-            return
-        client = stack.enter_context(asking.client(context))
-        asking.room(context, client, pruned, overcommit)
-        if prune and planned.absent:
-            asking.ask(
-                f"Delete {', '.join(map(planned.record.namespace, planned.absent))} and everything in them?", yes
-            )
-            keep = asking.keep_storage(context, planned.record, planned.absent, storage_policy, yes)
-            with present.bar("namespaces gone", len(planned.absent)) as gone:
-                counted = operations.remove(
-                    context, client, planned.record, planned.absent, keep_storage=keep, on_gone=gone
-                )
-            ui.say(f"removed {', '.join(s.label for s in planned.absent)} with {present.counted(counted)}")
-            asking.say_kept(context, planned.record, keep)
-        planned = pruned
-        present.report_absent(planned)
-        with present.bar(f"class {name}", len(planned.record.students)) as step:
-            made = operations.create(context, client, planned.record, folder=folder, on_done=step)
-    present.report(made, output)
+
+
+def _prune(context: LabContext, client: Client, planned: plan.Planned, *, policy: str | None, yes: bool) -> None:
+    """Remove who is no longer in the roster, once a person agrees."""
+    record_, absent = planned.record, planned.absent
+    prompts.ask(f"Delete {', '.join(map(record_.namespace, absent))} and everything in them?", yes)
+    keep = prompts.keep_storage(context, record_, absent, policy, yes)
+    with tables.bar("namespaces gone", len(absent)) as gone:
+        counted = actions.remove(context, client, record_, absent, keep_storage=keep, on_gone=gone)
+    ui.say(f"removed {', '.join(s.label for s in absent)} with {tables.counted(counted)}")
+    prompts.say_kept(context, record_, keep)
 
 
 @class_.command(epilog="Example: nodisk class add k8s --students 'Jan Kowalski'")
@@ -165,36 +173,35 @@ def add(
     name: str,
     roster: Path | None,
     students: str | None,
-    reading: asking.Reading,
+    reading: prompts.Reading,
     overcommit: bool,
     dry_run: bool,
     output: str,
 ) -> None:
     """Add students to a class; those who are in it already stay as they are."""
-
-    people = asking.people(roster, students, reading)
+    people = prompts.people(roster, students, reading)
     context = options.load()
     with contextlib.ExitStack() as stack:
         stack.enter_context(record.changing(context.state, name, dry_run=dry_run))
         existing = record.need(context.state, name)
         planned = plan.merge(existing, people, name=name, now=record.now(), whole=False)
         if dry_run:
-            asking.room_if_known(context, planned, overcommit)
-            present.show_plan(planned, output)
+            prompts.room_if_known(context, planned, overcommit)
+            tables.show_plan(planned, output)
             return
-        client = stack.enter_context(asking.client(context))
-        asking.room(context, client, planned, overcommit)
-        with present.bar(f"class {name}", len(planned.new)) as step:
-            made = operations.create(
+        client = stack.enter_context(prompts.client(context))
+        prompts.room(context, client, planned, overcommit)
+        with tables.bar(f"class {name}", len(planned.new)) as step:
+            made = actions.create(
                 context,
                 client,
                 planned.record,
-                folder=asking.folder(existing, None),
+                folder=prompts.folder(existing, None),
                 only=planned.new,
                 on_done=step,
                 test=bool(planned.new),
             )
-    present.report(made, output)
+    tables.report(made, output)
 
 
 @class_.command(name="list", epilog="Example: nodisk class list")
@@ -202,7 +209,6 @@ def add(
 @lab_options
 def list_(*, options: LabOptions, output: str) -> None:
     """List the classes and what is due."""
-
     found = record.load_all(options.load().state)
     now = record.now()
     rows = [
@@ -236,11 +242,10 @@ def list_(*, options: LabOptions, output: str) -> None:
 @lab_options
 def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
     """Show a class's students, and on demand drift or isolation."""
-
     context = options.load()
     found = record.need(context.state, name)
     if drift:
-        with asking.client(context) as client:
+        with prompts.client(context) as client:
             served, tokens = volumes.held(context.state, found), handouts.held(found)
             changed = differences.find(client, found, context.lab, served, tokens)
         if output == "json":
@@ -254,10 +259,10 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
                 f"{len(changed)} differences", hint="nodisk class create with the roster sets right what is nodisk's"
             )
     elif isolation:
-        with asking.client(context) as client:
-            present.findings(operations.try_isolation(context, client, found, pods=True), output)
+        with prompts.client(context) as client:
+            tables.findings(actions.try_isolation(context, client, found, pods=True), output)
     else:
-        present.students(found, found.students, output, volumes=volumes.table(context.state, found))
+        tables.students(found, found.students, output, volumes=volumes.table(context.state, found))
 
 
 @class_.command(epilog="Example: nodisk class remove k8s jan-kowalski")
@@ -268,19 +273,18 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
 @lab_options
 def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_policy: str | None, yes: bool) -> None:
     """Remove students with all that they have, or teachers."""
-
     context = options.load()
-    with record.changing(context.state, name), asking.client(context) as client:
+    with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name)
-        chosen = asking.chosen(found, student)
+        chosen = prompts.chosen(found, student)
         theirs = [found.namespace(account) for account in chosen if account not in found.teachers]
         staff = [account.label for account in chosen if account in found.teachers]
-        asking.ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
-        keep = asking.keep_storage(context, found, chosen, storage_policy, yes)
-        with present.bar("namespaces gone", len(theirs)) as gone:
-            counted = operations.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
-    ui.say(f"removed {', '.join(s.label for s in chosen)} with {present.counted(counted)}; nothing is left")
-    asking.say_kept(context, found, keep)
+        prompts.ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
+        keep = prompts.keep_storage(context, found, chosen, storage_policy, yes)
+        with tables.bar("namespaces gone", len(theirs)) as gone:
+            counted = actions.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
+    ui.say(f"removed {', '.join(s.label for s in chosen)} with {tables.counted(counted)}; nothing is left")
+    prompts.say_kept(context, found, keep)
 
 
 @class_.command(epilog="Example: nodisk class delete k8s --yes")
@@ -291,16 +295,15 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_
 @lab_options
 def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: str | None, yes: bool) -> None:
     """Delete a class, with all that its students have."""
-
     context = options.load()
-    with record.changing(context.state, name), asking.client(context) as client:
+    with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name)
-        asking.ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
-        keep = asking.keep_storage(context, found, None, storage_policy, yes)
-        with present.bar("namespaces gone", len(found.students) + 1) as gone:
-            counted = operations.delete(context, client, found, limit=timeout, keep_storage=keep, on_gone=gone)
-    ui.say(f"deleted the class {name}: {len(found.students)} students with {present.counted(counted)}; nothing is left")
-    asking.say_kept(context, found, keep)
+        prompts.ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
+        keep = prompts.keep_storage(context, found, None, storage_policy, yes)
+        with tables.bar("namespaces gone", len(found.students) + 1) as gone:
+            counted = actions.delete(context, client, found, limit=timeout, keep_storage=keep, on_gone=gone)
+    ui.say(f"deleted the class {name}: {len(found.students)} students with {tables.counted(counted)}; nothing is left")
+    prompts.say_kept(context, found, keep)
 
 
 @class_.command(epilog="Example: nodisk class reset k8s jan-kowalski")
@@ -310,15 +313,14 @@ def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: st
 @lab_options
 def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool) -> None:
     """Give students an empty namespace again; their credentials stay."""
-
     context = options.load()
-    with record.changing(context.state, name), asking.client(context) as client:
-        found = asking.running(context, name)
+    with record.changing(context.state, name), prompts.client(context) as client:
+        found = prompts.running(context, name)
         chosen = record.each_once(found.student(word) for word in student)
-        asking.ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
-        with present.bar("namespaces gone", len(chosen)) as gone:
-            counted = operations.reset(context, client, found, chosen, on_gone=gone)
-    ui.say(f"reset {', '.join(s.label for s in chosen)}: {present.counted(counted)} are gone")
+        prompts.ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
+        with tables.bar("namespaces gone", len(chosen)) as gone:
+            counted = actions.reset(context, client, found, chosen, on_gone=gone)
+    ui.say(f"reset {', '.join(s.label for s in chosen)}: {tables.counted(counted)} are gone")
 
 
 @class_.command(epilog="Example: nodisk class suspend k8s; nodisk class resume k8s jan-kowalski")
@@ -341,14 +343,14 @@ def resume(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
 
 def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspended: bool) -> None:
     context = options.load()
-    with record.changing(context.state, name), asking.client(context) as client:
-        found = record.need(context.state, name) if suspended else asking.running(context, name)
-        chosen = asking.chosen(found, words)
-        done = lifecycle.set_suspended(client, found, chosen, suspended, by_hand=True)
+    with record.changing(context.state, name), prompts.client(context) as client:
+        found = record.need(context.state, name) if suspended else prompts.running(context, name)
+        chosen = prompts.chosen(found, words)
+        done = accounts.set_suspended(client, found, chosen, suspended, by_hand=True)
         record.save(context.state, done.record)
     if changed := [account.label for account in chosen if account.label not in done.failed]:
         ui.say(f"{'suspended' if suspended else 'resumed'}: {', '.join(changed)}")
-    operations.raise_first(done.failed)
+    actions.raise_first(done.failed)
 
 
 @class_.command(epilog="Example: nodisk class rotate k8s jan-kowalski")
@@ -359,13 +361,12 @@ def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspe
 @lab_options
 def rotate(*, options: LabOptions, name: str, student: tuple[str, ...], out: Path | None, output: str) -> None:
     """Replace credentials (default: of all students); the old ones die at once."""
-
     context = options.load()
-    with record.changing(context.state, name), asking.client(context) as client:
-        found = asking.running(context, name)
-        chosen = asking.chosen(found, student)
-        made = operations.rotate(context, client, found, chosen, folder=asking.folder(found, out))
-    present.report(made, output)
+    with record.changing(context.state, name), prompts.client(context) as client:
+        found = prompts.running(context, name)
+        chosen = prompts.chosen(found, student)
+        made = actions.rotate(context, client, found, chosen, folder=prompts.folder(found, out))
+    tables.report(made, output)
 
 
 @class_.command(epilog="Example: nodisk class extend k8s --expires 2027-06-30")
@@ -379,16 +380,15 @@ def extend(
     *, options: LabOptions, name: str, expires: str | None, days: int | None, out: Path | None, output: str
 ) -> None:
     """Move the end of a class; new handouts are written, since a token's end can't be moved."""
-
     context = options.load()
     now = record.now()
     end = plan.expiry(expires, days, now)
     if end is None:
         raise UsageError("until when? give --expires DATE or --days N")
-    with record.changing(context.state, name), asking.client(context) as client:
+    with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name).extended(end, now)
-        made = operations.remint(context, client, found, folder=asking.folder(found, out))
-    present.report(made, output)
+        made = actions.remint(context, client, found, folder=prompts.folder(found, out))
+    tables.report(made, output)
 
 
 @class_.command(epilog="Example: nodisk class export k8s term-papers")
@@ -397,10 +397,9 @@ def extend(
 @lab_options
 def export(*, options: LabOptions, name: str, folder: Path) -> None:
     """Write what each student made as manifests, a file each."""
-
     context = options.load()
     found = record.need(context.state, name)
-    with asking.client(context) as client:
+    with prompts.client(context) as client:
         texts = differences.export(client, found, found.students)
     for label, text in texts.items():
         files.write(folder / f"{label}.yaml", text, mode=0o600)
@@ -415,10 +414,9 @@ def export(*, options: LabOptions, name: str, folder: Path) -> None:
 @lab_options
 def storage(*, options: LabOptions, remove: tuple[str, ...], yes: bool, output: str) -> None:
     """List the students' storage of all classes, also what was kept of those that are no more."""
-
     context = options.load()
     if remove:
-        asking.ask(f"Delete {', '.join(remove)} and all files in them?", yes)
+        prompts.ask(f"Delete {', '.join(remove)} and all files in them?", yes)
         volumes.remove_kept(context.state, remove)
         ui.say(f"removed {', '.join(remove)}")
         return

@@ -166,7 +166,6 @@ def down(options: LabOptions, purge: bool, dry_run: bool) -> None:
 @output_option
 def lab_status(options: LabOptions, output: str) -> None:
     """What of the lab runs on this host: server, ports, machines and how far each is."""
-
     virtual = _virtual(options)
     found, pid = virtual_lab.read(virtual.state), running.process(virtual.state)
     machines: list[Row] = []
@@ -236,7 +235,6 @@ def console(options: LabOptions, name: str, follow: bool, log: bool) -> None:
 @click.pass_context
 def lab_ssh(ctx: click.Context, options: LabOptions, name: str, command: tuple[str, ...]) -> None:
     """Log in to a machine; the same as `nodisk ssh`."""
-
     ctx.invoke(ssh, lab=options.lab, state=options.state.root, name=name, command=command)
 
 

@@ -74,7 +74,6 @@ def _print_changes(machine: Machine, changes: dict[str, str]) -> None:
 
 def _daemons(context: LabContext) -> dict[str, str]:
     """The daemons' configurations by file name, for the host that the server found when it last started."""
-
     lab, state = context.lab, context.state
     found = host.read(state.host) or daemons_files.usual_host(lab, state.root, state.state.assets / "objects")
     return daemons_files.configure(lab, replace(found, interface=lab.network.interface or found.interface))
@@ -87,7 +86,6 @@ def _texts(context: LabContext, machine: Machine) -> dict[str, str]:
 
 def _ca(context: LabContext) -> str:
     """The server's CA, or words in its place: to show something must not make keys."""
-
     try:
         return Authority(context.state, context.lab).ca_pem
     except IntegrityError:
@@ -98,7 +96,6 @@ def _ca(context: LabContext) -> str:
 
 def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> dict[str, str]:
     """Unified differences from what the server last gave the machine; '' where nothing changed."""
-
     if not context.state.database.exists():
         raise EnvironmentProblem("no machine of this lab has booted yet", hint="run without --diff")
     with Database(context.state.database, reading=True) as database:

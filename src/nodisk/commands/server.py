@@ -123,7 +123,6 @@ def events(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, follow: bool, name: str | None, since: str | None, alarms: bool, limit: int
 ) -> None:
     """What happened, and when."""
-
     context = options.load()
     machine = context.lab.machine(name) if name else None
     if name and machine is None:
@@ -148,7 +147,6 @@ def events(  # noqa: PLR0917 - click hands over by name
 
 def _read(context: LabContext, **wanted: Any) -> list[Event]:
     """Events of ``Database.events``; the file is opened anew each time, for it may appear or be replaced."""
-
     with Database(context.state.database, reading=True) as database:
         return database.events(**wanted)
 

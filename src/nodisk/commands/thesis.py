@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nodisk import ui, yamltext
-from nodisk.classes import asking, engine, manifests, operations, plan, record, sizes
+from nodisk.classes import actions, manifests, plan, prompts, reconcile, record, sizes
 from nodisk.classes.record import Account, Class
 from nodisk.classes.roster import from_names
 from nodisk.context import LabContext, LabOptions, lab_options
@@ -25,9 +25,8 @@ CLASS = "students"
 @lab_options
 def students(options: LabOptions, usernames: str | None, command: str | None, *, overcommit: bool) -> None:
     """The thesis' bin/students."""
-
     context = options.load()
-    with asking.client(context) as client:
+    with prompts.client(context) as client:
         if usernames in (None, "", "list"):
             _list(client)
             return
@@ -50,14 +49,13 @@ def students(options: LabOptions, usernames: str | None, command: str | None, *,
 @lab_options
 def student_tokens(options: LabOptions, name: str) -> None:
     """The thesis' bin/student-tokens."""
-
     context = options.load()
-    with record.changing(context.state, CLASS), asking.client(context) as client:
+    with record.changing(context.state, CLASS), prompts.client(context) as client:
         found = record.need(context.state, CLASS)
         account = found.student(name)
         # A cluster keeps no tokens since Kubernetes 1.24: this asks for one, as the class's handouts do.
         secret = [client.apply(obj) for obj in manifests.identity(found, account)][-1]
-        click.echo(engine.mint(client, found, account, secret).token)
+        click.echo(reconcile.mint(client, found, account, secret).token)
 
 
 def _list(client: Client) -> None:
@@ -88,13 +86,13 @@ def _create(context: LabContext, client: Client, words: list[str], *, overcommit
         role="admin" if existing is None else None,
         whole=False,
     )
-    room = operations.weigh(client, planned, overcommit=overcommit)
+    room = actions.weigh(client, planned, overcommit=overcommit)
     for line in room.short:
         ui.say(f"warning: promised more than there is: {line}")
     chosen = [student for student in planned.record.students if student.name in words]
     folder = Path(planned.record.out) if planned.record.out else context.state.classes / CLASS
-    made = operations.create(context, client, planned.record, folder=folder, only=chosen, test=False)
-    operations.raise_first(made.failed)
+    made = actions.create(context, client, planned.record, folder=folder, only=chosen, test=False)
+    actions.raise_first(made.failed)
     for student in chosen:
         _told(made.record, student, "configured" if student not in planned.new else "created")
     for warning in made.warnings:
@@ -115,9 +113,9 @@ def _delete(context: LabContext, client: Client, words: list[str]) -> None:
     found = record.need(context.state, CLASS)
     chosen = record.each_once(found.student(word) for word in words)
     if {student.key for student in chosen} == {student.key for student in found.students}:
-        operations.delete(context, client, found, limit=120)
+        actions.delete(context, client, found, limit=120)
     else:
-        operations.remove(context, client, found, chosen)
+        actions.remove(context, client, found, chosen)
     for student in chosen:
         _told(found, student, "deleted")
 

@@ -90,7 +90,6 @@ def tell(what: Result | str) -> None:
 
 def case(one: dict[str, Any]) -> Case:
     """A check's result, as the report has it, for JUnit."""
-
     more = [f"likely cause: {one['cause']}"] if one["cause"] else []
     more += [f"look further: {one['look']}"] if one["look"] else []
     return Case(one["name"], one["outcome"], "\n".join([*one["evidence"], *more]), one["seconds"])

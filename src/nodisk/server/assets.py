@@ -52,7 +52,6 @@ class Built:
 
 def find(state: LabState, lab: Lab) -> Built:
     """What ``nodisk build`` made for this lab; its own errors say what is missing."""
-
     image, release = built.facts(state.state, lab)
     files = {ref.name: ref for ref in built.manifests(state.state, lab)["release"].files}
     return Built(

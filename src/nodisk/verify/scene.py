@@ -46,7 +46,6 @@ class Scene:
     began: float = field(default_factory=time.time)
     pending: dict[str, Future[Any]] = field(default_factory=dict)
     """What goes on beside the checks, by the name of the check that asks for it."""
-
     # Nodes
 
     def nodes(self) -> dict[str, Object]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from nodisk.classes import engine, lifecycle, record, sizes, storage
-from nodisk.classes.engine import Applied
+from nodisk.classes import accounts, reconcile, record, sizes, storage
 from nodisk.classes.manifests import CLASS
+from nodisk.classes.reconcile import Applied
 from nodisk.classes.record import Account, Class
 from nodisk.errors import NodiskError, TimedOut
 from nodisk.kube.client import Client, Object
@@ -50,14 +50,14 @@ def temporary_class(scene: Scene, students: int, *, room: str | None = None, mar
     wanted, state = planned(f"{scene.run_id}{mark}", students, room=room), scene.context.state
     try:
         served = storage.provide(state, wanted, wanted.students)
-        applied = engine.apply(scene.client, wanted, scene.context.lab, volumes=served)
+        applied = reconcile.apply(scene.client, wanted, scene.context.lab, volumes=served)
         if applied.failed:
             label, error = next(iter(applied.failed.items()))
             raise NodiskError(f"the student {label} could not be made: {error}")
         yield applied
     finally:
         try:
-            lifecycle.delete(scene.client, wanted, record.staying(state, wanted.name), limit=90 * scene.pace)
+            accounts.delete(scene.client, wanted, record.staying(state, wanted.name), limit=90 * scene.pace)
         finally:
             release_leftovers(state)
 
@@ -76,7 +76,7 @@ def remove_leftovers(client: Client, state: LabState, *, limit: float) -> list[s
         # With storage, so that what only a class with storage has goes too.
         gone = planned(name.removeprefix(PREFIX), 1, room="16Mi")
         try:
-            lifecycle.delete(client, gone, record.staying(state, name), limit=limit)
+            accounts.delete(client, gone, record.staying(state, name), limit=limit)
         except TimedOut as error:
             lines += error.message.splitlines()
     release_leftovers(state)

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from tests.unit.classes.test_manifests import one
 
-from nodisk.classes import expiry, handouts, lifecycle, operations, record, storage
-from nodisk.classes.engine import Applied, Credential
+from nodisk.classes import accounts, actions, expiry, handouts, record, storage
+from nodisk.classes.reconcile import Applied, Credential
 from nodisk.context import LabContext
 from nodisk.errors import Busy, UsageError
 from nodisk.kube import kubeconfig
@@ -144,11 +144,11 @@ def test_a_class_made_while_another_is_deleted_keeps_its_role(state: LabState) -
 
     record.save(state, one(storage="1Gi"))
     cluster = Meanwhile()
-    lifecycle.delete(client(cluster), one(storage="1Gi"), record.staying(state, "k8s"))
+    accounts.delete(client(cluster), one(storage="1Gi"), record.staying(state, "k8s"))
     assert cluster.deleted == []
     record.forget(state, "later")
     alone = Cluster()
-    lifecycle.delete(client(alone), one(storage="1Gi"), record.staying(state, "k8s"))
+    accounts.delete(client(alone), one(storage="1Gi"), record.staying(state, "k8s"))
     assert alone.deleted == [("ClusterRole", "nodisk-student-edit"), ("StorageClass", "nodisk")]
 
 
@@ -163,7 +163,7 @@ def test_what_is_shared_is_held_while_it_is_deleted(state: LabState) -> None:
         entered.append(False)
 
     cluster = Cluster()
-    lifecycle.delete(client(cluster), one(), staying())
+    accounts.delete(client(cluster), one(), staying())
     assert entered == [True, False]
 
 
@@ -172,15 +172,15 @@ def test_no_class_writes_into_the_folder_of_another(context: LabContext, tmp_pat
     record.save(context.state, one(name="other", out=str(folder)))
     found = one(name="k8s", out=str(tmp_path / "own"))
     for act in (
-        lambda: operations.create(context, client(Cluster()), found, folder=tmp_path / "x" / ".." / "handouts"),
-        lambda: operations.remint(context, client(Cluster()), found, folder=folder),
-        lambda: operations.rotate(context, client(Cluster()), found, found.students, folder=folder),
-        lambda: operations.refuse(context, found, folder),
+        lambda: actions.create(context, client(Cluster()), found, folder=tmp_path / "x" / ".." / "handouts"),
+        lambda: actions.remint(context, client(Cluster()), found, folder=folder),
+        lambda: actions.rotate(context, client(Cluster()), found, found.students, folder=folder),
+        lambda: actions.refuse(context, found, folder),
     ):
         with pytest.raises(UsageError, match="the handouts of the class other are in"):
             act()
     assert record.load(context.state, "k8s") is None
-    operations.refuse(context, one(name="other"), folder)
+    actions.refuse(context, one(name="other"), folder)
 
 
 def test_the_record_follows_the_handouts_and_no_dead_key_is_written(context: LabContext, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_record_follows_the_handouts_and_no_dead_key_is_written(context: Lab
     new = jan.model_copy(update={"credential": 2, "token_sha256": handouts.digest("jan's new")})
     applied = Applied(found.with_account(anna).with_account(new), {jan.key: Credential(new, "jan's new")})
     held = {anna.key: "anna's", jan.key: "jan's old"}
-    made = operations.finish(context, client(Cluster()), applied, held, folder=tmp_path / "new")
+    made = actions.finish(context, client(Cluster()), applied, held, folder=tmp_path / "new")
     assert made.record.out == str(tmp_path / "new")
     assert record.need(context.state, "k8s") == made.record
     assert handouts.held(made.record) == {anna.key: "anna's", jan.key: "jan's new"}
@@ -201,10 +201,10 @@ def test_a_key_is_replaced_once_and_in_the_new_folder(context: LabContext, tmp_p
     cluster, old = Cluster(), tmp_path / "old"
     found = two_students(teachers=())
     anna, jan = found.students
-    first = operations.rotate(context, client(cluster), found, found.students, folder=old).record
+    first = actions.rotate(context, client(cluster), found, found.students, folder=old).record
     assert sorted(cluster.minted) == ["anna-2", "jan-2"]
     cluster.minted = ["anna-2", "jan-2"]
-    made = operations.rotate(context, client(cluster), first, [first.students[0]] * 2, folder=tmp_path / "new")
+    made = actions.rotate(context, client(cluster), first, [first.students[0]] * 2, folder=tmp_path / "new")
     assert (made.made, cluster.minted) == (1, ["anna-2", "jan-2", "anna-3"])
     assert record.need(context.state, "k8s").out == str(tmp_path / "new")
     assert handouts.held(made.record) == {anna.key: "anna-3 3", jan.key: handouts.held(first)[jan.key]}
@@ -216,13 +216,13 @@ def test_smaller_storage_is_refused_before_it_is_recorded(context: LabContext, t
     storage.provide(context.state, found, found.students)
     smaller = found.model_copy(update={"storage": "32Mi"})
     with pytest.raises(UsageError, match="k8s-anna-1 has 64 MiB already, and a volume can't be made smaller"):
-        operations.create(context, client(Cluster()), smaller, folder=tmp_path / "out")
+        actions.create(context, client(Cluster()), smaller, folder=tmp_path / "out")
     assert record.need(context.state, "k8s").storage == "64Mi"
     storage.refuse_smaller(context.state, smaller, [])
     # A record that says less, of an older nodisk: nothing is deleted first.
     cluster = Cluster()
     with pytest.raises(UsageError, match="can't be made smaller"):
-        operations.reset(context, client(cluster), smaller, smaller.students[:1])
+        actions.reset(context, client(cluster), smaller, smaller.students[:1])
     assert cluster.deleted == []
     assert {volume.size for volume in volumes.load_all(context.state)} == {64 * volumes.MIB}
 
@@ -234,10 +234,10 @@ GOING = Forbidden("unable to create new content in namespace k8s-anna because it
 def test_who_has_no_namespace_can_be_suspended(error: Exception) -> None:
     cluster = Cluster({"k8s-anna": error})
     found = two_students()
-    done = lifecycle.set_suspended(client(cluster), found, [*found.students, *found.teachers], True)
+    done = accounts.set_suspended(client(cluster), found, [*found.students, *found.teachers], True)
     assert done.failed == {}
     assert all(account.suspended for account in (*done.record.students, *done.record.teachers))
-    back = lifecycle.set_suspended(client(cluster), done.record, done.record.students, False)
+    back = accounts.set_suspended(client(cluster), done.record, done.record.students, False)
     assert back.failed == {"anna": error}
     assert [student.suspended for student in back.record.students] == [True, False]
 
@@ -246,7 +246,7 @@ def test_who_has_no_namespace_can_be_suspended(error: Exception) -> None:
 def test_who_could_not_be_suspended_is_recorded_so(error: Exception) -> None:
     cluster = Cluster({"k8s-anna": error})
     found = two_students()
-    done = lifecycle.set_suspended(client(cluster), found, [*found.students, *found.teachers], True, by_hand=True)
+    done = accounts.set_suspended(client(cluster), found, [*found.students, *found.teachers], True, by_hand=True)
     assert done.failed == {"anna": error, "teacher-anna": error}
     assert [student.suspended for student in done.record.students] == [False, True]
     assert [teacher.suspended for teacher in done.record.teachers] == [False]

@@ -181,7 +181,6 @@ def _pod(body: str) -> str:
 
 def dns(scene: Scene) -> list[str]:
     """The names of two Services, from a pod on every node."""
-
     if not built.facts(scene.context.state.state, scene.context.lab)[1].has_dns:
         raise Skip("the release has no DNS add-on (Debian packages no CoreDNS)")
     _service(scene)

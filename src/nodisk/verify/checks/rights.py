@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nodisk.classes import policy, selftest
-from nodisk.classes.engine import Applied
 from nodisk.classes.manifests import CLASS, STUDENT
+from nodisk.classes.reconcile import Applied
 from nodisk.kube.client import Object
 from nodisk.kube.parallel import in_parallel
 from nodisk.verify.core import Failed

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodisk.classes import capacity, ending, engine, handouts, lifecycle, policy, reach, record, selftest, storage
+from nodisk.classes import accounts, capacity, handouts, policy, reach, reconcile, record, selftest, storage, teardown
 from nodisk.classes.capacity import Capacity, Enforcer
-from nodisk.classes.ending import OnGone
-from nodisk.classes.engine import Applied
 from nodisk.classes.plan import Planned
+from nodisk.classes.reconcile import Applied
 from nodisk.classes.record import Account, Class
 from nodisk.classes.selftest import Finding, Tester
+from nodisk.classes.teardown import OnGone
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Client
@@ -81,10 +81,10 @@ def create(
     held = handouts.held(planned)
     students = planned.students if only is None else only
     refuse(context, planned, folder, students)
-    engine.refuse_foreign(client, planned)
+    reconcile.refuse_foreign(client, planned)
     wanted = _moved(context, planned, folder)
     volumes = storage.provide(context.state, wanted, students)
-    applied = engine.apply(client, wanted, context.lab, keep=held, on_done=on_done, only=only, volumes=volumes)
+    applied = reconcile.apply(client, wanted, context.lab, keep=held, on_done=on_done, only=only, volumes=volumes)
     made = finish(context, client, applied, held, folder=folder)
     made.warnings += warnings(client, context)
     if volumes and running.pid(context.state) is None:
@@ -166,14 +166,14 @@ def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -
     """Longer credentials after the end of the class was moved; the old ones end when they were to."""
     held = handouts.held(found)
     found = _moved(context, found, folder)
-    applied = engine.apply(client, found, context.lab, keep=held, volumes=storage.held(context.state, found))
+    applied = reconcile.apply(client, found, context.lab, keep=held, volumes=storage.held(context.state, found))
     return finish(context, client, applied, held, folder=folder)
 
 
 def rotate(context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, folder: Path) -> Made:
     """New credentials in place of the old, which are good for nothing from then on."""
     held = handouts.held(found)
-    applied = lifecycle.rotate(client, _moved(context, found, folder), record.each_once(chosen))
+    applied = accounts.rotate(client, _moved(context, found, folder), record.each_once(chosen))
     return finish(context, client, applied, held, folder=folder)
 
 
@@ -184,13 +184,13 @@ def remove(
     chosen: Sequence[Account],
     *,
     keep_storage: bool = True,
-    on_gone: OnGone = ending.unheard,
+    on_gone: OnGone = teardown.unheard,
 ) -> dict[str, int]:
     """Remove students and all they have in the cluster, and teachers; returns what the students had."""
     left = found.without(chosen)
-    counted = lifecycle.remove(client, found, chosen, on_gone=on_gone)
+    counted = accounts.remove(client, found, chosen, on_gone=on_gone)
     if found.storage is not None:
-        storage.detach(client, found, chosen, limit=lifecycle.TIME_LIMIT)
+        storage.detach(client, found, chosen, limit=accounts.TIME_LIMIT)
     storage.release(context.state, found, chosen, keep=keep_storage)
     handouts.remove(left, chosen)
     record.save(context.state, left)
@@ -204,11 +204,11 @@ def delete(
     *,
     limit: float,
     keep_storage: bool = True,
-    on_gone: OnGone = ending.unheard,
+    on_gone: OnGone = teardown.unheard,
 ) -> dict[str, int]:
     """Delete the class; returns what the students had in the cluster."""
     staying = record.staying(context.state, found.name)
-    counted = lifecycle.delete(client, found, staying, limit=limit, on_gone=on_gone)
+    counted = accounts.delete(client, found, staying, limit=limit, on_gone=on_gone)
     storage.release(context.state, found, None, keep=keep_storage)
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
@@ -221,12 +221,12 @@ def reset(
     found: Class,
     chosen: Sequence[Account],
     *,
-    on_gone: OnGone = ending.unheard,
+    on_gone: OnGone = teardown.unheard,
 ) -> dict[str, int]:
     """An empty namespace again; the credential stays the same, and so does the storage."""
     volumes = storage.provide(context.state, found, chosen)  # what can be refused comes before what can't be undone
-    counted = lifecycle.empty(client, found, chosen, on_gone=on_gone)
-    applied = engine.apply(client, found, context.lab, keep=handouts.held(found), only=chosen, volumes=volumes)
+    counted = accounts.empty(client, found, chosen, on_gone=on_gone)
+    applied = reconcile.apply(client, found, context.lab, keep=handouts.held(found), only=chosen, volumes=volumes)
     record.save(context.state, applied.record)
     if applied.credentials and found.out is not None:
         finish(context, client, applied, handouts.held(found), folder=Path(found.out))

@@ -1,4 +1,4 @@
-"""What happens to a class after it is made: suspend, rotate, empty, remove, delete."""
+"""Students' and teachers' accounts after they are made: suspend, rotate, empty, remove, delete."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 
-from nodisk.classes import ending, engine, manifests, policy, storage
-from nodisk.classes.ending import OnGone
-from nodisk.classes.engine import Applied, Credential
+from nodisk.classes import manifests, policy, reconcile, storage, teardown
 from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
+from nodisk.classes.reconcile import Applied, Credential
 from nodisk.classes.record import Account, Class
+from nodisk.classes.teardown import OnGone
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import Forbidden, NotFound
@@ -42,7 +42,7 @@ def set_suspended(
         if suspended:
             _apply_where_there(client, binding)
         else:
-            engine.apply_binding(client, binding)
+            reconcile.apply_binding(client, binding)
 
     result = Applied(record)
     students = [changed(account) for account in chosen if account not in record.teachers]
@@ -83,7 +83,7 @@ def _apply_where_there(client: Client, binding: Object) -> None:
     """Apply a binding unless its namespace is gone, or going without it: nobody has a right there that way either."""
     with suppress(NotFound):
         try:
-            engine.apply_binding(client, binding)
+            reconcile.apply_binding(client, binding)
         except Forbidden as error:
             # Only what isn't there is refused so: in a namespace that is going nothing is made, but things change.
             if "being terminated" not in error.message:
@@ -98,13 +98,13 @@ def rotate(client: Client, record: Class, chosen: Sequence[Account]) -> Applied:
     def one(old: Account) -> Credential:
         new = old.model_copy(update={"credential": old.credential + 1})
         secret = [client.apply(obj) for obj in manifests.identity(record, new)][-1]
-        credential = engine.mint(client, record, new, secret)
+        credential = reconcile.mint(client, record, new, secret)
         if any(new.key == teacher.key for teacher in record.teachers):
             return credential
-        engine.apply_binding(client, manifests.access(record, new))
+        reconcile.apply_binding(client, manifests.access(record, new))
         _drop_identity(client, record, old)
         if not new.suspended:
-            engine.first_call(client.with_token(credential.token), record.namespace(new))
+            reconcile.first_call(client.with_token(credential.token), record.namespace(new))
         return credential
 
     result = Applied(record)
@@ -144,12 +144,12 @@ def empty(
     chosen: Sequence[Account],
     *,
     limit: float = TIME_LIMIT,
-    on_gone: OnGone = ending.unheard,
+    on_gone: OnGone = teardown.unheard,
 ) -> Counter[str]:
     """Delete the students' namespaces and wait until they are gone; returns what was in them."""
     spaces = [record.namespace(student) for student in chosen]
     found = census(client, spaces)
-    ending.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
+    teardown.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
     return found
 
 
@@ -159,7 +159,7 @@ def remove(
     chosen: Sequence[Account],
     *,
     limit: float = TIME_LIMIT,
-    on_gone: OnGone = ending.unheard,
+    on_gone: OnGone = teardown.unheard,
 ) -> Counter[str]:
     """Delete accounts: their credentials first, then the students' namespaces; returns what was in them."""
     students = [account for account in chosen if account not in record.teachers]
@@ -175,7 +175,7 @@ def delete(
     staying: AbstractContextManager[Sequence[Class]],
     *,
     limit: float = TIME_LIMIT,
-    on_gone: OnGone = ending.unheard,
+    on_gone: OnGone = teardown.unheard,
 ) -> Counter[str]:
     """Delete the class: every namespace that has its label, also of students whom the record forgot.
 
@@ -188,7 +188,7 @@ def delete(
     found = census(client, [name for name in spaces if name != record.identities])
     # The identities go first: from here on no credential of the class is good for anything.
     spaces.sort(key=lambda name: name != record.identities)
-    ending.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
+    teardown.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
     storage.detach(client, record, None, limit=limit)
     with staying as others:
         if _unrecorded(client, {record.name, *(other.name for other in others)}):

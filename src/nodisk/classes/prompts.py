@@ -1,4 +1,4 @@
-"""What the commands of ``nodisk class`` share: who is meant, where handouts are, what a person must agree to."""
+"""What ``nodisk class`` asks a person or their command line: who is meant, where handouts go, what they agree to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import click
 
 from nodisk import ui
-from nodisk.classes import operations, record, storage
+from nodisk.classes import actions, record, storage
 from nodisk.classes import roster as rosters
 from nodisk.classes import storage as volumes
 from nodisk.classes.plan import Planned
@@ -37,14 +37,12 @@ class Reading(NamedTuple):
 @contextlib.contextmanager
 def client(context: LabContext) -> Iterator[Client]:
     """The API as the administrator; closed at the end."""
-
     with connect(context, patience=COMMAND, say=ui.say) as client:
         yield client
 
 
 def people(roster: Path | None, students: str | None, reading: Reading) -> list[Person]:
     """Who was named on the command line, one way or the other; says how a file was understood."""
-
     if (roster is None) == (students is None):
         raise UsageError("who is in the class? give --roster FILE or --students a,b,c")
     if roster is None:
@@ -66,13 +64,11 @@ def folder(found: Class, out: Path | None) -> Path:
 
 def chosen(found: Class, words: tuple[str, ...]) -> list[Account]:
     """Those who were named, each once; nobody was: all students."""
-
     return record.each_once(found.account(word) for word in words) if words else list(found.students)
 
 
 def running(context: LabContext, name: str) -> Class:
     """The record of a class that has not ended; raises UsageError."""
-
     found = record.need(context.state, name)
     if found.expires <= record.now():
         raise UsageError(f"the class {name} has ended", hint=f"nodisk class extend {name} --days 30")
@@ -89,7 +85,6 @@ def keep_storage(
     context: LabContext, found: Class, chosen: Sequence[Account] | None, policy: str | None, yes: bool
 ) -> bool:
     """Whether the students' files on the server are to be kept: as was said, else asked for; kept where in doubt."""
-
     held = volumes.held(context.state, found)
     theirs = [v for key, v in held.items() if chosen is None or key in {student.key for student in chosen}]
     if policy is not None or yes or not theirs:
@@ -100,14 +95,12 @@ def keep_storage(
 
 def say_kept(context: LabContext, found: Class, keep: bool) -> None:
     """Say what is left of a class on the server's disk."""
-
     if keep and (number := volumes.kept(context.state, found)):
         ui.say(f"{number} volumes with their files are kept: nodisk class storage")
 
 
 def room_if_known(context: LabContext, planned: Planned, overcommit: bool) -> None:
     """As ``room`` where the cluster answers at once; else say that sizes are unchecked: a roster needs no cluster."""
-
     try:
         with connect(context, patience=0, within=DRY_RUN_WITHIN) as client:
             room(context, client, planned, overcommit)
@@ -117,8 +110,7 @@ def room_if_known(context: LabContext, planned: Planned, overcommit: bool) -> No
 
 def room(context: LabContext, client: Client, planned: Planned, overcommit: bool) -> None:
     """Say what is asked for and what there is; raises UsageError if that is too little."""
-
-    found = operations.weigh(client, planned, overcommit=overcommit)
+    found = actions.weigh(client, planned, overcommit=overcommit)
     ui.say(
         f"{found.students} students of size {found.size_name}: {found.wanted}; {found.nodes} nodes have {found.there}"
     )

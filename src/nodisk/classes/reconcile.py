@@ -1,4 +1,4 @@
-"""Making a class so in the cluster: everything is applied, so that a second run completes what a first one began."""
+"""Reconcile the cluster with a class's record: everything is applied, so a second run completes what one began."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nodisk import ui
-from nodisk.classes import expiry, handouts, operations, record
-from nodisk.classes.operations import Made
+from nodisk.classes import actions, expiry, handouts, record
+from nodisk.classes.actions import Made
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
 from nodisk.classes.selftest import Finding
@@ -111,7 +111,6 @@ def judge(findings: Sequence[Finding]) -> None:
 
 def report(made: Made, output: str) -> None:
     """What came of it; raises NodiskError for students that are not complete, and for a hole in the isolation."""
-
     for warning in made.warnings:
         ui.say(f"warning: {warning}")
     if output == "json":
@@ -129,7 +128,7 @@ def report(made: Made, output: str) -> None:
     else:
         students(made.record, made.record.students, output)
     ui.say(f"{made.made} credentials made; handouts: {made.zip}")
-    operations.raise_first(made.failed)
+    actions.raise_first(made.failed)
     if output == "json":
         judge(made.findings)
     elif made.findings:
@@ -139,7 +138,6 @@ def report(made: Made, output: str) -> None:
 @contextlib.contextmanager
 def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
     """A progress bar on stderr; yields what to call after each of ``total``."""
-
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=ui.console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)

@@ -1,4 +1,4 @@
-"""Namespaces end within a time, whatever their pods ask for and whichever machines are off."""
+"""Delete namespaces within a time limit, whatever their pods ask for and whichever machines are off."""
 
 from __future__ import annotations
 
