@@ -61,7 +61,7 @@ def binaries() -> Path:
             if manifest.kind == "release" and "kube-apiserver" in release.programs_of(manifest):
                 return store.tree(manifest, release.programs_of(manifest))
         with store.builder(), progress.board() as board:
-            made = asyncio.run(release_debian.build(Work(assets.state(), store, board), os_mirror=None))
+            made = asyncio.run(release_debian.recipe(None).make(Work(assets.state(), store, board)))
         return store.tree(made, release.programs_of(made))
 
 

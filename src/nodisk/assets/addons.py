@@ -18,9 +18,11 @@ import yaml
 from nodisk.assets import docker_archive, download, pull
 from nodisk.assets.download import Published
 from nodisk.assets.official import Upstream, variable
+from nodisk.assets.progress import Step
+from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
 from nodisk.assets.release_path import archive_name
-from nodisk.assets.store import Manifest, key_of, sha256_of
+from nodisk.assets.store import sha256_of
 from nodisk.assets.work import Work
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.spec.model import Lab, NetworkManifest, PodNetwork, Source
@@ -109,18 +111,11 @@ def inputs(what: tuple[Pinned | Own, ...]) -> dict[str, Any]:
     return {"recipe": 1, "manifests": {one.name: one.sha256 for one in what}}
 
 
-async def build(
-    work: Work,
-    what: tuple[Pinned | Own, ...],
-    upstream: Upstream,
-) -> Manifest:
-    """The manifests and their images in the store."""
-    found = work.store.find(KIND, key_of(inputs(what)))
-    if found and not work.refresh:
-        return found
+def recipe(what: tuple[Pinned | Own, ...], upstream: Upstream) -> Recipe:
+    """The manifests and their images."""
     names = ", ".join(one.name for one in what)
-    work.need_network(f"the manifest of {names}")
-    with work.board.step(names) as step, work.store.workspace() as folder:
+
+    async def build(work: Work, step: Step, folder: Path) -> Made:
         content: dict[str, Path] = {}
         kept: list[ReleaseImage] = []
         manifests, digests = [], dict[str, str]()
@@ -136,17 +131,15 @@ async def build(
                 digests[image] = await pull.pull(work, image, archive, upstream.registry)
                 kept.append(ReleaseImage(container_image(image, docker_archive.read(archive).unpacked), archive.name))
                 content[archive.name] = archive
-        made = await asyncio.to_thread(
-            work.store.add,
-            KIND,
+        return Made(
             name=f"add-ons: {names}",
             version=", ".join(filter(None, (version_shown(one, kept) for one in manifests))),
-            inputs=inputs(what),
             content=content,
             facts=facts_to_json("addons", kept, manifests=manifests, digests=digests),
+            pulled=digests.values(),
         )
-        pull.forget(work, digests.values())
-        return made
+
+    return Recipe(kind=KIND, what=names, inputs=inputs(what), build=build, loads=f"the manifest of {names}")
 
 
 def version_shown(manifest: Mapping[str, str], images: list[ReleaseImage]) -> str:

@@ -23,7 +23,8 @@ from nodisk.assets import (
     release_upstream,
 )
 from nodisk.assets.official import Upstream
-from nodisk.assets.store import Manifest, Store, key_of
+from nodisk.assets.recipe import Recipe
+from nodisk.assets.store import Manifest, Store
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, NodiskError, SpecError, describe
 from nodisk.spec import versions
@@ -31,16 +32,18 @@ from nodisk.spec.model import Lab, Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
+Coming = Callable[[], Awaitable[Manifest]]
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
     """A release that is chosen but perhaps not made yet."""
 
     version: KubeVersion
-    key: str
+    recipe: Recipe
     why: str
-    make: Callable[[], Awaitable[Manifest]]
     source: Source
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +92,22 @@ def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = Fa
     """Which release a build would take and why, and which assets it would make; asks the network at most for that."""
     work = Work(state, Store(state), progress.Board(None), offline, refresh)
     chosen = asyncio.run(choose(work, lab))
-    keys = {
-        "image": key_of(_image_inputs(lab, chosen)),
-        "release": chosen.key,
-        "ipxe": key_of(ipxe.inputs()),
-        "containers": key_of(container_images.inputs()),
-    }
-    if what := addons.wanted(lab, chosen.source):
-        keys[addons.KIND] = key_of(addons.inputs(what))
-    plan = [Planned(kind, key, not refresh and work.store.find(kind, key) is not None) for kind, key in keys.items()]
+    asked = recipes(lab, chosen, Upstream.from_environment(), lambda: chosen.recipe.make(work))
+    plan = [Planned(one.kind, one.key, not refresh and one.find(work.store) is not None) for one in asked.values()]
     return chosen.why, plan
+
+
+def recipes(lab: Lab, chosen: Release, upstream: Upstream, coming: Coming) -> dict[str, Recipe]:
+    """All that a lab needs, by kind, in the order in which it is shown. ``coming``: how the image gets its release."""
+    found = [
+        image_debian.recipe(image_debian.Wish.of(lab, chosen.version), chosen.recipe, coming),
+        chosen.recipe,
+        ipxe.recipe(lab.os.mirror),
+        container_images.recipe(),
+    ]
+    if what := addons.wanted(lab, chosen.source):
+        found.append(addons.recipe(what, upstream))
+    return {one.kind: one for one in found}
 
 
 def _run(main: Coroutine[Any, Any, Result]) -> Result:
@@ -116,21 +125,17 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
 async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) -> Result:
     chosen = await choose(work, lab)
     work.board.line(chosen.why)
-    if kinds & {"release", "image"} and chosen.source is Source.DEBIAN and not work.store.find("release", chosen.key):
-        _room(work)
-    what = addons.wanted(lab, chosen.source)
-    upstream = Upstream.from_environment()
-    tasks: dict[str, asyncio.Task[Manifest]] = {}
-    if "ipxe" in kinds:
-        tasks["ipxe"] = asyncio.ensure_future(ipxe.build(work, os_mirror=lab.os.mirror))
-    if "containers" in kinds:
-        tasks["containers"] = asyncio.ensure_future(container_images.build(work))
-    if addons.KIND in kinds and what:
-        tasks[addons.KIND] = asyncio.ensure_future(addons.build(work, what, upstream=upstream))
-    if kinds & {"release", "image"}:
-        tasks["release"] = asyncio.ensure_future(_as_coroutine(chosen.make))
+    for warning in chosen.warnings:
+        work.board.line(f"warning: {warning}")
     if "image" in kinds:
-        tasks["image"] = asyncio.ensure_future(_image(work, lab, chosen, tasks["release"]))
+        kinds |= {"release"}
+    if "release" in kinds and chosen.source is Source.DEBIAN and not chosen.recipe.find(work.store):
+        _room(work)
+    tasks: dict[str, asyncio.Task[Manifest]] = {}
+    asked = recipes(lab, chosen, Upstream.from_environment(), lambda: tasks["release"])
+    for kind, recipe in sorted(asked.items(), key=lambda one: one[0] == "image"):
+        if kind in kinds:
+            tasks[kind] = asyncio.create_task(recipe.make(work))
     made = await all_of(work, tasks)
     if whole:
         built.record(work.state, lab, made, why=chosen.why)
@@ -162,14 +167,6 @@ def _tell(work: Work, kind: str, tasks: Mapping[str, asyncio.Task[Manifest]], ta
     work.board.line(f"{kind} failed, the rest goes on: {describe(error).splitlines()[0]}")
 
 
-def _image_inputs(lab: Lab, chosen: Release) -> dict[str, Any]:
-    return image_debian.inputs(image_debian.Wish.of(lab, chosen.version), chosen.key)
-
-
-async def _image(work: Work, lab: Lab, chosen: Release, release: asyncio.Future[Manifest]) -> Manifest:
-    return await image_debian.build(work, image_debian.Wish.of(lab, chosen.version), chosen.key, release)
-
-
 async def choose(work: Work, lab: Lab) -> Release:
     """Which release this lab gets, from where, and why."""
     settings = lab.kubernetes
@@ -177,18 +174,18 @@ async def choose(work: Work, lab: Lab) -> Release:
         if settings.path is None:
             raise SpecError("kubernetes.source is `path`, and kubernetes.path names no folder")
         folder = await asyncio.to_thread(release_path.read, settings.path, settings.version)
-        key = key_of(await asyncio.to_thread(folder.inputs))
         why = _why(folder.version, f"Kubernetes {folder.version} from {folder.root}: lab.yaml says so")
-        return Release(folder.version, key, why, lambda: release_path.build(work, folder), Source.PATH)
+        lacks = tuple(f"{folder.root} has no {name}: the cluster gets no DNS" for name in folder.missing_optional)
+        return Release(folder.version, await asyncio.to_thread(release_path.recipe, folder), why, Source.PATH, lacks)
     if settings.source is Source.DEBIAN:
-        return _debian(work, lab, "lab.yaml says so")
+        return _debian(lab, "lab.yaml says so")
     before = built.release_before(work.state, lab)
     upstream = Upstream.from_environment()
     if before is not None and before.asked and not work.refresh:
         again = "as built before; `nodisk build --refresh` looks for newer"
         if before.source != Source.DEBIAN:
-            return _upstream(work, before.version, upstream, again)
-        return _debian(work, lab, "as built before; `nodisk build --refresh` looks for the official releases again")
+            return _upstream(before.version, upstream, again)
+        return _debian(lab, "as built before; `nodisk build --refresh` looks for the official releases again")
     why = "lab.yaml says so" if settings.source is Source.UPSTREAM else "the official releases can be reached"
     try:
         if work.offline:
@@ -207,16 +204,15 @@ async def choose(work: Work, lab: Lab) -> Release:
                 hint="build without --refresh, or when the official releases can be reached; "
                 f"for {versions.DEBIAN} write kubernetes.source: debian",
             ) from error
-        return _debian(work, lab, f"{error.message}; {error.hint}" if error.hint else error.message)
-    return _upstream(work, version, upstream, why)
+        return _debian(lab, f"{error.message}; {error.hint}" if error.hint else error.message)
+    return _upstream(version, upstream, why)
 
 
-def _upstream(work: Work, version: KubeVersion, upstream: Upstream, why: str) -> Release:
+def _upstream(version: KubeVersion, upstream: Upstream, why: str) -> Release:
     return Release(
         version,
-        key_of(release_upstream.inputs(version)),
+        release_upstream.recipe(version, upstream),
         _why(version, f"Kubernetes {version}, the official release: {why}"),
-        lambda: release_upstream.build(work, version, upstream),
         Source.UPSTREAM,
     )
 
@@ -226,13 +222,12 @@ def _why(version: KubeVersion, text: str) -> str:
     return f"{text}; it is {caution}" if caution else text
 
 
-def _debian(work: Work, lab: Lab, why: str) -> Release:
+def _debian(lab: Lab, why: str) -> Release:
     version = release_debian.VERSION
     return Release(
         version,
-        key_of(release_debian.inputs()),
+        release_debian.recipe(lab.os.mirror),
         f"Kubernetes {version} from Debian's source (old: for tests, never for a real class): {why}",
-        lambda: release_debian.build(work, os_mirror=lab.os.mirror),
         Source.DEBIAN,
     )
 
@@ -245,10 +240,6 @@ def _room(work: Work) -> None:
             f"compiling Kubernetes needs {release_debian.ROOM >> 30} GiB",
             hint="free some space (nodisk assets prune), or use another disk: --state DIR",
         )
-
-
-async def _as_coroutine(make: Callable[[], Awaitable[Manifest]]) -> Manifest:
-    return await make()
 
 
 def root_cause(failed: Mapping[str, BaseException]) -> BaseException:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from nodisk import run
 from nodisk.assets import bench_image, debs, docker_archive
 from nodisk.assets.docker_archive import Config, Entry
+from nodisk.assets.progress import Step
+from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
-from nodisk.assets.store import Manifest, key_of, tree_hash
+from nodisk.assets.store import tree_hash
 from nodisk.assets.work import RECIPES, Work
 
 ECHO = "nodisk/echo:1"
@@ -34,56 +37,55 @@ def inputs() -> dict[str, Any]:
     }
 
 
-async def build(work: Work) -> Manifest:
-    """The images in the store."""
-    found = work.store.find("containers", key_of(inputs()))
-    if found and not work.refresh:
-        return found
-    work.need_network("the image of the echo server")
-    with work.board.step("echo image"), work.store.workspace() as folder:
-        paths = {"busybox": "bin/busybox", "usr": "usr/bin/busybox"}
-        version, files = await debs.extract(work, "busybox-static", paths, folder)
-        busybox = next(iter(files.values()))
-        applets = (await asyncio.to_thread(_applets, str(busybox))) - {"busybox"}
-        script = (RECIPES / _SCRIPT).read_bytes()
-        entries = [
-            Entry("bin/busybox", busybox),
-            *(Entry(f"bin/{applet}", link="busybox") for applet in sorted(applets)),
-            Entry("www/cgi-bin/index.cgi", script),
-            Entry("www/cgi-bin/echo", script),
-            Entry("etc/passwd", b"root:x:0:0:root:/:/bin/sh\necho:x:8080:8080:echo:/:/bin/sh\n", mode=0o644),
-            Entry("etc/group", b"root:x:0:\necho:x:8080:\n", mode=0o644),
-            Entry("tmp/.keep", b"", mode=0o644),
-        ]
-        config = Config(
-            entrypoint=("/bin/httpd", "-f", "-p", str(ECHO_PORT), "-h", "/www"),
-            env={"PATH": "/bin"},
-            user="8080:8080",
-            port=ECHO_PORT,
-            stop_signal=_STOP,
-        )
-        target = folder / "echo.tar"
-        size = docker_archive.write(target, name=ECHO, entries=entries, config=config, work=folder)
-        images = [ReleaseImage(container_image(ECHO, size), target.name)]
-        versions, programs = await bench_image.entries(work, folder)
-        bench = folder / "bench.tar"
-        tools = [entry for entry in entries if not entry.path.startswith("www/")]
-        size = docker_archive.write(
-            bench,
-            name=bench_image.BENCH,
-            entries=[*tools, *programs],
-            config=Config(("/bin/sh",), {"PATH": "/bin"}, user="8080:8080", stop_signal=_STOP),
-            work=folder,
-        )
-        images.append(ReleaseImage(container_image(bench_image.BENCH, size), bench.name))
-        return work.store.add(
-            "containers",
-            name="nodisk's own images",
-            version=f"busybox {version}, {versions}",
-            inputs=inputs(),
-            content={target.name: target, bench.name: bench},
-            facts=facts_to_json("nodisk", images),
-        )
+def recipe() -> Recipe:
+    """The images."""
+    return Recipe(
+        kind="containers", what="echo image", inputs=inputs(), build=_build, loads="the image of the echo server"
+    )
+
+
+async def _build(work: Work, _: Step, folder: Path) -> Made:
+    paths = {"busybox": "bin/busybox", "usr": "usr/bin/busybox"}
+    version, files = await debs.extract(work, "busybox-static", paths, folder)
+    busybox = next(iter(files.values()))
+    applets = (await asyncio.to_thread(_applets, str(busybox))) - {"busybox"}
+    script = (RECIPES / _SCRIPT).read_bytes()
+    entries = [
+        Entry("bin/busybox", busybox),
+        *(Entry(f"bin/{applet}", link="busybox") for applet in sorted(applets)),
+        Entry("www/cgi-bin/index.cgi", script),
+        Entry("www/cgi-bin/echo", script),
+        Entry("etc/passwd", b"root:x:0:0:root:/:/bin/sh\necho:x:8080:8080:echo:/:/bin/sh\n", mode=0o644),
+        Entry("etc/group", b"root:x:0:\necho:x:8080:\n", mode=0o644),
+        Entry("tmp/.keep", b"", mode=0o644),
+    ]
+    config = Config(
+        entrypoint=("/bin/httpd", "-f", "-p", str(ECHO_PORT), "-h", "/www"),
+        env={"PATH": "/bin"},
+        user="8080:8080",
+        port=ECHO_PORT,
+        stop_signal=_STOP,
+    )
+    target = folder / "echo.tar"
+    size = docker_archive.write(target, name=ECHO, entries=entries, config=config, work=folder)
+    images = [ReleaseImage(container_image(ECHO, size), target.name)]
+    versions, programs = await bench_image.entries(work, folder)
+    bench = folder / "bench.tar"
+    tools = [entry for entry in entries if not entry.path.startswith("www/")]
+    size = docker_archive.write(
+        bench,
+        name=bench_image.BENCH,
+        entries=[*tools, *programs],
+        config=Config(("/bin/sh",), {"PATH": "/bin"}, user="8080:8080", stop_signal=_STOP),
+        work=folder,
+    )
+    images.append(ReleaseImage(container_image(bench_image.BENCH, size), bench.name))
+    return Made(
+        name="nodisk's own images",
+        version=f"busybox {version}, {versions}",
+        content={target.name: target, bench.name: bench},
+        facts=facts_to_json("nodisk", images),
+    )
 
 
 def _applets(busybox: str) -> set[str]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import stat
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from nodisk import node
 from nodisk.assets import kernel_modules, mirror, sandbox, trust
 from nodisk.assets.progress import Step
+from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import NODE_PROGRAMS
 from nodisk.assets.store import Manifest, key_of, tree_hash
 from nodisk.assets.work import EPOCH, RECIPES, Work
@@ -85,24 +87,21 @@ def _base_inputs(wish: Wish) -> dict[str, Any]:
     }
 
 
-async def build(work: Work, wish: Wish, release_key: str, release: asyncio.Future[Manifest]) -> Manifest:
-    """The image in the store. ``release`` is awaited only where its programs are needed: at the very end.
-
-    Where it fails, Debian is unpacked all the same, and kept for the next build.
+def recipe(wish: Wish, release: Recipe, coming: Callable[[], Awaitable[Manifest]]) -> Recipe:
+    """The image with the programs of ``release``; ``coming`` gives that, and is awaited only where they are needed: at
+    the very end. Where it fails, Debian is unpacked all the same, and kept for the next build.
     """
-    wanted = inputs(wish, release_key)
-    found = work.store.find("image", key_of(wanted))
-    if found and not work.refresh:
-        return found
-    with work.board.step(f"node image ({wish.suite}, {wish.kernel} kernel)") as step, work.store.workspace() as folder:
+
+    async def build(work: Work, step: Step, folder: Path) -> Made:
         root, out = folder / "root", folder / "out"
         out.mkdir()
+        programs = asyncio.ensure_future(coming())
         await _base(work, step, wish, root)
-        if release.done():
-            release.result()  # raises what it failed with
+        if programs.done():
+            programs.result()  # raises what it failed with
         without = await _prepare(work, step, wish, root, out)
         step.doing("waiting for the release")
-        made = await release
+        made = await programs
         unpacked = await asyncio.to_thread(_put_programs, work, made, root)
         step.doing("making the squashfs")
         await sandbox.build(
@@ -111,12 +110,9 @@ async def build(work: Work, wish: Wish, release_key: str, release: asyncio.Futur
             env={"SOURCE_DATE_EPOCH": EPOCH},
         )
         packages = dict(line.split("=", 1) for line in (out / "packages").read_text().splitlines())
-        return await asyncio.to_thread(
-            work.store.add,
-            "image",
+        return Made(
             name=f"Debian {wish.suite}, {wish.kernel} kernel",
             version=made.version,
-            inputs=wanted,
             content={name: out / name for name in ("vmlinuz", "initramfs", "root.squashfs")},
             facts={
                 "kernel_version": (out / "kernel-version").read_text().strip(),
@@ -127,6 +123,9 @@ async def build(work: Work, wish: Wish, release_key: str, release: asyncio.Futur
                 "missing_network_drivers": without,
             },
         )
+
+    what = f"node image ({wish.suite}, {wish.kernel} kernel)"
+    return Recipe(kind="image", what=what, inputs=inputs(wish, release.key), build=build)
 
 
 def facts_of(manifest: Manifest) -> ImageFacts:

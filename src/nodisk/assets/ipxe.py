@@ -6,10 +6,11 @@ Of one suite, whatever Debian the server runs: Debian 12's iPXE is of 2019, and 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from nodisk.assets import debs
-from nodisk.assets.store import Manifest, Store, key_of
+from nodisk.assets.progress import Step
+from nodisk.assets.recipe import Made, Recipe
+from nodisk.assets.store import Manifest, Store
 from nodisk.assets.work import Work
 from nodisk.spec.model import Suite
 
@@ -18,22 +19,17 @@ PROGRAMS = ("undionly.kpxe", "ipxe.efi", "snponly.efi")
 SUITE = Suite.TRIXIE
 
 
-def inputs() -> dict[str, Any]:
-    """What decides the asset; the package's version is the mirror's matter."""
-    return {"recipe": 2, "package": "ipxe", "suite": SUITE.value}
+def recipe(os_mirror: str | None) -> Recipe:
+    """iPXE's programs; the package's version is the mirror's matter."""
 
-
-async def build(work: Work, *, os_mirror: str | None) -> Manifest:
-    """The iPXE programs in the store."""
-    found = work.store.find("ipxe", key_of(inputs()))
-    if found and not work.refresh:
-        return found
-    work.need_network("iPXE")
-    with work.board.step("iPXE"), work.store.workspace() as folder:
+    async def build(work: Work, _: Step, folder: Path) -> Made:
         wanted = {name: f"usr/lib/ipxe/{name}" for name in PROGRAMS}
         version, content = await debs.extract_of(SUITE, work, "ipxe", wanted, folder, os_mirror=os_mirror)
         content = {name: path.resolve() for name, path in content.items()}
-        return work.store.add("ipxe", name="iPXE", version=version, inputs=inputs(), content=content, facts={})
+        return Made(name="iPXE", version=version, content=content, facts={})
+
+    inputs = {"recipe": 2, "package": "ipxe", "suite": SUITE.value}
+    return Recipe(kind="ipxe", what="iPXE", inputs=inputs, build=build, loads="iPXE")
 
 
 def tftp_root(store: Store, manifest: Manifest) -> Path:

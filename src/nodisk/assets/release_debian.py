@@ -11,6 +11,8 @@ from typing import Any
 
 from nodisk.assets import docker_archive, mirror, sandbox, trust
 from nodisk.assets.docker_archive import Config, Entry
+from nodisk.assets.progress import Step
+from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import (
     PROGRAMS,
     ReleaseImage,
@@ -19,7 +21,7 @@ from nodisk.assets.release import (
     short_name,
     wanted_images,
 )
-from nodisk.assets.store import Manifest, key_of, sha256_of, tree_hash
+from nodisk.assets.store import sha256_of, tree_hash
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.errors import EnvironmentProblem
 from nodisk.values import KubeVersion
@@ -43,13 +45,10 @@ def inputs() -> dict[str, Any]:
     }
 
 
-async def build(work: Work, *, os_mirror: str | None) -> Manifest:
-    """The release in the store; from nothing it takes two processors four minutes."""
-    found = work.store.find("release", key_of(inputs()))
-    if found and not work.refresh:
-        return found
-    work.need_network(f"Kubernetes {VERSION} from Debian's source")
-    with work.board.step(f"Kubernetes {VERSION}") as step, work.store.workspace() as folder:
+def recipe(os_mirror: str | None) -> Recipe:
+    """The release; from nothing it takes two processors four minutes."""
+
+    async def build(work: Work, step: Step, folder: Path) -> Made:
         root = folder / "root"
         step.doing("a Debian 12 to build in")
         await _chroot(work, root, os_mirror)
@@ -79,15 +78,10 @@ async def build(work: Work, *, os_mirror: str | None) -> Manifest:
             source_sha256=sha256_of(source),
             go=(out / "go-version").read_text().strip(),
         )
-        return await asyncio.to_thread(
-            work.store.add,
-            "release",
-            name="Kubernetes from Debian's source",
-            version=str(VERSION),
-            inputs=inputs(),
-            content=content,
-            facts=facts,
-        )
+        return Made(name="Kubernetes from Debian's source", version=str(VERSION), content=content, facts=facts)
+
+    loads = f"Kubernetes {VERSION} from Debian's source"
+    return Recipe(kind="release", what=f"Kubernetes {VERSION}", inputs=inputs(), build=build, loads=loads)
 
 
 async def _chroot(work: Work, root: Path, os_mirror: str | None) -> None:

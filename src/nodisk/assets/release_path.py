@@ -13,6 +13,8 @@ from typing import Any
 
 from nodisk import run
 from nodisk.assets import docker_archive
+from nodisk.assets.progress import Step
+from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import (
     PROGRAMS,
     SERVER_PROGRAMS,
@@ -22,7 +24,7 @@ from nodisk.assets.release import (
     short_name,
     wanted_images,
 )
-from nodisk.assets.store import Manifest, key_of, sha256_of
+from nodisk.assets.store import sha256_of
 from nodisk.assets.work import Work
 from nodisk.errors import NodiskError, SpecError
 from nodisk.values import KubeVersion
@@ -158,19 +160,17 @@ def _missing_images(
         return []
 
 
-async def build(work: Work, folder: Folder) -> Manifest:
-    """The release in the store."""
-    inputs = await asyncio.to_thread(folder.inputs)
-    found = work.store.find("release", key_of(inputs))
-    for name in folder.missing_optional:
-        work.board.line(f"warning: {folder.root} has no {name}: the cluster gets no DNS")
-    if found and not work.refresh:
-        return found
-    with work.board.step(f"Kubernetes {folder.version} from {folder.root}"), work.store.workspace() as place:
-        return await asyncio.to_thread(_add, work, folder, place, inputs)
+def recipe(folder: Folder) -> Recipe:
+    """The release in that folder."""
+
+    async def build(_: Work, __: Step, place: Path) -> Made:
+        return await asyncio.to_thread(_copied, folder, place)
+
+    what = f"Kubernetes {folder.version} from {folder.root}"
+    return Recipe(kind="release", what=what, inputs=folder.inputs(), build=build)
 
 
-def _add(work: Work, folder: Folder, place: Path, inputs: Mapping[str, Any]) -> Manifest:
+def _copied(folder: Folder, place: Path) -> Made:
     content: dict[str, Path] = {}
     for name, path in folder.programs.items():
         content[name] = place / name
@@ -182,11 +182,9 @@ def _add(work: Work, folder: Folder, place: Path, inputs: Mapping[str, Any]) -> 
         content[file] = place / file
         as_docker(path, content[file], name)
         images.append(ReleaseImage(container_image(name, unpacked), file))
-    return work.store.add(
-        "release",
+    return Made(
         name=f"Kubernetes from {folder.root}",
         version=str(folder.version),
-        inputs=inputs,
         content=content,
         facts=facts_to_json("path", images),
     )

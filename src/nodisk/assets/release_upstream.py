@@ -15,6 +15,8 @@ from nodisk import run
 from nodisk.assets import docker_archive, download, faults, pull
 from nodisk.assets.download import Published
 from nodisk.assets.official import Upstream, variable
+from nodisk.assets.progress import Step
+from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import (
     PROGRAMS,
     SERVER_PROGRAMS,
@@ -25,7 +27,7 @@ from nodisk.assets.release import (
     wanted_images,
 )
 from nodisk.assets.release_path import archive_name
-from nodisk.assets.store import Manifest, Store, key_of
+from nodisk.assets.store import Store
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.spec import versions
@@ -117,13 +119,10 @@ def inputs(version: KubeVersion) -> dict[str, Any]:
     return {"recipe": 1, "source": "upstream", "version": str(version)}
 
 
-async def build(work: Work, version: KubeVersion, upstream: Upstream) -> Manifest:
-    """The release in the store."""
-    found = work.store.find("release", key_of(inputs(version)))
-    if found and not work.refresh:
-        return found
-    work.need_network(f"Kubernetes {version}")
-    with work.board.step(f"Kubernetes {version}") as step, work.store.workspace() as folder:
+def recipe(version: KubeVersion, upstream: Upstream) -> Recipe:
+    """The release as its publishers have it."""
+
+    async def build(work: Work, step: Step, folder: Path) -> Made:
         loads = work.state.cache / "downloads"
         async with download.client() as http:
             step.doing("loading the official programs")
@@ -146,17 +145,16 @@ async def build(work: Work, version: KubeVersion, upstream: Upstream) -> Manifes
         facts = facts_to_json(
             "upstream", kept, sha512=tarball_hash, digests=digests, etcd=etcd_version, etcd_sha256=etcd_hash
         )
-        made = await asyncio.to_thread(
-            work.store.add,
-            "release",
+        return Made(
             name="Kubernetes, official release",
             version=str(version),
-            inputs=inputs(version),
             content=content,
             facts=facts,
+            pulled=digests.values(),
         )
-        pull.forget(work, digests.values())
-        return made
+
+    what = f"Kubernetes {version}"
+    return Recipe(kind="release", what=what, inputs=inputs(version), build=build, loads=what)
 
 
 def _image(name: str, path: Path) -> ReleaseImage:

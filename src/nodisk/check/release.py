@@ -38,7 +38,7 @@ def release_and_disk(state: State, lab: Lab) -> list[Finding]:
     missing = is_built(state, lab)
     findings, chosen = _release(state, lab, missing)
     work = _work(state)
-    compiles = chosen is not None and chosen.source is Source.DEBIAN and work.store.find("release", chosen.key) is None
+    compiles = chosen is not None and chosen.source is Source.DEBIAN and chosen.recipe.find(work.store) is None
     source = chosen.source if chosen is not None else lab.kubernetes.source
     need = TO_RUN if missing is None else release_debian.ROOM if compiles else TO_BUILD[source]
     return [*findings, disk(state, need, least=need if compiles else need // 2, what="run" if not missing else "build")]

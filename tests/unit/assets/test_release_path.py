@@ -157,7 +157,7 @@ def test_it_gets_into_the_store_under_the_registrys_names(tmp_path: Path) -> Non
     state = State(tmp_path / "state")
     work = Work(state, Store(state), Board(None))
     read = release_path.read(root, None)
-    made = asyncio.run(release_path.build(work, read))
+    made = asyncio.run(release_path.recipe(read).make(work))
     facts = release.facts_of(made)
     assert (str(facts.version), facts.source, facts.has_dns) == ("1.36.1", "path", True)
     places = {(image.repository, image.tag) for image in facts.images}
@@ -165,9 +165,9 @@ def test_it_gets_into_the_store_under_the_registrys_names(tmp_path: Path) -> Non
     assert ("pause", "3.10.1") in places
     assert all(image.unpacked == 999 for image in facts.images)
     assert "etcd" in release.programs_of(made)
-    assert asyncio.run(release_path.build(work, release_path.read(root, None))) == made
+    assert asyncio.run(release_path.recipe(release_path.read(root, None)).make(work)) == made
     archive(root / "images/flannel.tar", "ghcr.io/flannel-io/flannel:v0.26.0")
-    more = asyncio.run(release_path.build(work, release_path.read(root, None)))
+    more = asyncio.run(release_path.recipe(release_path.read(root, None)).make(work))
     assert more.key != made.key
     assert ("flannel-io/flannel", "v0.26.0") in {(i.repository, i.tag) for i in release.facts_of(more).images}
 

@@ -1,0 +1,75 @@
+"""How an asset comes to be: what decides it, and how it is made where the store hasn't got it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodisk.assets import pull
+from nodisk.assets.progress import Step
+from nodisk.assets.store import Manifest, Store, key_of
+from nodisk.assets.work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What a recipe leads to, before it is in the store."""
+
+    name: str
+    version: str
+    content: Mapping[str, Path]
+    """File name → path, in the folder that the recipe got or a link there."""
+    facts: Mapping[str, Any]
+    pulled: Iterable[str] = ()
+    """Digests of container images whose copies in the cache have done their duty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One asset that a lab needs."""
+
+    kind: str
+    what: str
+    """In the words that progress shows."""
+    inputs: Mapping[str, Any]
+    """What decides the asset: equal inputs are the same asset. JSON."""
+    build: Callable[[Work, Step, Path], Awaitable[Made]]
+    """Makes it in a folder that goes afterwards."""
+    loads: str | None = None
+    """What ``build`` has to load, for the error where that is forbidden; None: nothing, or it says so itself."""
+
+    @property
+    def key(self) -> str:
+        """The store's name for the inputs."""
+        return key_of(self.inputs)
+
+    def find(self, store: Store) -> Manifest | None:
+        """The asset, if the store has it."""
+        return store.find(self.kind, self.key)
+
+    async def make(self, work: Work) -> Manifest:
+        """The asset from the store, made before if it isn't there or is wanted anew (``--refresh``).
+
+        Raises EnvironmentProblem where something must be loaded and ``--offline`` forbids it.
+        """
+        found = self.find(work.store)
+        if found is not None and not work.refresh:
+            return found
+        if self.loads is not None:
+            work.need_network(self.loads)
+        with work.board.step(self.what) as step, work.store.workspace() as folder:
+            made = await self.build(work, step, folder)
+            manifest = await asyncio.to_thread(
+                work.store.add,
+                self.kind,
+                name=made.name,
+                version=made.version,
+                inputs=self.inputs,
+                content=made.content,
+                facts=made.facts,
+            )
+        pull.forget(work, made.pulled)
+        return manifest
