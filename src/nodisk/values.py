@@ -22,6 +22,11 @@ _SHORT_MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}", re.ASCII)
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?([-+][0-9A-Za-z.+-]+)?")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 
+# The path's letters, a port in the host, and a tag of at most 128 characters.
+_IMAGE = re.compile(
+    r"(?P<path>[A-Za-z0-9][A-Za-z0-9._-]*(?::\d{1,5}(?=/))?(?:/[a-z0-9][a-z0-9._-]*)*):(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127})"
+)
+
 
 class _Parsed:
     """What pydantic needs to use a value type as a field's type."""
@@ -192,6 +197,36 @@ class Size(_Parsed):
     def mib(self) -> int:
         """Whole MiB, rounded down."""
         return self.bytes // 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """A container image by its tag, in parts (the reference grammar of github.com/distribution/reference)."""
+
+    host: str | None
+    """The registry that the name itself names; None: whoever has it."""
+    path: str
+    tag: str
+
+    @classmethod
+    def parse(cls, text: str) -> ImageRef:
+        """``registry.k8s.io/coredns/coredns:v1.12.0``; raises ValueError for a name by digest or without a tag."""
+        match = _IMAGE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not the name of a container image with a tag")
+        first, _, rest = match["path"].partition("/")
+        if rest and ("." in first or ":" in first or first == "localhost"):
+            return cls(first, rest, match["tag"])
+        return cls(None, match["path"], match["tag"])
+
+    @property
+    def program(self) -> str:
+        """The last part of the path: ``coredns``."""
+        return self.path.rpartition("/")[2]
+
+    def __str__(self) -> str:
+        """As ``parse`` reads it."""
+        return f"{'' if self.host is None else self.host + '/'}{self.path}:{self.tag}"
 
 
 class Role(StrEnum):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodisk.values import KubeVersion, Mac, Name, Size
+from nodisk.values import ImageRef, KubeVersion, Mac, Name, Size
 
 NO_MACS = [
     "52::54:00:ab:01:02",
@@ -117,3 +117,35 @@ def test_only_value_errors(text: str) -> None:
     for kind in (Mac, Name, KubeVersion, Size):
         with contextlib.suppress(ValueError):
             kind.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "path", "tag", "program"),
+    [
+        ("registry.k8s.io/coredns/coredns:v1.12.0", "registry.k8s.io", "coredns/coredns", "v1.12.0", "coredns"),
+        ("localhost:5000/x:1", "localhost:5000", "x", "1", "x"),
+        ("localhost/x:1", "localhost", "x", "1", "x"),
+        ("flannel/flannel:v1", None, "flannel/flannel", "v1", "flannel"),
+        ("busybox:1", None, "busybox", "1", "busybox"),
+        ("10.0.0.1:5000/a_b/c.d:2", "10.0.0.1:5000", "a_b/c.d", "2", "c.d"),
+    ],
+)
+def test_images_are_read_in_parts(text: str, host: str | None, path: str, tag: str, program: str) -> None:
+    image = ImageRef.parse(text)
+    assert (image.host, image.path, image.tag, image.program) == (host, path, tag, program)
+    assert str(image) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "x:", ":1", "a b:1", "x:1@sha256:ab", "x@sha256:ab", "x:1\n", "a/:1", "x:" + "v" * 129, "host:50/x"],
+)
+def test_what_is_no_image_with_a_tag_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not the name of a container image with a tag"):
+        ImageRef.parse(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_image_that_prints_as_it_was_or_is_refused(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert str(ImageRef.parse(text)) == text

@@ -86,7 +86,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory, debian: Manifest) -> Iter
 
 def archive_of(store: Store, manifest: Manifest, program: str) -> Path:
     """The stored archive of one of a release's images."""
-    item = next(item for item in release.images_of(manifest) if release.short_name(item.image.name) == program)
+    item = next(item for item in release.images_of(manifest) if item.image.ref.program == program)
     return store.path(manifest.file(item.file))
 
 

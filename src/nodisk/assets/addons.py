@@ -8,6 +8,7 @@ published, with the container images that it names; the lab's own addresses are 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,14 @@ from nodisk.assets.download import Published
 from nodisk.assets.official import Upstream, variable
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
-from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
+from nodisk.assets.release import ReleaseImage, facts_to_json
 from nodisk.assets.release_path import archive_name
 from nodisk.assets.store import sha256_of
 from nodisk.assets.work import Work
 from nodisk.errors import IntegrityError, SpecError
+from nodisk.plan.facts import ContainerImage
 from nodisk.spec.model import Lab, NetworkManifest, PodNetwork, Source
+from nodisk.values import ImageRef
 
 KIND = "addons"
 POLICIES = "kube-network-policies"
@@ -127,9 +130,9 @@ def recipe(what: tuple[Pinned | Own, ...], upstream: Upstream) -> Recipe:
             manifests.append({"name": one.name, "file": target.name, **origin})
             for image in await asyncio.to_thread(images, target):
                 step.doing(f"loading {image}")
-                archive = folder / archive_name(image)
-                digests[image] = await pull.pull(work, image, archive, upstream.registry)
-                kept.append(ReleaseImage(container_image(image, docker_archive.read(archive).unpacked), archive.name))
+                archive = folder / archive_name(str(image))
+                digests[str(image)] = await pull.pull(work, image, archive, upstream.registry)
+                kept.append(ReleaseImage(ContainerImage(image, docker_archive.read(archive).unpacked), archive.name))
                 content[archive.name] = archive
         return Made(
             name=f"add-ons: {names}",
@@ -187,13 +190,17 @@ def read_own(manifest: NetworkManifest, key: str = "network_manifest") -> bytes:
     return data
 
 
-def images(file: Path) -> list[str]:
+def images(file: Path) -> list[ImageRef]:
     """The container images of a manifest's pods, without those named by digest: a registry's copy has another one."""
     try:
         documents = list(yaml.load_all(file.read_bytes(), Loader=_LOADER))
     except yaml.YAMLError as error:
         raise IntegrityError(f"the manifest {file.name} is not YAML: {error}") from error
-    return sorted({image for image in _images(documents) if "@" not in image and ":" in image.rpartition("/")[2]})
+    found = dict[str, ImageRef]()
+    for image in _images(documents):
+        with contextlib.suppress(ValueError):
+            found[image] = ImageRef.parse(image)
+    return [one for _, one in sorted(found.items())]
 
 
 def _images(value: Any) -> Iterator[str]:

@@ -11,9 +11,10 @@ from nodisk.assets import bench_image, debs, docker_archive
 from nodisk.assets.docker_archive import Config, Entry
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
-from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
+from nodisk.assets.release import ReleaseImage, facts_to_json
 from nodisk.assets.store import tree_hash
 from nodisk.assets.work import RECIPES, Work
+from nodisk.plan.facts import ContainerImage
 
 ECHO = "nodisk/echo:1"
 """HTTP on port 8080: ``GET /`` (or ``/cgi-bin/echo/ANY/PATH``) answers with the lines ``pod:``, ``node:``,
@@ -68,7 +69,7 @@ async def _build(work: Work, _: Step, folder: Path) -> Made:
     )
     target = folder / "echo.tar"
     size = docker_archive.write(target, name=ECHO, entries=entries, config=config, work=folder)
-    images = [ReleaseImage(container_image(ECHO, size), target.name)]
+    images = [ReleaseImage(ContainerImage.of(ECHO, size), target.name)]
     versions, programs = await bench_image.entries(work, folder)
     bench = folder / "bench.tar"
     tools = [entry for entry in entries if not entry.path.startswith("www/")]
@@ -79,7 +80,7 @@ async def _build(work: Work, _: Step, folder: Path) -> Made:
         config=Config(("/bin/sh",), {"PATH": "/bin"}, user="8080:8080", stop_signal=_STOP),
         work=folder,
     )
-    images.append(ReleaseImage(container_image(bench_image.BENCH, size), bench.name))
+    images.append(ReleaseImage(ContainerImage.of(bench_image.BENCH, size), bench.name))
     return Made(
         name="nodisk's own images",
         version=f"busybox {version}, {versions}",

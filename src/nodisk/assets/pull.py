@@ -13,6 +13,7 @@ from nodisk.assets import faults, sandbox, trust
 from nodisk.assets.official import REGISTRY, variable
 from nodisk.assets.work import Work
 from nodisk.errors import CommandFailed, EnvironmentProblem, NodiskError, TimedOut
+from nodisk.values import ImageRef
 
 _ASK_SECONDS, _LOAD_SECONDS = 120, 1800
 _PLATFORM = ("--override-os=linux", "--override-arch=amd64")
@@ -20,35 +21,41 @@ _RETRY = ("--retry-times=2",)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def source_of(name: str, registry: str = REGISTRY) -> tuple[str, str, list[str]]:
-    """Where ``name`` is: repository, tag, and skopeo's option for a registry without TLS.
+def source_of(image: ImageRef, registry: str = REGISTRY) -> tuple[str, list[str]]:
+    """Where an image is: its repository, and skopeo's option for a registry without TLS.
 
     ``registry`` other than the official one stands in for every image's own registry.
     """
-    path, _, tag = name.rpartition(":")
-    host, slash, rest = path.partition("/")
-    if not slash or ("." not in host and ":" not in host and host != "localhost"):
-        host, rest = "docker.io", path if slash else f"library/{path}"
+    host = image.host or "docker.io"
+    path = image.path if image.host or "/" in image.path else f"library/{image.path}"
     if registry == REGISTRY:
-        return f"{host}/{rest}", tag, []
+        return f"{host}/{path}", []
     scheme, _, address = registry.partition("://")
-    return f"{address}/{rest}", tag, [] if scheme == "https" else ["--tls-verify=false"]
+    return f"{address}/{path}", [] if scheme == "https" else ["--tls-verify=false"]
 
 
-async def pull(work: Work, name: str, target: Path, registry: str = REGISTRY) -> str:
-    """Load an image into a docker archive named ``name``; returns its digest. Its layers are checked by skopeo.
+async def pull(work: Work, image: ImageRef, target: Path, registry: str = REGISTRY) -> str:
+    """Load an image into a docker archive of its own name; returns its digest. Its layers are checked by skopeo.
 
     An archive that was loaded once is kept in the cache, so that a build which fails later doesn't load it again.
     """
-    repository, tag, tls = source_of(name, registry)
+    repository, tls = source_of(image, registry)
     said: list[str] = []
     try:
-        ask = ["skopeo", *_PLATFORM, "inspect", *_RETRY, *tls, "--format={{.Digest}}", f"docker://{repository}:{tag}"]
+        ask = [
+            "skopeo",
+            *_PLATFORM,
+            "inspect",
+            *_RETRY,
+            *tls,
+            "--format={{.Digest}}",
+            f"docker://{repository}:{image.tag}",
+        ]
         await _skopeo(work, ask, target, _ASK_SECONDS, said)
         digest = next((line for line in said if _DIGEST.fullmatch(line)), None)
         if digest is None:
             raise NodiskError(
-                f"{name} can't be loaded: the registry {repository} names no digest",
+                f"{image} can't be loaded: the registry {repository} names no digest",
                 hint=f"a registry of your own: ${variable('registry')}",
             )
         kept = _kept(work, digest, target)
@@ -58,13 +65,13 @@ async def pull(work: Work, name: str, target: Path, registry: str = REGISTRY) ->
             part.unlink(missing_ok=True)  # skopeo would add to it
             tls = [option.replace("--tls", "--src-tls") for option in tls]
             source = f"docker://{repository}@{digest}"
-            load = ["skopeo", *_PLATFORM, "copy", "--quiet", *_RETRY, *tls, source, f"docker-archive:{part}:{name}"]
+            load = ["skopeo", *_PLATFORM, "copy", "--quiet", *_RETRY, *tls, source, f"docker-archive:{part}:{image}"]
             await _skopeo(work, load, target, _LOAD_SECONDS, said)
             await asyncio.to_thread(_keep, part, kept)
     except (CommandFailed, TimedOut) as error:
         words = error.output if isinstance(error, CommandFailed) else error.message
         reason, hint = explain(words, registry)
-        raise EnvironmentProblem(f"{name} can't be loaded from {repository}: {reason}", hint=hint) from error
+        raise EnvironmentProblem(f"{image} can't be loaded from {repository}: {reason}", hint=hint) from error
     await asyncio.to_thread(shutil.copyfile, kept, target)
     return digest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from nodisk import run
 from nodisk.assets.store import Manifest
 from nodisk.errors import IntegrityError
 from nodisk.plan.facts import ContainerImage, ReleaseFacts
-from nodisk.values import KubeVersion
+from nodisk.values import ImageRef, KubeVersion
 
 PROGRAMS = ("kubelet", "kubeadm", "kubectl", "kube-proxy")
 """What every release has."""
@@ -31,30 +32,25 @@ class ReleaseImage:
     file: str
 
 
-def container_image(name: str, unpacked: int) -> ContainerImage:
-    """``registry.k8s.io/coredns/coredns:v1.12.0`` is kept in the lab's registry as the same path without the host."""
-    path, _, tag = name.rpartition(":")
-    first, slash, rest = path.partition("/")
-    is_host = slash and ("." in first or ":" in first or first == "localhost")
-    return ContainerImage(name, rest if is_host else path, tag, unpacked)
-
-
-def wanted_images(kubeadm: Path, version: KubeVersion) -> tuple[str, ...]:
-    """What this kubeadm pulls for its own version, without what nodisk runs in another way; asks no network."""
+def listed_images(kubeadm: Path, version: KubeVersion) -> tuple[ImageRef, ...]:
+    """What this kubeadm names as the images of its own version; asks no network. Raises IntegrityError for nothing."""
     output = run.run(
         [kubeadm, "config", "images", "list", "--kubernetes-version", f"v{version}"],
         timeout=60,
         env={"HOME": "/nonexistent", "KUBECONFIG": "/nonexistent"},
     ).stdout
-    names = [line.strip() for line in output.splitlines() if ":" in line and " " not in line.strip()]
-    if not names:
+    found: list[ImageRef] = []
+    for line in output.splitlines():
+        with contextlib.suppress(ValueError):  # a warning among the names
+            found.append(ImageRef.parse(line.strip()))
+    if not found:
         raise IntegrityError(f"{kubeadm} names no container images for v{version}")
-    return tuple(name for name in names if short_name(name) not in _UNUSED)
+    return tuple(found)
 
 
-def short_name(name: str) -> str:
-    """``registry.k8s.io/coredns/coredns:v1.12.0`` → ``coredns``."""
-    return name.rpartition(":")[0].rpartition("/")[2]
+def wanted_images(kubeadm: Path, version: KubeVersion) -> tuple[ImageRef, ...]:
+    """Of these, what nodisk doesn't run in another way."""
+    return tuple(one for one in listed_images(kubeadm, version) if one.program not in _UNUSED)
 
 
 def facts_to_json(source: str, images: Sequence[ReleaseImage], **more: Any) -> dict[str, Any]:
@@ -69,7 +65,7 @@ def facts_to_json(source: str, images: Sequence[ReleaseImage], **more: Any) -> d
 def images_of(manifest: Manifest) -> tuple[ReleaseImage, ...]:
     """The container images of a stored release (or of the project's own images)."""
     items: Sequence[Mapping[str, Any]] = manifest.facts["images"]
-    return tuple(ReleaseImage(container_image(item["name"], item["unpacked"]), item["file"]) for item in items)
+    return tuple(ReleaseImage(ContainerImage.of(item["name"], item["unpacked"]), item["file"]) for item in items)
 
 
 def facts_of(manifest: Manifest) -> ReleaseFacts:

@@ -16,14 +16,13 @@ from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import (
     PROGRAMS,
     ReleaseImage,
-    container_image,
     facts_to_json,
-    short_name,
     wanted_images,
 )
 from nodisk.assets.store import sha256_of, tree_hash
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.errors import EnvironmentProblem
+from nodisk.plan.facts import ContainerImage
 from nodisk.values import KubeVersion
 
 ROOM = 8 * 1024**3
@@ -122,13 +121,13 @@ def _source(root: Path) -> Path:
 def _images(out: Path, folder: Path) -> list[ReleaseImage]:
     """An image of one static program each, under the names that this kubeadm asks for."""
     images = []
-    for name in wanted_images(out / "kubeadm", VERSION):
-        program = short_name(name)
+    for image in wanted_images(out / "kubeadm", VERSION):
+        program = image.program
         if not (out / program).is_file():
             continue  # coredns: in no Debian package
         entries = [Entry("pause" if program == "pause" else f"usr/local/bin/{program}", out / program)]
         config = Config(entrypoint=("/" + entries[0].path,), env={"PATH": "/usr/local/bin:/usr/bin:/bin"})
         file = f"{program}.tar"
-        size = docker_archive.write(folder / file, name=name, entries=entries, config=config, work=folder)
-        images.append(ReleaseImage(container_image(name, size), file))
+        size = docker_archive.write(folder / file, name=str(image), entries=entries, config=config, work=folder)
+        images.append(ReleaseImage(ContainerImage(image, size), file))
     return images

@@ -19,15 +19,14 @@ from nodisk.assets.release import (
     PROGRAMS,
     SERVER_PROGRAMS,
     ReleaseImage,
-    container_image,
     facts_to_json,
-    short_name,
     wanted_images,
 )
 from nodisk.assets.store import sha256_of
 from nodisk.assets.work import Work
 from nodisk.errors import NodiskError, SpecError
-from nodisk.values import KubeVersion
+from nodisk.plan.facts import ContainerImage
+from nodisk.values import ImageRef, KubeVersion
 
 _ASK = {
     "kubeadm": ("version", "--output", "short"),
@@ -90,7 +89,7 @@ def read(root: Path, wanted: KubeVersion | None) -> Folder:
     missing_optional: list[str] = []
     if version is not None and "kubeadm" in programs:
         missing = _missing_images(programs["kubeadm"], version, images, problems)
-        missing_optional = [name for name in missing if short_name(name) in _OPTIONAL_IMAGES]
+        missing_optional = [name for name in missing if ImageRef.parse(name).program in _OPTIONAL_IMAGES]
         problems += [
             f"no archive in {root / 'images'} holds {name}" for name in missing if name not in missing_optional
         ]
@@ -154,7 +153,7 @@ def _missing_images(
     kubeadm: Path, version: KubeVersion, images: Mapping[str, object], problems: list[str]
 ) -> list[str]:
     try:
-        return [name for name in wanted_images(kubeadm.absolute(), version) if name not in images]
+        return [str(one) for one in wanted_images(kubeadm.absolute(), version) if str(one) not in images]
     except NodiskError as error:
         problems.append(error.message)
         return []
@@ -181,7 +180,7 @@ def _copied(folder: Folder, place: Path) -> Made:
         file = archive_name(name)
         content[file] = place / file
         as_docker(path, content[file], name)
-        images.append(ReleaseImage(container_image(name, unpacked), file))
+        images.append(ReleaseImage(ContainerImage.of(name, unpacked), file))
     return Made(
         name=f"Kubernetes from {folder.root}",
         version=str(folder.version),

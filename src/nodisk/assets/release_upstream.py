@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 
-from nodisk import run
 from nodisk.assets import docker_archive, download, faults, pull
 from nodisk.assets.download import Published
 from nodisk.assets.official import Upstream, variable
@@ -21,17 +20,17 @@ from nodisk.assets.release import (
     PROGRAMS,
     SERVER_PROGRAMS,
     ReleaseImage,
-    container_image,
     facts_to_json,
-    short_name,
+    listed_images,
     wanted_images,
 )
 from nodisk.assets.release_path import archive_name
 from nodisk.assets.store import Store
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
+from nodisk.plan.facts import ContainerImage
 from nodisk.spec import versions
-from nodisk.values import KubeVersion
+from nodisk.values import ImageRef, KubeVersion
 
 _PROBE_SECONDS = 4
 _TARBALL = "kubernetes-server-linux-amd64.tar.gz"
@@ -128,19 +127,20 @@ def recipe(version: KubeVersion, upstream: Upstream) -> Recipe:
             step.doing("loading the official programs")
             tarball, tarball_hash = await _tarball(http, loads, version, upstream, step.loaded)
             content, images = await asyncio.to_thread(_unpack, tarball, folder)
-            names = await asyncio.to_thread(wanted_images, content["kubeadm"], version)
+            wanted = await asyncio.to_thread(wanted_images, content["kubeadm"], version)
             etcd_version = await asyncio.to_thread(_etcd_version, content["kubeadm"], version)
             step.doing(f"loading etcd {etcd_version}")
             etcd, etcd_hash = await _etcd(http, loads, etcd_version, upstream, step.loaded)
             content |= await asyncio.to_thread(_unpack_etcd, etcd, folder)
         digests: dict[str, str] = {}
-        for name in names:
+        for image in wanted:
+            name = str(image)
             if name not in images:
                 step.doing(f"loading {name}")
                 archive = folder / archive_name(name)
-                digests[name] = await pull.pull(work, name, archive, upstream.registry)
+                digests[name] = await pull.pull(work, image, archive, upstream.registry)
                 images[name] = archive
-        kept = [_image(name, images[name]) for name in names]
+        kept = [_image(image, images[str(image)]) for image in wanted]
         content |= {item.file: images[item.image.name] for item in kept}
         facts = facts_to_json(
             "upstream", kept, sha512=tarball_hash, digests=digests, etcd=etcd_version, etcd_sha256=etcd_hash
@@ -157,8 +157,8 @@ def recipe(version: KubeVersion, upstream: Upstream) -> Recipe:
     return Recipe(kind="release", what=what, inputs=inputs(version), build=build, loads=what)
 
 
-def _image(name: str, path: Path) -> ReleaseImage:
-    return ReleaseImage(container_image(name, docker_archive.read(path).unpacked), archive_name(name))
+def _image(image: ImageRef, path: Path) -> ReleaseImage:
+    return ReleaseImage(ContainerImage(image, docker_archive.read(path).unpacked), archive_name(str(image)))
 
 
 async def _tarball(
@@ -221,9 +221,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Pat
 
 def _etcd_version(kubeadm: Path, version: KubeVersion) -> str:
     """The version of etcd that this kubeadm would run: ``v3.5.21`` from ``registry.k8s.io/etcd:3.5.21-0``."""
-    words = ["config", "images", "list", "--kubernetes-version", f"v{version}"]
-    listed = run.run([kubeadm, *words], timeout=60).stdout.split()
-    tag = next((name.rpartition(":")[2] for name in listed if short_name(name) == "etcd"), "")
+    tag = next((one.tag for one in listed_images(kubeadm, version) if one.program == "etcd"), "")
     if not tag:
         raise IntegrityError(f"kubeadm {version} names no etcd")
     return "v" + tag.partition("-")[0].removeprefix("v")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodisk.values import KubeVersion
+from nodisk.values import ImageRef, KubeVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,32 @@ class ImageFacts:
 class ContainerImage:
     """A container image of the release, as the server's registry holds it."""
 
-    name: str
-    """As ``kubeadm config images list`` prints it: ``registry.k8s.io/kube-apiserver:v1.36.1``."""
-    repository: str
-    """Where it is in the server's registry, without host: ``kube-apiserver``."""
-    tag: str
+    ref: ImageRef
+    """As ``kubeadm config images list`` prints it: ``registry.k8s.io/kube-apiserver:v1.36.1``. The server's registry
+    holds it under the same path.
+    """
     unpacked: int
     """Bytes of its files, for the RAM budget."""
+
+    @classmethod
+    def of(cls, name: str, unpacked: int) -> ContainerImage:
+        """By its name; raises ValueError."""
+        return cls(ImageRef.parse(name), unpacked)
+
+    @property
+    def name(self) -> str:
+        """Its whole name."""
+        return str(self.ref)
+
+    @property
+    def repository(self) -> str:
+        """Where it is in the server's registry: ``kube-apiserver``."""
+        return self.ref.path
+
+    @property
+    def tag(self) -> str:
+        """Its tag there."""
+        return self.ref.tag
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,9 @@ def facts(version: str, registry: str, containerd: str, *others: str) -> Facts:
         return AssetRef(name, name.encode().hex().ljust(64, "0")[:64], size)
 
     parts = (("kube-apiserver", 94), ("kube-controller-manager", 86), ("kube-scheduler", 65))
-    images = [ContainerImage(f"{registry}/{name}:v{version}", name, f"v{version}", size << 20) for name, size in parts]
+    images = [ContainerImage.of(f"{registry}/{name}:v{version}", size << 20) for name, size in parts]
     for other in others:
-        name, _, tag = other.partition(":")
-        images.append(ContainerImage(f"{registry}/{other}", name, tag, 1 << 20))
+        images.append(ContainerImage.of(f"{registry}/{other}", 1 << 20))
     return Facts(
         ca_pem="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
         image=ImageFacts(

@@ -71,7 +71,7 @@ FACTS = Facts(
         VERSION,
         "debian",
         tuple(
-            ContainerImage(f"k8s.gcr.io/{name}:{tag}", name, tag, 1)
+            ContainerImage.of(f"k8s.gcr.io/{name}:{tag}", 1)
             for name, tag in (("kube-apiserver", "v1.20.2"), ("pause", "3.2"))
         ),
         asset("kubeadm"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nodisk.assets.addons import version_shown
-from nodisk.assets.release import ReleaseImage, container_image
+from nodisk.assets.release import ReleaseImage
+from nodisk.plan.facts import ContainerImage
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ from nodisk.assets.release import ReleaseImage, container_image
 )
 def test_an_image_of_another_version_is_named(images: list[str], shown: str) -> None:
     manifest = {"name": "kube-network-policies", "version": "v1.1.1"}
-    assert version_shown(manifest, [ReleaseImage(container_image(name, 1), "x.tar") for name in images]) == shown
+    assert version_shown(manifest, [ReleaseImage(ContainerImage.of(name, 1), "x.tar") for name in images]) == shown
 
 
 def test_a_manifest_of_the_users_own_has_no_version() -> None:

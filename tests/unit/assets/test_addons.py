@@ -11,6 +11,7 @@ from nodisk.assets.addons import PINNED, POLICIES
 from nodisk.assets.official import REGISTRY
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.spec.model import Lab, NetworkManifest, Source
+from nodisk.values import ImageRef
 
 
 def lab(**kubernetes: Any) -> Lab:
@@ -74,7 +75,7 @@ def test_images_are_those_of_pods(tmp_path: Path) -> None:
         "kind: Deployment\nspec: {template: {spec: {containers: [{image: 'b.example/x:v1@sha256:ab'}, {image: no}]}}}\n"
         "---\nkind: CustomResourceDefinition\nspec: {properties: {image: {type: string}, containers: {type: array}}}\n"
     )
-    assert addons.images(file) == ["a.example/cni:v1", "a.example/node:v1"]
+    assert [str(image) for image in addons.images(file)] == ["a.example/cni:v1", "a.example/node:v1"]
     file.write_text("a: [")
     with pytest.raises(IntegrityError, match="not YAML"):
         addons.images(file)
@@ -94,17 +95,17 @@ def test_a_file_of_ones_own_is_the_one_that_was_looked_at(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "registry", "found"),
     [
-        ("registry.k8s.io/coredns/coredns:v1.12", REGISTRY, ("registry.k8s.io/coredns/coredns", "v1.12", [])),
-        ("quay.io/calico/node:v3", REGISTRY, ("quay.io/calico/node", "v3", [])),
-        ("flannel/flannel:v1", REGISTRY, ("docker.io/flannel/flannel", "v1", [])),
-        ("busybox:1", REGISTRY, ("docker.io/library/busybox", "1", [])),
-        ("localhost:5000/x:1", REGISTRY, ("localhost:5000/x", "1", [])),
-        ("quay.io/calico/node:v3", "https://m.example/all", ("m.example/all/calico/node", "v3", [])),
-        ("quay.io/calico/node:v3", "http://m:5000", ("m:5000/calico/node", "v3", ["--tls-verify=false"])),
+        ("registry.k8s.io/coredns/coredns:v1.12", REGISTRY, ("registry.k8s.io/coredns/coredns", [])),
+        ("quay.io/calico/node:v3", REGISTRY, ("quay.io/calico/node", [])),
+        ("flannel/flannel:v1", REGISTRY, ("docker.io/flannel/flannel", [])),
+        ("busybox:1", REGISTRY, ("docker.io/library/busybox", [])),
+        ("localhost:5000/x:1", REGISTRY, ("localhost:5000/x", [])),
+        ("quay.io/calico/node:v3", "https://m.example/all", ("m.example/all/calico/node", [])),
+        ("quay.io/calico/node:v3", "http://m:5000", ("m:5000/calico/node", ["--tls-verify=false"])),
     ],
 )
-def test_where_an_image_is_loaded_from(name: str, registry: str, found: tuple[str, str, list[str]]) -> None:
-    assert pull.source_of(name, registry) == found
+def test_where_an_image_is_loaded_from(name: str, registry: str, found: tuple[str, list[str]]) -> None:
+    assert pull.source_of(ImageRef.parse(name), registry) == found
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from nodisk import files
 from nodisk.assets import built
 from nodisk.assets.mirror import Mirror, parse_index_targets
 from nodisk.assets.prune import prune
-from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
+from nodisk.assets.release import ReleaseImage, facts_to_json
 from nodisk.assets.store import Manifest, Store
 from nodisk.commands.assets import assets
 from nodisk.errors import EnvironmentProblem, IntegrityError
+from nodisk.plan.facts import ContainerImage
 from nodisk.records import running
 from nodisk.spec.model import Lab
 from nodisk.state import State
@@ -43,8 +44,8 @@ def add(state: State, kind: str, names: list[str], facts: dict[str, Any], number
 
 
 def everything(state: State, number: int = 1) -> dict[str, Manifest]:
-    api = ReleaseImage(container_image("registry.k8s.io/kube-apiserver:v1.36.1", 100), "api.tar")
-    echo = ReleaseImage(container_image("nodisk/echo:1", 2), "echo.tar")
+    api = ReleaseImage(ContainerImage.of("registry.k8s.io/kube-apiserver:v1.36.1", 100), "api.tar")
+    echo = ReleaseImage(ContainerImage.of("nodisk/echo:1", 2), "echo.tar")
     image = {"kernel_version": "6.12.0", "rootfs_unpacked": 9, "containerd": "1.7.24"}
     return {
         "image": add(state, "image", ["vmlinuz", "initramfs", "root.squashfs"], image, number),
@@ -103,7 +104,7 @@ def test_add_ons_are_recorded_where_there_are_any(state: State) -> None:
     made = everything(state)
     built.record(state, lab(), made, why="")
     assert built.addon_files(state, lab()) == []
-    node = ReleaseImage(container_image("quay.io/calico/node:v3", 5), "node.tar")
+    node = ReleaseImage(ContainerImage.of("quay.io/calico/node:v3", 5), "node.tar")
     facts = facts_to_json("addons", [node], manifests=[{"name": "calico", "file": "calico.yaml"}])
     made["addons"] = add(state, "addons", ["calico.yaml", "node.tar"], facts)
     room = lab(kubernetes={"network": "calico"})

@@ -13,8 +13,9 @@ from nodisk.assets.progress import Board
 from nodisk.assets.store import Store
 from nodisk.assets.work import Work
 from nodisk.errors import SpecError
+from nodisk.plan.facts import ContainerImage
 from nodisk.state import State
-from nodisk.values import KubeVersion
+from nodisk.values import ImageRef, KubeVersion
 
 IMAGES_136 = (
     "registry.k8s.io/kube-apiserver:v1.36.1",
@@ -75,8 +76,8 @@ def folder(root: Path, version: str = "1.36.1") -> Path:
     for name in ("kubelet", "kube-proxy"):
         program(root / "bin" / name, {"--version": f"Kubernetes v{version}"})
     for name in listed:
-        if release.short_name(name) not in UNUSED:
-            archive(root / "images" / f"{release.short_name(name)}.tar", name)
+        if (program_ := ImageRef.parse(name).program) not in UNUSED:
+            archive(root / "images" / f"{program_}.tar", name)
     return root
 
 
@@ -183,7 +184,7 @@ def test_it_gets_into_the_store_under_the_registrys_names(tmp_path: Path) -> Non
     ],
 )
 def test_where_the_registry_keeps_an_image(name: str, repository: str, tag: str) -> None:
-    image = release.container_image(name, 1)
+    image = ContainerImage.of(name, 1)
     assert (image.name, image.repository, image.tag) == (name, repository, tag)
 
 

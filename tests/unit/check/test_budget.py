@@ -25,7 +25,7 @@ def lab(memory: str | None = None, version: str = "1.20.2") -> Lab:
 def facts(*, rootfs: int = 140, images: tuple[int, ...] = (117, 110, 45, 1), version: str = "1.20.2") -> Facts:
     """What a build reports; sizes in MiB."""
     ref = AssetRef("x", "0" * 64, rootfs * MIB)
-    held = tuple(ContainerImage(f"i{n}", f"i{n}", "v", size * MIB) for n, size in enumerate(images))
+    held = tuple(ContainerImage.of(f"i{n}:v", size * MIB) for n, size in enumerate(images))
     return Facts(
         "",
         ImageFacts(ref, ref, ref, "6.12", 500 * MIB, "1.7.24"),

@@ -35,10 +35,7 @@ CP, WORKER = LAB.machines
 def facts(version: str, *, containerd: str = "1.7.24", images: tuple[str, ...] = ()) -> Facts:
     asset = AssetRef("file", "0" * 64, 100 << 20)
     names = (f"registry.k8s.io/kube-apiserver:v{version}.0", "registry.k8s.io/pause:3.10", *images)
-    found = tuple(
-        ContainerImage(name, name.partition("/")[2].rpartition(":")[0], name.rpartition(":")[2], 1 << 20)
-        for name in names
-    )
+    found = tuple(ContainerImage.of(name, 1 << 20) for name in names)
     image = ImageFacts(asset, asset, asset, "6.12", 300 << 20, containerd)
     return Facts("CA\n", image, ReleaseFacts(KubeVersion.parse(version + ".0"), "path", found, asset))
 

@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nodisk.assets import built
-from nodisk.assets.release import ReleaseImage, container_image, facts_to_json
+from nodisk.assets.release import ReleaseImage, facts_to_json
 from nodisk.assets.store import Manifest, Store
 from nodisk.commands.plan import render
 from nodisk.errors import EnvironmentProblem, SpecError, UsageError
 from nodisk.pki.authority import Authority
 from nodisk.plan import daemons_files, ignition, show
+from nodisk.plan.facts import ContainerImage
 from nodisk.records import host
 from nodisk.records.database import Database
 from nodisk.spec.load import load
@@ -45,7 +46,7 @@ def room(tmp_path: Path) -> Path:
     (tmp_path / "lab.yaml").write_text(LAB)
     state = State(tmp_path / "state")
     image = {"kernel_version": "6.12.0", "rootfs_unpacked": 9, "containerd": "1.7.24"}
-    api = ReleaseImage(container_image("registry.k8s.io/kube-apiserver:v1.36.1", 100), "api.tar")
+    api = ReleaseImage(ContainerImage.of("registry.k8s.io/kube-apiserver:v1.36.1", 100), "api.tar")
     made = {
         "image": add(state, "image", ["vmlinuz", "initramfs", "root.squashfs"], image),
         "release": add(state, "release", ["kubectl", "kubeadm", "api.tar"], facts_to_json("path", [api])),

@@ -82,7 +82,7 @@ def test_a_registry_that_is_away_is_a_problem_of_each_image(state: LabState, tmp
     archive.write_bytes(b"this is no tar")
     state.registry.mkdir(parents=True)
     (state.registry / seed.PUSHED).write_text(json.dumps({"there:1": "00ff/a.tar"}))
-    images = [(ContainerImage(f"example.org/{name}:1", name, "1", 1), archive) for name in ("there", "new")]
+    images = [(ContainerImage.of(f"example.org/{name}:1", 1), archive) for name in ("there", "new")]
     count, problems = asyncio.run(seed.seed(LAB, state, images))
     assert count == 0
     assert [text.partition(": ")[0] for text in problems] == [
