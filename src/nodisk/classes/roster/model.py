@@ -71,6 +71,12 @@ class Roster:
 
 
 def fold(text: str) -> str:
-    """A name or a heading without case and accents, to compare with others."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("ł", "l"))
+    """A name or a heading without case and accents, to compare with others.
+
+    Twice, as Unicode's compatibility caseless match has it (section 3.13, D146): what a letter decomposes into may have
+    a case of its own, as 𝐀 has.
+    """
+    decomposed = unicodedata.normalize("NFD", text)
+    for _ in range(2):
+        decomposed = unicodedata.normalize("NFKD", decomposed.casefold().replace("ł", "l"))
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
