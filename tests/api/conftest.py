@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.api)
-            # httpcore leaves the socket of a refused unix connection to the garbage collector
+            # httpcore2 leaves the socket of a refused unix connection to the garbage collector
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket.*family=1:ResourceWarning"))
 
 

@@ -19,7 +19,18 @@ from nodisk import cli, errors
 
 ROOT = Path(__file__).parents[2]
 NODISK = Path(sys.executable).parent / "nodisk"
-HEAVY = {"pydantic", "httpx", "rich", "cryptography", "starlette", "uvicorn", "yaml", "jinja2", "matplotlib", "asyncio"}
+HEAVY = {
+    "pydantic",
+    "httpx2",
+    "rich",
+    "cryptography",
+    "starlette",
+    "uvicorn",
+    "yaml",
+    "jinja2",
+    "matplotlib",
+    "asyncio",
+}
 LIVING = [name for name, (target, _) in cli.COMMANDS.items() if importlib.util.find_spec(target.split(":")[0])]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from nodisk.assets import faults, trust
 from nodisk.assets.faults import Fault, Kind, shown
@@ -29,7 +29,7 @@ _NOBODY_TRIES = 2
 """For a server that isn't there at all, while nothing has come yet."""
 _PROGRESS = 64 * 1024
 """Bytes; fewer in one try count as nothing new."""
-_TIMEOUT = httpx.Timeout(20, connect=5)
+_TIMEOUT = httpx2.Timeout(20, connect=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +80,18 @@ class _Failed(Exception):
         self.fault = fault
 
 
-def client() -> httpx.AsyncClient:
+def client() -> httpx2.AsyncClient:
     """A client with patience for slow lines; follows redirects, as publishers' addresses need it."""
     try:
-        return httpx.AsyncClient(follow_redirects=True, timeout=_TIMEOUT, verify=trust.context())
-    except (ValueError, httpx.InvalidURL, ImportError) as error:
+        return httpx2.AsyncClient(follow_redirects=True, timeout=_TIMEOUT, verify=trust.context())
+    except (ValueError, httpx2.InvalidURL, ImportError) as error:
         raise EnvironmentProblem(
             f"the proxy that the environment names can't be used: {error}", hint="correct or unset http(s)_proxy"
         ) from error
 
 
 async def text(
-    http: httpx.AsyncClient, url: str, *, timeout: float | None = None, tries: int = 2, remedy: str | None = None
+    http: httpx2.AsyncClient, url: str, *, timeout: float | None = None, tries: int = 2, remedy: str | None = None
 ) -> str:
     """A small text. ``tries``: how often a server is asked that doesn't answer; one that is busy gets more time.
 
@@ -112,12 +112,12 @@ async def text(
     raise _error(url, fault, fault.hint or remedy, "can't be reached")
 
 
-async def _get(http: httpx.AsyncClient, url: str, timeout: float | None) -> httpx.Response:
+async def _get(http: httpx2.AsyncClient, url: str, timeout: float | None) -> httpx2.Response:
     try:
         response = await http.get(url, timeout=_TIMEOUT if timeout is None else timeout)
-    except httpx.InvalidURL as error:
+    except httpx2.InvalidURL as error:
         raise _no_address(url, error) from error
-    except httpx.RequestError as error:  # also a circle of redirects, and a body that can't be decoded
+    except httpx2.RequestError as error:  # also a circle of redirects, and a body that can't be decoded
         raise _Failed(await asyncio.to_thread(faults.of_error, url, error)) from error
     if (fault := faults.of_answer(url, response)) is not None:
         raise _Failed(fault)
@@ -125,7 +125,7 @@ async def _get(http: httpx.AsyncClient, url: str, timeout: float | None) -> http
 
 
 async def file(
-    http: httpx.AsyncClient,
+    http: httpx2.AsyncClient,
     url: str,
     target: Path,
     published: Published,
@@ -189,7 +189,7 @@ def _error(url: str, fault: Fault, hint: str | None, unreachable: str) -> Nodisk
             return Unreachable(f"{shown(url)} {unreachable}: {fault.reason}", hint=hint)
 
 
-def _no_address(url: str, error: httpx.InvalidURL) -> NodiskError:
+def _no_address(url: str, error: httpx2.InvalidURL) -> NodiskError:
     return NodiskError(
         f"{url!r} is no address of a file: {error}",
         hint="correct the $NODISK_UPSTREAM_… variable that names the server",
@@ -205,7 +205,7 @@ def _is_page(part: Path) -> bool:
         return file.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
-async def _load(http: httpx.AsyncClient, url: str, part: Path, progress: Progress | None) -> None:
+async def _load(http: httpx2.AsyncClient, url: str, part: Path, progress: Progress | None) -> None:
     """Append to ``part`` what is missing of it; raises _Failed, having written all that came."""
     have = _size(part)
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
@@ -224,9 +224,9 @@ async def _load(http: httpx.AsyncClient, url: str, part: Path, progress: Progres
                     start += len(chunk)
                     if progress is not None:
                         progress(start, total)
-    except httpx.InvalidURL as error:
+    except httpx2.InvalidURL as error:
         raise _no_address(url, error) from error
-    except httpx.RequestError as error:
+    except httpx2.RequestError as error:
         raise _Failed(await asyncio.to_thread(faults.of_error, url, error)) from error
     if total is not None and start < total:
         raise _Failed(Fault(Kind.LINE, f"the server broke off at {start} of {total} bytes"))

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from nodisk.assets import trust
 
@@ -59,35 +59,35 @@ def shown(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def of_error(url: str, error: httpx.RequestError) -> Fault:
+def of_error(url: str, error: httpx2.RequestError) -> Fault:
     """A request that got no answer, or lost it on the way."""
     reason = str(error) or type(error).__name__
     with contextlib.suppress(RuntimeError):  # a redirect may have led elsewhere
         url = str(error.request.url)
     if (found := _cause(error, ssl.SSLCertVerificationError)) is not None:
         return _certificate(url, found)
-    if _cause(error, ssl.SSLError) is not None and isinstance(error, httpx.ConnectError):
+    if _cause(error, ssl.SSLError) is not None and isinstance(error, httpx2.ConnectError):
         hint = "does it speak TLS at all? An address without TLS begins with http://"
         return Fault(Kind.LINE, f"no TLS connection: {reason}", hint, again=False)
     by = _proxy(url)
-    if isinstance(error, httpx.ProxyError):
+    if isinstance(error, httpx2.ProxyError):
         hint = "correct or unset the proxy's variables (https_proxy, no_proxy)"
         return Fault(Kind.LINE, f"the proxy {by or ''} refuses: {reason}", hint, again=False)
-    if isinstance(error, httpx.TooManyRedirects):
+    if isinstance(error, httpx2.TooManyRedirects):
         return Fault(Kind.LINE, reason, PORTAL, again=False)
-    nobody = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ReadTimeout)
+    nobody = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ReadTimeout)
     if nobody and by:
         reason += f" (by way of the proxy {by})"
     return Fault(Kind.LINE, reason, nobody=nobody)
 
 
-def of_answer(url: str, response: httpx.Response) -> Fault | None:
+def of_answer(url: str, response: httpx2.Response) -> Fault | None:
     """An answer that isn't the file; None if it is, as far as its head tells."""
     code = response.status_code
     said = f"{code} {response.reason_phrase}".strip()
     if response.is_success:
-        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind in ("text/html", "application/xhtml+xml"):
+        media: str = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if media in ("text/html", "application/xhtml+xml"):
             reason = f"a web page came instead of the file{_from(url, response)}"
             return Fault(Kind.PORTAL, reason, PORTAL, again=False)
         return None
@@ -115,7 +115,7 @@ def retry_after(text: str, now: datetime) -> float | None:
         return None
 
 
-def _from(url: str, response: httpx.Response) -> str:
+def _from(url: str, response: httpx2.Response) -> str:
     """Where the answer came from, if that isn't where it was asked for."""
     place = str(response.url)
     return f" (from {shown(place)})" if urlsplit(place).netloc != urlsplit(url).netloc else ""

@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from nodisk.assets import docker_archive, download, faults, pull
 from nodisk.assets.download import Published
@@ -162,7 +162,7 @@ def _image(image: ImageRef, path: Path) -> ReleaseImage:
 
 
 async def _tarball(
-    http: httpx.AsyncClient,
+    http: httpx2.AsyncClient,
     loads: Path,
     version: KubeVersion,
     upstream: Upstream,
@@ -228,7 +228,7 @@ def _etcd_version(kubeadm: Path, version: KubeVersion) -> str:
 
 
 async def _etcd(
-    http: httpx.AsyncClient, loads: Path, version: str, upstream: Upstream, progress: download.Progress
+    http: httpx2.AsyncClient, loads: Path, version: str, upstream: Upstream, progress: download.Progress
 ) -> tuple[Path, str]:
     name = f"etcd-{version}-linux-amd64.tar.gz"
     base = f"{upstream.etcd}/{version}"

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from nodisk.assets.container_images import ECHO
 from nodisk.errors import NodiskError
@@ -34,8 +34,8 @@ class ColdImages(AbstractContextManager["ColdImages"]):
     def __init__(self, state: LabState, run_id: str) -> None:
         self._state = state
         self.repository = f"nodisk/cold-{run_id}"
-        transport = httpx.HTTPTransport(uds=str(state.run / "registry.sock"))
-        self._http = httpx.Client(base_url="http://registry", transport=transport, timeout=60, trust_env=False)
+        transport = httpx2.HTTPTransport(uds=str(state.run / "registry.sock"))
+        self._http = httpx2.Client(base_url="http://registry", transport=transport, timeout=60, trust_env=False)
         self._blobs: list[str] = []
 
     def __enter__(self) -> Self:
@@ -77,15 +77,15 @@ class ColdImages(AbstractContextManager["ColdImages"]):
     def _push(self, data: bytes) -> str:
         digest = _digest(data)
         begun = self._ask("POST", f"/v2/{self.repository}/blobs/uploads/")
-        where = httpx.URL("http://registry").join(begun.headers["Location"]).copy_merge_params({"digest": digest})
+        where = httpx2.URL("http://registry").join(begun.headers["Location"]).copy_merge_params({"digest": digest})
         self._ask("PUT", str(where), content=data, headers={"Content-Type": "application/octet-stream"})
         self._blobs.append(digest)
         return digest
 
-    def _ask(self, method: str, url: str, **more: Any) -> httpx.Response:
+    def _ask(self, method: str, url: str, **more: Any) -> httpx2.Response:
         try:
             answer = self._http.request(method, url, **more)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise NodiskError(f"the server's registry does not answer: {error}", hint="nodisk status") from error
         if answer.status_code >= 400:
             raise NodiskError(f"the registry refuses {method} {url}: {answer.status_code} {answer.text[:200]}")

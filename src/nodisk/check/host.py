@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from nodisk import run
 from nodisk.assets import faults, mirror, trust
@@ -24,7 +24,7 @@ TOO_OLD = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock that is right shows a time before this nodisk was made."""
 OFF, FAR_OFF = 30, 300
 """Seconds: certificates start to matter, and machines' requests to look as if from another boot."""
-_WAIT = httpx.Timeout(8.0, connect=5.0)
+_WAIT = httpx2.Timeout(8.0, connect=5.0)
 
 
 def clock_and_mirror(state: State, lab: Lab) -> list[Finding]:
@@ -71,18 +71,18 @@ def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
         return [ok(name, base) if there else complain(name, f"{url} is not there", "correct os.mirror")], None
     then = "nodisk build needs it" if needed else "everything is built, so only a new build would need it"
     try:
-        with httpx.Client(timeout=_WAIT, follow_redirects=True, proxy=_proxy(url), verify=trust.context()) as client:
+        with httpx2.Client(timeout=_WAIT, follow_redirects=True, proxy=_proxy(url), verify=trust.context()) as client:
             begun = time.monotonic()
             answer = client.head(url)
             took = time.monotonic() - begun
-    except httpx.RequestError as problem:
+    except httpx2.RequestError as problem:
         fault = faults.of_error(url, problem)
         text = f"{faults.shown(base)} does not answer ({fault.reason}); {then}"
         return [complain(name, text, fault.hint or _MIRROR_HINT)], None
-    except (httpx.InvalidURL, ValueError) as problem:
+    except (httpx2.InvalidURL, ValueError) as problem:
         return [complain(name, f"{faults.shown(base)} does not answer ({problem}); {then}", _MIRROR_HINT)], None
     date = _date(answer.headers.get("date"))
-    if answer.status_code != httpx.codes.OK:
+    if answer.status_code != httpx2.codes.OK:
         text = f"{faults.shown(url)} answers {answer.status_code}; {then}"
         return [complain(name, text, "correct os.mirror or os.suite")], date
     return [ok(name, f"{faults.shown(base)} has {suite}, answered in {took * 1000:.0f} ms")], date

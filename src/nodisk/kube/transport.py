@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from nodisk.kube import kubeconfig
 from nodisk.kube.errors import ApiError, Unreachable, from_status
@@ -23,7 +23,7 @@ Object = dict[str, Any]
 
 CONNECTIONS = 16
 # The API server gives a request up after 60 seconds: whoever stops reading before doesn't know what became of it.
-TIMEOUT = httpx.Timeout(65.0, connect=15.0, pool=60.0)
+TIMEOUT = httpx2.Timeout(65.0, connect=15.0, pool=60.0)
 # Statuses after which the same request may simply be sent again: the server was busy, or lost etcd for a moment.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
@@ -36,20 +36,20 @@ class _Pool:
     endpoint: kubeconfig.Endpoint
     uds: Path | None
     identity: bool
-    _http: httpx.Client | None = None
+    _http: httpx2.Client | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def http(self) -> httpx.Client:
+    def http(self) -> httpx2.Client:
         with self._lock:
             if self._http is None:
-                limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS, keepalive_expiry=60)
-                transport = httpx.HTTPTransport(
+                limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS, keepalive_expiry=60)
+                transport = httpx2.HTTPTransport(
                     verify=self.endpoint.ssl_context(identity=self.identity),
                     limits=limits,
                     uds=None if self.uds is None else str(self.uds),
                 )
                 # trust_env=False: a proxy of the user's shell must not get the lab's traffic.
-                self._http = httpx.Client(
+                self._http = httpx2.Client(
                     base_url=self.endpoint.server, transport=transport, timeout=TIMEOUT, trust_env=False
                 )
             return self._http
@@ -117,7 +117,7 @@ class Transport:
         content_type: str = "application/json",
         accept: str = "application/json",
         idempotent: bool | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Send one request and return its answer; raises an ApiError.
 
         Broken connections, busy answers and the refusals of a young cluster are tried again with back-off until
@@ -141,9 +141,9 @@ class Transport:
                     content=_encode(body),
                     timeout=self._timeout(),
                 )
-            except (httpx.TransportError, httpx.DecodingError) as error:
+            except (httpx2.TransportError, httpx2.DecodingError) as error:
                 problem = _unreachable(error, what, self.endpoint.server)
-                unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+                unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
                 again, acted = (repeatable or unsent) and not _untrusted(error), not unsent
             else:
                 status = response.status_code
@@ -173,11 +173,11 @@ class Transport:
         time.sleep(pause)
         return since if began is None else began
 
-    def _timeout(self) -> httpx.Timeout:
+    def _timeout(self) -> httpx2.Timeout:
         if self._end is None:
             return TIMEOUT
         left = max(0.05, self._end - time.monotonic())
-        return httpx.Timeout(left, connect=left / 2)
+        return httpx2.Timeout(left, connect=left / 2)
 
     def _headers(self, accept: str, content_type: str) -> dict[str, str]:
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "nodisk"}
@@ -185,8 +185,8 @@ class Transport:
             headers["Authorization"] = f"Bearer {self._token}"
         return headers
 
-    def stream(self, path: str, params: Mapping[str, str], *, timeout: httpx.Timeout) -> Any:
-        """Open a GET whose answer is read as it comes (a context manager, as httpx's); no retries."""
+    def stream(self, path: str, params: Mapping[str, str], *, timeout: httpx2.Timeout) -> Any:
+        """Open a GET whose answer is read as it comes (a context manager, as httpx2's); no retries."""
         return self._pool.http().stream(
             "GET", path, params=params, headers=self._headers("application/json", "application/json"), timeout=timeout
         )
@@ -207,7 +207,7 @@ def loads(text: str | bytes) -> Any:
     return json.loads(text, object_hook=_without_nulls)
 
 
-def decode(response: httpx.Response, what: str) -> Object:
+def decode(response: httpx2.Response, what: str) -> Object:
     """An answer's JSON, as ``loads`` reads it; raises ApiError if it is no JSON object."""
     try:
         found = loads(response.content)
@@ -241,7 +241,7 @@ def _untrusted(error: BaseException | None) -> bool:
     return False
 
 
-def _unreachable(error: httpx.RequestError, what: str, server: str) -> Unreachable:
+def _unreachable(error: httpx2.RequestError, what: str, server: str) -> Unreachable:
     if _untrusted(error):
         return Unreachable(
             f"{server} shows a certificate that this lab's CA did not sign: {error}",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from nodisk.kube.client import Client, Object, selector
 from nodisk.kube.errors import Gone, Overloaded, Unreachable, from_status
@@ -97,7 +97,7 @@ class Watch:
                 delay = 0.1
             except Gone:
                 self._version = None
-            except (Unreachable, Overloaded, httpx.RequestError, OSError, json.JSONDecodeError) as error:
+            except (Unreachable, Overloaded, httpx2.RequestError, OSError, json.JSONDecodeError) as error:
                 if not self._closed.is_set():
                     log.info("watch of %s: %s; trying again in %.1f s", self._what[1], error, delay)
                     self._closed.wait(delay)
@@ -132,7 +132,7 @@ class Watch:
             "resourceVersion": self._version or "",
             "timeoutSeconds": str(ROUND),
         }
-        timeout = httpx.Timeout(ROUND + 10.0, connect=5.0)
+        timeout = httpx2.Timeout(ROUND + 10.0, connect=5.0)
         with self._client.stream(path, params, timeout=timeout) as response:
             if response.status_code >= 400:
                 raise from_status(response.status_code, response.read(), f"WATCH {path}")
@@ -165,8 +165,8 @@ class Watch:
         return WatchEvent(change, item)
 
 
-def _lines(response: httpx.Response) -> Iterator[bytes]:
-    """The answer's lines. httpx's own also end at U+0085 and its like, which the API leaves as they are in texts."""
+def _lines(response: httpx2.Response) -> Iterator[bytes]:
+    """The answer's lines. httpx2's own also end at U+0085 and its like, which the API leaves as they are in texts."""
     rest = b""
     for piece in response.iter_bytes():
         *whole, rest = (rest + piece).split(b"\n")

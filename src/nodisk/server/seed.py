@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from nodisk import files
 from nodisk.errors import describe
@@ -70,7 +70,7 @@ async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage,
     shutil.copyfile(state.pki / "server-ca.crt", trust / "ca.crt")
     context = ssl.create_default_context(cafile=str(trust / "ca.crt"))
     pushed = _pushed(state)
-    async with httpx.AsyncClient(base_url=f"https://{registry}", verify=context, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=f"https://{registry}", verify=context, trust_env=False) as client:
         for image, archive in images:
             tag = f"{image.repository}:{image.tag}"
             source = f"{archive.parent.name}/{archive.name}"  # the store's folder is named by the content's hash
@@ -98,7 +98,7 @@ def _pushed(state: LabState) -> dict[str, str]:
     return found
 
 
-async def _has(client: httpx.AsyncClient, image: ContainerImage) -> bool:
+async def _has(client: httpx2.AsyncClient, image: ContainerImage) -> bool:
     where = f"/v2/{image.repository}/manifests/{image.tag}"
     return (await client.head(where, headers={"Accept": _MANIFESTS})).status_code == 200
 

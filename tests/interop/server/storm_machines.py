@@ -18,7 +18,7 @@ import uuid
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-import httpx
+import httpx2
 from tests.interop.server.dhcp_client import MAGIC, option, parse, request
 
 PATIENCE = (1, 2, 4, 8)
@@ -83,8 +83,8 @@ def _round(sock: socket.socket, packets: dict[str, bytes]) -> dict[str, dict[str
 
 async def boot(server: str, trusted: ssl.SSLContext, machine: Machine) -> None:
     """From the boot script to the certificates; raises for anything but what an honest machine is to get."""
-    transport = httpx.AsyncHTTPTransport(verify=trusted, local_address=machine.address)
-    async with httpx.AsyncClient(transport=transport, timeout=60, trust_env=False) as http:
+    transport = httpx2.AsyncHTTPTransport(verify=trusted, local_address=machine.address)
+    async with httpx2.AsyncClient(transport=transport, timeout=60, trust_env=False) as http:
         base, boot_id = f"http://{server}", str(uuid.uuid4())
 
         async def get(url: str) -> bytes:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,14 +97,14 @@ def test_answers_that_are_not_the_file(
     code: int, headers: dict[str, str], kind: Kind, again: bool, wait: float | None
 ) -> None:
     url = "https://a.example/x"
-    fault = faults.of_answer(url, httpx.Response(code, headers=headers, request=httpx.Request("GET", url)))
+    fault = faults.of_answer(url, httpx2.Response(code, headers=headers, request=httpx2.Request("GET", url)))
     assert fault is not None
     assert (fault.kind, fault.again, fault.wait) == (kind, again, wait)
 
 
 def test_a_login_page_elsewhere_is_named() -> None:
-    answer = httpx.Response(
-        200, headers={"Content-Type": "text/html"}, request=httpx.Request("GET", "http://me:pw@portal.example/login")
+    answer = httpx2.Response(
+        200, headers={"Content-Type": "text/html"}, request=httpx2.Request("GET", "http://me:pw@portal.example/login")
     )
     fault = faults.of_answer("https://a.example/x", answer)
     assert fault is not None
@@ -114,9 +114,9 @@ def test_a_login_page_elsewhere_is_named() -> None:
 def test_the_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
     monkeypatch.setenv("no_proxy", "near.example")
-    error = httpx.ConnectError("refused", request=httpx.Request("GET", "https://a.example/"))
+    error = httpx2.ConnectError("refused", request=httpx2.Request("GET", "https://a.example/"))
     assert faults.of_error("https://a.example/", error).reason == (
         "refused (by way of the proxy http://proxy.example:3128)"
     )
-    error = httpx.ConnectError("refused", request=httpx.Request("GET", "https://near.example/"))
+    error = httpx2.ConnectError("refused", request=httpx2.Request("GET", "https://near.example/"))
     assert faults.of_error("https://near.example/", error).reason == "refused"

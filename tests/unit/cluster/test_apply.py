@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from nodisk.kube import client as clients
@@ -30,14 +30,14 @@ class Scripted(Client):
         self.answers = list(answers)
         self.asked = 0
 
-    def request(self, method: str, path: str, **_: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **_: Any) -> httpx2.Response:
         if method == "GET":
-            return httpx.Response(200, json=RESOURCES)
+            return httpx2.Response(200, json=RESOURCES)
         self.asked += 1
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if "reason" in answer:
             raise from_status(409, json.dumps(answer).encode(), f"{method} {path}")
-        return httpx.Response(200, json=answer)
+        return httpx2.Response(200, json=answer)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from nodisk.errors import TimedOut
@@ -48,26 +48,26 @@ class Api:
         self.answers = list(answers)
         self.seen: list[str] = []
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         if request.url.path == "/api/v1":
-            return httpx.Response(200, json={"resources": KINDS})
+            return httpx2.Response(200, json={"resources": KINDS})
         self.seen.append(f"{request.method} {request.url.path}")
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
         status, body, *headers = answer
-        return httpx.Response(status, json=body, headers=headers[0] if headers else None)
+        return httpx2.Response(status, json=body, headers=headers[0] if headers else None)
 
 
 def client(api: Api, **options: Any) -> Client:
     made = Client(Endpoint("https://192.0.2.1:6443", ""), **options)
-    made._pool._http = httpx.Client(base_url="https://192.0.2.1:6443", transport=httpx.MockTransport(api))
+    made._pool._http = httpx2.Client(base_url="https://192.0.2.1:6443", transport=httpx2.MockTransport(api))
     return made
 
 
-RESET = httpx.ReadError("Connection reset by peer")
-REFUSED = httpx.ConnectError("Connection refused")
-EOF = httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+RESET = httpx2.ReadError("Connection reset by peer")
+REFUSED = httpx2.ConnectError("Connection refused")
+EOF = httpx2.RemoteProtocolError("peer closed connection without sending complete message body")
 BUSY = (503, {"message": "apiserver not ready"}, {"Retry-After": "1"})
 MANY = (429, {"message": "too many requests"}, {"Retry-After": "1"})
 LEADER = (500, {"message": "etcdserver: leader changed"})
@@ -206,8 +206,8 @@ def test_a_group_is_missing_only_once_the_server_is_ready() -> None:
 @pytest.mark.usefixtures("clock")
 def test_something_else_at_the_address_is_said() -> None:
     class Page(Api):
-        def __call__(self, request: httpx.Request) -> httpx.Response:
-            return httpx.Response(200, text="<html>Log in to the school's network</html>")
+        def __call__(self, request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200, text="<html>Log in to the school's network</html>")
 
     with pytest.raises(ApiError, match=r"no JSON object: .<html>Log in"):
         client(Page((200, {}))).version()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,10 +84,10 @@ class Server:
     desk: Desk
     now: float = 1000.0
 
-    def ask(self, method: str, path: str, *, source: str = ADDRESS, **how: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(application(self.desk))
-            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+    def ask(self, method: str, path: str, *, source: str = ADDRESS, **how: Any) -> httpx2.Response:
+        async def send() -> httpx2.Response:
+            transport = httpx2.ASGITransport(application(self.desk))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
                 headers = {"X-Real-IP": source, **how.pop("headers", {})}
                 return await client.request(method, path, headers=headers, **how)
 
@@ -97,7 +97,7 @@ class Server:
         data = {"mac": W1, "stage": stage, "detail": detail}
         return self.ask("POST", "/event", source=source, data=data).status_code
 
-    def enrol(self, nonce: str, *, source: str = ADDRESS, mac: str = W1) -> httpx.Response:
+    def enrol(self, nonce: str, *, source: str = ADDRESS, mac: str = W1) -> httpx2.Response:
         return self.ask("POST", "/enrol", source=source, headers={"Nodisk-Nonce": nonce, "Nodisk-Mac": mac})
 
     def told(self, kind: Kind) -> list[str]:

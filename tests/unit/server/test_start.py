@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
-import httpx
+import httpx2
 
 from nodisk.plan.facts import AssetRef
 from nodisk.server.app import application
@@ -26,12 +26,12 @@ LAB = Lab.model_validate(
 RELEASE: Any = SimpleNamespace(version=KubeVersion(1, 36, 2))
 
 
-def ask(path: str, kubectl: AssetRef | None) -> httpx.Response:
+def ask(path: str, kubectl: AssetRef | None) -> httpx2.Response:
     texts = SimpleNamespace(lab=LAB, facts=SimpleNamespace(release=RELEASE), kubectl=kubectl)
 
-    async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(application(cast("Desk", SimpleNamespace(texts=texts))))
-        async with httpx.AsyncClient(transport=transport, base_url="http://10.77.0.1") as client:
+    async def send() -> httpx2.Response:
+        transport = httpx2.ASGITransport(application(cast("Desk", SimpleNamespace(texts=texts))))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://10.77.0.1") as client:
             return await client.get(path)
 
     return asyncio.run(send())
