@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodisk import yamltext, yamltree
-from nodisk.spec.load import data_of
+from nodisk.spec.document import data_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 DATA = st.recursive(

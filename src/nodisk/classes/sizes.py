@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from nodisk import yamltree
 from nodisk.errors import SpecError
+from nodisk.spec import document, messages
+from nodisk.spec.rules import Finding
+from nodisk.yamltree import Problem, YamlError
 
-_QUANTITY = re.compile(r"(\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)([num]|[kMGTPE]|[KMGTPE]i)?")
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,2})?)([num]|[kMGTPE]|[KMGTPE]i)?")
+_NUMBER = re.compile(r"0|[1-9][0-9]*")
 _POWERS = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1), "k": Decimal(1000)}
 _POWERS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)}
 _POWERS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
@@ -34,8 +42,15 @@ def _positive(text: str) -> str:
     return text
 
 
+def _plain_number(value: Any) -> Any:
+    """A number of a file, which comes as its text: readers of YAML disagree on what 010 and 1_000 are."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError(f"{value!r} is not a whole number; write it as 10, without leading zeros")
+    return value
+
+
 Quantity = Annotated[str, AfterValidator(_positive)]
-Count = Annotated[int, Field(ge=0, le=10_000)]
+Count = Annotated[int, BeforeValidator(_plain_number), Field(ge=0, le=10_000)]
 
 
 class _Data(BaseModel):
@@ -83,24 +98,49 @@ class Size(_Data):
 def named() -> dict[str, Size]:
     """The sizes that nodisk brings."""
     text = (resources.files("nodisk.classes") / "sizes.yaml").read_text(encoding="utf-8")
-    return {name: Size.model_validate(value) for name, value in yaml.safe_load(text).items()}
+    return {name: Size.model_validate(value) for name, value in document.data_of(yamltree.parse(text)[0]).items()}
 
 
 def find(word: str) -> tuple[str, Size]:
-    """The size called ``word``, or of the file ``word``: (its name, the size). Raises SpecError."""
+    """The size called ``word``, or of the file ``word``: (its name, the size). Raises NodiskError."""
     known = named()
     if word in known:
         return word, known[word]
     path = Path(word)
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise SpecError(f"no size {word!r}: choose {', '.join(known)}, or name a file with a size of your own")
+    usage = f"--size takes {', '.join(known)}, or a file with a size of your own"
+    return path.stem, parse(document.read(path, usage=usage, absent=usage), file=path)
+
+
+def parse(text: str, *, file: str | Path) -> Size:
+    """A size from text; ``file`` is its name for messages. Raises SpecError with every problem."""
+    problems: list[Problem] = []
+    size = None
     try:
-        return path.stem, Size.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} is not YAML: {error}") from error
-    except ValidationError as error:
-        lines = [f"{path}: {'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
-        raise SpecError("\n".join(lines), hint="docs/reference/class-sizes.md has every field") from error
+        root, problems = yamltree.parse(text)
+    except YamlError as error:
+        problems = [error.problem]
+    else:
+        try:
+            size = Size.model_validate(document.data_of(root))
+        except ValidationError as error:
+            found = (_finding(item) for item in error.errors(include_url=False))
+            problems = [*problems, *(document.place(root, finding) for finding in found)]
+    if size is None or problems:
+        by_line = sorted(problems, key=lambda problem: (problem.line, problem.column))
+        raise document.refused(by_line, file, hint="docs/reference/class-sizes.md has every field")
+    return size
+
+
+def _finding(error: ErrorDetails) -> Finding:
+    """What pydantic says, in the words of lab.yaml's messages; only the keys are others."""
+    path = error["loc"]
+    if error["type"] != "extra_forbidden":
+        return messages.of(error)
+    model = Container if path[0] == "container" and len(path) > 1 else Size
+    hint = messages.nearest(str(path[-1]), model.model_fields)
+    return Finding(path, f"unknown key {path[-1]!r}", hint or "remove it", key=True)
 
 
 def quota(size: Size) -> dict[str, str]:

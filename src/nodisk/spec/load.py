@@ -6,20 +6,15 @@ rest, and what they say about stand-ins is left out.
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from nodisk import yamltree
-from nodisk.errors import NodiskError, SpecError
-from nodisk.spec import messages, repair, rules
+from nodisk.spec import document, messages, repair, rules
 from nodisk.spec.model import Lab
-from nodisk.yamltree import Node, Problem, YamlError
-
-_SHOWN = 100
-"""Problems that are listed; who has more than that named the wrong file."""
+from nodisk.yamltree import Problem, YamlError
 
 
 def load(path: Path) -> Lab:
@@ -27,26 +22,15 @@ def load(path: Path) -> Lab:
 
     Raises SpecError with every problem, NodiskError if the file can't be read.
     """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise NodiskError(f"{path} is not a file", hint="name the lab's file: --lab lab.yaml")
-        with path.open("rb") as file:
-            data = file.read(yamltree.MAX_BYTES + 1)
-    except OSError as error:
-        hint = "nodisk init writes a lab.yaml to start from" if isinstance(error, FileNotFoundError) else None
-        raise NodiskError(f"{path}: {error.strerror}", hint=hint) from error
-    try:
-        text = yamltree.decode(data)
-    except YamlError as error:
-        raise _refused([error.problem], path) from error
-    return parse(text, file=path)
+    usage, absent = "name the lab's file: --lab lab.yaml", "nodisk init writes a lab.yaml to start from"
+    return parse(document.read(path, usage=usage, absent=absent), file=path)
 
 
 def parse(text: str, *, file: str | Path) -> Lab:
     """Read a lab from text; ``file`` is its name for messages. Raises SpecError with every problem."""
     lab, problems = examine(text, file=file)
     if lab is None or problems:
-        raise _refused(problems, file)
+        raise document.refused(problems, file)
     return lab
 
 
@@ -60,7 +44,7 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
         hint = "nodisk init writes a commented one to start from"
         what = "the file says nothing" if root.null else "a lab is a mapping: `name: …`, `network: …`, `machines: …`"
         return None, [Problem(root.line, root.column, what, hint)]
-    data = data_of(root)
+    data = document.data_of(root)
     problems = list(found)
     bad: set[yamltree.Path] = set()
     missing: list[rules.Finding] = []
@@ -79,15 +63,15 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
             if item["type"] == "missing":
                 missing.append(message)
             else:
-                problems.append(_place(root, message))
+                problems.append(document.place(root, message))
                 misspelt.update(message.about)
         # What is there under another name is not missing too.
-        problems += [_place(root, message) for message in missing if message.path not in misspelt]
+        problems += [document.place(root, message) for message in missing if message.path not in misspelt]
         lab = repair.repaired(data, bad)
     if lab is not None:
         for finding in rules.check(lab):
             if not any(_tainted(path, bad) for path in (finding.path, *finding.about)):
-                problems.append(_place(root, finding))
+                problems.append(document.place(root, finding))
     if lab is not None and not problems:
         lab = _with_whole_paths(lab, Path(file).absolute().parent)
     unique = {(p.line, p.column, p.path, p.message): p for p in problems}
@@ -104,15 +88,6 @@ def _with_whole_paths(lab: Lab, folder: Path) -> Lab:
     return lab.model_copy(update={"kubernetes": settings.model_copy(update=changed)}) if changed else lab
 
 
-def data_of(node: Node) -> Any:
-    """The tree as plain data for the model: scalars as their text, an empty value as None."""
-    if node.entries is not None:
-        return {key: data_of(value) for key, (_, value) in node.fields.items()}
-    if node.items is not None:
-        return [data_of(item) for item in node.items]
-    return None if node.null else node.scalar
-
-
 def _tainted(path: yamltree.Path, bad: set[yamltree.Path]) -> bool:
     """Whether ``path`` or what holds it, or (for a whole section) something in it, could not be read.
 
@@ -120,24 +95,3 @@ def _tainted(path: yamltree.Path, bad: set[yamltree.Path]) -> bool:
     """
     inside = path != ("machines",)
     return any(path[: len(other)] == other or (inside and other[: len(path)] == path) for other in bad)
-
-
-def _place(root: Node, message: rules.Finding) -> Problem:
-    """A finding with its line; ``{other}`` in its text becomes the line of the thing it clashes with."""
-    node, depth = root.find(message.path)
-    if message.key or depth < len(message.path):
-        parent, _ = root.find(message.path[:-1])
-        node = parent.key(str(message.path[-1])) or node
-    text = message.message
-    if message.other is not None:
-        text = text.replace("{other}", f"line {root.find(message.other)[0].line}")
-    line = node.line + message.line if node.literal else node.line
-    return Problem(line, 1 if line != node.line else node.column, text, message.hint, yamltree.path_text(message.path))
-
-
-def _refused(problems: list[Problem], file: str | Path) -> SpecError:
-    lines = "\n".join(problem.at(file) for problem in problems[:_SHOWN])
-    if len(problems) > _SHOWN:
-        lines += f"\n… and {len(problems) - _SHOWN} more"
-    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return SpecError(f"{file} has {count}:\n{lines}")
