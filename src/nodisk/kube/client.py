@@ -16,7 +16,6 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from nodisk.context import LabContext
@@ -51,17 +50,10 @@ class Listing:
 class Client(Transport):
     """The objects of one API server, as one identity sees them. Close it, or use it as a context manager."""
 
-    def __init__(
-        self,
-        endpoint: kubeconfig.Endpoint,
-        *,
-        uds: Path | None = None,
-        patience: float = LOOK,
-        within: float | None = None,
-        say: Say = unheard,
-    ) -> None:
-        """As ``Transport``."""
-        super().__init__(endpoint, uds=uds, patience=patience, within=within, say=say)
+    discovery: Discovery
+    """What the server serves; shared with those that ``with_token`` makes."""
+
+    def _opened(self) -> None:
         self.discovery = Discovery(self.get_json, self._settle)
 
     # What is served

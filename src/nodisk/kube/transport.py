@@ -85,6 +85,10 @@ class Transport:
         self._pool = _Pool(endpoint, uds, identity=True)
         self._bearers = _Pool(endpoint, uds, identity=False)
         self._shared = False
+        self._opened()
+
+    def _opened(self) -> None:
+        """For a subclass: make what it keeps besides. Runs once, not again for what ``with_token`` makes."""
 
     def with_token(self, token: str, *, patience: float | None = None) -> Self:
         """The same API server as whoever holds ``token``; shares connections (none has a client certificate)."""

@@ -211,3 +211,9 @@ def test_something_else_at_the_address_is_said() -> None:
 
     with pytest.raises(ApiError, match=r"no JSON object: .<html>Log in"):
         client(Page((200, {}))).version()
+
+
+def test_what_is_served_is_asked_once_for_all_tokens() -> None:
+    one, other = client(Api((200, {}))), client(Api((200, {})))
+    assert one.with_token("abc").discovery is one.discovery
+    assert one.discovery is not other.discovery
