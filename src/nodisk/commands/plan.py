@@ -11,12 +11,13 @@ import click
 from nodisk import ui
 from nodisk.assets import built
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
-from nodisk.errors import EnvironmentProblem, IntegrityError, UsageError
+from nodisk.errors import EnvironmentProblem, IntegrityError
 from nodisk.pki.authority import Authority
 from nodisk.plan import daemons_files, readable, show, snippets
 from nodisk.plan.facts import Facts
 from nodisk.records import host
 from nodisk.records.database import Database
+from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Machine
 
 WHAT = ("script", "cmdline", "ignition", "daemons", "all")
@@ -36,10 +37,7 @@ def render(options: LabOptions, machine: str, what: str, diff: bool, output: str
     them holds a secret; the one-time nonce, which is added when the machine asks, is not shown. Nothing is written.
     """
     context = options.load()
-    found = context.lab.machine(machine)
-    if found is None:
-        names = ", ".join(str(one.name) for one in context.lab.machines)
-        raise UsageError(f"{context.file} has no machine {machine}", hint=f"its machines are: {names}")
+    found = machine_named(context.lab, machine)
     texts = _texts(context, found) if what != "daemons" else {}
     daemons = _daemons(context) if what in {"daemons", "all"} else {}
     wanted = {name: text for name, text in texts.items() if what in (name, "all")} | daemons

@@ -20,6 +20,7 @@ from nodisk.records.database import Database
 from nodisk.records.events import Event, Kind, iso
 from nodisk.server import host
 from nodisk.server.serve import Server
+from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Lab
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
@@ -124,10 +125,7 @@ def events(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """What happened, and when."""
     context = options.load()
-    machine = context.lab.machine(name) if name else None
-    if name and machine is None:
-        raise UsageError(f"{context.file} has no machine named {name}")
-    mac = machine.mac if machine else None
+    mac = None if name is None else machine_named(context.lab, name).mac
     kinds = (Kind.ALARM,) if alarms else ()
     found = _read(context, since=_since(since), mac=mac, kinds=kinds, limit=limit)
     if not follow:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from nodisk import files
 from nodisk.context import LabContext
-from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
+from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.records.database import Database
+from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Machine
 
 USER = "admin"
@@ -24,10 +25,7 @@ def known_hosts(machine: Machine, keys: tuple[str, ...]) -> str:
 
 def arguments(context: LabContext, name: str, command: tuple[str, ...]) -> list[str | Path]:
     """ssh's argument list; raises UsageError for an unknown name, NodiskError for a machine that never enrolled."""
-    machine = context.lab.machine(name)
-    if machine is None:
-        known = ", ".join(str(each.name) for each in context.lab.machines)
-        raise UsageError(f"the lab {context.lab.name} has no machine {name!r}", hint=f"it has {known}")
+    machine = machine_named(context.lab, name)
     if not context.lab.ssh_keys:
         raise EnvironmentProblem(
             f"{context.file} has no ssh_keys: nobody can log in to the machines",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nodisk import files, run
 from nodisk.assets import built
-from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
+from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.machines import power as power_
 from nodisk.machines import processes
 from nodisk.machines.power import Power, everywhere
@@ -27,6 +27,7 @@ from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import FOREVER
 from nodisk.records.virtual_lab import BRIDGE, Record
+from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
 
@@ -138,17 +139,8 @@ class Virtual:
         run.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"nodisk-{self.lab.name}", "-f", key])
 
     def machines(self, names: tuple[str, ...], *, every: bool = False) -> tuple[Machine, ...]:
-        """The machines of those names, or every one; raises NodiskError for a name that isn't there."""
-        if every:
-            return self.lab.machines
-        found = []
-        for name in names:
-            machine = self.lab.machine(name)
-            if machine is None:
-                known = ", ".join(str(machine.name) for machine in self.lab.machines)
-                raise NodiskError(f"the lab {self.lab.name} has no machine {name!r}", hint=f"it has {known}")
-            found.append(machine)
-        return tuple(found)
+        """The machines of those names, or every one; raises UsageError for a name that isn't there."""
+        return self.lab.machines if every else tuple(machine_named(self.lab, name) for name in names)
 
     def down(self, say: Callable[[str], None], *, purge: bool = False) -> bool:
         """Stop everything and remove every trace of the running lab; returns whether there was any.
