@@ -21,8 +21,9 @@ from nodisk.machines import console as console_
 from nodisk.machines import wake as wake_
 from nodisk.machines.bench_report import show
 from nodisk.machines.power import everywhere
+from nodisk.machines.remains import Remains, named, need_root
 from nodisk.machines.segment import tap_name
-from nodisk.machines.virtual import Virtual, need_root
+from nodisk.machines.virtual import Virtual
 from nodisk.machines.watch import WAY, Row, rows, summary, wait_ready
 from nodisk.records import running, virtual_lab
 from nodisk.records.database import Database
@@ -63,11 +64,11 @@ def up(  # noqa: PLR0917 - click hands over by name
 
     virtual = _virtual(options)
     virtual.check()
-    virtual.need_virtual()
+    virtual.remains.need_virtual()
     if dry_run:
         _dry_run(virtual)
         return
-    with virtual.alone():
+    with virtual.remains.alone():
         build.build(virtual.lab, options.state, offline=offline)
         record = virtual.start(ui.say)
         virtual = _virtual(options)  # again: the lab may have got an SSH key of its own
@@ -134,31 +135,40 @@ def _dry_run(virtual: Virtual) -> None:
         click.echo(f"would run: {shlex.join(words)}")
 
 
-@lab.command(epilog="Example: nodisk lab down --purge")
+@lab.command(epilog="Examples: nodisk lab down --purge; where lab.yaml is gone: nodisk lab down --name room")
 @lab_options
+@click.option("--name", metavar="NAME", help="The lab's name instead of its file, which may be gone.")
 @click.option("--purge", is_flag=True, help="Remove the lab's state as well: etcd, PKI, registry, logs, classes.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be stopped.")
-def down(options: LabOptions, purge: bool, dry_run: bool) -> None:
+def down(options: LabOptions, name: str | None, purge: bool, dry_run: bool) -> None:
     """Switch everything off and remove every trace of the running lab.
 
     The cluster's data stays in the state directory, so that the next `lab up` is the same cluster; --purge removes it.
     """
-
-    virtual = _virtual(options)
+    if name is not None and options.lab is not None:
+        raise UsageError("--lab and --name are two ways to say which lab: give one", hint="nodisk lab down --name room")
+    found: Virtual | Remains = _virtual(options) if name is None else named(options.state, name)
+    remains = found.remains if isinstance(found, Virtual) else found
     need_root()
-    virtual.need_virtual(remove=purge)
+    remains.need_virtual(remove=purge)
     if dry_run:
-        for machine in virtual.lab.machines:
-            pid = virtual.power.pid(machine)
-            click.echo(f"{machine.name}: {'is off' if pid is None else f'would end QEMU, process {pid}'}")
-        pid = running.process(virtual.state)
-        click.echo(f"server: {'does not run' if pid is None else f'would end process {pid}'}")
-        click.echo(f"namespace {virtual.segment.netns}: {'would go' if virtual.segment.exists() else 'is not there'}")
-        click.echo(f"state {virtual.state.root}: {'would go' if purge else 'stays'}")
+        if isinstance(found, Virtual):
+            for machine in found.lab.machines:
+                pid = found.power.pid(machine)
+                click.echo(f"{machine.name}: {'is off' if pid is None else f'would end QEMU, process {pid}'}")
+        _dry_run_down(remains, purge=purge)
         return
-    with virtual.alone():
-        there = virtual.down(ui.say, purge=purge)
-    ui.say(f"the lab {virtual.lab.name} is down" if there else f"the lab {virtual.lab.name} was not up")
+    with remains.alone():
+        there = found.down(ui.say, purge=purge)
+    ui.say(f"the lab {remains.state.name} is down" if there else f"the lab {remains.state.name} was not up")
+
+
+def _dry_run_down(remains: Remains, *, purge: bool) -> None:
+    pid, namespace = running.process(remains.state), remains.namespace
+    click.echo(f"server: {'does not run' if pid is None else f'would end process {pid}'}")
+    what = "would go, with all that runs in it" if namespace.exists() else "is not there"
+    click.echo(f"namespace {namespace.netns}: {what}")
+    click.echo(f"state {remains.state.root}: {'would go' if purge else 'stays'}")
 
 
 @lab.command(name="status", epilog="Example: nodisk lab status --output json")

@@ -24,17 +24,10 @@ def tap_name(mac: Mac) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """The network namespace of one virtual lab."""
+class Namespace:
+    """The network namespace of one virtual lab, of which its name is enough to find and remove it."""
 
     lab: str
-    server: IPv4Interface
-    """The server's address and the segment's prefix length."""
-
-    @classmethod
-    def of(cls, lab: Lab) -> Segment:
-        """The segment that lab.yaml describes."""
-        return cls(str(lab.name), IPv4Interface(f"{lab.network.server}/{lab.network.subnet.prefixlen}"))
 
     @property
     def netns(self) -> str:
@@ -45,6 +38,29 @@ class Segment:
         """Whether the namespace is there."""
         listed = run.run(["ip", "-j", "netns", "list"]).stdout.strip()
         return any(entry["name"] == self.netns for entry in json.loads(listed or "[]"))
+
+    def down(self) -> None:
+        """Delete the namespace with all in it; processes in it must have ended before. Fine if there is none."""
+        if not self.exists():
+            return
+        left = processes.in_namespace(self.netns)
+        if left:
+            names = ", ".join(f"{pid} ({' '.join(processes.command_line(pid))[:60]})" for pid in left)
+            raise NodiskError(f"processes of the lab did not end: {names}")
+        run.run(["ip", "netns", "delete", self.netns])
+
+
+@dataclass(frozen=True, slots=True)
+class Segment(Namespace):
+    """A namespace with the lab's network in it."""
+
+    server: IPv4Interface
+    """The server's address and the segment's prefix length."""
+
+    @classmethod
+    def of(cls, lab: Lab) -> Segment:
+        """The segment that lab.yaml describes."""
+        return cls(str(lab.name), IPv4Interface(f"{lab.network.server}/{lab.network.subnet.prefixlen}"))
 
     def links(self) -> set[str]:
         """The names of its network interfaces."""
@@ -70,16 +86,6 @@ class Segment:
             self._ip("tuntap", "add", "dev", name, "mode", "tap")
         self._ip("link", "set", name, "master", BRIDGE, "up")
         return name
-
-    def down(self) -> None:
-        """Delete the namespace with all in it; processes in it must have ended before. Fine if there is none."""
-        if not self.exists():
-            return
-        left = processes.in_namespace(self.netns)
-        if left:
-            names = ", ".join(f"{pid} ({' '.join(processes.command_line(pid))[:60]})" for pid in left)
-            raise NodiskError(f"processes of the lab did not end: {names}")
-        run.run(["ip", "netns", "delete", self.netns])
 
     def _ip(self, *words: str) -> None:
         run.run(["ip", "-n", self.netns, *words])

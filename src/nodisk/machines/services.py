@@ -85,35 +85,37 @@ class Services:
                 f"the server ended:\n{tail(self.server_log)}", hint=f"nodisk lab up starts it again; {self.server_log}"
             )
 
-    def stop_server(self) -> list[int]:
-        """Stop the server and, with it, its daemons."""
-        found = running.process(self.state)
-        return [] if found is None else processes.end([found], words=("serve",), grace=STOP_WITHIN)
-
     def start_forwarder(self) -> dict[str, int]:
         """Start the forwarder if it doesn't run; returns its ports by name (``api``, ``http``)."""
         record = self.state.run / forward.RECORD
-        if not processes.find(self._forwarder_words()[1:]):
+        if not processes.find(_forwarder_words(self.state)[1:]):
             record.unlink(missing_ok=True)
-            run.start(self._forwarder_words(), log_file=self.state.log / "forward.log")
+            run.start(_forwarder_words(self.state), log_file=self.state.log / "forward.log")
         if not _until(record.exists, 20.0):
             raise NodiskError(f"the port forwarder did not start:\n{tail(self.state.log / 'forward.log')}")
         ports: dict[str, int] = json.loads(record.read_text())
         return ports
 
-    def stop_forwarder(self) -> list[int]:
-        """Stop the forwarder."""
-        ended = processes.end(processes.find(self._forwarder_words()[1:]))
-        (self.state.run / forward.RECORD).unlink(missing_ok=True)
-        return ended
-
     def _server_words(self) -> tuple[str, ...]:
         state = str(self.state.state.root)
         return (sys.executable, "-m", "nodisk", "serve", "--lab", str(self.file), "--state", state)
 
-    def _forwarder_words(self) -> tuple[str, ...]:
-        ports = str(self.state.root / forward.RECORD)
-        return (sys.executable, "-m", "nodisk.machines.forward", str(self.state.run), ports)
+
+def stop_server(state: LabState) -> list[int]:
+    """Stop a lab's server and, with it, its daemons."""
+    found = running.process(state)
+    return [] if found is None else processes.end([found], words=("serve",), grace=STOP_WITHIN)
+
+
+def stop_forwarder(state: LabState) -> list[int]:
+    """Stop a lab's forwarder."""
+    ended = processes.end(processes.find(_forwarder_words(state)[1:]))
+    (state.run / forward.RECORD).unlink(missing_ok=True)
+    return ended
+
+
+def _forwarder_words(state: LabState) -> tuple[str, ...]:
+    return (sys.executable, "-m", "nodisk.machines.forward", str(state.run), str(state.root / forward.RECORD))
 
 
 def tail(path: Path, lines: int = 12) -> str:

@@ -7,19 +7,17 @@ command lines), not by what an earlier run may have written down.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodisk import files, run
+from nodisk import run
 from nodisk.assets import built
-from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.errors import EnvironmentProblem
 from nodisk.machines import power as power_
 from nodisk.machines import processes
 from nodisk.machines.power import Power, everywhere
+from nodisk.machines.remains import Remains, need_root
 from nodisk.machines.segment import Segment
 from nodisk.machines.services import Services
 from nodisk.records import running, virtual_lab
@@ -55,11 +53,10 @@ class Virtual:
         """Its processes on the host."""
         return Services(self.file, self.state, self.segment)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the lab for a command that changes it; raises Busy if another one does."""
-        with files.lock(self.state.root / "lab.lock", f"the virtual lab {self.lab.name}"):
-            yield
+    @property
+    def remains(self) -> Remains:
+        """What of it is found without its lab.yaml."""
+        return Remains(self.state)
 
     def check(self, *, another: bool = False) -> None:
         """Raise if the lab can't run on this host, before anything is changed. Machines that are on have their memory.
@@ -78,32 +75,6 @@ class Virtual:
                     hint="a lab of the same name runs from another state directory: nodisk lab down --state DIR",
                 )
 
-    def need_virtual(self, *, remove: bool = True) -> None:
-        """Raise UsageError where the state is a real room's, or a server uses it outside of the virtual lab.
-
-        Without ``remove``, what a virtual lab left running beside a room's state may still be taken down.
-        """
-        name, netns = self.lab.name, self.segment.netns
-        outside = running.process(self.state)
-        if outside is not None and outside not in processes.in_namespace(netns, every=True):
-            raise UsageError(
-                f"the server of {name} (process {outside}) is a real room's: it does not run in a virtual lab",
-                hint=f"systemctl stop nodisk, or Ctrl-C where it runs, ends it; {self._others()}",
-            )
-        card = virtual_lab.room_card(self.state)
-        left = virtual_lab.read(self.state) is not None or self.segment.exists()
-        if card is not None and (remove or not left):
-            raise UsageError(
-                f"{self.state.root} is a real room's: its server last served the network card {card}",
-                hint=f"a virtual lab of the same lab.yaml needs a state of its own: --state DIR; {self._others()}",
-            )
-
-    def _others(self) -> str:
-        """The virtual labs that run, as a hint names them."""
-        files_ = [virtual_lab.file_of(state) for state in self.state.state.each_lab() if state.virtual.exists()]
-        named = ", ".join(f"--lab {file}" for file in files_ if file is not None and file != self.file)
-        return f"the virtual lab that runs: {named}" if named else "no other virtual lab runs"
-
     def _mine(self, pid: int) -> bool:
         root = str(self.state.root)
         line = processes.command_line(pid)
@@ -111,7 +82,7 @@ class Virtual:
 
     def start(self, say: Callable[[str], None]) -> Record:
         """Segment, server, forwarder, armed window, record: everything but the machines. Idempotent."""
-        self.need_virtual()
+        self.remains.need_virtual()
         segment, services = self.segment, self.services
         if not segment.exists():
             say(f"network namespace {segment.netns}: {BRIDGE} is {segment.server}")
@@ -143,40 +114,9 @@ class Virtual:
         return self.lab.machines if every else tuple(machine_named(self.lab, name) for name in names)
 
     def down(self, say: Callable[[str], None], *, purge: bool = False) -> bool:
-        """Stop everything and remove every trace of the running lab; returns whether there was any.
+        """Switch the machines off and do as ``Remains.down``."""
 
-        Safe after a crash at any point. The lab's state (etcd, PKI, registry, logs) stays unless ``purge``. Raises
-        UsageError, and touches nothing, where the state is a real room's.
-        """
-        self.need_virtual(remove=purge)
-        segment, services = self.segment, self.services
-        there = virtual_lab.read(self.state) is not None or segment.exists()
-        cut = everywhere(self.power.cut, self.lab.machines)
-        if on := [name for name, was_on in cut.items() if was_on]:
-            say(f"switched off: {', '.join(on)}")
-        if services.stop_server():
-            say("server stopped")
-        services.stop_forwarder()
-        if segment.exists():
-            # A daemon whose server was killed, a machine that is no longer in lab.yaml: what is in it is the lab's.
-            left = processes.in_namespace(segment.netns)
-            if left:
-                processes.end(left)
-            segment.down()
-            say(f"network namespace {segment.netns} removed")
-        virtual_lab.remove(self.state)
-        if self.state.database.exists() and not purge:
-            with Database(self.state.database) as database:
-                database.disarm()
-        shutil.rmtree(self.state.run, ignore_errors=True)
-        if purge and self.state.root.exists():
-            shutil.rmtree(self.state.root)
-            say(f"state {self.state.root} removed")
-            there = True
-        return there or bool(on)
+        def cut() -> list[str]:
+            return [name for name, was_on in everywhere(self.power.cut, self.lab.machines).items() if was_on]
 
-
-def need_root() -> None:
-    """Raise where the user may not make namespaces."""
-    if os.geteuid() != 0:
-        raise EnvironmentProblem("a virtual lab needs root: it makes a network namespace", hint="use sudo")
+        return self.remains.down(say, purge=purge, cut=cut)

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.interop.server.rooms import LAB, make_store
 
 from nodisk import run
 from nodisk.assets import built
+from nodisk.cli import nodisk
 from nodisk.errors import NodiskError
 from nodisk.machines.virtual import Virtual
 from nodisk.records import running
@@ -94,6 +96,24 @@ def test_what_up_made_can_be_purged_also_later(rig: Rig) -> None:
     assert not rig.virtual().down(lambda _: None), "nothing runs: there is nothing to do"
     assert rig.virtual().down(lambda _: None, purge=True)
     assert not state.root.exists()
+
+
+def test_down_by_name_where_lab_yaml_is_gone(rig: Rig) -> None:
+    rig.up()
+    virtual = rig.virtual()
+    rig.file.unlink()
+    words = ["lab", "down", "--state", str(rig.state.root), "--name", virtual.state.name]
+    shown = CliRunner().invoke(nodisk, [*words, "--dry-run"])
+    assert f"would end process {running.process(virtual.state)}" in shown.output
+    assert virtual.segment.exists()
+    done = CliRunner().invoke(nodisk, words)
+    assert done.exit_code == 0, done.output
+    assert f"the lab {virtual.state.name} is down" in done.stderr
+    assert not virtual.segment.exists()
+    assert running.process(virtual.state) is None
+    assert (virtual.state.etcd / "member").exists()
+    assert CliRunner().invoke(nodisk, [*words, "--purge"]).exit_code == 0
+    assert not virtual.state.root.exists()
 
 
 def test_what_the_server_refuses_is_said(rig: Rig) -> None:

@@ -7,12 +7,15 @@ import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from nodisk import files, run
+from nodisk.cli import nodisk
 from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.machines import processes
 from nodisk.machines import virtual as virtual_
 from nodisk.machines.power import Power
+from nodisk.machines.remains import named
 from nodisk.machines.virtual import Virtual
 from nodisk.plan.daemons import Host
 from nodisk.records import host, running, virtual_lab
@@ -100,3 +103,29 @@ def test_machines_that_run_have_their_memory_already(virtual: Virtual, monkeypat
     virtual.check()
     with pytest.raises(EnvironmentProblem, match="need 2048 MiB"):
         virtual.check(another=True)
+
+
+def test_a_name_that_no_lab_has(virtual: Virtual) -> None:
+    state = virtual.state.state
+    with pytest.raises(UsageError, match="no lab called 'room'") as caught:
+        named(state, "room")
+    assert "no lab at all" in str(caught.value.hint)
+    served(virtual, "lab0")
+    for name in ("room", "", ".", "..", f"../labs/{LAB.name}"):
+        with pytest.raises(UsageError) as caught:
+            named(state, name)
+        assert caught.value.hint == f"there are {LAB.name}"
+    assert named(state, str(LAB.name)).down(lambda _: None, purge=True)
+    assert not virtual.state.root.exists()
+
+
+def test_a_room_is_not_taken_down_by_its_name(virtual: Virtual) -> None:
+    served(virtual, "enp3s0")
+    with pytest.raises(UsageError, match="is a real room's"):
+        named(virtual.state.state, str(LAB.name)).down(lambda _: None, purge=True)
+    assert virtual.state.pki.exists()
+
+
+def test_a_name_or_a_file_not_both(tmp_path: Path) -> None:
+    words = ["lab", "down", "--state", str(tmp_path), "--lab", "lab.yaml", "--name", "room"]
+    assert isinstance(CliRunner().invoke(nodisk, words).exception, UsageError)

@@ -1,0 +1,110 @@
+"""What a virtual lab leaves on this host, found by its name alone, and taken away: its lab.yaml may be gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from nodisk import files
+from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.machines import processes
+from nodisk.machines.segment import Namespace
+from nodisk.machines.services import stop_forwarder, stop_server
+from nodisk.records import running, virtual_lab
+from nodisk.records.database import Database
+from nodisk.state import LabState, State
+
+
+def named(state: State, name: str) -> Remains:
+    """What there is of the lab of that name; raises UsageError, with the names that there are."""
+    names = [lab.name for lab in state.each_lab()]
+    if name not in names:
+        hint = f"there are {', '.join(names)}" if names else "it has no lab at all; --state DIR names another directory"
+        raise UsageError(f"{state.root} has no lab called {name!r}", hint=hint)
+    return Remains(state.lab(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """One virtual lab, as its state and its network namespace show it."""
+
+    state: LabState
+
+    @property
+    def namespace(self) -> Namespace:
+        """Its network namespace."""
+        return Namespace(self.state.name)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lab for a command that changes it; raises Busy if another one does."""
+        with files.lock(self.state.root / "lab.lock", f"the virtual lab {self.state.name}"):
+            yield
+
+    def need_virtual(self, *, remove: bool = True) -> None:
+        """Raise UsageError where the state is a real room's, or a server uses it outside of the virtual lab.
+
+        Without ``remove``, what a virtual lab left running beside a room's state may still be taken down.
+        """
+        name, netns = self.state.name, self.namespace.netns
+        outside = running.process(self.state)
+        if outside is not None and outside not in processes.in_namespace(netns, every=True):
+            raise UsageError(
+                f"the server of {name} (process {outside}) is a real room's: it does not run in a virtual lab",
+                hint=f"systemctl stop nodisk, or Ctrl-C where it runs, ends it; {self._others()}",
+            )
+        card = virtual_lab.room_card(self.state)
+        left = virtual_lab.read(self.state) is not None or self.namespace.exists()
+        if card is not None and (remove or not left):
+            raise UsageError(
+                f"{self.state.root} is a real room's: its server last served the network card {card}",
+                hint=f"a virtual lab of the same lab.yaml needs a state of its own: --state DIR; {self._others()}",
+            )
+
+    def _others(self) -> str:
+        """The virtual labs that run, as a hint names them."""
+        others = [state for state in self.state.state.each_lab() if state.name != self.state.name]
+        named = ", ".join(f"--lab {file}" for state in others if (file := virtual_lab.file_of(state)) is not None)
+        return f"the virtual lab that runs: {named}" if named else "no other virtual lab runs"
+
+    def down(self, say: Callable[[str], None], *, purge: bool = False, cut: Callable[[], list[str]] = list) -> bool:
+        """Stop everything and remove every trace of the running lab; returns whether there was any.
+
+        Safe after a crash at any point. The lab's state (etcd, PKI, registry, logs) stays unless ``purge``. Raises
+        UsageError, and touches nothing, where the state is a real room's. ``cut`` takes the power of the machines that
+        lab.yaml names, and returns whom it found on; the others end with the namespace.
+        """
+        self.need_virtual(remove=purge)
+        namespace = self.namespace
+        there = virtual_lab.read(self.state) is not None or namespace.exists()
+        if on := cut():
+            say(f"switched off: {', '.join(on)}")
+        if stop_server(self.state):
+            say("server stopped")
+        stop_forwarder(self.state)
+        if namespace.exists():
+            # A daemon whose server was killed, a machine that is no longer in lab.yaml: what is in it is the lab's.
+            left = processes.in_namespace(namespace.netns)
+            if left:
+                processes.end(left)
+            namespace.down()
+            say(f"network namespace {namespace.netns} removed")
+        virtual_lab.remove(self.state)
+        if self.state.database.exists() and not purge:
+            with Database(self.state.database) as database:
+                database.disarm()
+        shutil.rmtree(self.state.run, ignore_errors=True)
+        if purge and self.state.root.exists():
+            shutil.rmtree(self.state.root)
+            say(f"state {self.state.root} removed")
+            there = True
+        return there or bool(on)
+
+
+def need_root() -> None:
+    """Raise where the user may not make namespaces."""
+    if os.geteuid() != 0:
+        raise EnvironmentProblem("a virtual lab needs root: it makes a network namespace", hint="use sudo")
