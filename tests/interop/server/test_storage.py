@@ -93,6 +93,21 @@ def test_a_taken_port_is_named_and_served_when_it_is_free(empty_room: Room) -> N
         time.sleep(0.2)
 
 
+def test_names_as_odd_as_they_get(shared: Room, tmp_path: Path) -> None:
+    """What classes and students may be called, in the configuration that the real program reads."""
+    names = ["export-path", "a-0", "x-2026-13-45", "true-null", "a--b-c--d", "fsal-0x1f", f"{'k' * 20}-{'9' * 40}"]
+    odd = volumes.ensure(shared.state, "k8s", {f"id:{name}": name for name in names}, SIZE)
+    volumes.wait(shared.state, odd.values(), seconds=60)
+    small = tmp_path / "small"
+    for volume in odd.values():
+        small.write_text(volume.name)
+        done = nfs(shared, "w1", "nfs-cp", str(small), url(volume, "/name"))
+        assert done.returncode == 0, done.stderr
+    for volume in odd.values():
+        assert nfs(shared, "cp1", "nfs-cat", url(volume, "/name")).stdout == volume.name
+    forget_clients(shared)
+
+
 def test_storage_from_the_first_file_to_the_last(shared: Room, tmp_path: Path) -> None:
     assert "ganesha" not in " ".join(shared.daemons().values())  # nobody asked for it yet
     jan, ewa = want(shared, SIZE).values()
