@@ -1,4 +1,9 @@
-"""The page at the server's own address: kubectl for each system, and where the key file goes. Pure."""
+"""The page at the server's own address: kubectl for each system, and where the key file goes. Pure.
+
+The lines for Linux are run by a test as they are served. Those for macOS and Windows never ran on such a system: they
+are checked by reading alone (PowerShell: ``mkdir`` takes -Force there, ``curl.exe`` is the program and not the alias of
+Windows PowerShell 5, and ``$HOME`` in a bare word stays one argument, also with a space in the user's name).
+"""
 
 from __future__ import annotations
 

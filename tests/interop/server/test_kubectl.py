@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -77,3 +79,21 @@ def test_the_first_step_of_the_sheet_works_as_typed(with_kubectl: Room, tmp_path
     page = run.run(["curl", "-sSf", "http://10.99.0.1/"], netns=where).stdout
     assert "curl -fLo kubectl http://10.99.0.1/kubectl\n" in page
     assert "<h2>Windows</h2>" in page
+
+
+def test_the_pages_linux_lines_work_as_typed(with_kubectl: Room, tmp_path: Path) -> None:
+    """From the page as served to the key file in its place, in a plain sh that ends at the first failure."""
+    where = f"{with_kubectl.name}-student"
+    page = run.run(["curl", "-sSf", "http://10.99.0.1/"], netns=where).stdout
+    section = page.split("<h2>Linux</h2>")[1].split("<h2>")[0]
+    lines = html.unescape("\n".join(re.findall(r"<pre>(.*?)</pre>", section, re.DOTALL)))
+    home, work = tmp_path / "home", tmp_path / "down loads"
+    home.mkdir()
+    work.mkdir()
+    (work / "jan.kubeconfig").write_text("key\n")
+    words = ["sh", "-e", "-c", lines.replace("NAME", "jan")]
+    done = run.run(words, cwd=work, env={"HOME": str(home)}, netns=where, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "kubectl: OK\nthis is kubectl\n"
+    key = home / ".kube" / "config"
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("key\n", 0o600)
