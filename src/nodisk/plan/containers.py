@@ -101,14 +101,21 @@ def cni_config(lab: Lab, machine: Machine) -> str:
 
 
 def firewall(lab: Lab) -> str:
-    """nftables rules of a machine: what pods may not reach, and how they reach the outside.
+    """nftables rules of a machine: what pods may not reach, how they reach the outside, and Services that nobody has.
 
     Of the server pods reach the API, DNS and time, and an echo to find faults by: all else there is for machines, or no
     business of the cluster. Only what is forwarded from pods is meant: containerd's pulls and the kernel's NFS mounts
-    are the machine's own. Answers of pods pass: a Service may give them the server's own address. The table is replaced
-    whole.
+    are the machine's own. Answers of pods pass: a Service may give them the server's own address.
+
+    What kube-proxy redirects has another destination by the time of the filters (nat comes at priority -100), so what
+    still goes to the Services' range is served by nobody: it is refused here, or the machine's route for that range
+    would put it on the wire, where nothing answers. That comes after kube-proxy's own filters, at priority 0 or before:
+    they refuse the connection to a Service without endpoints, which is another thing to be told. (Those of its nftables
+    mode also drop what no Service has, once they know the range.)
+
+    The table is replaced whole.
     """
-    pods, server = lab.kubernetes.pods, lab.network.server
+    pods, services, server = lab.kubernetes.pods, lab.kubernetes.services, lab.network.server
     tcp, udp = (", ".join(map(str, ports)) for ports in (network.POD_TCP, network.POD_UDP))
     return f"""#!/usr/sbin/nft -f
 {HEADER}table ip nodisk
@@ -125,6 +132,14 @@ table ip nodisk {{
 		udp dport {{ {udp} }} accept
 		icmp type echo-request accept
 		counter reject comment "for machines only"
+	}}
+	chain unserved-forward {{
+		type filter hook forward priority filter + 10; policy accept;
+		ip daddr {services} counter reject with icmp type host-unreachable comment "no Service has this address"
+	}}
+	chain unserved-output {{
+		type filter hook output priority filter + 10; policy accept;
+		ip daddr {services} counter reject with icmp type host-unreachable comment "no Service has this address"
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
