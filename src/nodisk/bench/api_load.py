@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from nodisk import run
+from nodisk import ports, run
 from nodisk.bench.metrics import Scrape, parse
 from nodisk.bench.result import Measurement, Series
 from nodisk.bench.stage import REQUESTS, Stage
 from nodisk.errors import NodiskError
 from nodisk.kube.errors import ApiError
-from nodisk.plan.network import ETCD
 from nodisk.verify import manifests
 
 WORKERS = 4
@@ -93,7 +92,7 @@ def etcd_scrape(stage: Stage) -> Scrape:
     pki, server = context.state.pki, context.lab.network.server
     words = ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "20"]
     words += ["--cacert", str(pki / "etcd-ca.crt"), "--cert", str(pki / "etcd-probe.crt")]
-    words += ["--key", str(pki / "etcd-probe.key"), f"https://{server}:{ETCD}/metrics"]
+    words += ["--key", str(pki / "etcd-probe.key"), f"https://{server}:{ports.ETCD}/metrics"]
     return parse(run.run(words, netns=context.netns).stdout, (FSYNC,))
 
 

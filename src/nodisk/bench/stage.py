@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodisk import ports
 from nodisk.bench.metrics import Scrape, labelled, parse
 from nodisk.bench.profile import Profile
 from nodisk.kube.client import Object
 from nodisk.kube.parallel import all_or_raise, in_parallel
 from nodisk.kube.watch import Watch, WatchEvent
-from nodisk.plan.network import API
 from nodisk.values import Role
 from nodisk.verify import manifests
 from nodisk.verify.diagnose import pod_trouble
@@ -120,7 +120,9 @@ class Stage:
         return labelled({name: parse(text, (REQUESTS,)) for name, text in texts.items()})
 
     def _metrics(self, server: str) -> str:
-        return self.scene.kubectl("--server", f"https://{self.scene.address(server)}:{API}", "get", "--raw", "/metrics")
+        return self.scene.kubectl(
+            "--server", f"https://{self.scene.address(server)}:{ports.API}", "get", "--raw", "/metrics"
+        )
 
 
 def density_target(node: Object) -> int:

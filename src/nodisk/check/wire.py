@@ -81,7 +81,7 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
     found = card(lab)
     if found is None or not found.holds:
         return [warning(name, "not looked at: the server's address is not here yet")]
-    wanted = host.ports(lab, found.name)
+    wanted = host.bound_ports(lab, found.name)
     if os.geteuid() != 0:
         return [warning(name, "not looked at: ports below 1024 need root", "sudo nodisk check")]
     findings = []

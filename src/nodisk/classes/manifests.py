@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from nodisk import ports
 from nodisk.classes.record import Account, Class
 from nodisk.classes.sizes import quota
 from nodisk.kube.client import Object
@@ -163,7 +164,7 @@ def network_policy(record: Class, student: Account, networks: Networks, features
     system: Object = named if features.names_namespaces else {}
     dns = {
         "to": [{"namespaceSelector": system, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
-        "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+        "ports": [{"protocol": "UDP", "port": ports.DNS}, {"protocol": "TCP", "port": ports.DNS}],
     }
     # Also where the lab's networks are such as 198.18.0.0/15: neither private nor of the Internet.
     own = (networks.lab, networks.pods, networks.services)

@@ -28,7 +28,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from nodisk import files
+from nodisk import files, ports
 from nodisk.errors import IntegrityError
 from nodisk.kube import kubeconfig
 from nodisk.kube.kubeconfig import Endpoint
@@ -275,7 +275,7 @@ class Authority:
 
     def _kubeconfig(self) -> str:
         endpoint = Endpoint(
-            server=f"https://{self.lab.network.server}:6443",
+            server=f"https://{self.lab.network.server}:{ports.API}",
             ca_pem=self._read(f"{Ca.CLUSTER}.crt").decode(),
             cert_pem=self._read("admin.crt").decode(),
             key_pem=self._read("admin.key").decode(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from nodisk import ports
 from nodisk.plan import kubelet, network
 from nodisk.plan.documents import HEADER
 from nodisk.plan.facts import Facts
@@ -63,7 +64,7 @@ def registry_hosts(lab: Lab) -> str:
     """hosts.toml for every registry: the lab's server first, then (by containerd's own rule) the registry itself."""
     return (
         f"{HEADER}"
-        f'[host."https://{lab.network.server}:{network.REGISTRY}"]\n'
+        f'[host."https://{lab.network.server}:{ports.REGISTRY}"]\n'
         '  capabilities = ["pull", "resolve"]\n'
         '  ca = "/etc/nodisk/ca.crt"\n'
     )
@@ -116,7 +117,7 @@ def firewall(lab: Lab) -> str:
     The table is replaced whole.
     """
     pods, services, server = lab.kubernetes.pods, lab.kubernetes.services, lab.network.server
-    tcp, udp = (", ".join(map(str, ports)) for ports in (network.POD_TCP, network.POD_UDP))
+    tcp, udp = (", ".join(map(str, open_to)) for open_to in (ports.POD_TCP, ports.POD_UDP))
     return f"""#!/usr/sbin/nft -f
 {HEADER}table ip nodisk
 delete table ip nodisk

@@ -9,12 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodisk import yamltext
-from nodisk.plan import network
+from nodisk import ports, yamltext
 from nodisk.spec.model import Lab
-
-ETCD_PEER = 2380
-"""etcd insists on a port for its peers; it has none, so this is on loopback, and asks for a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +56,8 @@ def etcd(lab: Lab, host: Host) -> str:
         "trusted-ca-file": str(pki / "etcd-ca.crt"),
         "client-cert-auth": True,
     }
-    clients = f"https://{server}:{network.ETCD}"
-    peers = f"https://127.0.0.1:{ETCD_PEER}"
+    clients = f"https://{server}:{ports.ETCD}"
+    peers = f"https://127.0.0.1:{ports.ETCD_PEER}"
     return yamltext.dump(
         {
             "name": "nodisk",

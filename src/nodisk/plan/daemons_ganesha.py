@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodisk.plan import network
+from nodisk import ports
 from nodisk.spec.model import Lab
 
 
@@ -34,7 +34,7 @@ def ganesha(lab: Lab, exports: Sequence[Export], *, root: Path, recovery: Path) 
     machines = ", ".join(str(machine.address) for machine in lab.machines)
     lines = [
         "NFS_CORE_PARAM {",
-        f"    NFS_Port = {network.NFS};",
+        f"    NFS_Port = {ports.NFS};",
         # Release 4.3 takes it for an IPv6 address, and then listens on all; the lists of clients hold all the same.
         f"    Bind_addr = {lab.network.server};",
         "    Protocols = 4;",

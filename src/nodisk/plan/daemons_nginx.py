@@ -5,7 +5,7 @@ Every listener is on the server's address alone, or a unix socket: nothing of th
 
 from __future__ import annotations
 
-from nodisk.plan import network
+from nodisk import ports
 from nodisk.plan.daemons import Host
 from nodisk.spec.model import Lab
 from nodisk.values import Role
@@ -142,7 +142,7 @@ stream {{
 def nginx(lab: Lab, host: Host) -> str:
     """The file for ``nginx -c``."""
     api_servers = "\n".join(
-        f"        server {machine.address}:{network.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;"
+        f"        server {machine.address}:{ports.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;"
         for machine in lab.by_role(Role.CONTROL_PLANE)
     )
     return _TEMPLATE.format(
@@ -153,10 +153,10 @@ def nginx(lab: Lab, host: Host) -> str:
         objects=host.objects,
         tftp=host.tftp,
         server=lab.network.server,
-        http=network.HTTP,
-        enrol=network.ENROL,
-        registry=network.REGISTRY,
-        api=network.API,
+        http=ports.HTTP,
+        enrol=ports.ENROL,
+        registry=ports.REGISTRY,
+        api=ports.API,
         per_address=API_CONNECTIONS,
         max_event=MAX_EVENT,
         max_enrol=MAX_ENROL,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nodisk.plan import kubelet, network
+from nodisk import ports
+from nodisk.plan import kubelet
 from nodisk.plan.documents import documents
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, PodNetwork
@@ -57,7 +58,7 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> str:
     init: dict[str, Any] = {
         "apiVersion": api_version(version),
         "kind": "InitConfiguration",
-        "localAPIEndpoint": {"advertiseAddress": str(machine.address), "bindPort": network.API},
+        "localAPIEndpoint": {"advertiseAddress": str(machine.address), "bindPort": ports.API},
         "nodeRegistration": {
             "name": str(machine.name),
             "criSocket": kubelet.SOCKET if version.line >= (1, 24) else kubelet.SOCKET.removeprefix("unix://"),
@@ -69,7 +70,7 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> str:
         "kind": "ClusterConfiguration",
         "clusterName": str(lab.name),
         "kubernetesVersion": f"v{version}",
-        "controlPlaneEndpoint": f"{lab.network.server}:{network.API}",
+        "controlPlaneEndpoint": f"{lab.network.server}:{ports.API}",
         "certificatesDir": PKI,
         "networking": {
             "dnsDomain": "cluster.local",
@@ -79,7 +80,7 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> str:
         },
         "etcd": {
             "external": {
-                "endpoints": [f"https://{lab.network.server}:{network.ETCD}"],
+                "endpoints": [f"https://{lab.network.server}:{ports.ETCD}"],
                 "caFile": f"{PKI}/etcd-ca.crt",
                 "certFile": f"{PKI}/apiserver-etcd-client.crt",
                 "keyFile": f"{PKI}/apiserver-etcd-client.key",

@@ -1,25 +1,13 @@
-"""Which port, which address range: the numbers that every other text agrees on."""
+"""Which address range, which URL: what every other text agrees on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from nodisk import ports
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac, Role
-
-HTTP = 80
-DNS = 53
-NTP = 123
-ETCD = 2379
-REGISTRY = 5000
-API = 6443
-ENROL = 6444
-NFS = 2049
-
-POD_TCP = (DNS, API)
-POD_UDP = (DNS, NTP)
-"""The ports of the server that pods may use. Its others are for machines, and so is whatever else its host serves."""
 
 POD_PREFIX = 24
 """Every machine's pod range is a /24: 254 pods are more than kubelet's limit of 110 (kubelet's ``maxPods``)."""
@@ -94,8 +82,8 @@ def dns_service(lab: Lab) -> IPv4Address:
 def api_url(lab: Lab, machine: Machine | None = None) -> str:
     """Where the API is reached: by a control-plane machine its own server, by all others the lab's address."""
     if machine is not None and machine.role is Role.CONTROL_PLANE:
-        return f"https://{machine.address}:{API}"
-    return f"https://{lab.network.server}:{API}"
+        return f"https://{machine.address}:{ports.API}"
+    return f"https://{lab.network.server}:{ports.API}"
 
 
 def resolvers(lab: Lab) -> tuple[IPv4Address, ...]:

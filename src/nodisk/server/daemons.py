@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from nodisk import files, run
-from nodisk.plan import daemons_dnsmasq, daemons_files, network
+from nodisk import files, ports, run
+from nodisk.plan import daemons_dnsmasq, daemons_files
 from nodisk.plan.daemons import Host
 from nodisk.server import probes
 from nodisk.server.supervisor import Daemon
@@ -40,7 +40,7 @@ def daemons(
     server_tls = ssl.create_default_context(cafile=str(host.pki / "server-ca.crt"))
 
     async def etcd_answers() -> bool:
-        return await probes.https(server, network.ETCD, "/health", etcd_tls)
+        return await probes.https(server, ports.ETCD, "/health", etcd_tls)
 
     async def registry_answers() -> bool:
         return probes.give_to(registry_socket, host.web_user) and await probes.http_unix(registry_socket, "/v2/")
@@ -48,8 +48,8 @@ def daemons(
     async def nginx_answers() -> bool:
         # By way of the application: so its socket, its rights and the route to it are proved too.
         unix = await probes.http_unix(host.run / "http.sock", "/boot.ipxe")
-        tcp = [await probes.tcp(server, port) for port in (network.HTTP, network.ENROL, network.API)]
-        return unix and all(tcp) and await probes.https(server, network.REGISTRY, "/v2/", server_tls)
+        tcp = [await probes.tcp(server, port) for port in (ports.HTTP, ports.ENROL, ports.API)]
+        return unix and all(tcp) and await probes.https(server, ports.REGISTRY, "/v2/", server_tls)
 
     async def dnsmasq_answers() -> bool:
         return await probes.dns(server, f"server.{daemons_dnsmasq.domain(lab)}")

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from nodisk import run
+from nodisk import ports, run
 from nodisk.errors import EnvironmentProblem, UsageError
-from nodisk.plan import network
-from nodisk.plan.daemons import ETCD_PEER, Host
+from nodisk.plan.daemons import Host
 from nodisk.spec.model import DhcpMode, Lab
 from nodisk.state import LabState
 
@@ -107,20 +106,20 @@ def _user(*names: str) -> str:
     raise EnvironmentProblem(f"this host has none of the users {', '.join(names)}")
 
 
-def ports(lab: Lab, interface: str) -> tuple[Port, ...]:
+def bound_ports(lab: Lab, interface: str) -> tuple[Port, ...]:
     """All ports that the server binds for this lab."""
     server = lab.network.server
     found = [
-        Port(network.HTTP, False, "nginx: files and boot scripts", server),
-        Port(network.ENROL, False, "nginx: enrolment", server),
-        Port(network.REGISTRY, False, "nginx: registry", server),
-        Port(network.API, False, "nginx: the cluster's API", server),
-        Port(network.ETCD, False, "etcd", server),
-        Port(ETCD_PEER, False, "etcd", IPv4Address("127.0.0.1")),
-        Port(network.DNS, False, "dnsmasq: DNS", server),
-        Port(network.DNS, True, "dnsmasq: DNS", server),
+        Port(ports.HTTP, False, "nginx: files and boot scripts", server),
+        Port(ports.ENROL, False, "nginx: enrolment", server),
+        Port(ports.REGISTRY, False, "nginx: registry", server),
+        Port(ports.API, False, "nginx: the cluster's API", server),
+        Port(ports.ETCD, False, "etcd", server),
+        Port(ports.ETCD_PEER, False, "etcd", IPv4Address("127.0.0.1")),
+        Port(ports.DNS, False, "dnsmasq: DNS", server),
+        Port(ports.DNS, True, "dnsmasq: DNS", server),
         Port(69, True, "dnsmasq: TFTP", server),
-        Port(network.NTP, True, "chronyd: time", server),
+        Port(ports.NTP, True, "chronyd: time", server),
     ]
     anywhere = IPv4Address("0.0.0.0")  # noqa: S104 - DHCP clients have no address yet
     if lab.network.dhcp is not DhcpMode.NONE:

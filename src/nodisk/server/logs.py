@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 
+from nodisk import ports
 from nodisk.plan.daemons_dnsmasq import PROGRAMS
 from nodisk.values import Mac
 
@@ -106,7 +107,7 @@ def fetch(line: str) -> Fetch | None:
         return None
     if status not in (200, 206) or entry.get("method") != "GET":
         return None
-    if port == "5000":
+    if port == str(ports.REGISTRY):
         return Fetch(address, "registry", sent)
     if uri.startswith("/assets/"):
         return Fetch(address, uri.rsplit("/", 1)[1][:100], sent)

@@ -17,6 +17,8 @@ import struct
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from nodisk import ports
+
 TIMEOUT = 3.0
 
 
@@ -64,7 +66,7 @@ async def dns(address: IPv4Address, name: str) -> bool:
     """A DNS server knows the name (an A record)."""
     number = secrets.randbelow(1 << 16)
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    answer = await _udp(address, 53, struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1")
+    answer = await _udp(address, ports.DNS, struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1")
     if answer is None or len(answer) < 12:
         return False
     got, flags, _, answers, _, _ = struct.unpack("!6H", answer[:12])
@@ -73,7 +75,7 @@ async def dns(address: IPv4Address, name: str) -> bool:
 
 async def ntp(address: IPv4Address) -> bool:
     """A time server answers (mode 4 to our mode 3, RFC 5905)."""
-    answer = await _udp(address, 123, b"\x23" + bytes(47))
+    answer = await _udp(address, ports.NTP, b"\x23" + bytes(47))
     return answer is not None and len(answer) >= 48 and answer[0] & 7 == 4
 
 

@@ -18,9 +18,8 @@ from pathlib import Path
 
 import httpx2
 
-from nodisk import files
+from nodisk import files, ports
 from nodisk.errors import describe
-from nodisk.plan import network
 from nodisk.plan.facts import ContainerImage
 from nodisk.server.supervisor import start_whole
 from nodisk.spec.model import Lab
@@ -64,7 +63,7 @@ async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage,
     A pod's image that is missing is a problem of that pod; so one that can't be pushed doesn't stop the others.
     """
     count, problems = 0, []
-    registry = f"{lab.network.server}:{network.REGISTRY}"
+    registry = f"{lab.network.server}:{ports.REGISTRY}"
     trust = state.run / "registry-ca"
     trust.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(state.pki / "server-ca.crt", trust / "ca.crt")

@@ -116,7 +116,7 @@ class Server:
         daemons.write(lab, place)
         host_record.write(place, self.state.host)
         host.check_readable(place)
-        host.check_free(host.ports(lab, place.interface))
+        host.check_free(host.bound_ports(lab, place.interface))
 
         supervisor = Supervisor(self.state.log, lambda text: self._say(database, text))
         sightings = _Sightings(desk)

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nodisk import files, run
+from nodisk import files, ports, run
 from nodisk.errors import NodiskError
-from nodisk.plan import daemons_ganesha, network
+from nodisk.plan import daemons_ganesha
 from nodisk.plan.daemons_ganesha import Export
 from nodisk.server import probes
 from nodisk.server.host import Port, check_free
@@ -117,7 +117,7 @@ class Keeper:
         self._served = ()
         mounted, problems = await asyncio.to_thread(self._disks.arrange, wanted, removed)
         if mounted:
-            check_free([Port(network.NFS, False, "nfs-ganesha: students' storage", self.lab.network.server)])
+            check_free([Port(ports.NFS, False, "nfs-ganesha: students' storage", self.lab.network.server)])
             self._configure(mounted)
             self._refused.clear()
             await self._supervisor.begin(self._daemon())
@@ -156,7 +156,7 @@ class Keeper:
 
     def _daemon(self) -> Daemon:
         async def answers() -> bool:
-            return await probes.tcp(self.lab.network.server, network.NFS)
+            return await probes.tcp(self.lab.network.server, ports.NFS)
 
         pid = self.state.run / "ganesha.pid"
         argv = ("ganesha.nfsd", "-F", "-f", self._conf, "-L", "STDOUT", "-p", pid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from nodisk import run
+from nodisk import ports, run
 from nodisk.assets.container_images import ECHO_PORT
 from nodisk.assets.kubectl import kubectl_program
 from nodisk.errors import NodiskError, TimedOut
@@ -22,7 +22,8 @@ def access(scene: Scene) -> list[str]:
         node = min(bad)
         raise Failed(
             *(f"{name}: {words}" for name, words in sorted(bad.items())),
-            cause=f"the API server can't reach kubelet's port 10250 on {node}, or its certificate is not accepted",
+            cause=f"the API server can't reach kubelet's port {ports.KUBELET} on {node}, "
+            "or its certificate is not accepted",
             look=f"nodisk kubectl get --raw /api/v1/nodes/{node}/proxy/healthz",
         )
     line = _forward(scene, next(iter(pods.values())))

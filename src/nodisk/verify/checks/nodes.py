@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
+from nodisk import ports
 from nodisk.assets import built
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Object
@@ -17,7 +18,6 @@ from nodisk.verify.core import Failed
 from nodisk.verify.diagnose import cause, pressures
 from nodisk.verify.scene import Scene
 
-KUBELET = 10250
 SOON = 3600.0
 """Seconds: a certificate that ends within an hour ends within a lesson."""
 
@@ -88,14 +88,16 @@ def certificates(scene: Scene) -> list[str]:
     """Every kubelet answers on its port; its certificate is this lab's and lasts. Also the administrator's own."""
     machines = scene.context.lab.machines
     timeout = min(20.0, 3 * scene.pace)
-    wishes = [{"kind": "tls", "host": str(one.address), "port": KUBELET, "timeout": timeout} for one in machines]
+    wishes = [{"kind": "tls", "host": str(one.address), "port": ports.KUBELET, "timeout": timeout} for one in machines]
     authority = x509.load_pem_x509_certificate(scene.client.endpoint.ca_pem.encode())
     good: list[str] = []
     wrong: list[tuple[str, str]] = []
     for machine, answer in zip(machines, scene.probe(wishes), strict=True):
         name = str(machine.name)
         if not answer["ok"]:
-            wrong.append((name, f"{name}: kubelet does not answer on {machine.address}:{KUBELET} ({answer['error']})"))
+            wrong.append(
+                (name, f"{name}: kubelet does not answer on {machine.address}:{ports.KUBELET} ({answer['error']})")
+            )
             continue
         certificate = x509.load_pem_x509_certificate(answer["pem"].encode())
         left = _left(certificate)

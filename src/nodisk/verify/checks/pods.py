@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from nodisk import ports
 from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.errors import TimedOut
 from nodisk.kube.client import Object
-from nodisk.plan.network import REGISTRY
 from nodisk.verify import manifests
 from nodisk.verify.checks.nodes import names
 from nodisk.verify.core import Failed, Skip
@@ -22,7 +22,7 @@ MANIFESTS = (
 
 
 def _registry(scene: Scene) -> str:
-    return f"{scene.context.lab.network.server}:{REGISTRY}"
+    return f"{scene.context.lab.network.server}:{ports.REGISTRY}"
 
 
 def registry(scene: Scene) -> list[str]:
@@ -32,7 +32,7 @@ def registry(scene: Scene) -> list[str]:
     wish = {
         "kind": "https",
         "host": server,
-        "port": REGISTRY,
+        "port": ports.REGISTRY,
         "path": f"/v2/{repository}/manifests/{tag}",
         "headers": {"Accept": ", ".join(MANIFESTS)},  # the registry gives a manifest of no other kind than these
         "ca": (scene.context.state.pki / "server-ca.crt").read_text(encoding="utf-8"),
