@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.asleep import LONG, until_asleep
 
 COMMAND = """
 import sys, time
@@ -21,12 +22,12 @@ from nodisk import cli, run
 def command(**_):
     pool = ThreadPoolExecutor()
     pool.submit(run.run, ["sleep", sys.argv[1]])  # a program that would not end
-    pool.submit(time.sleep, 60)                   # an answer that does not come
+    pool.submit(time.sleep, 600)                  # an answer that does not come
     try:
-        print("begun", flush=True)
-        time.sleep(60)
+        time.sleep(600)
     finally:
-        time.sleep(0.5)  # tidying up takes a moment, and says what it does
+        print("tidying up", flush=True)
+        time.sleep(float(sys.argv[3]))
         print("tidied up", flush=True)
         open(sys.argv[2], "w").close()
 
@@ -49,7 +50,7 @@ def left() -> list[str]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + LONG
     while not condition():
         assert time.monotonic() < end, left()
         time.sleep(0.05)
@@ -62,21 +63,18 @@ def until(condition: Callable[[], object]) -> None:
 )
 def test_a_command_tidies_up_and_ends(number: signal.Signals, status: int, tmp_path: Path) -> None:
     done = tmp_path / "done"
-    argv = [sys.executable, "-c", COMMAND, MARK, str(done)]
+    argv = [sys.executable, "-c", COMMAND, MARK, str(done), "0.5"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "begun\n"
+        assert child.stdout
+        assert child.stderr
         until(left)
-        # Python loses sight of a signal that comes amid the step from its own code into a system call, until that ends.
-        time.sleep(0.5)
-        began = time.monotonic()
+        until_asleep(child.pid)
         child.send_signal(number)
+        assert child.stdout.readline() == "tidying up\n"
         if number != signal.SIGINT:  # a terminal that closes says so twice
-            time.sleep(0.2)
             child.send_signal(number)
-        out, err = child.communicate(timeout=20)
+        out, err = child.stdout.read(), child.stderr.read()
     assert child.returncode == status
-    assert time.monotonic() - began < 10
     assert out == "tidied up\n"
     assert err == "\ninterrupted\n"
     assert done.exists()
@@ -85,16 +83,19 @@ def test_a_command_tidies_up_and_ends(number: signal.Signals, status: int, tmp_p
 
 def test_a_second_ctrl_c_ends_it_where_it_is(tmp_path: Path) -> None:
     done = tmp_path / "done"
-    argv = [sys.executable, "-c", COMMAND, MARK, str(done)]
+    argv = [sys.executable, "-c", COMMAND, MARK, str(done), "600"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stderr
         until(left)
-        time.sleep(0.5)  # as above
+        until_asleep(child.pid)
         child.send_signal(signal.SIGINT)
-        time.sleep(0.1)
+        assert child.stdout.readline() == "tidying up\n"
+        until_asleep(child.pid)
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=20)
+        err = child.stderr.read()
     assert child.returncode == 130
-    assert err == "\ninterrupted again: it is left as it is\n"
+    assert err.endswith("\ninterrupted again: it is left as it is\n")
     assert not done.exists()
     until(lambda: not left())
 
@@ -107,7 +108,7 @@ def test_an_error_of_the_tidying_up_is_told_and_the_status_stays() -> None:
         "    finally: raise errors.NodiskError('the API is away')\n"
         "cli.nodisk.main = command; cli.main([])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=LONG)
     assert (done.returncode, done.stderr) == (143, "error: the API is away\n\ninterrupted\n")
 
 
@@ -115,8 +116,9 @@ def test_a_terminal_that_closes_does_not_break_the_tidying_up(tmp_path: Path) ->
     done = tmp_path / "done"
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-c", COMMAND, MARK, str(done)])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-c", COMMAND, MARK, str(done), "0.5"])  # noqa: S606
     until(left)
+    until_asleep(pid)
     os.close(terminal)  # the kernel sends SIGHUP
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 129

@@ -196,7 +196,9 @@ with store.builder():
 def test_killed_at_any_moment_the_store_holds_only_whole_assets(state: State) -> None:
     dice = random.Random(20)  # noqa: S311 - moments, not secrets
     seen = 0
-    for _ in range(8):
+    for kills in range(200):
+        if kills >= 8 and seen > 10:  # a child that gets little of a busy processor makes few assets before its end
+            break
         child = subprocess.Popen([sys.executable, "-c", CHILD, str(state.root)], stdout=subprocess.PIPE)
         assert child.stdout is not None
         assert child.stdout.readline() == b"go\n"

@@ -131,7 +131,7 @@ def test_sharing_waits_for_others_but_not_for_ever(state: LabState, monkeypatch:
         monkeypatch.setattr(record, "SHARING_LIMIT", 0.0)
         with pytest.raises(Busy, match="what all classes share"), record.sharing(state):
             pass
-    thread.join(10)
+    thread.join(120)
     assert order == ["one", "other"]
 
 

@@ -36,15 +36,27 @@ LAB = Lab.model_validate(
     ],
     ids=["fresh", "in its last third", "authorities too"],
 )
-def test_looked_at_every_day(tmp_path: Path, age: timedelta, reloads: int, said: list[str]) -> None:
+def test_looked_at_every_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: timedelta, reloads: int, said: list[str]
+) -> None:
     authority = Authority(State(tmp_path).lab("room"), LAB)
     authority.ensure(now=datetime.now(UTC) - age)
     heard: list[str] = []
     reloaded: list[int] = []
+    looks: list[bool] = []
+    ensure = authority.ensure
+
+    def counted() -> bool:
+        looks.append(ensure())
+        return looks[-1]
+
+    monkeypatch.setattr(authority, "ensure", counted)
 
     async def run() -> None:
         task = asyncio.create_task(renewal.keep(authority, heard.append, lambda: reloaded.append(1), every=0.02))
-        await asyncio.sleep(1)
+        async with asyncio.timeout(120):
+            while len(looks) < 4:
+                await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()

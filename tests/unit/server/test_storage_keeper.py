@@ -66,7 +66,7 @@ class _Disks:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         await asyncio.sleep(0.01)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -59,7 +61,8 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
     said: list[str] = []
     failures = [OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("no such thing")]
     probes = [ValueError("a probe's own mistake")]
-    real = module.start_whole
+    real, ended = module.start_whole, tmp_path / "ended"
+    ends_once = f"echo words; [ ! -e {ended} ] || exec sleep 1000; while [ ! -e {ended} ]; do sleep 0.02; done"
 
     async def run() -> None:
         async def failing(argv: list[str | Path]) -> asyncio.subprocess.Process:
@@ -74,9 +77,10 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
 
         running = False
         supervisor = Supervisor(tmp_path, said.append)
-        await supervisor.start([Daemon("d", ("sh", "-c", "echo words; sleep 0.3"), probe)])
+        await supervisor.start([Daemon("d", ("sh", "-c", ends_once), probe)])
         running = True
         monkeypatch.setattr(module, "start_whole", failing)
+        ended.touch()
         await until(lambda: "d runs again" in said)
         await supervisor.stop()
 
@@ -99,8 +103,10 @@ def test_a_record_that_fails_stops_no_keeper(tmp_path: Path) -> None:
 
     async def run() -> None:
         supervisor = Supervisor(tmp_path, note)
-        await supervisor.start([Daemon("d", ("sh", "-c", "sleep 0.05"), answers)])
-        await until(lambda: told.count("d runs again") >= 2)
+        await supervisor.start([Daemon("d", ("sleep", "1000"), answers)])
+        for times in (1, 2):
+            os.kill(supervisor.pids()["d"], signal.SIGKILL)
+            await until(lambda times=times: told.count("d runs again") == times)  # type: ignore[misc]
         await supervisor.stop()
 
     asyncio.run(run())

@@ -130,7 +130,7 @@ class _Stage:
 
 
 def test_checks_of_a_phase_run_together_and_phases_one_after_another() -> None:
-    meet = threading.Barrier(2, timeout=10)  # one alone would break it
+    meet = threading.Barrier(2, timeout=120)  # one alone would break it
     done: list[str] = []
 
     def meeting(name: str) -> Any:
