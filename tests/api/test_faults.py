@@ -22,7 +22,6 @@ from nodisk.kube import patience
 from nodisk.kube.client import Client, Object, connect
 from nodisk.kube.errors import AlreadyExists, Conflict, NotFound
 from nodisk.kube.watch import Change, Watch
-from nodisk.machines import status
 from nodisk.verify.staging import staged
 
 SEEDS = (1,)
@@ -226,24 +225,6 @@ def _gone(client: Client, space: str) -> bool | None:
     except NotFound:
         return True
     return None
-
-
-def test_status_says_soon_that_the_api_does_not_answer(plane: ControlPlane, proxy: FaultProxy) -> None:
-    answers = threading.Event()
-
-    def hang(_: str, __: str) -> Fault:
-        answers.wait()
-        return Fault.NONE
-
-    proxy.plan = hang
-    try:
-        found = status.collect(plane.context)
-    finally:
-        answers.set()
-    assert not found.api
-    assert len(found.rows) == 2
-    proxy.plan = lambda _, __: Fault.NONE
-    assert status.collect(plane.context).api
 
 
 def test_what_is_waited_for_is_said_once(

@@ -13,6 +13,7 @@ from nodisk import files, run, ui
 from nodisk.assets import kubectl as kubectl_
 from nodisk.context import LabOptions, lab_options, output_option
 from nodisk.kube import kubeconfig as kubeconfig_
+from nodisk.kube.patience import unheard
 from nodisk.machines import ssh as ssh_
 from nodisk.machines import status as view
 from nodisk.records import virtual_lab
@@ -22,17 +23,26 @@ from nodisk.records import virtual_lab
 @lab_options
 @output_option
 @click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
-def status(options: LabOptions, output: str, watch: bool) -> None:
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0.1, max=600),
+    default=view.ANSWER_WITHIN,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the API's answer.",
+)
+def status(options: LabOptions, output: str, watch: bool, wait: float) -> None:
     """A row a machine: stage, node, RAM.
 
-    With the API down the node's columns say unknown, and the stages come from what the machines reported. With --watch
-    --output json each line is one whole status.
+    While the API doesn't answer, the node's columns say unknown, and the stages come from what the machines reported.
+    An API that nobody serves is not waited for; one that is slow gets --wait. With --watch --output json each line is
+    one whole status.
     """
 
     context = options.load()
     before: object = None
     while True:
-        now = view.collect(context)
+        now = view.collect(context, wait=wait, say=ui.say if sys.stderr.isatty() and not watch else unheard)
         seen = view.to_json(now)
         key = {name: value for name, value in seen.items() if name != "time"}
         if output == "json" and not watch:

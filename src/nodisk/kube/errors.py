@@ -4,7 +4,8 @@
 
     NodiskError
     └── ApiError            the API said no; ``status``, ``reason`` and ``details`` are its own words
-        ├── Unreachable     no answer at all: connection refused, cut, timed out, TLS not trusted
+        ├── Unreachable     no answer at all: connection refused, cut, TLS not trusted
+        │   └── Late        none in the time given: whoever is asked may be slow
         ├── BadRequest 400  ├── Unauthorized 401  ├── Forbidden 403  ├── NotFound 404
         ├── Conflict 409    │   └── AlreadyExists
         ├── Gone 410        ├── Invalid 422
@@ -45,6 +46,10 @@ class ApiError(NodiskError):
 
 class Unreachable(ApiError):
     """No answer: nobody listens, the connection broke, or its TLS certificate is not trusted."""
+
+
+class Late(Unreachable):
+    """No answer in the time given, which a busy API server may only have needed more of."""
 
 
 class BadRequest(ApiError):

@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx2
 
 from nodisk.kube import kubeconfig
-from nodisk.kube.errors import ApiError, Unreachable, from_status
+from nodisk.kube.errors import ApiError, Late, Unreachable, from_status
 from nodisk.kube.patience import LOOK, Outage, Say, passing, unheard
 
 Object = dict[str, Any]
@@ -180,8 +180,7 @@ class Transport:
     def _timeout(self) -> httpx2.Timeout:
         if self._end is None:
             return TIMEOUT
-        left = max(0.05, self._end - time.monotonic())
-        return httpx2.Timeout(left, connect=left / 2)
+        return httpx2.Timeout(max(0.05, self._end - time.monotonic()))
 
     def _headers(self, accept: str, content_type: str) -> dict[str, str]:
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "nodisk"}
@@ -252,4 +251,5 @@ def _unreachable(error: httpx2.RequestError, what: str, server: str) -> Unreacha
             hint="another machine answers at that address, or the lab's PKI was made anew",
         )
     said = str(error) or type(error).__name__
-    return Unreachable(f"{what}: no answer from the API at {server}: {said}", hint="nodisk status shows what runs")
+    kind = Late if isinstance(error, httpx2.TimeoutException) else Unreachable
+    return kind(f"{what}: no answer from the API at {server}: {said}", hint="nodisk status shows what runs")

@@ -5,19 +5,20 @@ The JSON of it is documented in docs/reference/status.md and tested; it only eve
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem
 from nodisk.kube.client import connect
-from nodisk.kube.errors import ApiError
+from nodisk.kube.errors import ApiError, Late, Unreachable
 from nodisk.kube.objects import boot_id, readiness
+from nodisk.kube.patience import Say, unheard
 from nodisk.pki.profiles import MACHINE_LIFETIME
 from nodisk.records import isolation, running
 from nodisk.records.database import Database, Enrolment
@@ -31,7 +32,7 @@ EXPIRES_SOON = 3 * 86400.0
 TOO_LONG = 600.0
 """Seconds at one stage of the way to Ready after which it gets one; a stage of emulated machines may take 240."""
 ANSWER_WITHIN = 2.5
-"""Seconds for which the API is asked: the server's own records are shown without it then."""
+"""Seconds for which the API's answer is waited for, unless told otherwise."""
 RECENT_ALARMS = 24 * 3600.0
 """Seconds for which an alarm is counted."""
 
@@ -46,6 +47,29 @@ class NodeView:
     boot_id: str | None
 
 
+class Api(StrEnum):
+    """What came of asking the API."""
+
+    ANSWERS = "answers"
+    AWAY = "away"
+    """Nobody listens, or whoever does breaks the connection."""
+    SLOW = "slow"
+    """No answer yet: it may need more time, or never answer."""
+    REFUSES = "refuses"
+    """It answered, with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The API's answer."""
+
+    api: Api
+    nodes: Mapping[str, NodeView]
+    """The cluster's nodes by name; none unless it answers."""
+    words: str
+    """What came of it, for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One machine."""
@@ -53,7 +77,7 @@ class Row:
     machine: Machine
     progress: Progress
     node: NodeView | None
-    """None: the API knows no such node, or can't be asked (``Status.api``)."""
+    """None: the API knows no such node, or didn't say (``Status.api``)."""
     ram: Mapping[str, int] | None
     loaded: Mapping[str, int]
     enrolment: Enrolment | None
@@ -67,8 +91,8 @@ class Status:
     lab: Lab
     time: float
     rows: tuple[Row, ...]
-    api: bool
-    """Whether the API answered."""
+    api: Api
+    api_words: str
     server: bool
     """Whether the lab's server runs."""
     armed_until: float | None
@@ -78,34 +102,49 @@ class Status:
     """What came of the last attempt of a student's pod to reach another's; None: nobody has tried."""
 
 
-def collect(context: LabContext, *, now: Callable[[], float] = time.time) -> Status:
-    """Ask the records and the API; works with the server or the API down."""
-    nodes = _nodes(context)
+def collect(
+    context: LabContext, *, now: Callable[[], float] = time.time, wait: float = ANSWER_WITHIN, say: Say = unheard
+) -> Status:
+    """Ask the records and the API; works with the server or the API down.
+
+    ``wait``: seconds for which the API's answer is waited for; ``say`` is told once that takes long.
+    """
+    asked = _ask(context, wait, say)
     with Database(context.state.database, reading=True) as database:
         armed_until = database.armed_until() if database.armed() else None
-        rows = tuple(_row(machine, database, nodes, now()) for machine in context.lab.machines)
+        rows = tuple(_row(machine, database, asked.nodes, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
     runs = running.pid(context.state) is not None
     tried = isolation.last(context.state)
-    return Status(context.lab, now(), rows, nodes is not None, runs, armed_until, len(alarms), tried)
+    return Status(context.lab, now(), rows, asked.api, asked.words, runs, armed_until, len(alarms), tried)
 
 
-def _nodes(context: LabContext) -> dict[str, NodeView] | None:
-    """The cluster's nodes by name; None: it can't be asked now."""
-    found: list[dict[str, NodeView]] = []
+def _ask(context: LabContext, wait: float, say: Say) -> Asked:
+    """Ask for the cluster's nodes, once: an API that is away is no reason to wait, one that is slow may be."""
+    late = Asked(Api.SLOW, {}, f"API has not answered within {wait:g} s (--wait gives it longer)")
+    found = late
 
     def ask() -> None:
-        with (
-            contextlib.suppress(ApiError, EnvironmentProblem),
-            connect(context, patience=0.0, within=ANSWER_WITHIN) as client,
-        ):
-            found.append({node["metadata"]["name"]: view(node) for node in client.list("v1", "Node")})
+        nonlocal found
+        try:
+            with connect(context, patience=0.0, within=wait) as client:
+                nodes = {node["metadata"]["name"]: view(node) for node in client.list("v1", "Node")}
+            found = Asked(Api.ANSWERS, nodes, "API answers")
+        except Late:
+            found = late
+        except (Unreachable, EnvironmentProblem):
+            found = Asked(Api.AWAY, {}, "API does not answer")
+        except ApiError as error:
+            found = Asked(Api.REFUSES, {}, f"API answers with an error ({error.message})")
 
     # An answer that trickles in has no time limit of its own: the thread that reads it is left behind.
     thread = threading.Thread(target=ask, name="nodisk-status", daemon=True)
     thread.start()
-    thread.join(ANSWER_WITHIN)
-    return found[0] if found else None
+    thread.join(min(wait, ANSWER_WITHIN))
+    if thread.is_alive() and wait > ANSWER_WITHIN:
+        say(f"the API is slow to answer: waiting for up to {wait:g} s")
+        thread.join(wait - ANSWER_WITHIN)
+    return found
 
 
 def view(node: Mapping[str, Any]) -> NodeView:
@@ -114,10 +153,10 @@ def view(node: Mapping[str, Any]) -> NodeView:
     return NodeView(readiness(node), info.get("kubeletVersion"), boot_id(node))
 
 
-def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView] | None, now: float) -> Row:
+def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView], now: float) -> Row:
     events: Sequence[Event] = database.events(mac=machine.mac, kinds=(Kind.STAGE,), limit=500)
     way = progress(events)
-    node = (nodes or {}).get(str(machine.name))
+    node = nodes.get(str(machine.name))
     if node is not None and way.stage is not None and node.boot_id != way.boot_id:
         node = NodeView("Unknown", node.version, node.boot_id)  # the object of an earlier boot says nothing
     enrolment = database.enrolment(machine.mac)
@@ -156,13 +195,14 @@ def to_json(status: Status) -> dict[str, Any]:
         "lab": str(status.lab.name),
         "time": iso(status.time),
         "server": "running" if status.server else "stopped",
-        "api": "answers" if status.api else "unknown",
+        "api": "answers" if status.api is Api.ANSWERS else "unknown",
+        "api_problem": None if status.api is Api.ANSWERS else str(status.api),
         "armed": until is not None,
         "armed_until": None if until is None or until == float("inf") else iso(until),
         "alarms": status.alarms,
         "isolation": _isolation_json(status.isolation),
         "counts": {"machines": len(status.rows), "ready": ready, "failed": failed},
-        "machines": [_machine_json(row, api=status.api) for row in status.rows],
+        "machines": [_machine_json(row, status.api) for row in status.rows],
     }
 
 
@@ -172,7 +212,7 @@ def _isolation_json(tried: Tried | None) -> dict[str, str] | None:
     return {"verdict": tried.verdict, "happened": tried.happened, "time": iso(tried.time)}
 
 
-def _machine_json(row: Row, *, api: bool) -> dict[str, Any]:
+def _machine_json(row: Row, api: Api) -> dict[str, Any]:
     way, machine = row.progress, row.machine
     return {
         "name": str(machine.name),
@@ -185,7 +225,7 @@ def _machine_json(row: Row, *, api: bool) -> dict[str, Any]:
         "boot_id": way.boot_id,
         "reason": way.reason or None,
         "stages": {str(stage): iso(at) for stage, at in way.times},
-        "node": _node_word(row, api=api),
+        "node": _node_word(row, api),
         "version": row.node.version if row.node else None,
         "ram": None if row.ram is None else dict(row.ram),
         "loaded": dict(row.loaded),
@@ -194,9 +234,9 @@ def _machine_json(row: Row, *, api: bool) -> dict[str, Any]:
     }
 
 
-def _node_word(row: Row, *, api: bool) -> str:
+def _node_word(row: Row, api: Api) -> str:
     """``ready``, ``not ready``, ``unknown`` or ``absent``."""
-    if not api:
+    if api is not Api.ANSWERS:
         return "unknown"
     if row.node is None:
         return "absent"
@@ -218,14 +258,14 @@ def summary(status: Status) -> str:
     if counts["failed"]:
         words.append(f"{counts['failed']} failed")
     words.append("server runs" if status.server else "server is stopped")
-    words.append("API answers" if status.api else "API does not answer")
+    words.append(status.api_words)
     if status.armed_until is None:
         words.append("disarmed")
     elif status.armed_until == float("inf"):
         words.append("armed until disarmed")
     else:
         words.append(f"armed for {span(status.armed_until - status.time)}")
-    if status.isolation is None and status.api:
+    if status.isolation is None and status.api is Api.ANSWERS:
         words.append("nobody has tried whether students' pods are kept apart (nodisk verify --only isolation)")
     elif status.isolation is not None:
         when = span(status.time - status.isolation.time)
@@ -244,7 +284,7 @@ def _cells(row: Row, status: Status) -> tuple[str, ...]:
         "" if way.since is None else f"{span(status.time - way.since)} ago",
         str(machine.address),
         str(machine.role),
-        _node_word(row, api=status.api),
+        _node_word(row, status.api),
         (row.node.version or "") if row.node else "",
         free,
         row.warning,
