@@ -90,7 +90,7 @@ class registry:  # noqa: N801 - used as a context manager only
         log = (self.folder / "registry.log").open("wb")
         self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
         log.close()
-        for _ in range(100):
+        for _ in range(600):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0:
                     return address

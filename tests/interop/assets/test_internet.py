@@ -100,7 +100,7 @@ def test_an_authority_that_is_not_believed_is_named_with_where_to_put_it(interne
     internet.believed = False
     started = time.monotonic()
     done = build(internet, tmp_path / "state")
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert done.returncode == 4
     assert "the certificate of dl.k8s.io is not believed" in done.stderr
     assert AUTHORITY in done.stderr

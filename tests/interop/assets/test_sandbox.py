@@ -83,7 +83,7 @@ def test_cancelled_amid_its_start_a_program_is_dead_on_return(tmp_path: Path, mo
 
     monkeypatch.setattr(run, "start_async", slow)
     asyncio.run(asyncio.wait_for(go(), 60))
-    for _ in range(100):
+    for _ in range(1200):
         if not running(mark):
             return
         time.sleep(0.05)
@@ -103,7 +103,7 @@ def test_cancelled_every_descendant_is_dead_on_return(tmp_path: Path) -> None:
             await task
 
     asyncio.run(asyncio.wait_for(go(), 60))
-    for _ in range(100):
+    for _ in range(1200):
         if not running(mark):
             return
         time.sleep(0.05)

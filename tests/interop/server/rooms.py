@@ -85,7 +85,7 @@ class Room:
 
     def nodisk(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of nodisk, in the server's namespace."""
-        return run.run(self.words(*words), netns=self.name, check=check, timeout=60)
+        return run.run(self.words(*words), netns=self.name, check=check, timeout=120)
 
     def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
         """``nodisk serve``; returns when run/ready.json is there."""
@@ -110,7 +110,7 @@ class Room:
     def stop(self) -> int:
         assert self.server is not None
         self.server.send_signal(signal.SIGTERM)
-        status = self.server.wait(40)
+        status = self.server.wait(120)
         self.server = None
         return status
 
@@ -133,7 +133,7 @@ class Room:
         if self.server is not None and self.server.poll() is None:
             self.server.kill()
             self.server.wait()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while self.daemons() and time.monotonic() < deadline:
             time.sleep(0.05)
         for namespace in [*self.namespaces, self.name]:
