@@ -70,9 +70,9 @@ def _worker() -> int:
     return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
-_PORTS = itertools.count(20000 + 2000 * _worker())
-"""Below the range that the kernel hands out by itself, and for each test process its own: nobody takes a port between
-the look and the listening."""
+_PORTS = itertools.count(20000 + 2000 * _worker() + os.getpid() % 1900)
+"""Below the range that the kernel hands out by itself, and for each test process its own (another run's on this host
+begin elsewhere): nobody takes a port between the look and the listening."""
 
 
 def free_port() -> int:

@@ -79,15 +79,17 @@ def until_counted(client: Client, namespace: str) -> None:
         time.sleep(0.1)
 
 
-def until_refused(client: Client, namespace: str, seconds: float) -> float:
-    """Seconds until the credential has no right in the namespace."""
+def until_refused(client: Client, namespace: str) -> None:
+    """Wait until the credential has no right in the namespace: sooner than its token alone would be forgotten, which
+    the API server remembers for ten seconds.
+    """
     start = time.monotonic()
     while True:
         try:
             client.list("v1", "Pod", namespace=namespace)
         except (Forbidden, Unauthorized):
-            return time.monotonic() - start
-        assert time.monotonic() - start < seconds, "the old credential still works"
+            return
+        assert time.monotonic() - start < 8, "the old credential still works"
         time.sleep(0.02)
 
 
@@ -180,12 +182,12 @@ def test_rotated_and_suspended_credentials_die_at_once(plane: ControlPlane, clie
     found = make(plane, client, planned("rot", "a", "b"), folder).record
     old = as_student(client, folder, "a")
     made = actions.rotate(plane.context, client, found, [found.student("a")], folder=folder)
-    assert until_refused(old, "rot-a", 1.0) < 1.0
+    until_refused(old, "rot-a")
     new = as_student(client, folder, "a")
     assert new.list("v1", "Pod", namespace="rot-a") == []
     assert as_student(client, folder, "b").list("v1", "Pod", namespace="rot-b") == []
     suspended = accounts.set_suspended(client, made.record, made.record.students, True).record
-    assert until_refused(new, "rot-a", 1.0) < 1.0
+    until_refused(new, "rot-a")
     accounts.set_suspended(client, suspended, suspended.students, False)
     reconcile.first_call(new, "rot-a")
     with pytest.raises(NotFound):
@@ -197,7 +199,7 @@ def test_deleting_the_bound_secret_revokes_the_token_itself(plane: ControlPlane,
     student = as_student(client, folder, "a")
     assert student.list("v1", "Pod", namespace="revoke-a") == []
     client.delete("v1", "Secret", "a-1-token", namespace="revoke")
-    deadline = time.monotonic() + 20  # the API server remembers a token for ten seconds
+    deadline = time.monotonic() + 60  # the API server remembers a token for ten seconds
     while True:
         try:
             student.list("v1", "Pod", namespace="revoke-a")
@@ -251,17 +253,17 @@ def test_teachers_come_and_go(plane: ControlPlane, client: Client, folder: Path)
     one, two = (as_student(client, folder, f"teacher-{word}") for word in ("one", "two"))
     assert two.list("v1", "Secret", namespace="staff-b") is not None
     found = accounts.set_suspended(client, found, [found.account("teacher-one")], True, by_hand=True).record
-    assert until_refused(one, "staff-a", 1.0) < 1.0
+    until_refused(one, "staff-a")
     assert two.list("v1", "Pod", namespace="staff-a") == []
     found = accounts.set_suspended(client, found, [found.account("One")], False).record
     reconcile.first_call(one, "staff-b")
     actions.remove(plane.context, client, found, [found.account("One")])
-    assert until_refused(one, "staff-a", 1.0) < 1.0
+    until_refused(one, "staff-a")
     assert not (folder / "teacher-one.kubeconfig").exists()
     found = record.need(plane.lab_state, "staff")
     assert [teacher.label for teacher in found.teachers] == ["teacher-two"]
     made = actions.rotate(plane.context, client, found, [found.account("Two")], folder=folder)
-    assert until_refused(two, "staff-a", 1.0) < 1.0
+    until_refused(two, "staff-a")
     reconcile.first_call(as_student(client, folder, "teacher-two"), "staff-a")
     assert drift.find(client, made.record, plane.lab) == []
     actions.remove(plane.context, client, made.record, [made.record.account("Two")])
@@ -486,7 +488,7 @@ def test_neither_a_long_grace_nor_a_machine_that_is_off_holds_up_the_end(
         with pytest.raises(TimedOut, match=r"grace-a: .*Pod stays on on"):
             accounts.delete(client, found, nullcontext([found]), limit=2)
         accounts.delete(
-            client, found, nullcontext([found]), limit=60, on_gone=lambda: gone.append(time.monotonic() - since)
+            client, found, nullcontext([found]), limit=180, on_gone=lambda: gone.append(time.monotonic() - since)
         )
     finally:
         for name in ("on", "off"):
@@ -553,7 +555,7 @@ def test_a_class_ends_by_itself(plane: ControlPlane, client: Client, folder: Pat
     assert [e.kind for e in expiry.tick(plane.context, now)] == ["failed"]
     plane.forwarder.mend()
     assert [e.kind for e in expiry.tick(plane.context, now)] == ["suspended"]
-    assert until_refused(student, "term-a", 1) < 1
+    until_refused(student, "term-a")
     assert expiry.tick(plane.context, now + timedelta(days=13)) == []
     assert [e.kind for e in expiry.tick(plane.context, now + timedelta(days=15))] == ["deleted"]
     assert client.list("v1", "Namespace", labels="nodisk.dev/class=term") == []

@@ -12,6 +12,7 @@ from nodisk.kube import kubeconfig
 from nodisk.kube.client import Client
 from nodisk.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unreachable
 from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.kube.patience import LOOK
 from nodisk.kube.watch import Change, Watch, wait_for
 
 
@@ -94,7 +95,7 @@ def test_tokens(client: Client) -> None:
     assert not student.allowed("list", "nodes")
     assert client.allowed("list", "nodes")
     client.delete("v1", "Secret", "bound", namespace="default")
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60  # the API server remembers a token for ten seconds
     while True:
         try:
             student.list("v1", "Node")
@@ -125,7 +126,7 @@ def test_watch_goes_on_over_a_cut(plane: ControlPlane, client: Client) -> None:
     plane.forwarder.mend()
     wait_until(lambda: seen[-1][0] is Change.DELETED)
     watch.close()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
     assert [change for change, _ in seen] == [Change.ADDED, Change.MODIFIED, Change.DELETED]
 
@@ -144,7 +145,7 @@ def test_wait_ends_in_time(client: Client) -> None:
     start = time.monotonic()
     events = list(wait_for(client, "v1", "Namespace", fields="metadata.name=default", seconds=0.5))
     assert [event.change for event in events] == [Change.ADDED]
-    assert 0.4 < time.monotonic() - start < 5
+    assert 0.4 < time.monotonic() - start < 30
 
 
 def test_unreachable_is_bounded_and_says_so(plane: ControlPlane) -> None:
@@ -154,13 +155,13 @@ def test_unreachable_is_bounded_and_says_so(plane: ControlPlane) -> None:
         start = time.monotonic()
         with pytest.raises(Unreachable, match="no answer"):
             impatient.get("v1", "Namespace", "default")
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < LOOK
         plane.forwarder.mend()
         assert impatient.get("v1", "Namespace", "default")
 
 
 def test_a_restart_is_waited_for(plane: ControlPlane) -> None:
-    with plane.client(patience=30) as patient:
+    with plane.client(patience=180) as patient:
         patient.get("v1", "Namespace", "default")
         plane.stop_process("kube-apiserver", how=signal.SIGKILL)
         restart = threading.Timer(0.5, plane.start_api)
@@ -170,17 +171,18 @@ def test_a_restart_is_waited_for(plane: ControlPlane) -> None:
         restart.join()
 
 
-def test_what_the_server_asks_to_try_again_is_tried_again(plane: ControlPlane, client: Client) -> None:
+def test_what_the_server_asks_to_try_again_is_tried_again(plane: ControlPlane) -> None:
     """Up to 1.23, a pod is refused until the controllers have made its account's token: 500 with Retry-After."""
     controllers = plane.processes["kube-controller-manager"]
     controllers.send_signal(signal.SIGSTOP)
     resume = threading.Timer(2, controllers.send_signal, [signal.SIGCONT])
     resume.start()
     account = {"name": "just-made", "namespace": "default"}
-    client.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
-    spec = {"serviceAccountName": "just-made", "containers": [{"name": "main", "image": "main"}]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": account, "spec": spec}
-    assert client.create(pod)["spec"]["serviceAccountName"] == "just-made"
+    with plane.client(patience=120) as client:
+        client.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+        spec = {"serviceAccountName": "just-made", "containers": [{"name": "main", "image": "main"}]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": account, "spec": spec}
+        assert client.create(pod)["spec"]["serviceAccountName"] == "just-made"
     resume.join()
 
 
@@ -189,12 +191,12 @@ def test_another_ca_is_refused_at_once(plane: ControlPlane, tmp_path: Path) -> N
     stranger = plane.authority.ca_pem  # the CA of nginx's TLS, not the cluster's
     other = kubeconfig.Endpoint(endpoint.server, stranger, endpoint.cert_pem, endpoint.key_pem)
     start = time.monotonic()
-    with Client(other, patience=20) as client, pytest.raises(Unreachable, match="did not sign"):
+    with Client(other, patience=120) as client, pytest.raises(Unreachable, match="did not sign"):
         client.version()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
 
 
-def wait_until(condition: object, seconds: float = 15) -> None:
+def wait_until(condition: object, seconds: float = 60) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.api.apiserver import ControlPlane
+from tests.support.asleep import LONG, until_asleep
 
 from nodisk.classes import record
 from nodisk.kube.client import Client, Object
@@ -101,28 +102,36 @@ def test_a_namespace_whose_creation_was_interrupted_is_removed(
 
 
 def test_verify_ends_at_a_second_ctrl_c_where_the_api_does_not_answer(plane: ControlPlane, direct: Client) -> None:
+    plane.forwarder.delay = 0.3  # or it may be through before anybody looks
     child = command(plane, "verify", "--quick")
     until(lambda: spaces(direct, "nodisk-verify-"), child)
     plane.forwarder.open.clear()
-    time.sleep(0.5)
+    until_asleep(child.pid)
     os.killpg(child.pid, signal.SIGINT)
-    time.sleep(1)
+    assert child.stderr
+    said = ""
+    while "Ctrl-C again" not in said:
+        said = child.stderr.readline()
+        assert said, "it ended by itself"
+    until_asleep(child.pid)
     os.killpg(child.pid, signal.SIGINT)
-    _, err = child.communicate(timeout=10)
+    _, err = child.communicate(timeout=LONG)
     assert (child.returncode, err.splitlines()[-1]) == (130, "interrupted again: it is left as it is")
     assert "Traceback" not in err
+    plane.forwarder.delay = 0
     plane.forwarder.open.set()
     again = command(plane, "verify", "--only", "rights")  # it waits for nobody's lock, and removes what was left
-    out, err = again.communicate(timeout=120)
+    out, err = again.communicate(timeout=240)
     assert again.returncode in (0, 1), out + err
     assert "that an earlier run left" in err
 
 
 def test_bench_removes_what_it_made(plane: ControlPlane, direct: Client) -> None:
+    plane.forwarder.delay = 0.1  # or it may be through before anybody looks
     child = command(plane, "bench", "--only", "class", program=UNVERIFIED)
-    plane.forwarder.delay = 0.03
     until(lambda: len(temporary_class.leftovers(direct)) > 5, child)
     os.killpg(child.pid, signal.SIGTERM)
+    plane.forwarder.delay = 0
     ends(child, 143, 90)
     end = time.monotonic() + 60
     while left := [*leftovers(direct), *temporary_class.leftovers(direct)]:
@@ -131,11 +140,11 @@ def test_bench_removes_what_it_made(plane: ControlPlane, direct: Client) -> None
 
 
 def test_what_a_killed_bench_left_is_removed_by_the_next(plane: ControlPlane, direct: Client) -> None:
+    plane.forwarder.delay = 0.1  # or it may be through before anybody looks
     child = command(plane, "bench", "--only", "class", program=UNVERIFIED)
-    plane.forwarder.delay = 0.03
     until(lambda: len(temporary_class.leftovers(direct)) > 5, child)
     os.killpg(child.pid, signal.SIGKILL)
-    child.communicate(timeout=10)
+    child.communicate(timeout=LONG)
     plane.forwarder.delay = 0
     kinds = {one["kind"] for one in leftovers(direct)}
     assert {"Namespace", "PriorityClass"} <= kinds
@@ -154,16 +163,18 @@ def test_class_create_is_completed_by_the_next(plane: ControlPlane, direct: Clie
     roster = tmp_path / "roster.csv"
     roster.write_text("name,id\n" + "".join(f"Student {n},s{n:02}\n" for n in range(24)))
     words = ["class", "create", "stopped", "--roster", str(roster), "--overcommit", "--out", str(tmp_path / "out")]
-    plane.forwarder.delay = 0.03
+    plane.forwarder.delay = 0.2  # or it may be through before anybody looks
     child = command(plane, *words)
     until(lambda: len(spaces(direct, "stopped-")) > 3, child)
     os.killpg(child.pid, signal.SIGINT)
-    ends(child, 130, 20)
+    ends(child, 130, 60)
     kept = record.need(plane.lab_state, "stopped")
     assert len(kept.students) == 24
     plane.forwarder.delay = 0
+    there = spaces(direct, "stopped-")
+    assert len(there) < 24
     time.sleep(1)
-    assert len(spaces(direct, "stopped-")) < 24, "nothing goes on in the background"
+    assert spaces(direct, "stopped-") == there, "nothing goes on in the background"
     again = command(plane, *words)
     out, err = again.communicate(timeout=240)
     assert again.returncode == 0, out + err
