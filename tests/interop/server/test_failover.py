@@ -36,7 +36,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-server = http.server.ThreadingHTTPServer((sys.argv[1], 6443), Handler)
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 1024  # Python's five are too few for many at once: the kernel drops the others
+
+server = Server((sys.argv[1], 6443), Handler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[3], sys.argv[4])
 server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
