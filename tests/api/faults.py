@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import random
+import re
 import socket
 import socketserver
 import ssl
@@ -55,17 +56,26 @@ _SAID = {
     Fault.LEADER: (500, "InternalError", "etcdserver: leader changed", None),
     Fault.TIMEOUT: (504, "Timeout", "Timeout: request did not complete within 1m0s", None),
 }
+_RUN_ID = re.compile("[0-9]{8}[0-9a-f]{4}")
+"""As verify and bench have it in the names of what they make."""
 _HOPS = {"connection", "transfer-encoding", "content-length", "keep-alive", "host", "accept-encoding"}
 
 
 def at_random(seed: int, share: float = 0.25) -> Plan:
-    """A plan that spoils about that share of all requests; the same seed draws the same faults, in order of arrival."""
-    dice, lock = random.Random(seed), threading.Lock()  # noqa: S311 - a plan that can be drawn again
+    """A plan that spoils about that share of all requests.
+
+    The same seed draws the same faults: each for the first, second … request of its kind, so that it doesn't matter
+    which of two threads comes first, nor what a run calls itself.
+    """
+    times, lock = Counter[str](), threading.Lock()
     kinds = [kind for kind in Fault if kind is not Fault.NONE]
 
-    def plan(_: str, __: str) -> Fault:
+    def plan(method: str, path: str) -> Fault:
+        request = f"{method} {_RUN_ID.sub('RUN', path.partition('?')[0])}"
         with lock:
-            return dice.choice(kinds) if dice.random() < share else Fault.NONE
+            times[request] += 1
+            dice = random.Random(f"{seed} {request} {times[request]}")  # noqa: S311 - a plan that can be drawn again
+        return dice.choice(kinds) if dice.random() < share else Fault.NONE
 
     return plan
 
