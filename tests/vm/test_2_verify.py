@@ -154,7 +154,7 @@ def test_an_enforcer_of_policies_that_enforces_nothing(vm: Driver, scene: Scene)
         look="nodisk kubectl -n kube-system logs daemonset/kube-network-policies",
     )
     assert vm.status()["isolation"]["verdict"] == "hole"
-    assert "REACH EACH OTHER" in vm("status").stdout
+    assert "NOT KEPT APART" in vm("status").stdout
 
 
 def test_a_student_bound_to_cluster_admin(vm: Driver, scene: Scene) -> None:

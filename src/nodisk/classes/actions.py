@@ -144,7 +144,7 @@ def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bo
     findings = list(selftest.run(found, first, second, policy.features(client)))
     if not with_pods:
         return [*findings, selftest.unenforced(first.account.label)]
-    tried = _reach(client, found, first, second, enforcer)
+    tried = reach.settled(_reach(client, found, first, second, enforcer), enforcer)
     isolation.save(context.state, isolation.Tried(tried.verdict, tried.happened))
     return [*findings, tried]
 

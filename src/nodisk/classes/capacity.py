@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -161,10 +161,11 @@ class Enforcer:
     name: str
     namespace: str
     image: str
-    """What really runs: a manifest's version and its image's can differ."""
+    """What really runs: a manifest's version and its image's can differ. What is wanted, where no pod has said."""
     ready: int
+    """On how many of ``nodes`` it is ready."""
     nodes: int
-    """On how many nodes it should run."""
+    """How many nodes take pods of students: each must have it, whatever the DaemonSet's own selector says."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.image})"
@@ -172,8 +173,10 @@ class Enforcer:
     @property
     def missing(self) -> str:
         """What is wrong where it doesn't run on every node; empty: it does."""
-        if self.ready >= self.nodes:
+        if self.ready >= self.nodes > 0:
             return ""
+        if self.nodes == 0:
+            return f"{self.name} can't be judged: no node takes students' pods now"
         return f"{self.name} runs on {self.ready} of {self.nodes} nodes: NetworkPolicy is not enforced on the others"
 
 
@@ -184,8 +187,29 @@ def enforcer(client: Client, lab: Lab) -> Enforcer | None:
     }
     for place in _ENFORCERS[lab.kubernetes.network]:
         if place in there:
-            status = there[place].get("status") or {}
-            containers = there[place]["spec"]["template"]["spec"]["containers"]
-            ready, nodes = status.get("numberReady", 0), status.get("desiredNumberScheduled", 0)
-            return Enforcer(place[1], place[0], str(containers[0]["image"]), ready, nodes)
+            uid = there[place]["metadata"]["uid"]
+            pods = [pod for pod in client.list("v1", "Pod", namespace=place[0]) if _owned(pod, uid) and _ready(pod)]
+            nodes = {node["metadata"]["name"] for node in ready_nodes(client)}
+            container = there[place]["spec"]["template"]["spec"]["containers"][0]
+            image = next(_images(pods, container["name"]), str(container["image"]))
+            return Enforcer(
+                place[1], place[0], image, len(nodes & {pod["spec"]["nodeName"] for pod in pods}), len(nodes)
+            )
     return None
+
+
+def _owned(pod: Object, uid: str) -> bool:
+    return any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or [])
+
+
+def _ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _images(pods: Iterable[Object], container: str) -> Iterator[str]:
+    """The images that the container of that name runs, as the nodes tell it."""
+    for pod in pods:
+        for status in pod["status"].get("containerStatuses") or []:
+            if status["name"] == container and not status.get("image", "sha256:").startswith("sha256:"):
+                yield str(status["image"])

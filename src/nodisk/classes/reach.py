@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.classes.capacity import Enforcer
@@ -50,6 +51,18 @@ def attempt(first: Tester, second: Tester, spaces: tuple[str, str], *, enforcer:
     return untried(
         who, "the pod did not reach its own neighbour either" if status == LOST else f"it ended with {status}"
     )
+
+
+def settled(found: Finding, by: Enforcer | None) -> Finding:
+    """What an attempt is worth, by who is there to enforce: two pods kept apart show nothing of the other nodes."""
+    if found.verdict != "ok":
+        return found
+    if by is None:
+        happened = f"{found.happened}, but nodisk knows nothing here that enforces NetworkPolicy"
+        return replace(found, happened=happened, verdict="unsure")
+    if by.missing:
+        return replace(found, happened=f"{found.happened}, but {by.missing}", verdict="hole")
+    return found
 
 
 @contextlib.contextmanager

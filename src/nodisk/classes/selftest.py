@@ -32,9 +32,9 @@ class Finding:
     expected: str
     """``refused`` or ``allowed``."""
     happened: str
-    verdict: Literal["ok", "gap", "hole", "untried"]
-    """``ok``: tried, and as expected; ``gap``: this release or network can't do better, and that is known; ``hole``: a
-    mistake; ``untried``: nobody knows."""
+    verdict: Literal["ok", "unsure", "gap", "hole", "untried"]
+    """``ok``: tried, and as expected; ``unsure``: as expected, but nobody is known to see to it; ``gap``: this release
+    or network can't do better, and that is known; ``hole``: a mistake; ``untried``: nobody knows."""
 
     def to_json(self) -> dict[str, Any]:
         """As ``--output json`` prints it."""

@@ -89,13 +89,13 @@ def findings(found: Sequence[Finding], output: str) -> None:
     if output == "json":
         ui.print_json([finding.to_json() for finding in found])
     else:
-        words = {"ok": "ok", "gap": "GAP", "hole": "HOLE", "untried": "NOT TRIED"}
+        words = {"ok": "ok", "unsure": "UNSURE", "gap": "GAP", "hole": "HOLE", "untried": "NOT TRIED"}
         ui.print_table(
             ["AS", "TRIED", "EXPECTED", "HAPPENED", ""],
             [[f.who, f.tried, f.expected, f.happened, words[f.verdict]] for f in found],
         )
     for finding in found:
-        if finding.verdict in ("gap", "untried"):
+        if finding.verdict in ("unsure", "gap", "untried"):
             ui.say(f"warning: {finding.tried}: {finding.happened}")
     judge(found)
 

@@ -60,8 +60,9 @@ def verify(
         click.echo(junit("nodisk verify", map(case, report["checks"]), seconds=report["seconds"]), nl=False)
     else:
         counts = report["counts"]
+        warnings = "1 warning" if counts["warning"] == 1 else f"{counts['warning']} warnings"
         click.echo(
-            f"{counts['ok']} ok, {counts['warning']} warnings, {counts['failed']} failed, {counts['skipped']} skipped "
+            f"{counts['ok']} ok, {warnings}, {counts['failed']} failed, {counts['skipped']} skipped "
             f"in {report['seconds']:.0f} s"
         )
     if report["counts"]["failed"]:

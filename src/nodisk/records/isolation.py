@@ -14,8 +14,17 @@ from typing import Any
 from nodisk import files
 from nodisk.state import LabState
 
-WORDS = {"ok": "kept apart", "gap": "reach each other", "hole": "REACH EACH OTHER", "untried": "not tried"}
+WORDS = {
+    "ok": "kept apart",
+    "unsure": "kept apart, but by nothing that nodisk knows",
+    "gap": "reach each other",
+    "hole": "NOT KEPT APART",
+    "untried": "not tried",
+}
 """Verdict (``classes.selftest.Finding``) → what it means for students' pods."""
+
+# Seconds since 1970 that a record can hold: of the years 2000 to 9999, which a date can be made of.
+_EARLIEST, _LATEST = 946_684_800.0, 253_402_300_799.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +48,9 @@ def save(state: LabState, tried: Tried) -> None:
 
 def last(state: LabState) -> Tried | None:
     """The last attempt; None: nobody has tried, or the record can't be read."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         data: dict[str, Any] = json.loads(state.isolation.read_text(encoding="utf-8"))
-        if data["verdict"] in WORDS:
-            return Tried(data["verdict"], str(data["happened"]), float(data["time"]))
+        when = float(data["time"])
+        if data["verdict"] in WORDS and _EARLIEST <= when <= _LATEST:
+            return Tried(data["verdict"], str(data["happened"]), when)
     return None

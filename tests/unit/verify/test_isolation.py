@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nodisk.classes import capacity
+from nodisk.classes import capacity, reach
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, untried
 from nodisk.records import isolation
@@ -48,7 +54,21 @@ def test_an_enforcer_that_does_not_enforce_is_red() -> None:
 
 def test_one_that_is_missing_on_a_node_is_red_although_two_pods_were_kept_apart() -> None:
     with pytest.raises(Failed, match="runs on 2 of 3 nodes"):
-        judged(APART, PARTLY)
+        judged(reach.settled(APART, PARTLY), PARTLY)
+
+
+def test_what_is_saved_is_what_is_judged() -> None:
+    assert reach.settled(APART, POLICIES) == APART
+    partly = reach.settled(APART, PARTLY)
+    assert (partly.verdict, isolation.WORDS[partly.verdict]) == ("hole", "NOT KEPT APART")
+    assert "runs on 2 of 3 nodes" in partly.happened
+
+
+def test_kept_apart_by_nobody_known_is_a_warning() -> None:
+    found = reach.settled(APART, None)
+    assert found.verdict == "unsure"
+    with pytest.raises(Warn, match="knows nothing here that enforces"):
+        judged(found, None)
 
 
 def test_without_an_enforcer_it_is_a_warning() -> None:
@@ -59,38 +79,62 @@ def test_without_an_enforcer_it_is_a_warning() -> None:
 
 @pytest.mark.parametrize("by", [None, POLICIES])
 def test_what_nobody_tried_is_never_ok(by: Enforcer | None) -> None:
-    with pytest.raises(Failed, match="not tried: the pod does not run"):
-        judged(untried("s01", "the pod does not run"), by)
+    with pytest.raises(Failed, match="not tried: the pod does not run") as caught:
+        judged(reach.settled(untried("s01", "the pod does not run"), by), by)
+    assert not caught.value.cause, "the enforcer is not blamed for what nobody tried"
 
 
 class Api:
-    """An API server that has one DaemonSet, or none."""
+    """An API server with three nodes that take pods, and a DaemonSet that has a ready pod on some, or none."""
 
-    def __init__(self, *items: dict[str, Any]) -> None:
-        self.items = items
+    def __init__(self, *, on: tuple[str, ...], there: bool = True, nodes: int = 3) -> None:
+        self.items: dict[str, list[dict[str, Any]]] = {
+            "DaemonSet": [DAEMON_SET] if there else [],
+            "Node": [
+                {"metadata": {"name": f"w{number}"}, "spec": {}, "status": {"conditions": READY}}
+                for number in range(1, nodes + 1)
+            ],
+            "Pod": [pod(node) for node in on],
+        }
 
-    def list(self, _version: str, _kind: str) -> list[dict[str, Any]]:
-        return list(self.items)
+    def list(self, _version: str, kind: str, **_selection: str) -> list[dict[str, Any]]:
+        return self.items[kind]
 
 
-def daemon_set(**status: int) -> dict[str, Any]:
+READY = [{"type": "Ready", "status": "True"}]
+DAEMON_SET = {
+    "metadata": {"namespace": "kube-system", "name": "kube-network-policies", "uid": "u1"},
+    "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "example/wanted:v2"}]}}},
+    # It says that it is complete: its own selector leaves nodes out.
+    "status": {"numberReady": 2, "desiredNumberScheduled": 2},
+}
+
+
+def pod(node: str) -> dict[str, Any]:
     return {
-        "metadata": {"namespace": "kube-system", "name": "kube-network-policies"},
-        "spec": {"template": {"spec": {"containers": [{"name": "a", "image": POLICIES.image}]}}},
-        "status": status,
+        "metadata": {"name": f"a-{node}", "ownerReferences": [{"uid": "u1"}]},
+        "spec": {"nodeName": node},
+        "status": {"conditions": READY, "containerStatuses": [{"name": "a", "image": POLICIES.image}]},
     }
 
 
 @pytest.mark.parametrize(
-    ("items", "found"),
+    ("api", "found"),
     [
-        ((), None),
-        ((daemon_set(numberReady=3, desiredNumberScheduled=3),), POLICIES),
-        ((daemon_set(numberReady=2, desiredNumberScheduled=3),), PARTLY),
+        (Api(on=(), there=False), None),
+        (Api(on=("w1", "w2", "w3")), POLICIES),
+        (Api(on=("w1", "w2", "cp1")), PARTLY),
+        (Api(on=()), replace(POLICIES, image="example/wanted:v2", ready=0)),
     ],
 )
-def test_what_is_there_to_enforce(items: tuple[dict[str, Any], ...], found: Enforcer | None) -> None:
-    assert capacity.enforcer(cast("Any", Api(*items)), LAB) == found
+def test_what_is_there_to_enforce(api: Api, found: Enforcer | None) -> None:
+    assert capacity.enforcer(cast("Any", api), LAB) == found
+
+
+def test_no_node_is_not_every_node() -> None:
+    assert "no node takes students' pods" in replace(POLICIES, ready=0, nodes=0).missing
+    assert "runs on 0 of 3 nodes" in replace(POLICIES, ready=0).missing
+    assert not POLICIES.missing
 
 
 def test_the_last_attempt_is_kept_until_another_shows_something(tmp_path: Path) -> None:
@@ -100,6 +144,26 @@ def test_the_last_attempt_is_kept_until_another_shows_something(tmp_path: Path) 
     isolation.save(state, tried)
     isolation.save(state, isolation.Tried("untried", "no node"))
     assert isolation.last(state) == tried
-    for damage in ("", "[]", "{}", '{"verdict": "fine", "happened": "", "time": 1}', '{"verdict": [], "time": {}}'):
+    for damage in (
+        "",
+        "[]",
+        "{}",
+        '{"verdict": "fine", "happened": "", "time": 1}',
+        '{"verdict": [], "time": {}}',
+        "[" * 100_000,
+    ):
         state.isolation.write_text(damage)
         assert isolation.last(state) is None
+
+
+@given(st.floats() | st.integers() | st.sampled_from([float("nan"), 1e999, 1e15, 0, 915_148_800, 10**400]))
+def test_a_time_that_no_date_is_made_of_is_no_record(when: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        state = State(Path(folder)).lab("demo")
+        state.isolation.parent.mkdir(parents=True)
+        state.isolation.write_text(json.dumps({"verdict": "ok", "happened": "refused", "time": when}))
+        found = isolation.last(state)
+        if found is None:
+            assert not 946_684_800 <= when <= 253_402_300_799
+        else:
+            assert datetime.fromtimestamp(found.time, UTC).year >= 2000

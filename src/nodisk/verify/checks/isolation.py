@@ -20,27 +20,34 @@ def apart(scene: Scene) -> list[str]:
     with temporary_class(scene, 2, mark="i") as applied:
         first, second = students_of(scene, applied)
         spaces = (applied.record.namespace(first.account), applied.record.namespace(second.account))
-        found = reach.attempt(first, second, spaces, enforcer=by)
+        found = reach.settled(reach.attempt(first, second, spaces, enforcer=by), by)
     isolation.save(scene.context.state, isolation.Tried(found.verdict, found.happened))
     return judged(found, by)
 
 
 def judged(found: Finding, by: Enforcer | None) -> list[str]:
-    """The evidence of an attempt; raises Failed where something should enforce and doesn't, Warn where nothing is."""
+    """The evidence of an attempt (``reach.settled``); raises Failed, or Warn where nothing enforces."""
     happened = f"{found.who} tries to {found.tried}: {found.happened}"
-    if found.verdict == "ok" and (by is None or not by.missing):
-        return [happened, f"enforced by {by or 'something that nodisk does not know'}"]
-    if by is None and found.verdict == "gap":
+    if found.verdict == "ok":
+        return [happened, f"enforced by {by}"]
+    if found.verdict == "unsure":
+        raise Warn(
+            happened,
+            cause="students' pods were kept apart by something that nodisk does not know, or by chance",
+            look="nodisk kubectl get daemonsets -A",
+        )
+    if found.verdict == "gap":
         raise Warn(
             happened,
             cause="students' pods can reach each other: this pod network enforces no NetworkPolicy by itself",
-            look="docs/explanation/isolation.md",
+            look="nodisk kubectl get daemonsets -A",
         )
-    if by is None:
+    if found.verdict == "untried" or by is None:
         raise Failed(happened, look="nodisk kubectl get events -A --sort-by=.lastTimestamp")
+    if by.missing:
+        raise Failed(happened, cause=by.missing, look=f"nodisk kubectl -n {by.namespace} get pods -o wide")
     raise Failed(
         happened,
-        *filter(None, [by.missing]),
         cause=f"{by.name} is there and does not keep students' pods apart: it may not reach the API from its nodes",
         look=f"nodisk kubectl -n {by.namespace} logs daemonset/{by.name} --tail=20",
     )
