@@ -6,6 +6,7 @@ command again completes it and doubles nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,7 +160,8 @@ def _reach(client: Client, found: Class, first: Tester, second: Tester | None, e
     if not capacity.ready_nodes(client):
         return selftest.untried(who, "no node is ready to run pods")
     spaces = (found.namespace(first.account), found.namespace(second.account))
-    return reach.attempt(first, second, spaces, enforcer=enforcer)
+    end = time.monotonic() + reach.WITHIN
+    return reach.attempt(first, second, spaces, enforcer=enforcer, left=lambda: end - time.monotonic())
 
 
 def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from nodisk.assets.container_images import ECHO, ECHO_PORT
@@ -14,10 +14,9 @@ from nodisk.errors import NodiskError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError
 
-START_WITHIN = 240.0
-"""Seconds for a pod to run: without KVM a container's start alone takes some."""
-TRY_WITHIN = 180.0
-_ECHO, _PROBE = "nodisk-selftest-echo", "nodisk-selftest-probe"
+WITHIN = 660.0
+"""Seconds for all of an attempt, where nobody measured the cluster: without KVM a container starts slowly."""
+_ECHO, _PROBE, _CONTROL = "nodisk-selftest-echo", "nodisk-selftest-probe", "nodisk-selftest-control"
 REACHED, LOST = 10, 20
 # The own pod first: who can't reach even that shows nothing by not reaching the other. busybox's nc has no -z: once
 # it is connected it becomes `true`.
@@ -27,27 +26,47 @@ until timeout 2 nc {own} {port} -e true; do n=$((n + 1)); [ $n -lt 20 ] || exit 
 for try in 1 2 3; do timeout 5 nc {other} {port} -e true && exit {reached}; done
 exit 0
 """
+# The other's neighbour, whom the policies let through: a way that is broken is no isolation.
+_CONTROL_SCRIPT = """\
+n=0
+until timeout 5 nc {other} {port} -e true; do n=$((n + 1)); [ $n -lt 5 ] || exit {lost}; sleep 1; done
+exit {reached}
+"""
 
 
-def attempt(first: Tester, second: Tester, spaces: tuple[str, str], *, enforcer: Enforcer | None) -> Finding:
+def attempt(
+    first: Tester, second: Tester, spaces: tuple[str, str], *, enforcer: Enforcer | None, left: Callable[[], float]
+) -> Finding:
     """Run an echo pod in both students' namespaces (``spaces``), and a pod of the first that tries to reach them.
 
-    With the students' own credentials and quotas. All three pods are deleted at the end.
+    Where it doesn't reach the other's, a pod of the other's own on the same node must: else the way is broken. With the
+    students' own credentials and quotas. All pods are deleted at the end. ``left``: the seconds that are left.
     """
     who = first.account.label
+    control: int | None = None
     try:
-        with _pods(first, second, spaces) as (own, other):
+        with _pods(first, second, spaces, left) as ((own, _), (other, there)):
             script = _SCRIPT.format(own=own, other=other, port=ECHO_PORT, reached=REACHED, lost=LOST)
             first.client.create(_pod(_PROBE, spaces[0], ["sh", "-c", script]))
-            status = _exit_status(first.client, spaces[0])
+            status, node = _ended(first.client, spaces[0], _PROBE, left)
+            if status == 0:
+                script = _CONTROL_SCRIPT.format(other=other, port=ECHO_PORT, reached=REACHED, lost=LOST)
+                second.client.create(_pod(_CONTROL, spaces[1], ["sh", "-c", script], node=node))
+                control, _ = _ended(second.client, spaces[1], _CONTROL, left)
     except NodiskError as error:
         return untried(who, error.message)
+    way = f"from {node} to {there}"
+    if status == 0 and control != REACHED:
+        return untried(
+            who, f"{way} the pods' network is broken: the other student's own pod on {node} does not get there either"
+        )
     if status == 0:
-        return Finding(who, REACH, "refused", "refused: three attempts of a pod timed out", "ok")
+        happened = f"refused: three attempts {way} failed, and the other student's own pod on {node} gets there"
+        return Finding(who, REACH, "refused", happened, "ok")
     if status == REACHED and enforcer is None:
-        return Finding(who, REACH, "refused", "allowed: nothing in this cluster enforces NetworkPolicy", "gap")
+        return Finding(who, REACH, "refused", f"allowed {way}: nothing in this cluster enforces NetworkPolicy", "gap")
     if status == REACHED:
-        return Finding(who, REACH, "refused", f"allowed, although {enforcer} runs", "hole")
+        return Finding(who, REACH, "refused", f"allowed, although {enforcer} runs ({way})", "hole")
     return untried(
         who, "the pod did not reach its own neighbour either" if status == LOST else f"it ended with {status}"
     )
@@ -66,14 +85,16 @@ def settled(found: Finding, by: Enforcer | None) -> Finding:
 
 
 @contextlib.contextmanager
-def _pods(first: Tester, second: Tester, spaces: tuple[str, str]) -> Iterator[tuple[str, str]]:
-    """Both echo pods running; yields their addresses."""
+def _pods(
+    first: Tester, second: Tester, spaces: tuple[str, str], left: Callable[[], float]
+) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Both echo pods running; yields the address and the node of each."""
     testers = list(zip((first, second), spaces, strict=True))
     try:
         for tester, space in testers:
             _delete(tester.client, space)
             tester.client.create(_pod(_ECHO, space, None))
-        own, other = (_address(tester.client, space) for tester, space in testers)
+        own, other = (_running(tester.client, space, left) for tester, space in testers)
         yield own, other
     finally:
         for tester, space in testers:
@@ -82,14 +103,17 @@ def _pods(first: Tester, second: Tester, spaces: tuple[str, str]) -> Iterator[tu
 
 
 def _delete(client: Client, space: str) -> None:
-    for name in (_ECHO, _PROBE):
+    for name in (_ECHO, _PROBE, _CONTROL):
         client.delete("v1", "Pod", name, namespace=space, grace=0)
 
 
-def _pod(name: str, space: str, command: list[str] | None) -> Object:
+def _pod(name: str, space: str, command: list[str] | None, *, node: str = "") -> Object:
+    """``node``: the scheduler must put it there, as far as the node takes pods."""
     container: Object = {"name": "main", "image": ECHO}
     if command is not None:
         container["command"] = command
+    fields = [{"key": "metadata.name", "operator": "In", "values": [node]}]
+    there = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": fields}]}}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -99,30 +123,31 @@ def _pod(name: str, space: str, command: list[str] | None) -> Object:
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 0,
+            **({"affinity": {"nodeAffinity": there}} if node else {}),
         },
     }
 
 
-def _address(client: Client, space: str) -> str:
-    deadline = time.monotonic() + START_WITHIN
+def _running(client: Client, space: str, left: Callable[[], float]) -> tuple[str, str]:
     while True:
-        status = client.get("v1", "Pod", _ECHO, namespace=space).get("status") or {}
+        pod = client.get("v1", "Pod", _ECHO, namespace=space)
+        status = pod.get("status") or {}
         if status.get("phase") == "Running" and status.get("podIP"):
-            return str(status["podIP"])
+            return str(status["podIP"]), str(pod["spec"]["nodeName"])
         if status.get("phase") in ("Failed", "Succeeded"):
             raise NodiskError(f"the pod in {space} has ended")
-        if time.monotonic() > deadline:
-            raise NodiskError(f"the pod in {space} does not run after {START_WITHIN:g} s")
+        if left() <= 0:
+            raise NodiskError(f"the pod in {space} does not run in the time that there is")
         time.sleep(0.5)
 
 
-def _exit_status(client: Client, space: str) -> int:
-    deadline = time.monotonic() + START_WITHIN + TRY_WITHIN
+def _ended(client: Client, space: str, name: str, left: Callable[[], float]) -> tuple[int, str]:
+    """The exit status of a pod's container, and the node that it ran on."""
     while True:
-        status = client.get("v1", "Pod", _PROBE, namespace=space).get("status") or {}
-        for container in status.get("containerStatuses") or []:
+        pod = client.get("v1", "Pod", name, namespace=space)
+        for container in (pod.get("status") or {}).get("containerStatuses") or []:
             if ended := (container.get("state") or {}).get("terminated"):
-                return int(ended["exitCode"])
-        if time.monotonic() > deadline:
-            raise NodiskError(f"the pod that tries has not ended after {START_WITHIN + TRY_WITHIN:g} s")
+                return int(ended["exitCode"]), str(pod["spec"]["nodeName"])
+        if left() <= 0:
+            raise NodiskError(f"the pod {name} in {space} has not ended in the time that there is")
         time.sleep(0.5)

@@ -20,7 +20,8 @@ def apart(scene: Scene) -> list[str]:
     with temporary_class(scene, 2, mark="i") as applied:
         first, second = students_of(scene, applied)
         spaces = (applied.record.namespace(first.account), applied.record.namespace(second.account))
-        found = reach.settled(reach.attempt(first, second, spaces, enforcer=by), by)
+        tried = reach.attempt(first, second, spaces, enforcer=by, left=lambda: scene.clock.left)
+        found = reach.settled(tried, by)
     isolation.save(scene.context.state, isolation.Tried(found.verdict, found.happened))
     return judged(found, by)
 

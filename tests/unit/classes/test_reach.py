@@ -1,0 +1,78 @@
+"""What an attempt of one student's pod on another's makes of the pods' exit statuses, by an API that tells them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from nodisk.classes import reach, selftest
+from nodisk.classes.reach import LOST, REACHED
+from nodisk.classes.record import Account
+from nodisk.classes.selftest import Finding
+
+SPACES = ("demo-a", "demo-b")
+
+
+class Api:
+    """Pods run at once on w1, or where they must, and end with the status that their name has."""
+
+    def __init__(self, **exits: int) -> None:
+        self.exits = {f"nodisk-selftest-{name}": status for name, status in exits.items()}
+        self.pods: dict[tuple[str, str], dict[str, Any]] = {}
+        self.created: list[dict[str, Any]] = []
+
+    def create(self, pod: dict[str, Any]) -> None:
+        self.created.append(pod)
+        name, space = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        status: dict[str, Any] = {"phase": "Running", "podIP": "10.244.1.2"}
+        if name in self.exits:
+            status["containerStatuses"] = [{"state": {"terminated": {"exitCode": self.exits[name]}}}]
+        self.pods[space, name] = {"spec": {"nodeName": "w2" if space == SPACES[1] else "w1"}, "status": status}
+
+    def get(self, _version: str, _kind: str, name: str, *, namespace: str) -> dict[str, Any]:
+        return self.pods[namespace, name]
+
+    def delete(self, _version: str, _kind: str, name: str, *, namespace: str, grace: int) -> None:
+        assert grace == 0
+        self.pods.pop((namespace, name), None)
+
+
+def attempt(api: Api, *, left: float = 1.0) -> Finding:
+    first, second = (selftest.Tester(Account(key=key, name=key, label=key), cast("Any", api)) for key in ("a", "b"))
+    found = reach.attempt(first, second, SPACES, enforcer=None, left=lambda: left)
+    assert api.pods == {}, "all are deleted"
+    return found
+
+
+def test_refused_counts_only_if_the_others_own_pod_gets_there() -> None:
+    api = Api(probe=0, control=REACHED)
+    found = attempt(api)
+    assert found.verdict == "ok"
+    assert "from w1 to w2" in found.happened
+    control = api.created[-1]
+    assert control["metadata"]["namespace"] == SPACES[1], "the policies of every class let it through"
+    (term,) = control["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert term["matchFields"][0]["values"] == ["w1"], "on the way that was tried"
+
+
+@pytest.mark.parametrize("control", [LOST, 0, 137])
+def test_a_broken_way_is_no_isolation(control: int) -> None:
+    found = attempt(Api(probe=0, control=control))
+    assert found.verdict == "untried"
+    assert "from w1 to w2 the pods' network is broken" in found.happened
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(REACHED, "gap"), (LOST, "untried"), (137, "untried")])
+def test_what_needs_no_control(status: int, verdict: str) -> None:
+    api = Api(probe=status)
+    assert attempt(api).verdict == verdict
+    assert len(api.created) == 3
+
+
+def test_no_time_left_is_not_tried() -> None:
+    found = attempt(Api(), left=0.0)
+    assert found.verdict == "untried"
+    assert "in the time that there is" in found.happened
