@@ -92,6 +92,12 @@ def test_nothing_failed_on_the_machines(vm: Driver) -> None:
         assert len(shadow.splitlines()) == 2
 
 
+def test_containerd_tells_an_enforcer_of_policies_of_new_pods(vm: Driver) -> None:
+    for name in ("cp1", "w1"):
+        done = vm("ssh", name, "sudo", "test", "-S", "/run/nri/nri.sock", check=False)
+        assert done.returncode == 0, f"{name}: containerd's NRI is off: {done.stderr}"
+
+
 def test_no_secret_is_on_the_wire_before_enrolment(vm: Driver) -> None:
     state = vm.context().state
     keys = [path.read_text().splitlines()[1] for path in state.pki.glob("*.key")]

@@ -146,7 +146,7 @@ def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bo
     if not with_pods:
         return [*findings, selftest.unenforced(first.account.label)]
     tried = reach.settled(_reach(client, found, first, second, enforcer), enforcer)
-    isolation.save(context.state, isolation.Tried(tried.verdict, tried.happened))
+    isolation.save(context, isolation.Tried(tried.verdict, tried.happened))
     return [*findings, tried]
 
 

@@ -115,7 +115,7 @@ def collect(
         rows = tuple(_row(machine, database, asked.nodes, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
     runs = running.pid(context.state) is not None
-    tried = isolation.last(context.state)
+    tried = isolation.last(context)
     return Status(context.lab, now(), rows, asked.api, asked.words, runs, armed_until, len(alarms), tried)
 
 

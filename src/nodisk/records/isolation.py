@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodisk import files
-from nodisk.state import LabState
+from nodisk.assets import built
+from nodisk.context import LabContext
+from nodisk.errors import IntegrityError
 
 WORDS = {
     "ok": "kept apart",
@@ -39,18 +41,26 @@ class Tried:
     """Seconds since 1970."""
 
 
-def save(state: LabState, tried: Tried) -> None:
+def save(context: LabContext, tried: Tried) -> None:
     """Keep it, unless nothing came of the attempt: an older one that did shows more."""
     if tried.verdict != "untried":
-        text = json.dumps({"verdict": tried.verdict, "happened": tried.happened, "time": tried.time})
-        files.write(state.isolation, text + "\n")
+        data = {"verdict": tried.verdict, "happened": tried.happened, "time": tried.time, "of": _of(context)}
+        files.write(context.state.isolation, json.dumps(data) + "\n")
 
 
-def last(state: LabState) -> Tried | None:
-    """The last attempt; None: nobody has tried, or the record can't be read."""
+def last(context: LabContext) -> Tried | None:
+    """The last attempt; None: nobody has tried with this network and release, or the record can't be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        data: dict[str, Any] = json.loads(state.isolation.read_text(encoding="utf-8"))
+        data: dict[str, Any] = json.loads(context.state.isolation.read_text(encoding="utf-8"))
         when = float(data["time"])
-        if data["verdict"] in WORDS and _EARLIEST <= when <= _LATEST:
+        if data["verdict"] in WORDS and data["of"] == _of(context) and _EARLIEST <= when <= _LATEST:
             return Tried(data["verdict"], str(data["happened"]), when)
     return None
+
+
+def _of(context: LabContext) -> list[str]:
+    """The pods' network and the release: what another cluster's pods saw shows nothing of this one's."""
+    before = None
+    with contextlib.suppress(IntegrityError):  # of a build's record; others say so
+        before = built.release_before(context.state.state, context.lab)
+    return [str(context.lab.kubernetes.network), str(before.version) if before else ""]

@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodisk.assets import built
 from nodisk.classes import capacity, reach
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, untried
+from nodisk.context import LabContext
 from nodisk.records import isolation
 from nodisk.spec.load import parse
+from nodisk.spec.model import Lab, PodNetwork
 from nodisk.state import State
 from nodisk.verify.checks.isolation import judged
 from nodisk.verify.core import Failed, Warn
@@ -137,13 +140,34 @@ def test_no_node_is_not_every_node() -> None:
     assert not POLICIES.missing
 
 
+def lab_context(folder: Path, lab: Lab = LAB) -> LabContext:
+    return LabContext(lab, folder / "lab.yaml", State(folder).lab("demo"), None)
+
+
+def test_an_attempt_in_another_network_or_release_shows_nothing(tmp_path: Path) -> None:
+    isolation.save(lab_context(tmp_path), isolation.Tried("ok", "refused"))
+    assert isolation.last(lab_context(tmp_path))
+    cilium = LAB.kubernetes.model_copy(update={"network": PodNetwork.CILIUM})
+    assert isolation.last(lab_context(tmp_path, LAB.model_copy(update={"kubernetes": cilium}))) is None
+    wishes = {
+        "wishes": built.wishes(LAB),
+        "release": {"version": "1.35.2", "source": "upstream"},
+        "assets": dict.fromkeys(built.KINDS, "0"),
+    }
+    record = tmp_path / "labs" / "demo" / "built.json"
+    record.write_text(json.dumps({**wishes, "why": ""}))
+    assert isolation.last(lab_context(tmp_path)) is None, "it was another release's"
+    record.write_text("{}")
+    assert isolation.last(lab_context(tmp_path)), "a damaged record of the build breaks no status"
+
+
 def test_the_last_attempt_is_kept_until_another_shows_something(tmp_path: Path) -> None:
-    state = State(tmp_path).lab("demo")
-    assert isolation.last(state) is None
+    context = lab_context(tmp_path)
+    assert isolation.last(context) is None
     tried = isolation.Tried("hole", "allowed", 1_800_000_000.0)
-    isolation.save(state, tried)
-    isolation.save(state, isolation.Tried("untried", "no node"))
-    assert isolation.last(state) == tried
+    isolation.save(context, tried)
+    isolation.save(context, isolation.Tried("untried", "no node"))
+    assert isolation.last(context) == tried
     for damage in (
         "",
         "[]",
@@ -152,17 +176,18 @@ def test_the_last_attempt_is_kept_until_another_shows_something(tmp_path: Path) 
         '{"verdict": [], "time": {}}',
         "[" * 100_000,
     ):
-        state.isolation.write_text(damage)
-        assert isolation.last(state) is None
+        context.state.isolation.write_text(damage)
+        assert isolation.last(context) is None
 
 
 @given(st.floats() | st.integers() | st.sampled_from([float("nan"), 1e999, 1e15, 0, 915_148_800, 10**400]))
 def test_a_time_that_no_date_is_made_of_is_no_record(when: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        state = State(Path(folder)).lab("demo")
-        state.isolation.parent.mkdir(parents=True)
-        state.isolation.write_text(json.dumps({"verdict": "ok", "happened": "refused", "time": when}))
-        found = isolation.last(state)
+        context = lab_context(Path(folder))
+        isolation.save(context, isolation.Tried("ok", "refused"))
+        data = json.loads(context.state.isolation.read_text())
+        context.state.isolation.write_text(json.dumps({**data, "time": when}))
+        found = isolation.last(context)
         if found is None:
             assert not 946_684_800 <= when <= 253_402_300_799
         else:

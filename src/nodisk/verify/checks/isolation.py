@@ -22,7 +22,7 @@ def apart(scene: Scene) -> list[str]:
         spaces = (applied.record.namespace(first.account), applied.record.namespace(second.account))
         tried = reach.attempt(first, second, spaces, enforcer=by, left=lambda: scene.clock.left)
         found = reach.settled(tried, by)
-    isolation.save(scene.context.state, isolation.Tried(found.verdict, found.happened))
+    isolation.save(scene.context, isolation.Tried(found.verdict, found.happened))
     return judged(found, by)
 
 
