@@ -8,9 +8,11 @@ What goes wrong here is said and kept for whoever asks, and keeps the server fro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from nodisk import files, ports, run
@@ -22,14 +24,14 @@ from nodisk.server.host import Port, check_free
 from nodisk.server.supervisor import Daemon, Supervisor
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
-from nodisk.storage import volumes
+from nodisk.storage import bell, steps, volumes
 from nodisk.storage.disks import Disks
+from nodisk.storage.steps import Arrange, Mend, Seen, Wait
 from nodisk.storage.volumes import Report, Volume
 
 NAME = "nfs-ganesha"
-EVERY = 0.5
-RETRY = 10.0
-"""Seconds until what failed is tried again: a port that was taken, a program that was missing, a disk that was full."""
+SPOKEN = 0.5
+"""Seconds in which the NFS server's words of before it answered are read."""
 _COMPLAINT = re.compile(r" :(?:CONFIG|EXPORT|FSAL) :(?:CRIT|MAJ|FATAL) :(.*)")
 TOOLS = ("ganesha.nfsd", "mkfs.ext4", "e2fsck", "resize2fs", "mount", "umount")
 
@@ -46,31 +48,44 @@ class Keeper:
         self._served: tuple[Volume, ...] = ()
         self._problems: dict[str, str] = {}
         self._refused: list[str] = []
+        self._woken = asyncio.Event()
         (state.run / volumes.STATUS).unlink(missing_ok=True)  # of a server that was killed
 
     async def run(self) -> None:
-        """Until cancelled: look at the records twice a second, and arrange what has changed.
+        """Until cancelled: arrange what has changed when somebody rings, and try again what failed."""
+        now = time.monotonic()
+        seen = Seen(now, volumes.stamp(self.state), since=now)
+        with bell.heard(self.state, self._woken.set):
+            while True:
+                self._woken.clear()  # before the look: what changes from here on rings again
+                seen = self._look(seen)
+                match steps.next_step(seen):
+                    case Wait(seconds):
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(self._woken.wait(), seconds)
+                        continue
+                    case Mend():
+                        if await self._helps():
+                            await self._step()
+                            seen = replace(seen, arranged=seen.stamp)
+                    case Arrange(afresh):
+                        if afresh:
+                            self._served = ()
+                        await self._step()
+                        seen = replace(seen, arranged=seen.stamp)
+                seen = replace(seen, again=time.monotonic() + steps.RETRY)
 
-        A class's records are written one by one: what still changes between two looks waits for the next.
-        """
-        seen: object = None
-        last: object = None
-        again = 0.0
-        while True:
-            stamp = volumes.stamp(self.state)
-            settled, last = stamp == last, stamp
-            due = bool(self._problems) and time.monotonic() > again
-            if due:
-                again = time.monotonic() + RETRY
-            if (settled and stamp != seen) or (due and await self._helps()):
-                seen = stamp
-                await self._step()
-                again = time.monotonic() + RETRY
-            elif self._refused and self._served:  # it died, was started again, and now finds fault
-                self._served = ()
-                await self._step()
-                again = time.monotonic() + RETRY
-            await asyncio.sleep(EVERY)
+    def _look(self, seen: Seen) -> Seen:
+        now, stamp = time.monotonic(), volumes.stamp(self.state)
+        return replace(
+            seen,
+            now=now,
+            stamp=stamp,
+            before=seen.stamp,
+            since=seen.since if stamp == seen.stamp else now,
+            failing=bool(self._problems),
+            refused=bool(self._refused and self._served),
+        )
 
     async def close(self) -> None:
         """Unmount all; the NFS server has been stopped."""
@@ -83,7 +98,7 @@ class Keeper:
         if "" in self._problems:
             return True
         try:
-            wanted = [volume for volume in volumes.load_all(self.state) if volume.state == "exported"]
+            wanted, _ = steps.sort(volumes.load_all(self.state))
         except NodiskError:
             return True  # which says so
         return await asyncio.to_thread(self._disks.mend, list(self._problems), wanted)
@@ -105,9 +120,7 @@ class Keeper:
 
     async def _arrange(self) -> dict[str, str]:
         """Make it so; returns what could not be done (name → why)."""
-        found = volumes.load_all(self.state)
-        wanted = tuple(volume for volume in found if volume.state == "exported")
-        removed = tuple(volume for volume in found if volume.state == "removed")
+        wanted, removed = steps.sort(volumes.load_all(self.state))
         if wanted == self._served and not removed:
             return {}
         if wanted:
@@ -121,7 +134,7 @@ class Keeper:
             self._configure(mounted)
             self._refused.clear()
             await self._supervisor.begin(self._daemon())
-            await asyncio.sleep(EVERY)  # what it said before it answered is read by then
+            await asyncio.sleep(SPOKEN)
             await self._check_exports()
         self._served = tuple(mounted)
         if wanted or removed:
@@ -142,6 +155,7 @@ class Keeper:
         """A line of its log."""
         if complaint := _COMPLAINT.search(line):
             self._refused.append(complaint[1])
+            self._woken.set()
 
     @property
     def _conf(self) -> Path:

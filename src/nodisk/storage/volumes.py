@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nodisk import files
 from nodisk.errors import Busy, EnvironmentProblem, IntegrityError, TimedOut, UsageError
 from nodisk.state import LabState
+from nodisk.storage import bell
 
 MIB = 1024**2
 SMALLEST = 16 * MIB
@@ -161,7 +162,10 @@ def _changing(state: LabState) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
-        yield
+        try:
+            yield
+        finally:
+            bell.ring(state)
 
 
 @dataclass(frozen=True, slots=True)

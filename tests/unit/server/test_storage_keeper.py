@@ -16,7 +16,7 @@ from nodisk.server.storage import Keeper
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.load import parse
 from nodisk.state import State
-from nodisk.storage import volumes
+from nodisk.storage import steps, volumes
 from nodisk.storage.volumes import Volume
 
 LAB = """
@@ -76,8 +76,8 @@ def test_a_volume_that_failed_is_tried_again_without_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(storage, "Disks", _Disks)
-    monkeypatch.setattr(storage, "EVERY", 0.01)
-    monkeypatch.setattr(storage, "RETRY", 0.05)
+    monkeypatch.setattr(steps, "SETTLE", 0.01)
+    monkeypatch.setattr(steps, "RETRY", 0.05)
     monkeypatch.setattr(run, "find", Path)
     state = State(tmp_path).lab("room")
     state.run.mkdir(parents=True)
