@@ -23,12 +23,13 @@ from nodisk.assets.store import sha256_of, tree_hash
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.errors import EnvironmentProblem
 from nodisk.plan.facts import ContainerImage
+from nodisk.spec.model import Suite
 from nodisk.values import KubeVersion
 
 ROOM = 8 * 1024**3
 """Bytes that compiling from nothing takes at its worst moment, with the image that is built beside it."""
 VERSION = KubeVersion(1, 20, 2)
-SUITE = "bookworm"
+SUITE = Suite.BOOKWORM
 _PROGRAMS = (*PROGRAMS, "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _PACKAGES = ("golang-1.19-go", "golang-github-modern-go-reflect2-dev", "gcc", "libc6-dev")
 _RECIPE = 1
@@ -98,9 +99,9 @@ async def _chroot(work: Work, root: Path, os_mirror: str | None) -> None:
             "--dpkgopt=path-exclude=/usr/share/locale/*",
             *mirror.apt_options(root.parent),
             f'--customize-hook=mkdir "$1/src" && cd "$1/src" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {fetch}',
-            SUITE,
+            SUITE.value,
             root,
-            *mirror.find(os_mirror).sources(SUITE, source=True),
+            *mirror.find(os_mirror).sources(SUITE.value, source=True),
         ],
         log_file=work.log("kubernetes-chroot"),
         env={**trust.environment(), "TMPDIR": str(root.parent)},

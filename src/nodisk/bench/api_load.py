@@ -75,15 +75,14 @@ def _measurement(name: str, between: Scrape, load: str, lost: int) -> Measuremen
         if group == name and resource and verb not in _STREAMS and sub not in _STREAMING:
             labels = {"verb": verb, "resource": f"{resource}/{sub}" if sub else resource}
             series.append(Series(labels, histogram=histogram))
-    judged = [one for one in series if one.n >= FEW and one.histogram is not None]
+    judged = [(one.histogram, one) for one in series if one.n >= FEW and one.histogram is not None]
     if not judged:
         return Measurement(name, None, note=f"no resource had {FEW} such calls", lost=lost)
-    worst = max(judged, key=lambda one: one.histogram.percentile(0.99) if one.histogram else 0.0)
-    assert worst.histogram is not None  # noqa: S101 - chosen so
-    low, high = worst.histogram.bucket(0.99)
+    histogram, worst = max(judged, key=lambda one: one[0].percentile(0.99))
+    low, high = histogram.bucket(0.99)
     where = f"{worst.labels['verb']} {worst.labels['resource']}, in the bucket {low:g}–{high:g} s"
     note = f"{load}; worst: {where}"
-    return Measurement(name, worst.histogram.percentile(0.99), worst.n, tuple(series), note, lost)
+    return Measurement(name, histogram.percentile(0.99), worst.n, tuple(series), note, lost)
 
 
 def etcd_scrape(stage: Stage) -> Scrape:

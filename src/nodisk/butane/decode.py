@@ -105,8 +105,7 @@ class Decoder:
             return {} if field.kind == "map" else _ZEROS.get(field.kind, NOTHING)
         if field.kind == "list":
             return self._list(node, field)
-        if field.kind == "map":
-            assert isinstance(field.item, CStruct)  # noqa: S101 - a map's item always is
+        if isinstance(field.item, CStruct):  # of a map
             return self._struct_value(node, field.item)
         return self._scalar(node, field.kind)
 

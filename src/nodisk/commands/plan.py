@@ -103,7 +103,7 @@ def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> di
     changes = {}
     for name, text in texts.items():
         if name not in served:
-            continue  # the command line is part of the script; an older nodisk did not record daemons
+            continue  # the command line is part of the script
         lines = difflib.unified_diff(
             _for_people(name, served[name]).splitlines(),
             _for_people(name, text).splitlines(),

@@ -50,8 +50,6 @@ CREATE TABLE ram (mac INTEGER PRIMARY KEY, time REAL NOT NULL, mib TEXT NOT NULL
 CREATE TABLE traffic (mac INTEGER NOT NULL, what TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (mac, what));
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-_CHANGES = {1: "ALTER TABLE nonce ADD COLUMN request TEXT"}
-"""Schema → what makes the next one of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class Database:
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._migrate()
+            self._ensure_tables()
         except BaseException:
             self._db.close()
             raise
@@ -117,15 +115,10 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _migrate(self) -> None:
+    def _ensure_tables(self) -> None:
         with self._transaction():
-            version = _schema_of(self._db, self.path)
-            if version == 0:
+            if not _schema_of(self._db, self.path):
                 _make_tables(self._db)
-            else:
-                for older in range(version, SCHEMA):
-                    self._db.execute(_CHANGES[older])
-            if version != SCHEMA:
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
 
     @contextlib.contextmanager
@@ -358,9 +351,9 @@ def _make_tables(db: sqlite3.Connection) -> None:
 
 def _schema_of(db: sqlite3.Connection, path: Path) -> int:
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA:
+    if version not in (0, SCHEMA):
         raise NodiskError(
-            f"{path} was written by a newer nodisk (schema {version}, this one knows {SCHEMA})",
+            f"{path} was written by another nodisk (schema {version}, this one knows {SCHEMA})",
             hint="use that nodisk, or move the file away to start with an empty record",
         )
     return version
