@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -55,17 +56,23 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path, what: str) -> Iterator[None]:
+def lock(path: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
     """Hold ``path`` exclusively; raises Busy that names ``what`` and the process that holds it.
 
+    ``wait``: for so many seconds it may be held by another before that.
     The kernel drops the lock when the process ends, however it ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise _busy(file, path, what) from error
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise _busy(file, path, what) from error
+            time.sleep(0.05)
         file.seek(0)
         file.truncate()
         file.write(f"{os.getpid()} {_started(os.getpid())}\n")

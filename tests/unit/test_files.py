@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,26 @@ def test_a_lock_names_its_holder_until_it_ends(tmp_path: Path) -> None:
         with pytest.raises(Busy, match=f"it is in use by process {os.getpid()} "), files.lock(path, "it"):
             pass
     assert files.holder(path) is None
+
+
+def test_a_lock_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with files.lock(path, "it"):
+            held.set()
+            done.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    with pytest.raises(Busy, match="it is in use"), files.lock(path, "it", wait=0.1):
+        pass
+    done.set()
+    with files.lock(path, "it", wait=10):
+        pass
+    holder.join()
 
 
 def test_looking_takes_nothing(tmp_path: Path) -> None:

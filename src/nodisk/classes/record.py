@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nodisk import files
 from nodisk.classes.sizes import Size
-from nodisk.errors import Busy, IntegrityError, UsageError
+from nodisk.errors import IntegrityError, UsageError
 from nodisk.state import LabState
 
 Role = Literal["edit", "admin", "view"]
@@ -199,17 +198,8 @@ def sharing(state: LabState) -> Iterator[None]:
     whoever is recorded later makes the shared objects after they were deleted.
     """
     state.classes.mkdir(mode=0o700, parents=True, exist_ok=True)
-    deadline = time.monotonic() + SHARING_LIMIT
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                # Not as the lock of any class is called.
-                stack.enter_context(files.lock(state.classes / ".lock", "what all classes share"))
-                break
-            except Busy:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+    # Not as the lock of any class is called.
+    with files.lock(state.classes / ".lock", "what all classes share", wait=SHARING_LIMIT):
         yield
 
 

@@ -24,7 +24,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nodisk import files
-from nodisk.errors import Busy, EnvironmentProblem, IntegrityError, TimedOut, UsageError
+from nodisk.errors import EnvironmentProblem, IntegrityError, TimedOut, UsageError
 from nodisk.state import LabState
 from nodisk.storage import bell
 
@@ -152,16 +152,8 @@ def release(state: LabState, volumes: Iterable[Volume], *, keep: bool) -> None:
 @contextlib.contextmanager
 def _changing(state: LabState) -> Iterator[None]:
     folder(state).mkdir(mode=0o700, parents=True, exist_ok=True)
-    deadline = time.monotonic() + 10
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(files.lock(folder(state) / ".lock", "the students' storage"))
-                break
-            except Busy:  # another class is being made: a moment
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+    # Another class may be being made: that is a moment.
+    with files.lock(folder(state) / ".lock", "the students' storage", wait=10):
         try:
             yield
         finally:
