@@ -84,7 +84,7 @@ def measure(client: Client, count: int, *, kubectl: Path | None, config: Path) -
     spaces = client.list("v1", "Namespace", labels="nodisk.dev/class=nd-bench-class", metadata_only=True)
     listed = time.perf_counter() - begin
     if len(spaces) != count + 1:
-        raise NodiskError(f"{len(spaces) - 1} namespaces are there instead of {count}")
+        raise NodiskError(f"found {len(spaces) - 1} namespaces instead of {count}")
     begin = time.perf_counter()
     keep = {key: credential.token for key, credential in applied.credentials.items()}
     reconcile.apply(client, applied.record, _LAB, keep=keep)

@@ -18,29 +18,32 @@ import click
 from nodisk import __version__, interrupts
 from nodisk.errors import NodiskError, UsageError
 
-# name → (module:attribute, the one line of `nodisk --help`). The help stands here so that listing the
-# commands imports none of them; a test checks that it is the command's own first line.
+# name → (module:attribute, line shown by `nodisk --help`). The help is repeated here so that listing the commands
+# imports none of them; a test compares it with the first line of each command's help.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("nodisk.commands.spec:init", "Write a commented lab.yaml to start from."),
-    "check": ("nodisk.commands.check:check", "Preflight: what would stop this lab from booting."),
+    "check": ("nodisk.commands.check:check", "Check for anything that would stop this lab from booting."),
     "build": ("nodisk.commands.assets:build", "Build or fetch what the machines boot: image, release, iPXE."),
-    "assets": ("nodisk.commands.assets:assets", "List, verify or prune what was built."),
-    "render": ("nodisk.commands.plan:render", "Show every text that one machine will get."),
+    "assets": ("nodisk.commands.assets:assets", "List, verify or prune the built assets."),
+    "render": ("nodisk.commands.plan:render", "Show everything that one machine will be served."),
     "serve": ("nodisk.commands.server:serve", "Run the lab's server in the foreground."),
     "service": ("nodisk.commands.service:service", "Run the lab's server as a systemd service."),
-    "arm": ("nodisk.commands.server:arm", "Let machines enrol for a while."),
-    "disarm": ("nodisk.commands.server:disarm", "Let no machine enrol from now on."),
+    "arm": ("nodisk.commands.server:arm", "Allow machines to enrol for a limited time."),
+    "disarm": ("nodisk.commands.server:disarm", "Stop machines from enrolling."),
     "pki": ("nodisk.commands.pki:pki", "Show or rotate the lab's certificates."),
-    "lab": ("nodisk.commands.machines:lab", "A virtual lab: QEMU machines in a network namespace."),
-    "power": ("nodisk.commands.machines:room_power", "Switch a real room's machines on."),
-    "status": ("nodisk.commands.cluster:status", "A row a machine: stage, node, RAM."),
-    "events": ("nodisk.commands.server:events", "What happened, and when."),
+    "lab": ("nodisk.commands.machines:lab", "Run a virtual lab: QEMU machines in a network namespace."),
+    "power": ("nodisk.commands.machines:room_power", "Power on the machines of a real room."),
+    "status": ("nodisk.commands.cluster:status", "Show one row per machine: stage, node, RAM."),
+    "events": ("nodisk.commands.server:events", "Show what happened, and when."),
     "kubectl": ("nodisk.commands.cluster:kubectl", "Run the release's kubectl against the lab."),
     "kubeconfig": ("nodisk.commands.cluster:kubeconfig", "Print the administrator's kubeconfig."),
-    "ssh": ("nodisk.commands.cluster:ssh", "Log in to a machine by its name."),
-    "class": ("nodisk.commands.classes:class_", "A class of students: create, list, suspend, delete."),
-    "students": ("nodisk.commands.thesis:students", "The thesis' bin/students."),
-    "student-tokens": ("nodisk.commands.thesis:student_tokens", "The thesis' bin/student-tokens."),
+    "ssh": ("nodisk.commands.cluster:ssh", "Log in to a machine by name."),
+    "class": ("nodisk.commands.classes:class_", "Manage classes of students: create, list, suspend, delete."),
+    "students": ("nodisk.commands.thesis:students", "Manage students (the thesis' bin/students)."),
+    "student-tokens": (
+        "nodisk.commands.thesis:student_tokens",
+        "Print a student's token (the thesis' bin/student-tokens).",
+    ),
     "verify": ("nodisk.commands.verify:verify", "Prove that the cluster works."),
     "bench": ("nodisk.commands.bench:bench", "Measure how fast the cluster is."),
     "butane": ("nodisk.commands.butane:butane", "Translate Butane or Container Linux Config to Ignition."),
@@ -48,14 +51,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports one only to run it or show its help."""
+    """A group that imports a command only to run it or show its help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order in which a lab is made."""
+        """List the names, in the order of setting up a lab."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command; None if there is none of that name."""
+        """Import and return one command; None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
@@ -63,7 +66,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
+        """Write the list of commands, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -74,9 +77,9 @@ class LazyGroup(click.Group):
     epilog="Example: nodisk init && nodisk check && nodisk build && nodisk serve",
 )
 @click.version_option(__version__, message="nodisk %(version)s")
-@click.option("-v", "--verbose", count=True, help="Show the commands that nodisk runs (-vv: everything).")
+@click.option("-v", "--verbose", count=True, help="Show the commands that nodisk runs (-vv: show everything).")
 def nodisk(verbose: int) -> None:
-    """A room of diskless PCs becomes a Kubernetes cluster for a class."""
+    """Turn a room of diskless PCs into a Kubernetes cluster for a class."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     if verbose:
@@ -84,10 +87,10 @@ def nodisk(verbose: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
-    """Run the command line ``argv`` (default: the process's own) and exit with its status."""
+    """Run the command line ``argv`` (default: this process's arguments) and exit with its status."""
     interrupts.install()
-    # Folders of the state are entered by daemons of other users, and an image's folders get these modes. Secrets are
-    # written with modes of their own.
+    # Daemons that run as other users need to enter the state's folders, and image folders get these modes. Secrets are
+    # written with explicit modes.
     os.umask(0o022)
     try:
         status = _run(argv)
@@ -103,15 +106,15 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 
 def _unanswered() -> int:
-    """Where click's question found no answer because the input is at its end: in a script, or without a terminal."""
-    error = UsageError("nobody answers the question: the input is at its end", hint="--yes answers it beforehand")
+    """Report a prompt that could not be answered because stdin is closed, as in a script."""
+    error = UsageError("confirmation needed, but stdin is closed", hint="pass --yes to confirm without a prompt")
     click.echo(err=True)
     complain(error)
     return error.exit_code
 
 
 def _run(argv: list[str] | None) -> int:
-    """Run the command line; its status, or that of the error that it has told."""
+    """Run the command line and return its status; on an error, print it and return its status."""
     try:
         status = nodisk.main(args=argv, prog_name="nodisk", standalone_mode=False)
     except NodiskError as error:
@@ -123,7 +126,7 @@ def _run(argv: list[str] | None) -> int:
         error.show()
         return error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left: not an error of ours
+        sys.stderr.close()  # the reader closed the pipe (as head does): not an error
         return 0
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
@@ -133,7 +136,7 @@ def _run(argv: list[str] | None) -> int:
 
 
 def complain(error: NodiskError) -> None:
-    """Print an error the way every command does."""
+    """Print an error's message and hint."""
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(error.message, err=True)
     if error.hint:

@@ -1,6 +1,6 @@
-"""Which lab a command means, and how its network is reached.
+"""Find the lab that a command works on, and how to reach its network.
 
-``--lab FILE``, else ``$NODISK_LAB``, else ``./lab.yaml``, else the one virtual lab that runs.
+``--lab FILE``, else ``$NODISK_LAB``, else ``./lab.yaml``, else the only running virtual lab.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class LabContext:
     """The lab.yaml it was read from."""
     state: LabState
     netns: str | None
-    """The network namespace in which the lab's addresses are reached; None: this host's own network."""
+    """Network namespace in which the lab's addresses are reachable; None for this host's own network."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabOptions:
-    """The words of ``--lab`` and ``--state``, not yet looked up."""
+    """The values of ``--lab`` and ``--state``, not yet resolved."""
 
     lab: Path | None
     state: State
 
     def file(self) -> Path:
-        """The lab.yaml that is meant; raises UsageError if none can be found."""
+        """Find the lab.yaml to use; raises UsageError if there is none."""
         if self.lab is not None:
             return self.lab
         if named := os.environ.get("NODISK_LAB"):
@@ -56,12 +56,12 @@ class LabOptions:
         if running:
             names = ", ".join(sorted(path.parent.parent.name for path in running))
             raise UsageError(
-                f"several virtual labs run ({names}): which one is meant?",
-                hint="name one with --lab FILE or $NODISK_LAB",
+                f"several virtual labs are running: {names}",
+                hint="choose one with --lab FILE or $NODISK_LAB",
             )
         raise UsageError(
-            "no lab found: no --lab, no $NODISK_LAB, no ./lab.yaml, and no virtual lab runs",
-            hint="nodisk init writes a lab.yaml to start from",
+            "no lab found: no --lab, no $NODISK_LAB, no ./lab.yaml, and no running virtual lab",
+            hint="create one with nodisk init",
         )
 
     def load(self) -> LabContext:
@@ -76,7 +76,7 @@ class LabOptions:
 
 
 def with_own_key(lab: Lab, state: LabState) -> Lab:
-    """The lab with the SSH key that a virtual lab makes for itself, so that ``nodisk ssh`` works without one."""
+    """Add the SSH key that a virtual lab generates, so that ``nodisk ssh`` works when lab.yaml has no key."""
     own_key = state.ssh / "id_ed25519.pub"
     if lab.ssh_keys or not own_key.exists():
         return lab
@@ -84,7 +84,7 @@ def with_own_key(lab: Lab, state: LabState) -> Lab:
 
 
 def state_option(command: F) -> F:
-    """Give a command that is about no one lab ``--state``; it gets it as ``state: State``."""
+    """Add ``--state`` to a command that isn't about one lab; it gets it as ``state: State``."""
 
     @click.option(
         "--state",
@@ -92,7 +92,7 @@ def state_option(command: F) -> F:
         default=DEFAULT_STATE,
         envvar="NODISK_STATE",
         show_default=True,
-        help="The server's state directory.",
+        help="State directory of the server.",
     )
     @functools.wraps(command)
     def wrapper(*args: Any, state: Path, **kwargs: Any) -> Any:
@@ -102,12 +102,12 @@ def state_option(command: F) -> F:
 
 
 def lab_options(command: F) -> F:
-    """Give a command ``--lab`` and ``--state``; it gets them as one argument ``options: LabOptions``."""
+    """Add ``--lab`` and ``--state`` to a command; it gets them as one argument, ``options: LabOptions``."""
 
     @click.option(
         "--lab",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="The lab's file (default: $NODISK_LAB, ./lab.yaml, else the virtual lab that runs).",
+        help="Lab file (default: $NODISK_LAB, else ./lab.yaml, else the running virtual lab).",
     )
     @state_option
     @functools.wraps(command)
@@ -118,12 +118,12 @@ def lab_options(command: F) -> F:
 
 
 def output_option(command: F) -> F:
-    """Give a command ``--output table|json``."""
+    """Add ``--output table|json`` to a command."""
     return click.option(
         "-o",
         "--output",
         type=click.Choice(["table", "json"]),
         default="table",
         show_default=True,
-        help="A table for people, or JSON of a documented, stable shape.",
+        help="Output format: a table, or JSON in a stable, documented format.",
     )(command)

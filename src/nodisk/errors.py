@@ -3,15 +3,15 @@
 ::
 
     NodiskError                 1   something failed; the message says what and where
-    ├── UsageError              2   the command's words are off
-    ├── SpecError               3   lab.yaml, a roster or another file of the user's has problems
-    ├── EnvironmentProblem      4   this host lacks something: a tool, a port, an interface, a right
+    ├── UsageError              2   invalid arguments
+    ├── SpecError               3   lab.yaml, a roster or another input file has errors
+    ├── EnvironmentProblem      4   this host lacks something: a tool, a port, an interface, a privilege
     │   └── ToolMissing         4   a program is not installed
-    ├── Busy                    5   another nodisk holds what this one needs
-    ├── TimedOut                6   it did not happen in time
+    ├── Busy                    5   another nodisk process holds a lock
+    ├── TimedOut                6   something did not happen in time
     ├── CommandFailed           1   a program that nodisk ran failed
-    ├── IntegrityError          7   something on disk or on the wire is not what its hash says
-    └── ApiError                1   the API server said no, or nothing: cluster/errors.py has its branches
+    ├── IntegrityError          7   data on disk or from the network doesn't match its hash
+    └── ApiError                1   the API server refused or didn't answer: subclasses in cluster/errors.py
 
 Ctrl-C exits with 130, SIGTERM with 143, SIGHUP with 129, as a shell reports them. The numbers are documented in
 docs/reference/exit-codes.md.
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 
 class NodiskError(Exception):
-    """Something that a user can understand: what is wrong, and what to do about it (``hint``)."""
+    """An error to show to the user: what is wrong, and what to do about it (``hint``)."""
 
     exit_code = 1
 
@@ -35,7 +35,7 @@ class NodiskError(Exception):
 
 
 def describe(error: BaseException) -> str:
-    """Any error in one line, for a message that goes on: nodisk's own as they are, others with their kind."""
+    """Describe any error in one line, for use inside a longer message."""
     if isinstance(error, NodiskError):
         return error.message
     if isinstance(error, OSError) and error.strerror:
@@ -44,13 +44,13 @@ def describe(error: BaseException) -> str:
 
 
 class UsageError(NodiskError):
-    """The words of a command don't fit together."""
+    """Invalid arguments."""
 
     exit_code = 2
 
 
 class SpecError(NodiskError):
-    """A file that the user wrote has problems; ``message`` holds all of them, a line each."""
+    """A user's file has errors; ``message`` holds all of them, one per line."""
 
     exit_code = 3
 
@@ -73,25 +73,25 @@ class ToolMissing(EnvironmentProblem):
 
 
 class Busy(NodiskError):
-    """Another nodisk holds a lock that this one needs."""
+    """Another nodisk process holds a lock that this one needs."""
 
     exit_code = 5
 
 
 class TimedOut(NodiskError):
-    """What was waited for did not happen in time."""
+    """Something did not happen in time."""
 
     exit_code = 6
 
 
 class IntegrityError(NodiskError):
-    """Content is not what its recorded or published hash says."""
+    """Content doesn't match its recorded or published hash."""
 
     exit_code = 7
 
 
 class CommandFailed(NodiskError):
-    """A program that nodisk ran ended with a status other than 0."""
+    """A program that nodisk ran exited with a non-zero status."""
 
     def __init__(self, argv: Sequence[str], returncode: int, output: str) -> None:
         tail = "\n".join(output.strip().splitlines()[-20:])

@@ -234,5 +234,5 @@ def test_what_is_waited_for_is_said_once(
     with connect(plane.context, patience=120, say=said.append) as client:
         client.version()
     assert len(said) == 2
-    assert "apiserver not ready; trying again for up to" in said[0]
-    assert said[1] == "the API answers again"
+    assert "apiserver not ready; retrying for up to" in said[0]
+    assert said[1] == "the API is back"

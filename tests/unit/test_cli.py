@@ -107,7 +107,7 @@ def test_start_up_time() -> None:
         (
             ["check", "--lab", "/nonexistent/lab.yaml"],
             1,
-            "No such file or directory\nhint: nodisk init writes a lab.yaml",
+            "No such file or directory\nhint: create one with nodisk init",
         ),
         (["check", "--lab", "/dev/null"], 1, "is not a file"),
         (["check", "--state", "/nonexistent"], 2, "no lab found: no --lab, no $NODISK_LAB"),

@@ -37,9 +37,9 @@ def judge_clock(now: datetime, seen: datetime | None) -> list[Finding]:
     """The host's time against a server's, if there is one to compare it with, and against the possible."""
     name = "clock"
     if now < TOO_OLD:
-        return [error(name, f"the clock shows {now:%Y-%m-%d}: certificates made now would be worthless", _SET)]
+        return [error(name, f"the clock shows {now:%Y-%m-%d}: certificates made now would have wrong dates", _SET)]
     if seen is None:
-        return [ok(name, f"{now:%Y-%m-%d %H:%M} UTC; plausible, with nothing to compare it with")]
+        return [ok(name, f"{now:%Y-%m-%d %H:%M} UTC; plausible, but there is no reference to compare it with")]
     off = (now - seen).total_seconds()
     text = f"the clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the mirror's"
     if abs(off) >= FAR_OFF:
@@ -49,10 +49,10 @@ def judge_clock(now: datetime, seen: datetime | None) -> list[Finding]:
     return [ok(name, f"{now:%Y-%m-%d %H:%M} UTC, within {max(1, abs(off)):.0f} s of the mirror's")]
 
 
-_SET = "set it (timedatectl set-ntp true): the machines take their time from here"
+_SET = "set the clock (timedatectl set-ntp true): the machines get their time from this host"
 
 
-_MIRROR_HINT = "is the network up, and os.mirror right?"
+_MIRROR_HINT = "check the network and os.mirror in lab.yaml"
 
 
 def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
@@ -69,7 +69,7 @@ def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
     if url.startswith("file:"):
         there = Path(url.removeprefix("file://")).exists()
         return [ok(name, base) if there else complain(name, f"{url} is not there", "correct os.mirror")], None
-    then = "nodisk build needs it" if needed else "everything is built, so only a new build would need it"
+    then = "nodisk build needs it" if needed else "needed only for a new build"
     try:
         with httpx2.Client(timeout=_WAIT, follow_redirects=True, proxy=_proxy(url), verify=trust.context()) as client:
             begun = time.monotonic()
@@ -110,8 +110,8 @@ def ssh_keys(lab: Lab, *, virtual: bool) -> list[Finding]:
     if count:
         return [ok("ssh", f"{count} key{'s' if count > 1 else ''} may log in")]
     if virtual:
-        return [ok("ssh", "none in lab.yaml: a virtual lab makes its own")]
-    hint = "add ssh_keys: with the line of your ~/.ssh/id_ed25519.pub"
+        return [ok("ssh", "no key in lab.yaml; a virtual lab generates its own")]
+    hint = "add the contents of your ~/.ssh/id_ed25519.pub under ssh_keys:"
     return [warning("ssh", "no key in lab.yaml: nobody can log in to a machine", hint)]
 
 
@@ -123,9 +123,9 @@ def kvm(lab: Lab) -> list[Finding]:
         return [error("kvm", problem.message, problem.hint or "")]
     if qemu.accelerator() is Accelerator.KVM:
         return [ok("kvm", "KVM works here")]
-    text = "no KVM: machines are emulated, and boot in minutes instead of seconds"
+    text = "no KVM: machines are emulated and take minutes to boot"
     return [
-        warning("kvm", text, "on a PC: switch on VT-x or AMD-V in its firmware; in a cloud: a machine with nested KVM")
+        warning("kvm", text, "on a PC, enable VT-x or AMD-V in the firmware; in a cloud, use a machine with nested KVM")
     ]
 
 
@@ -137,7 +137,7 @@ def memory(lab: Lab, meminfo: str | None = None) -> list[Finding]:
     need = wanted * 11 // 10 + 512
     said = f"{len(lab.machines)} machines take up to {wanted} MiB, {available} MiB are available"
     if available < wanted:
-        return [error("memory", said, "fewer machines or less memory in lab.yaml, or a host with more")]
+        return [error("memory", said, "use fewer machines or less memory in lab.yaml, or a host with more memory")]
     if available < need:
-        return [warning("memory", said, "little is left for the server itself")]
+        return [warning("memory", said, "this leaves little memory for the server itself")]
     return [ok("memory", said)]

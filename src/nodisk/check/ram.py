@@ -32,18 +32,20 @@ def ram(lab: Lab, found: Sequence[Budget]) -> list[Finding]:
     for group in groups(found):
         one, who = group[0], _names(group)
         if one.verdict is Verdict.TOO_LITTLE:
-            text = f"{who}: {one.total} MiB is too little for a {one.role}: {one.used} are used before the first pod"
-            findings.append(error(_NAME, text, f"{one.needed} MiB or more"))
+            text = (
+                f"{who}: {one.total} MiB is not enough for a {one.role}, which uses {one.used} MiB before the first pod"
+            )
+            findings.append(error(_NAME, text, f"at least {one.needed} MiB are needed"))
         elif one.verdict is Verdict.TIGHT:
             text = f"{who}: {one.total} MiB leave {one.left} for pods"
-            findings.append(warning(_NAME, text, f"it works; {one.needed} MiB or more are comfortable"))
+            findings.append(warning(_NAME, text, f"this works; {one.needed} MiB or more is recommended"))
         else:
             findings.append(ok(_NAME, f"{who}: {one.total} MiB, {one.left} for pods"))
         if not one.declared:
-            text = f"{who}: lab.yaml does not say the memory; {one.total} MiB are assumed"
+            text = f"{who}: lab.yaml gives no memory size; assuming {one.total} MiB"
             findings.append(warning(_NAME, text, "add `memory:`"))
     if found and found[0].estimated:
-        findings.append(ok(_NAME, "nothing is built yet: the sizes of image and release are estimates"))
+        findings.append(ok(_NAME, "nothing is built yet, so image and release sizes are estimates"))
     return findings
 
 

@@ -51,12 +51,14 @@ def disk(state: State, need: int, *, least: int, what: str) -> Finding:
     try:
         free = shutil.disk_usage(folder).free
     except OSError as problem:
-        return error(name, f"{folder}: {problem.strerror}", "choose another --state")
-    text = f"{free / GIB:.1f} GiB free for {state.root}, {need / GIB:.0f} GiB wanted to {what}"
+        return error(name, f"{folder}: {problem.strerror}", "choose another state directory with --state")
+    text = f"{free / GIB:.1f} GiB free for {state.root}, {need / GIB:.0f} GiB needed to {what}"
     if free < least:
-        return error(name, text, "make room (nodisk assets prune), or choose another --state")
+        return error(
+            name, text, "free some space (nodisk assets prune), or choose another state directory with --state"
+        )
     if free < need:
-        return warning(name, text, "it may do; nodisk assets prune removes what no lab uses")
+        return warning(name, text, "this may be enough; nodisk assets prune removes unused assets")
     return ok(name, text)
 
 
@@ -78,10 +80,10 @@ def _release(state: State, lab: Lab, missing: str | None) -> tuple[list[Finding]
             return [_told(f"Kubernetes {folder.version} from {folder.root}{without}", folder.version)], None
         chosen = asyncio.run(build.choose(_work(state), lab))
     except NodiskError as problem:
-        then = "" if missing else "; everything is built, so only a new build would need it"
+        then = "" if missing else "; needed only for a new build"
         return [complain(name, problem.message + then, problem.hint or "")], None
     if kube.source is Source.AUTO and chosen.source is Source.DEBIAN and missing:
-        hint = "let this host reach the official releases, or see docs/how-to/releases.md for a folder of your own"
+        hint = "give this host access to the official releases, or provide a folder: see docs/how-to/releases.md"
         return [warning(name, chosen.why, hint)], chosen
     return [_told(chosen.why, chosen.version)], chosen
 

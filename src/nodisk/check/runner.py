@@ -101,7 +101,7 @@ def run_all(place: Place, budgets: list[Budget], waiting: Callable[[list[str]], 
             if done is not None:
                 found += _result(todo[done], done)
             waiting(left)
-        found += [warning(name.split(maxsplit=1)[0], f"did not end within {LIMIT:.0f} seconds") for name in _late(todo)]
+        found += [warning(name.split(maxsplit=1)[0], f"timed out after {LIMIT:.0f} seconds") for name in _late(todo)]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     return sorted(found, key=lambda finding: NAMES.index(finding.check))
@@ -128,10 +128,10 @@ def _result(name: str, done: Future[list[Finding]]) -> list[Finding]:
     try:
         return done.result()
     except NodiskError as problem:
-        return [warning(name.split(maxsplit=1)[0], f"could not be done: {problem.message}", problem.hint or "")]
+        return [warning(name.split(maxsplit=1)[0], f"check failed to run: {problem.message}", problem.hint or "")]
     except OSError as problem:
-        return [warning(name.split(maxsplit=1)[0], f"could not be done: {problem}")]
+        return [warning(name.split(maxsplit=1)[0], f"check failed to run: {problem}")]
     except Exception as problem:
         log.info("check %s", name, exc_info=True)
-        hint = "a fault of nodisk; please report it with what nodisk -v check says"
-        return [warning(name.split(maxsplit=1)[0], f"could not be done: {describe(problem)}", hint)]
+        hint = "this is a bug in nodisk; please report it with the output of nodisk -v check"
+        return [warning(name.split(maxsplit=1)[0], f"check failed to run: {describe(problem)}", hint)]

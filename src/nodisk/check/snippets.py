@@ -27,7 +27,9 @@ def butane(state: State, lab: Lab, file: Path) -> list[Finding]:
             ignition.render(lab, facts, machine, where=where)
         except SpecError as problem:
             for line in problem.message.splitlines():
-                problems.setdefault(line, problem.hint or "correct the snippet; docs/reference/butane.md has every key")
+                problems.setdefault(
+                    line, problem.hint or "correct the snippet; see docs/reference/butane.md for all keys"
+                )
     if problems:
         return [error(_NAME, line, hint) for line, hint in problems.items()]
     return [ok(_NAME, f"{count} snippet{'s' if count > 1 else ''} can be merged into the machines' Ignition")]

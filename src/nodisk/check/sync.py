@@ -34,8 +34,8 @@ MOST = 2000
 """Writes at most, so that a fast disk is not written full: 4.6 MB."""
 PREFIX = ".nodisk-sync-"
 _HINT = (
-    "etcd will be slow, and may lose its lead: keep the state directory (--state) on an SSD that does no other heavy "
-    "work; docs/how-to/preflight.md"
+    "etcd will be slow and may lose its leader: put the state directory (--state) on an SSD without other heavy "
+    "load; see docs/how-to/preflight.md"
 )
 
 
@@ -50,17 +50,17 @@ def sync(state: LabState) -> list[Finding]:
         )
     except NodiskError as problem:
         file.unlink(missing_ok=True)
-        return [warning(_NAME, f"not measured: {problem.message}", "the disk may be very slow, or out of order")]
+        return [warning(_NAME, f"not measured: {problem.message}", "the disk may be very slow or faulty")]
     if done.returncode != 0:
         why = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
-        return [warning(_NAME, f"not measured on {folder}: {why[0]}", "run it as root, with some room on the disk")]
+        return [warning(_NAME, f"not measured on {folder}: {why[0]}", "run as root, with some free space on the disk")]
     return [judge(json.loads(done.stdout), folder)]
 
 
 def judge(seconds: Sequence[float], folder: Path) -> Finding:
     """What the measured times mean for etcd."""
     if not seconds:
-        return warning(_NAME, f"not one write to {folder} was safe within {SECONDS:g} s", _HINT)
+        return warning(_NAME, f"no write to {folder} was synced within {SECONDS:g} s", _HINT)
     middle, late = percentile(seconds, 50), percentile(seconds, 99)
     text = (
         f"a write is safe on the disk of {folder} after {_ms(middle)} (half of {len(seconds)}), "

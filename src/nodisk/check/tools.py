@@ -72,9 +72,9 @@ def tools(*, virtual: bool) -> list[Finding]:
         findings.append(error("tools", f"missing: {names}", install(packages)))
     for tool, answer in zip(wanted, answers, strict=True):
         if answer and tool.least and answer < tool.least:
-            text = f"{tool.name} {_dotted(answer)} is not tested with nodisk: {_dotted(tool.least)} or newer is"
-            findings.append(warning("tools", text, "Debian 12 and 13 have newer ones"))
-    return findings or [ok("tools", f"all {len(wanted)} are here")]
+            text = f"{tool.name} {_dotted(answer)} is too old: nodisk is tested with {_dotted(tool.least)} and newer"
+            findings.append(warning("tools", text, "use the version from Debian 12 or 13"))
+    return findings or [ok("tools", f"all {len(wanted)} are installed")]
 
 
 def install(packages: list[str]) -> str:

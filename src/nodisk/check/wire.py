@@ -54,16 +54,16 @@ def interface(lab: Lab) -> list[Finding]:
     address = f"{net.server}/{net.subnet.prefixlen}"
     if found is None:
         if net.interface:
-            return [error(name, f"there is no network card {net.interface}", "`ip -brief link` lists them")]
-        hint = (
-            f"ip address add {address} dev CARD, correct network.server, or for a virtual lab: nodisk check --virtual"
-        )
-        return [error(name, f"no card of this host has the address {net.server}", hint)]
+            return [
+                error(name, f"there is no network interface {net.interface}", "list interfaces with `ip -brief link`")
+            ]
+        hint = f"ip address add {address} dev INTERFACE, or correct network.server; for a virtual lab: check --virtual"
+        return [error(name, f"no network interface of this host has the address {net.server}", hint)]
     findings = []
     if not found.up:
         findings.append(error(name, f"{found.name} is down", f"ip link set {found.name} up"))
     elif not found.carrier:
-        findings.append(error(name, f"{found.name} has no carrier", "is the cable in, and the switch on?"))
+        findings.append(error(name, f"{found.name} has no carrier", "check the cable and the switch"))
     if not found.holds:
         hint = f"ip address add {address} dev {found.name}"
         findings.append(error(name, f"{found.name} does not have the address {net.server}", hint))
@@ -77,13 +77,13 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
     """Every port that the server is going to bind can be bound; ``server_pid``: this lab's own server runs already."""
     name = "ports"
     if server_pid is not None:
-        return [ok(name, f"held by this lab's own server (process {server_pid})")]
+        return [ok(name, f"used by this lab's own server (pid {server_pid})")]
     found = card(lab)
     if found is None or not found.holds:
         return [warning(name, "not looked at: the server's address is not here yet")]
     wanted = host.bound_ports(lab, found.name)
     if os.geteuid() != 0:
-        return [warning(name, "not looked at: ports below 1024 need root", "sudo nodisk check")]
+        return [warning(name, "not checked: ports below 1024 need root", "sudo nodisk check")]
     findings = []
     for port in wanted:
         try:
@@ -98,14 +98,14 @@ def dhcp(lab: Lab) -> list[Finding]:
     name = "dhcp"
     found = card(lab)
     if found is None or not found.up:
-        return [warning(name, "not looked at: the card is not up")]
+        return [warning(name, "not checked: the interface is not up")]
     try:
         own = dhcp_probe.mac_of(found.name)
         offers = dhcp_probe.ask(found.name, [own, *(machine.mac for machine in lab.machines)])
     except PermissionError:
-        return [warning(name, "not looked at: asking takes root", "sudo nodisk check")]
+        return [warning(name, "not checked: the probe needs root", "sudo nodisk check")]
     except (OSError, ValueError) as problem:
-        return [warning(name, f"not looked at: {problem}")]
+        return [warning(name, f"not checked: {problem}")]
     return judge_offers(lab, offers)
 
 
@@ -120,18 +120,18 @@ def judge_offers(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Findin
     givers = {one.server: one for found in given.values() for one in found if one.address != _NONE}
     if mode is DhcpMode.FULL:
         if not by_server:
-            return [ok(name, "nobody else answers: nodisk gives the addresses")]
-        hint = "switch it off on this segment, or set `dhcp: proxy` to join it"
+            return [ok(name, "no other server answers; nodisk assigns the addresses")]
+        hint = "turn it off on this segment, or set `dhcp: proxy` to work alongside it"
         return [error(name, f"another DHCP server answers: {_show(one)}", hint) for one in by_server.values()]
     if not givers:
-        text = f"nobody answers, and with `dhcp: {mode}` nodisk gives no addresses"
-        return [warning(name, text, "is the room's DHCP server on, and does it know these machines?")]
+        text = f"no DHCP server answers, and with `dhcp: {mode}` nodisk assigns no addresses"
+        return [warning(name, text, "check that the room's DHCP server is running and knows these machines")]
     findings = [ok(name, f"the room's server {_show(one)}") for one in givers.values()]
     findings += _judge_addresses(lab, given)
     for one in by_server.values() if mode is DhcpMode.PROXY else []:
         if one.vendor_class.startswith("PXEClient") or one.boot_file:
-            text = f"{one.server} tells machines what to boot itself ({one.boot_file or 'option 60'})"
-            hint = "remove boot file and option 60 from it, or set `dhcp: none` and chain to nodisk from there"
+            text = f"{one.server} sends its own boot options ({one.boot_file or 'option 60'})"
+            hint = "remove the boot file and option 60 there, or set `dhcp: none` and chain to nodisk from that server"
             findings.append(warning(name, text, hint))
     return findings
 
@@ -144,20 +144,18 @@ def _judge_addresses(lab: Lab, given: Mapping[Mac, Sequence[Offer]]) -> Iterator
         for one in addresses:
             if one.address != machine.address:
                 text = f"{one.server} gives {machine.name} {one.address}, but lab.yaml says {machine.address}"
-                hint = f"enter {machine.mac} → {machine.address} in that server, or correct lab.yaml"
+                hint = f"reserve {machine.address} for {machine.mac} in that server, or correct lab.yaml"
                 yield error(name, text, hint)
         if not addresses:
             silent.append(str(machine.name))
     if silent:
-        yield warning(name, f"no address for {', '.join(silent)}", "enter their MACs in the room's DHCP server")
+        yield warning(name, f"no address for {', '.join(silent)}", "add their MAC addresses to the room's DHCP server")
     ours = {machine.address: machine for machine in lab.machines}
     for mac, found in given.items():
         for one in found if lab.by_mac(mac) is None else ():
             if one.address in ours:
-                text = (
-                    f"{one.server} gives {one.address} to strangers, but it is {ours[one.address].name}'s in lab.yaml"
-                )
-                yield error(name, text, "take the machines' addresses out of that server's pool")
+                text = f"{one.server} gives {one.address} to unknown MACs, but it belongs to {ours[one.address].name}"
+                yield error(name, text, "remove the machines' addresses from that server's pool")
 
 
 _NONE = IPv4Address("0.0.0.0")  # noqa: S104 - what a proxyDHCP server "offers"
@@ -173,27 +171,27 @@ def duplicates(lab: Lab) -> list[Finding]:
     name = "duplicates"
     found = card(lab)
     if found is None or not found.up:
-        return [warning(name, "not looked at: the card is not up")]
+        return [warning(name, "not checked: the interface is not up")]
     if os.geteuid() != 0:
-        return [warning(name, "not looked at: asking takes root", "sudo nodisk check")]
+        return [warning(name, "not checked: the probe needs root", "sudo nodisk check")]
     wanted: dict[IPv4Address, Mac | None] = {machine.address: machine.mac for machine in lab.machines}
     wanted[lab.network.server] = None
     try:
         with ThreadPoolExecutor(16) as pool:
             answers = list(pool.map(lambda address: holders(found.name, address), wanted))
     except NodiskError as problem:
-        return [warning(name, f"not looked at: {problem.message}", problem.hint or "")]
+        return [warning(name, f"not checked: {problem.message}", problem.hint or "")]
     findings = []
     alive = 0
     for (address, mac), macs in zip(wanted.items(), answers, strict=True):
         for other in sorted(macs - ({mac} if mac else set()), key=str):
             who = next((str(m.name) for m in lab.machines if m.address == address), "the server")
-            whose = next((f", which is {m.name}'s card" for m in lab.machines if m.mac == other), "")
+            whose = next((f", the NIC of {m.name}" for m in lab.machines if m.mac == other), "")
             text = f"{address} ({who}) is in use by {other}{whose}"
-            findings.append(error(name, text, "find that device, or choose another address"))
+            findings.append(error(name, text, "remove that device, or choose another address"))
         alive += mac in macs
-    note = f", {alive} machines are on" if alive else ""
-    return findings or [ok(name, f"nobody else uses the lab's {len(wanted)} addresses{note}")]
+    note = f"; {alive} machines are on" if alive else ""
+    return findings or [ok(name, f"no other device uses the lab's {len(wanted)} addresses{note}")]
 
 
 def holders(interface: str, address: IPv4Address) -> set[Mac | str]:

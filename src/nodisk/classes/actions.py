@@ -51,7 +51,7 @@ def warnings(client: Client, context: LabContext) -> list[str]:
     enforcer = capacity.enforcer(client, context.lab)
     if enforcer is None:
         found.append(
-            f"the cluster's network ({context.lab.kubernetes.network}) enforces no NetworkPolicy: "
+            f"the cluster's network ({context.lab.kubernetes.network}) doesn't enforce NetworkPolicy: "
             "students' pods can reach each other, the server and the room"
         )
     elif enforcer.missing:
@@ -89,7 +89,7 @@ def create(
     made = finish(context, client, applied, held, folder=folder)
     made.warnings += warnings(client, context)
     if volumes and running.pid(context.state) is None:
-        made.warnings.append("the lab's server does not run: the students' storage is served when it does")
+        made.warnings.append("the lab's server is not running; students' storage will be available once it is")
     if test:
         made.findings = try_isolation(context, client, made.record)
     return made
@@ -116,8 +116,8 @@ def finish(context: LabContext, client: Client, applied: Applied, held: dict[str
         ends = credential.account.expires
         if ends is not None and (applied.record.expires - ends).total_seconds() > 60:
             made.warnings.append(
-                f"the API server gives no token longer than until {handouts.local(ends)}: the credentials end before "
-                "the class; nodisk class rotate makes new ones"
+                f"the API server issues tokens only until {handouts.local(ends)}, so the credentials expire before "
+                "the class ends; renew them with nodisk class rotate"
             )
             break
     return made
@@ -136,8 +136,8 @@ def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bo
     ]
     if not testers:
         raise NodiskError(
-            f"no credential of the class {found.name} is at hand to try with",
-            hint=f"the handouts are not in {found.out}; nodisk class rotate {found.name} makes new ones",
+            f"no credential of class {found.name} is available for the test",
+            hint=f"the handouts are not in {found.out}; create new ones with nodisk class rotate {found.name}",
         )
     first, second = testers[0], testers[-1] if len(testers) > 1 else None
     enforcer = capacity.enforcer(client, context.lab)
@@ -154,9 +154,9 @@ def _reach(client: Client, found: Class, first: Tester, second: Tester | None, e
     """Whether one student's pod reaches another's, tried with pods if there is where to run them."""
     who = first.account.label
     if second is None:
-        return selftest.untried(who, "it takes two students")
+        return selftest.untried(who, "two students are needed")
     if found.role == "view":
-        return selftest.untried(who, "these students may run no pods")
+        return selftest.untried(who, "these students may not run pods")
     if not capacity.ready_nodes(client):
         return selftest.untried(who, "no node is ready to run pods")
     spaces = (found.namespace(first.account), found.namespace(second.account))
@@ -241,8 +241,8 @@ def raise_first(failed: dict[str, Exception]) -> None:
     if failed:
         lines: Iterable[str] = (f"  {label}: {_words(error)}" for label, error in list(failed.items())[:10])
         raise NodiskError(
-            f"{len(failed)} students are not complete:\n" + "\n".join(lines),
-            hint="run the same command again: it completes what is missing and doubles nothing",
+            f"{len(failed)} students are incomplete:\n" + "\n".join(lines),
+            hint="run the same command again; it creates only what is missing",
         )
 
 

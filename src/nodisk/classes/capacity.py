@@ -68,20 +68,20 @@ class Capacity:
         """Raise UsageError if the class doesn't fit."""
         if self.nodes == 0:
             raise UsageError(
-                "no node takes students' pods now:\n  " + "\n  ".join(self.idle or ("no machine has joined",)),
-                hint="nodisk status shows how far each machine is; run this again when they are ready",
+                "no node accepts students' pods:\n  " + "\n  ".join(self.idle or ("no machine has joined yet",)),
+                hint="follow the machines with nodisk status, and try again when they are Ready",
             )
         if self.short:
             not_counted = [f"not counted: {line}" for line in self.idle]
             raise UsageError(
-                f"{self.students} students of size {self.size_name} need more than {self.nodes} nodes can give:\n  "
+                f"{self.students} students of size {self.size_name} need more than {self.nodes} nodes have:\n  "
                 + "\n  ".join([*self.short, *not_counted]),
-                hint="choose a smaller --size, boot more machines, or --overcommit if not all will work at once",
+                hint="use a smaller --size, boot more machines, or pass --overcommit if not all students work at once",
             )
 
 
 def _sum(unit: str, wanted: Decimal, others: Decimal, there: Decimal) -> str:
-    total = f" + {others:.1f} promised to other classes = {wanted + others:.1f}" if others else ""
+    total = f" + {others:.1f} for other classes = {wanted + others:.1f}" if others else ""
     return f"{wanted:.1f}{total} {unit}, but the nodes have {there:.1f}"
 
 
@@ -136,12 +136,12 @@ def _asked(pods: Iterable[Object]) -> Amounts:
 def _idle(node: Object) -> str | None:
     """Why a node takes no pods of students now; None: it does."""
     if not holds(node, "Ready"):
-        said = condition(node, "Ready").get("message") or "its kubelet has reported nothing yet"
+        said = condition(node, "Ready").get("message") or "its kubelet has not reported yet"
         return f"is not Ready: {said}"
     if (node.get("spec") or {}).get("unschedulable"):
-        return "is cordoned: nodisk kubectl uncordon lets pods onto it again"
+        return "is cordoned; to schedule pods on it again, run nodisk kubectl uncordon"
     if closed := closing_taints(node):
-        return f"is kept for others by its taint {closed[0]['key']}"
+        return f"has the taint {closed[0]['key']}, which keeps students' pods off"
     return None
 
 

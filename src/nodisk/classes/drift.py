@@ -70,7 +70,7 @@ def find(
     differences += _added(client, record, wanted)
     differences += _dead(client, record, tokens or {})
     for name in accounts.stray(client, record):
-        differences.append(Difference(name, f"Namespace {name}", "has the class's label, but is nobody's"))
+        differences.append(Difference(name, f"Namespace {name}", "has the class's label, but belongs to no student"))
     return differences
 
 
@@ -90,7 +90,7 @@ def compare(client: Client, wanted: Object) -> Difference | None:
                 break
             # Somebody, most likely a controller, has just written to it: what differs may be that.
     except Invalid as error:
-        return Difference(namespace, name, f"can't be what it should be: {error.message}")
+        return Difference(namespace, name, f"can't be compared: {error.message}")
     except NotFound:
         return Difference(namespace, name, "is gone")
     return Difference(namespace, name, f"changed: {', '.join(paths[:5])}")
@@ -119,7 +119,7 @@ def _added(client: Client, record: Class, wanted: Sequence[Object]) -> list[Diff
             namespace, name = item["metadata"].get("namespace", ""), item["metadata"]["name"]
             theirs = namespace in spaces or any(_of(spaces, subject) for subject in item.get("subjects") or [])
             if theirs and (kind, namespace, name) not in known:
-                found.append(Difference(namespace, f"{kind} {name}", "was added, not by nodisk"))
+                found.append(Difference(namespace, f"{kind} {name}", "was not created by nodisk"))
     return found
 
 
@@ -138,7 +138,7 @@ def _dead(client: Client, record: Class, tokens: Mapping[str, str]) -> list[Diff
         in_parallel(lambda a: reconcile.accepted(client.with_token(tokens[a.key]), record.identities), held)
     )
     return [
-        Difference(record.identities, f"ServiceAccount {account.service_account}", "its token is not accepted any more")
+        Difference(record.identities, f"ServiceAccount {account.service_account}", "its token is no longer accepted")
         for account, accepted in zip(held, good, strict=True)
         if not accepted
     ]

@@ -36,7 +36,7 @@ def due(found: Class, now: datetime) -> str:
     """What is next for a class, in words."""
     delete_at = found.expires + timedelta(days=found.grace_days)
     if now >= delete_at:
-        return f"to be deleted since {handouts.local(delete_at)}"
+        return f"deletion due since {handouts.local(delete_at)}"
     if now >= found.expires:
         return f"ended; will be deleted {handouts.local(delete_at)}"
     if now >= found.expires - WARN:
@@ -62,7 +62,7 @@ def tick(context: LabContext, now: datetime) -> list[Event]:
             continue
         except Exception as error:
             log.debug("the class %s", name, exc_info=True)
-            events.append(Event(name, "failed", f"the class {name} is due, but: {describe(error)}"))
+            events.append(Event(name, "failed", f"class {name} could not be ended: {describe(error)}"))
     return events
 
 
@@ -89,7 +89,7 @@ def _anything_due(found: Class, now: datetime) -> bool:
 def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
     if now < found.expires:
         record.save(context.state, found.model_copy(update={"warned": True}))
-        text = f"the class {found.name} ends {handouts.local(found.expires)}; nodisk class extend gives it longer"
+        text = f"class {found.name} ends {handouts.local(found.expires)}; to keep it longer, run nodisk class extend"
         return [Event(found.name, "warned", text)]
     with connect(context, patience=5) as client:
         if now >= found.expires + timedelta(days=found.grace_days):
@@ -100,7 +100,7 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
         for error in done.failed.values():
             raise error
     end = handouts.local(found.expires + timedelta(days=found.grace_days))
-    return [Event(found.name, "suspended", f"the class {found.name} has ended: suspended; it is deleted {end}")]
+    return [Event(found.name, "suspended", f"class {found.name} has ended and is suspended; it will be deleted {end}")]
 
 
 def _delete(context: LabContext, client: Client, found: Class) -> Event:
@@ -108,7 +108,7 @@ def _delete(context: LabContext, client: Client, found: Class) -> Event:
     kept = storage.release(context.state, found, None, keep=True, wait=False)  # the server itself is asking
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
-    text = f"the class {found.name} was deleted, {found.grace_days} days after its end"
+    text = f"class {found.name} was deleted, {found.grace_days} days after its end"
     if kept:
-        text += f"; the files of {len(kept)} students are kept: nodisk class storage"
+        text += f"; the files of {len(kept)} students are kept (see nodisk class storage)"
     return Event(found.name, "deleted", text)

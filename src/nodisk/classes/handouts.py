@@ -73,7 +73,7 @@ def refuse_taken(folder: Path, others: Iterable[Class]) -> None:
     for other in others:
         if other.out is not None and Path(other.out).resolve() == folder.resolve():
             raise UsageError(
-                f"the handouts of the class {other.name} are in {folder}", hint="choose another folder with --out"
+                f"{folder} contains the handouts of class {other.name}", hint="choose another folder with --out"
             )
 
 

@@ -34,8 +34,8 @@ def check_name(name: str) -> str:
     """The name of a class; raises UsageError."""
     if not _NAME.fullmatch(name) or len(name) > names.LONGEST_CLASS or names.reserved(name):
         raise UsageError(
-            f"{name!r} can't be the name of a class: up to {names.LONGEST_CLASS} lower-case letters, digits "
-            "and hyphens, a letter first; and no name of the system's own, such as default or kube-system"
+            f"{name!r} is not a valid class name: use up to {names.LONGEST_CLASS} lower-case letters, digits "
+            "and hyphens, starting with a letter, and not a system name such as default or kube-system"
         )
     return name
 
@@ -43,7 +43,7 @@ def check_name(name: str) -> str:
 def expiry(text: str | None, days: int | None, now: datetime) -> datetime | None:
     """``--expires DATE`` (to the end of that day, local time) or ``--days N``; None: neither was given."""
     if text is not None and days is not None:
-        raise UsageError("--expires and --days are two ways to say the same: give one")
+        raise UsageError("use either --expires or --days, not both")
     if days is not None:
         return now + timedelta(days=days)
     if text is None:
@@ -55,11 +55,11 @@ def expiry(text: str | None, days: int | None, now: datetime) -> datetime | None
     # Not near the first and the last day that there are: there the time zone's arithmetic ends. Today may be another
     # day here than it is in UTC.
     if day > now.date() + timedelta(days=LONGEST_DAYS):
-        raise UsageError(f"{text} is too far away: a class lasts {LONGEST_DAYS} days at most")
+        raise UsageError(f"{text} is too far away: a class can last at most {LONGEST_DAYS} days")
     over = day < now.date() - timedelta(days=1)
     end = now if over else datetime.combine(day, time(23, 59, 59)).astimezone(UTC)
     if end <= now:
-        raise UsageError(f"{text} is over already")
+        raise UsageError(f"{text} is in the past")
     return end
 
 
@@ -98,9 +98,7 @@ def merge(
     if expires is not None and expires != existing.expires:
         existing = existing.extended(expires, now)
     if existing.expires <= now:
-        raise UsageError(
-            f"the class {name} has ended", hint=f"give it another end: nodisk class extend {name} --days 30"
-        )
+        raise UsageError(f"class {name} has ended", hint=f"extend it with nodisk class extend {name} --days 30")
     given = {"role": role, "storage": storage}
     change |= {key: value for key, value in given.items() if value is not None}
     taken = {account.label for account in (*existing.students, *existing.teachers)}
@@ -114,8 +112,8 @@ def merge(
     record = existing.model_copy(update=change)
     if record.storage is not None and record.size.claims == 0:
         raise UsageError(
-            f"the size {record.size_name} allows no claims (claims: 0), so nobody could use the storage",
-            hint="choose another --size; each student's storage takes one claim",
+            f"size {record.size_name} allows no claims (claims: 0), so no one could use the storage",
+            hint="choose another --size; each student's storage needs one claim",
         )
     return Planned(record, new, absent)
 
@@ -165,13 +163,11 @@ def _refuse_mixed_up(accounts: Sequence[Account], known: Mapping[str, Account], 
         for person in people:
             mine, other = known.get(person.key), owners.get(_trait(person, trait))
             if mine is not None and other is not None and other.key != mine.key and _differ(person, mine, [trait]):
-                problems.append(
-                    f"{person.name} comes with what {mine.name} is known by ({mine.key}), but is {other.label} already"
-                )
+                problems.append(f"{person.name} has the key of {mine.name} ({mine.key}), but is already {other.label}")
     if problems:
         raise UsageError(
-            "the roster mixes up students of the class:\n  " + "\n  ".join(dict.fromkeys(problems[:10])),
-            hint="is the id a line's number? name that column Nr; if a student really has another's name now, "
+            "the roster confuses students of the class:\n  " + "\n  ".join(dict.fromkeys(problems[:10])),
+            hint="if the id is a line number, name that column Nr; if a student really has another student's name now, "
             "tell the two apart by a second name",
         )
 

@@ -63,8 +63,8 @@ def missing(found: Features) -> list[str]:
     if found.admission_policy is None:
         said.append(
             f"Kubernetes {found.version} has no ValidatingAdmissionPolicy: Services with externalIPs and probes of "
-            "other hosts are not refused, managed objects are protected by the students' roles alone, and students' "
-            "storage by its secret path alone"
+            "other hosts are not refused; only the students' roles protect managed objects, and only a secret path "
+            "protects students' storage"
         )
     return said
 

@@ -44,10 +44,10 @@ def client(context: LabContext) -> Iterator[Client]:
 def people(roster: Path | None, students: str | None, reading: Reading) -> list[Person]:
     """Who was named on the command line, one way or the other; says how a file was understood."""
     if (roster is None) == (students is None):
-        raise UsageError("who is in the class? give --roster FILE or --students a,b,c")
+        raise UsageError("no students given: use either --roster FILE or --students a,b,c")
     if roster is None:
         if any(reading):
-            raise UsageError("--column, --encoding and --sheet say how a --roster FILE is read")
+            raise UsageError("--column, --encoding and --sheet need --roster FILE")
         return rosters.from_names(students or "")
     found = rosters.read(roster, rosters.hints(*reading))
     for line in found.explained():
@@ -71,14 +71,14 @@ def running(context: LabContext, name: str) -> Class:
     """The record of a class that has not ended; raises UsageError."""
     found = record.need(context.state, name)
     if found.expires <= record.now():
-        raise UsageError(f"the class {name} has ended", hint=f"nodisk class extend {name} --days 30")
+        raise UsageError(f"class {name} has ended", hint=f"nodisk class extend {name} --days 30")
     return found
 
 
 def ask(question: str, yes: bool) -> None:
     """Raise UsageError unless a person, or ``--yes``, agrees."""
     if not yes and not click.confirm(question, err=True):
-        raise UsageError("nothing was changed")
+        raise UsageError("cancelled; nothing was changed")
 
 
 def keep_storage(
@@ -90,13 +90,13 @@ def keep_storage(
     if policy is not None or yes or not theirs:
         return policy != "remove"
     size = volumes.words(sum(volumes.used(context.state, volume) for volume in theirs))
-    return not click.confirm(f"Delete their {len(theirs)} volumes with {size} on the server, too?", err=True)
+    return not click.confirm(f"Also delete their {len(theirs)} volumes ({size}) on the server?", err=True)
 
 
 def say_kept(context: LabContext, found: Class, keep: bool) -> None:
     """Say what is left of a class on the server's disk."""
     if keep and (number := volumes.kept(context.state, found)):
-        ui.say(f"{number} volumes with their files are kept: nodisk class storage")
+        ui.say(f"kept {number} volumes with their files; list them with nodisk class storage")
 
 
 def room_if_known(context: LabContext, planned: Planned, overcommit: bool) -> None:
@@ -105,7 +105,7 @@ def room_if_known(context: LabContext, planned: Planned, overcommit: bool) -> No
         with connect(context, patience=0, within=DRY_RUN_WITHIN) as client:
             room(context, client, planned, overcommit)
     except (EnvironmentProblem, Unreachable, Overloaded) as error:
-        ui.say(f"sizes are unchecked, because the cluster can't be asked: {error.message}")
+        ui.say(f"capacity not checked, because the cluster can't be reached: {error.message}")
 
 
 def room(context: LabContext, client: Client, planned: Planned, overcommit: bool) -> None:
@@ -115,8 +115,8 @@ def room(context: LabContext, client: Client, planned: Planned, overcommit: bool
         f"{found.students} students of size {found.size_name}: {found.wanted}; {found.nodes} nodes have {found.there}"
     )
     for line in found.short:
-        ui.say(f"warning: promised more than there is: {line}")
+        ui.say(f"warning: overcommitted: {line}")
     if disk := storage.room(context.state, planned.record):
         if not overcommit:
             disk.refuse()
-        ui.say(f"{'warning: promised more than there is: ' if disk.short else ''}{disk}")
+        ui.say(f"{'warning: overcommitted: ' if disk.short else ''}{disk}")

@@ -65,11 +65,11 @@ def refuse_foreign(client: Client, record: Class) -> None:
                 f"{meta['name']}: " + (f"belongs to the class {owner}" if owner else "was not made by nodisk")
             )
         elif going(found):
-            problems.append(f"{meta['name']}: is still being deleted")
+            problems.append(f"{meta['name']} is still being deleted")
     if problems:
         raise UsageError(
-            "namespaces that this class needs are taken:\n  " + "\n  ".join(sorted(problems)),
-            hint="choose another name for the class, or remove them first",
+            "namespaces that this class needs are in use:\n  " + "\n  ".join(sorted(problems)),
+            hint="choose another class name, or delete them first",
         )
 
 

@@ -102,7 +102,7 @@ class Class(_Data):
     def _only(self, word: str, found: list[Account]) -> Account:
         if len(found) != 1:
             why = "nobody" if not found else f"{len(found)} people"
-            raise UsageError(f"{word!r} is {why} in the class {self.name}", hint=f"nodisk class show {self.name}")
+            raise UsageError(f"{word!r} is {why} in class {self.name}", hint=f"nodisk class show {self.name}")
         return found[0]
 
     def extended(self, end: datetime, now: datetime) -> Class:

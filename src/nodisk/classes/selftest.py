@@ -54,12 +54,12 @@ REACH = "reach another student's pod"
 
 def untried(who: str, why: str) -> Finding:
     """Of pods that should not reach each other: nobody has tried, and nobody should think so."""
-    return Finding(who, REACH, "refused", f"not tried: {why}", "untried")
+    return Finding(who, REACH, "refused", f"not tested: {why}", "untried")
 
 
 def unenforced(who: str) -> Finding:
     """Of pods that should not reach each other, where nothing is there that could keep them apart."""
-    return Finding(who, REACH, "refused", "not tried: nothing in this cluster enforces NetworkPolicy", "gap")
+    return Finding(who, REACH, "refused", "not tested: nothing in this cluster enforces NetworkPolicy", "gap")
 
 
 def run(record: Class, first: Tester, second: Tester | None, found: Features) -> Iterator[Finding]:
@@ -183,7 +183,7 @@ class _Attempts:
 
 
 def _judged(who: str, what: str, expected: str, happened: str, unless: str | None = None) -> Finding:
-    if happened.startswith("not tried"):
+    if happened.startswith("not tested"):
         return Finding(who, what, expected, happened, "untried")
     if unless is not None and happened == "allowed":
         return Finding(who, what, expected, f"allowed: {unless}", "gap")
@@ -199,11 +199,11 @@ def _attempt(attempt: Callable[[], object]) -> str:
             if "status unknown for quota" not in error.message:
                 return "refused"
             if time.monotonic() > deadline:
-                return f"not tried: {error.message}"
+                return f"not tested: {error.message}"
             time.sleep(0.2)  # the quota controller has not counted a namespace this young
             continue
         except (Unauthorized, Overloaded, Unreachable) as error:
-            return f"not tried: {error.message}"  # the API server has not decided anything
+            return f"not tested: {error.message}"  # the API server has not decided anything
         except ApiError as error:
             return f"refused ({error.reason})" if error.status == 422 else f"error: {error.message}"
         return "allowed"

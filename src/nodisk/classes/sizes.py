@@ -38,7 +38,7 @@ def amount(text: str) -> Decimal:
 
 def _positive(text: str) -> str:
     if amount(text) <= 0:
-        raise ValueError("must be more than nothing")
+        raise ValueError("must be greater than zero")
     return text
 
 

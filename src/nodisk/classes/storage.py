@@ -43,7 +43,7 @@ def size_of(text: str) -> int:
     except ValueError as error:
         raise UsageError(f"--storage: {error}") from error
     if size < SMALLEST:
-        raise UsageError(f"--storage {text} is too little: 16Mi is the least")
+        raise UsageError(f"--storage {text} is too small: use at least 16Mi")
     return size
 
 
@@ -59,7 +59,7 @@ class Room:
 
     def __str__(self) -> str:
         return (
-            f"storage: {self.students} × {words(self.each)}; with all that is promised and not used yet "
+            f"storage: {self.students} × {words(self.each)}; including allocations not used yet, "
             f"{words(self.needed)}; the server's disk has {words(self.free)} free"
         )
 
@@ -104,8 +104,8 @@ def refuse_smaller(state: LabState, record: Class, students: Sequence[Account]) 
     for volume in (known[student.key] for student in students if student.key in known):
         if volume.size > size_of(record.storage):
             raise UsageError(
-                f"{volume.name} has {words(volume.size)} already, and a volume can't be made smaller",
-                hint="give --storage as much as before, or more; nodisk class storage --remove ends one that is kept",
+                f"{volume.name} already has {words(volume.size)}, and a volume can't shrink",
+                hint="use at least the previous --storage; delete a kept volume with nodisk class storage --remove",
             )
 
 
@@ -261,12 +261,12 @@ def remove_kept(state: LabState, names: Sequence[str]) -> None:
     for name in names:
         if name not in known or known[name].state != "kept":
             raise UsageError(
-                f"{name}: " + ("a student has it" if name in known else "there is no such volume"),
-                hint="nodisk class storage lists them; nodisk class remove NAME STUDENT ends a student's",
+                f"{name}: " + ("a student uses it" if name in known else "no such volume"),
+                hint="list volumes with nodisk class storage; remove a student with nodisk class remove NAME STUDENT",
             )
     volumes.release(state, [known[name] for name in names], keep=False)
     if running.pid(state) is None:
-        raise NodiskError("the lab's server does not run; it deletes them when it starts")
+        raise NodiskError("the lab's server is not running; it will delete them when it starts")
     ended = [known[name].model_copy(update={"state": "removed"}) for name in names]
     volumes.wait(state, ended, seconds=SERVED_WITHIN)
 

@@ -21,13 +21,13 @@ def report_absent(planned: Planned) -> None:
     if planned.absent:
         ui.say(
             f"not in the roster, but in the class: {', '.join(s.label for s in planned.absent)} "
-            "(left as they are; --prune removes them)"
+            "(not changed; remove them with --prune)"
         )
 
 
 def counted(found: dict[str, int]) -> str:
     """What was deleted, in words."""
-    return ", ".join(f"{number} {kind}" for kind, number in sorted(found.items())) or "nothing in them"
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(found.items())) or "no objects"
 
 
 def show_plan(planned: Planned, output: str) -> None:
@@ -104,8 +104,8 @@ def judge(findings: Sequence[Finding]) -> None:
     """Raise NodiskError if students can do what no student may."""
     if holes := [finding for finding in findings if finding.verdict == "hole"]:
         raise NodiskError(
-            f"the students are not isolated: {len(holes)} of {len(findings)} attempts ended as they must not",
-            hint="don't hand out the credentials; nodisk class suspend takes the access away",
+            f"students are not isolated: {len(holes)} of {len(findings)} attempts succeeded that should fail",
+            hint="don't hand out the credentials; revoke access with nodisk class suspend",
         )
 
 
@@ -127,7 +127,7 @@ def report(made: Made, output: str) -> None:
         )
     else:
         students(made.record, made.record.students, output)
-    ui.say(f"{made.made} credentials made; handouts: {made.zip}")
+    ui.say(f"created {made.made} credentials; handouts: {made.zip}")
     actions.raise_first(made.failed)
     if output == "json":
         judge(made.findings)

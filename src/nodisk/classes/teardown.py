@@ -57,7 +57,7 @@ def delete_namespaces(
             raise TimedOut(
                 f"still there after {limit:g} s:\n"
                 + "\n".join(f"  {name}: {held_by(client, name)}" for name in sorted(waiting)),
-                hint="remove the finalizers named; see by nodisk status why a pod does not end; then delete again",
+                hint="remove the listed finalizers, check nodisk status for stuck pods, then delete again",
             )
         if time.monotonic() - looked > LOOK:
             pods = [pod for pod in client.list("v1", "Pod") if pod["metadata"]["namespace"] in waiting]
@@ -122,7 +122,7 @@ def held_by(client: Client, name: str) -> str:
         f"Pod {pod['metadata']['name']} on {pod['spec'].get('nodeName', 'no node')}"
         for pod in client.list("v1", "Pod", namespace=name)
     ]
-    return "; ".join([*said, *objects[:10], *pods[:10]]) or "no reason is given yet"
+    return "; ".join([*said, *objects[:10], *pods[:10]]) or "no reason given yet"
 
 
 def _finalized(client: Client, name: str) -> list[tuple[str, Object]]:

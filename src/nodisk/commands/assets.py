@@ -16,14 +16,14 @@ from nodisk.state import State
 
 
 @click.command(epilog="Example: nodisk build --lab lab.yaml")
-@click.option("--offline", is_flag=True, help="Load nothing; fail if something is missing.")
-@click.option("--refresh", is_flag=True, help="Make everything again from what the mirrors have now (security fixes).")
-@click.option("--dry-run", is_flag=True, help="Only say what would be built, and from where.")
+@click.option("--offline", is_flag=True, help="Download nothing; fail if something is missing.")
+@click.option("--refresh", is_flag=True, help="Rebuild everything from the current mirrors, to get security fixes.")
+@click.option("--dry-run", is_flag=True, help="Show what would be built, and from where; change nothing.")
 @click.option(
     "--only",
     multiple=True,
     type=click.Choice(["image", "release", "ipxe", "containers", "addons"]),
-    help="Build only this and what it needs (may be given more than once); the lab's record stays as it is.",
+    help="Build only this and its dependencies (repeatable); the lab's record is not updated.",
 )
 @lab_options
 @output_option
@@ -52,29 +52,29 @@ def build(
         [(m.kind, m.name, m.version, ui_size(m.size)) for m in result.assets.values()],
     )
     if only:
-        ui.say("The lab's record stays as it was; `nodisk build` without --only takes these in.")
+        ui.say("The lab's record was not updated; run `nodisk build` without --only to use these.")
         return
     _tell_of_the_server(context)
 
 
 def _tell_of_the_server(context: LabContext) -> None:
-    """A server that runs goes on with what it had: say how it takes over what is new."""
+    """Tell the user how to switch a running server over to the new build."""
     if running.is_stale(context.state, built.fingerprint(context.state, context.lab)):
         pid = running.pid(context.state)
         how = "nodisk lab up" if context.netns else f"systemctl reload nodisk, or kill -HUP {pid}"
-        ui.say(f"The lab's server goes on with the build before, until: {how}")
+        ui.say(f"The running server still uses the previous build. To switch it over: {how}")
 
 
 @click.group(epilog="Example: nodisk assets list")
 def assets() -> None:
-    """List, verify or prune what was built."""
+    """List, verify or prune the built assets."""
 
 
 @assets.command("list", epilog="Example: nodisk assets list --output json")
 @state_option
 @output_option
 def list_(state: State, output: str) -> None:
-    """List what is in the store, and which of it a lab uses."""
+    """List the contents of the store, and which labs use each item."""
     used = built.used(state)
     manifests = Store(state).manifests()
     if output == "json":
@@ -93,7 +93,7 @@ def list_(state: State, output: str) -> None:
 @state_option
 @output_option
 def verify(state: State, output: str) -> None:
-    """Read every byte in the store and compare it with its hash."""
+    """Check every file in the store against its recorded hash."""
     store = Store(state)
     found = {manifest.id: store.damage(manifest) for manifest in store.manifests()}
     damaged = {asset: problems for asset, problems in found.items() if problems}
@@ -104,16 +104,16 @@ def verify(state: State, output: str) -> None:
     if damaged:
         raise IntegrityError(
             f"{len(damaged)} of {len(found)} assets are damaged: {', '.join(damaged)}",
-            hint="nodisk build --refresh makes them again",
+            hint="rebuild them with nodisk build --refresh",
         )
 
 
 @assets.command(epilog="Example: nodisk assets prune --dry-run")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
 @state_option
 @output_option
 def prune(dry_run: bool, state: State, output: str) -> None:
-    """Remove what no lab of this host uses, what is incomplete, and the cache."""
+    """Remove unused and incomplete items, and the download cache."""
     done = prune_(state, dry_run=dry_run, read=running.objects(state))
     if output == "json":
         ui.print_json({"removed": list(done.removed), "bytes": done.size, "dry_run": dry_run})
@@ -121,7 +121,7 @@ def prune(dry_run: bool, state: State, output: str) -> None:
     verb = "would remove" if dry_run else "removed"
     for what in done.removed:
         click.echo(f"{verb} {what}")
-    click.echo(f"{ui_size(done.size)} {'would be' if dry_run else 'were'} freed")
+    click.echo(f"{'would free' if dry_run else 'freed'} {ui_size(done.size)}")
 
 
 def ui_size(size: int) -> str:

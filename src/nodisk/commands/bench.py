@@ -30,16 +30,16 @@ from nodisk.errors import UsageError
     type=click.Choice(["quick", "full"]),
     default="quick",
     show_default=True,
-    help="How much is measured: minutes, or the figures to publish.",
+    help="How much to measure: quick takes minutes, full gives figures fit to publish.",
 )
 @click.option(
     "--baseline",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A report's JSON: what has no threshold is judged by it.",
+    help="JSON report to judge measures without a threshold against.",
 )
-@click.option("--only", multiple=True, metavar="GROUP", help="Measure this group alone; may be given often (--list).")
+@click.option("--only", multiple=True, metavar="GROUP", help="Measure only this group (repeatable; see --list).")
 @click.option("--plots/--no-plots", default=True, help="Draw the report's plots (needs matplotlib).")
-@click.option("--list", "list_only", is_flag=True, help="List the measures and end.")
+@click.option("--list", "list_only", is_flag=True, help="List the measures and exit.")
 @lab_options
 @click.pass_context
 def bench(
@@ -54,15 +54,15 @@ def bench(
 ) -> None:
     """Measure how fast the cluster is.
 
-    Runs loads of its own in a namespace of its own, removes them, and writes a report (HTML, JSON, JUnit) into the
-    lab's state directory. Refuses a cluster that fails nodisk verify --quick. Exit status 1: an official SLO or a
-    correctness check failed.
+    Runs its own workloads in its own namespace, removes them, and writes a report (HTML, JSON, JUnit) to the lab's
+    state directory. Refuses to run on a cluster that fails nodisk verify --quick. Exits with 1 if an official SLO or
+    a correctness check failed.
     """
     if ctx.invoked_subcommand is not None:
         return
 
     if wrong := [word for word in only if word not in GROUPS]:
-        raise UsageError(f"there is no group {wrong[0]!r}", hint=f"the groups: {', '.join(GROUPS)}")
+        raise UsageError(f"unknown group {wrong[0]!r}", hint=f"groups: {', '.join(GROUPS)}")
     if list_only:
         rows = (
             (one.group, one.name, one.unit, one.judge, "" if one.threshold is None else f"{one.threshold:g}", one.what)
@@ -94,10 +94,10 @@ def bench(
 @click.argument("b", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @output_option
 def compare(a: Path, b: Path, output: str) -> None:
-    """Show what changed from A to B beyond noise.
+    """Show the significant changes from A to B.
 
-    A and B are two reports' JSON files. Samples are compared by ranks (Mann-Whitney, 95 %); a change below 5 % or
-    within noise is "same"; one with too few samples to tell is "unsure".
+    A and B are JSON reports. Samples are compared with the Mann-Whitney U test at 95 %. A change below 5 % or within
+    noise is "same"; with too few samples to tell, it is "unsure".
     """
 
     changes = changes_of(load(a), load(b))

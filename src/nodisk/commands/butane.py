@@ -96,9 +96,11 @@ def _unpacked(option: click.Option, word: str) -> list[str]:
 @click.option("-d", "--files-dir", type=click.Path(), help="Embed local files from this folder.", metavar="DIR")
 @click.option("-o", "--output", type=click.Path(), help="Write to this file instead of stdout.", metavar="FILE")
 @click.option("-p", "--pretty", "indent", is_flag=True, help="Write indented JSON.")
-@click.option("-r", "--raw", is_flag=True, help="Accepted as Butane accepts it; these variants have nothing to unwrap.")
+@click.option(
+    "-r", "--raw", is_flag=True, help="Accepted for compatibility with Butane; has no effect for these variants."
+)
 @click.option("-s", "--strict", is_flag=True, help="Fail on any warning.")
-@click.option("--raw-errors", is_flag=True, help="Show messages without the lines that they are about.")
+@click.option("--raw-errors", is_flag=True, help="Show messages without the source lines they refer to.")
 @click.option(
     "--color",
     "--colour",
@@ -115,7 +117,7 @@ def _unpacked(option: click.Option, word: str) -> list[str]:
     type=click.Choice(["butane", "clc"]),
     default="butane",
     show_default=True,
-    help="What the input is: Butane, or Container Linux Config.",
+    help="Input format: Butane or Container Linux Config.",
 )
 @click.option("--to", type=click.Choice(_TARGETS), help="Ignition version for --from clc (default: 2.3.0).")
 @click.option("--platform", default="", help="Platform of a Container Linux Config with dynamic data.", metavar="NAME")
@@ -123,14 +125,14 @@ def _unpacked(option: click.Option, word: str) -> list[str]:
 def butane(ctx: click.Context, /, files: tuple[str, ...], **options: Any) -> None:
     """Translate Butane or Container Linux Config to Ignition.
 
-    Reads FILE, or stdin. Exits with 0, with 1 if the config can't be translated (or has warnings, with --strict),
-    with 2 if the words of the command are wrong.
+    Reads FILE, or stdin. Exits with 0 on success, 1 if the config can't be translated (or has warnings, with
+    --strict), and 2 for invalid arguments.
     """
     name = options["input_"] or (files[0] if files else "")
     if len(files) > 1 or (files and options["input_"]):
-        raise click.UsageError("one input file at most", ctx)
+        raise click.UsageError("only one input file is allowed", ctx)
     if options["dialect"] == "butane" and (options["to"] or options["platform"]):
-        raise click.UsageError("--to and --platform are for --from clc", ctx)
+        raise click.UsageError("--to and --platform need --from clc", ctx)
     if options["version"]:
         click.echo(f"nodisk {__version__}")
         return

@@ -16,7 +16,7 @@ from nodisk.errors import EnvironmentProblem
 from nodisk.plan.budget import Budget
 
 PATIENCE = 2.0
-"""Seconds after which it is shown what is waited for."""
+"""Seconds before showing what is still running."""
 
 
 @click.command(epilog="Example: nodisk check --lab room.yaml")
@@ -25,15 +25,15 @@ PATIENCE = 2.0
 @click.option(
     "--virtual/--real",
     default=None,
-    help="For a virtual lab or a real room (default: real if lab.yaml names a card or this host has the address).",
+    help="Kind of lab (default: real if lab.yaml names an interface or this host has the server's address).",
 )
 def check(options: LabOptions, output: str, virtual: bool | None) -> int:
-    """Preflight: what would stop this lab from booting.
+    """Check for anything that would stop this lab from booting.
 
-    Looks at programs and their versions, the server's network card and ports, other DHCP servers, addresses in use,
-    the clock, the disk and how fast it is, the Debian mirror, the release, Butane snippets, the RAM of every machine,
-    SSH keys; for a virtual lab also at KVM and this host's memory. Changes nothing; the file by which it measures the
-    disk is gone in the end. Ends with 0 if nothing worse than warnings was found, else 4.
+    Checks programs and their versions, the server's network interface and ports, other DHCP servers, addresses in use,
+    the clock, disk space and speed, the Debian mirror, the release, Butane snippets, each machine's RAM, and SSH keys;
+    for a virtual lab also KVM and this host's memory. Changes nothing, apart from a temporary file to measure the
+    disk. Exits with 0 if it finds no errors (warnings are allowed), else 4.
     """
 
     place = _place(options, virtual)
@@ -53,7 +53,7 @@ def check(options: LabOptions, output: str, virtual: bool | None) -> int:
         )
     else:
         where = "a virtual lab" if place.virtual else "a real room"
-        click.echo(f"{place.lab.name}, as {where} (--virtual, --real: as the other)\n")
+        click.echo(f"{place.lab.name}, as {where} (choose with --virtual or --real)\n")
         _show(findings, budgets)
     return EnvironmentProblem.exit_code if level is Level.ERROR else 0
 
@@ -61,7 +61,7 @@ def check(options: LabOptions, output: str, virtual: bool | None) -> int:
 def _place(options: LabOptions, virtual: bool | None) -> Place:
     lab = options.load()
     if virtual is None:
-        # Who has a card of the lab's in the host, or names one, means a real room.
+        # An interface in lab.yaml, or the lab's address on this host, means a real room.
         real = lab.lab.network.interface is not None or wire.card(lab.lab) is not None
         virtual = lab.netns is not None or not real
     return Place(lab.lab, lab.file, lab.state, virtual, lab.netns if virtual else None)
@@ -70,10 +70,10 @@ def _place(options: LabOptions, virtual: bool | None) -> Place:
 def _show(findings: list[Finding], budgets: list[Budget]) -> None:
     styles = {"ok": "green", "warning": "yellow", "error": "bold red"}
     rows = [(Text(finding.level, style=styles[finding.level]), finding.check, _words(finding)) for finding in findings]
-    ui.print_table(["", "check", "what was found"], rows)
+    ui.print_table(["", "check", "result"], rows)
     click.echo()
     headings, body = ram.table(budgets)
-    ui.print_table(headings, body, title="RAM budget: used at Ready, and what a tmpfs may grow to")
+    ui.print_table(headings, body, title="RAM budget in MiB: used at Ready, and maximum size of each tmpfs")
     counts = {level: sum(finding.level == level for finding in findings) for level in styles}
     click.echo(f"\n{counts['error']} errors, {counts['warning']} warnings, {counts['ok']} ok")
 
@@ -83,7 +83,7 @@ def _words(finding: Finding) -> str:
 
 
 class _Waiting:
-    """A line on stderr with what is waited for, once that takes longer than ``PATIENCE``."""
+    """A line on stderr listing the checks still running, shown after ``PATIENCE`` seconds."""
 
     def __enter__(self) -> _Waiting:
         self.begun = time.monotonic()

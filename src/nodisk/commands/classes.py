@@ -26,7 +26,7 @@ from nodisk.kube.client import Client
 
 @click.group(name="class", epilog="Example: nodisk class create k8s --roster group-2.csv --days 120")
 def class_() -> None:
-    """A class of students: create, list, suspend, delete."""
+    """Manage classes of students: create, list, suspend, delete."""
 
 
 def _roster_options(command: Any) -> Any:
@@ -36,58 +36,73 @@ def _roster_options(command: Any) -> Any:
 
     wrapped: Any = with_reading
     for option in (
-        click.option("--sheet", metavar="NAME", help="Which sheet of a spreadsheet --roster is."),
-        click.option("--encoding", metavar="NAME", help="How --roster is encoded, such as cp1250 or iso8859-2."),
+        click.option("--sheet", metavar="NAME", help="Sheet to read when --roster is a spreadsheet."),
+        click.option("--encoding", metavar="NAME", help="Encoding of --roster, such as cp1250 or iso8859-2."),
         click.option(
             "--column",
             multiple=True,
             metavar="FIELD=HEADING",
-            help="What a column of --roster holds: id, name, first, last, email, role or ignore; repeatable.",
+            help="Meaning of a --roster column: id, name, first, last, email, role or ignore (repeatable).",
         ),
-        click.option("--students", metavar="A,B,C", help="Names, without a file."),
+        click.option("--students", metavar="A,B,C", help="Students' names, instead of --roster."),
         click.option(
             "--roster",
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="A list as a platform or a spreadsheet writes it: CSV, .xlsx, .xls, .ods or an HTML table.",
+            help="Roster exported from a course platform or spreadsheet: CSV, .xlsx, .xls, .ods or an HTML table.",
         ),
     ):
         wrapped = option(wrapped)
     return wrapped
 
 
-_days = click.option("--days", type=click.IntRange(1, 1000), help="Access ends in so many days.")
-_expires = click.option("--expires", metavar="DATE", help="Access ends at the end of that day, such as 2027-02-28.")
+_days = click.option("--days", type=click.IntRange(1, 1000), help="End access after this many days.")
+_expires = click.option("--expires", metavar="DATE", help="End access at the end of this day, such as 2027-02-28.")
 _out = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the handouts (default: ./NAME)."
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the handouts (default: ./NAME)."
 )
-_yes = click.option("--yes", is_flag=True, help="Don't ask.")
+_yes = click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 _storage_policy = click.option(
     "--storage-policy",
     type=click.Choice(["keep", "remove"]),
-    help="What becomes of the students' files on the server (default: it asks; with --yes: keep).",
+    help="Keep or remove the students' files on the server (default: ask; with --yes: keep).",
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 
 
 @class_.command(epilog="Example: nodisk class create k8s --roster group-2.csv --size medium --teacher 'Anna Nowak'")
 @click.argument("name")
 @_roster_options
-@click.option("--size", default=None, help="tiny, small, medium, large, or a file of your own.  [default: small]")
+@click.option(
+    "--size", default=None, help="tiny, small, medium, large, or the path of your own size file.  [default: small]"
+)
 @_expires
 @_days
-@click.option("--role", type=click.Choice(["edit", "admin", "view"]), help="What a student may do.  [default: edit]")
-@click.option("--teacher", multiple=True, metavar="NAME", help="Gets the admin role for all students; repeatable.")
-@click.option("--storage", metavar="SIZE", help="Each student's own storage on the server, such as 2Gi; it may grow.")
+@click.option(
+    "--role",
+    type=click.Choice(["edit", "admin", "view"]),
+    help="Role of each student in their own namespace.  [default: edit]",
+)
+@click.option(
+    "--teacher",
+    multiple=True,
+    metavar="NAME",
+    help="Teacher with the admin role in every student's namespace (repeatable).",
+)
+@click.option(
+    "--storage", metavar="SIZE", help="Storage per student on the server, such as 2Gi; it can be increased later."
+)
 @_out
-@click.option("--overcommit", is_flag=True, help="Promise more than the nodes, or the server's disk, have.")
-@click.option("--prune", is_flag=True, help="Remove students who are no longer in the roster, with all they have.")
+@click.option("--overcommit", is_flag=True, help="Allow more than the nodes' or the server's disk capacity.")
+@click.option(
+    "--prune", is_flag=True, help="Remove students who are no longer in the roster, and everything they have."
+)
 @_storage_policy
 @_yes
 @_dry_run
 @output_option
 @lab_options
 def create(*, options: LabOptions, name: str, yes: bool, dry_run: bool, output: str, **words: Any) -> None:
-    """Create a class from a roster, or bring it up to date with it."""
+    """Create a class from a roster, or update it to match."""
     asked = Request(**words)
     people = prompts.people(asked.roster, asked.students, asked.reading)
     context = options.load()
@@ -96,7 +111,7 @@ def create(*, options: LabOptions, name: str, yes: bool, dry_run: bool, output: 
         existing = record.load(context.state, name)
         planned = asked.planned(existing, people, name, record.now())
         if existing is not None and existing.expires != planned.record.expires:
-            ui.say("the end of the class moves; a token's end can't be moved, so new handouts are written")
+            ui.say("the end date changes, so new handouts with new tokens are written")
         pruned = plan.Planned(planned.record.without(planned.absent), planned.new, ()) if asked.prune else planned
         folder = prompts.folder(planned.record, asked.out)
         actions.refuse(context, pruned.record, folder)
@@ -154,7 +169,7 @@ def _prune(context: LabContext, client: Client, planned: plan.Planned, *, policy
     record_, absent = planned.record, planned.absent
     prompts.ask(f"Delete {', '.join(map(record_.namespace, absent))} and everything in them?", yes)
     keep = prompts.keep_storage(context, record_, absent, policy, yes)
-    with tables.bar("namespaces gone", len(absent)) as gone:
+    with tables.bar("namespaces deleted", len(absent)) as gone:
         counted = actions.remove(context, client, record_, absent, keep_storage=keep, on_gone=gone)
     ui.say(f"removed {', '.join(s.label for s in absent)} with {tables.counted(counted)}")
     prompts.say_kept(context, record_, keep)
@@ -163,7 +178,7 @@ def _prune(context: LabContext, client: Client, planned: plan.Planned, *, policy
 @class_.command(epilog="Example: nodisk class add k8s --students 'Jan Kowalski'")
 @click.argument("name")
 @_roster_options
-@click.option("--overcommit", is_flag=True, help="Promise more than the nodes have.")
+@click.option("--overcommit", is_flag=True, help="Allow more than the nodes' capacity.")
 @_dry_run
 @output_option
 @lab_options
@@ -178,7 +193,7 @@ def add(
     dry_run: bool,
     output: str,
 ) -> None:
-    """Add students to a class; those who are in it already stay as they are."""
+    """Add students to a class; existing students are not changed."""
     people = prompts.people(roster, students, reading)
     context = options.load()
     with contextlib.ExitStack() as stack:
@@ -208,7 +223,7 @@ def add(
 @output_option
 @lab_options
 def list_(*, options: LabOptions, output: str) -> None:
-    """List the classes and what is due."""
+    """List the classes and when they end."""
     found = record.load_all(options.load().state)
     now = record.now()
     rows = [
@@ -234,14 +249,14 @@ def list_(*, options: LabOptions, output: str) -> None:
 
 @class_.command(epilog="Example: nodisk class show k8s --drift")
 @click.argument("name")
-@click.option("--drift", is_flag=True, help="Compare with the cluster: what was changed, removed or added by hand.")
 @click.option(
-    "--isolation", is_flag=True, help="Try the isolation again with two students' credentials, and with pods of theirs."
+    "--drift", is_flag=True, help="Compare with the cluster: show what was changed, removed or added by hand."
 )
+@click.option("--isolation", is_flag=True, help="Test the isolation again, with two students' credentials and pods.")
 @output_option
 @lab_options
 def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
-    """Show a class's students, and on demand drift or isolation."""
+    """Show a class's students, and optionally its drift or isolation."""
     context = options.load()
     found = record.need(context.state, name)
     if drift:
@@ -253,10 +268,11 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
         elif changed:
             ui.print_table(["NAMESPACE", "OBJECT", "WHAT"], [[d.namespace, d.object, d.what] for d in changed])
         else:
-            ui.say(f"the class {name} is as nodisk made it")
+            ui.say(f"class {name} has no drift")
         if changed:
             raise NodiskError(
-                f"{len(changed)} differences", hint="nodisk class create with the roster sets right what is nodisk's"
+                f"{len(changed)} differences",
+                hint="run nodisk class create with the roster to restore nodisk's objects",
             )
     elif isolation:
         with prompts.client(context) as client:
@@ -272,7 +288,7 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
 @_yes
 @lab_options
 def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_policy: str | None, yes: bool) -> None:
-    """Remove students with all that they have, or teachers."""
+    """Remove students and everything they have, or teachers."""
     context = options.load()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name)
@@ -281,7 +297,7 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_
         staff = [account.label for account in chosen if account in found.teachers]
         prompts.ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
         keep = prompts.keep_storage(context, found, chosen, storage_policy, yes)
-        with tables.bar("namespaces gone", len(theirs)) as gone:
+        with tables.bar("namespaces deleted", len(theirs)) as gone:
             counted = actions.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
     ui.say(f"removed {', '.join(s.label for s in chosen)} with {tables.counted(counted)}; nothing is left")
     prompts.say_kept(context, found, keep)
@@ -289,18 +305,20 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_
 
 @class_.command(epilog="Example: nodisk class delete k8s --yes")
 @click.argument("name")
-@click.option("--timeout", type=float, default=120, show_default=True, help="Seconds to wait until nothing is left.")
+@click.option(
+    "--timeout", type=float, default=120, show_default=True, help="Seconds to wait until everything is deleted."
+)
 @_storage_policy
 @_yes
 @lab_options
 def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: str | None, yes: bool) -> None:
-    """Delete a class, with all that its students have."""
+    """Delete a class and everything its students have."""
     context = options.load()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name)
-        prompts.ask(f"Delete the class {name} with {len(found.students)} students and everything of theirs?", yes)
+        prompts.ask(f"Delete class {name} with {len(found.students)} students and everything they have?", yes)
         keep = prompts.keep_storage(context, found, None, storage_policy, yes)
-        with tables.bar("namespaces gone", len(found.students) + 1) as gone:
+        with tables.bar("namespaces deleted", len(found.students) + 1) as gone:
             counted = actions.delete(context, client, found, limit=timeout, keep_storage=keep, on_gone=gone)
     ui.say(f"deleted the class {name}: {len(found.students)} students with {tables.counted(counted)}; nothing is left")
     prompts.say_kept(context, found, keep)
@@ -312,13 +330,13 @@ def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: st
 @_yes
 @lab_options
 def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool) -> None:
-    """Give students an empty namespace again; their credentials stay."""
+    """Replace students' namespaces with empty ones; their credentials stay valid."""
     context = options.load()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = prompts.running(context, name)
         chosen = record.each_once(found.student(word) for word in student)
         prompts.ask(f"Delete everything in {', '.join(found.namespace(s) for s in chosen)}?", yes)
-        with tables.bar("namespaces gone", len(chosen)) as gone:
+        with tables.bar("namespaces deleted", len(chosen)) as gone:
             counted = actions.reset(context, client, found, chosen, on_gone=gone)
     ui.say(f"reset {', '.join(s.label for s in chosen)}: {tables.counted(counted)} are gone")
 
@@ -328,7 +346,7 @@ def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool
 @click.argument("student", nargs=-1)
 @lab_options
 def suspend(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
-    """Take away access, a teacher's too (default: of all students); what they run stays."""
+    """Suspend access of students or teachers (default: all students); their workloads keep running."""
     _set_suspended(options, name, student, True)
 
 
@@ -337,7 +355,7 @@ def suspend(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None
 @click.argument("student", nargs=-1)
 @lab_options
 def resume(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
-    """Give access back, with the same credentials."""
+    """Restore access with the same credentials (default: all students)."""
     _set_suspended(options, name, student, False)
 
 
@@ -360,7 +378,7 @@ def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspe
 @output_option
 @lab_options
 def rotate(*, options: LabOptions, name: str, student: tuple[str, ...], out: Path | None, output: str) -> None:
-    """Replace credentials (default: of all students); the old ones die at once."""
+    """Replace credentials (default: all students'); the old ones stop working at once."""
     context = options.load()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = prompts.running(context, name)
@@ -379,12 +397,12 @@ def rotate(*, options: LabOptions, name: str, student: tuple[str, ...], out: Pat
 def extend(
     *, options: LabOptions, name: str, expires: str | None, days: int | None, out: Path | None, output: str
 ) -> None:
-    """Move the end of a class; new handouts are written, since a token's end can't be moved."""
+    """Change the end date of a class, and write new handouts with new tokens."""
     context = options.load()
     now = record.now()
     end = plan.expiry(expires, days, now)
     if end is None:
-        raise UsageError("until when? give --expires DATE or --days N")
+        raise UsageError("no end date given: use --expires DATE or --days N")
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name).extended(end, now)
         made = actions.remint(context, client, found, folder=prompts.folder(found, out))
@@ -396,7 +414,7 @@ def extend(
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @lab_options
 def export(*, options: LabOptions, name: str, folder: Path) -> None:
-    """Write what each student made as manifests, a file each."""
+    """Export each student's objects as manifests, one file per student."""
     context = options.load()
     found = record.need(context.state, name)
     with prompts.client(context) as client:
@@ -404,16 +422,16 @@ def export(*, options: LabOptions, name: str, folder: Path) -> None:
     for label, text in texts.items():
         files.write(folder / f"{label}.yaml", text, mode=0o600)
     made = sum(bool(text) for text in texts.values())
-    ui.say(f"wrote {len(texts)} files to {folder}; {made} students made something")
+    ui.say(f"wrote {len(texts)} files to {folder}; {made} students have objects of their own")
 
 
 @class_.command(epilog="Example: nodisk class storage --remove k8s-jan-kowalski-1")
-@click.option("--remove", multiple=True, metavar="VOLUME", help="Delete a volume that was kept; repeatable.")
+@click.option("--remove", multiple=True, metavar="VOLUME", help="Delete a volume that was kept (repeatable).")
 @_yes
 @output_option
 @lab_options
 def storage(*, options: LabOptions, remove: tuple[str, ...], yes: bool, output: str) -> None:
-    """List the students' storage of all classes, also what was kept of those that are no more."""
+    """List student volumes of all classes, including deleted classes."""
     context = options.load()
     if remove:
         prompts.ask(f"Delete {', '.join(remove)} and all files in them?", yes)

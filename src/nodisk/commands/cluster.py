@@ -70,8 +70,7 @@ _PASS_THROUGH = {"ignore_unknown_options": True, "allow_interspersed_args": Fals
 def kubectl(options: LabOptions, words: tuple[str, ...]) -> None:
     """Run the release's kubectl against the lab.
 
-    It is the administrator, and works from this host for real and virtual labs alike; --lab and --state stand before
-    kubectl's own words.
+    Runs as the administrator, for real and virtual labs alike. Put --lab and --state before kubectl's own arguments.
     """
 
     context = options.load()
@@ -82,12 +81,12 @@ def kubectl(options: LabOptions, words: tuple[str, ...]) -> None:
 @click.command(epilog="Example: nodisk kubeconfig --out admin.kubeconfig")
 @lab_options
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it there (mode 0600), not to stdout."
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file (mode 0600) instead of stdout."
 )
 def kubeconfig(options: LabOptions, out: Path | None) -> None:
     """Print the administrator's kubeconfig.
 
-    Whoever has it may do anything in the cluster. For a virtual lab it uses a port of 127.0.0.1 that leads to its API.
+    It gives full access to the cluster. For a virtual lab, it uses the forwarded API port on 127.0.0.1.
     """
 
     context = options.load()
@@ -97,7 +96,7 @@ def kubeconfig(options: LabOptions, out: Path | None) -> None:
         click.echo(text, nl=False)
         return
     files.write(out.absolute(), text, mode=0o600)
-    ui.say(f"{out}: the administrator's kubeconfig of {context.lab.name}")
+    ui.say(f"wrote the administrator's kubeconfig for {context.lab.name} to {out}")
 
 
 @click.command(context_settings=_PASS_THROUGH, epilog="Example: nodisk ssh w1 systemctl --failed")
@@ -105,9 +104,9 @@ def kubeconfig(options: LabOptions, out: Path | None) -> None:
 @click.argument("name")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(options: LabOptions, name: str, command: tuple[str, ...]) -> None:
-    """Log in to a machine by its name.
+    """Log in to a machine by name.
 
-    As the user admin, who may use sudo. The machine's host key is checked against the one that it reported when it
+    Logs in as admin, who may use sudo. The host key is checked against the one that the machine reported when it
     enrolled in this boot.
     """
 

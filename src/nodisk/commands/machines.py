@@ -32,34 +32,36 @@ from nodisk.verify.checks import CHECKS
 from nodisk.verify.runner import choose, run_all
 
 READY_WITHIN = 1200.0
-"""Seconds. Minutes are usual without KVM on two processors; twice that is a fault."""
+"""Seconds. Without KVM, booting on two processors takes minutes; this is about twice the usual time."""
 PROOF = ("pods", "pod-network", "service", "node-port")
 """The checks with which `lab up` ends."""
 FIRST_CLASS = "first --students anna,jan,ola,piotr --size tiny --days 7"
-"""A class that fits machines of 1 GB: the words after ``nodisk class create``."""
+"""Arguments of ``nodisk class create`` for a class that fits machines with 1 GB of RAM."""
 
 
 @click.group()
 def lab() -> None:
-    """A virtual lab: QEMU machines in a network namespace.
+    """Run a virtual lab: QEMU machines in a network namespace.
 
-    The same server and the same plan as in a real room; nothing of this host's network changes.
+    It uses the same server and configuration as a real room, and leaves this host's network alone.
     """
 
 
 @lab.command(epilog="Example: nodisk lab up --lab examples/virtual.yaml")
 @lab_options
-@click.option("--detach", is_flag=True, help="Return when the machines are switched on; nodisk status shows the rest.")
+@click.option("--detach", is_flag=True, help="Return once the machines are on; follow progress with nodisk status.")
 @click.option("--no-proof", is_flag=True, help="End when all nodes are Ready, without proving the cluster.")
-@click.option("--offline", is_flag=True, help="Build nothing that needs a download.")
-@click.option("--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds until all must be Ready.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--offline", is_flag=True, help="Download nothing; fail if something is missing.")
+@click.option(
+    "--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds to wait for all nodes to be Ready."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 def up(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, detach: bool, no_proof: bool, offline: bool, within: float, dry_run: bool
 ) -> None:
-    """Build, start the server, switch the machines on, and wait until the cluster is proved.
+    """Build, start the server, power on the machines, and test the cluster.
 
-    The lab goes on running. A second `lab up` continues where the first one was stopped.
+    The lab keeps running. If `lab up` was interrupted, run it again to continue.
     """
 
     virtual = _virtual(options)
@@ -74,7 +76,7 @@ def up(  # noqa: PLR0917 - click hands over by name
         virtual = _virtual(options)  # again: the lab may have got an SSH key of its own
         on = [name for name, was_off in everywhere(virtual.power.on, virtual.lab.machines).items() if was_off]
         if on:
-            ui.say(f"switched on: {', '.join(on)}")
+            ui.say(f"powered on: {', '.join(on)}")
         if detach:
             return
         _arrive(virtual, within=within, proof=not no_proof)
@@ -114,21 +116,21 @@ def _try_next(options: LabOptions, virtual: Virtual, http_port: int, api_port: i
         name = "nodisk"
     state = "" if options.state.root == type(options.state)().root else f" --state {options.state.root}"
     click.echo(
-        f"\nThe lab {virtual.lab.name} runs. Server: http://127.0.0.1:{http_port}   API: https://127.0.0.1:{api_port}\n"
+        f"\nLab {virtual.lab.name} is running. Server: http://127.0.0.1:{http_port}   API: https://127.0.0.1:{api_port}\n"
         "Try next:\n"
         f"  {name} kubectl{state} get nodes -o wide\n"
         f"  {name} status{state}\n"
         f"  {name} ssh{state} {virtual.lab.machines[-1].name}\n"
         f"  {name} class create{state} {FIRST_CLASS}\n"
-        f"  {name} lab power{state} --all cut     and then: on\n"
+        f"  {name} lab power{state} --all cut     then: on\n"
         f"  {name} lab down{state}"
     )
 
 
 def _dry_run(virtual: Virtual) -> None:
-    click.echo("would build what is missing of the assets (nodisk build)")
-    click.echo(f"would make the network namespace {virtual.segment.netns}, with {virtual.segment.server} on a bridge")
-    click.echo("would start in it: nodisk serve; and forward its API and HTTP to ports of 127.0.0.1")
+    click.echo("would build missing assets (nodisk build)")
+    click.echo(f"would create network namespace {virtual.segment.netns}, with {virtual.segment.server} on a bridge")
+    click.echo("would run nodisk serve in it, and forward its API and HTTP ports to 127.0.0.1")
     for machine in virtual.lab.machines:
         tap = tap_name(machine.mac)
         words = qemu.arguments(virtual.state, virtual.lab, machine, tap=tap, accel=qemu.accelerator())
@@ -143,7 +145,8 @@ def _dry_run(virtual: Virtual) -> None:
 def down(options: LabOptions, name: str | None, purge: bool, dry_run: bool) -> None:
     """Switch everything off and remove every trace of the running lab.
 
-    The cluster's data stays in the state directory, so that the next `lab up` is the same cluster; --purge removes it.
+    The cluster's data stays in the state directory, so the next `lab up` brings back the same cluster. --purge
+    removes it.
     """
     if name is not None and options.lab is not None:
         raise UsageError("--lab and --name are two ways to say which lab: give one", hint="nodisk lab down --name room")
@@ -175,7 +178,7 @@ def _dry_run_down(remains: Remains, *, purge: bool) -> None:
 @lab_options
 @output_option
 def lab_status(options: LabOptions, output: str) -> None:
-    """What of the lab runs on this host: server, ports, machines and how far each is."""
+    """Show the lab's server, ports, and machines with their boot stages."""
     virtual = _virtual(options)
     found, pid = virtual_lab.read(virtual.state), running.process(virtual.state)
     machines: list[Row] = []
@@ -197,10 +200,10 @@ def lab_status(options: LabOptions, output: str) -> None:
         ui.print_json({"lab": str(virtual.lab.name), "server_pid": pid, "record": record_, "machines": listed})
         return
     if found is None:
-        click.echo(f"the lab {virtual.lab.name} is not up")
+        click.echo(f"lab {virtual.lab.name} is not up")
     else:
         click.echo(
-            f"namespace {found.netns}   server {'process ' + str(pid) if pid else 'does not run'}   "
+            f"namespace {found.netns}   server {'pid ' + str(pid) if pid else 'not running'}   "
             f"http://127.0.0.1:{found.http_port}   https://127.0.0.1:{found.api_port}"
         )
     table = []
@@ -213,22 +216,22 @@ def lab_status(options: LabOptions, output: str) -> None:
 @lab.command(epilog="Example: nodisk lab console cp1 --follow")
 @lab_options
 @click.argument("name")
-@click.option("-f", "--follow", is_flag=True, help="Print the log and what is added to it, until Ctrl-C.")
-@click.option("--log", "log", is_flag=True, help="Print the log and end, also on a terminal.")
+@click.option("-f", "--follow", is_flag=True, help="Print the log and follow it until Ctrl-C.")
+@click.option("--log", "log", is_flag=True, help="Print the log and exit, even on a terminal.")
 def console(options: LabOptions, name: str, follow: bool, log: bool) -> None:
-    """A machine's serial console.
+    """Attach to a machine's serial console.
 
-    On a terminal it is the line itself (Ctrl-] leaves it); else, or with --log, what was printed on it so far.
+    On a terminal, attaches to the console (Ctrl-] to leave). Otherwise, or with --log, prints its log so far.
     """
 
     virtual = _virtual(options)
     paths = qemu.Paths.of(virtual.state, virtual.machines((name,))[0])
     if not (follow or log) and sys.stdin.isatty() and sys.stdout.isatty():
-        ui.say("Ctrl-] leaves the console")
+        ui.say("press Ctrl-] to leave the console")
         console_.attach(paths.serial)
         return
     if not paths.console.exists():
-        raise EnvironmentProblem(f"{name} was never switched on: there is no {paths.console}", hint="nodisk lab up")
+        raise EnvironmentProblem(f"{name} was never powered on: {paths.console} doesn't exist", hint="nodisk lab up")
     for data in console_.log_text(paths.console, follow=follow):
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -244,26 +247,26 @@ def console(options: LabOptions, name: str, follow: bool, log: bool) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def lab_ssh(ctx: click.Context, options: LabOptions, name: str, command: tuple[str, ...]) -> None:
-    """Log in to a machine; the same as `nodisk ssh`."""
+    """Log in to a machine (same as `nodisk ssh`)."""
     ctx.invoke(ssh, lab=options.lab, state=options.state.root, name=name, command=command)
 
 
 @lab.command(epilog="Example: nodisk lab power --all cut")
 @lab_options
 @click.argument("words", nargs=-1, required=True, metavar="[NAME]... on|off|cut")
-@click.option("--all", "every", is_flag=True, help="Every machine of the lab.")
-@click.option("--dry-run", is_flag=True, help="Only say which machines it would be.")
+@click.option("--all", "every", is_flag=True, help="Select every machine of the lab.")
+@click.option("--dry-run", is_flag=True, help="Show which machines would be switched; change nothing.")
 def power(options: LabOptions, words: tuple[str, ...], every: bool, dry_run: bool) -> None:
-    """Switch machines on, off, or cut their power.
+    """Power machines on or off, or cut their power.
 
-    off presses the power button (ACPI) and waits for the shutdown; cut takes the power away, as pulling the plug does.
+    off presses the power button (ACPI) and waits for the shutdown; cut removes the power, like pulling the plug.
     """
 
     names, what = words[:-1], words[-1]
     if what not in ("on", "off", "cut"):
-        raise UsageError(f"{what!r} is not on, off or cut", hint="nodisk lab power w1 off")
+        raise UsageError(f"invalid action {what!r}: use on, off or cut", hint="nodisk lab power w1 off")
     if bool(names) == every:
-        raise UsageError("name the machines, or say --all", hint="nodisk lab power --all cut")
+        raise UsageError("name machines or pass --all, but not both", hint="nodisk lab power --all cut")
     virtual = _virtual(options)
     chosen = virtual.machines(names, every=every)
     if dry_run:
@@ -279,12 +282,12 @@ def power(options: LabOptions, words: tuple[str, ...], every: bool, dry_run: boo
 @lab_options
 @output_option
 @click.option("--no-power-cycle", is_flag=True, help="Don't measure a second boot after a power cut.")
-@click.option("--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds for each boot.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be booted.")
+@click.option("--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds to wait for each boot.")
+@click.option("--dry-run", is_flag=True, help="Show what would be booted; change nothing.")
 def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: float, dry_run: bool) -> None:
-    """How long from power-on to Ready, beside the same image without Kubernetes.
+    """Measure the time from power-on to Ready, with and without Kubernetes.
 
-    Boots two labs like this one, under other names, one after the other, and removes them.
+    Boots two temporary copies of this lab, one after the other, and removes them.
     """
 
     virtual = _virtual(options)
@@ -303,26 +306,26 @@ def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: fl
 
 @click.group(name="power")
 def room_power() -> None:
-    """Switch a real room's machines on.
+    """Power on the machines of a real room.
 
-    Those of a virtual lab have buttons: nodisk lab power.
+    For a virtual lab, use nodisk lab power.
     """
 
 
 @room_power.command(epilog="Example: nodisk power wake --all")
 @lab_options
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "every", is_flag=True, help="Every machine of the lab.")
-@click.option("--dry-run", is_flag=True, help="Only say whom it would wake.")
+@click.option("--all", "every", is_flag=True, help="Select every machine of the lab.")
+@click.option("--dry-run", is_flag=True, help="Show which machines would be woken; send nothing.")
 def wake(options: LabOptions, names: tuple[str, ...], every: bool, dry_run: bool) -> None:
-    """Wake machines by Wake-on-LAN.
+    """Wake machines with Wake-on-LAN.
 
-    Broadcasts each machine's magic packet from the server's card. The machine's firmware must have Wake-on-LAN on;
-    nothing answers, so nodisk status shows who came.
+    Broadcasts each machine's magic packet from the server's network interface. Wake-on-LAN must be enabled in the
+    firmware. Machines don't answer; use nodisk status to see which ones come up.
     """
 
     if bool(names) == every:
-        raise UsageError("name the machines, or say --all", hint="nodisk power wake --all")
+        raise UsageError("name machines or pass --all, but not both", hint="nodisk power wake --all")
     virtual = _virtual(options)
     chosen = virtual.machines(names, every=every)
     if virtual.segment.exists():
@@ -335,7 +338,7 @@ def wake(options: LabOptions, names: tuple[str, ...], every: bool, dry_run: bool
     card = network.interface or host.interface_of(network.server)
     macs = [machine.mac for machine in chosen]
     wake_.send(macs, server=network.server, subnet=network.subnet, interface=card)
-    click.echo(f"woken from {card}: {', '.join(str(machine.name) for machine in chosen)}")
+    click.echo(f"sent wake-up packets from {card} to: {', '.join(str(machine.name) for machine in chosen)}")
 
 
 def _virtual(options: LabOptions) -> Virtual:

@@ -13,12 +13,12 @@ from nodisk.pki.authority import Authority
 from nodisk.records import running
 
 ROTATION = """\
-What it means:
-  - the API stops answering: etcd and the API's machines no longer know each other;
-  - every machine has to be switched off and on, with the lab armed (nodisk arm); then the same cluster is back with
-    its objects;
-  - every token of a service account ends, and so does every kubeconfig made from one: hand them out again;
-  - the administrator's kubeconfig is new: nodisk kubeconfig."""
+Consequences:
+  - the API stops answering, because etcd and the API servers no longer trust each other;
+  - every machine must be power-cycled with the lab armed (nodisk arm); then the same cluster comes back with all its
+    objects;
+  - all service account tokens, and kubeconfigs that contain one, stop working: hand out new ones;
+  - the administrator's kubeconfig changes: get it with nodisk kubeconfig."""
 
 
 @click.group(epilog="Example: nodisk pki list")
@@ -30,9 +30,9 @@ def pki() -> None:
 @lab_options
 @output_option
 def list_(options: LabOptions, output: str) -> None:
-    """The lab's authorities, the server's certificates and the service accounts' key: what, for whom, until when.
+    """List certificate authorities, the server's certificates and the service account key.
 
-    The machines' certificates are not here: each lasts two weeks at most and exists only in its machine's RAM.
+    Machine certificates are not listed: each is valid for at most two weeks and exists only in its machine's RAM.
     """
 
     context = options.load()
@@ -61,12 +61,12 @@ def list_(options: LabOptions, output: str) -> None:
 
 @pki.command(epilog="Example: nodisk pki rotate --dry-run")
 @lab_options
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def rotate(options: LabOptions, dry_run: bool, yes: bool) -> None:
-    """Make all authorities and keys anew; the old ones are put aside.
+    """Replace all authorities and keys, and keep a copy of the old ones.
 
-    For when a key may have got into wrong hands. A server that runs takes the new ones over at once.
+    Use this if a key may have been compromised. A running server switches to the new ones at once.
     """
 
     context = options.load()
@@ -76,12 +76,12 @@ def rotate(options: LabOptions, dry_run: bool, yes: bool) -> None:
     if dry_run:
         return
     if not yes and not click.confirm("Rotate now?"):
-        raise UsageError("nothing was changed")
+        raise UsageError("cancelled; nothing was changed")
     aside = authority.rotate()
     running.record(context.state, f"the PKI was rotated; the old one is in {aside}")
     if running.reload(context.state):
-        click.echo("The server takes the new keys over.")
-    click.echo(f"The old ones are in {aside}. Now: nodisk arm, then switch every machine off and on.")
+        click.echo("The server now uses the new keys.")
+    click.echo(f"The old ones are in {aside}. Next, run nodisk arm, then power-cycle every machine.")
 
 
 def _day(expires: datetime | None) -> str:

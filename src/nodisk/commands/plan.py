@@ -25,16 +25,16 @@ WHAT = ("script", "cmdline", "ignition", "daemons", "all")
 
 @click.command(epilog="Example: nodisk render w1 --what ignition")
 @click.argument("machine")
-@click.option("--what", type=click.Choice(WHAT), default="all", show_default=True, help="Which text.")
+@click.option("--what", type=click.Choice(WHAT), default="all", show_default=True, help="What to show.")
 @click.option("--diff", is_flag=True, help="Show what changed since the machine last booted.")
 @lab_options
 @output_option
 def render(options: LabOptions, machine: str, what: str, diff: bool, output: str) -> None:
-    """Show every text that one machine will get.
+    """Show everything that one machine will be served.
 
-    The boot script, the kernel's command line, the whole Ignition config with its files and units unpacked, and the
-    configurations of the server's daemons that answer the machine, first of all their lines that name it. None of
-    them holds a secret; the one-time nonce, which is added when the machine asks, is not shown. Nothing is written.
+    Shows the boot script, the kernel command line, the complete Ignition config with its files and units unpacked, and
+    the configuration of the server's daemons, starting with the lines that name this machine. None of it is secret.
+    The one-time nonce is added only when the machine boots, so it is not shown. Writes nothing.
     """
     context = options.load()
     found = machine_named(context.lab, machine)
@@ -67,7 +67,7 @@ def _print_changes(machine: Machine, changes: dict[str, str]) -> None:
         if text:
             click.echo(f"##### {name}\n{text}")
     if not any(changes.values()):
-        click.echo(f"Nothing has changed since {machine.name} last booted.")
+        click.echo(f"No changes since {machine.name} last booted.")
 
 
 def _daemons(context: LabContext) -> dict[str, str]:

@@ -42,10 +42,10 @@ class Duration(click.ParamType[float]):
             return float("inf")
         match = _DURATION.fullmatch(str(value))
         if match is None:
-            self.fail(f"{value!r} is not a time span; write it as 90s, 15m, 2h, 1d", param, ctx)
+            self.fail(f"invalid duration {value!r}: use a form like 90s, 15m, 2h or 1d", param, ctx)
         seconds = float(match.group(1)) * _SECONDS[match.group(2)]
         if seconds > LONGEST:
-            self.fail(f"{value!r} is too long: at most 365d; or: always", param, ctx)
+            self.fail(f"{value!r} is too long: use at most 365d, or always", param, ctx)
         return seconds
 
 
@@ -54,8 +54,8 @@ class Duration(click.ParamType[float]):
 def serve(options: LabOptions) -> None:
     """Run the lab's server in the foreground.
 
-    It starts dnsmasq, nginx, etcd, docker-registry, chronyd and nodisk's own HTTP service, starts again what dies, and
-    stops all of them on Ctrl-C or SIGTERM. SIGHUP makes it read lab.yaml and the PKI again.
+    Starts dnsmasq, nginx, etcd, docker-registry, chronyd and nodisk's own HTTP service, restarts any that die, and
+    stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml and the PKI.
     """
     # Until the server has handlers of its own, a signal just ends this process. An exception would be lost where it
     # comes amid an import, in a callback whose exceptions are ignored, and the server would start after all.
@@ -80,13 +80,13 @@ def serve(options: LabOptions) -> None:
     "seconds",
     type=Duration(),
     default=900.0,
-    help="How long: 90s, 15m, 2h, 1d, or always (until disarm).  [default: 15m]",
+    help="Duration such as 90s, 15m, 2h or 1d, or always (until disarm).  [default: 15m]",
 )
 def arm(options: LabOptions, output: str, seconds: float) -> None:
-    """Let machines enrol for a while.
+    """Allow machines to enrol for a limited time.
 
-    Only a machine whose boot script was fetched, and that enrols, inside the window becomes a node. Outside of it a
-    machine boots, and says that it can't join.
+    To become a node, a machine must fetch its boot script and enrol within this time. At any other time, it boots and
+    reports that it can't join.
     """
     context = options.load()
     with _database(context) as database:
@@ -99,9 +99,9 @@ def arm(options: LabOptions, output: str, seconds: float) -> None:
 @lab_options
 @output_option
 def disarm(options: LabOptions, output: str) -> None:
-    """Let no machine enrol from now on.
+    """Stop machines from enrolling.
 
-    Machines that are nodes already stay nodes until they are switched off.
+    Machines that have already joined stay in the cluster until they are powered off.
     """
     context = options.load()
     with _database(context) as database:
@@ -113,17 +113,23 @@ def disarm(options: LabOptions, output: str) -> None:
 @click.command(epilog="Example: nodisk events --follow --machine w1 --since 10m")
 @lab_options
 @output_option
-@click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C; with --output json an object a line.")
-@click.option("--machine", "name", metavar="NAME", help="Only this machine's.")
-@click.option("--since", metavar="SPAN|TIME", help="Not older than 10m, 2h, or an ISO 8601 time.")
-@click.option("--alarms", is_flag=True, help="Only alarms.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many, the newest."
+    "-f", "--follow", is_flag=True, help="Follow until Ctrl-C; with --output json, print one object per line."
+)
+@click.option("--machine", "name", metavar="NAME", help="Show only events of this machine.")
+@click.option("--since", metavar="SPAN|TIME", help="Show events newer than this: 10m, 2h, or an ISO 8601 time.")
+@click.option("--alarms", is_flag=True, help="Show only alarms.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Show at most this many of the newest events.",
 )
 def events(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, follow: bool, name: str | None, since: str | None, alarms: bool, limit: int
 ) -> None:
-    """What happened, and when."""
+    """Show what happened, and when."""
     context = options.load()
     mac = None if name is None else machine_named(context.lab, name).mac
     kinds = (Kind.ALARM,) if alarms else ()
@@ -166,7 +172,7 @@ def _show_window(database: Database, output: str) -> None:
         click.echo("The lab is disarmed: no machine can enrol.")
     elif forever or until is None:
         click.echo(
-            "The lab is armed until `nodisk disarm`: whoever boots on its wire as one of its machines can enrol."
+            "The lab is armed until `nodisk disarm`: anyone who boots as one of its machines on its network can enrol."
         )
     else:
         click.echo(f"The lab is armed until {datetime.fromtimestamp(until).astimezone():%H:%M:%S}.")
@@ -180,7 +186,7 @@ def _since(text: str | None) -> float | None:
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is neither a time span (10m) nor a time (2026-10-01T09:30)") from error
+        raise UsageError(f"{text!r} is neither a duration (10m) nor a time (2026-10-01T09:30)") from error
 
 
 def _row(event: Event) -> tuple[str, str, str, str, str]:

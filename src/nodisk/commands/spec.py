@@ -14,14 +14,14 @@ from nodisk.values import Name
 
 @click.command(epilog="Example: nodisk init --name s4 && nodisk check")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="lab.yaml")
-@click.option("--name", help="The lab's name (default: that of the file's folder).")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
+@click.option("--name", help="Name of the lab (default: the name of the file's folder).")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option("--dry-run", is_flag=True, help="Print the file instead of writing it.")
 def init(file: Path, name: str | None, force: bool, dry_run: bool) -> None:
     """Write a commented lab.yaml to start from.
 
-    The network card, subnet and address are guessed from this host; look them over. An existing FILE is never
-    overwritten without --force.
+    The network interface, subnet and address are guessed from this host; check them. An existing FILE is not
+    overwritten unless you pass --force.
     """
 
     text = template.render(_name(name, file), guess.guess())
@@ -29,12 +29,12 @@ def init(file: Path, name: str | None, force: bool, dry_run: bool) -> None:
         click.echo(text, nl=False)
         return
     if file.exists() and not force:
-        raise UsageError(f"{file} is there already", hint="choose another name, or --force to replace it")
+        raise UsageError(f"{file} already exists", hint="choose another name, or overwrite it with --force")
     try:
         files.write(file, text)
     except OSError as error:
-        raise NodiskError(f"{file}: {error.strerror}", hint="choose a place that can be written") from error
-    ui.say(f"{file} is written. Put in your machines' MACs, then: nodisk check --lab {file}")
+        raise NodiskError(f"{file}: {error.strerror}", hint="choose a path that you can write to") from error
+    ui.say(f"wrote {file}. Add your machines' MAC addresses, then run: nodisk check --lab {file}")
 
 
 def _name(given: str | None, file: Path) -> Name:

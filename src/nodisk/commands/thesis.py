@@ -21,10 +21,10 @@ CLASS = "students"
 @click.command(epilog='Example: nodisk students "anna jan" create')
 @click.argument("usernames", required=False)
 @click.argument("command", required=False, type=click.Choice(["create", "get", "describe", "delete"]))
-@click.option("--overcommit", is_flag=True, help="create: promise more than the nodes have.")
+@click.option("--overcommit", is_flag=True, help="For create: allow more than the nodes' capacity.")
 @lab_options
 def students(options: LabOptions, usernames: str | None, command: str | None, *, overcommit: bool) -> None:
-    """The thesis' bin/students."""
+    """Manage students (the thesis' bin/students)."""
     context = options.load()
     with prompts.client(context) as client:
         if usernames in (None, "", "list"):
@@ -32,7 +32,7 @@ def students(options: LabOptions, usernames: str | None, command: str | None, *,
             return
         if command is None:
             raise UsageError(
-                "what with them? create, get, describe or delete", hint='nodisk students "anna jan" create'
+                "no command given: use create, get, describe or delete", hint='nodisk students "anna jan" create'
             )
         words = (usernames or "").split()
         with record.changing(context.state, CLASS):
@@ -48,7 +48,7 @@ def students(options: LabOptions, usernames: str | None, command: str | None, *,
 @click.argument("name")
 @lab_options
 def student_tokens(options: LabOptions, name: str) -> None:
-    """The thesis' bin/student-tokens."""
+    """Print a student's token (the thesis' bin/student-tokens)."""
     context = options.load()
     with record.changing(context.state, CLASS), prompts.client(context) as client:
         found = record.need(context.state, CLASS)
@@ -88,7 +88,7 @@ def _create(context: LabContext, client: Client, words: list[str], *, overcommit
     )
     room = actions.weigh(client, planned, overcommit=overcommit)
     for line in room.short:
-        ui.say(f"warning: promised more than there is: {line}")
+        ui.say(f"warning: overcommitted: {line}")
     chosen = [student for student in planned.record.students if student.name in words]
     folder = Path(planned.record.out) if planned.record.out else context.state.classes / CLASS
     made = actions.create(context, client, planned.record, folder=folder, only=chosen, test=False)
@@ -97,7 +97,7 @@ def _create(context: LabContext, client: Client, words: list[str], *, overcommit
         _told(made.record, student, "configured" if student not in planned.new else "created")
     for warning in made.warnings:
         ui.say(f"warning: {warning}")
-    ui.say(f"kubeconfigs: {folder}; a bare token: nodisk student-tokens NAME")
+    ui.say(f"kubeconfigs are in {folder}; for a bare token, run nodisk student-tokens NAME")
 
 
 def _told(found: Class, student: Account, what: str) -> None:

@@ -20,17 +20,17 @@ MARKS = {"ok": "✓ ok", "warning": "! warning", "failed": "✗ FAILED", "skippe
 
 
 @click.command(epilog="Example: nodisk verify --quick && nodisk verify --output junit >verify.xml")
-@click.option("--quick", is_flag=True, help="Leave out what takes longest: CronJob's schedule, drain, volume.")
-@click.option("--only", multiple=True, metavar="NAME", help="Run this check and what it needs; may be given often.")
-@click.option("--keep", is_flag=True, help="Leave the run's namespace for looking at; the next run removes it.")
-@click.option("--list", "list_only", is_flag=True, help="List the checks and end.")
+@click.option("--quick", is_flag=True, help="Skip the slowest checks: CronJob schedule, drain, volume.")
+@click.option("--only", multiple=True, metavar="NAME", help="Run only this check and what it needs (repeatable).")
+@click.option("--keep", is_flag=True, help="Keep the run's namespace for inspection; the next run removes it.")
+@click.option("--list", "list_only", is_flag=True, help="List the checks and exit.")
 @click.option(
     "-o",
     "--output",
     type=click.Choice(["table", "json", "junit"]),
     default="table",
     show_default=True,
-    help="A table for people, JSON of a documented shape, or JUnit's XML.",
+    help="Output format: a table, JSON in a documented format, or JUnit XML.",
 )
 @lab_options
 def verify(
@@ -38,9 +38,8 @@ def verify(
 ) -> None:
     """Prove that the cluster works.
 
-    Walks a student's and an administrator's way on the real cluster with temporary objects, which it removes. Each
-    check says what it tried, the evidence, and on failure the likely cause and where to look. Exit status 1: at least
-    one check failed.
+    Does what students and administrators do, with temporary objects that it removes afterwards. Each check reports what
+    it tried, the evidence and, if it failed, the likely cause and where to look. Exits with 1 if any check failed.
     """
 
     chosen = choose(CHECKS, quick=quick, only=only)

@@ -47,7 +47,9 @@ def _objects(file: Path) -> Iterator[Object]:
         items = document.get("items") if isinstance(document, dict) and document.get("kind") == "List" else [document]
         for item in items if isinstance(items, list) else []:
             if not _is_object(item):
-                raise SpecError(f"{file} holds something that is no Kubernetes object with apiVersion, kind and a name")
+                raise SpecError(
+                    f"{file} contains a document that is not a Kubernetes object with apiVersion, kind and name"
+                )
             yield item
 
 
@@ -69,8 +71,8 @@ def of_network(lab: Lab, files: Iterable[tuple[str, Path]]) -> Iterator[tuple[Pa
             fits = False
         if not fits:
             raise SpecError(
-                f"the manifest of {name} has no place where it says which addresses pods get",
-                hint="take the one that its project publishes for Kubernetes",
+                f"the manifest of {name} has no setting for the pod address range",
+                hint="use the manifest that the project publishes for Kubernetes",
             )
         yield from ((file, item) for item in objects)
 

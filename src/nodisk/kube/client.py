@@ -87,8 +87,8 @@ class Client(Transport):
         while (found := look()) is None:
             if time.monotonic() + pause > until:
                 raise TimedOut(
-                    f"waited {self.patience:g} s in vain for {what}",
-                    hint="nodisk status shows whether the control plane is up; then run the same command again",
+                    f"timed out after {self.patience:g} s waiting for {what}",
+                    hint="check the control plane with nodisk status, then retry the command",
                 )
             self.outage.waiting(f"waiting for {what}", began, until)
             time.sleep(pause)

@@ -119,7 +119,7 @@ def from_status(status: int, body: bytes, what: str, retry_after: str | None = N
         kind = AlreadyExists
     hint = None
     if kind is Unauthorized:
-        hint = "the credentials are expired, revoked or of another cluster; nodisk kubeconfig prints fresh ones"
+        hint = "the credentials are expired, revoked or for another cluster; get new ones with nodisk kubeconfig"
     error = kind(f"{what}: {said}", status=status, reason=reason, details=found.get("details"), hint=hint)
     if retry_after and retry_after.isdigit():
         error.retry_after = float(retry_after)

@@ -59,7 +59,7 @@ def _meaning(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _NO_NUMBER.fullmatch(text):
-        raise ValueError(f"{text} is a number that JSON does not have; as a text it is in quotes")
+        raise ValueError(f"JSON has no number {text}; to use it as a string, quote it")
     digits = text.replace("_", "") if text[0] in "+-0123456789" else text
     if _INTEGER.fullmatch(digits):
         octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
@@ -77,4 +77,4 @@ def _key(key: Any) -> str:
         return "true" if key else "false"
     if isinstance(key, int | float):
         return str(key)
-    raise ValueError(f"{key!r} is no key that JSON has")
+    raise ValueError(f"{key!r} can't be a JSON key")

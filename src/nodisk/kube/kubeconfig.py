@@ -59,7 +59,7 @@ def _refuse_expired(cert_pem: str) -> None:
         raise EnvironmentProblem(
             f"the client certificate of {certificate.subject.rfc4514_string()} "
             f"expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
-            hint="nodisk pki shows and renews certificates",
+            hint="show or replace certificates with nodisk pki",
         )
 
 
@@ -70,8 +70,8 @@ def of_admin(state: LabState) -> Path:
         path.open("rb").close()
     except FileNotFoundError as error:
         raise EnvironmentProblem(
-            f"the lab {state.name} has no administrator's kubeconfig yet ({path})",
-            hint="nodisk serve (or nodisk lab up) makes it",
+            f"lab {state.name} has no administrator's kubeconfig yet ({path})",
+            hint="start the server with nodisk serve or nodisk lab up",
         ) from error
     except PermissionError as error:
         raise EnvironmentProblem(
@@ -88,13 +88,13 @@ def load(path: Path) -> Endpoint:
         raise SpecError(f"{path} is not a kubeconfig: {error}") from error
     document = documents[0] if documents else None
     if not isinstance(document, dict):
-        raise SpecError(f"{path} is not a kubeconfig: no mapping at its top")
+        raise SpecError(f"{path} is not a kubeconfig: the top level is not a mapping")
     current = document.get("current-context")
     context = _named(document, "contexts", current, "context", path)
     cluster = _named(document, "clusters", context.get("cluster"), "cluster", path)
     user = _named(document, "users", context.get("user"), "user", path)
     if cluster.get("insecure-skip-tls-verify"):
-        raise SpecError(f"{path}: insecure-skip-tls-verify is set; nodisk always checks whom it speaks to")
+        raise SpecError(f"{path}: insecure-skip-tls-verify is set, but nodisk always verifies the server")
     for unsupported in ("exec", "auth-provider", "username"):
         if unsupported in user:
             raise SpecError(f"{path}: users[].{unsupported} is not supported; use a client certificate or a token")
@@ -126,7 +126,7 @@ def _content(section: dict[str, Any], key: str, path: Path) -> str | None:
         try:
             return base64.b64decode(data, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise SpecError(f"{path}: {key}-data is not base64 of PEM text") from error
+            raise SpecError(f"{path}: {key}-data is not base64-encoded PEM") from error
     if name := section.get(key):
         return (path.parent / str(name)).read_text(encoding="utf-8")
     return None

@@ -55,17 +55,17 @@ class Outage:
         with self._lock:
             said, self._since, self._said = self._said, None, None
         if said is not None:
-            self.say("the API answers again")
+            self.say("the API is back")
 
     def waiting(self, what: str, since: float, until: float) -> None:
         """Tell the user what is waited for, once that takes long enough to wonder."""
         now = time.monotonic()
-        log.info("%s; trying again", what)
+        log.info("%s; retrying", what)
         with self._lock:
             if now - since < QUIET or (self._said is not None and now - self._said < AGAIN):
                 return
             self._said = now
-        self.say(f"{what}; trying again for up to {max(1, round(until - now))} s")
+        self.say(f"{what}; retrying for up to {max(1, round(until - now))} s")
 
 
 def passing(error: ApiError) -> bool:

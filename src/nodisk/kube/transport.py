@@ -219,9 +219,9 @@ def decode(response: httpx2.Response, what: str) -> Object:
     if not isinstance(found, dict):
         said = response.content[:80].decode(errors="replace").strip()
         raise ApiError(
-            f"{what}: the answer is no JSON object: {said!r}",
+            f"{what}: the answer is not a JSON object: {said!r}",
             status=response.status_code,
-            hint="something else than the API server answers at that address",
+            hint="something other than the API server answers at that address",
         )
     return found
 
@@ -247,8 +247,8 @@ def _untrusted(error: BaseException | None) -> bool:
 def _unreachable(error: httpx2.RequestError, what: str, server: str) -> Unreachable:
     if _untrusted(error):
         return Unreachable(
-            f"{server} shows a certificate that this lab's CA did not sign: {error}",
-            hint="another machine answers at that address, or the lab's PKI was made anew",
+            f"{server} presents a certificate not signed by this lab's CA: {error}",
+            hint="another machine answers at that address, or the lab's PKI was rotated",
         )
     said = str(error) or type(error).__name__
     kind = Late if isinstance(error, httpx2.TimeoutException) else Unreachable

@@ -99,7 +99,7 @@ class Watch:
                 self._version = None
             except (Unreachable, Overloaded, httpx2.RequestError, OSError, json.JSONDecodeError) as error:
                 if not self._closed.is_set():
-                    log.info("watch of %s: %s; trying again in %.1f s", self._what[1], error, delay)
+                    log.info("watch of %s: %s; retrying in %.1f s", self._what[1], error, delay)
                     self._closed.wait(delay)
                     delay = min(delay * 2, 5.0)
 

@@ -28,14 +28,14 @@ def arguments(context: LabContext, name: str, command: tuple[str, ...]) -> list[
     machine = machine_named(context.lab, name)
     if not context.lab.ssh_keys:
         raise EnvironmentProblem(
-            f"{context.file} has no ssh_keys: nobody can log in to the machines",
-            hint="add your public key under ssh_keys: and boot the machines again",
+            f"no ssh_keys in {context.file}, so no one can log in to the machines",
+            hint="add your public key under ssh_keys: and reboot the machines",
         )
     with Database(context.state.database, reading=True) as database:
         keys = database.host_keys(machine.mac)
     if not keys:
         raise NodiskError(
-            f"{name} has not enrolled yet, so its host key is not known", hint="nodisk status shows how far it is"
+            f"{name} has not enrolled yet, so its host key is unknown", hint="follow its progress with nodisk status"
         )
     hosts = context.state.run / "ssh" / f"{name}.known_hosts"
     files.write(hosts, known_hosts(machine, keys))

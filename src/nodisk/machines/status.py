@@ -175,14 +175,14 @@ def _warning(way: Progress, enrolment: Enrolment | None, now: float) -> str:
     if way.stage is Stage.FAILED:
         return way.reason
     if way.stage not in (None, Stage.READY) and way.since is not None and now - way.since >= TOO_LONG:
-        return f"at this stage for {span(now - way.since)}: look at its screen; if it hangs, switch it off and on"
+        return f"at this stage for {span(now - way.since)}: check its screen; if it hangs, power-cycle it"
     if enrolment is None or way.stage not in (Stage.ENROLLED, Stage.JOINED, Stage.READY):
         return ""
     left = enrolment.expires - now
     if left <= 0:
-        return "its certificates have ended: restart it"
+        return "its certificates have expired: reboot it"
     if left <= EXPIRES_SOON:
-        return f"its certificates end in {left / 3600:.0f} hours (they last {MACHINE_LIFETIME.days} days): restart it"
+        return f"its certificates expire in {left / 3600:.0f} hours (valid for {MACHINE_LIFETIME.days} days): reboot it"
     return ""
 
 
@@ -269,7 +269,7 @@ def summary(status: Status) -> str:
         words.append("nobody has tried whether students' pods are kept apart (nodisk verify --only isolation)")
     elif status.isolation is not None:
         when = span(status.time - status.isolation.time)
-        words.append(f"students' pods {isolation.WORDS[status.isolation.verdict]} (tried {when} ago)")
+        words.append(f"students' pods {isolation.WORDS[status.isolation.verdict]} (tested {when} ago)")
     if status.alarms:
         words.append(f"{status.alarms} ALARMS in 24 hours (nodisk events --alarms)")
     return ", ".join(words)

@@ -195,19 +195,19 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     kubelet = max(96, total // 4)
     journald, eviction = _journald(total), _eviction(total)
     rows = [
-        Row("kernel", _kernel(total), note="what MemTotal lacks of the RAM that is built in"),
+        Row("kernel", _kernel(total), note="installed RAM minus MemTotal"),
         Row("kernel's data", _KERNEL_DATA, note="slabs, page tables, stacks, device buffers"),
         Row("rootfs", rootfs, rootfs, "the squashfs, compressed"),
-        Row("overlay", 12 + plugins, overlay, "what is written over the rootfs"),
+        Row("overlay", 12 + plugins, overlay, "files written on top of the rootfs"),
         Row("system", _SYSTEM, note="systemd, udev, journald, sshd, time"),
         Row("journal", journald // 2, journald),
-        Row("images", unpacked + packed, containerd, "container images; the cap leaves room for those of pods"),
+        Row("images", unpacked + packed, containerd, "container images; the cap leaves room for the pods' images"),
         Row("kubelet's files", 4, kubelet, "emptyDir volumes, secrets, logs"),
         Row("kubelet, containerd", processes.node, note="and kube-proxy"),
     ]
     if control_plane:
         rows.append(Row("control plane", processes.control_plane, note="API server, controller manager, scheduler"))
-    rows.append(Row(EVICTION, eviction, note="kubelet evicts pods before this is touched"))
+    rows.append(Row(EVICTION, eviction, note="kubelet evicts pods before using this"))
     return Budget(
         name=str(machine.name),
         role=machine.role,

@@ -118,8 +118,8 @@ def ensure(state: LabState, class_name: str, owners: Mapping[str, str], size: in
         for key in owners:
             if key in known and known[key].size > size:
                 raise UsageError(
-                    f"{known[key].name} has {known[key].size // MIB} MiB already, and a volume can't be made smaller",
-                    hint="give --storage as much as before, or more",
+                    f"{known[key].name} already has {known[key].size // MIB} MiB, and a volume can't shrink",
+                    hint="use at least the previous --storage",
                 )
         number = max((volume.number for volume in load_all(state)), default=0)
         found = {}

@@ -17,7 +17,7 @@ def choose(checks: Sequence[Check], *, quick: bool, only: Sequence[str]) -> list
     """The checks to run; raises UsageError for a name that is none. ``pods`` comes along with what speaks from them."""
     names = {one.name for one in checks}
     if wrong := [name for name in only if name not in names]:
-        raise UsageError(f"there is no check {wrong[0]!r}", hint=f"the checks: {', '.join(sorted(names))}")
+        raise UsageError(f"unknown check {wrong[0]!r}", hint=f"checks: {', '.join(sorted(names))}")
     wanted = set(only) or {one.name for one in checks if one.quick or not quick}
     if wanted & {"pull", "pod-network", "service", "node-port", "dns", "access"}:
         wanted.add("pods")

@@ -69,7 +69,7 @@ def test_what_a_machine_booted_with_is_remembered_whole(room: Room) -> None:
         *("script", "ignition", "dnsmasq.conf", "nginx.conf", "etcd.yaml", "registry.yaml", "chrony.conf"),
     }
     assert served["dnsmasq.conf"] == (room.state.conf / "dnsmasq.conf").read_text()
-    assert room.nodisk("render", "w1", "--diff").stdout == "Nothing has changed since w1 last booted.\n"
+    assert room.nodisk("render", "w1", "--diff").stdout == "No changes since w1 last booted.\n"
 
 
 def test_a_machine_fetches_its_files(room: Room) -> None:
@@ -341,7 +341,7 @@ def test_an_address_that_this_host_has_not(empty_room: Room) -> None:
     run.run(["ip", "-n", empty_room.name, "address", "del", f"{SERVER}/24", "dev", "lan"])
     done = empty_room.nodisk("serve", check=False)
     assert done.returncode == 4
-    assert f"no network card of this host has the address {SERVER}" in done.stderr
+    assert f"no network interface of this host has the address {SERVER}" in done.stderr
 
 
 def test_sighup_reads_lab_yaml_again(empty_room: Room) -> None:
@@ -368,7 +368,7 @@ def test_rotating_the_pki_under_a_running_server(empty_room: Room) -> None:
     assert {item["kind"] for item in listed} == {"authority", "certificate", "key"}
     assert "Would replace" in empty_room.nodisk("pki", "rotate", "--dry-run").stdout
     assert (empty_room.state.pki / "ca.crt").read_text() == before
-    assert "The server takes the new keys over" in empty_room.nodisk("pki", "rotate", "--yes").stdout
+    assert "The server now uses the new keys" in empty_room.nodisk("pki", "rotate", "--yes").stdout
     until(lambda: any("are read again" in line for line in said(empty_room, Kind.DAEMON)))
     until(lambda: set(etcd).isdisjoint(empty_room.daemons()))
     empty_room.wait_ready()

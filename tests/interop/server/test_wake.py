@@ -39,7 +39,7 @@ def test_a_machine_gets_its_packet(empty_room: Room) -> None:
             assert listener.stdout.readline() == "listens\n"
             done = empty_room.nodisk("power", "wake", "w1")
             frames[machine.name] = [bytes.fromhex(line) for line in listener.stdout.read().split()]
-    assert done.stdout == "woken from lan: w1\n"
+    assert done.stdout == "sent wake-up packets from lan to: w1\n"
     assert len(frames[w1.name]) == ROUNDS
     assert {frame[:6] for frame in frames[w1.name]} == {b"\xff" * 6}, "to all: a switch does not know where it sleeps"
     assert frames[cp1.name] == []

@@ -124,6 +124,6 @@ def test_what_the_server_refuses_is_said(rig: Rig) -> None:
     # Without the namespace's new address, as a server in a real room would meet it.
     with pytest.raises(NodiskError, match="did not take over what is new") as caught:
         services.update_server(built.fingerprint(state, load(rig.file)))
-    assert "no network card of this host has the address 10.99.0.2" in caught.value.message
+    assert "no network interface of this host has the address 10.99.0.2" in caught.value.message
     rig.file.write_text(good)
     assert rig.up() == "", "it goes on with what it had, which is what the file says again"

@@ -110,11 +110,11 @@ def test_findings() -> None:
     small = lab("512MiB")
     found = ram.ram(small, [budget(small, machine, facts()) for machine in small.machines])
     assert worst(found) is Level.ERROR
-    assert found[0].message.startswith("cp1: 512 MiB is too little for a control-plane")
+    assert found[0].message.startswith("cp1: 512 MiB is not enough for a control-plane")
     unsaid = lab()
     found = ram.ram(unsaid, [budget(unsaid, machine) for machine in unsaid.machines])
     assert worst(found) is Level.WARNING
-    assert "lab.yaml does not say the memory" in found[1].message
+    assert "lab.yaml gives no memory size" in found[1].message
 
 
 def test_a_network_that_brings_its_plugins_gets_room_for_them() -> None:

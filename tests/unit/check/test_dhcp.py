@@ -125,21 +125,31 @@ KNOWN = {CP1: [offer(address="10.77.0.11")], W1: [offer(address="10.77.0.12")]}
 @pytest.mark.parametrize(
     ("mode", "offers", "level", "said"),
     [
-        (DhcpMode.FULL, {MAC: [], W1: []}, Level.OK, "nobody else answers"),
-        (DhcpMode.FULL, {MAC: [], W1: [offer("10.77.0.1", "10.77.0.12")]}, Level.OK, "nobody else answers"),
+        (DhcpMode.FULL, {MAC: [], W1: []}, Level.OK, "no other server answers"),
+        (DhcpMode.FULL, {MAC: [], W1: [offer("10.77.0.1", "10.77.0.12")]}, Level.OK, "no other server answers"),
         (DhcpMode.FULL, {MAC: [offer()]}, Level.ERROR, "10.77.0.5 offers 10.77.0.50"),
         (DhcpMode.FULL, {MAC: [], W1: [offer()]}, Level.ERROR, "10.77.0.5 offers 10.77.0.50"),
         (DhcpMode.FULL, {MAC: [offer(address="0.0.0.0")]}, Level.ERROR, "10.77.0.5 is a proxyDHCP server"),
         (DhcpMode.PROXY, {MAC: [offer()], **KNOWN}, Level.OK, "the room's server 10.77.0.5"),
         (DhcpMode.PROXY, {MAC: [], **KNOWN}, Level.OK, "the room's server 10.77.0.5"),
-        (DhcpMode.PROXY, {MAC: []}, Level.WARNING, "nobody answers"),
+        (DhcpMode.PROXY, {MAC: []}, Level.WARNING, "no DHCP server answers"),
         (DhcpMode.PROXY, {MAC: [offer()], CP1: KNOWN[CP1]}, Level.WARNING, "no address for w1"),
         (DhcpMode.PROXY, {**KNOWN, W1: [offer()]}, Level.ERROR, "gives w1 10.77.0.50, but lab.yaml says 10.77.0.12"),
         (DhcpMode.NONE, {**KNOWN, W1: [offer()]}, Level.ERROR, "gives w1 10.77.0.50, but lab.yaml says 10.77.0.12"),
-        (DhcpMode.PROXY, {**KNOWN, MAC: [offer(address="10.77.0.11")]}, Level.ERROR, "to strangers, but it is cp1's"),
-        (DhcpMode.PROXY, {**KNOWN, MAC: [offer(vendor_class="PXEClient")]}, Level.WARNING, "boot itself (option 60)"),
+        (
+            DhcpMode.PROXY,
+            {**KNOWN, MAC: [offer(address="10.77.0.11")]},
+            Level.ERROR,
+            "to unknown MACs, but it belongs to cp1",
+        ),
+        (
+            DhcpMode.PROXY,
+            {**KNOWN, MAC: [offer(vendor_class="PXEClient")]},
+            Level.WARNING,
+            "its own boot options (option 60)",
+        ),
         (DhcpMode.NONE, {**KNOWN, MAC: [offer(boot_file="undionly.kpxe")]}, Level.OK, "boot file undionly.kpxe"),
-        (DhcpMode.NONE, {}, Level.WARNING, "with `dhcp: none` nodisk gives no addresses"),
+        (DhcpMode.NONE, {}, Level.WARNING, "with `dhcp: none` nodisk assigns no addresses"),
     ],
 )
 def test_judgement(mode: DhcpMode, offers: dict[Mac, list[Offer]], level: Level, said: str) -> None:

@@ -120,7 +120,7 @@ def test_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         server.shutdown()
     found = _ask(tmp_path, f"http://{at}/debian")
     assert (found["mirror"].level, found["clock"].level) == (Level.ERROR, Level.OK)
-    assert found["mirror"].hint == "is the network up, and os.mirror right?"
+    assert found["mirror"].hint == "check the network and os.mirror in lab.yaml"
     assert _ask(tmp_path, f"file://{tmp_path}")["mirror"].level is Level.ERROR
 
 

@@ -80,7 +80,7 @@ def test_a_release_that_was_built_is_told_with_its_reason(state: State) -> None:
     found = ask(state, room_)
     assert (found["release"].level, found["disk"].level) == (Level.OK, Level.OK)
     assert found["release"].message.startswith("Kubernetes 1.36.1, the official release: as built before")
-    assert "2 GiB wanted to run" in found["disk"].message
+    assert "2 GiB needed to run" in found["disk"].message
 
 
 def test_a_folder_of_the_users_is_read_whole(state: State, tmp_path: Path) -> None:

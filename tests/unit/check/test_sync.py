@@ -28,7 +28,7 @@ FOLDER = Path("/srv/nodisk")
         ([0.010] * 80, Level.OK, "10.0 ms (99 %)"),
         ([0.0101] * 80, Level.WARNING, "10.1 ms (99 %)"),
         ([1.25], Level.WARNING, "after 1250 ms (half of 1), 1250 ms (99 %)"),
-        ([], Level.WARNING, "not one write to /srv/nodisk was safe within 1 s"),
+        ([], Level.WARNING, "no write to /srv/nodisk was synced within 1 s"),
     ],
 )
 def test_judgement(seconds: list[float], level: Level, said: str) -> None:
@@ -80,9 +80,9 @@ def test_interrupted(tmp_path: Path, number: int) -> None:
 def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(argv: list[Path], **_: object) -> None:
         argv[3].touch()
-        raise TimedOut("it did not end within 21 seconds")
+        raise TimedOut("it timed out after 21 seconds")
 
     monkeypatch.setattr(run, "run", hang)
     [found] = sync.sync(State(tmp_path).lab("room"))
-    assert found.message == "not measured: it did not end within 21 seconds"
+    assert found.message == "not measured: it timed out after 21 seconds"
     assert list(tmp_path.iterdir()) == []

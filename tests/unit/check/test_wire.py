@@ -36,4 +36,4 @@ def test_a_check_that_breaks_is_a_finding() -> None:
     done: Future[list[Finding]] = Future()
     done.set_exception(ValueError("odd"))
     [found] = runner._result("clock and mirror", done)
-    assert (found.check, found.level, found.message) == ("clock", Level.WARNING, "could not be done: ValueError: odd")
+    assert (found.check, found.level, found.message) == ("clock", Level.WARNING, "check failed to run: ValueError: odd")

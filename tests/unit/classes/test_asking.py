@@ -17,4 +17,4 @@ def test_no_changes_nothing_and_says_so(tmp_path: Path) -> None:
     words = ["storage", "--remove", "k8s-jan-1", "--lab", str(file), "--state", str(tmp_path / "state")]
     done = CliRunner().invoke(class_, words, input="n\n", standalone_mode=False)
     assert isinstance(done.exception, UsageError)
-    assert done.exception.message == "nothing was changed"
+    assert done.exception.message == "cancelled; nothing was changed"

@@ -42,7 +42,7 @@ def test_one_class_that_fails_keeps_no_other_from_its_end(context: LabContext) -
     found = record.need(context.state, "c")
     events = expiry.tick(context, found.expires - timedelta(days=2))
     assert [(event.class_name, event.kind) for event in events] == [("a", "failed"), ("b", "failed"), ("c", "warned")]
-    assert "the class a is due, but: Is a directory" in events[0].text
+    assert "class a could not be ended: Is a directory" in events[0].text
     assert "UnicodeDecodeError" in events[1].text
 
 
@@ -65,5 +65,5 @@ def test_a_failure_that_stays_is_said_once(context: LabContext, monkeypatch: pyt
         await asyncio.wait([task])
 
     asyncio.run(run())
-    assert len([text for text in said if "the class a is due" in text]) == 1
+    assert len([text for text in said if "class a could not be ended" in text]) == 1
     assert len(said) == 3

@@ -71,4 +71,4 @@ def test_a_roster_is_judged_without_a_cluster(lab: list[str], tmp_path: Path) ->
     done = CliRunner().invoke(class_, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "k8s-anna-nowak" in done.stdout
-    assert "sizes are unchecked" in done.stderr
+    assert "capacity not checked" in done.stderr

@@ -19,9 +19,9 @@ DOWN = {"conditions": [{"type": "Ready", "status": "Unknown", "message": "Kubele
     [
         ({"status": READY}, None),
         ({"status": DOWN}, "is not Ready: Kubelet stopped posting"),
-        ({}, "is not Ready: its kubelet has reported nothing yet"),
+        ({}, "is not Ready: its kubelet has not reported yet"),
         ({"status": READY, "spec": {"unschedulable": True}}, "is cordoned"),
-        ({"status": READY, "spec": {"taints": [{"key": "role", "effect": "NoSchedule"}]}}, "its taint role"),
+        ({"status": READY, "spec": {"taints": [{"key": "role", "effect": "NoSchedule"}]}}, "the taint role"),
         ({"status": READY, "spec": {"taints": [{"key": "role", "effect": "PreferNoSchedule"}]}}, None),
     ],
 )
@@ -32,9 +32,9 @@ def test_why_a_node_takes_no_pods(node: dict[str, Any], why: str | None) -> None
 
 def test_nodes_that_are_there_are_named() -> None:
     there = Capacity(0, Amounts(), Amounts(), Amounts(pods=4), 2, "small", ("w1 is not Ready: still starting",))
-    with pytest.raises(UsageError, match="no node takes students' pods now:\n  w1 is not Ready: still starting"):
+    with pytest.raises(UsageError, match="no node accepts students' pods:\n  w1 is not Ready: still starting"):
         there.refuse()
     with pytest.raises(UsageError, match="no machine has joined"):
         Capacity(0, Amounts(), Amounts(), Amounts(pods=4), 2, "small").refuse()
-    with pytest.raises(UsageError, match=r"more than 1 nodes can give(.|\n)*not counted: w2 is cordoned"):
+    with pytest.raises(UsageError, match=r"more than 1 nodes have(.|\n)*not counted: w2 is cordoned"):
         Capacity(1, Amounts(), Amounts(), Amounts(pods=4), 2, "small", ("w2 is cordoned",)).refuse()

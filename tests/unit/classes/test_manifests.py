@@ -155,7 +155,7 @@ def test_records_are_whole_private_and_without_tokens(tmp_path: Path) -> None:
         record.load(state, "k8s")
 
 
-@pytest.mark.parametrize(("days", "word"), [(0, "ends 20"), (115, "ends soon"), (121, "ended"), (140, "to be deleted")])
+@pytest.mark.parametrize(("days", "word"), [(0, "ends 20"), (115, "ends soon"), (121, "ended"), (140, "deletion due")])
 def test_due(days: int, word: str) -> None:
     assert expiry.due(one(), NOW.replace(month=11) + (one().expires - NOW) / 120 * days).startswith(word)
 

@@ -78,7 +78,7 @@ def test_a_policy_that_is_not_ready_is_asked_again(monkeypatch: pytest.MonkeyPat
 def test_an_error_is_no_hole(error: ApiError) -> None:
     found = findings(lambda method, path, body: error)
     assert {finding.verdict for finding in found.values()} == {"untried"}
-    assert all(finding.happened == f"not tried: {error.message}" for finding in found.values())
+    assert all(finding.happened == f"not tested: {error.message}" for finding in found.values())
 
 
 def test_what_is_allowed_is_a_hole() -> None:

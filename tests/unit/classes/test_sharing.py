@@ -177,7 +177,7 @@ def test_no_class_writes_into_the_folder_of_another(context: LabContext, tmp_pat
         lambda: actions.rotate(context, client(Cluster()), found, found.students, folder=folder),
         lambda: actions.refuse(context, found, folder),
     ):
-        with pytest.raises(UsageError, match="the handouts of the class other are in"):
+        with pytest.raises(UsageError, match="contains the handouts of class other"):
             act()
     assert record.load(context.state, "k8s") is None
     actions.refuse(context, one(name="other"), folder)
@@ -215,13 +215,13 @@ def test_smaller_storage_is_refused_before_it_is_recorded(context: LabContext, t
     record.save(context.state, found)
     storage.provide(context.state, found, found.students)
     smaller = found.model_copy(update={"storage": "32Mi"})
-    with pytest.raises(UsageError, match="k8s-anna-1 has 64 MiB already, and a volume can't be made smaller"):
+    with pytest.raises(UsageError, match="k8s-anna-1 already has 64 MiB, and a volume can't shrink"):
         actions.create(context, client(Cluster()), smaller, folder=tmp_path / "out")
     assert record.need(context.state, "k8s").storage == "64Mi"
     storage.refuse_smaller(context.state, smaller, [])
     # A record that says less, of an older nodisk: nothing is deleted first.
     cluster = Cluster()
-    with pytest.raises(UsageError, match="can't be made smaller"):
+    with pytest.raises(UsageError, match="a volume can't shrink"):
         actions.reset(context, client(cluster), smaller, smaller.students[:1])
     assert cluster.deleted == []
     assert {volume.size for volume in volumes.load_all(context.state)} == {64 * volumes.MIB}

@@ -13,7 +13,7 @@ from nodisk.state import State
 
 
 def test_none_yet(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblem, match="the lab room has no administrator's kubeconfig yet"):
+    with pytest.raises(EnvironmentProblem, match="lab room has no administrator's kubeconfig yet"):
         kubeconfig.of_admin(State(tmp_path).lab("room"))
 
 

@@ -75,7 +75,7 @@ def test_others_are_applied_as_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_a_manifest_without_a_place_for_it_is_refused(tmp_path: Path, name: str, item: dict[str, Any]) -> None:
-    with pytest.raises(SpecError, match="which addresses pods get"):
+    with pytest.raises(SpecError, match="no setting for the pod address range"):
         fitted(tmp_path, name, item)
 
 
@@ -97,7 +97,7 @@ def test_what_is_no_object_is_named_by_its_file(tmp_path: Path, text: str) -> No
     (tmp_path / "zz.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: good}\n")
     objects, problems = addons.read(tmp_path)
     assert [item["metadata"]["name"] for _, item in objects] == ["good"], "one file's fault is not another's"
-    assert problems[0].startswith(f"{tmp_path / 'tools.yaml'} holds something that is no Kubernetes object")
+    assert problems[0].startswith(f"{tmp_path / 'tools.yaml'} contains a document that is not a Kubernetes object")
     assert problems[1] == f"{tmp_path / 'unreadable.yaml'} can't be read: Is a directory"
 
 

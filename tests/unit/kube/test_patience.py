@@ -169,8 +169,8 @@ def test_it_is_said_what_is_waited_for() -> None:
     assert said == []
     client(Api(*[BUSY] * 8, (200, POD)), patience=60, say=said.append).get("v1", "Pod", "one", namespace="a")
     assert len(said) == 2
-    assert "apiserver not ready; trying again for up to" in said[0]
-    assert said[1] == "the API answers again"
+    assert "apiserver not ready; retrying for up to" in said[0]
+    assert said[1] == "the API is back"
 
 
 def test_what_a_young_cluster_makes_is_waited_for(clock: Clock) -> None:
@@ -178,9 +178,9 @@ def test_what_a_young_cluster_makes_is_waited_for(clock: Clock) -> None:
     made = client(Api((200, {})), patience=20, say=said.append)
     answers = iter([None] * 8 + ["there"])
     assert made.until("the rules of the ClusterRole edit", lambda: next(answers)) == "there"
-    assert said[0].startswith("waiting for the rules of the ClusterRole edit; trying again for up to")
+    assert said[0].startswith("waiting for the rules of the ClusterRole edit; retrying for up to")
     began = clock.now
-    with pytest.raises(TimedOut, match="in vain for the rules"):
+    with pytest.raises(TimedOut, match="waiting for the rules"):
         made.until("the rules of the ClusterRole edit", lambda: None)
     assert clock.now - began <= 20
 
@@ -209,7 +209,7 @@ def test_something_else_at_the_address_is_said() -> None:
         def __call__(self, request: httpx2.Request) -> httpx2.Response:
             return httpx2.Response(200, text="<html>Log in to the school's network</html>")
 
-    with pytest.raises(ApiError, match=r"no JSON object: .<html>Log in"):
+    with pytest.raises(ApiError, match=r"not a JSON object: .<html>Log in"):
         client(Page((200, {}))).version()
 
 

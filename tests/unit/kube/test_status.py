@@ -67,8 +67,8 @@ def test_nothing_has_happened_yet(context: LabContext) -> None:
     ("stage", "later", "warning"),
     [
         (Stage.IPXE, 599, None),
-        (Stage.IPXE, 600, "at this stage for 10 min: look at its screen; if it hangs, switch it off and on"),
-        (Stage.JOINED, 7200, "at this stage for 2 h: look at its screen; if it hangs, switch it off and on"),
+        (Stage.IPXE, 600, "at this stage for 10 min: check its screen; if it hangs, power-cycle it"),
+        (Stage.JOINED, 7200, "at this stage for 2 h: check its screen; if it hangs, power-cycle it"),
         (Stage.READY, 7200, None),
     ],
 )
@@ -91,7 +91,7 @@ def test_rows(seen: LabContext) -> None:
         {"vmlinuz": 12},
     )
     assert list(cp1["stages"]) == ["ipxe", "kernel", "enrolled", "ready"]
-    assert cp1["warning"] == "its certificates end in 24 hours (they last 14 days): restart it"
+    assert cp1["warning"] == "its certificates expire in 24 hours (valid for 14 days): reboot it"
     assert (w1["stage"], w1["reason"], w1["warning"]) == ("failed", "rootfs: wrong hash", "rootfs: wrong hash")
     line = status.summary(found)
     assert line.startswith("demo: 1 of 2 machines ready, 1 failed, server is stopped, API does not answer")

@@ -36,7 +36,7 @@ def test_no_changes_nothing_and_says_so(state: LabState, words: list[str]) -> No
     before = (state.pki / "ca.key").read_bytes()
     done = CliRunner().invoke(rotate, words, input="n\n", standalone_mode=False)
     assert isinstance(done.exception, UsageError)
-    assert done.exception.message == "nothing was changed"
+    assert done.exception.message == "cancelled; nothing was changed"
     assert (state.pki / "ca.key").read_bytes() == before
 
 
@@ -45,5 +45,5 @@ def test_a_question_that_nobody_answers_is_no_interruption(words: list[str]) -> 
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.endswith(
-        "error: nobody answers the question: the input is at its end\nhint: --yes answers it beforehand\n"
+        "error: confirmation needed, but stdin is closed\nhint: pass --yes to confirm without a prompt\n"
     )

@@ -165,7 +165,7 @@ def test_diff_covers_daemons(room: Path) -> None:
     texts = json.loads(call(room, "w1", "--output", "json").output)["texts"]
     with Database(State(room / "state").lab("room").database) as database:
         database.serve(lab.machines[1].mac, texts)
-    assert call(room, "w1", "--diff").output == "Nothing has changed since w1 last booted.\n"
+    assert call(room, "w1", "--diff").output == "No changes since w1 last booted.\n"
     (room / "lab.yaml").write_text(LAB.replace("10.77.0.11", "10.77.0.12"))
     shown = call(room, "w1", "--diff", "--what", "daemons").output
     assert shown.startswith("##### dnsmasq.conf\n--- dnsmasq.conf as last booted\n")

@@ -17,11 +17,11 @@ def test_spans(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["366d", "9999999d", "9" * 400 + "s"])
 def test_too_long(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="at most 365d; or: always"):
+    with pytest.raises(click.BadParameter, match="at most 365d, or always"):
         Duration().convert(text, None, None)
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-5m", "1e3s", "5", ""])
 def test_no_span(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is not a time span"):
+    with pytest.raises(click.BadParameter, match="invalid duration"):
         Duration().convert(text, None, None)

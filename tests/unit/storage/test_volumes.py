@@ -40,7 +40,7 @@ def test_growing_keeping_and_coming_back(state: LabState) -> None:
     grown = volumes.ensure(state, "k8s", OWNERS, 128 * MIB)
     assert {volume.size for volume in grown.values()} == {128 * MIB}
     assert [volume.path for volume in grown.values()] == [volume.path for volume in made.values()]
-    with pytest.raises(UsageError, match="can't be made smaller"):
+    with pytest.raises(UsageError, match="a volume can't shrink"):
         volumes.ensure(state, "k8s", OWNERS, 64 * MIB)
     volumes.release(state, [grown["id:1"]], keep=True)
     volumes.release(state, [grown["id:2"]], keep=False)
@@ -98,7 +98,7 @@ def test_the_arithmetic_of_the_disk(state: LabState) -> None:
     assert storage.room(state, none) is None
 
 
-@pytest.mark.parametrize(("text", "why"), [("1Mi", "16Mi is the least"), ("much", "not a quantity"), ("-2Gi", "not a")])
+@pytest.mark.parametrize(("text", "why"), [("1Mi", "use at least 16Mi"), ("much", "not a quantity"), ("-2Gi", "not a")])
 def test_sizes_that_are_none(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         storage.size_of(text)

@@ -110,7 +110,7 @@ def test_choosing_checks() -> None:
     assert quick == {one.name for one in CHECKS} - {"cron", "drain", "volume"}
     for name in ("pull", "node-port", "access"):  # they speak to and from the pods that the check pods starts
         assert [one.name for one in choose(CHECKS, quick=False, only=(name,))] == ["pods", name]
-    with pytest.raises(UsageError, match="no check 'pod'"):
+    with pytest.raises(UsageError, match="unknown check 'pod'"):
         choose(CHECKS, quick=False, only=("pod",))
 
 

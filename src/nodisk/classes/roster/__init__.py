@@ -36,7 +36,7 @@ _SAVE = "open it in a spreadsheet and save it as CSV (UTF-8) or .xlsx"
 def read(path: Path, how: Hints | None = None) -> Roster:
     """The people of a file, and how it was understood; raises SpecError with every problem and its line."""
     if path.stat().st_size > MAX_BYTES:
-        raise SpecError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB: is that a roster?")
+        raise SpecError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB; check that it is a roster")
     return examine(path.read_bytes(), str(path), how)
 
 
@@ -50,7 +50,7 @@ def examine(data: bytes, file: str, how: Hints | None = None) -> Roster:
     how = how or Hints()
     readings = _readings(data, file, how)
     if any(len(rows) > MAX_ROWS for rows in readings):
-        raise SpecError(f"{file} has more than {MAX_ROWS} lines: is that a roster?")
+        raise SpecError(f"{file} has more than {MAX_ROWS} lines; check that it is a roster")
     return students(columns.table(readings, file, how), file)
 
 
@@ -61,8 +61,8 @@ def hints(said: tuple[str, ...], encoding: str | None, sheet: str | None) -> Hin
         field, _, heading = word.partition("=")
         if field not in FIELDS or not heading.strip():
             raise UsageError(
-                f"--column {word}: that is FIELD=HEADING, and FIELD is one of {', '.join(FIELDS)}",
-                hint="such as --column name='Uczestnik kursu', or --column name=2 in a file without a heading",
+                f"--column {word}: use FIELD=HEADING, where FIELD is one of {', '.join(FIELDS)}",
+                hint="for example --column name='Uczestnik kursu', or --column name=2 in a file without headings",
             )
         pairs.append((field, heading.strip()))
     return Hints(tuple(pairs), encoding, sheet)
@@ -77,19 +77,19 @@ def from_names(words: str) -> list[Person]:
 def _readings(data: bytes, file: str, how: Hints) -> list[list[Row]]:
     for start, kind in _OTHERS:
         if data.startswith(start):
-            raise SpecError(f"{file} is {kind}, no list", hint=_SAVE)
+            raise SpecError(f"{file} is {kind}, not a list", hint=_SAVE)
     if workbook.looks_like_workbook(data):
         return [workbook.rows(data, file, how.sheet)]
     if how.sheet is not None:
-        raise SpecError(f"{file} is no spreadsheet, so it has no sheet {how.sheet!r}")
+        raise SpecError(f"{file} is not a spreadsheet, so it has no sheet {how.sheet!r}")
     text = encoding.decode(data, file, how.encoding or markup.charset(data))
     if text.count("\n") + text.count("\r") > 5 * MAX_ROWS:
-        raise SpecError(f"{file} has more than {5 * MAX_ROWS} lines: is that a roster?")
+        raise SpecError(f"{file} has more than {5 * MAX_ROWS} lines; check that it is a roster")
     if markup.looks_like_html(text):
         found = markup.tables(text)
         if not found:
             raise SpecError(f"{file} is a web page without a table", hint=_SAVE)
         return found
     if text.lstrip().startswith(("<?xml", "{", "[{")):
-        raise SpecError(f"{file} is XML or JSON, no list", hint=_SAVE)
+        raise SpecError(f"{file} is XML or JSON, not a list", hint=_SAVE)
     return delimited.readings(text, file)

@@ -17,7 +17,7 @@ from nodisk.errors import SpecError
 _SEARCHED = 40
 """A heading stands in one of the first rows."""
 _KNOWN = "id, name (or first name and last name), e-mail; nr albumu, imię, nazwisko, e-mail"
-_SAY = f"name the columns in the first line ({_KNOWN}), or say what one is: --column name='ITS HEADING'"
+_SAY = f"name the columns in the first line ({_KNOWN}), or specify one: --column name='ITS HEADING'"
 _RULE = re.compile(r"[-:=_+| ]+")
 
 
@@ -94,7 +94,7 @@ def _below(rows: Sequence[Row], index: int, file: str, hints: Hints) -> Table:
     for field, wanted in hints.columns:
         if field not in by_hand.values():
             raise SpecError(
-                f"{file}:{row.line}: no column is called {wanted!r} (--column {field}={wanted}), "
+                f"{file}:{row.line}: no column named {wanted!r} (--column {field}={wanted}), "
                 f"but {', '.join(map(repr, row.filled))}"
             )
     above = list(rows[:index])
@@ -108,17 +108,17 @@ def _below(rows: Sequence[Row], index: int, file: str, hints: Hints) -> Table:
             again.append(below.line)
         elif _another_heading(below, fields):
             raise SpecError(
-                f"{file}:{below.line}: another table begins here: {' '.join(below.filled)[:60]!r}",
-                hint="keep the lines of one table",
+                f"{file}:{below.line}: another table starts here: {' '.join(below.filled)[:60]!r}",
+                hint="keep only one table",
             )
         else:
             body.append(below)
     _check_split(fields, row, body, file)
     notes = []
     if above:
-        notes.append(f"above the heading, and not read: {', '.join(_shown(each) for each in above[:5])}")
+        notes.append(f"ignored above the heading: {', '.join(_shown(each) for each in above[:5])}")
     if again:
-        notes.append(f"the heading once more, in line {', '.join(map(str, again))}")
+        notes.append(f"repeated heading in line {', '.join(map(str, again))}")
     return Table(tuple(fields), row.cells, tuple(body), row.line, tuple(notes))
 
 
@@ -139,8 +139,8 @@ def _check_above(above: Sequence[Row], heading: Row, file: str, hints: Hints) ->
     other = next((n for n, row in enumerate(above) if _points(row, n, hints) > (2, 0)), len(above))
     if above[other + 1 :]:
         raise SpecError(
-            f"{file}:{heading.line}: another table begins here: {' '.join(heading.filled)[:60]!r}",
-            hint="keep the lines of one table",
+            f"{file}:{heading.line}: another table starts here: {' '.join(heading.filled)[:60]!r}",
+            hint="keep only one table",
         )
     for row in above:
         filled = row.filled
@@ -151,9 +151,9 @@ def _check_above(above: Sequence[Row], heading: Row, file: str, hints: Hints) ->
         ) or (len(heading.filled) <= 2 and not comment and _like_a_name(words))
         if person:
             raise SpecError(
-                f"{file}:{row.line}: {words[:60]!r} stands above the heading of line {heading.line}: a title, or a "
+                f"{file}:{row.line}: {words[:60]!r} is above the heading of line {heading.line}: is it a title or a "
                 "person?",
-                hint="remove the line if it is a title; move it below the heading if it is a person",
+                hint="if it is a title, remove the line; if it is a person, move it below the heading",
             )
 
 
@@ -189,7 +189,7 @@ def _check_split(fields: Sequence[str | None], row: Row, body: Sequence[Row], fi
             beside = below.cells[index + 1] if len(below.cells) > index + 1 else ""
             if any(letter.isalpha() for letter in beside):
                 raise SpecError(
-                    f"{file}:{below.line}: {beside[:40]!r} is beside {row.cells[index]!r}, but has no heading",
+                    f"{file}:{below.line}: {beside[:40]!r} next to {row.cells[index]!r} has no heading",
                     hint=_SAY,
                 )
 
@@ -204,23 +204,23 @@ def _without_heading(rows: Sequence[Row], file: str, hints: Hints) -> Table:
             number = _number(wanted)
             if number is None or not 1 <= number <= width:
                 raise SpecError(
-                    f"{file}:{first.line}: no column is called {wanted!r}, and the file has {width} columns",
-                    hint="a column of a file without a heading is said by its number: --column name=2",
+                    f"{file}:{first.line}: no column named {wanted!r}; the file has {width} columns",
+                    hint="in a file without headings, give the column's number: --column name=2",
                 )
             fields[number - 1] = {"ignore": None, "name": "full"}.get(field, field)
         return Table(tuple(fields), tuple(f"column {n}" for n in range(1, width + 1)), tuple(rows), 0)
     if width > 1:
         raise SpecError(
-            f"{file}:{first.line}: the heading {', '.join(first.cells)!r} names no column that is known",
-            hint=f"{_SAY}; without a heading: --column name=2 (the column's number)",
+            f"{file}:{first.line}: the heading {', '.join(first.cells)!r} has no known column name",
+            hint=f"{_SAY}; in a file without headings, use the column's number: --column name=2",
         )
     comments = [row for row in rows if row.cells[0].startswith("#")]
     people = [row for row in rows if row not in comments]
     if not people:
-        raise SpecError(f"{file}: nobody is in the roster")
+        raise SpecError(f"{file}: the roster has no students")
     _check_first(people, file)
     field = _kind(people, file)
-    notes = [f"line {row.line} is a remark: {row.cells[0][:50]!r}" for row in comments]
+    notes = [f"ignored remark in line {row.line}: {row.cells[0][:50]!r}" for row in comments]
     return Table((field,), (f"the only column, {people[0].cells[0]!r} first",), tuple(people), 0, tuple(notes))
 
 
@@ -238,9 +238,9 @@ def _check_first(people: Sequence[Row], file: str) -> None:
     )
     if odd:
         raise SpecError(
-            f"{file}:{people[0].line}: {first[:60]!r} is no heading that is known, and unlike the lines below: "
-            "a heading, a title, or a person?",
-            hint="write the heading 'name' as the first line: in the place of a heading or title, above a person",
+            f"{file}:{people[0].line}: {first[:60]!r} is not a known heading, and differs from the lines below: "
+            "is it a heading, a title, or a person?",
+            hint="add the heading 'name' as the first line, or replace the heading or title with it",
         )
 
 
@@ -261,8 +261,8 @@ def _kind(people: Sequence[Row], file: str) -> str:
             return field
         if len(others) < len(cells):
             raise SpecError(
-                f"{file}:{others[0].line}: {others[0].cells[0][:60]!r} is of another kind than the other lines "
+                f"{file}:{others[0].line}: {others[0].cells[0][:60]!r} differs from the other lines "
                 f"({'e-mail addresses' if field == 'email' else 'numbers'})",
-                hint="put names, ids and e-mails in columns of their own, with a heading",
+                hint="put names, ids and e-mail addresses in separate columns with headings",
             )
     return "full"

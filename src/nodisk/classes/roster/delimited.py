@@ -63,7 +63,5 @@ def _rows(lines: list[str], separator: str, first: int, file: str) -> list[Row]:
                 rows.append(row)
             start = first + reader.line_num
     except csv.Error as error:
-        raise SpecError(
-            f"{file}:{start}: not CSV: {error}", hint='a quote inside of a quoted cell is written twice: ""'
-        ) from error
+        raise SpecError(f"{file}:{start}: not CSV: {error}", hint='double a quote inside a quoted cell: ""') from error
     return rows

@@ -16,7 +16,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SINGLE = ("cp1250", "iso8859-2", "cp1252")
-_HINT = "save it from the spreadsheet as CSV (UTF-8), or say which it is: --encoding cp1250"
+_HINT = "save it from the spreadsheet as CSV (UTF-8), or specify the encoding: --encoding cp1250"
 
 # A letter that only one of the encodings has in that place says little by itself: ``Muñoz`` is ``Muńoz`` in CP1250.
 # The language of the headings decides.
@@ -89,7 +89,7 @@ def _single(data: bytes, file: str) -> str:
     found = [text for text, points in readings.items() if points == best]
     if len(found) > 1:
         first, second = (_differing(found[0], found[1]), _differing(found[1], found[0]))
-        raise SpecError(f"{file}: is it {first!r} or {second!r}? The file doesn't say its encoding", hint=_HINT)
+        raise SpecError(f"{file}: the encoding is ambiguous: {first!r} or {second!r}?", hint=_HINT)
     return found[0]
 
 
@@ -133,9 +133,9 @@ def _refuse_double_encoding(text: str, file: str) -> None:
                 continue
             if all(unicodedata.category(letter)[0] != "C" or letter == "\r" for letter in right.replace("\t", "")):
                 raise SpecError(
-                    f"{file}:{number}: {line.strip()[:60]!r} was saved in a wrong encoding; it should read "
+                    f"{file}:{number}: {line.strip()[:60]!r} was saved in the wrong encoding; it should read "
                     f"{right.strip()[:60]!r}",
-                    hint="export the list again, and open it as UTF-8 before you save it",
+                    hint="export the list again, and open it as UTF-8 before saving",
                 )
 
 

@@ -66,7 +66,7 @@ class Roster:
         if self.columns:
             lines.append("columns: " + ", ".join(f"{field} from {heading!r}" for field, heading in self.columns))
         if self.unused:
-            lines.append("columns that are not used: " + ", ".join(map(repr, self.unused)))
+            lines.append("unused columns: " + ", ".join(map(repr, self.unused)))
         return [*lines, *self.notes]
 
 

@@ -61,10 +61,10 @@ def students(table: Table, file: str) -> Roster:
     blank: list[tuple[Row, str]] = []
     for row in table.rows:
         if len(row.cells) > len(table.fields) and any(row.cells[len(table.fields) :]):
-            reader.problem(row, f"{len(row.cells)} cells, but the heading has {len(table.fields)}")
+            reader.problem(row, f"{len(row.cells)} cells, but {len(table.fields)} headings")
         elif not any(reader.get(row, field) for field in headings.IDENTITY):
             if not reader.no_person(row):
-                blank.append((row, "neither a name nor an id nor an e-mail"))
+                blank.append((row, "no name, id or e-mail address"))
         elif person := reader.person(row):
             found.append(person)
     numbered = [row.line for row, _ in blank if reader.only_numbered(row)] if found else []
@@ -72,14 +72,14 @@ def students(table: Table, file: str) -> Roster:
         if row.line not in numbered:
             reader.problem(row, why)
     if numbered:
-        reader.notes.append(f"lines with a number and nobody: {', '.join(map(str, numbered))}")
+        reader.notes.append(f"lines with only a number: {', '.join(map(str, numbered))}")
     used = tuple(
         (_SHOWN.get(field, field), heading)
         for field, heading in zip(table.fields, table.heading, strict=True)
         if field and field not in reader.ignored
     )
     unused = tuple(
-        heading or f"column {number}, without a heading"
+        heading or f"column {number}, no heading"
         for number, (field, heading) in enumerate(zip(table.fields, table.heading, strict=True), 1)
         if (not field or field in reader.ignored)
         and (heading or any("".join(row.cells[number - 1 : number]) for row in table.rows))
@@ -172,7 +172,7 @@ class _Reader:
             return None
         if not name and re.search(r"[\s:]", number):
             if self.table.heading[self.places[self.id_field]].casefold() != "identifier":
-                self.problem(row, f"{number[:60]!r} is not an id (a remark? remove the line)")
+                self.problem(row, f"{number[:60]!r} is not an id; if it is a remark, remove the line")
                 return None
             name = _turned(number)
         if not self._is_student(row, name or email or number):
@@ -192,8 +192,8 @@ class _Reader:
             heading = self.table.heading[self.places["role"]]
             self.problem(
                 row,
-                f"{who}: is somebody with the role {self.get(row, 'role')[:40]!r} a student? "
-                f"If that column is no role: --column ignore='{heading}'",
+                f"{who}: is a person with the role {self.get(row, 'role')[:40]!r} a student? "
+                f"If that column is not a role, use --column ignore='{heading}'",
             )
         return False
 
@@ -212,10 +212,10 @@ class _Reader:
     def _id(self, row: Row) -> str | None:
         cell = self.get(row, self.id_field)
         if re.fullmatch(r"\d[.,]?\d*E\+?\d+", cell, re.IGNORECASE) and "+" in cell:
-            self.problem(row, f"{cell!r} is a number that the spreadsheet shortened: format that column as text")
+            self.problem(row, f"{cell!r} was shortened by the spreadsheet; format that column as text")
             return None
         if cell.startswith("#") and cell.rstrip("!?").isupper():
-            self.problem(row, f"{cell!r} is an error of the spreadsheet, no id")
+            self.problem(row, f"{cell!r} is a spreadsheet error, not an id")
             return None
         return re.sub(r"^#(?=\w)", "", cell)  # so that a spreadsheet leaves the number alone
 
@@ -248,17 +248,17 @@ def _nobody(text: str, row: Row, *, alone: bool) -> str:
 def _no_name(name: str, by_itself: bool) -> str:
     """Why a text is nobody's name; empty where it may be one."""
     if not any(letter.isalpha() for letter in name):
-        return "no letter in it"
+        return "it has no letters"
     if name.startswith("=") or re.fullmatch(r"#[A-Z/0!?]+", name):
-        return "a formula or an error of the spreadsheet"
+        return "a spreadsheet formula or error"
     if "\ufffd" in name or re.search(r"[^\W\d_]\?[^\W\d_]", name):
-        return "a letter was lost when it was saved; export it again as UTF-8"
+        return "a letter was lost on saving; export it again as UTF-8"
     if re.search(r"[:=]|\.{3}|…|_{2}|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|https?://", name):
-        return "a remark? remove the line"
+        return "if it is a remark, remove the line"
     words = name.split()
     small = [word for word in words[1:] if word[0].islower() and fold(word) not in _PARTICLES]
     if by_itself and len(words) > 1 and words[0][0].isupper() and small:
-        return "a remark? remove the line"
+        return "if it is a remark, remove the line"
     return ""
 
 
@@ -277,8 +277,8 @@ def checked(
             what = person.key.partition(":")[0]
             found.append(
                 f"{file}:{person.line}: {person.name} has the same {what} as line {seen[person.key]}; "
-                "remove the line, or tell the two apart by an id"
-                + (f" (columns that are not used: {', '.join(map(repr, unused))})" if unused else "")
+                "remove the line, or add an id to each"
+                + (f" (unused columns: {', '.join(map(repr, unused))})" if unused else "")
             )
         else:
             seen[person.key] = person.line
@@ -286,5 +286,5 @@ def checked(
     if found:
         raise SpecError("\n".join(found))
     if not good:
-        raise SpecError(f"{file}: nobody is in the roster")
+        raise SpecError(f"{file}: the roster has no students")
     return good

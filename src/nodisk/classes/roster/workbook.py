@@ -64,12 +64,14 @@ def _repacked(data: bytes, file: str) -> bytes:
                     part = stream.read(left + 1)
                 left -= len(part)
                 if left < 0:
-                    raise SpecError(f"{file} unpacks to more than {MAX_UNPACKED // 1024**2} MiB: is that a roster?")
+                    raise SpecError(
+                        f"{file} unpacks to more than {MAX_UNPACKED // 1024**2} MiB; check that it is a roster"
+                    )
                 parts[entry.filename] = part
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise SpecError(f"{file} is damaged, or locked by a password: {error}", hint=_SAVE) from error
+        raise SpecError(f"{file} is damaged or password-protected: {error}", hint=_SAVE) from error
     if not any(re.fullmatch(r"xl/workbook\d*\.xml|content\.xml", name, re.IGNORECASE) for name in parts):
-        raise SpecError(f"{file} is a package of another kind, no .xlsx or .ods spreadsheet", hint=_SAVE)
+        raise SpecError(f"{file} is not an .xlsx or .ods spreadsheet", hint=_SAVE)
     for name, part in parts.items():
         _check_part(name, part, file)
     out = io.BytesIO()
@@ -83,10 +85,10 @@ def _check_part(name: str, part: bytes, file: str) -> None:
     """No entity, no other encoding than those that are checked here, no cell that is a million rows away."""
     if name == "mimetype":
         if part.strip() != b"application/vnd.oasis.opendocument.spreadsheet":
-            raise SpecError(f"{file} is a document of another kind, no spreadsheet", hint=_SAVE)
+            raise SpecError(f"{file} is a document, but not a spreadsheet", hint=_SAVE)
         return
     if b"<!" in part.replace(b"<![CDATA[", b"").replace(b"<!--", b"") or b"\0" in part[:64]:
-        raise SpecError(f"{file}: {name} has a document type or an encoding that no spreadsheet writes", hint=_SAVE)
+        raise SpecError(f"{file}: {name} has a document type or encoding not used by spreadsheets", hint=_SAVE)
     if name.casefold().startswith("xl/worksheets/"):
         cells = _extent(part)
     elif name.casefold() == "content.xml":
@@ -94,7 +96,7 @@ def _check_part(name: str, part: bytes, file: str) -> None:
     else:
         return
     if cells > MAX_CELLS:
-        raise SpecError(f"{file}: a sheet of {cells} cells is too large: is that a roster?", hint=_SAVE)
+        raise SpecError(f"{file}: a sheet of {cells} cells is too large; check that it is a roster", hint=_SAVE)
 
 
 def _extent(part: bytes) -> int:
@@ -142,19 +144,19 @@ def _sheet(book: CalamineWorkbook, file: str, wanted: str | None) -> list[Row]:
     ]
     if wanted is not None:
         if wanted not in names:
-            raise SpecError(f"{file} has no sheet {wanted!r}, but {', '.join(map(repr, names)) or 'none'}")
+            raise SpecError(f"{file} has no sheet {wanted!r}; its sheets: {', '.join(map(repr, names)) or 'none'}")
         names = [wanted]
     filled = {name: found for name in names if (found := _rows(book.get_sheet_by_name(name), file))}
     if len(filled) > 1:
         raise SpecError(
-            f"{file} has several sheets: {', '.join(map(repr, filled))}", hint=f"say which: --sheet {names[0]!r}"
+            f"{file} has several sheets: {', '.join(map(repr, filled))}", hint=f"choose one: --sheet {names[0]!r}"
         )
     return next(iter(filled.values()), [])
 
 
 def _rows(sheet: CalamineSheet, file: str) -> list[Row]:
     if sheet.total_height * sheet.total_width > MAX_CELLS:
-        raise SpecError(f"{file}: the sheet {sheet.name!r} is too large: is that a roster?", hint=_SAVE)
+        raise SpecError(f"{file}: sheet {sheet.name!r} is too large; check that it is a roster", hint=_SAVE)
     first_row, first_column = sheet.start or (0, 0)
     found = []
     for number, cells in enumerate(sheet.to_python(skip_empty_area=True), first_row + 1):
