@@ -1,6 +1,6 @@
-"""Arguments → one call; and the single place where an error becomes a message and an exit status.
+"""The command table, and the single place that turns errors into messages and exit statuses.
 
-Each area of nodisk keeps its commands in its own module of ``commands``; they are imported only when asked for, so that
+Each area of nodisk has its own module in ``commands``, imported only when one of its commands is used, so that
 ``nodisk --help`` stays fast.
 """
 

@@ -299,7 +299,7 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_
         keep = prompts.keep_storage(context, found, chosen, storage_policy, yes)
         with tables.bar("namespaces deleted", len(theirs)) as gone:
             counted = actions.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
-    ui.say(f"removed {', '.join(s.label for s in chosen)} with {tables.counted(counted)}; nothing is left")
+    ui.say(f"removed {', '.join(s.label for s in chosen)} with {tables.counted(counted)}")
     prompts.say_kept(context, found, keep)
 
 
@@ -320,7 +320,7 @@ def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: st
         keep = prompts.keep_storage(context, found, None, storage_policy, yes)
         with tables.bar("namespaces deleted", len(found.students) + 1) as gone:
             counted = actions.delete(context, client, found, limit=timeout, keep_storage=keep, on_gone=gone)
-    ui.say(f"deleted the class {name}: {len(found.students)} students with {tables.counted(counted)}; nothing is left")
+    ui.say(f"deleted class {name}: {len(found.students)} students with {tables.counted(counted)}")
     prompts.say_kept(context, found, keep)
 
 

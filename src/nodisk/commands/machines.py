@@ -50,7 +50,7 @@ def lab() -> None:
 @lab.command(epilog="Example: nodisk lab up --lab examples/virtual.yaml")
 @lab_options
 @click.option("--detach", is_flag=True, help="Return once the machines are on; follow progress with nodisk status.")
-@click.option("--no-proof", is_flag=True, help="End when all nodes are Ready, without proving the cluster.")
+@click.option("--no-proof", is_flag=True, help="Stop once all nodes are Ready; skip the test of the cluster.")
 @click.option("--offline", is_flag=True, help="Download nothing; fail if something is missing.")
 @click.option(
     "--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds to wait for all nodes to be Ready."
@@ -93,12 +93,12 @@ def _arrive(virtual: Virtual, *, within: float, proof: bool) -> None:
 
 def _prove(context: LabContext) -> None:
     """Those of verify's checks that a cluster without users can't do without; raises NodiskError if one fails."""
-    ui.say("proving the cluster: an echo service on every node")
+    ui.say("testing the cluster with an echo service on every node")
     report = run_all(context, choose(CHECKS, quick=True, only=PROOF), quick=True, tell=tell)
     if bad := [one["name"] for one in report["checks"] if one["outcome"] != "ok"]:
         words = " ".join(f"--only {name}" for name in bad)
         raise NodiskError(f"the cluster is up, but fails: {', '.join(bad)}", hint=f"nodisk verify {words}")
-    ui.say(f"proved in {report['seconds']:.0f} s")
+    ui.say(f"cluster works; tested in {report['seconds']:.0f} s")
 
 
 def _show_times(rows: list[Row]) -> None:

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from nodisk.server.handlers import boot, enrol, event, ignition, start
-from nodisk.server.handlers.common import Desk, Problem, problem_response
+from nodisk.server.handlers.common import AppState, Problem, problem_response
 
 
 async def health(_: Request) -> Response:
@@ -16,7 +16,7 @@ async def health(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def application(desk: Desk) -> Starlette:
+def application(app_state: AppState) -> Starlette:
     """The ASGI application; it is reached by nginx alone, over a unix socket, so it believes nginx' X-Real-IP."""
     app = Starlette(
         routes=[
@@ -32,5 +32,5 @@ def application(desk: Desk) -> Starlette:
         ],
         exception_handlers={Problem: problem_response},
     )
-    app.state.desk = desk
+    app.state.app_state = app_state
     return app

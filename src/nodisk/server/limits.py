@@ -36,8 +36,8 @@ class RateLimit:
 
 
 @dataclass(slots=True)
-class _Told:
-    """The last alarm of its sort that has a record of its own."""
+class _LastAlarm:
+    """The last recorded alarm of one sort, and how many more like it came since."""
 
     number: int
     detail: str
@@ -46,17 +46,17 @@ class _Told:
 
 @dataclass(slots=True)
 class Alarms:
-    """A record for each alarm, and once there are many of one sort one a minute: it counts those that are like it."""
+    """Record each alarm; when there are many of one sort, record one per minute and count the rest in it."""
 
     limit: RateLimit = field(default_factory=lambda: RateLimit(burst=30, per_second=1 / 60))
-    _told: dict[str, _Told] = field(default_factory=dict)
+    _last: dict[str, _LastAlarm] = field(default_factory=dict)
 
     def tell(self, sort: str, detail: str, record: Callable[[str], int], amend: Callable[[int, str], None]) -> None:
-        """``record`` it, or ``amend`` the last record of its sort. There are only so many sorts: callers see to it."""
-        if self.limit.allows(sort) or sort not in self._told:
-            self._told[sort] = _Told(record(detail), detail)
+        """``record`` an alarm, or ``amend`` the last record of its sort. Callers use a small, fixed set of sorts."""
+        if self.limit.allows(sort) or sort not in self._last:
+            self._last[sort] = _LastAlarm(record(detail), detail)
             return
-        last = self._told[sort]
+        last = self._last[sort]
         last.more += 1
         if last.more & (last.more - 1) == 0:  # a write for 1, 2, 4, 8 …: a flood costs next to nothing
             amend(last.number, f"{last.detail} (and at least {last.more} more like it)")
@@ -64,26 +64,26 @@ class Alarms:
 
 @dataclass(slots=True)
 class Limits:
-    """All of one life of the server."""
+    """The rate limits of a running server."""
 
     alarms: Alarms = field(default_factory=Alarms)
     reports: RateLimit = field(default_factory=RateLimit)
-    """What a machine says itself, by stage: a flood of one stage keeps no ``failed`` out."""
+    """Reports from a machine itself, limited per stage, so that a flood of one stage can't block ``failed``."""
     sightings: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=0.1))
-    """What is seen of a machine of the lab from outside: DHCP, boot scripts."""
-    stranger: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_second=1 / 60))
-    """The same of one MAC that lab.yaml doesn't know …"""
-    strangers: RateLimit = field(default_factory=lambda: RateLimit(burst=300, per_second=0.5))
-    """… and of all of them: MACs are free to invent."""
+    """Requests that show a lab machine booting: DHCP, boot scripts."""
+    per_unknown_mac: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_second=1 / 60))
+    """The same requests from one MAC that is not in lab.yaml."""
+    all_unknown_macs: RateLimit = field(default_factory=lambda: RateLimit(burst=300, per_second=0.5))
+    """The same from all such MACs together, because anyone can make up MACs."""
 
     def report(self, mac: Mac, stage: Stage) -> bool:
-        """Whether a machine's own word is taken."""
+        """Whether to accept a machine's own report."""
         return self.reports.allows(f"{mac} {stage}")
 
     def sighting(self, mac: Mac, stage: Stage) -> bool:
-        """Whether it is recorded that a machine of the lab was seen at ``stage``."""
+        """Whether to record that a lab machine was seen at ``stage``."""
         return self.sightings.allows(f"{mac} {stage}")
 
     def unknown(self, mac: Mac) -> bool:
-        """Whether it is recorded that a machine was seen that lab.yaml doesn't know."""
-        return self.stranger.allows(str(mac)) and self.strangers.allows("")
+        """Whether to record that a machine not in lab.yaml was seen."""
+        return self.per_unknown_mac.allows(str(mac)) and self.all_unknown_macs.allows("")

@@ -29,7 +29,7 @@ from nodisk.records.events import Kind
 from nodisk.records.running import Ready
 from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, seed, storage
 from nodisk.server.app import application
-from nodisk.server.handlers.common import Desk
+from nodisk.server.handlers.common import AppState
 from nodisk.server.notify import notify
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
@@ -111,7 +111,7 @@ class Server:
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)
         authority.ensure()
-        desk = Desk(assets.texts(lab, found, authority.ca_pem, place), authority, database)
+        app_state = AppState(assets.texts(lab, found, authority.ca_pem, place), authority, database)
         assets.publish_ipxe(found.ipxe, place.tftp)
         daemons.write(lab, place)
         host_record.write(place, self.state.host)
@@ -119,7 +119,7 @@ class Server:
         host.check_free(host.bound_ports(lab, place.interface))
 
         supervisor = Supervisor(self.state.log, lambda text: self._say(database, text))
-        sightings = _Sightings(desk)
+        sightings = _Sightings(app_state)
         programs = daemons.daemons(
             lab,
             place,
@@ -127,7 +127,7 @@ class Server:
             on_dnsmasq=sightings.dnsmasq,
             on_nginx=sightings.nginx,
         )
-        async with _application(desk, place, wake):
+        async with _application(app_state, place, wake):
             await _unless(wake, supervisor.start(programs))
             if wake.is_set():
                 await supervisor.stop()
@@ -194,7 +194,7 @@ def _record(state: LabState) -> Iterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def _application(desk: Desk, place: Host, wake: asyncio.Event) -> AsyncIterator[None]:
+async def _application(app_state: AppState, place: Host, wake: asyncio.Event) -> AsyncIterator[None]:
     """The HTTP application on its unix socket, which nginx' workers alone may reach."""
     path = place.run / "app.sock"
     path.unlink(missing_ok=True)
@@ -202,7 +202,7 @@ async def _application(desk: Desk, place: Host, wake: asyncio.Event) -> AsyncIte
     listener.bind(str(path))
     probes.give_to(path, place.web_user)
     config = uvicorn.Config(
-        application(desk),
+        application(app_state),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -249,11 +249,11 @@ async def _unless(wake: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 class _Sightings:
     """Turns the daemons' log lines into records."""
 
-    desk: Desk
+    app_state: AppState
     _dhcp: logs.DhcpLog
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, app_state: AppState) -> None:
+        self.app_state = app_state
         self._dhcp = logs.DhcpLog()
 
     def dnsmasq(self, line: str) -> None:
@@ -261,21 +261,21 @@ class _Sightings:
         lease = self._dhcp.read(line)
         if lease is None:
             return
-        machine = self.desk.machine(lease.mac)
+        machine = self.app_state.machine(lease.mac)
         if machine is not None:
-            if not self.desk.limits.sighting(lease.mac, Stage.DHCP):
+            if not self.app_state.limits.sighting(lease.mac, Stage.DHCP):
                 return
-            self.desk.database.record(
+            self.app_state.database.record(
                 Kind.STAGE, lease.by, source="dnsmasq", mac=lease.mac, machine=str(machine.name), stage=Stage.DHCP
             )
-        elif self.desk.limits.unknown(lease.mac):
-            self.desk.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
+        elif self.app_state.limits.unknown(lease.mac):
+            self.app_state.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
 
     def nginx(self, line: str) -> None:
         """A line of nginx' access log."""
         fetch = logs.fetch(line)
         if fetch is None:
             return
-        for machine in self.desk.texts.lab.machines:
+        for machine in self.app_state.texts.lab.machines:
             if machine.address == fetch.address:
-                self.desk.database.add_traffic(machine.mac, fetch.what, fetch.bytes)
+                self.app_state.database.add_traffic(machine.mac, fetch.what, fetch.bytes)

@@ -19,7 +19,7 @@ from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import FOREVER, LIFETIME
 from nodisk.server.app import application
-from nodisk.server.handlers.common import Desk
+from nodisk.server.handlers.common import AppState
 from nodisk.server.handlers.enrol import parse
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Lab
@@ -81,7 +81,7 @@ LAB = Lab.model_validate(
 class Server:
     """The application with a clock of its own, asked as nginx asks it."""
 
-    desk: Desk
+    app_state: AppState
     now: float = 1000.0
 
     def ask(self, method: str, path: str, *, source: str = ADDRESS, **how: Any) -> httpx2.Response:
@@ -101,18 +101,18 @@ class Server:
         return self.ask("POST", "/enrol", source=source, headers={"Nodisk-Nonce": nonce, "Nodisk-Mac": mac})
 
     def told(self, kind: Kind) -> list[str]:
-        return [event.detail for event in self.desk.database.events(kinds=(kind,))]
+        return [event.detail for event in self.app_state.database.events(kinds=(kind,))]
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     with Database(tmp_path / "nodisk.db", now=lambda: made.now) as database:
         texts = cast("Texts", Scripts(LAB))
-        made = Server(Desk(texts, cast("Authority", None), database))
+        made = Server(AppState(texts, cast("Authority", None), database))
         for limit in (
-            made.desk.limits.alarms.limit,
-            *(made.desk.limits.reports, made.desk.limits.sightings),
-            *(made.desk.limits.stranger, made.desk.limits.strangers),
+            made.app_state.limits.alarms.limit,
+            *(made.app_state.limits.reports, made.app_state.limits.sightings),
+            *(made.app_state.limits.per_unknown_mac, made.app_state.limits.all_unknown_macs),
         ):
             limit.now = lambda: made.now
         database.arm(FOREVER)
@@ -193,7 +193,7 @@ def test_a_machine_that_was_too_slow_boots_again_but_not_for_ever(server: Server
 
     assert [late() for _ in range(4)] == [410, 410, 410, 403]
     assert late() == 410, "switched off and on, it has its chances again"
-    server.desk.passing.forget(Mac.parse(W1))
+    server.app_state.passing.forget(Mac.parse(W1))
     assert [late(source="10.77.0.99") for _ in range(9)] == [403] * 9, "others can't use them up"
     assert [late() for _ in range(4)] == [410, 410, 410, 403]
 
@@ -204,5 +204,5 @@ def test_what_is_final(server: Server) -> None:
     assert server.enrol(nonce, mac="52:54:00:77:00:0b").status_code == 403
     assert server.enrol(nonce).status_code == 403, "no certificate request in it"
     assert "no profile" in server.told(Kind.ALARM)[-1]
-    server.desk.database.disarm()
+    server.app_state.database.disarm()
     assert server.enrol(nonce).status_code == 403

@@ -10,7 +10,7 @@ import httpx2
 
 from nodisk.plan.facts import AssetRef
 from nodisk.server.app import application
-from nodisk.server.handlers.common import Desk
+from nodisk.server.handlers.common import AppState
 from nodisk.server.start_page import page
 from nodisk.spec.model import Lab
 from nodisk.values import KubeVersion

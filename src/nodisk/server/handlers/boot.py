@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.records.events import Kind
-from nodisk.server.handlers.common import Problem, address_of, desk_of, mac_of, source_of
+from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.values import Stage
 
 _WHO = ("manufacturer", "product", "serial", "memsize", "platform")
@@ -16,7 +16,7 @@ _WHO = ("manufacturer", "product", "serial", "memsize", "platform")
 
 async def entry(request: Request) -> Response:
     """The script that chains to the one of the card that booted."""
-    return PlainTextResponse(desk_of(request).texts.entry())
+    return PlainTextResponse(app_state_of(request).texts.entry())
 
 
 async def script(request: Request) -> Response:
@@ -25,35 +25,35 @@ async def script(request: Request) -> Response:
     Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. An unknown
     machine gets its menu.
     """
-    desk, address = desk_of(request), address_of(request)
+    app_state, address = app_state_of(request), address_of(request)
     file = request.path_params["file"]
     if not file.endswith(".ipxe"):
         raise Problem(404, "not found")
     mac = mac_of(file.removesuffix(".ipxe"))
-    machine = desk.machine(mac)
+    machine = app_state.machine(mac)
     if machine is None:
-        if request.method == "GET" and desk.limits.unknown(mac):
+        if request.method == "GET" and app_state.limits.unknown(mac):
             text = _who(request) or "asks for its boot script"
-            desk.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
-        return PlainTextResponse(desk.texts.unknown(mac))
+            app_state.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
+        return PlainTextResponse(app_state.texts.unknown(mac))
     if request.method != "GET" or address is None:
-        return PlainTextResponse(desk.texts.script(machine, None))
+        return PlainTextResponse(app_state.texts.script(machine, None))
     if address != machine.address:
-        desk.alarm(
+        app_state.alarm(
             "script",
             f"{address} asks for the boot script of {machine.name} ({machine.address}); it got no nonce",
             request=request,
             mac=mac,
         )
-        return PlainTextResponse(desk.texts.script(machine, None))
-    nonce = desk.database.mint(mac, machine.role, address)
+        return PlainTextResponse(app_state.texts.script(machine, None))
+    nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
     detail = "" if nonce else "the lab is not armed: this boot can't enrol"
-    if desk.limits.sighting(mac, Stage.IPXE):
-        desk.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
-    desk.database.reset_traffic(mac)
-    desk.database.serve(mac, {"script": desk.texts.script(machine, None), **desk.texts.daemons})
-    return PlainTextResponse(desk.texts.script(machine, nonce))
+    if app_state.limits.sighting(mac, Stage.IPXE):
+        app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
+    app_state.database.reset_traffic(mac)
+    app_state.database.serve(mac, {"script": app_state.texts.script(machine, None), **app_state.texts.daemons})
+    return PlainTextResponse(app_state.texts.script(machine, nonce))
 
 
 def _who(request: Request) -> str:

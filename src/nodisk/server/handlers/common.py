@@ -1,4 +1,4 @@
-"""What every handler needs: who asks, the desk it works at, and how long a body may be."""
+"""What every handler needs: who asks, the app_state it works at, and how long a body may be."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from nodisk.values import Mac
 
 
 @dataclass(slots=True)
-class Desk:
-    """What the handlers work with; the server puts new texts on it when lab.yaml is read again."""
+class AppState:
+    """Shared state of the HTTP handlers; the server replaces ``texts`` when it reloads lab.yaml."""
 
     texts: Texts
     authority: Authority
@@ -59,10 +59,10 @@ async def problem_response(_: Request, error: Exception) -> Response:
     return PlainTextResponse("internal error\n", 500)
 
 
-def desk_of(request: Request) -> Desk:
-    """The desk of the application."""
-    desk: Desk = request.app.state.desk
-    return desk
+def app_state_of(request: Request) -> AppState:
+    """The handlers' shared state."""
+    app_state: AppState = request.app.state.app_state
+    return app_state
 
 
 def address_of(request: Request) -> IPv4Address | None:

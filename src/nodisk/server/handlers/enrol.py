@@ -16,7 +16,7 @@ from nodisk.pki.profiles import MACHINE_LIFETIME, PROFILES, Profile, Refused
 from nodisk.plan.daemons_nginx import MAX_ENROL
 from nodisk.records.events import Kind
 from nodisk.records.nonces import Claim, request_digest
-from nodisk.server.handlers.common import Desk, address_of, body_of, desk_of, mac_of, source_of
+from nodisk.server.handlers.common import AppState, address_of, app_state_of, body_of, mac_of, source_of
 from nodisk.spec.model import Machine
 from nodisk.values import Mac
 
@@ -68,35 +68,35 @@ async def enrol(request: Request) -> Response:
     The nonce is used up before the CSRs are looked at: it is a ticket for one request. That request may come again
     where its answer was lost, and is then signed again: no answer is kept, so none can be read later.
     """
-    desk, address = desk_of(request), address_of(request)
+    app_state, address = app_state_of(request), address_of(request)
     body = await body_of(request, MAX_ENROL)
     mac = mac_of(request.headers.get("nodisk-mac", ""))
-    machine = desk.machine(mac)
+    machine = app_state.machine(mac)
     if machine is None:
-        return _refuse(desk, request, mac, "mac", "lab.yaml has no machine of this MAC")
+        return _refuse(app_state, request, mac, "mac", "lab.yaml has no machine of this MAC")
     claim = Claim(mac, machine.role, address, request_digest(body))
-    verdict = desk.database.use(request.headers.get("nodisk-nonce", "")[:200], claim)
+    verdict = app_state.database.use(request.headers.get("nodisk-nonce", "")[:200], claim)
     if refusal := verdict.refusal:
-        _alarm(desk, request, mac, refusal.why, refusal.text)
-        status = 410 if refusal.passes and desk.passing.again(mac) else 403
+        _alarm(app_state, request, mac, refusal.why, refusal.text)
+        status = 410 if refusal.passes and app_state.passing.again(mac) else 403
         return PlainTextResponse(f"{refusal.text}\n", status)
     try:
         enrolment = parse(body)
-        answer = await run_in_threadpool(_answer, desk, machine, enrolment)
+        answer = await run_in_threadpool(_answer, app_state, machine, enrolment)
     except Refused as error:
-        return _refuse(desk, request, mac, "request", error.message)
-    desk.passing.forget(mac)
-    desk.database.enrolled(mac, time.time() + MACHINE_LIFETIME.total_seconds(), enrolment.host_keys)
+        return _refuse(app_state, request, mac, "request", error.message)
+    app_state.passing.forget(mac)
+    app_state.database.enrolled(mac, time.time() + MACHINE_LIFETIME.total_seconds(), enrolment.host_keys)
     names = ", ".join(profile.name for profile, _ in enrolment.requests)
     what = f"signed {names}" + (" again: the answer before was lost" if verdict.again else "")
-    desk.database.record(Kind.NODE, what, source=source_of(request), mac=mac, machine=str(machine.name))
+    app_state.database.record(Kind.NODE, what, source=source_of(request), mac=mac, machine=str(machine.name))
     return Response(answer, media_type="application/x-tar")
 
 
-def _answer(desk: Desk, machine: Machine, enrolment: Enrolment) -> bytes:
-    files = desk.authority.companions(machine.role)
+def _answer(app_state: AppState, machine: Machine, enrolment: Enrolment) -> bytes:
+    files = app_state.authority.companions(machine.role)
     for profile, csr in enrolment.requests:
-        files[f"{profile.name}.crt"] = desk.authority.sign(machine, profile, csr)
+        files[f"{profile.name}.crt"] = app_state.authority.sign(machine, profile, csr)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in files.items():
@@ -106,10 +106,10 @@ def _answer(desk: Desk, machine: Machine, enrolment: Enrolment) -> bytes:
     return packed.getvalue()
 
 
-def _refuse(desk: Desk, request: Request, mac: Mac, sort: str, reason: str) -> Response:
-    _alarm(desk, request, mac, sort, reason)
+def _refuse(app_state: AppState, request: Request, mac: Mac, sort: str, reason: str) -> Response:
+    _alarm(app_state, request, mac, sort, reason)
     return PlainTextResponse(f"{reason}\n", 403)
 
 
-def _alarm(desk: Desk, request: Request, mac: Mac, sort: str, reason: str) -> None:
-    desk.alarm(f"enrol {sort}", f"enrolment refused: {reason}", request=request, mac=mac)
+def _alarm(app_state: AppState, request: Request, mac: Mac, sort: str, reason: str) -> None:
+    app_state.alarm(f"enrol {sort}", f"enrolment refused: {reason}", request=request, mac=mac)

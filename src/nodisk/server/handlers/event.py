@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from nodisk.plan.daemons_nginx import MAX_EVENT
 from nodisk.records.events import Kind
-from nodisk.server.handlers.common import Problem, address_of, body_of, desk_of, mac_of
+from nodisk.server.handlers.common import Problem, address_of, app_state_of, body_of, mac_of
 from nodisk.values import Stage
 
 _BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -20,32 +20,32 @@ _MAX_MIB = 1 << 26
 
 async def event(request: Request) -> Response:
     """Record it if it comes from that machine's own address."""
-    desk, address = desk_of(request), address_of(request)
+    app_state, address = app_state_of(request), address_of(request)
     if address is None:
         raise Problem(403, "only a machine of the lab may report")
     form = _form(await body_of(request, MAX_EVENT))
     mac = mac_of(form.get("mac", ""))
-    machine = desk.machine(mac)
+    machine = app_state.machine(mac)
     if machine is None or machine.address != address:
         what = f"{address} reports an event of {machine.name if machine else mac}"
-        desk.alarm("event", what, request=request, mac=mac)
+        app_state.alarm("event", what, request=request, mac=mac)
         raise Problem(403, "only the machine itself may report")
     try:
         stage = Stage(form.get("stage", ""))
     except ValueError as error:
         raise Problem(400, f"stage must be one of {', '.join(Stage)}") from error
-    if not desk.limits.report(mac, stage):
+    if not app_state.limits.report(mac, stage):
         raise Problem(429, f"too many events {stage}; wait a second")
     boot_id = form.get("boot_id") or None
     if boot_id is not None and not _BOOT_ID.fullmatch(boot_id):
         raise Problem(400, "boot_id is not what /proc/sys/kernel/random/boot_id holds")
     ram = _ram(form["ram"]) if form.get("ram") else None
     detail = re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "?", form.get("detail", ""))
-    desk.database.record(
+    app_state.database.record(
         Kind.STAGE, detail, source=str(address), mac=mac, machine=str(machine.name), boot_id=boot_id, stage=stage
     )
     if ram is not None:
-        desk.database.set_ram(mac, ram)
+        app_state.database.set_ram(mac, ram)
     return PlainTextResponse("noted\n")
 
 

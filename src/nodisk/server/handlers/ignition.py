@@ -5,17 +5,17 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nodisk.server.handlers.common import Problem, address_of, desk_of, mac_of
+from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of
 
 
 async def ignition(request: Request) -> Response:
     """The config of a machine of the lab; 404 for any other."""
-    desk = desk_of(request)
+    app_state = app_state_of(request)
     mac = mac_of(request.path_params["mac"])
-    machine = desk.machine(mac)
+    machine = app_state.machine(mac)
     if machine is None:
         raise Problem(404, "lab.yaml has no machine of this MAC")
-    text = desk.texts.ignition(machine)
+    text = app_state.texts.ignition(machine)
     if request.method == "GET" and address_of(request) == machine.address:
-        desk.database.serve(mac, {"ignition": text})
+        app_state.database.serve(mac, {"ignition": text})
     return Response(text, media_type="application/json")

@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from nodisk.plan.facts import AssetRef
-from nodisk.server.handlers.common import Problem, desk_of
+from nodisk.server.handlers.common import Problem, app_state_of
 from nodisk.server.start_page import page
 
 
 def _kubectl(request: Request) -> AssetRef:
-    found = desk_of(request).texts.kubectl
+    found = app_state_of(request).texts.kubectl
     if found is None:
         raise Problem(404, "this lab's release brings no kubectl")
     return found
@@ -29,5 +29,5 @@ async def checksum(request: Request) -> Response:
 
 async def start(request: Request) -> Response:
     """How a student's own computer gets kubectl and the key file, system by system."""
-    texts = desk_of(request).texts
+    texts = app_state_of(request).texts
     return HTMLResponse(page(texts.lab, texts.facts.release, texts.kubectl))
