@@ -121,4 +121,4 @@ def unlocked(path: Path, what: str) -> Iterator[None]:
 def _busy(file: TextIO, path: Path, what: str) -> Busy:
     file.seek(0)
     process = (file.read().split() or ["unknown"])[0]
-    return Busy(f"{what} is in use by process {process} (lock {path})", hint="wait for it to end, or end it")
+    return Busy(f"{what} is in use by process {process} (lock {path})", hint="wait for it to finish, or stop it")

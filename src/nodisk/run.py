@@ -98,7 +98,7 @@ def run(
             printed, complained = child.communicate(data, timeout=timeout)
         except subprocess.TimeoutExpired as error:
             child.kill()
-            raise TimedOut(f"{words[0]} did not end within {timeout:g} seconds") from error
+            raise TimedOut(f"{words[0]} timed out after {timeout:g} seconds") from error
         except BaseException:
             child.kill()
             raise

@@ -45,7 +45,7 @@ class _Parsed:
             if isinstance(value, cls):
                 return value
             if not isinstance(value, str):
-                raise ValueError(f"a text is wanted here, not {value!r}; put it in quotes")
+                raise ValueError(f"expected a string, not {value!r}; put it in quotes")
             return cls.parse(value)
 
         return core_schema.no_info_plain_validator_function(validate, serialization=core_schema.to_string_ser_schema())
@@ -77,9 +77,9 @@ class Mac(_Parsed):
         else:
             raise ValueError(f"{text!r} is not a MAC address; write it as 52:54:00:ab:01:02")
         if octets[0] & 1:
-            raise ValueError(f"{text!r} is a multicast address; no network card has one")
+            raise ValueError(f"{text!r} is a multicast address, which no NIC has")
         if not any(octets):
-            raise ValueError(f"{text!r} is all zeros; no network card has that address")
+            raise ValueError(f"{text!r} is all zeros, which no NIC has")
         return cls(int.from_bytes(octets, "big"))
 
     def __str__(self) -> str:
@@ -137,7 +137,7 @@ class KubeVersion(_Parsed):
         """Accept ``1.36``, ``1.36.1`` and ``v1.36.1``; refuse a release candidate, whose files have other names."""
         match = _VERSION.fullmatch(text.strip())
         if match is not None and match[4]:
-            raise ValueError(f"{text!r} is no released version of Kubernetes; write one as 1.36.1")
+            raise ValueError(f"{text!r} is not a released version of Kubernetes; use a form like 1.36.1")
         return cls.printed(text)
 
     @classmethod
@@ -145,7 +145,7 @@ class KubeVersion(_Parsed):
         """From what components print of themselves, ``v1.20.2-dirty`` or ``v1.36.1+build``: without what follows."""
         match = _VERSION.fullmatch(text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is not a version of Kubernetes; write it as 1.36.1")
+            raise ValueError(f"{text!r} is not a version of Kubernetes; use a form like 1.36.1")
         major, minor, patch, _ = match.groups()
         return cls(int(major), int(minor), None if patch is None else int(patch))
 
@@ -179,7 +179,7 @@ class Size(_Parsed):
         """Accept ``2GiB``, ``2G``, ``1024 MiB``, ``1.5Gi`` or a number of bytes."""
         match = _SIZE.fullmatch(text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is not a size; write it as 2GiB or 512MiB")
+            raise ValueError(f"{text!r} is not a size; use a form like 2GiB or 512MiB")
         number, unit = match.groups()
         power = "KMGT".index(unit[0].upper()) + 1 if unit else 0
         return cls(int(float(number) * 1024**power))

@@ -184,8 +184,8 @@ def read_own(manifest: NetworkManifest, key: str = "network_manifest") -> bytes:
         ) from error
     if found != manifest.sha256:
         raise SpecError(
-            f"{manifest.path} has the hash {found}, and lab.yaml says {manifest.sha256}",
-            hint=f"look at what changed; then write the new hash into kubernetes.{key}.sha256",
+            f"{manifest.path} has the hash {found}, but lab.yaml says {manifest.sha256}",
+            hint=f"review the change, then write the new hash to kubernetes.{key}.sha256",
         )
     return data
 

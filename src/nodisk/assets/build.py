@@ -79,7 +79,7 @@ def build(
     """
     if os.geteuid() != 0:
         raise EnvironmentProblem(
-            "making an image takes root: it installs a Debian into a folder", hint="sudo nodisk build"
+            "building an image needs root, because it installs Debian into a folder", hint="sudo nodisk build"
         )
     store = Store(state)
     with store.builder(), progress.board() as board:
@@ -164,7 +164,7 @@ def _tell(work: Work, kind: str, tasks: Mapping[str, asyncio.Task[Manifest]], ta
     """Say at once what failed while the others go on: they may take minutes."""
     if task.cancelled() or (error := task.exception()) is None or all(other.done() for other in tasks.values()):
         return
-    work.board.line(f"{kind} failed, the rest goes on: {describe(error).splitlines()[0]}")
+    work.board.line(f"{kind} failed; the other builds continue: {describe(error).splitlines()[0]}")
 
 
 async def choose(work: Work, lab: Lab) -> Release:
@@ -172,7 +172,7 @@ async def choose(work: Work, lab: Lab) -> Release:
     settings = lab.kubernetes
     if settings.source is Source.PATH:
         if settings.path is None:
-            raise SpecError("kubernetes.source is `path`, and kubernetes.path names no folder")
+            raise SpecError("kubernetes.source is `path`, but kubernetes.path is not set")
         folder = await asyncio.to_thread(release_path.read, settings.path, settings.version)
         why = _why(folder.version, f"Kubernetes {folder.version} from {folder.root}: lab.yaml says so")
         lacks = tuple(f"{folder.root} has no {name}: the cluster gets no DNS" for name in folder.missing_optional)
@@ -200,8 +200,8 @@ async def choose(work: Work, lab: Lab) -> Release:
             # Nor may a class's release: 1.20.2 could not even read what 1.36 left in etcd.
             raise EnvironmentProblem(
                 f"{error.message}; this lab was built with Kubernetes {before.version} ({before.source}), "
-                f"and {versions.DEBIAN} is not put in its place",
-                hint="build without --refresh, or when the official releases can be reached; "
+                f"and {versions.DEBIAN} is not used instead",
+                hint="build without --refresh, or retry when the official releases can be reached; "
                 f"for {versions.DEBIAN} write kubernetes.source: debian",
             ) from error
         return _debian(lab, f"{error.message}; {error.hint}" if error.hint else error.message)

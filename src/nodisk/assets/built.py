@@ -83,14 +83,16 @@ def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
     value = _read(state, lab)
     if value["wishes"] != wishes(lab):
         raise EnvironmentProblem(
-            "lab.yaml asks for another release or image than was built for it", hint="run: nodisk build"
+            "lab.yaml asks for a different release or image than the one built", hint="run: nodisk build"
         )
     store = Store(state)
     kinds = (*KINDS, addons.KIND) if addons.KIND in value["assets"] else KINDS
     made = {kind: store.read(value["assets"][kind]) for kind in kinds}
     whole = {kind: manifest for kind, manifest in made.items() if manifest is not None}
     if lost := sorted(set(made) - set(whole)):
-        raise EnvironmentProblem(f"the store has lost what was built: {', '.join(lost)}", hint="run: nodisk build")
+        raise EnvironmentProblem(
+            f"built assets are missing from the store: {', '.join(lost)}", hint="run: nodisk build"
+        )
     return whole
 
 
@@ -151,7 +153,7 @@ def _read(state: State, lab: Lab) -> dict[str, Any]:
     try:
         return _load(_file(state, str(lab.name)))
     except FileNotFoundError as error:
-        raise EnvironmentProblem(f"nothing is built yet for the lab {lab.name}", hint="run: nodisk build") from error
+        raise EnvironmentProblem(f"nothing is built yet for lab {lab.name}", hint="run: nodisk build") from error
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -165,7 +167,7 @@ def _load(path: Path) -> dict[str, Any]:
             raise TypeError("a value is of another kind")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
-            f"{path} is not the record of a build: {type(error).__name__}: {error}",
-            hint=f"remove it and build again: rm {path} && nodisk build",
+            f"{path} is not a valid build record: {type(error).__name__}: {error}",
+            hint=f"remove it and rebuild: rm {path} && nodisk build",
         ) from error
     return value

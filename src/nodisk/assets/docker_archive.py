@@ -149,7 +149,7 @@ def read(path: Path) -> Archive:
     except (tarfile.TarError, EOFError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
         reason = (str(error).splitlines() or ["it ends too early"])[0].rstrip(":")
         raise IntegrityError(f"{path} is not a readable image archive: {reason}") from error
-    raise IntegrityError(f"{path} is no image archive: it has neither manifest.json nor index.json")
+    raise IntegrityError(f"{path} is not an image archive: it has neither manifest.json nor index.json")
 
 
 def _json(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Any:

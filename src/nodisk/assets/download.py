@@ -86,7 +86,7 @@ def client() -> httpx2.AsyncClient:
         return httpx2.AsyncClient(follow_redirects=True, timeout=_TIMEOUT, verify=trust.context())
     except (ValueError, httpx2.InvalidURL, ImportError) as error:
         raise EnvironmentProblem(
-            f"the proxy that the environment names can't be used: {error}", hint="correct or unset http(s)_proxy"
+            f"can't use the proxy set in the environment: {error}", hint="correct or unset http(s)_proxy"
         ) from error
 
 
@@ -157,8 +157,10 @@ async def file(
                 return
             page = _is_page(part)
             part.unlink()
-            reason = f"what came has another {published.algorithm} than the publisher says ({published.hex})"
-            hint = faults.PORTAL if page else "a proxy or mirror on the way alters it, or it is just being published"
+            reason = f"the downloaded file's {published.algorithm} differs from the published one ({published.hex})"
+            hint = (
+                faults.PORTAL if page else "a proxy or mirror may have changed it, or it is being published right now"
+            )
             if not had:
                 raise IntegrityError(f"{shown(url)}: {reason}", hint=hint)
             fault = Fault(Kind.LINE, reason, hint)
@@ -173,14 +175,14 @@ async def file(
         wait *= 2
     advice = fault.hint or remedy
     if _size(part):
-        advice = "run the command again: it continues where it stopped" + (f"; {advice}" if advice else "")
+        advice = "run the command again; it continues where it stopped" + (f"; {advice}" if advice else "")
     raise _error(url, fault, advice, "can't be loaded")
 
 
 def _error(url: str, fault: Fault, hint: str | None, unreachable: str) -> NodiskError:
     match fault.kind:
         case Kind.MISSING:
-            return NotThere(f"{shown(url)} is not there: {fault.reason}", hint=hint)
+            return NotThere(f"{shown(url)} not found: {fault.reason}", hint=hint)
         case Kind.REFUSED:
             return NodiskError(f"{shown(url)} answers {fault.reason}", hint=hint)
         case Kind.PORTAL:
@@ -191,7 +193,7 @@ def _error(url: str, fault: Fault, hint: str | None, unreachable: str) -> Nodisk
 
 def _no_address(url: str, error: httpx2.InvalidURL) -> NodiskError:
     return NodiskError(
-        f"{url!r} is no address of a file: {error}",
+        f"{url!r} is not a valid file URL: {error}",
         hint="correct the $NODISK_UPSTREAM_… variable that names the server",
     )
 

@@ -18,7 +18,7 @@ from nodisk.assets import trust
 
 LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more than this before the next try doesn't get them."""
-PORTAL = "a portal on the way wants a login, or a proxy forbids this: open the address in a browser on this host"
+PORTAL = "a captive portal wants a login, or a proxy blocks this: open the address in a browser on this host"
 _E = TypeVar("_E", bound=BaseException)
 _BUSY = {408, 425, 429}
 _EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, 62  # X509_V_ERR_…
@@ -77,7 +77,7 @@ def of_error(url: str, error: httpx2.RequestError) -> Fault:
         return Fault(Kind.LINE, reason, PORTAL, again=False)
     nobody = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ReadTimeout)
     if nobody and by:
-        reason += f" (by way of the proxy {by})"
+        reason += f" (via the proxy {by})"
     return Fault(Kind.LINE, reason, nobody=nobody)
 
 
@@ -129,9 +129,9 @@ def _cause(error: BaseException | None, kind: type[_E]) -> _E | None:
 
 def _certificate(url: str, error: ssl.SSLCertVerificationError) -> Fault:
     place = urlsplit(url)
-    reason = f"the certificate of {place.hostname} is not believed: {error.verify_message}"
+    reason = f"the certificate of {place.hostname} is not trusted: {error.verify_message}"
     if error.verify_code in (_EXPIRED, _NOT_YET):
-        return Fault(Kind.LINE, reason, "is this host's clock right (date)?", again=False)
+        return Fault(Kind.LINE, reason, "check this host's clock (date)", again=False)
     if error.verify_code == _OTHER_NAME:
         return Fault(Kind.PORTAL, reason, PORTAL, again=False)
     if _proxy(url) is None and place.hostname and (name := trust.issuer(place.hostname, place.port or 443)):

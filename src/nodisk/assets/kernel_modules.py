@@ -138,6 +138,4 @@ def refuse_unmet(needs: Needs, there: Iterable[str], where: str) -> None:
         if name(need) not in present
     ]
     if unmet:
-        raise IntegrityError(
-            f"{where} lacks kernel modules: {'; '.join(unmet[:10])}", hint="a fault of nodisk's recipe"
-        )
+        raise IntegrityError(f"{where} lacks kernel modules: {'; '.join(unmet[:10])}", hint="this is a bug in nodisk")

@@ -55,4 +55,4 @@ def _address(name: str, value: str) -> str:
         hint = "name a web server; for a folder of programs and images: kubernetes.source `path` in lab.yaml"
     else:
         hint = f"write it as {name}=https://HOST:PORT/PATH"
-    raise EnvironmentProblem(f"${name} is no address of a web server: {value!r}", hint=hint)
+    raise EnvironmentProblem(f"${name} is not a web server URL: {value!r}", hint=hint)

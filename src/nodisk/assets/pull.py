@@ -125,4 +125,4 @@ async def _skopeo(work: Work, argv: list[str], target: Path, seconds: float, sai
                 argv, log_file=work.log(f"pull-{target.stem}"), env=trust.environment(), on_line=said.append
             )
     except TimeoutError as error:
-        raise TimedOut(f"skopeo did not end within {seconds:g} seconds") from error
+        raise TimedOut(f"skopeo timed out after {seconds:g} seconds") from error

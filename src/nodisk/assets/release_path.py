@@ -96,7 +96,7 @@ def read(root: Path, wanted: KubeVersion | None) -> Folder:
     if problems or version is None:
         raise SpecError(
             "\n".join(f"{root}: {problem}" if str(root) not in problem else problem for problem in problems),
-            hint="what the folder must hold is told in docs/how-to/releases.md",
+            hint="see docs/how-to/releases.md for the required contents",
         )
     return Folder(root, version, programs, images, tuple(missing_optional))
 
@@ -122,7 +122,7 @@ def _version(programs: Mapping[str, Path], wanted: KubeVersion | None, problems:
         if match := _VERSION.search(answer):
             said[name] = match.group(1)
         else:
-            problems.append(f"{programs[name]} does not say its version, but: {answer.strip()[:200] or 'nothing'}")
+            problems.append(f"{programs[name]} did not print its version, but: {answer.strip()[:200] or 'nothing'}")
     if len(set(said.values())) > 1:
         each = ", ".join(f"{name} {version}" for name, version in sorted(said.items()))
         problems.append(f"the programs are of different versions: {each}")
@@ -135,7 +135,7 @@ def _version(programs: Mapping[str, Path], wanted: KubeVersion | None, problems:
         return None
     version = KubeVersion.printed(text)
     if wanted and (wanted.line != version.line or wanted.patch not in (None, version.patch)):
-        problems.append(f"the programs are of {version}, and lab.yaml asks for {wanted}")
+        problems.append(f"the programs are version {version}, but lab.yaml asks for {wanted}")
     return version
 
 

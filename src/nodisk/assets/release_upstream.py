@@ -94,7 +94,7 @@ def stored(store: Store, wanted: KubeVersion | None) -> KubeVersion:
     if not found:
         raise EnvironmentProblem(
             f"--offline, and the store holds no official release{f' {wanted}' if wanted else ''}",
-            hint="run nodisk build once with the network",
+            hint="run nodisk build once with network access",
         )
     return max(found)
 
@@ -109,7 +109,7 @@ def _parse(answer: str, upstream: Upstream) -> KubeVersion:
 def _portal(answer: str, what: str, upstream: Upstream) -> IntegrityError:
     return IntegrityError(
         f"{upstream.kubernetes} answers what is not {what}: {answer.strip()[:80]!r}",
-        hint="is a portal or proxy in the way that wants a login?",
+        hint="check for a captive portal or proxy that wants a login",
     )
 
 
@@ -192,7 +192,7 @@ def _unpack(tarball: Path, folder: Path) -> tuple[dict[str, Path], dict[str, Pat
                 archive = _extract(tar, member, folder / f"tarball-{name}")
                 images |= dict.fromkeys(_names_in(archive, name), archive)
     if missing := [name for name in PROGRAMS if name not in programs]:
-        raise IntegrityError(f"{tarball.name} has the published hash and yet lacks {', '.join(missing)}")
+        raise IntegrityError(f"{tarball.name} has the published hash but lacks {', '.join(missing)}")
     return programs, images
 
 
@@ -223,7 +223,7 @@ def _etcd_version(kubeadm: Path, version: KubeVersion) -> str:
     """The version of etcd that this kubeadm would run: ``v3.5.21`` from ``registry.k8s.io/etcd:3.5.21-0``."""
     tag = next((one.tag for one in listed_images(kubeadm, version) if one.program == "etcd"), "")
     if not tag:
-        raise IntegrityError(f"kubeadm {version} names no etcd")
+        raise IntegrityError(f"kubeadm {version} lists no etcd image")
     return "v" + tag.partition("-")[0].removeprefix("v")
 
 
@@ -246,5 +246,5 @@ def _unpack_etcd(tarball: Path, folder: Path) -> dict[str, Path]:
             if member.isfile() and name in ("etcd", "etcdctl") and member.name.count("/") == 1:
                 found[name] = _extract(tar, member, folder / name)
     if "etcd" not in found:
-        raise IntegrityError(f"{tarball.name} has the published hash and yet holds no etcd")
+        raise IntegrityError(f"{tarball.name} has the published hash but contains no etcd")
     return found

@@ -68,7 +68,7 @@ class Manifest:
         for ref in self.files:
             if ref.name == name:
                 return ref
-        raise IntegrityError(f"asset {self.id} has no file {name}", hint="nodisk build --refresh makes it anew")
+        raise IntegrityError(f"asset {self.id} has no file {name}", hint="rebuild it with nodisk build --refresh")
 
     def to_json(self) -> dict[str, Any]:
         """The form on disk and of ``nodisk assets list --output json``."""
@@ -142,8 +142,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
 def disk_full(folder: Path) -> EnvironmentProblem:
     """The error for a full disk."""
     return EnvironmentProblem(
-        f"the disk of {folder} is full; nothing half-made was kept",
-        hint="free some space (nodisk assets prune removes what no lab uses), then run the command again",
+        f"the disk of {folder} is full; incomplete files were removed",
+        hint="free some space (nodisk assets prune removes unused assets), then run the command again",
     )
 
 

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
 """All of the system's authorities in one file."""
 ADD_HINT = (
-    "if this network inspects TLS, its authority's certificate belongs into the system's trust store: "
+    "if this network inspects TLS, add its CA certificate to the system's trust store: "
     "cp CA.crt /usr/local/share/ca-certificates/ && update-ca-certificates"
 )
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -63,7 +63,7 @@ def missing_file(own: Mapping[str, str] = os.environ) -> str | None:
     for name in _VARIABLES:
         paths = own.get(name, "").split(os.pathsep if name == "SSL_CERT_DIR" else "\0")
         if lost := [path for path in paths if path and not Path(path).exists()]:
-            return f"${name} names {lost[0]}, which is not there"
+            return f"${name} names {lost[0]}, which doesn't exist"
     return None
 
 

@@ -35,6 +35,6 @@ class Work:
         """Raises EnvironmentProblem if ``--offline`` forbids what has to be loaded now."""
         if self.offline:
             raise EnvironmentProblem(
-                f"{what} is not in the store, and --offline forbids loading it",
-                hint="run nodisk build once with the network, or copy the state directory's assets/ from another host",
+                f"{what} is not in the store, and --offline forbids downloading it",
+                hint="run nodisk build once with network access, or copy the state's assets/ from another host",
             )

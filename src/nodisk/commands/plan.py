@@ -89,7 +89,7 @@ def _ca(context: LabContext) -> str:
     except IntegrityError:
         return "(the certificate of the server's CA: nodisk serve makes it when it first runs)\n"
     except PermissionError:
-        return "(the certificate of the server's CA: it takes root to read it)\n"
+        return "(the certificate of the server's CA: reading it needs root)\n"
 
 
 def _changes(context: LabContext, machine: Machine, texts: dict[str, str]) -> dict[str, str]:

@@ -75,7 +75,7 @@ def of_admin(state: LabState) -> Path:
         ) from error
     except PermissionError as error:
         raise EnvironmentProblem(
-            f"the administrator's kubeconfig can't be read ({path})", hint="it takes root: use sudo"
+            f"the administrator's kubeconfig can't be read ({path})", hint="run it as root with sudo"
         ) from error
     return path
 

@@ -35,13 +35,13 @@ def attach(path: Path) -> None:
     """Join this terminal to the serial line until Ctrl-] or until the machine is switched off."""
     if not sys.stdin.isatty():
         raise NodiskError(
-            "an interactive console needs a terminal", hint="nodisk lab console NAME --log prints the log"
+            "an interactive console needs a terminal", hint="print the log with nodisk lab console NAME --log"
         )
     with socket.socket(socket.AF_UNIX) as link:
         try:
             link.connect(str(path))
         except OSError as error:
-            raise NodiskError(f"no console at {path}: {error.strerror}", hint="is the machine on?") from error
+            raise NodiskError(f"no console at {path}: {error.strerror}", hint="check that the machine is on") from error
         terminal = sys.stdin.fileno()
         before = termios.tcgetattr(terminal)
         try:

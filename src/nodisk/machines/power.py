@@ -49,7 +49,7 @@ class Power:
             return False
         segment = Segment.of(self.lab)
         if not segment.exists():
-            raise NodiskError(f"the virtual lab {self.lab.name} is not up", hint="nodisk lab up")
+            raise NodiskError(f"virtual lab {self.lab.name} is not up", hint="nodisk lab up")
         paths = qemu.Paths.of(self.state, machine)
         paths.pid.parent.mkdir(parents=True, exist_ok=True)
         self.state.log.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class Power:
         if not processes.wait_gone(pid, seconds):
             raise TimedOut(
                 f"{machine.name} did not shut down within {seconds:g} seconds",
-                hint=f"nodisk lab power {machine.name} cut takes its power away",
+                hint=f"cut its power with nodisk lab power {machine.name} cut",
             )
         return True
 
@@ -130,6 +130,6 @@ def check_host(lab: Lab, machines: Iterable[Machine]) -> None:
     available = processes.available_mib()
     if wanted > available:
         raise EnvironmentProblem(
-            f"the machines to switch on need {wanted} MiB of RAM together, and this host has {available} MiB available",
-            hint="take machines out of lab.yaml, or give them less memory",
+            f"the machines to power on need {wanted} MiB of RAM, but this host has only {available} MiB available",
+            hint="remove machines from lab.yaml, or give them less memory",
         )

@@ -28,7 +28,7 @@ def execute(path: Path, command: str, *, timeout: float = 5.0) -> Any:
     except (ConnectionError, EOFError):
         if command == "quit":
             return None
-        raise NodiskError(f"QEMU ended while it was asked to {command}") from None
+        raise NodiskError(f"QEMU exited during {command}") from None
     except OSError as error:
         raise NodiskError(f"QEMU does not answer at {path}: {error}") from error
     if "error" in answer:

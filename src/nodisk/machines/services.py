@@ -60,8 +60,8 @@ class Services:
         self._await_server(since=0.0 if before is None else before.since)
         if running.is_stale(self.state, plan) or running.ready(self.state) is None:
             raise NodiskError(
-                f"the server did not take over what is new:\n{tail(self.server_log, 4)}",
-                hint="nodisk events says why; the server goes on with what it had",
+                f"the server did not load the changes:\n{tail(self.server_log, 4)}",
+                hint="see nodisk events for the reason; the server keeps its previous configuration",
             )
         return True
 
@@ -74,7 +74,7 @@ class Services:
             if time.monotonic() > end:
                 raise TimedOut(
                     f"the server does not answer after {START_WITHIN:g} seconds:\n{tail(self.server_log)}",
-                    hint=f"its log: {self.server_log}",
+                    hint=f"see its log: {self.server_log}",
                 )
             time.sleep(0.1)
 
@@ -82,7 +82,8 @@ class Services:
         """Raise NodiskError with its last words if the server ended."""
         if running.process(self.state) is None:
             raise NodiskError(
-                f"the server ended:\n{tail(self.server_log)}", hint=f"nodisk lab up starts it again; {self.server_log}"
+                f"the server exited:\n{tail(self.server_log)}",
+                hint=f"restart it with nodisk lab up; see its log: {self.server_log}",
             )
 
     def start_forwarder(self) -> dict[str, int]:

@@ -72,7 +72,7 @@ class Virtual:
                 raise EnvironmentProblem(
                     f"the network namespace {self.segment.netns} is in use by "
                     f"{' '.join(processes.command_line(inside[0]))[:80]} (process {inside[0]})",
-                    hint="a lab of the same name runs from another state directory: nodisk lab down --state DIR",
+                    hint="a lab with this name is running from another state directory: nodisk lab down --state DIR",
                 )
 
     def _mine(self, pid: int) -> bool:
@@ -91,7 +91,7 @@ class Virtual:
         if running.process(self.state) is None:
             say(f"server in it (log: {services.server_log})")
         if not services.start_server() and services.update_server(built.fingerprint(self.state, self.lab)):
-            say("server took over what changed in lab.yaml or was built anew; a machine gets it at its next boot")
+            say("server loaded the changes to lab.yaml or the build; machines get them at their next boot")
         ports = services.start_forwarder()
         found = Record(str(self.file), segment.netns, BRIDGE, ports["api"], ports["http"])
         virtual_lab.write(self.state, found)

@@ -35,6 +35,6 @@ def send(macs: Sequence[Mac], *, server: IPv4Address, subnet: IPv4Network, inter
                     wire.sendto(magic(mac), (str(subnet.broadcast_address), PORT))
         except OSError as error:
             raise EnvironmentProblem(
-                f"nothing could be sent from {server} on {interface}: {error.strerror or error}",
-                hint="run this as root on the lab's server, with its network card up",
+                f"can't send from {server} on {interface}: {error.strerror or error}",
+                hint="run this as root on the lab's server, with its network interface up",
             ) from error

@@ -83,7 +83,7 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
             if all(row.ready for row in now):
                 return now
             if off := [str(row.machine.name) for row in now if row.on is None]:
-                raise NodiskError(f"switched off while waiting: {', '.join(off)}", hint="nodisk lab up goes on")
+                raise NodiskError(f"powered off while waiting: {', '.join(off)}", hint="continue with nodisk lab up")
             alive()
             for machine in hangs.look((row.machine, row.progress.stage) for row in now):
                 ui.say(revive(power, database, machine))
@@ -92,7 +92,7 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
                 names = ", ".join(f"{row.machine.name} ({summary(row, time.time())[0]})" for row in late)
                 raise TimedOut(
                     f"not Ready after {seconds:g} seconds: {names}",
-                    hint=f"nodisk lab console {late[0].machine.name} shows what it printed; nodisk lab up waits on",
+                    hint=f"nodisk lab console {late[0].machine.name} shows its console; nodisk lab up keeps waiting",
                 )
             time.sleep(INTERVAL)
 
@@ -101,7 +101,7 @@ def revive(power: Power, database: Database, machine: Machine) -> str:
     """Switch a machine that hangs off and on; records and returns what was done."""
     power.cut(machine)
     power.on(machine)
-    text = f"{machine.name} hung as its kernel started: switched off and on again"
+    text = f"{machine.name} hung while its kernel started; power-cycled it"
     database.record(Kind.NODE, text, source="nodisk lab", mac=machine.mac, machine=str(machine.name))
     return text
 

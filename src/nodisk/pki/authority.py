@@ -185,7 +185,8 @@ class Authority:
             return file.read_bytes()
         except FileNotFoundError as error:
             raise IntegrityError(
-                f"{file} is missing", hint="nodisk serve makes the lab's PKI; or restore the file from a backup"
+                f"{file} is missing",
+                hint="start nodisk serve to create the lab's PKI, or restore the file from a backup",
             ) from error
 
     def _signer(self, ca: Ca) -> certs.Signer:
@@ -212,7 +213,9 @@ class Authority:
         key, pub = self.folder / "sa.key", self.folder / "sa.pub"
         if not key.exists():
             if pub.exists():
-                raise IntegrityError(f"{key} is missing, {pub} is there", hint="restore it, or: nodisk pki rotate")
+                raise IntegrityError(
+                    f"{key} is missing, but {pub} exists", hint="restore it, or replace all keys with nodisk pki rotate"
+                )
             files.write(key, certs.key_pem(certs.new_key()), mode=0o600)
         return files.write(pub, certs.public_pem(certs.load_key(key.read_bytes())))
 
@@ -249,16 +252,20 @@ class Authority:
     def _match(crt: Path, key: Path) -> None:
         """Raise IntegrityError unless the key is the certificate's."""
         if not key.exists():
-            raise IntegrityError(f"{key} is missing, {crt} is there", hint="restore it, or: nodisk pki rotate")
+            raise IntegrityError(
+                f"{key} is missing, but {crt} exists", hint="restore it, or replace all keys with nodisk pki rotate"
+            )
         try:
             certificate = x509.load_pem_x509_certificate(crt.read_bytes())
             same = certificate.public_key() == certs.load_key(key.read_bytes()).public_key()
         except ValueError as error:
             raise IntegrityError(
-                f"{crt} or {key} is damaged: {error}", hint="restore them, or: nodisk pki rotate"
+                f"{crt} or {key} is damaged: {error}", hint="restore them, or replace all keys with nodisk pki rotate"
             ) from error
         if not same:
-            raise IntegrityError(f"{key} is not the key of {crt}", hint="restore them, or: nodisk pki rotate")
+            raise IntegrityError(
+                f"{key} is not the key of {crt}", hint="restore them, or replace all keys with nodisk pki rotate"
+            )
 
     def _own(self) -> tuple[Own, ...]:
         server, loopback = self.lab.network.server, IPv4Address("127.0.0.1")

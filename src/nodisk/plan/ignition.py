@@ -41,7 +41,7 @@ def render(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = 
     """
     whole = snippets.apply(lab, machine, config(lab, facts, machine), where=where)
     if problems := list(snippet_words.refused(snippets.of(lab, machine), whole, where)):
-        raise SpecError("\n".join(problems), hint="docs/how-to/per-machine-butane.md says what a snippet can do")
+        raise SpecError("\n".join(problems), hint="see docs/how-to/per-machine-butane.md for what a snippet can do")
     return json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

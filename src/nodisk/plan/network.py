@@ -28,7 +28,7 @@ def pod_ranges(lab: Lab) -> dict[Mac, IPv4Network]:
     count = _ranges(lab)
     for machine in lab.machines:
         if len(taken) == count:
-            raise IndexError(f"{lab.kubernetes.pods} has no /{POD_PREFIX} left for {machine.name}")
+            raise IndexError(f"{lab.kubernetes.pods} has no free /{POD_PREFIX} for {machine.name}")
         place = _place(lab, machine.address) % count
         while place in taken:
             place = (place + 1) % count

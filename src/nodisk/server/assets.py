@@ -76,7 +76,7 @@ def publish_ipxe(source: Path, target: Path) -> None:
     """Make ``target`` hold copies of iPXE's programs and nothing else: what TFTP serves belongs to this lab alone."""
     programs = [path for path in source.iterdir() if path.is_file()]
     if not programs:
-        raise EnvironmentProblem(f"{source} holds no iPXE program", hint="nodisk build --refresh")
+        raise EnvironmentProblem(f"{source} contains no iPXE program", hint="nodisk build --refresh")
     target.mkdir(parents=True, exist_ok=True)
     target.chmod(0o755)
     for old in target.iterdir():

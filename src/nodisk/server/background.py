@@ -30,7 +30,7 @@ async def keep(
         except Exception as error:
             if time.monotonic() - began >= STEADY:
                 failures, last = 0, ""
-            words = f"{what} failed and is tried again: {describe(error)}"
+            words = f"{what} failed and will be retried: {describe(error)}"
             log.debug("%s", words, exc_info=True)
             if words != last:
                 with contextlib.suppress(Exception):  # it goes on, also if nobody can be told

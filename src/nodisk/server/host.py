@@ -44,9 +44,9 @@ class Port:
 def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
     """The host as the daemons' configurations need it; raises EnvironmentProblem for what it lacks."""
     if os.geteuid() != 0:
-        raise EnvironmentProblem("nodisk serve must be root: it answers DHCP and serves ports below 1024")
+        raise EnvironmentProblem("nodisk serve needs root, because it answers DHCP and uses ports below 1024")
     if not _SAFE_PATH.fullmatch(str(state.root)):
-        raise UsageError(f"{state.root}: the state directory's path may hold letters, digits and . _ + - only")
+        raise UsageError(f"{state.root}: the state directory's path may contain only letters, digits and . _ + -")
     modules = [path for path in STREAM_MODULES if path.exists()]
     return Host(
         interface=lab.network.interface or interface_of(lab.network.server),
@@ -70,7 +70,7 @@ def check_readable(host: Host) -> None:
         for part in (folder, *folder.parents):
             if part.exists() and not part.stat().st_mode & 0o001:
                 raise EnvironmentProblem(
-                    f"{part} is closed to the users that nginx and dnsmasq run as ({host.web_user}, {host.dns_user})",
+                    f"{part} is not accessible to the users of nginx and dnsmasq ({host.web_user}, {host.dns_user})",
                     hint=f"chmod o+x {part}, or choose another --state",
                 )
 
@@ -92,8 +92,8 @@ def interface_of(address: IPv4Address) -> str:
         if any(entry.get("local") == str(address) for entry in link.get("addr_info", [])):
             return str(link["ifname"])
     raise EnvironmentProblem(
-        f"no network card of this host has the address {address} (network.server of lab.yaml)",
-        hint=f"ip address add {address}/24 dev CARD, or correct lab.yaml",
+        f"no network interface of this host has the address {address} (network.server of lab.yaml)",
+        hint=f"ip address add {address}/24 dev INTERFACE, or correct lab.yaml",
     )
 
 
@@ -131,10 +131,10 @@ def bound_ports(lab: Lab, interface: str) -> tuple[Port, ...]:
 
 def check_free(wanted: Iterable[Port]) -> None:
     """Raise EnvironmentProblem that names every port that is taken, and by whom."""
-    taken = [f"{port} is taken{_holder(port)}" for port in wanted if not is_free(port)]
+    taken = [f"{port} is in use{_holder(port)}" for port in wanted if not is_free(port)]
     if taken:
         raise EnvironmentProblem(
-            "\n".join(taken), hint="stop what holds them, or give the lab's server an address of its own"
+            "\n".join(taken), hint="stop the other process, or give the lab's server its own address"
         )
 
 

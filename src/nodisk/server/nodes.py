@@ -109,7 +109,9 @@ class Watcher:
         if self._prepared:
             return
         if count := tokens.renew(client, (self.state.pki / "sa.pub").read_bytes()):
-            database.record(Kind.DAEMON, f"{count} service-account tokens of an older key are made anew", source="api")
+            database.record(
+                Kind.DAEMON, f"{count} service account tokens of an older key are being recreated", source="api"
+            )
         applied, problems = 0, list[str]()
         for read in (self._network_addons, lambda: addons.read(self.state.root / addons.FOLDER)):
             try:

@@ -20,8 +20,8 @@ async def keep(
     while True:
         await asyncio.sleep(every)
         if await asyncio.to_thread(authority.ensure):
-            say("certificates of the server neared their end and were made anew; its daemons take them over")
+            say("the server's certificates were close to expiry and were renewed; its daemons now use them")
             reload()
         for item in authority.items():
             if item.kind == "authority" and item.expires is not None and item.expires - datetime.now(UTC) < SHORT:
-                say(f"the authority {item.name} ends {item.expires:%Y-%m-%d}, and all it signed: nodisk pki rotate")
+                say(f"authority {item.name} and all it signed expire on {item.expires:%Y-%m-%d}: run nodisk pki rotate")

@@ -93,12 +93,12 @@ class Server:
             found = assets.find(self.state, lab)
             assets.texts(lab, found, "", host.inspect(lab, self.state, uefi=found.uefi))
         except NodiskError as error:
-            self._say(database, f"lab.yaml was not taken over: {error.message}")
+            self._say(database, f"lab.yaml was not loaded: {error.message}")
             return old
         if lab.name != old.name:
-            self._say(database, f"lab.yaml was not taken over: it is now named {lab.name}; start its own server")
+            self._say(database, f"lab.yaml was not loaded: the lab is now named {lab.name}; start a server for it")
             return old
-        self._say(database, "lab.yaml and the PKI are read again")
+        self._say(database, "reloaded lab.yaml and the PKI")
         return lab
 
     async def _run(self, lab: Lab, database: Database, wake: asyncio.Event) -> None:

@@ -147,13 +147,13 @@ class Supervisor:
     async def _first_start(self, daemon: Daemon) -> None:
         child = await self._spawn(daemon)
         if not await self._answers(child):
-            words = "\n".join(list(child.tail)[-10:]) or "it printed nothing"
+            words = "\n".join(list(child.tail)[-10:]) or "no output"
             dead = child.process.returncode is not None
             what = (
                 f"ended with status {child.process.returncode}" if dead else f"does not answer after {READY_WITHIN:g} s"
             )
             raise EnvironmentProblem(
-                f"{daemon.name} {what}:\n{words}", hint=f"its log: {self.log_folder / daemon.name}.log"
+                f"{daemon.name} {what}:\n{words}", hint=f"see its log: {self.log_folder / daemon.name}.log"
             )
 
     async def _spawn(self, daemon: Daemon) -> _Child:
@@ -190,13 +190,13 @@ class Supervisor:
                 await _end(child)
             pause = BACKOFF[min(failures, len(BACKOFF) - 1)]
             failures += 1
-            self._say(f"{daemon.name} {words}; again in {pause:g} s")
+            self._say(f"{daemon.name} {words}; restarting in {pause:g} s")
             await asyncio.sleep(pause)
             child = None
             try:
                 child = await self._spawn(daemon)
                 if await self._answers(child):
-                    self._say(f"{daemon.name} runs again")
+                    self._say(f"{daemon.name} is running again")
                 else:
                     await _end(child)
             except Exception as error:  # no memory for a process, a program that was removed, a probe's own mistake

@@ -112,6 +112,6 @@ class Service:
     def _require_systemd(self) -> None:
         if not self.booted:
             raise EnvironmentProblem(
-                "systemd is not the init system of this host, so it can't start the service",
+                "this host's init system is not systemd, so the service can't be started",
                 hint="nodisk service install --no-start writes and enables the unit; nodisk serve runs without it",
             )

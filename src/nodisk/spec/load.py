@@ -41,8 +41,8 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
     except YamlError as error:
         return None, [error.problem]
     if root.entries is None:
-        hint = "nodisk init writes a commented one to start from"
-        what = "the file says nothing" if root.null else "a lab is a mapping: `name: …`, `network: …`, `machines: …`"
+        hint = "create a commented one with nodisk init"
+        what = "the file is empty" if root.null else "a lab is a mapping: `name: …`, `network: …`, `machines: …`"
         return None, [Problem(root.line, root.column, what, hint)]
     data = document.data_of(root)
     problems = list(found)

@@ -51,20 +51,20 @@ _SINGLE = ("enum", "value_error", "ip_v4_address", "ip_v4_network", "string_type
 """Errors of values that are one scalar."""
 
 _ONE = {
-    "machines[].mac": "a machine has one MAC address here: that of the network card it boots from",
+    "machines[].mac": "a machine has one MAC address here: that of the NIC it boots from",
     "machines[].address": "a machine has one address here, on the room's segment",
     "machines[].role": "a machine has one role",
     "network.gateway": "the machines have one default route",
     "network.server": "the lab has one server, with one address on the segment",
-    "network.interface": "one card is on the segment; a second segment is a second lab",
+    "network.interface": "the lab uses one interface; a second segment is a second lab",
 }
 
 
 def _no_single(path: Path, value: Any) -> tuple[str, str]:
     """A list or a mapping where one value is wanted."""
     if isinstance(value, dict):
-        return f"a text is wanted here, not {_show(value)}", "put it in quotes if the braces belong to the text"
-    return f"one value is wanted here, not {_show(value)}", _ONE.get(synonyms.place(path), "write one, without [ ]")
+        return f"expected a string, not {_show(value)}", "put it in quotes if the braces belong to the text"
+    return f"expected a single value, not {_show(value)}", _ONE.get(synonyms.place(path), "write one, without [ ]")
 
 
 def _refused(value: Any, context: dict[str, Any]) -> tuple[str, str]:
@@ -74,11 +74,11 @@ def _refused(value: Any, context: dict[str, Any]) -> tuple[str, str]:
 
 def _no_list(value: Any, context: dict[str, Any]) -> tuple[str, str]:
     hint = f"write [{value}]" if isinstance(value, str) and len(value) < 60 else "start each item with `- `"
-    return f"a list is wanted here, not {_show(value)}", hint
+    return f"expected a list, not {_show(value)}", hint
 
 
 def _no_mapping(value: Any, context: dict[str, Any]) -> tuple[str, str]:
-    return f"a mapping (`key: value` lines) is wanted here, not {_show(value)}", "indent its keys below"
+    return f"expected a mapping (`key: value` lines), not {_show(value)}", "indent its keys below"
 
 
 def _no_number(value: Any, context: dict[str, Any]) -> tuple[str, str]:
@@ -94,7 +94,7 @@ _WORDS: dict[str, Callable[[Any, dict[str, Any]], tuple[str, str]]] = {
     "dict_type": _no_mapping,
     "tuple_type": _no_list,
     "string_type": lambda value, _: (
-        f"a text is wanted here, not {_show(value)}",
+        f"expected a string, not {_show(value)}",
         'write "" for an empty one' if value is None else "",
     ),
     "int_parsing": _no_number,
@@ -102,7 +102,7 @@ _WORDS: dict[str, Callable[[Any, dict[str, Any]], tuple[str, str]]] = {
     "int_type": _no_number,
     "greater_than_equal": lambda value, context: (f"{_show(value)} is too small", f"at least {context['ge']}"),
     "less_than_equal": lambda value, context: (f"{_show(value)} is too large", f"at most {context['le']}"),
-    "too_short": lambda *_: ("there is no machine here", "add at least a control-plane machine"),
+    "too_short": lambda *_: ("there are no machines", "add at least one control-plane machine"),
 }
 
 _MISSING = {
@@ -126,7 +126,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def _unknown(path: Path, value: Any) -> tuple[str, str]:
     if path[-1] == "<<":
-        return "merge keys are not read", "write the keys out"
+        return "merge keys are not supported", "write the keys out"
     word = str(path[-1])
     return f"unknown key {word!r}", _other_word(path, value) or _other_place(path) or _near(path)
 

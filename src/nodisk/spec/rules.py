@@ -94,9 +94,13 @@ def addresses(lab: Lab) -> Iterator[Finding]:
         path: Path = ("machines", index, "address")
         yield from _inside(net.subnet, machine.address, path)
         if machine.address == net.server:
-            yield Finding(path, f"{machine.address} is the server's address", "choose a free one", about=(SERVER,))
+            yield Finding(
+                path, f"{machine.address} is the server's address", "choose an unused address", about=(SERVER,)
+            )
         elif machine.address == net.gateway:
-            yield Finding(path, f"{machine.address} is the gateway's address", "choose a free one", about=(GATEWAY,))
+            yield Finding(
+                path, f"{machine.address} is the gateway's address", "choose an unused address", about=(GATEWAY,)
+            )
 
 
 _SPECIAL = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")))
@@ -111,7 +115,7 @@ def _odd(net: IPv4Network) -> str:
     """Why no room has such a subnet; '' if one can."""
     if net.prefixlen > 29:
         return "is too small for a room"
-    return "is no range for a room" if _special(net) else ""
+    return "is not a usable range for a room" if _special(net) else ""
 
 
 def _inside(net: IPv4Network, address: IPv4Address, path: Path) -> Iterator[Finding]:
@@ -136,7 +140,7 @@ def dns(lab: Lab) -> Iterator[Finding]:
         yield Finding(("network", "dns", 3), text, "keep the three best")
     for index, address in enumerate(lab.network.dns):
         if _special(IPv4Network(address)):
-            text = f"{address} is no DNS server that a machine could ask"
+            text = f"{address} is not a usable DNS server address"
             yield Finding(
                 ("network", "dns", index), text, "the room's or the provider's; absent: the lab's server alone"
             )
@@ -166,8 +170,8 @@ def interface(lab: Lab) -> Iterator[Finding]:
     """An interface's name is one that Linux and the daemons take."""
     name = lab.network.interface
     if name is not None and not syntax.is_interface(name):
-        text = f"{name!r} is no name of a network interface"
-        yield Finding(("network", "interface"), text, "`ip -brief link` lists them")
+        text = f"{name!r} is not a valid network interface name"
+        yield Finding(("network", "interface"), text, "list interfaces with `ip -brief link`")
 
 
 def ranges(lab: Lab) -> Iterator[Finding]:
@@ -180,7 +184,7 @@ def ranges(lab: Lab) -> Iterator[Finding]:
     ]
     for _, path, net in named[1:]:
         if _special(net):
-            yield Finding(path, f"{net} is no range for a cluster", "such as 10.244.0.0/16 and 10.96.0.0/16")
+            yield Finding(path, f"{net} is not a usable range for a cluster", "such as 10.244.0.0/16 and 10.96.0.0/16")
     for index, (_, path, net) in enumerate(named):
         for other_name, other, other_net in named[:index]:
             if net.overlaps(other_net):
@@ -202,7 +206,7 @@ def services(lab: Lab) -> Iterator[Finding]:
     """The API server takes at most a /12 of Services; the cluster itself uses some from the start."""
     net = lab.kubernetes.services
     if not 12 <= net.prefixlen <= 26:
-        text = f"{net} is no size for Services"
+        text = f"{net} has the wrong size for Services"
         yield Finding(("kubernetes", "services"), text, "from /12 to /26, such as 10.96.0.0/16")
 
 
@@ -218,7 +222,7 @@ def reserved(lab: Lab) -> Iterator[Finding]:
     """A machine's name is none that the lab's DNS gives to the server."""
     for index, machine in enumerate(lab.machines):
         if str(machine.name) in RESERVED:
-            text = f"{machine.name} is a name that the lab itself uses"
+            text = f"the name {machine.name} is reserved"
             yield Finding(("machines", index, "name"), text, f"reserved: {', '.join(sorted(RESERVED))}")
 
 
@@ -226,10 +230,10 @@ def memory(lab: Lab) -> Iterator[Finding]:
     """A size without its unit is a slip."""
     for index, machine in enumerate(lab.machines):
         if machine.memory is not None and machine.memory.mib < MIN_MEMORY_MIB:
-            text = f"{machine.memory} is too little to boot anything"
+            text = f"{machine.memory} is not enough to boot"
             yield Finding(("machines", index, "memory"), text, "with its unit: 2GiB, 1536MiB")
         elif machine.memory is not None and machine.memory.mib > MAX_MEMORY_MIB:
-            text = f"{machine.memory} is more than any machine has"
+            text = f"{machine.memory} is more than any machine can have"
             yield Finding(("machines", index, "memory"), text, "check its unit: 2GiB, 1536MiB")
 
 
@@ -242,13 +246,13 @@ def release(lab: Lab) -> Iterator[Finding]:
         hint = f"`version: {versions.DEBIAN}`, or `source: upstream`"
         yield Finding(path, text, hint, about=(("kubernetes", "source"),))
     elif kube.version is not None and not versions.known(kube.version):
-        text = f"this nodisk knows {versions.OLDEST} … {versions.NEWEST}, not {kube.version}"
+        text = f"this nodisk supports {versions.OLDEST} … {versions.NEWEST}, not {kube.version}"
         yield Finding(path, text, "choose one of these")
     if kube.source is Source.PATH and kube.path is None:
         hint = "add `path:`, a folder with bin/ and images/"
         yield Finding(("kubernetes", "source"), "source: path needs a folder", hint, about=(("kubernetes", "path"),))
     if kube.path is not None and kube.source is not Source.PATH:
-        text = f"a folder means nothing with source: {kube.source}"
+        text = f"`path` has no effect with source: {kube.source}"
         hint = "`source: path`, or remove it"
         yield Finding(("kubernetes", "path"), text, hint, about=(("kubernetes", "source"),))
 
@@ -259,7 +263,7 @@ def network(lab: Lab) -> Iterator[Finding]:
     path: Path = ("kubernetes", "network_manifest")
     kind: Path = ("kubernetes", "network")
     if kube.network_manifest is None and kube.network is PodNetwork.CILIUM:
-        text = "cilium publishes no manifest: yours is needed"
+        text = "cilium publishes no manifest, so you must provide one"
         hint = "`helm template` writes one; name it: `network_manifest: {path: cilium.yaml, sha256: …}`"
         yield Finding(kind, text, hint, about=(path,))
     if kube.network_manifest is not None and kube.network is PodNetwork.ROUTED:
@@ -272,7 +276,7 @@ def network(lab: Lab) -> Iterator[Finding]:
     yield from _policies(lab)
     for name, manifest in (("network_manifest", kube.network_manifest), ("policies_manifest", kube.policies_manifest)):
         if manifest is not None and not re.fullmatch(r"[0-9a-f]{64}", manifest.sha256):
-            text = f"{manifest.sha256!r} is no SHA-256"
+            text = f"{manifest.sha256!r} is not a SHA-256 hash"
             hint = "64 digits 0-9 and a-f, as `sha256sum FILE` prints them"
             yield Finding(("kubernetes", name, "sha256"), text, hint)
 
@@ -318,11 +322,9 @@ def packages(lab: Lab) -> Iterator[Finding]:
     for field in ("packages", "firmware"):
         for index, name in enumerate(getattr(lab.os, field)):
             if not syntax.is_package(name):
-                yield Finding(
-                    ("os", field, index), f"{name!r} is no name of a Debian package", "lower-case, one an item"
-                )
+                yield Finding(("os", field, index), f"{name!r} is not a Debian package name", "lower-case, one an item")
     if lab.os.mirror is not None and not syntax.is_mirror(lab.os.mirror):
-        text = f"{lab.os.mirror!r} is no URL of a mirror"
+        text = f"{lab.os.mirror!r} is not a mirror URL"
         yield Finding(("os", "mirror"), text, "it starts with http://, https:// or file:///")
 
 

@@ -198,7 +198,7 @@ def wait(state: LabState, volumes: Iterable[Volume], *, seconds: float) -> None:
         if time.monotonic() > deadline:
             raise TimedOut(
                 f"the server has not served {', '.join(sorted(open_)[:5])} within {seconds:g} s",
-                hint=f"its log: {state.log / 'nfs-ganesha.log'}",
+                hint=f"see its log: {state.log / 'nfs-ganesha.log'}",
             )
         time.sleep(0.1)
 

@@ -106,7 +106,7 @@ def test_an_authority_that_is_not_believed_is_named_with_where_to_put_it(interne
     assert AUTHORITY in done.stderr
     assert "update-ca-certificates" in done.stderr
     done = build(internet, tmp_path / "state", SSL_CERT_FILE="/nowhere.pem")
-    assert "$SSL_CERT_FILE names /nowhere.pem, which is not there" in done.stderr
+    assert "$SSL_CERT_FILE names /nowhere.pem, which doesn't exist" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -314,7 +314,7 @@ def test_lab_down_keeps_its_hands_off_a_real_room(empty_room: Room) -> None:
     for words in (["down"], ["down", "--purge"], ["down", "--purge", "--dry-run"], ["up"]):
         done = empty_room.nodisk("lab", *words, check=False)
         assert done.returncode == 2, done.stderr
-        assert "is a real room's: its server last served the network card lan" in done.stderr
+        assert "is a real room's: its server last ran on the network interface lan" in done.stderr
         assert "--state DIR" in done.stderr
     assert (state.pki / "ca.key").exists()
     with empty_room.database() as database:
@@ -349,13 +349,13 @@ def test_sighup_reads_lab_yaml_again(empty_room: Room) -> None:
     text = empty_room.lab_file.read_text()
     empty_room.lab_file.write_text(text + "  - {name: w2, mac: '525400990022', address: 10.99.0.22}\n")
     server.send_signal(signal.SIGHUP)
-    until(lambda: any("are read again" in line for line in said(empty_room, Kind.DAEMON)))
+    until(lambda: any("reloaded lab.yaml" in line for line in said(empty_room, Kind.DAEMON)))
     empty_room.wait_ready()
     w2 = empty_room.plug("w2", "52:54:00:99:00:22", "10.99.0.22")
     until(lambda: "w2 (worker" in empty_room.curl(w2, f"http://{SERVER}/boot/52-54-00-99-00-22.ipxe"))
     empty_room.lab_file.write_text("name: [")
     server.send_signal(signal.SIGHUP)
-    until(lambda: any("was not taken over" in line for line in said(empty_room, Kind.DAEMON)))
+    until(lambda: any("was not loaded" in line for line in said(empty_room, Kind.DAEMON)))
     empty_room.wait_ready()
     assert empty_room.stop() == 0
 
@@ -369,7 +369,7 @@ def test_rotating_the_pki_under_a_running_server(empty_room: Room) -> None:
     assert "Would replace" in empty_room.nodisk("pki", "rotate", "--dry-run").stdout
     assert (empty_room.state.pki / "ca.crt").read_text() == before
     assert "The server now uses the new keys" in empty_room.nodisk("pki", "rotate", "--yes").stdout
-    until(lambda: any("are read again" in line for line in said(empty_room, Kind.DAEMON)))
+    until(lambda: any("reloaded lab.yaml" in line for line in said(empty_room, Kind.DAEMON)))
     until(lambda: set(etcd).isdisjoint(empty_room.daemons()))
     empty_room.wait_ready()
     assert (empty_room.state.pki / "ca.crt").read_text() != before

@@ -62,7 +62,7 @@ def state(tmp_path: Path) -> State:
 
 def test_before_a_build_the_error_names_the_command(state: State) -> None:
     for call in (built.facts, built.release_bin, built.image_archives, built.tftp_root):
-        with pytest.raises(EnvironmentProblem, match="nothing is built yet for the lab room") as caught:
+        with pytest.raises(EnvironmentProblem, match="nothing is built yet for lab room") as caught:
             call(state, lab())
         assert caught.value.hint == "run: nodisk build"
 
@@ -87,7 +87,7 @@ def test_a_lab_yaml_that_asks_for_something_else_wants_another_build(state: Stat
     built.record(state, lab(), everything(state), why="")
     assert built.facts(state, lab(ssh_keys=["ssh-ed25519 AAAA"]))
     for changed in (lab(os={"kernel": "cloud"}), lab(kubernetes={"source": "debian"})):
-        with pytest.raises(EnvironmentProblem, match="another release or image"):
+        with pytest.raises(EnvironmentProblem, match="a different release or image"):
             built.facts(state, changed)
     before = [built.release_before(state, one) for one in (lab(), lab(os={"kernel": "cloud"}), lab(name="other"))]
     assert [one and (str(one.version), one.source, one.asked) for one in before] == [
@@ -108,7 +108,7 @@ def test_add_ons_are_recorded_where_there_are_any(state: State) -> None:
     facts = facts_to_json("addons", [node], manifests=[{"name": "calico", "file": "calico.yaml"}])
     made["addons"] = add(state, "addons", ["calico.yaml", "node.tar"], facts)
     room = lab(kubernetes={"network": "calico"})
-    with pytest.raises(EnvironmentProblem, match="another release or image"):
+    with pytest.raises(EnvironmentProblem, match="a different release or image"):
         built.manifests(state, room)
     built.record(state, room, made, why="")
     assert [(name, path.read_text()) for name, path in built.addon_files(state, room)] == [
@@ -123,7 +123,7 @@ def test_a_store_that_lost_a_file_says_what_is_lost(state: State) -> None:
     made = everything(state)
     built.record(state, lab(), made, why="")
     Store(state).path(made["image"].file("vmlinuz")).unlink()
-    with pytest.raises(EnvironmentProblem, match="has lost what was built: image"):
+    with pytest.raises(EnvironmentProblem, match="built assets are missing from the store: image"):
         built.facts(state, lab())
 
 

@@ -131,7 +131,7 @@ def test_a_damaged_record_is_named_with_what_to_do(state: State, damage: str) ->
         lambda: built.why(state, lab()),
         lambda: built.used(state),
     ):
-        with pytest.raises(IntegrityError, match="is not the record of a build") as caught:
+        with pytest.raises(IntegrityError, match="is not a valid build record") as caught:
             call()
         assert f"rm {path}" in str(caught.value.hint)
 
@@ -147,7 +147,7 @@ def test_a_record_of_before_the_release_was_in_it_still_counts(state: State) -> 
 
 def test_an_address_that_is_none_ends_with_a_sentence(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODISK_UPSTREAM_KUBERNETES", "http://[::1")
-    with pytest.raises(NodiskError, match="is no address"):
+    with pytest.raises(NodiskError, match="is not a web server URL"):
         choose(state, lab())
 
 
@@ -188,7 +188,7 @@ def test_what_is_well_goes_on_when_another_asset_cannot_be_had(state: State) -> 
 
     with pytest.raises(EnvironmentProblem, match="no iPXE here"):
         asyncio.run(asyncio.wait_for(go(), 10))
-    assert told == ["ipxe failed, the rest goes on: no iPXE here"]
+    assert told == ["ipxe failed; the other builds continue: no iPXE here"]
     assert [manifest.version for manifest in Store(state).manifests()] == ["1.36.1"]
 
 

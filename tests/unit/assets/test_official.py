@@ -46,7 +46,7 @@ def test_a_mirror_is_taken(name: str, value: str, kept: str) -> None:
     ],
 )
 def test_what_is_none_is_named_with_its_variable(name: str, value: str, hint: str) -> None:
-    with pytest.raises(EnvironmentProblem, match="no address of a web server") as caught:
+    with pytest.raises(EnvironmentProblem, match="not a web server URL") as caught:
         Upstream.from_environment({variable(name): value})
     assert variable(name) in caught.value.message
     assert hint in str(caught.value.hint)

@@ -24,4 +24,4 @@ def test_not_for_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(EnvironmentProblem, match="can't be read") as caught:
         kubeconfig.of_admin(State(tmp_path).lab("room"))
-    assert caught.value.hint == "it takes root: use sudo"
+    assert caught.value.hint == "run it as root with sudo"

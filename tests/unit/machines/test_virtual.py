@@ -64,9 +64,9 @@ def test_a_rooms_state_stays(virtual: Virtual, purge: bool) -> None:
     served(virtual, "enp3s0")
     other = virtual.state.state.lab("other")
     virtual_lab.write(other, virtual_lab.Record("/labs/other.yaml", "nodisk-other", "lab0", 1, 2))
-    with pytest.raises(UsageError, match="its server last served the network card enp3s0") as caught:
+    with pytest.raises(UsageError, match="its server last ran on the network interface enp3s0") as caught:
         virtual.down(lambda _: None, purge=purge)
-    assert "the virtual lab that runs: --lab /labs/other.yaml" in str(caught.value.hint)
+    assert "the running virtual lab: --lab /labs/other.yaml" in str(caught.value.hint)
     assert virtual.state.pki.exists()
     with pytest.raises(UsageError, match="is a real room's"):
         virtual.start(lambda _: None)
@@ -86,7 +86,7 @@ def test_a_server_that_runs_elsewhere_keeps_everything(virtual: Virtual) -> None
     virtual_lab.write(virtual.state, virtual_lab.Record(str(virtual.file), "nodisk-x", "lab0", 1, 2))
     with files.lock(virtual.state.run / running.LOCK, "the server"):
         assert running.process(virtual.state) == os.getpid()
-        with pytest.raises(UsageError, match=r"the server of .* \(process \d+\) is a real room's"):
+        with pytest.raises(UsageError, match=r"the server of .* \(pid \d+\) is a real room's"):
             virtual.down(lambda _: None)
         assert virtual.state.virtual.exists()
     assert running.process(virtual.state) is None
@@ -97,7 +97,7 @@ def test_machines_that_run_have_their_memory_already(virtual: Virtual, monkeypat
     monkeypatch.setattr(virtual_, "need_root", lambda: None)
     monkeypatch.setattr(run, "find", Path)
     monkeypatch.setattr(processes, "available_mib", lambda: 100)
-    with pytest.raises(EnvironmentProblem, match="need 2048 MiB of RAM together, and this host has 100"):
+    with pytest.raises(EnvironmentProblem, match="need 2048 MiB of RAM, but this host has only 100"):
         virtual.check()
     monkeypatch.setattr(Power, "pid", lambda *_: 1)
     virtual.check()

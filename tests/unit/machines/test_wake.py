@@ -18,5 +18,5 @@ def test_the_packet() -> None:
 
 
 def test_a_host_without_the_address_says_so() -> None:
-    with pytest.raises(EnvironmentProblem, match=r"nothing could be sent from 192\.0\.2\.1 on lo"):
+    with pytest.raises(EnvironmentProblem, match=r"can't send from 192\.0\.2\.1 on lo"):
         wake.send([], server=IPv4Address("192.0.2.1"), subnet=IPv4Network("192.0.2.0/24"), interface="lo")

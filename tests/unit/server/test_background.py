@@ -40,9 +40,9 @@ def test_a_task_that_fails_is_said_and_started_again() -> None:
 
     asyncio.run(background.keep("ending classes", work, said.append, pauses=(0,)))
     assert said == [
-        "ending classes failed and is tried again: the API is away",
-        "ending classes failed and is tried again: No space left on device: /x",
-        "ending classes failed and is tried again: ValueError: seven",
+        "ending classes failed and will be retried: the API is away",
+        "ending classes failed and will be retried: No space left on device: /x",
+        "ending classes failed and will be retried: ValueError: seven",
     ]
 
 

@@ -248,7 +248,7 @@ def test_who_may_not_read_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EnvironmentProblem, match=r"can't be read and written: .* \(.*nodisk\.db\)") as caught:
         Database(tmp_path / "nodisk.db")
-    assert caught.value.hint == "it takes root: use sudo"
+    assert caught.value.hint == "run it as root with sudo"
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -27,11 +27,11 @@ LAB = Lab.model_validate(
     ("age", "reloads", "said"),
     [
         (timedelta(days=10), 0, []),
-        (timedelta(days=300), 1, ["certificates of the server neared their end"]),
+        (timedelta(days=300), 1, ["the server's certificates were close to expiry"]),
         (
             timedelta(days=3500),
             1,
-            ["certificates of the server neared their end", *[f"the authority {ca}" for ca in ("ca", "etcd-ca")]],
+            ["the server's certificates were close to expiry", *[f"authority {ca}" for ca in ("ca", "etcd-ca")]],
         ),
     ],
     ids=["fresh", "in its last third", "authorities too"],

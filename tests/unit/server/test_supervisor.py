@@ -85,11 +85,11 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
         await supervisor.stop()
 
     asyncio.run(run())
-    assert said[: said.index("d runs again")] == [
-        "d ended (status 0): words; again in 0.01 s",
-        "d could not be started: Cannot allocate memory; again in 0.01 s",
-        "d could not be started: RuntimeError: no such thing; again in 0.01 s",
-        "d could not be started: ValueError: a probe's own mistake; again in 0.01 s",
+    assert said[: said.index("d is running again")] == [
+        "d ended (status 0): words; restarting in 0.01 s",
+        "d could not be started: Cannot allocate memory; restarting in 0.01 s",
+        "d could not be started: RuntimeError: no such thing; restarting in 0.01 s",
+        "d could not be started: ValueError: a probe's own mistake; restarting in 0.01 s",
     ]
 
 

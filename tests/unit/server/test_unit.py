@@ -83,6 +83,6 @@ def test_installed_enabled_and_removed_below_a_root(tmp_path: Path) -> None:
 
 def test_without_systemd_nothing_is_written(tmp_path: Path) -> None:
     service = unit.Service(tmp_path)
-    with pytest.raises(errors.EnvironmentProblem, match="not the init system"):
+    with pytest.raises(errors.EnvironmentProblem, match="init system is not systemd"):
         service.install("", start=True)
     assert list(tmp_path.iterdir()) == []

@@ -69,7 +69,7 @@ machines:
             "lab.yaml:9:12: kubernetes.version: Debian's source gives only 1.20.2, not 1.36; "
             "`version: 1.20.2`, or `source: upstream`"
         ),
-        "lab.yaml:12:10: machines[0].mac: '01:00:5e:00:00:01' is a multicast address; no network card has one",
+        "lab.yaml:12:10: machines[0].mac: '01:00:5e:00:00:01' is a multicast address, which no NIC has",
         "lab.yaml:14:5: machines[0].rôle: unknown key 'rôle'; did you mean 'role'?",
         "lab.yaml:15:12: machines[1].name: the name a is also on line 11; every machine has its own name",
         (
@@ -112,15 +112,15 @@ def test_a_bad_value_in_one_machine_hides_only_what_hangs_on_it(machine: str, al
 def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
     found = problems(lab().replace("role: control-plane", "role: worker").replace("- {name: w1", "- a word #"))
     assert len(found) == 1
-    assert "machines[1]: a mapping" in found[0]
+    assert "machines[1]: expected a mapping" in found[0]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         # Structure
-        ("", "lab.yaml:1:1: the file says nothing; nodisk init"),
-        ("# nothing\n", "the file says nothing"),
+        ("", "lab.yaml:1:1: the file is empty; create"),
+        ("# nothing\n", "the file is empty"),
         ("- a\n", "a lab is a mapping"),
         (TEN_LINES.replace("name: room\n", ""), "1:1: name: 'name' is missing; a name such as"),
         (
@@ -129,7 +129,7 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         ),
         (
             "name: x\nnetwork: {subnet: 10.0.0.0/24, server: 10.0.0.1}\nmachines: []\n",
-            "3:11: machines: there is no machine",
+            "3:11: machines: there are no machines",
         ),
         (lab(top="name: again"), "the key 'name' is here twice, first on line 1; keep one"),
         (TEN_LINES.replace("    role", "\trole"), "7:1: a tab indents this line; YAML wants spaces"),
@@ -141,7 +141,7 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
             "the tag !!python/object/apply:os.system means",
         ),
         (TEN_LINES + "butane: *nowhere\n", "*nowhere stands for nothing above"),
-        (TEN_LINES + "<<: {os: {}}\n", "merge keys are not read; write the keys out"),
+        (TEN_LINES + "<<: {os: {}}\n", "merge keys are not supported; write the keys out"),
         (TEN_LINES + "? [a, b]\n: c\n", "a key must be a plain word"),
         (TEN_LINES + "virtual: \x01\n", "has no place in YAML"),
         # Keys and kinds
@@ -150,12 +150,12 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(machine="zzz: 1"), "unknown key 'zzz'; known here: name, mac, address"),
         (lab(top="roles: {workers: {}}"), "roles.workers: 'workers' is not one of control-plane, worker; write `w"),
         (lab(top="roles: {worker: {butan: x}}"), "roles.worker.butan: unknown key 'butan'; did you mean 'butane'?"),
-        (lab(network="  dns: 9.9.9.9"), "network.dns: a list is wanted here, not '9.9.9.9'; write [9.9.9.9]"),
-        (lab(top="os: trixie"), "os: a mapping (`key: value` lines) is wanted here, not 'trixie'"),
-        (lab(top="butane: {a: b}"), "butane: a text is wanted here, not a mapping"),
+        (lab(network="  dns: 9.9.9.9"), "network.dns: expected a list, not '9.9.9.9'; write [9.9.9.9]"),
+        (lab(top="os: trixie"), "os: expected a mapping (`key: value` lines), not 'trixie'"),
+        (lab(top="butane: {a: b}"), "butane: expected a string, not a mapping"),
         (lab(machine="cpus: 0"), "machines[0].cpus: '0' is too small; at least 1"),
         (lab(machine="cpus: two"), "machines[0].cpus: 'two' is not a whole number"),
-        (lab(machine="labels: {gpu: }"), 'labels.gpu: a text is wanted here, not nothing; write "" for an empty one'),
+        (lab(machine="labels: {gpu: }"), 'labels.gpu: expected a string, not nothing; write "" for an empty one'),
         (lab(network="  dhcp: proxi"), "'proxi' is not one of full, proxy, none; did you mean 'proxy'?"),
         (lab(w1="name: w1, address: 10.77.0.12"), "machines[1].mac: 'mac' is missing; it is on the PC's label"),
         # Other tools' words
@@ -182,18 +182,18 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (TEN_LINES.replace("mac: 52:54:00:00:00:02", "hwaddr: 525400000002"), "'hwaddr'; here it is called `mac`"),
         (
             TEN_LINES.replace("mac: 52:54:00:00:00:02", "macs: [525400000002, 525400000003]"),
-            "'macs'; here it is called `mac`; a machine has one MAC address here: that of the network card it boots",
+            "'macs'; here it is called `mac`; a machine has one MAC address here: that of the NIC it boots",
         ),
         (
             TEN_LINES.replace("mac: 52:54:00:00:00:02", "mac: [525400000002, 525400000003]"),
-            "machines[1].mac: one value is wanted here, not a list; a machine has one MAC address here: that of the",
+            "machines[1].mac: expected a single value, not a list; a machine has one MAC address here: that of the",
         ),
         (
             TEN_LINES.replace("address: 10.77.0.12", "address: [10.77.0.12, 10.77.0.13]"),
-            "machines[1].address: one value is wanted here, not a list; a machine has one address here",
+            "machines[1].address: expected a single value, not a list; a machine has one address here",
         ),
-        (TEN_LINES.replace("name: w1", "name: {w1: x}"), "machines[1].name: a text is wanted here, not a mapping"),
-        (TEN_LINES + "    role: [worker]\n", "role: one value is wanted here, not a list; a machine has one role"),
+        (TEN_LINES.replace("name: w1", "name: {w1: x}"), "machines[1].name: expected a string, not a mapping"),
+        (TEN_LINES + "    role: [worker]\n", "role: expected a single value, not a list; a machine has one role"),
         (TEN_LINES.replace("control-plane", "master"), "'master' is not one of control-plane, worker; write `control-"),
         (TEN_LINES.replace("control-plane", "control_plane"), "; write `control-plane`"),
         (TEN_LINES.replace("control-plane", "controlplane,etcd"), "; write `control-plane`"),
@@ -213,7 +213,7 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(network="  dns: ['2606:4700::1111']"), "network.dns[0]: '2606:4700::1111' is an IPv6 address; nodisk's"),
         (lab().replace("subnet: 10.77.0.0/24", "subnet: 10.77.0.9/24"), "write 10.77.0.0/24"),
         (lab().replace("subnet: 10.77.0.0/24", "subnet: 10.77.0.0/30"), "10.77.0.0/30 is too small for a room"),
-        (lab().replace("subnet: 10.77.0.0/24", "subnet: 224.0.0.0/8"), "224.0.0.0/8 is no range for a room"),
+        (lab().replace("subnet: 10.77.0.0/24", "subnet: 224.0.0.0/8"), "224.0.0.0/8 is not a usable range for a room"),
         (lab().replace("server: 10.77.0.1", "server: 10.78.0.1"), "network.server: 10.78.0.1 is outside the subnet"),
         (lab().replace("10.77.0.254", "10.77.0.255"), "network.gateway: 10.77.0.255 is the broadcast address"),
         (lab(w1="name: w1, mac: 525400000002, address: 10.77.0.0"), "10.77.0.0 is the subnet itself"),
@@ -223,20 +223,26 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
             lab(w1="name: w1, mac: 52-54-00-00-00-01, address: 10.77.0.2"),
             "the MAC 52:54:00:00:00:01 is also on line 11",
         ),
-        (lab(network="  interface: en p1"), "network.interface: 'en p1' is no name of a network interface"),
-        (lab(network="  interface: 'eth0,eth1'"), "'eth0,eth1' is no name of a network interface"),
-        (lab(network="  interface: eth*"), "'eth*' is no name of a network interface"),
+        (lab(network="  interface: en p1"), "network.interface: 'en p1' is not a valid network interface name"),
+        (lab(network="  interface: 'eth0,eth1'"), "'eth0,eth1' is not a valid network interface name"),
+        (lab(network="  interface: eth*"), "'eth*' is not a valid network interface name"),
         # Ranges
         (lab(kubernetes="  pods: 10.77.0.0/16"), "10.77.0.0/16 overlaps the room's subnet 10.77.0.0/24"),
         (lab(kubernetes="  services: 10.244.1.0/24"), "10.244.1.0/24 overlaps the pods' range 10.244.0.0/16"),
         (lab(kubernetes="  pods: 10.9.9.0/24"), "room for 1 machines (a /24 each), but there are 2; a /23 or larger"),
-        (lab(kubernetes="  services: 10.0.0.0/28"), "10.0.0.0/28 is no size for Services"),
-        (lab(kubernetes="  pods: 127.0.0.0/16"), "kubernetes.pods: 127.0.0.0/16 is no range for a cluster"),
-        (lab(kubernetes="  pods: 240.0.0.0/16"), "kubernetes.pods: 240.0.0.0/16 is no range for a cluster"),
-        (lab(kubernetes="  services: 224.0.0.0/16"), "kubernetes.services: 224.0.0.0/16 is no range for a cluster"),
-        (lab(kubernetes="  services: 169.254.0.0/16"), "kubernetes.services: 169.254.0.0/16 is no range for a cluster"),
-        (lab(network="  dns: [9.9.9.9, 127.0.0.1]"), "network.dns[1]: 127.0.0.1 is no DNS server that a machine"),
-        (lab(network="  dns: [0.0.0.0]"), "network.dns[0]: 0.0.0.0 is no DNS server that a machine"),
+        (lab(kubernetes="  services: 10.0.0.0/28"), "10.0.0.0/28 has the wrong size for Services"),
+        (lab(kubernetes="  pods: 127.0.0.0/16"), "kubernetes.pods: 127.0.0.0/16 is not a usable range for a cluster"),
+        (lab(kubernetes="  pods: 240.0.0.0/16"), "kubernetes.pods: 240.0.0.0/16 is not a usable range for a cluster"),
+        (
+            lab(kubernetes="  services: 224.0.0.0/16"),
+            "kubernetes.services: 224.0.0.0/16 is not a usable range for a cluster",
+        ),
+        (
+            lab(kubernetes="  services: 169.254.0.0/16"),
+            "kubernetes.services: 169.254.0.0/16 is not a usable range for a cluster",
+        ),
+        (lab(network="  dns: [9.9.9.9, 127.0.0.1]"), "network.dns[1]: 127.0.0.1 is not a usable DNS server"),
+        (lab(network="  dns: [0.0.0.0]"), "network.dns[0]: 0.0.0.0 is not a usable DNS server"),
         # An address outside of the cluster inside of its ranges
         (
             lab(network="  dns: [9.9.9.9, 10.244.7.53]"),
@@ -254,17 +260,20 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab().replace("10.77.0.254", "10.244.0.1"), "network.gateway: 10.244.0.1 is outside the subnet"),
         # Roles, names, memory
         (lab().replace("role: control-plane", "role: worker"), "machines: no machine has the role control-plane"),
-        (lab(w1="name: server, mac: 525400000002, address: 10.77.0.2"), "server is a name that the lab itself uses"),
-        (lab(machine="memory: 2"), "machines[0].memory: 2 is too little to boot anything; with its unit: 2GiB"),
-        (lab(machine="memory: 2000TiB"), "machines[0].memory: 2000Ti is more than any machine has; check its unit"),
+        (lab(w1="name: server, mac: 525400000002, address: 10.77.0.2"), "the name server is reserved"),
+        (lab(machine="memory: 2"), "machines[0].memory: 2 is not enough to boot; with its unit: 2GiB"),
+        (
+            lab(machine="memory: 2000TiB"),
+            "machines[0].memory: 2000Ti is more than any machine can have; check its unit",
+        ),
         (lab(machine=f"memory: {'9' * 400}GiB"), "machines[0].memory: '9999"),
         (lab(top='"\\e[31mred": 1'), "?[31mred: unknown key '\\x1b[31mred'"),
         (lab(top=f"{'k' * 1000}: 1"), "kkk…: unknown key 'kkk"),
         # Release and image
-        (lab(kubernetes="  version: 1.36.0-rc.1"), "'1.36.0-rc.1' is no released version of Kubernetes; write one as"),
-        (lab(kubernetes="  version: 1.19"), "this nodisk knows 1.20 … 1.37, not 1.19"),
+        (lab(kubernetes="  version: 1.36.0-rc.1"), "'1.36.0-rc.1' is not a released version of Kubernetes; use a form"),
+        (lab(kubernetes="  version: 1.19"), "this nodisk supports 1.20 … 1.37, not 1.19"),
         (lab(kubernetes="  source: path"), "kubernetes.source: source: path needs a folder; add `path:`"),
-        (lab(kubernetes="  path: /x"), "kubernetes.path: a folder means nothing with source: auto"),
+        (lab(kubernetes="  path: /x"), "kubernetes.path: `path` has no effect with source: auto"),
         (lab(kubernetes="  version: 1.37", top="os: {suite: trixie}"), "1.37 needs containerd 2, which trixie has not"),
         (lab(kubernetes="  source: debian", top="os: {suite: sid}"), "1.20.2 needs containerd 1, which sid has not"),
         (
@@ -274,7 +283,7 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         (lab(top="os: {image: fedora-coreos}"), "os.image: fedora-coreos can't be booted by this nodisk"),
         (
             lab().replace("network: routed", "network: cilium"),
-            "kubernetes.network: cilium publishes no manifest: yours is needed; `helm template` writes one",
+            "kubernetes.network: cilium publishes no manifest, so you must provide one; `helm template` writes one",
         ),
         (
             lab(kubernetes=f"  network_manifest: {{path: x.yaml, sha256: {'a' * 64}}}"),
@@ -282,11 +291,11 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
         ),
         (
             lab(kubernetes="  network_manifest: {path: x.yaml, sha256: abc}").replace("routed", "calico"),
-            "kubernetes.network_manifest.sha256: 'abc' is no SHA-256; 64 digits",
+            "kubernetes.network_manifest.sha256: 'abc' is not a SHA-256 hash; 64 digits",
         ),
         (
             lab(kubernetes="  policies_manifest: {path: x.yaml, sha256: abc}"),
-            "kubernetes.policies_manifest.sha256: 'abc' is no SHA-256; 64 digits",
+            "kubernetes.policies_manifest.sha256: 'abc' is not a SHA-256 hash; 64 digits",
         ),
         (
             lab(kubernetes=f"  policies_manifest: {{path: x.yaml, sha256: {'a' * 64}}}").replace("routed", "calico"),
@@ -296,8 +305,8 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
             lab(kubernetes=f"  source: debian\n  policies_manifest: {{path: x.yaml, sha256: {'a' * 64}}}"),
             "kubernetes.policies_manifest: Debian's release is too old",
         ),
-        (lab(top="os: {packages: [htop, Vim]}"), "os.packages[1]: 'Vim' is no name of a Debian package"),
-        (lab(top="os: {mirror: deb.example}"), "os.mirror: 'deb.example' is no URL of a mirror"),
+        (lab(top="os: {packages: [htop, Vim]}"), "os.packages[1]: 'Vim' is not a Debian package name"),
+        (lab(top="os: {mirror: deb.example}"), "os.mirror: 'deb.example' is not a mirror URL"),
         # Keys, labels, snippets
         (lab(top="ssh_keys: [-----BEGIN OPENSSH PRIVATE KEY-----]"), "this is a private key: it must never be here"),
         (lab(top="ssh_keys: [ssh-dss AAAA]"), "'ssh-dss' is not a type of key that SSH still takes"),
