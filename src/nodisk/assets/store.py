@@ -252,7 +252,7 @@ class Store:
         return folder
 
     def damage(self, manifest: Manifest) -> list[str]:
-        """What is wrong with an asset's files, a sentence each; reads every byte."""
+        """Check an asset's files, reading every byte; return one sentence per problem."""
         problems = []
         for ref in manifest.files:
             if reason := self._missing(ref):

@@ -150,7 +150,7 @@ def _rtt(
 
 
 def _facts(stage: Stage, pod: Object) -> dict[str, str]:
-    """The network card that holds the node's address: its driver and MTU."""
+    """Driver and MTU of the interface that has the node's address."""
     address = stage.scene.address(pod["spec"]["nodeName"])
     script = (
         f"card=$(ip -o -4 addr | awk '$4 ~ \"^{address}/\" {{print $2}}'); cd /sys/class/net/$card; "

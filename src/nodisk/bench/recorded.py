@@ -30,7 +30,7 @@ def boot(context: LabContext) -> list[Measurement]:
 
 
 def _link(context: LabContext) -> int | None:
-    """Mbit/s of the server's network card; None: it doesn't say (no cable, or a virtual lab's bridge)."""
+    """Link speed of the server's NIC in Mbit/s; None if unknown (no cable, or a virtual lab's bridge)."""
     if context.netns is not None or (card := wire.card(context.lab)) is None:
         return None
     try:

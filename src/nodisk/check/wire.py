@@ -24,7 +24,7 @@ _REPLY = re.compile(r"reply from (\S+) \[([0-9A-Fa-f:]{17})\]")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The server's network card."""
+    """The server's network interface."""
 
     name: str
     up: bool
@@ -36,7 +36,7 @@ class Card:
 
 
 def card(lab: Lab) -> Card | None:
-    """The card that lab.yaml names, else the one that holds the server's address; None if there is none."""
+    """Find the interface named in lab.yaml, else the one with the server's address; None if there is none."""
     wanted, server = lab.network.interface, str(lab.network.server)
     for link in json.loads(run.run(["ip", "-json", "address", "show"], timeout=5).stdout or "[]"):
         entry = next((one for one in link.get("addr_info", []) if one.get("local") == server), None)
@@ -48,7 +48,7 @@ def card(lab: Lab) -> Card | None:
 
 
 def interface(lab: Lab) -> list[Finding]:
-    """The card is there, up, plugged in, and holds the server's address with the right prefix."""
+    """Check that the interface exists, is up, has a carrier, and has the server's address and prefix."""
     net, name = lab.network, "interface"
     found = card(lab)
     address = f"{net.server}/{net.subnet.prefixlen}"

@@ -46,7 +46,7 @@ def weigh(client: Client, planned: Planned, *, overcommit: bool) -> Capacity:
 
 
 def warnings(client: Client, context: LabContext) -> list[str]:
-    """What this cluster can't do for a class, a sentence each."""
+    """List what this cluster can't do for a class, one sentence each."""
     found = policy.missing(policy.features(client))
     enforcer = capacity.enforcer(client, context.lab)
     if enforcer is None:

@@ -53,7 +53,7 @@ def _there(client: Client, api_version: str, kind: str, name: str) -> Object | N
 
 
 def missing(found: Features) -> list[str]:
-    """What this release can't do for a class, a sentence each."""
+    """List what this release can't do for a class, one sentence each."""
     said = []
     if not found.pod_security:
         said.append(

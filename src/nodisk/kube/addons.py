@@ -117,7 +117,7 @@ def _containers(item: Object) -> list[dict[str, Any]]:
 
 
 def apply(client: Client, objects: Iterable[tuple[Path, Object]]) -> tuple[int, list[str]]:
-    """Apply all of them; how many, and what the API refused, a sentence each. One that is refused stops no other.
+    """Apply all objects, even if some are refused; return how many, and one sentence per refusal.
 
     What is refused is tried again twice: an object of a kind that another file defines comes too early at first.
     """

@@ -191,7 +191,7 @@ def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) 
 
 
 def _quiet(_: str) -> None:
-    """Steps of a temporary lab interest nobody."""
+    """Suppress the progress of a temporary lab."""
 
 
 def _floor(virtual: Virtual, within: float) -> dict[str, float]:

@@ -23,7 +23,7 @@ def magic(mac: Mac) -> bytes:
 
 
 def send(macs: Sequence[Mac], *, server: IPv4Address, subnet: IPv4Network, interface: str) -> None:
-    """Broadcast the packets on the lab's segment, from the server's card; raises EnvironmentProblem."""
+    """Broadcast the packets on the lab's segment from the server's interface; raises EnvironmentProblem."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
         try:
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)

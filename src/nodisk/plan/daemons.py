@@ -15,10 +15,10 @@ from nodisk.spec.model import Lab
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the server's host gives the daemons: folders, users, its network card."""
+    """What the server's host provides to the daemons: folders, users, network interface."""
 
     interface: str
-    """The card that holds the server's address."""
+    """The interface that has the server's address."""
     conf: Path
     run: Path
     """Sockets and pid files."""

@@ -65,7 +65,7 @@ def paths() -> frozenset[PurePosixPath]:
 
 
 def changed(overlay: Mapping[str, Any]) -> Iterator[str]:
-    """What a snippet's Ignition would change of it, a sentence each."""
+    """Check which protected parts a snippet's Ignition would change; one sentence each."""
     for unit in (overlay.get("systemd") or {}).get("units") or []:
         yield from _unit(unit)
     storage = overlay.get("storage") or {}

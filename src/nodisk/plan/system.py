@@ -1,4 +1,4 @@
-"""The machine's Linux: names, network card, time, logs, kernel settings, RAM file systems."""
+"""System configuration of a machine: names, network, time, logs, kernel settings, RAM file systems."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def file_of(state: LabState) -> Path | None:
 
 
 def room_card(state: LabState) -> str | None:
-    """The network card on which a real room's server last used this state; None: it is a virtual lab's, or new."""
+    """The interface on which a real room's server last used this state; None for a virtual lab or new state."""
     if not (state.etcd / "member").exists():  # etcd's own folder: there since a server first ran
         return None
     found = host.read(state.host)

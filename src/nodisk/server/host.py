@@ -1,4 +1,4 @@
-"""What the server's host has: the card with the lab's address, users for daemons, nginx' modules, free ports."""
+"""What the server's host provides: the interface with the lab's address, daemon users, nginx modules, free ports."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def holds_address(address: IPv4Address) -> bool:
 
 
 def interface_of(address: IPv4Address) -> str:
-    """The card that holds an address; raises EnvironmentProblem if none does."""
+    """Find the interface that has an address; raises EnvironmentProblem if there is none."""
     links = json.loads(run.run(["ip", "-json", "-4", "address", "show"]).stdout)
     for link in links:
         if any(entry.get("local") == str(address) for entry in link.get("addr_info", [])):

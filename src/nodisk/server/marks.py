@@ -1,4 +1,4 @@
-"""What lab.yaml says of a node, kept true on the Node object: its labels and taints.
+"""Reconcile the labels and taints of Node objects with lab.yaml.
 
 A kubelet sets taints when it first registers, and nothing on a node that is there already; so the server follows
 lab.yaml. Labels go by server-side apply: nodisk owns those of lab.yaml, so one that is taken out of the file goes

@@ -58,7 +58,7 @@ async def fill(
 
 
 async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage, Path]]) -> tuple[int, list[str]]:
-    """Push what the registry doesn't have yet; how many were pushed, and what went wrong, a sentence each.
+    """Push images missing from the registry; return how many were pushed, and one sentence per problem.
 
     A pod's image that is missing is a problem of that pod; so one that can't be pushed doesn't stop the others.
     """

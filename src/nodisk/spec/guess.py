@@ -1,4 +1,4 @@
-"""What this host tells about its room: the network card, subnet, address and gateway that a first lab.yaml names."""
+"""Guess the network interface, subnet, address and gateway of a new lab.yaml from this host."""
 
 from __future__ import annotations
 

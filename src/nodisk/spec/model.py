@@ -94,7 +94,7 @@ class Network(_Section):
     server: IPv4Address
     """The server's address on it; the cluster's API is always there, on port 6443."""
     interface: str | None = None
-    """The server's network card on that segment; found by its address if absent. A virtual lab makes its own."""
+    """The server's network interface on that segment; found by its address if absent. A virtual lab creates its own."""
     gateway: IPv4Address | None = None
     """The machines' default route; absent: the room has no way out."""
     dns: tuple[IPv4Address, ...] = ()
@@ -151,7 +151,7 @@ class Os(_Section):
     packages: tuple[str, ...] = ()
     """More Debian packages to put into the image."""
     firmware: tuple[str, ...] = ()
-    """Debian packages of firmware that the room's network cards need, such as firmware-realtek."""
+    """Debian packages with firmware that the room's NICs need, such as firmware-realtek."""
     mirror: str | None = None
     """A Debian mirror's URL; absent: what this host's own apt configuration says."""
 
@@ -181,7 +181,7 @@ class Machine(_Section):
     """Its host name and its node's name. A number alone is a name too, but most programs take it for an address: reach
     such a machine by `nodisk ssh`, or as NAME.LAB.internal."""
     mac: Mac
-    """The MAC address of the network card that it boots from, in any usual spelling: 8c:ec:4b:00:00:05,
+    """The MAC address of the NIC that it boots from, in any usual spelling: 8c:ec:4b:00:00:05,
     8C-EC-4B-00-00-05, 8cec.4b00.0005, 8cec4b000005, also with DHCP's 01- before it."""
     address: IPv4Address
     """Its fixed address in the subnet."""

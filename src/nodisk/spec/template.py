@@ -47,7 +47,7 @@ network:
 # os:
 #   suite: trixie                    # left out: what suits the release
 #   kernel: cloud                    # smaller, for virtual machines only
-#   firmware: [firmware-realtek]     # what the PCs' network cards need
+#   firmware: [firmware-realtek]     # firmware that the PCs' NICs need
 #   packages: [htop]
 
 """

@@ -63,7 +63,7 @@ def leftovers(client: Client) -> list[Object]:
 
 
 def remove_leftovers(client: Client, state: LabState, *, limit: float = REMOVAL, wait: bool = False) -> list[str]:
-    """Delete what is left of any run and uncordon what a run cordoned; says what it found, a line each.
+    """Delete leftovers of earlier runs and uncordon nodes that they cordoned; report one line per item.
 
     ``wait``: until all is gone; raises TimedOut after ``limit`` seconds. Temporary classes are always waited for.
     """

@@ -69,7 +69,7 @@ def leftovers(client: Client) -> list[Object]:
 
 
 def remove_leftovers(client: Client, state: LabState, *, limit: float) -> list[str]:
-    """Delete temporary classes as real ones are deleted, within ``limit`` seconds each; says which, a line each."""
+    """Delete temporary classes like real ones, with a limit of ``limit`` seconds per class; report one line each."""
     lines = []
     for name in sorted({one["metadata"]["labels"][CLASS] for one in leftovers(client)}):
         lines.append(f"removing the temporary class {name} that an earlier run left")

@@ -195,7 +195,7 @@ def _check_split(fields: Sequence[str | None], row: Row, body: Sequence[Row], fi
 
 
 def _without_heading(rows: Sequence[Row], file: str, hints: Hints) -> Table:
-    """A plain list: names, ids or e-mails, one a line; or columns that were named by their numbers."""
+    """Read a plain list of names, ids or e-mail addresses, one per line, or columns named by number."""
     first = rows[0]
     width = max(len(row.cells) for row in rows)
     if hints.columns:
