@@ -67,7 +67,7 @@ def of_error(url: str, error: httpx2.RequestError) -> Fault:
     if (found := _cause(error, ssl.SSLCertVerificationError)) is not None:
         return _certificate(url, found)
     if _cause(error, ssl.SSLError) is not None and isinstance(error, httpx2.ConnectError):
-        hint = "does it speak TLS at all? An address without TLS begins with http://"
+        hint = "check that the server uses TLS; an address without TLS starts with http://"
         return Fault(Kind.LINE, f"no TLS connection: {reason}", hint, again=False)
     by = _proxy(url)
     if isinstance(error, httpx2.ProxyError):

@@ -80,7 +80,7 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
         return [ok(name, f"used by this lab's own server (pid {server_pid})")]
     found = card(lab)
     if found is None or not found.holds:
-        return [warning(name, "not looked at: the server's address is not here yet")]
+        return [warning(name, "not checked: this host doesn't have the server's address yet")]
     wanted = host.bound_ports(lab, found.name)
     if os.geteuid() != 0:
         return [warning(name, "not checked: ports below 1024 need root", "sudo nodisk check")]

@@ -108,7 +108,7 @@ def find(word: str) -> tuple[str, Size]:
         return word, known[word]
     path = Path(word)
     if not os.path.lexists(path):
-        raise SpecError(f"no size {word!r}: choose {', '.join(known)}, or name a file with a size of your own")
+        raise SpecError(f"unknown size {word!r}: use {', '.join(known)}, or the path of your own size file")
     usage = f"--size takes {', '.join(known)}, or a file with a size of your own"
     return path.stem, parse(document.read(path, usage=usage, absent=usage), file=path)
 
@@ -129,7 +129,7 @@ def parse(text: str, *, file: str | Path) -> Size:
             problems = [*problems, *(document.place(root, finding) for finding in found)]
     if size is None or problems:
         by_line = sorted(problems, key=lambda problem: (problem.line, problem.column))
-        raise document.refused(by_line, file, hint="docs/reference/class-sizes.md has every field")
+        raise document.refused(by_line, file, hint="see docs/reference/class-sizes.md for all fields")
     return size
 
 

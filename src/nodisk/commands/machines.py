@@ -140,10 +140,10 @@ def _dry_run(virtual: Virtual) -> None:
 @lab.command(epilog="Examples: nodisk lab down --purge; where lab.yaml is gone: nodisk lab down --name room")
 @lab_options
 @click.option("--name", metavar="NAME", help="The lab's name instead of its file, which may be gone.")
-@click.option("--purge", is_flag=True, help="Remove the lab's state as well: etcd, PKI, registry, logs, classes.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be stopped.")
+@click.option("--purge", is_flag=True, help="Also remove the lab's state: etcd, PKI, registry, logs, classes.")
+@click.option("--dry-run", is_flag=True, help="Show what would be stopped; change nothing.")
 def down(options: LabOptions, name: str | None, purge: bool, dry_run: bool) -> None:
-    """Switch everything off and remove every trace of the running lab.
+    """Power off everything and clean up the running lab.
 
     The cluster's data stays in the state directory, so the next `lab up` brings back the same cluster. --purge
     removes it.
@@ -158,7 +158,7 @@ def down(options: LabOptions, name: str | None, purge: bool, dry_run: bool) -> N
         if isinstance(found, Virtual):
             for machine in found.lab.machines:
                 pid = found.power.pid(machine)
-                click.echo(f"{machine.name}: {'is off' if pid is None else f'would end QEMU, process {pid}'}")
+                click.echo(f"{machine.name}: {'is off' if pid is None else f'would stop QEMU (pid {pid})'}")
         _dry_run_down(remains, purge=purge)
         return
     with remains.alone():
@@ -168,10 +168,10 @@ def down(options: LabOptions, name: str | None, purge: bool, dry_run: bool) -> N
 
 def _dry_run_down(remains: Remains, *, purge: bool) -> None:
     pid, namespace = running.process(remains.state), remains.namespace
-    click.echo(f"server: {'does not run' if pid is None else f'would end process {pid}'}")
+    click.echo(f"server: {'not running' if pid is None else f'would stop it (pid {pid})'}")
     what = "would go, with all that runs in it" if namespace.exists() else "is not there"
     click.echo(f"namespace {namespace.netns}: {what}")
-    click.echo(f"state {remains.state.root}: {'would go' if purge else 'stays'}")
+    click.echo(f"state {remains.state.root}: {'would be removed' if purge else 'would be kept'}")
 
 
 @lab.command(name="status", epilog="Example: nodisk lab status --output json")

@@ -53,22 +53,22 @@ class Remains:
         outside = running.process(self.state)
         if outside is not None and outside not in processes.in_namespace(netns, every=True):
             raise UsageError(
-                f"the server of {name} (process {outside}) is a real room's: it does not run in a virtual lab",
-                hint=f"systemctl stop nodisk, or Ctrl-C where it runs, ends it; {self._others()}",
+                f"the server of {name} (pid {outside}) is a real room's, not a virtual lab's",
+                hint=f"stop it with systemctl stop nodisk or Ctrl-C; {self._others()}",
             )
         card = virtual_lab.room_card(self.state)
         left = virtual_lab.read(self.state) is not None or self.namespace.exists()
         if card is not None and (remove or not left):
             raise UsageError(
-                f"{self.state.root} is a real room's: its server last served the network card {card}",
-                hint=f"a virtual lab of the same lab.yaml needs a state of its own: --state DIR; {self._others()}",
+                f"{self.state.root} is a real room's: its server last ran on the network interface {card}",
+                hint=f"for a virtual lab, use another state directory: --state DIR; {self._others()}",
             )
 
     def _others(self) -> str:
         """The virtual labs that run, as a hint names them."""
         others = [state for state in self.state.state.each_lab() if state.name != self.state.name]
         named = ", ".join(f"--lab {file}" for state in others if (file := virtual_lab.file_of(state)) is not None)
-        return f"the virtual lab that runs: {named}" if named else "no other virtual lab runs"
+        return f"the running virtual lab: {named}" if named else "no other virtual lab is running"
 
     def down(self, say: Callable[[str], None], *, purge: bool = False, cut: Callable[[], list[str]] = list) -> bool:
         """Stop everything and remove every trace of the running lab; returns whether there was any.
@@ -81,7 +81,7 @@ class Remains:
         namespace = self.namespace
         there = virtual_lab.read(self.state) is not None or namespace.exists()
         if on := cut():
-            say(f"switched off: {', '.join(on)}")
+            say(f"powered off: {', '.join(on)}")
         if stop_server(self.state):
             say("server stopped")
         stop_forwarder(self.state)
@@ -107,4 +107,4 @@ class Remains:
 def need_root() -> None:
     """Raise where the user may not make namespaces."""
     if os.geteuid() != 0:
-        raise EnvironmentProblem("a virtual lab needs root: it makes a network namespace", hint="use sudo")
+        raise EnvironmentProblem("a virtual lab needs root to create a network namespace", hint="use sudo")

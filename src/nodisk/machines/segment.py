@@ -46,7 +46,7 @@ class Namespace:
         left = processes.in_namespace(self.netns)
         if left:
             names = ", ".join(f"{pid} ({' '.join(processes.command_line(pid))[:60]})" for pid in left)
-            raise NodiskError(f"processes of the lab did not end: {names}")
+            raise NodiskError(f"these processes of the lab did not exit: {names}")
         run.run(["ip", "netns", "delete", self.netns])
 
 

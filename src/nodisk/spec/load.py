@@ -22,7 +22,7 @@ def load(path: Path) -> Lab:
 
     Raises SpecError with every problem, NodiskError if the file can't be read.
     """
-    usage, absent = "name the lab's file: --lab lab.yaml", "nodisk init writes a lab.yaml to start from"
+    usage, absent = "specify the lab file: --lab lab.yaml", "create one with nodisk init"
     return parse(document.read(path, usage=usage, absent=absent), file=path)
 
 

@@ -86,7 +86,7 @@ class Server:
 
     def ask(self, method: str, path: str, *, source: str = ADDRESS, **how: Any) -> httpx2.Response:
         async def send() -> httpx2.Response:
-            transport = httpx2.ASGITransport(application(self.desk))
+            transport = httpx2.ASGITransport(application(self.app_state))
             async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
                 headers = {"X-Real-IP": source, **how.pop("headers", {})}
                 return await client.request(method, path, headers=headers, **how)

@@ -30,7 +30,7 @@ def ask(path: str, kubectl: AssetRef | None) -> httpx2.Response:
     texts = SimpleNamespace(lab=LAB, facts=SimpleNamespace(release=RELEASE), kubectl=kubectl)
 
     async def send() -> httpx2.Response:
-        transport = httpx2.ASGITransport(application(cast("Desk", SimpleNamespace(texts=texts))))
+        transport = httpx2.ASGITransport(application(cast("AppState", SimpleNamespace(texts=texts))))
         async with httpx2.AsyncClient(transport=transport, base_url="http://10.77.0.1") as client:
             return await client.get(path)
 
