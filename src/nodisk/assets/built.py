@@ -140,6 +140,14 @@ def fingerprint(state: LabState, lab: Lab) -> str:
     return digest.hexdigest()
 
 
+def cluster(state: State, lab: Lab) -> list[str]:
+    """The pods' network and the release: what pods of another cluster saw shows nothing of this one's."""
+    before = None
+    with contextlib.suppress(IntegrityError):  # of a build's record; others say so
+        before = release_before(state, lab)
+    return [str(lab.kubernetes.network), str(before.version) if before else ""]
+
+
 def tftp_root(state: State, lab: Lab) -> Path:
     """A folder with iPXE's programs (undionly.kpxe, ipxe.efi, perhaps snponly.efi) for dnsmasq's TFTP."""
     return ipxe.tftp_root(Store(state), manifests(state, lab)["ipxe"])

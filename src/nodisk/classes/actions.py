@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nodisk.assets import built
 from nodisk.classes import accounts, capacity, handouts, policy, reach, reconcile, record, selftest, storage, teardown
 from nodisk.classes.capacity import Capacity, Enforcer
 from nodisk.classes.plan import Planned
@@ -146,7 +147,8 @@ def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bo
     if not with_pods:
         return [*findings, selftest.unenforced(first.account.label)]
     tried = reach.settled(_reach(client, found, first, second, enforcer), enforcer)
-    isolation.save(context, isolation.Tried(tried.verdict, tried.happened))
+    of = built.cluster(context.state.state, context.lab)
+    isolation.save(context.state, isolation.Tried(tried.verdict, tried.happened), of=of)
     return [*findings, tried]
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from nodisk.assets import built
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem
 from nodisk.kube.client import connect
@@ -115,7 +116,7 @@ def collect(
         rows = tuple(_row(machine, database, asked.nodes, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
     runs = running.pid(context.state) is not None
-    tried = isolation.last(context)
+    tried = isolation.last(context.state, of=built.cluster(context.state.state, context.lab))
     return Status(context.lab, now(), rows, asked.api, asked.words, runs, armed_until, len(alarms), tried)
 
 

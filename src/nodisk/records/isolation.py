@@ -8,13 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nodisk import files
-from nodisk.assets import built
-from nodisk.context import LabContext
-from nodisk.errors import IntegrityError
+from nodisk.state import LabState
 
 WORDS = {
     "ok": "kept apart",
@@ -41,26 +40,21 @@ class Tried:
     """Seconds since 1970."""
 
 
-def save(context: LabContext, tried: Tried) -> None:
-    """Keep it, unless nothing came of the attempt: an older one that did shows more."""
+def save(state: LabState, tried: Tried, *, of: Sequence[str]) -> None:
+    """Keep it, unless nothing came of the attempt: an older one that did shows more.
+
+    ``of``: the cluster that was tried (``assets.built.cluster``).
+    """
     if tried.verdict != "untried":
-        data = {"verdict": tried.verdict, "happened": tried.happened, "time": tried.time, "of": _of(context)}
-        files.write(context.state.isolation, json.dumps(data) + "\n")
+        data = {"verdict": tried.verdict, "happened": tried.happened, "time": tried.time, "of": list(of)}
+        files.write(state.isolation, json.dumps(data) + "\n")
 
 
-def last(context: LabContext) -> Tried | None:
-    """The last attempt; None: nobody has tried with this network and release, or the record can't be read."""
+def last(state: LabState, *, of: Sequence[str]) -> Tried | None:
+    """The last attempt; None: nobody has tried with this cluster, or the record can't be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        data: dict[str, Any] = json.loads(context.state.isolation.read_text(encoding="utf-8"))
+        data: dict[str, Any] = json.loads(state.isolation.read_text(encoding="utf-8"))
         when = float(data["time"])
-        if data["verdict"] in WORDS and data["of"] == _of(context) and _EARLIEST <= when <= _LATEST:
+        if data["verdict"] in WORDS and data["of"] == list(of) and _EARLIEST <= when <= _LATEST:
             return Tried(data["verdict"], str(data["happened"]), when)
     return None
-
-
-def _of(context: LabContext) -> list[str]:
-    """The pods' network and the release: what another cluster's pods saw shows nothing of this one's."""
-    before = None
-    with contextlib.suppress(IntegrityError):  # of a build's record; others say so
-        before = built.release_before(context.state.state, context.lab)
-    return [str(context.lab.kubernetes.network), str(before.version) if before else ""]

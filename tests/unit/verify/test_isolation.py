@@ -17,7 +17,6 @@ from nodisk.assets import built
 from nodisk.classes import capacity, reach
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, untried
-from nodisk.context import LabContext
 from nodisk.records import isolation
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab, PodNetwork
@@ -140,15 +139,22 @@ def test_no_node_is_not_every_node() -> None:
     assert not POLICIES.missing
 
 
-def lab_context(folder: Path, lab: Lab = LAB) -> LabContext:
-    return LabContext(lab, folder / "lab.yaml", State(folder).lab("demo"), None)
+def kept(folder: Path, lab: Lab = LAB) -> isolation.Tried | None:
+    """The record as ``status`` reads it."""
+    state = State(folder)
+    return isolation.last(state.lab("demo"), of=built.cluster(state, lab))
+
+
+def keep(folder: Path, tried: isolation.Tried) -> None:
+    state = State(folder)
+    isolation.save(state.lab("demo"), tried, of=built.cluster(state, LAB))
 
 
 def test_an_attempt_in_another_network_or_release_shows_nothing(tmp_path: Path) -> None:
-    isolation.save(lab_context(tmp_path), isolation.Tried("ok", "refused"))
-    assert isolation.last(lab_context(tmp_path))
+    keep(tmp_path, isolation.Tried("ok", "refused"))
+    assert kept(tmp_path)
     cilium = LAB.kubernetes.model_copy(update={"network": PodNetwork.CILIUM})
-    assert isolation.last(lab_context(tmp_path, LAB.model_copy(update={"kubernetes": cilium}))) is None
+    assert kept(tmp_path, LAB.model_copy(update={"kubernetes": cilium})) is None
     wishes = {
         "wishes": built.wishes(LAB),
         "release": {"version": "1.35.2", "source": "upstream"},
@@ -156,18 +162,18 @@ def test_an_attempt_in_another_network_or_release_shows_nothing(tmp_path: Path) 
     }
     record = tmp_path / "labs" / "demo" / "built.json"
     record.write_text(json.dumps({**wishes, "why": ""}))
-    assert isolation.last(lab_context(tmp_path)) is None, "it was another release's"
+    assert kept(tmp_path) is None, "it was another release's"
     record.write_text("{}")
-    assert isolation.last(lab_context(tmp_path)), "a damaged record of the build breaks no status"
+    assert kept(tmp_path), "a damaged record of the build breaks no status"
 
 
 def test_the_last_attempt_is_kept_until_another_shows_something(tmp_path: Path) -> None:
-    context = lab_context(tmp_path)
-    assert isolation.last(context) is None
+    file = State(tmp_path).lab("demo").isolation
+    assert kept(tmp_path) is None
     tried = isolation.Tried("hole", "allowed", 1_800_000_000.0)
-    isolation.save(context, tried)
-    isolation.save(context, isolation.Tried("untried", "no node"))
-    assert isolation.last(context) == tried
+    keep(tmp_path, tried)
+    keep(tmp_path, isolation.Tried("untried", "no node"))
+    assert kept(tmp_path) == tried
     for damage in (
         "",
         "[]",
@@ -176,18 +182,18 @@ def test_the_last_attempt_is_kept_until_another_shows_something(tmp_path: Path) 
         '{"verdict": [], "time": {}}',
         "[" * 100_000,
     ):
-        context.state.isolation.write_text(damage)
-        assert isolation.last(context) is None
+        file.write_text(damage)
+        assert kept(tmp_path) is None
 
 
 @given(st.floats() | st.integers() | st.sampled_from([float("nan"), 1e999, 1e15, 0, 915_148_800, 10**400]))
 def test_a_time_that_no_date_is_made_of_is_no_record(when: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        context = lab_context(Path(folder))
-        isolation.save(context, isolation.Tried("ok", "refused"))
-        data = json.loads(context.state.isolation.read_text())
-        context.state.isolation.write_text(json.dumps({**data, "time": when}))
-        found = isolation.last(context)
+        file = State(Path(folder)).lab("demo").isolation
+        keep(Path(folder), isolation.Tried("ok", "refused"))
+        data = json.loads(file.read_text())
+        file.write_text(json.dumps({**data, "time": when}))
+        found = kept(Path(folder))
         if found is None:
             assert not 946_684_800 <= when <= 253_402_300_799
         else:

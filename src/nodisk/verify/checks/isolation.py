@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nodisk.assets import built
 from nodisk.classes import capacity, reach
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import Finding
@@ -22,7 +23,8 @@ def apart(scene: Scene) -> list[str]:
         spaces = (applied.record.namespace(first.account), applied.record.namespace(second.account))
         tried = reach.attempt(first, second, spaces, enforcer=by, left=lambda: scene.clock.left)
         found = reach.settled(tried, by)
-    isolation.save(scene.context, isolation.Tried(found.verdict, found.happened))
+    of = built.cluster(scene.context.state.state, scene.context.lab)
+    isolation.save(scene.context.state, isolation.Tried(found.verdict, found.happened), of=of)
     return judged(found, by)
 
 
