@@ -32,7 +32,7 @@ from nodisk.records import virtual_lab
     help="How long to wait for the API's answer.",
 )
 def status(options: LabOptions, output: str, watch: bool, wait: float) -> None:
-    """A row a machine: stage, node, RAM.
+    """Show one row per machine: stage, node, RAM.
 
     While the API doesn't answer, the node's columns say unknown, and the stages come from what the machines reported.
     An API that nobody serves is not waited for; one that is slow gets --wait. With --watch --output json each line is

@@ -80,7 +80,7 @@ class Database:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise EnvironmentProblem(
                 f"the lab's records can't be {'read' if reading else 'read and written'}: {reason} ({path})",
-                hint="it takes root: use sudo"
+                hint="run it as root with sudo"
                 if os.geteuid() != 0
                 else "is its disk full or mounted read-only, or does another program hold the file?",
             ) from error

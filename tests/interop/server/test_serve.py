@@ -248,7 +248,7 @@ def test_a_daemon_that_dies_is_started_again(room: Room, program: str) -> None:
     )
     if "worker" not in program:
         name = program.split(maxsplit=1)[0].rstrip(":")
-        until(lambda: any(text.startswith(f"{name} runs again") for text in said(room, Kind.DAEMON)))
+        until(lambda: any(text.startswith(f"{name} is running again") for text in said(room, Kind.DAEMON)))
     assert room.curl(f"{room.name}-w1", "--retry", "5", "--retry-all-errors", f"http://{SERVER}/boot.ipxe")
 
 

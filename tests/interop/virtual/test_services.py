@@ -104,7 +104,7 @@ def test_down_by_name_where_lab_yaml_is_gone(rig: Rig) -> None:
     rig.file.unlink()
     words = ["lab", "down", "--state", str(rig.state.root), "--name", virtual.state.name]
     shown = CliRunner().invoke(nodisk, [*words, "--dry-run"])
-    assert f"would end process {running.process(virtual.state)}" in shown.output
+    assert f"would stop it (pid {running.process(virtual.state)})" in shown.output
     assert virtual.segment.exists()
     done = CliRunner().invoke(nodisk, words)
     assert done.exit_code == 0, done.output

@@ -116,7 +116,7 @@ def test_the_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("no_proxy", "near.example")
     error = httpx2.ConnectError("refused", request=httpx2.Request("GET", "https://a.example/"))
     assert faults.of_error("https://a.example/", error).reason == (
-        "refused (by way of the proxy http://proxy.example:3128)"
+        "refused (via the proxy http://proxy.example:3128)"
     )
     error = httpx2.ConnectError("refused", request=httpx2.Request("GET", "https://near.example/"))
     assert faults.of_error("https://near.example/", error).reason == "refused"

@@ -41,14 +41,14 @@ def test_a_file_says_what_the_brought_size_says() -> None:
         ("cpu: 500m", "cpu: 2026-13-45", "own.yaml:1:6: cpu: '2026-13-45' is not a quantity"),
         ("cpu: 500m", "cpu: 1:30", "own.yaml:1:6: cpu: '1:30' is not a quantity"),
         ("cpu: 500m", "cpu: ٣", "own.yaml:1:6: cpu: '٣' is not a quantity"),
-        ("cpu: 500m", "cpu: 0", "own.yaml:1:6: cpu: must be more than nothing"),
+        ("cpu: 500m", "cpu: 0", "own.yaml:1:6: cpu: must be greater than zero"),
         ("cpu: 50m,", "cpus: 50m,", "own.yaml:10:13: container.cpus: unknown key 'cpus'; did you mean 'cpu'?"),
         ("cpu: 50m,", "", "own.yaml:10:12: container.cpu: 'cpu' is missing; add it"),
         ("claims: 1", "claims: 1\nclaims: 2", "own.yaml:9:1: the key 'claims' is here twice, first on line 8"),
         ("claims: 1", "claims: !!int 1", "own.yaml:8:9: the tag !!int means nothing here"),
         ("claims: 1", "claims: '1", "not YAML"),
-        (GOOD, "", "own.yaml:1:1: a mapping"),
-        (GOOD, "- 1", "own.yaml:1:1: a mapping"),
+        (GOOD, "", "own.yaml:1:1: expected a mapping"),
+        (GOOD, "- 1", "own.yaml:1:1: expected a mapping"),
     ],
 )
 def test_problems_have_their_line(old: str, new: str, said: str) -> None:

@@ -81,7 +81,7 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
         running = True
         monkeypatch.setattr(module, "start_whole", failing)
         ended.touch()
-        await until(lambda: "d runs again" in said)
+        await until(lambda: "d is running again" in said)
         await supervisor.stop()
 
     asyncio.run(run())
@@ -106,7 +106,7 @@ def test_a_record_that_fails_stops_no_keeper(tmp_path: Path) -> None:
         await supervisor.start([Daemon("d", ("sleep", "1000"), answers)])
         for times in (1, 2):
             os.kill(supervisor.pids()["d"], signal.SIGKILL)
-            await until(lambda times=times: told.count("d runs again") == times)  # type: ignore[misc]
+            await until(lambda times=times: told.count("d is running again") == times)  # type: ignore[misc]
         await supervisor.stop()
 
     asyncio.run(run())

@@ -81,7 +81,7 @@ def test_without_an_enforcer_it_is_a_warning() -> None:
 
 @pytest.mark.parametrize("by", [None, POLICIES])
 def test_what_nobody_tried_is_never_ok(by: Enforcer | None) -> None:
-    with pytest.raises(Failed, match="not tried: the pod does not run") as caught:
+    with pytest.raises(Failed, match="not tested: the pod does not run") as caught:
         judged(reach.settled(untried("s01", "the pod does not run"), by), by)
     assert not caught.value.cause, "the enforcer is not blamed for what nobody tried"
 
