@@ -4,19 +4,19 @@ VENV = .venv
 NODISK = $(VENV)/bin/nodisk
 PYTHON = python3
 
-.PHONY: lab test test-apart unit lint lock packages clean
+.PHONY: lab test test-all unit lint lock packages clean
 
 lab: packages $(VENV)/.done
 	$(NODISK) lab up --lab examples/virtual.yaml
 
 test: packages lint
 	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not vm and not apart"
-	$(VENV)/bin/pytest -m "vm and not apart"
+	$(VENV)/bin/pytest -m "vm and not apart" --durations=15
 
-# What `make test` has no time for (an hour more): two control planes, the whole of `nodisk verify`, bench against others'
+# And what `make test` has no time for (an hour more): two control planes, the whole of `nodisk verify`, bench against others'
 # measurements, damage on the wire, a server killed mid-boot, a control plane that vanishes, an image built twice, a
 # class of three hundred, and the official release from its default addresses to a proved cluster.
-test-apart: packages $(VENV)/.done
+test-all: test
 	$(VENV)/bin/pytest -m apart
 
 unit: $(VENV)/.done
