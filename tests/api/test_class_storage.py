@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane
 
-from nodisk.classes import actions, drift, handouts, plan, record, sizes, storage
+from nodisk.classes import actions, drift, handouts, homes, plan, record, sizes
 from nodisk.classes.roster import Person
 from nodisk.errors import UsageError
 from nodisk.kube import kubeconfig
@@ -59,14 +59,14 @@ def pv_of(client: Client, found: Object) -> Object:
 
 def test_each_student_has_a_volume_of_their_own(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
     found = make(plane, client, tmp_path / "out", "64Mi")
-    held = storage.held(plane.lab_state, found)
+    held = homes.held(plane.lab_state, found)
     paths = set()
     for student in found.students:
         pv = pv_of(client, claim(client, student.label))
         assert pv["spec"]["claimRef"]["namespace"] == found.namespace(student)
         assert pv["spec"]["nfs"] == {"server": "10.77.0.1", "path": f"/{held[student.key].path}"}
         assert pv["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
-        assert pv["spec"]["mountOptions"] == list(storage.MOUNT_OPTIONS)
+        assert pv["spec"]["mountOptions"] == list(homes.MOUNT_OPTIONS)
         paths.add(pv["spec"]["nfs"]["path"])
     assert len(paths) == 2
     # A student can't read where anybody's is, nor ask for more, nor take the other's.
@@ -80,7 +80,7 @@ def test_each_student_has_a_volume_of_their_own(plane: ControlPlane, client: Cli
         "metadata": {"name": "grab", "namespace": "files-jan"},
         "spec": {
             "accessModes": ["ReadWriteMany"],
-            "storageClassName": storage.STORAGE_CLASS,
+            "storageClassName": homes.STORAGE_CLASS,
             "volumeName": theirs,
             "resources": {"requests": {"storage": "1Mi"}},
         },
@@ -102,9 +102,9 @@ def test_it_grows_and_never_shrinks_and_a_deleted_claim_comes_back(
 ) -> None:
     found = make(plane, client, tmp_path / "out", "64Mi")
     before = {name: claim(client, name)["metadata"]["uid"] for name in ("jan", "ewa")}
-    assert drift.find(client, found, plane.lab, storage.held(plane.lab_state, found)) == []
-    client.delete("storage.k8s.io/v1", "StorageClass", storage.STORAGE_CLASS)
-    gone = drift.find(client, found, plane.lab, storage.held(plane.lab_state, found))
+    assert drift.find(client, found, plane.lab, homes.held(plane.lab_state, found)) == []
+    client.delete("storage.k8s.io/v1", "StorageClass", homes.STORAGE_CLASS)
+    gone = drift.find(client, found, plane.lab, homes.held(plane.lab_state, found))
     assert [(d.object, d.what) for d in gone] == [("StorageClass nodisk", "is gone")]
     client.delete("v1", "PersistentVolumeClaim", handouts.CLAIM, namespace="files-ewa")
     found = make(plane, client, tmp_path / "out", "128Mi", found)
@@ -113,14 +113,14 @@ def test_it_grows_and_never_shrinks_and_a_deleted_claim_comes_back(
         assert there["status"]["capacity"]["storage"] == "128Mi"
         assert (there["metadata"]["uid"] == before[name]) == (name == "jan")
         assert pv_of(client, there)["spec"]["capacity"]["storage"] == "128Mi"
-    held = storage.held(plane.lab_state, found)
+    held = homes.held(plane.lab_state, found)
     assert {volume.size for volume in held.values()} == {128 * volumes.MIB}
     assert drift.find(client, found, plane.lab, held) == []
     with pytest.raises(UsageError, match="a volume can't shrink"):
         make(plane, client, tmp_path / "out", "64Mi", found)
     actions.reset(plane.context, client, found, [found.student("jan")])
     assert claim(client, "jan")["metadata"]["uid"] != before["jan"]
-    assert storage.held(plane.lab_state, found) == held
+    assert homes.held(plane.lab_state, found) == held
 
 
 def nodisk(plane: ControlPlane, cwd: Path, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 
-from nodisk.classes import manifests, policy, reconcile, storage, teardown
+from nodisk.classes import homes, manifests, policy, reconcile, teardown
 from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
 from nodisk.classes.reconcile import Applied, Credential
 from nodisk.classes.record import Account, Class
@@ -189,7 +189,7 @@ def delete(
     # The identities go first: from here on no credential of the class is good for anything.
     spaces.sort(key=lambda name: name != record.identities)
     teardown.delete_namespaces(client, spaces, limit=limit, on_gone=on_gone)
-    storage.detach(client, record, None, limit=limit)
+    homes.detach(client, record, None, limit=limit)
     with staying as others:
         if _unrecorded(client, {record.name, *(other.name for other in others)}):
             return found
@@ -209,7 +209,7 @@ def _shared(client: Client, record: Class, others: Sequence[Class]) -> list[tupl
     if role not in {manifests.student_role(other) for other in others}:
         found.append((f"{manifests.RBAC}/v1", "ClusterRole", role))
     if record.storage is not None and all(other.storage is None for other in others):
-        found.append(("storage.k8s.io/v1", "StorageClass", storage.STORAGE_CLASS))
+        found.append(("storage.k8s.io/v1", "StorageClass", homes.STORAGE_CLASS))
     version = policy.features(client).admission_policy
     if version is not None and not others:
         objects = policy.admission_policies(version)

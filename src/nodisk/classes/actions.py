@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodisk.assets import built
-from nodisk.classes import accounts, capacity, handouts, policy, reach, reconcile, record, selftest, storage, teardown
+from nodisk.classes import accounts, capacity, handouts, homes, policy, reach, reconcile, record, selftest, teardown
 from nodisk.classes.capacity import Capacity, Enforcer
 from nodisk.classes.plan import Planned
 from nodisk.classes.reconcile import Applied
@@ -62,7 +62,7 @@ def warnings(client: Client, context: LabContext) -> list[str]:
 
 def refuse(context: LabContext, planned: Class, folder: Path, students: Sequence[Account] | None = None) -> None:
     """Raise UsageError if these students (None: all) can't be made so, for what this host knows without the cluster."""
-    storage.refuse_smaller(context.state, planned, planned.students if students is None else students)
+    homes.refuse_smaller(context.state, planned, planned.students if students is None else students)
     handouts.refuse_taken(folder, (other for other in record.load_all(context.state) if other.name != planned.name))
 
 
@@ -85,7 +85,7 @@ def create(
     refuse(context, planned, folder, students)
     reconcile.refuse_foreign(client, planned)
     wanted = _moved(context, planned, folder)
-    volumes = storage.provide(context.state, wanted, students)
+    volumes = homes.provide(context.state, wanted, students)
     applied = reconcile.apply(client, wanted, context.lab, keep=held, on_done=on_done, only=only, volumes=volumes)
     made = finish(context, client, applied, held, folder=folder)
     made.warnings += warnings(client, context)
@@ -170,7 +170,7 @@ def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -
     """Longer credentials after the end of the class was moved; the old ones end when they were to."""
     held = handouts.held(found)
     found = _moved(context, found, folder)
-    applied = reconcile.apply(client, found, context.lab, keep=held, volumes=storage.held(context.state, found))
+    applied = reconcile.apply(client, found, context.lab, keep=held, volumes=homes.held(context.state, found))
     return finish(context, client, applied, held, folder=folder)
 
 
@@ -194,8 +194,8 @@ def remove(
     left = found.without(chosen)
     counted = accounts.remove(client, found, chosen, on_gone=on_gone)
     if found.storage is not None:
-        storage.detach(client, found, chosen, limit=accounts.TIME_LIMIT)
-    storage.release(context.state, found, chosen, keep=keep_storage)
+        homes.detach(client, found, chosen, limit=accounts.TIME_LIMIT)
+    homes.release(context.state, found, chosen, keep=keep_storage)
     handouts.remove(left, chosen)
     record.save(context.state, left)
     return dict(counted)
@@ -213,7 +213,7 @@ def delete(
     """Delete the class; returns what the students had in the cluster."""
     staying = record.staying(context.state, found.name)
     counted = accounts.delete(client, found, staying, limit=limit, on_gone=on_gone)
-    storage.release(context.state, found, None, keep=keep_storage)
+    homes.release(context.state, found, None, keep=keep_storage)
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
     return dict(counted)
@@ -228,7 +228,7 @@ def reset(
     on_gone: OnGone = teardown.unheard,
 ) -> dict[str, int]:
     """An empty namespace again; the credential stays the same, and so does the storage."""
-    volumes = storage.provide(context.state, found, chosen)  # what can be refused comes before what can't be undone
+    volumes = homes.provide(context.state, found, chosen)  # what can be refused comes before what can't be undone
     counted = accounts.empty(client, found, chosen, on_gone=on_gone)
     applied = reconcile.apply(client, found, context.lab, keep=handouts.held(found), only=chosen, volumes=volumes)
     record.save(context.state, applied.record)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nodisk import yamltext
-from nodisk.classes import accounts, manifests, policy, reconcile, storage
+from nodisk.classes import accounts, homes, manifests, policy, reconcile
 from nodisk.classes.manifests import MANAGED_BY, RBAC
 from nodisk.classes.portable import bare, portable
 from nodisk.classes.record import Account, Class
@@ -58,13 +58,13 @@ def find(
     if found.admission_policy is not None:
         wanted += policy.admission_policies(found.admission_policy)
     if record.storage is not None:
-        wanted.append(storage.storage_class())
+        wanted.append(homes.storage_class())
     for teacher in record.teachers:
         wanted += manifests.identity(record, teacher)
     for student in record.students:
         wanted += manifests.student(record, student, nets, found)
         if (volume := (volumes or {}).get(student.key)) is not None:
-            wanted += storage.objects(record, student, volume, lab)
+            wanted += homes.objects(record, student, volume, lab)
     compared = all_or_raise(in_parallel(lambda obj: compare(client, obj), wanted))
     differences = [difference for difference in compared if difference is not None]
     differences += _added(client, record, wanted)

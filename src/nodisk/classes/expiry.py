@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nodisk.classes import accounts, handouts, record, storage
+from nodisk.classes import accounts, handouts, homes, record
 from nodisk.classes.record import Class
 from nodisk.context import LabContext
 from nodisk.errors import Busy, describe
@@ -105,7 +105,7 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
 
 def _delete(context: LabContext, client: Client, found: Class) -> Event:
     accounts.delete(client, found, record.staying(context.state, found.name), limit=DELETE_LIMIT)
-    kept = storage.release(context.state, found, None, keep=True, wait=False)  # the server itself is asking
+    kept = homes.release(context.state, found, None, keep=True, wait=False)  # the server itself is asking
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
     text = f"class {found.name} was deleted, {found.grace_days} days after its end"

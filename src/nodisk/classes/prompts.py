@@ -10,9 +10,9 @@ from typing import NamedTuple
 import click
 
 from nodisk import ui
-from nodisk.classes import actions, record, storage
+from nodisk.classes import actions, homes, record
+from nodisk.classes import homes as volumes
 from nodisk.classes import roster as rosters
-from nodisk.classes import storage as volumes
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
 from nodisk.classes.roster import Person
@@ -116,7 +116,7 @@ def room(context: LabContext, client: Client, planned: Planned, overcommit: bool
     )
     for line in found.short:
         ui.say(f"warning: overcommitted: {line}")
-    if disk := storage.room(context.state, planned.record):
+    if disk := homes.room(context.state, planned.record):
         if not overcommit:
             disk.refuse()
         ui.say(f"{'warning: overcommitted: ' if disk.short else ''}{disk}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from nodisk.classes import manifests, policy, storage
+from nodisk.classes import homes, manifests, policy
 from nodisk.classes.handouts import digest
 from nodisk.classes.manifests import CLASS, Features, Networks
 from nodisk.classes.record import Account, Class, now
@@ -85,7 +85,7 @@ def prepare(client: Client, record: Class) -> Features:
     if found.admission_policy is not None:
         shared += policy.admission_policies(found.admission_policy)
     if record.storage is not None:
-        shared.append(storage.storage_class())
+        shared.append(homes.storage_class())
     all_or_raise(in_parallel(client.apply, shared))
     for obj in rest:
         client.apply(obj)
@@ -119,7 +119,7 @@ def apply(
     def one(account: Account) -> Credential | Account:
         volume = (volumes or {}).get(account.key)
         try:
-            attach = None if volume is None else partial(storage.attach, client, record, account, volume, lab)
+            attach = None if volume is None else partial(homes.attach, client, record, account, volume, lab)
             return _student(client, record, account, nets=nets, found=found, keep=keep, attach=attach)
         finally:
             on_done()

@@ -15,10 +15,10 @@ import click
 from nodisk import files, ui
 from nodisk.classes import accounts, actions, expiry, handouts, plan, prompts, record, sizes, tables
 from nodisk.classes import drift as differences
-from nodisk.classes import storage as volumes
+from nodisk.classes import homes as volumes
+from nodisk.classes.homes import size_of
 from nodisk.classes.record import Class
 from nodisk.classes.roster import Person
-from nodisk.classes.storage import size_of
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.kube.client import Client

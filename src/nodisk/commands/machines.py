@@ -12,14 +12,15 @@ import click
 
 from nodisk import ui
 from nodisk.assets import build
+from nodisk.bench import boots
+from nodisk.bench.boots_report import show
 from nodisk.commands.cluster import ssh
 from nodisk.commands.verify import tell
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
-from nodisk.machines import bench, qemu
 from nodisk.machines import console as console_
+from nodisk.machines import qemu
 from nodisk.machines import wake as wake_
-from nodisk.machines.bench_report import show
 from nodisk.machines.power import everywhere
 from nodisk.machines.remains import Remains, named, need_root
 from nodisk.machines.segment import tap_name
@@ -297,7 +298,7 @@ def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: fl
             f"would boot {len(virtual.lab.machines)} machines without Kubernetes, then with it, and remove both labs"
         )
         return
-    result = bench.measure(virtual.lab, options.state, within=within, power_cycle=not no_power_cycle, say=ui.say)
+    result = boots.measure(virtual.lab, options.state, within=within, power_cycle=not no_power_cycle, say=ui.say)
     if output == "json":
         ui.print_json(result.to_json())
     else:

@@ -27,7 +27,7 @@ from nodisk.records import running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.running import Ready
-from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, seed, storage
+from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, seed, volume_keeper
 from nodisk.server.app import application
 from nodisk.server.handlers.common import AppState
 from nodisk.server.notify import notify
@@ -133,7 +133,7 @@ class Server:
                 await supervisor.stop()
                 return
             watcher = nodes.Watcher(lab, self.state)
-            keeper = storage.Keeper(lab, self.state, supervisor, lambda text: self._say(database, text))
+            keeper = volume_keeper.Keeper(lab, self.state, supervisor, lambda text: self._say(database, text))
             say = functools.partial(self._say, database)
             tasks = {
                 "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from nodisk.classes import accounts, reconcile, record, sizes, storage
+from nodisk.classes import accounts, homes, reconcile, record, sizes
 from nodisk.classes.manifests import CLASS
 from nodisk.classes.reconcile import Applied
 from nodisk.classes.record import Account, Class
@@ -49,7 +49,7 @@ def temporary_class(scene: Scene, students: int, *, room: str | None = None, mar
     """
     wanted, state = planned(f"{scene.run_id}{mark}", students, room=room), scene.context.state
     try:
-        served = storage.provide(state, wanted, wanted.students)
+        served = homes.provide(state, wanted, wanted.students)
         applied = reconcile.apply(scene.client, wanted, scene.context.lab, volumes=served)
         if applied.failed:
             label, error = next(iter(applied.failed.items()))

@@ -115,8 +115,6 @@ def test_the_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
     monkeypatch.setenv("no_proxy", "near.example")
     error = httpx2.ConnectError("refused", request=httpx2.Request("GET", "https://a.example/"))
-    assert faults.of_error("https://a.example/", error).reason == (
-        "refused (via the proxy http://proxy.example:3128)"
-    )
+    assert faults.of_error("https://a.example/", error).reason == ("refused (via the proxy http://proxy.example:3128)")
     error = httpx2.ConnectError("refused", request=httpx2.Request("GET", "https://near.example/"))
     assert faults.of_error("https://near.example/", error).reason == "refused"

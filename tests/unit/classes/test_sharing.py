@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from tests.unit.classes.test_manifests import one
 
-from nodisk.classes import accounts, actions, expiry, handouts, record, storage
+from nodisk.classes import accounts, actions, expiry, handouts, homes, record
 from nodisk.classes.reconcile import Applied, Credential
 from nodisk.context import LabContext
 from nodisk.errors import Busy, UsageError
@@ -213,12 +213,12 @@ def test_a_key_is_replaced_once_and_in_the_new_folder(context: LabContext, tmp_p
 def test_smaller_storage_is_refused_before_it_is_recorded(context: LabContext, tmp_path: Path) -> None:
     found = two_students(storage="64Mi")
     record.save(context.state, found)
-    storage.provide(context.state, found, found.students)
+    homes.provide(context.state, found, found.students)
     smaller = found.model_copy(update={"storage": "32Mi"})
     with pytest.raises(UsageError, match="k8s-anna-1 already has 64 MiB, and a volume can't shrink"):
         actions.create(context, client(Cluster()), smaller, folder=tmp_path / "out")
     assert record.need(context.state, "k8s").storage == "64Mi"
-    storage.refuse_smaller(context.state, smaller, [])
+    homes.refuse_smaller(context.state, smaller, [])
     # A record that says less, of an older nodisk: nothing is deleted first.
     cluster = Cluster()
     with pytest.raises(UsageError, match="a volume can't shrink"):

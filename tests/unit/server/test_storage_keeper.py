@@ -11,9 +11,9 @@ import pytest
 
 from nodisk import run
 from nodisk.errors import NodiskError
-from nodisk.server import storage
-from nodisk.server.storage import Keeper
+from nodisk.server import volume_keeper
 from nodisk.server.supervisor import Supervisor
+from nodisk.server.volume_keeper import Keeper
 from nodisk.spec.load import parse
 from nodisk.state import State
 from nodisk.storage import steps, volumes
@@ -75,7 +75,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 def test_a_volume_that_failed_is_tried_again_without_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(storage, "Disks", _Disks)
+    monkeypatch.setattr(volume_keeper, "Disks", _Disks)
     monkeypatch.setattr(steps, "SETTLE", 0.01)
     monkeypatch.setattr(steps, "RETRY", 0.05)
     monkeypatch.setattr(run, "find", Path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.classes import plan, sizes, storage
+from nodisk.classes import homes, plan, sizes
 from nodisk.classes.roster import Person
 from nodisk.errors import EnvironmentProblem, IntegrityError, TimedOut, UsageError
 from nodisk.state import LabState, State
@@ -82,23 +82,23 @@ def test_the_arithmetic_of_the_disk(state: LabState) -> None:
         role="edit",
         storage="2Gi",
     ).record
-    room = storage.room(state, found)
+    room = homes.room(state, found)
     assert room is not None
     assert room.needed == 3 * volumes.image_size(2048 * MIB)
     volumes.ensure(state, "net", {"x": "net-x"}, 1024 * MIB)
-    more = storage.room(state, found)
+    more = homes.room(state, found)
     assert more is not None
     assert more.needed == room.needed + volumes.image_size(1024 * MIB)
     huge = found.model_copy(update={"storage": "1000Ti"})
     none = found.model_copy(update={"storage": None})
-    full = storage.room(state, huge)
+    full = homes.room(state, huge)
     assert full is not None
     with pytest.raises(UsageError, match=r"3 × 1024000\.0 GiB"):
         full.refuse()
-    assert storage.room(state, none) is None
+    assert homes.room(state, none) is None
 
 
 @pytest.mark.parametrize(("text", "why"), [("1Mi", "use at least 16Mi"), ("much", "not a quantity"), ("-2Gi", "not a")])
 def test_sizes_that_are_none(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        storage.size_of(text)
+        homes.size_of(text)

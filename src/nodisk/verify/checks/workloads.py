@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from nodisk.classes.handouts import CLAIM
-from nodisk.classes.storage import PROVISIONER as STUDENTS_STORAGE
+from nodisk.classes.homes import PROVISIONER as STUDENTS_STORAGE
 from nodisk.errors import TimedOut
 from nodisk.kube.client import Object
 from nodisk.kube.objects import holds, is_ready

@@ -9,8 +9,8 @@ import pytest
 
 from nodisk import files
 from nodisk.assets import build, built
+from nodisk.bench import boots
 from nodisk.errors import Busy, UsageError
-from nodisk.machines import bench
 from nodisk.machines.virtual import Virtual
 from nodisk.plan.facts import AssetRef, ReleaseFacts
 from nodisk.spec.load import parse
@@ -31,7 +31,7 @@ def test_both_labs_have_the_release_that_was_built(
 ) -> None:
     release = ReleaseFacts(KubeVersion.parse(version), source, (), AssetRef("kubeadm", "0" * 64, 1))
     monkeypatch.setattr(built, "facts", lambda *_: (None, release))
-    settled = bench._settled(parse(LAB, file=tmp_path / "lab.yaml"), State(tmp_path))
+    settled = boots._settled(parse(LAB, file=tmp_path / "lab.yaml"), State(tmp_path))
     text = json.dumps(settled.model_dump(mode="json", exclude_defaults=True))
     again = parse(text, file=tmp_path / "lab.yaml").kubernetes
     assert (again.source, again.version) == (Source(source), release.version)
@@ -39,7 +39,7 @@ def test_both_labs_have_the_release_that_was_built(
 
 def test_what_lab_yaml_names_stays(tmp_path: Path) -> None:
     lab = parse(LAB + "kubernetes: {source: debian}\n", file=tmp_path / "lab.yaml")
-    assert bench._settled(lab, State(tmp_path)) is lab
+    assert boots._settled(lab, State(tmp_path)) is lab
 
 
 @pytest.mark.parametrize("name", ["room-floor", "room-bench"])
@@ -47,14 +47,14 @@ def test_a_lab_of_the_users_with_such_a_name_stays(tmp_path: Path, name: str) ->
     state = State(tmp_path)
     (state.lab(name).root / "etcd").mkdir(parents=True)
     with pytest.raises(UsageError, match=f"is the state of a lab {name}"):
-        bench.measure(parse(LAB, file=tmp_path / "lab.yaml"), state, within=1)
+        boots.measure(parse(LAB, file=tmp_path / "lab.yaml"), state, within=1)
     assert (state.lab(name).root / "etcd").exists()
 
 
 def test_two_benches_of_one_lab(tmp_path: Path) -> None:
     state = State(tmp_path)
     with files.lock(state.lab("room").root / "bench.lock", "it"), pytest.raises(Busy, match="nodisk lab bench of room"):
-        bench.measure(parse(LAB, file=tmp_path / "lab.yaml"), state, within=1)
+        boots.measure(parse(LAB, file=tmp_path / "lab.yaml"), state, within=1)
 
 
 def test_what_a_killed_bench_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_what_a_killed_bench_left_is_removed(tmp_path: Path, monkeypatch: pytest
     for step in ("check", "start"):
         monkeypatch.setattr(Virtual, step, lambda *_: None)
     monkeypatch.setattr(build, "build", lambda *_, **__: None)
-    with bench._temporary(parse(LAB, file=tmp_path / "lab.yaml"), state, "floor", masked=()) as virtual:
+    with boots._temporary(parse(LAB, file=tmp_path / "lab.yaml"), state, "floor", masked=()) as virtual:
         assert virtual.state.root == left
         assert (left / "made-by-lab-bench").exists()
         assert not (left / "etcd").exists()

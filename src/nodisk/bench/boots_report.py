@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from nodisk import ui
-from nodisk.machines.bench import Result
+from nodisk.bench.boots import Result
 from nodisk.machines.watch import WAY
 from nodisk.values import Role
 
