@@ -11,9 +11,9 @@ from tests.api.apiserver import ControlPlane
 from nodisk.kube import kubeconfig
 from nodisk.kube.client import Client
 from nodisk.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Unauthorized, Unreachable
-from nodisk.kube.parallel import all_or_raise, in_parallel
 from nodisk.kube.patience import LOOK
 from nodisk.kube.watch import Change, Watch, wait_for
+from nodisk.parallel import all_or_raise, in_parallel
 
 
 def config_map(name: str, namespace: str = "default", **data: str) -> dict[str, object]:

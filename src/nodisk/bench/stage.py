@@ -13,8 +13,8 @@ from nodisk import ports
 from nodisk.bench.metrics import Scrape, labelled, parse
 from nodisk.bench.profile import Profile
 from nodisk.kube.client import Object
-from nodisk.kube.parallel import all_or_raise, in_parallel
 from nodisk.kube.watch import Watch, WatchEvent
+from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.values import Role
 from nodisk.verify import manifests
 from nodisk.verify.diagnose import pod_trouble

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError, ToolMissing
+from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.server import host
 
 Version = tuple[int, ...]
@@ -60,8 +60,7 @@ def version_in(text: str) -> Version | None:
 def tools(*, virtual: bool) -> list[Finding]:
     """All programs are there in a version that is tested; one hint installs all that are missing."""
     wanted = [tool for tool in TOOLS if virtual or not tool.virtual_only]
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(_look, wanted))
+    answers = all_or_raise(in_parallel(_look, wanted))
     missing = [tool for tool, answer in zip(wanted, answers, strict=True) if answer is None]
     packages = [tool.package for tool in missing]
     if not any(tool.name == "nginx" for tool in missing) and not _has_stream():

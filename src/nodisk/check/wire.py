@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -15,6 +14,7 @@ from nodisk.check import dhcp_probe
 from nodisk.check.dhcp import Offer
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.server import host
 from nodisk.spec.model import DhcpMode, Lab
 from nodisk.values import Mac
@@ -177,8 +177,7 @@ def duplicates(lab: Lab) -> list[Finding]:
     wanted: dict[IPv4Address, Mac | None] = {machine.address: machine.mac for machine in lab.machines}
     wanted[lab.network.server] = None
     try:
-        with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(lambda address: holders(found.name, address), wanted))
+        answers = all_or_raise(in_parallel(lambda address: holders(found.name, address), wanted, workers=16))
     except NodiskError as problem:
         return [warning(name, f"not checked: {problem.message}", problem.hint or "")]
     findings = []

@@ -14,7 +14,7 @@ from nodisk.classes.teardown import OnGone
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import Forbidden, NotFound
-from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.parallel import all_or_raise, in_parallel
 
 TIME_LIMIT = 120.0
 # What a student makes, for the account of what was deleted.

@@ -13,7 +13,7 @@ from nodisk.classes.portable import bare, portable
 from nodisk.classes.record import Account, Class
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import Invalid, NotFound
-from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume
 

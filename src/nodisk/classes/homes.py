@@ -20,7 +20,7 @@ from nodisk.classes.sizes import amount
 from nodisk.errors import NodiskError, TimedOut, UsageError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import Forbidden, NotFound
-from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.records import running
 from nodisk.spec.model import Lab
 from nodisk.state import LabState

@@ -18,7 +18,7 @@ from nodisk.errors import NodiskError, UsageError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import Forbidden, Invalid, Unauthorized
 from nodisk.kube.objects import going
-from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume
 

@@ -11,7 +11,7 @@ from nodisk.errors import TimedOut
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import NotFound
 from nodisk.kube.objects import conditions, going, holds
-from nodisk.kube.parallel import all_or_raise, in_parallel
+from nodisk.parallel import all_or_raise, in_parallel
 
 GRACE = 5
 """Seconds that a pod has to end by itself: a student's own ``terminationGracePeriodSeconds`` may be a day."""

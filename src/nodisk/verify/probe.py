@@ -20,8 +20,9 @@ import socket
 import ssl
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from nodisk.parallel import all_or_raise, in_parallel
 
 
 def probe(wish: dict[str, Any]) -> dict[str, Any]:
@@ -127,8 +128,7 @@ _KINDS = {"http": _http, "https": _https, "tls": _tls, "until": _until}
 def main() -> None:
     """Probe all that stdin asks for, at once."""
     wishes = json.load(sys.stdin)
-    with ThreadPoolExecutor(max_workers=max(1, min(64, len(wishes)))) as pool:
-        json.dump(list(pool.map(probe, wishes)), sys.stdout)
+    json.dump(all_or_raise(in_parallel(probe, wishes, workers=64)), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError
 from nodisk.kube.objects import closing_taints, going, is_ready
 from nodisk.kube.patience import COMMAND
+from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.verify import manifests
 from nodisk.verify.clock import CROWDED, SLOW, Clock
 
@@ -122,8 +123,7 @@ class Scene:
     def in_parallel(self, act: Callable[[str], T], names: Iterable[str]) -> dict[str, T]:
         """Do something for each name at once; the first exception is raised when all have ended."""
         listed = list(names)
-        with ThreadPoolExecutor(max_workers=max(1, min(16, len(listed)))) as pool:
-            return dict(zip(listed, pool.map(act, listed), strict=True))
+        return dict(zip(listed, all_or_raise(in_parallel(act, listed, workers=16)), strict=True))
 
 
 def measure_pace(client: Client) -> float:

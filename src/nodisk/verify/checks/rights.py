@@ -9,7 +9,7 @@ from nodisk.classes import policy, selftest
 from nodisk.classes.manifests import CLASS, STUDENT
 from nodisk.classes.reconcile import Applied
 from nodisk.kube.client import Object
-from nodisk.kube.parallel import in_parallel
+from nodisk.parallel import in_parallel
 from nodisk.verify.core import Failed
 from nodisk.verify.scene import Scene
 from nodisk.verify.temporary_class import temporary_class

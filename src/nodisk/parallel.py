@@ -9,8 +9,8 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Half of the connections that a client keeps open.
 WORKERS = 8
+"""Half of the connections that an API client keeps open."""
 
 
 def in_parallel(function: Callable[[T], R], items: Iterable[T], *, workers: int = WORKERS) -> list[R | Exception]:
