@@ -102,7 +102,7 @@ def test_an_authority_that_is_not_believed_is_named_with_where_to_put_it(interne
     done = build(internet, tmp_path / "state")
     assert time.monotonic() - started < 60
     assert done.returncode == 4
-    assert "the certificate of dl.k8s.io is not believed" in done.stderr
+    assert "the certificate of dl.k8s.io is not trusted" in done.stderr
     assert AUTHORITY in done.stderr
     assert "update-ca-certificates" in done.stderr
     done = build(internet, tmp_path / "state", SSL_CERT_FILE="/nowhere.pem")

@@ -132,7 +132,7 @@ def test_joining_the_rooms_server(cable: Cable) -> None:
         first, second = cable.check("dhcp", dhcp="proxy")
         assert (first.level, second.level) == (Level.OK, Level.ERROR)
         assert second.message.startswith("10.98.0.200 gives w1 10.98.0.1")
-        assert second.hint == "enter 52:54:00:98:00:21 → 10.98.0.21 in that server, or correct lab.yaml"
+        assert second.hint == "reserve 10.98.0.21 for 52:54:00:98:00:21 in that server, or correct lab.yaml"
 
 
 def test_a_room_server_that_boots_machines_itself(cable: Cable) -> None:
@@ -193,7 +193,7 @@ def test_a_port_that_is_taken(cable: Cable, kind: str, port: int, said: str) -> 
         found = only(cable.check("ports"))
     assert found.level is Level.ERROR
     assert said in found.message
-    assert "is taken by python" in found.message
+    assert "is in use by python" in found.message
 
 
 def test_the_card(cable: Cable) -> None:

@@ -305,7 +305,7 @@ def test_lab_down_keeps_its_hands_off_a_real_room(empty_room: Room) -> None:
     for words in (["down"], ["down", "--purge"], ["up"]):
         done = empty_room.nodisk("lab", *words, check=False)
         assert done.returncode == 2, done.stderr
-        assert f"the server of test (process {server.pid}) is a real room's" in done.stderr
+        assert f"the server of test (pid {server.pid}) is a real room's" in done.stderr
     assert (state.run / "ready.json").exists()
     with empty_room.database() as database:
         assert database.armed()
@@ -329,7 +329,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder(empty_room: Room) -> None
         until(lambda: f"{SERVER}:80" in run.run(["ss", "-Hlnt"], netns=empty_room.name).stdout)
         done = empty_room.nodisk("serve", check=False)
         assert done.returncode == 4
-        assert f"{SERVER}:80/tcp (nginx: files and boot scripts) is taken by python" in done.stderr
+        assert f"{SERVER}:80/tcp (nginx: files and boot scripts) is in use by python" in done.stderr
         assert f"(process {holder.pid})" in done.stderr
         assert set(empty_room.daemons()) == {holder.pid}
     finally:
