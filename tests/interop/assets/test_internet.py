@@ -115,8 +115,9 @@ def test_skopeo_says_the_same_of_the_registry(internet: Internet, tmp_path: Path
     name = "registry.k8s.io/pause:3.10.1"
     code = (
         "import asyncio, pathlib, sys; from nodisk.assets import pull, progress; from nodisk.assets.work import Work; "
-        "from nodisk.assets.store import Store; from nodisk.state import State; s = State(pathlib.Path(sys.argv[1])); "
-        f"asyncio.run(pull.pull(Work(s, Store(s), progress.Board(None)), {name!r}, s.root / 'x.tar'))"
+        "from nodisk.values import ImageRef; from nodisk.assets.store import Store; from nodisk.state import State; "
+        f"s = State(pathlib.Path(sys.argv[1])); image = ImageRef.parse({name!r}); "
+        "asyncio.run(pull.pull(Work(s, Store(s), progress.Board(None)), image, s.root / 'x.tar'))"
     )
     done = internet.run([sys.executable, "-c", code, tmp_path])
     assert "x509: certificate signed by unknown authority" in done.stderr

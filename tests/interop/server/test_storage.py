@@ -76,7 +76,7 @@ def test_a_taken_port_is_named_and_served_when_it_is_free(empty_room: Room) -> N
     words = ["socat", f"TCP-LISTEN:2049,bind={SERVER},fork", "OPEN:/dev/null"]
     holder = run.start(words, log_file=empty_room.folder / "socat.log", netns=empty_room.name)
     try:
-        with pytest.raises(EnvironmentProblem, match=r"2049/tcp .nfs-ganesha: students' storage. is taken by socat"):
+        with pytest.raises(EnvironmentProblem, match=r"2049/tcp .nfs-ganesha: students' storage. is in use by socat"):
             want(empty_room, SIZE)
     finally:
         holder.kill()
