@@ -69,7 +69,7 @@ def test_ssh_by_name_with_a_checked_host_key(vm: Driver) -> None:
     assert vm("ssh", "w1", "hostname").stdout.strip() == "w1"
     assert vm("ssh", "w2", "exit", "7", check=False).returncode == 7
     assert vm("ssh", "w1", "sudo", "-n", "id", "-u").stdout.strip() == "0"
-    nobody = vm("ssh", "w9", check=False)
+    nobody = vm("ssh", "printer", check=False)
     assert nobody.returncode == 2
     assert "it has cp1, w1, w2" in nobody.stderr
     # A machine that shows another key than the one that it enrolled with is refused.
