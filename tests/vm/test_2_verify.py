@@ -149,7 +149,7 @@ def test_an_enforcer_of_policies_that_enforces_nothing(vm: Driver, scene: Scene)
         vm("kubectl", "delete", "-f", str(path), timeout=200)
     assert_found(
         found,
-        evidence=f"allowed, although kube-network-policies ({ECHO}) runs",
+        evidence=f"allowed, although kube-network-policies (docker.io/{ECHO}) runs",
         cause="kube-network-policies is there and does not keep students' pods apart",
         look="nodisk kubectl -n kube-system logs daemonset/kube-network-policies",
     )
