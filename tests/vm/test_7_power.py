@@ -35,7 +35,9 @@ pytestmark = pytest.mark.vm
 def test_the_whole_room_loses_power(vm: Driver) -> None:
     """Same cluster, same objects, the echo serves again, and nobody did more than press the power buttons."""
     context = vm.context()
-    kept = vm("verify", *(word for check in PROOF for word in ("--only", check)), "--keep", "--output", "json")
+    kept = vm(
+        "verify", *(word for check in PROOF for word in ("--only", check)), "--keep", "--output", "json", timeout=1500
+    )
     space = f"nodisk-verify-{json.loads(kept.stdout)['run']}"
     vm("kubectl", "create", "configmap", "kept", "--from-literal=year=1848")
     before, alarms = vm.boot_ids(), vm.status()["alarms"]
