@@ -13,10 +13,11 @@ test: packages lint
 	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not vm and not apart"
 	$(VENV)/bin/pytest -m "vm and not apart" --durations=15
 
-# And what `make test` has no time for (an hour more): two control planes, the whole of `nodisk verify`, bench against others'
+# Property tests with new examples, and what `make test` has no time for (an hour more): two control planes, the whole of `nodisk verify`, bench against others'
 # measurements, damage on the wire, a server killed mid-boot, a control plane that vanishes, an image built twice, a
 # class of three hundred, and the official release from its default addresses to a proved cluster.
 test-all: test
+	NODISK_TEST_EXPLORE=1 $(VENV)/bin/pytest -n 2 tests/unit tests/golden
 	$(VENV)/bin/pytest -m apart
 
 unit: $(VENV)/.done

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Whoever starts the tests may ignore these (nohup, a shell's background job), and what ignores them hands that on: the
 # programs under test would then rightly ignore what tests send them.
@@ -12,6 +13,10 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long one example takes is the host's affair: a busy one must fail no test.
-settings.register_profile("nodisk", deadline=None)
+# How long an example takes is the host's affair: a busy one must fail no test. And the same commit gives the same
+# examples, so that nobody's change is red for what another's text would have met: `make test-all` looks for new ones.
+EXPLORE = "NODISK_TEST_EXPLORE" in os.environ
+settings.register_profile(
+    "nodisk", deadline=None, derandomize=not EXPLORE, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("nodisk")
