@@ -188,7 +188,8 @@ def enforcer(client: Client, lab: Lab) -> Enforcer | None:
     for place in _ENFORCERS[lab.kubernetes.network]:
         if place in there:
             uid = there[place]["metadata"]["uid"]
-            pods = [pod for pod in client.list("v1", "Pod", namespace=place[0]) if _owned(pod, uid) and _ready(pod)]
+            there_now = client.list("v1", "Pod", namespace=place[0])
+            pods = [pod for pod in there_now if _owned(pod, uid) and holds(pod, "Ready")]
             nodes = {node["metadata"]["name"] for node in ready_nodes(client)}
             container = there[place]["spec"]["template"]["spec"]["containers"][0]
             image = next(_images(pods, container["name"]), str(container["image"]))
@@ -200,11 +201,6 @@ def enforcer(client: Client, lab: Lab) -> Enforcer | None:
 
 def _owned(pod: Object, uid: str) -> bool:
     return any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or [])
-
-
-def _ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _images(pods: Iterable[Object], container: str) -> Iterator[str]:

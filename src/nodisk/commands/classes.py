@@ -17,7 +17,7 @@ from nodisk.classes import accounts, actions, expiry, handouts, plan, prompts, r
 from nodisk.classes import drift as differences
 from nodisk.classes import homes as volumes
 from nodisk.classes.homes import size_of
-from nodisk.classes.record import Class
+from nodisk.classes.record import Account, Class
 from nodisk.classes.roster import Person
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
@@ -122,7 +122,7 @@ def create(*, options: LabOptions, name: str, yes: bool, dry_run: bool, output: 
         client = stack.enter_context(prompts.client(context))
         prompts.room(context, client, pruned, asked.overcommit)
         if asked.prune and planned.absent:
-            _prune(context, client, planned, policy=asked.storage_policy, yes=yes)
+            _remove(context, client, planned.record, planned.absent, policy=asked.storage_policy, yes=yes)
         tables.report_absent(pruned)
         with tables.bar(f"class {name}", len(pruned.record.students)) as step:
             made = actions.create(context, client, pruned.record, folder=folder, on_done=step)
@@ -164,15 +164,18 @@ class Request:
         )
 
 
-def _prune(context: LabContext, client: Client, planned: plan.Planned, *, policy: str | None, yes: bool) -> None:
-    """Remove who is no longer in the roster, once a person agrees."""
-    record_, absent = planned.record, planned.absent
-    prompts.ask(f"Delete {', '.join(map(record_.namespace, absent))} and everything in them?", yes)
-    keep = prompts.keep_storage(context, record_, absent, policy, yes)
-    with tables.bar("namespaces deleted", len(absent)) as gone:
-        counted = actions.remove(context, client, record_, absent, keep_storage=keep, on_gone=gone)
-    ui.say(f"removed {', '.join(s.label for s in absent)} with {tables.counted(counted)}")
-    prompts.say_kept(context, record_, keep)
+def _remove(
+    context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, policy: str | None, yes: bool
+) -> None:
+    """Remove accounts of a class with all they have, once a person agrees."""
+    theirs = [found.namespace(account) for account in chosen if account not in found.teachers]
+    staff = [account.label for account in chosen if account in found.teachers]
+    prompts.ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
+    keep = prompts.keep_storage(context, found, chosen, policy, yes)
+    with tables.bar("namespaces deleted", len(theirs)) as gone:
+        counted = actions.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
+    ui.say(f"removed {', '.join(account.label for account in chosen)} with {tables.counted(counted)}")
+    prompts.say_kept(context, found, keep)
 
 
 @class_.command(epilog="Example: nodisk class add k8s --students 'Jan Kowalski'")
@@ -292,15 +295,7 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_
     context = options.load()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name)
-        chosen = prompts.chosen(found, student)
-        theirs = [found.namespace(account) for account in chosen if account not in found.teachers]
-        staff = [account.label for account in chosen if account in found.teachers]
-        prompts.ask(f"Delete {', '.join([*theirs, *staff])}{' and everything in them' if theirs else ''}?", yes)
-        keep = prompts.keep_storage(context, found, chosen, storage_policy, yes)
-        with tables.bar("namespaces deleted", len(theirs)) as gone:
-            counted = actions.remove(context, client, found, chosen, keep_storage=keep, on_gone=gone)
-    ui.say(f"removed {', '.join(s.label for s in chosen)} with {tables.counted(counted)}")
-    prompts.say_kept(context, found, keep)
+        _remove(context, client, found, prompts.chosen(found, student), policy=storage_policy, yes=yes)
 
 
 @class_.command(epilog="Example: nodisk class delete k8s --yes")

@@ -1,7 +1,7 @@
 """The API client: Kubernetes' own JSON over a pool of kept-alive TLS connections, with retries and typed errors.
 
 Objects go in and come out as the API's JSON (``Object``). It speaks to any release, because it asks what is served
-(``discovery``). It is synchronous and safe to use from threads; ``parallel`` is the one way to do many things at once,
+(``discovery``). It is synchronous and safe to use from threads; ``nodisk.parallel`` does many things at once,
 and ``watch`` blocks its thread (an asyncio program calls both by ``asyncio.to_thread``).
 
     with connect(context) as client:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from nodisk.kube.errors import ApiError
 
-log = logging.getLogger("nodisk.cluster")
+log = logging.getLogger("nodisk.kube")
 
 Say = Callable[[str], None]
 

@@ -23,7 +23,7 @@ from nodisk.kube.client import Client, Object, selector
 from nodisk.kube.errors import Gone, Overloaded, Unreachable, from_status
 from nodisk.kube.transport import loads
 
-log = logging.getLogger("nodisk.cluster")
+log = logging.getLogger("nodisk.kube")
 
 # The server ends each stream after this many seconds, so a peer that vanished without a word is noticed soon.
 ROUND = 60

@@ -1,4 +1,4 @@
-"""What the server does next for the students' storage: pure; the keeper (``server.storage``) looks and acts."""
+"""What the server does next for the students' storage: pure; the keeper (``server.volume_keeper``) looks and acts."""
 
 from __future__ import annotations
 
