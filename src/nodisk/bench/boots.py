@@ -27,6 +27,7 @@ from nodisk.records.database import Database
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab, Source
 from nodisk.state import LabState, State
+from nodisk.waiting import Deadline, until
 
 KUBERNETES_UNITS = (
     "containerd.service",
@@ -196,7 +197,7 @@ def _quiet(_: str) -> None:
 
 def _floor(virtual: Virtual, within: float) -> dict[str, float]:
     """Machine → seconds from power-on to its login prompt."""
-    began = time.time()
+    began, deadline = time.time(), Deadline(within)
     everywhere(virtual.power.on, virtual.lab.machines)
     consoles = {str(m.name): qemu.Paths.of(virtual.state, m).console for m in virtual.lab.machines}
     seconds: dict[str, float] = {}
@@ -204,10 +205,9 @@ def _floor(virtual: Virtual, within: float) -> dict[str, float]:
         for name, path in consoles.items():
             if name not in seconds and path.exists() and _LOGIN.search(path.read_bytes()):
                 seconds[name] = time.time() - began
-        if time.time() - began > within:
+        if not deadline.pause(0.2):
             missing = ", ".join(sorted(set(consoles) - set(seconds)))
             raise TimedOut(f"no login prompt after {within:g} seconds on {missing}")
-        time.sleep(0.2)
     return seconds
 
 
@@ -218,9 +218,8 @@ def _ready(virtual: Virtual, database: Database, within: float) -> list[Row]:
 
 def _await_ram(virtual: Virtual, database: Database, within: float = 60.0) -> None:
     """Machines report their RAM when their own node is Ready, a few seconds after the server knows it."""
-    end = time.monotonic() + within
-    while time.monotonic() < end and any(database.ram(machine.mac) is None for machine in virtual.lab.machines):
-        time.sleep(0.5)
+    machines = virtual.lab.machines
+    until(lambda: all(database.ram(one.mac) is not None for one in machines), Deadline(within), every=0.5)
 
 
 def _result(row: Row, database: Database, floors: dict[str, float]) -> MachineResult:

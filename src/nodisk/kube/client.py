@@ -26,6 +26,7 @@ from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Gon
 from nodisk.kube.patience import LOOK, Say, unheard
 from nodisk.kube.transport import Object, Transport
 from nodisk.values import KubeVersion
+from nodisk.waiting import Deadline
 
 __all__ = ["FIELD_MANAGER", "Client", "Listing", "Object", "connect", "selector"]
 
@@ -82,16 +83,14 @@ class Client(Transport):
 
         ``what`` ends the sentence "waiting for …".
         """
-        began, pause = time.monotonic(), 0.1
-        until = began + self.patience
+        deadline, pause = Deadline(self.patience), 0.1
         while (found := look()) is None:
-            if time.monotonic() + pause > until:
+            self.outage.waiting(f"waiting for {what}", deadline.end - self.patience, deadline.end)
+            if not deadline.pause(pause):
                 raise TimedOut(
                     f"timed out after {self.patience:g} s waiting for {what}",
                     hint="check the control plane with nodisk status, then retry the command",
                 )
-            self.outage.waiting(f"waiting for {what}", began, until)
-            time.sleep(pause)
             pause = min(pause * 1.5, 2.0)
         return found
 

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from nodisk import run
 from nodisk.errors import EnvironmentProblem, NodiskError, describe
+from nodisk.waiting import Deadline
 
 log = logging.getLogger("nodisk.server")
 
@@ -168,11 +169,12 @@ class Supervisor:
 
     async def _answers(self, child: _Child) -> bool:
         """Probe until it answers, it ends, or time is up."""
-        deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline and child.process.returncode is None:
+        deadline = Deadline(READY_WITHIN)
+        while child.process.returncode is None:
             if await child.daemon.probe():
                 return True
-            await asyncio.sleep(0.05)
+            if not await deadline.pause_async(0.05):
+                break
         if child.process.returncode is not None:
             await asyncio.wait([child.reader], timeout=2)
         return False
@@ -267,8 +269,8 @@ def kill_whole(process: asyncio.subprocess.Process) -> None:
 async def _end(child: _Child) -> None:
     """End a daemon: politely, then not; returns when no process of it is left."""
     process = child.process
-    deadline = time.monotonic() + STOP_WITHIN
-    while process.returncode is None and time.monotonic() < deadline:
+    deadline = Deadline(STOP_WITHIN)
+    while process.returncode is None and not deadline.passed:
         # Again and again: a signal that comes while unshare forks reaches only unshare, which ignores it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

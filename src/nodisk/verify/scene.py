@@ -24,6 +24,7 @@ from nodisk.kube.patience import COMMAND
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.verify import manifests
 from nodisk.verify.clock import CROWDED, SLOW, Clock
+from nodisk.waiting import Deadline
 
 T = TypeVar("T")
 log = logging.getLogger("nodisk.verify")
@@ -81,15 +82,14 @@ class Scene:
         argv += ["--namespace", self.space, *words]
         seconds = min(self.clock.left, timeout or self.clock.left)
         limit = None if seconds == float("inf") else max(1.0, seconds)
-        end = time.monotonic() + min(seconds, COMMAND)
+        deadline = Deadline(min(seconds, COMMAND))
         while True:
             try:
                 return run.run(argv, netns=self.context.netns, timeout=limit, stdin=stdin).stdout
             except CommandFailed as error:
-                if not unanswered(error) or time.monotonic() > end:
+                if not unanswered(error) or not deadline.pause(1):
                     raise
-                log.info("%s; trying again", error.message)
-                time.sleep(1)
+                log.info("%s; tried again", error.message)
 
     def exec(self, pod: str, script: str, *, timeout: float | None = None) -> str:
         """What a shell script prints in a pod."""

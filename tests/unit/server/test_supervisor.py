@@ -62,7 +62,7 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
     failures = [OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("no such thing")]
     probes = [ValueError("a probe's own mistake")]
     real, ended = module.start_whole, tmp_path / "ended"
-    ends_once = f"echo words; [ ! -e {ended} ] || exec sleep 1000; while [ ! -e {ended} ]; do sleep 0.02; done"
+    ends_once = f"[ ! -e {ended} ] || exec sleep 1000; echo words; while [ ! -e {ended} ]; do sleep 0.02; done"
 
     async def run() -> None:
         async def failing(argv: list[str | Path]) -> asyncio.subprocess.Process:
@@ -80,6 +80,8 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
         await supervisor.start([Daemon("d", ("sh", "-c", ends_once), probe)])
         running = True
         monkeypatch.setattr(module, "start_whole", failing)
+        log = tmp_path / "d.log"
+        await until(lambda: log.exists() and "words" in log.read_text())  # else the first one finds it too, and stays
         ended.touch()
         await until(lambda: "d is running again" in said)
         await supervisor.stop()
