@@ -33,7 +33,7 @@ class Deadline:
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         self.now = now or time.monotonic
-        self._sleep = sleep or time.sleep
+        self.sleep = sleep or time.sleep
         self.start(seconds)
 
     def start(self, seconds: float | None) -> None:
@@ -57,7 +57,7 @@ class Deadline:
         """
         if not (left := self.left):
             return False
-        self._sleep(min(seconds, left))
+        self.sleep(min(seconds, left))
         return True
 
     async def pause_async(self, seconds: float) -> bool:

@@ -18,10 +18,9 @@ from pathlib import Path
 
 import httpx2
 
-from nodisk import files, ports
+from nodisk import cage, files, ports
 from nodisk.errors import describe
 from nodisk.plan.facts import ContainerImage
-from nodisk.server.supervisor import start_whole
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
 
@@ -107,11 +106,11 @@ async def push(archive: Path, target: str, trust: Path) -> str | None:
     # zstd is unpacked several times as fast as gzip, and a control plane waits for that. Only OCI's manifests name it.
     argv: list[str | Path] = ["skopeo", "copy", "--quiet", "--insecure-policy", "--dest-cert-dir", trust]
     argv += ["--format", "oci", "--dest-compress-format", "zstd"]
-    process = await start_whole([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"])
+    process = await cage.start([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"])
     try:
         output, _ = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        cage.kill(process)
         await process.wait()
         raise
     if process.returncode == 0:
