@@ -1,4 +1,6 @@
-"""Filling the lab's registry: what is missing of the release's images and the project's own, by skopeo.
+"""Filling the lab's registry, and emptying it of garbage.
+
+What is missing of the release's images and the project's own is pushed by skopeo.
 
 An image is missing too if its tag was filled from another archive: one of the user's that has changed since, or one
 that a newer nodisk makes otherwise. ``registry/pushed.json`` remembers which archive it was.
@@ -35,6 +37,18 @@ _MANIFESTS = ", ".join(
         "application/vnd.oci.image.index.v1+json",
     )
 )
+
+
+async def collect_garbage(state: LabState, config: Path, say: Callable[[str], None]) -> None:
+    """Free the room of what no image in the registry refers to; only while it doesn't run. A failure costs room alone.
+
+    ``config``: the registry's own. Some tenths of a second: it reads the manifests, and no layer.
+    """
+    if not (state.registry / "docker/registry/v2/blobs").exists():  # an error to it
+        return
+    process = await cage.start(["docker-registry", "garbage-collect", config])
+    if problem := await _outcome(process):
+        say(f"registry: garbage could not be collected: {problem}")
 
 
 async def fill(
@@ -106,7 +120,11 @@ async def push(archive: Path, target: str, trust: Path) -> str | None:
     # zstd is unpacked several times as fast as gzip, and a control plane waits for that. Only OCI's manifests name it.
     argv: list[str | Path] = ["skopeo", "copy", "--quiet", "--insecure-policy", "--dest-cert-dir", trust]
     argv += ["--format", "oci", "--dest-compress-format", "zstd"]
-    process = await cage.start([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"])
+    return await _outcome(await cage.start([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"]))
+
+
+async def _outcome(process: asyncio.subprocess.Process) -> str | None:
+    """None once it has ended well, or its last words; cancelled, it is killed."""
     try:
         output, _ = await process.communicate()
     except asyncio.CancelledError:
