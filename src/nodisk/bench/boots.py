@@ -19,6 +19,7 @@ from typing import Any
 from nodisk import files, run, yamltext
 from nodisk.assets import build, built
 from nodisk.errors import TimedOut, UsageError
+from nodisk.kube.patience import unheard
 from nodisk.machines import qemu
 from nodisk.machines.power import everywhere
 from nodisk.machines.virtual import Virtual
@@ -180,19 +181,15 @@ def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) 
     files.write(file, yamltext.dump({"name": name, **document}))
     virtual = Virtual(load(file), file, state.lab(name))
     virtual.check()  # also that nobody runs a lab of that name from another state
-    virtual.down(_quiet, purge=True)  # left over from one that was killed
+    virtual.down(unheard, purge=True)  # left over from one that was killed
     files.write(virtual.state.bench, "".join(f"{unit}\n" for unit in masked))
     try:
         build.build(virtual.lab, state, offline=True)
-        virtual.start(_quiet)
+        virtual.start(unheard)
         yield virtual
     finally:
-        virtual.down(_quiet, purge=True)
+        virtual.down(unheard, purge=True)
         file.unlink(missing_ok=True)
-
-
-def _quiet(_: str) -> None:
-    """Suppress the progress of a temporary lab."""
 
 
 def _floor(virtual: Virtual, within: float) -> dict[str, float]:

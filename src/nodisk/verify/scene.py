@@ -45,7 +45,6 @@ class Scene:
     """The run's own namespace."""
     pace: float = 1.0
     clock: Clock = field(default_factory=Clock)
-    began: float = field(default_factory=time.time)
     pending: dict[str, Future[Any]] = field(default_factory=dict)
     """What goes on beside the checks, by the name of the check that asks for it."""
     # Nodes
@@ -76,7 +75,7 @@ class Scene:
         """Node → a ready pod of ``app`` on it."""
         return {pod["spec"]["nodeName"]: pod for pod in self.pods(app) if is_ready(pod)}
 
-    def kubectl(self, *words: str, timeout: float | None = None, stdin: str | None = None) -> str:
+    def kubectl(self, *words: str, timeout: float | None = None) -> str:
         """What the release's kubectl prints, in the run's namespace; raises CommandFailed or TimedOut."""
         argv: list[str | Path] = [kubectl_program(self.context), "--kubeconfig", self.context.state.admin_kubeconfig]
         argv += ["--namespace", self.space, *words]
@@ -85,7 +84,7 @@ class Scene:
         deadline = Deadline(min(seconds, COMMAND))
         while True:
             try:
-                return run.run(argv, netns=self.context.netns, timeout=limit, stdin=stdin).stdout
+                return run.run(argv, netns=self.context.netns, timeout=limit).stdout
             except CommandFailed as error:
                 if not unanswered(error) or not deadline.pause(1):
                     raise

@@ -44,7 +44,7 @@ def registry(state: LabState) -> Iterator[httpx2.Client]:
     """docker-registry itself with the server's own configuration."""
     socket = state.run / "registry.sock"
     socket.unlink(missing_ok=True)
-    program = [run.find("docker-registry"), "serve", state.root / "conf/registry.yaml"]
+    program: list[str | Path] = [run.find("docker-registry"), "serve", state.root / "conf/registry.yaml"]
     with (state.root / "registry.log").open("wb") as log, subprocess.Popen(program, stdout=log, stderr=log) as child:
         try:
             assert until(socket.exists, Deadline(120), every=0.05), (state.root / "registry.log").read_text()
