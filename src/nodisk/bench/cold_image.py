@@ -19,15 +19,15 @@ from typing import Any, Self
 
 import httpx2
 
-from nodisk.assets.container_images import ECHO
+from nodisk.assets.container_images import ECHO, MANIFESTS
 from nodisk.errors import NodiskError
 from nodisk.state import LabState
 
 REPOSITORY = "nodisk/cold"
 SIZE = 8 * 2**20
 """Bytes of the layer; chance doesn't compress."""
-_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-_OCI = "application/vnd.oci.image.manifest.v1+json"
+_OCI, _DOCKER = MANIFESTS
+_ACCEPT = {"Accept": ", ".join(MANIFESTS)}
 
 
 class ColdImages(AbstractContextManager["ColdImages"]):
@@ -57,8 +57,7 @@ class ColdImages(AbstractContextManager["ColdImages"]):
     def make(self, number: int) -> str:
         """Push an image and return its name; raises NodiskError if the registry refuses."""
         base, tag = ECHO.split(":")
-        accept = {"Accept": f"{_MANIFEST}, {_OCI}"}
-        answer = self._ask("GET", f"/v2/{base}/manifests/{tag}", headers=accept)
+        answer = self._ask("GET", f"/v2/{base}/manifests/{tag}", headers=_ACCEPT)
         manifest: dict[str, Any] = answer.json()
         config = self._ask("GET", f"/v2/{base}/blobs/{manifest['config']['digest']}").json()
         for layer in manifest["layers"]:
@@ -78,7 +77,7 @@ class ColdImages(AbstractContextManager["ColdImages"]):
         encoded = json.dumps(config).encode()
         manifest["config"] |= {"size": len(encoded), "digest": self._push(encoded)}
         body = json.dumps(manifest).encode()
-        headers = {"Content-Type": manifest.get("mediaType", _MANIFEST)}
+        headers = {"Content-Type": manifest.get("mediaType", _DOCKER)}
         self._ask("PUT", f"/v2/{REPOSITORY}/manifests/{self._run}-{number}", content=body, headers=headers)
         return f"{REPOSITORY}:{self._run}-{number}"
 
@@ -94,7 +93,7 @@ class ColdImages(AbstractContextManager["ColdImages"]):
         listed = self._ask("GET", f"/v2/{REPOSITORY}/tags/list", may_lack=True)
         for tag in (listed.json().get("tags") or []) if listed.status_code == 200 else []:
             where = f"/v2/{REPOSITORY}/manifests"
-            found = self._ask("HEAD", f"{where}/{tag}", headers={"Accept": f"{_MANIFEST}, {_OCI}"})
+            found = self._ask("HEAD", f"{where}/{tag}", headers=_ACCEPT)
             self._ask("DELETE", f"{where}/{found.headers['Docker-Content-Digest']}", may_lack=True)
 
     def _ask(self, method: str, url: str, *, may_lack: bool = False, **more: Any) -> httpx2.Response:

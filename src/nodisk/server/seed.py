@@ -21,6 +21,7 @@ from pathlib import Path
 import httpx2
 
 from nodisk import cage, files, ports
+from nodisk.assets.container_images import MANIFESTS
 from nodisk.errors import describe
 from nodisk.plan.facts import ContainerImage
 from nodisk.spec.model import Lab
@@ -29,14 +30,6 @@ from nodisk.state import LabState
 RETRY = (5, 15, 60, 300)
 """Seconds before each further try where something could not be pushed."""
 PUSHED = "pushed.json"
-_MANIFESTS = ", ".join(
-    (
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.oci.image.index.v1+json",
-    )
-)
 
 
 async def collect_garbage(state: LabState, config: Path, say: Callable[[str], None]) -> None:
@@ -112,7 +105,7 @@ def _pushed(state: LabState) -> dict[str, str]:
 
 async def _has(client: httpx2.AsyncClient, image: ContainerImage) -> bool:
     where = f"/v2/{image.repository}/manifests/{image.tag}"
-    return (await client.head(where, headers={"Accept": _MANIFESTS})).status_code == 200
+    return (await client.head(where, headers={"Accept": ", ".join(MANIFESTS)})).status_code == 200
 
 
 async def push(archive: Path, target: str, trust: Path) -> str | None:
