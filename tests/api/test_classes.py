@@ -485,12 +485,14 @@ def test_neither_a_long_grace_nor_a_machine_that_is_off_holds_up_the_end(
     client.delete("v1", "Pod", "stays", namespace="grace-a")
     gone: list[float] = []
     since = time.monotonic()
+
+    def on_gone() -> None:
+        gone.append(time.monotonic() - since)
+
     try:
         with pytest.raises(TimedOut, match=r"grace-a: .*Pod stays on on"):
-            accounts.delete(client, found, nullcontext([found]), limit=2)
-        accounts.delete(
-            client, found, nullcontext([found]), limit=180, on_gone=lambda: gone.append(time.monotonic() - since)
-        )
+            accounts.delete(client, found, nullcontext([found]), limit=2, on_gone=on_gone)
+        accounts.delete(client, found, nullcontext([found]), limit=180, on_gone=on_gone)
     finally:
         for name in ("on", "off"):
             client.delete("v1", "Node", name)
