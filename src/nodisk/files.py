@@ -6,12 +6,12 @@ import contextlib
 import fcntl
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from nodisk.errors import Busy
+from nodisk.waiting import Deadline
 
 
 def write(path: Path, content: str | bytes, *, mode: int = 0o644) -> bool:
@@ -64,15 +64,14 @@ def lock(path: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        deadline = time.monotonic() + wait
+        deadline = Deadline(wait)
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
-                if time.monotonic() >= deadline:
+                if not deadline.pause(0.05):
                     raise _busy(file, path, what) from error
-            time.sleep(0.05)
         file.seek(0)
         file.truncate()
         file.write(f"{os.getpid()} {_started(os.getpid())}\n")

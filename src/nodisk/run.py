@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from nodisk import interrupts
 from nodisk.errors import CommandFailed, TimedOut, ToolMissing
@@ -53,7 +53,7 @@ def find(tool: str) -> Path:
     return Path(path)
 
 
-def _argv(argv: Sequence[str | Path], netns: str | None) -> list[str]:
+def _argv(argv: Sequence[str | Path], netns: str | None = None) -> list[str]:
     words = [str(word) for word in argv]
     words[0] = words[0] if "/" in words[0] else str(find(words[0]))
     if netns is not None:
@@ -62,7 +62,7 @@ def _argv(argv: Sequence[str | Path], netns: str | None) -> list[str]:
     return words
 
 
-def _env(env: Mapping[str, str] | None) -> dict[str, str]:
+def _env(env: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PATH": SEARCH_PATH, **(env or {})}
 
 
@@ -75,12 +75,11 @@ def run(
     netns: str | None = None,
     timeout: float | None = None,
     check: bool = True,
-    stdout: IO[bytes] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return what it printed.
 
     ``env`` is added to the environment; ``netns`` names the network namespace to run in; ``timeout`` is in
-    seconds; ``stdout`` takes the program's output instead of the result. Raises ToolMissing, TimedOut, and
+    seconds. Raises ToolMissing, TimedOut, and
     CommandFailed unless ``check`` is False.
     """
     words = _argv(argv, netns)
@@ -88,7 +87,7 @@ def run(
     with subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
-        stdout=stdout or subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=cwd,
         env=_env(env),
@@ -115,8 +114,6 @@ def start(
     argv: Sequence[str | Path],
     *,
     log_file: Path,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
     netns: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program that outlives this one, in a session of its own, its output appended to ``log_file``."""
@@ -127,27 +124,21 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            cwd=cwd,
-            env=_env(env),
+            env=_env(),
             start_new_session=True,
         )
 
 
 async def start_async(
     argv: Sequence[str | Path],
-    *,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    netns: str | None = None,
 ) -> asyncio.subprocess.Process:
     """Start a child of this process whose output (both streams in ``stdout``) is read through a pipe."""
     return await asyncio.create_subprocess_exec(
-        *_argv(argv, netns),
+        *_argv(argv),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        cwd=cwd,
-        env=_env(env),
+        env=_env(),
         start_new_session=True,
     )
 

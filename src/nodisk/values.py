@@ -55,8 +55,7 @@ class _Parsed:
         return dict(cls.schema)
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Mac(_Parsed):
     """A unicast Ethernet address; prints as ``52:54:00:ab:01:02``."""
 
@@ -85,17 +84,13 @@ class Mac(_Parsed):
     def __str__(self) -> str:
         return ":".join(f"{byte:02x}" for byte in self.value.to_bytes(6, "big"))
 
-    def __lt__(self, other: Mac) -> bool:
-        return self.value < other.value
-
     @property
     def hyphened(self) -> str:
         """As iPXE's ``${mac:hexhyp}`` prints it: ``52-54-00-ab-01-02``; used in URLs and file names."""
         return str(self).replace(":", "-")
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Name(_Parsed):
     """A DNS label (RFC 1123): the name of a lab, a machine, a class."""
 
@@ -117,9 +112,6 @@ class Name(_Parsed):
 
     def __str__(self) -> str:
         return self.value
-
-    def __lt__(self, other: Name) -> bool:
-        return self.value < other.value
 
 
 @total_ordering
@@ -166,8 +158,7 @@ class KubeVersion(_Parsed):
         return (self.major, self.minor)
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Size(_Parsed):
     """An amount of memory or disk in bytes; prints as ``2Gi``. Both ``2G`` and ``2Gi`` mean 2 × 2³⁰, as for RAM."""
 
@@ -189,9 +180,6 @@ class Size(_Parsed):
             if self.bytes >= 1024**power and self.bytes % 1024**power == 0:
                 return f"{self.bytes // 1024**power}{unit}"
         return str(self.bytes)
-
-    def __lt__(self, other: Size) -> bool:
-        return self.bytes < other.bytes
 
     @property
     def mib(self) -> int:

@@ -1,8 +1,7 @@
 """YAML text → a tree of nodes that know their line and column, by PyYAML's event parser (libyaml's where there).
 
 A scalar keeps its source text: ``1.10`` stays a version, ``52:54:00:12:34:56`` a MAC, ``yes`` a word. What it means
-is decided by the model that reads it. No constructor of PyYAML runs, so a document can name no Python type.
-Size, depth and the number of nodes (aliases written out) are bounded before anything is built.
+is decided by the model that reads it. Size, depth and the number of nodes (aliases written out) are bounded.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from typing import Any
 
 import yaml
 from yaml import events as ev
+
+from nodisk.butane.events import Composer
 
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 50_000
@@ -74,6 +75,8 @@ class Node:
     """A list's items; None: not a list."""
     entries: list[tuple[Node, Node]] | None = None
     """A mapping's keys and values in the file's order; None: not a mapping."""
+    size: int = 1
+    """How many nodes it is, aliases written out; 0 until the last of them is known."""
     fields: dict[str, tuple[Node, Node]] = field(default_factory=dict)
     """A mapping's keys and values by key; of a duplicate the first."""
 
@@ -123,7 +126,7 @@ def parse(text: str) -> tuple[Node, list[Problem]]:
     if len(text) > MAX_BYTES:
         raise YamlError(Problem(1, 1, f"the text is larger than {MAX_BYTES // 1024} KiB", "is this the right file?"))
     try:
-        return _Builder(text).build()
+        return _Composer(text).build()
     except yaml.reader.ReaderError as error:
         before = text[: max(error.position, 0)].split("\n")
         what = f"the character {error.character!r} has no place in YAML"
@@ -132,71 +135,56 @@ def parse(text: str) -> tuple[Node, list[Problem]]:
         raise YamlError(_syntax(error, text)) from error
 
 
-class _Builder:
-    """Turns events into nodes with a stack instead of recursion."""
-
+class _Composer(Composer[Node]):
     def __init__(self, text: str) -> None:
-        self.parser = _LOADER(text)
+        super().__init__(_LOADER(text).get_event)
         self.problems: list[Problem] = []
-        self.anchors: dict[str, tuple[Node, int]] = {}
-        self.count = 0
+        self._count = 0
 
     def build(self) -> tuple[Node, list[Problem]]:
-        get = self.parser.get_event
-        get()
-        if isinstance(get(), ev.StreamEndEvent):
+        self.get_event()
+        if isinstance(self.get_event(), ev.StreamEndEvent):
             return Node(1, 1, scalar="", null=True), []
-        root = self._document()
-        get()
-        after = get()
+        root = self.compose()
+        self.get_event()
+        after = self.get_event()
         if not isinstance(after, ev.StreamEndEvent):
             line = after.start_mark.line + 1
             self.problems.append(Problem(line, 1, "a second document starts here", "remove it and the line ---"))
         return root, self.problems
 
-    def _document(self) -> Node:
-        stack: list[tuple[Node, list[Node], str | None, int]] = []
-        while True:
-            event = self.parser.get_event()
-            if isinstance(event, (ev.MappingEndEvent, ev.SequenceEndEvent)):
-                node, children, anchor, before = stack.pop()
-                self._close(node, children)
-                if anchor:
-                    self.anchors[anchor] = (node, self.count - before)
-            else:
-                node = self._open(event)
-                if isinstance(event, (ev.MappingStartEvent, ev.SequenceStartEvent)):
-                    stack.append((node, [], event.anchor, self.count - 1))
-                    if len(stack) > MAX_DEPTH:
-                        raise YamlError(Problem(node.line, node.column, f"nested deeper than {MAX_DEPTH} levels"))
-                    continue
-                if isinstance(event, ev.ScalarEvent) and event.anchor:
-                    self.anchors[event.anchor] = (node, 1)
-            if not stack:
-                return node
-            stack[-1][1].append(node)
+    def scalar(self, event: Any, parent: Node | None) -> Node:
+        line, column = self._begin(event)
+        null = not event.style and event.value in _NULLS and event.tag is None
+        return Node(line, column, scalar=event.value, null=null, literal=event.style == "|")
 
-    def _open(self, event: Any) -> Node:
+    def collection(self, event: Any, depth: int) -> Node:
+        line, column = self._begin(event)
+        if depth > MAX_DEPTH:
+            raise YamlError(Problem(line, column, f"nested deeper than {MAX_DEPTH} levels"))
+        if isinstance(event, ev.MappingStartEvent):
+            return Node(line, column, entries=[], size=0)
+        return Node(line, column, items=[], size=0)
+
+    def alias(self, event: Any) -> Node:
+        node = self.anchors.get(event.anchor)
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
-        if isinstance(event, ev.AliasEvent):
-            if event.anchor not in self.anchors:
-                raise YamlError(Problem(line, column, f"*{event.anchor} stands for nothing above"))
-            node, size = self.anchors[event.anchor]
-            self._add(size, line, column)
-            return node
+        if node is None or not node.size:
+            raise YamlError(Problem(line, column, f"*{event.anchor} stands for nothing above"))
+        self._add(node.size, line, column)
+        return node
+
+    def _begin(self, event: Any) -> tuple[int, int]:
+        """Count a node, and judge its tag; where it is."""
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
         self._add(1, line, column)
         if event.tag not in _HARMLESS:
             self._tag(event.tag, line, column)
-        if isinstance(event, ev.ScalarEvent):
-            null = not event.style and event.value in _NULLS and event.tag is None
-            return Node(line, column, scalar=event.value, null=null, literal=event.style == "|")
-        if isinstance(event, ev.MappingStartEvent):
-            return Node(line, column, entries=[])
-        return Node(line, column, items=[])
+        return line, column
 
     def _add(self, nodes: int, line: int, column: int) -> None:
-        self.count += nodes
-        if self.count > MAX_NODES:
+        self._count += nodes
+        if self._count > MAX_NODES:
             what = f"more than {MAX_NODES} values, aliases written out"
             raise YamlError(Problem(line, column, what, "is this the right file?"))
 
@@ -204,7 +192,8 @@ class _Builder:
         short = "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
         self.problems.append(Problem(line, column, f"the tag {short} means nothing here", "remove it"))
 
-    def _close(self, node: Node, children: list[Node]) -> None:
+    def close(self, node: Node, children: list[Node]) -> None:
+        node.size = 1 + sum(child.size for child in children)
         if node.entries is None:
             node.items = children
             return

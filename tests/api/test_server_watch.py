@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.api.apiserver import ControlPlane
+from tests.support.access import allowed
 
 from nodisk.kube import addons, tokens
 from nodisk.kube.client import Client, Object
@@ -255,7 +256,7 @@ def test_tokens_of_an_older_key_are_made_anew(plane: ControlPlane, client: Clien
     assert tokens.renew(client, public) == 1
     until(lambda: tokens.signed_by(token(), public))
     with client.with_token(token()) as account:
-        assert account.allowed("get", "pods", namespace="tokens") is False, "it is known, and may do nothing"
+        assert allowed(account, "get", "pods", namespace="tokens") is False, "it is known, and may do nothing"
 
 
 def test_add_ons_are_applied_and_one_that_is_refused_stops_no_other(client: Client, tmp_path: Path) -> None:

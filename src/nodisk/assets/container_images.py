@@ -21,6 +21,8 @@ ECHO = "nodisk/echo:1"
 ``address:``, ``client:`` and ``path:``, from the environment variables POD_NAME, NODE_NAME and POD_IP where they are
 set. With another command it is a box of tools: sh, wget, nc, sleep and all else that busybox has."""
 ECHO_PORT = 8080
+MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+"""What a registry is asked for: it gives no manifest of another kind than those that it is told of."""
 
 _SCRIPT = "echo.cgi"
 # The kernel lets a container's first process ignore SIGTERM if it has no handler for it, as busybox' programs haven't:

@@ -1,23 +1,19 @@
-"""Building programs run as children in namespaces of their own: when they are stopped, or nodisk dies, nothing stays.
+"""Building programs run in a cage (``nodisk.cage``) with a mount namespace: stopped, nothing of them stays.
 
-A private mount namespace undoes every mount, a private PID namespace ends every descendant; and the kernel
-kills the namespace's first process when nodisk itself is killed.
+The private mount namespace undoes every mount, the cage ends every descendant.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
 import shlex
 import shutil
-import signal
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
-from nodisk import run
+from nodisk import cage, run
 from nodisk.assets import trust
 from nodisk.assets.store import disk_full
 from nodisk.errors import CommandFailed
@@ -48,18 +44,12 @@ async def build(
     if root is None and "/" not in str(argv[0]):
         run.find(str(argv[0]))  # raises ToolMissing, with the package that brings it
     variables = [f"{name}={value}" for name, value in {**CLEAN, **(env or {})}.items()]
-    inside = [f"--root={root}"] if root is not None else []
-    words: list[str | Path] = [
-        *("setpriv", "--pdeathsig", "KILL"),
-        *("unshare", "--mount", "--pid", "--fork", "--kill-child", *inside, "--mount-proc"),
-        *("env", "--ignore-environment", *variables),
-        *argv,
-    ]
+    inside = () if root is None else (f"--root={root}",)
     log_file.parent.mkdir(parents=True, exist_ok=True)
     tail: deque[str] = deque(maxlen=40)
     full = False
-    process = await _start(words)
-    watch = asyncio.create_task(_until_full(log_file.parent, process.pid))
+    process = await cage.start(["env", "--ignore-environment", *variables, *argv], "--mount", *inside, "--mount-proc")
+    watch = asyncio.create_task(_until_full(log_file.parent, process))
     try:
         with log_file.open("w", encoding="utf-8", buffering=1) as log:
             log.write(f"$ {shlex.join(map(str, argv))}\n")
@@ -72,7 +62,7 @@ async def build(
         status = await process.wait()
     finally:
         if process.returncode is None:
-            _kill(process.pid)
+            cage.kill(process)
             await asyncio.shield(process.wait())
         full = full or watch.done()
         watch.cancel()
@@ -85,28 +75,11 @@ async def build(
         raise failed
 
 
-async def _start(words: Sequence[str | Path]) -> asyncio.subprocess.Process:
-    """Start a program; cancelled amid that, end it first: asyncio would leave it behind, or wait for it for ever."""
-    starting = asyncio.ensure_future(run.start_async(words))
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        process = await starting
-        _kill(process.pid)
-        await process.wait()
-        raise
-
-
-async def _until_full(folder: Path, group: int) -> None:
+async def _until_full(folder: Path, process: asyncio.subprocess.Process) -> None:
     """Return when the disk is full, having killed the program: some (mmdebstrap) would wait for ever then."""
     while shutil.disk_usage(folder).free >= _LOW:
         await asyncio.sleep(1)
-    _kill(group)
-
-
-def _kill(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+    cage.kill(process)
 
 
 async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[str]:

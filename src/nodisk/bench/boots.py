@@ -19,6 +19,7 @@ from typing import Any
 from nodisk import files, run, yamltext
 from nodisk.assets import build, built
 from nodisk.errors import TimedOut, UsageError
+from nodisk.kube.patience import unheard
 from nodisk.machines import qemu
 from nodisk.machines.power import everywhere
 from nodisk.machines.virtual import Virtual
@@ -27,6 +28,7 @@ from nodisk.records.database import Database
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab, Source
 from nodisk.state import LabState, State
+from nodisk.waiting import Deadline, until
 
 KUBERNETES_UNITS = (
     "containerd.service",
@@ -179,24 +181,20 @@ def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) 
     files.write(file, yamltext.dump({"name": name, **document}))
     virtual = Virtual(load(file), file, state.lab(name))
     virtual.check()  # also that nobody runs a lab of that name from another state
-    virtual.down(_quiet, purge=True)  # left over from one that was killed
+    virtual.down(unheard, purge=True)  # left over from one that was killed
     files.write(virtual.state.bench, "".join(f"{unit}\n" for unit in masked))
     try:
         build.build(virtual.lab, state, offline=True)
-        virtual.start(_quiet)
+        virtual.start(unheard)
         yield virtual
     finally:
-        virtual.down(_quiet, purge=True)
+        virtual.down(unheard, purge=True)
         file.unlink(missing_ok=True)
-
-
-def _quiet(_: str) -> None:
-    """Suppress the progress of a temporary lab."""
 
 
 def _floor(virtual: Virtual, within: float) -> dict[str, float]:
     """Machine → seconds from power-on to its login prompt."""
-    began = time.time()
+    began, deadline = time.time(), Deadline(within)
     everywhere(virtual.power.on, virtual.lab.machines)
     consoles = {str(m.name): qemu.Paths.of(virtual.state, m).console for m in virtual.lab.machines}
     seconds: dict[str, float] = {}
@@ -204,10 +202,9 @@ def _floor(virtual: Virtual, within: float) -> dict[str, float]:
         for name, path in consoles.items():
             if name not in seconds and path.exists() and _LOGIN.search(path.read_bytes()):
                 seconds[name] = time.time() - began
-        if time.time() - began > within:
+        if not deadline.pause(0.2):
             missing = ", ".join(sorted(set(consoles) - set(seconds)))
             raise TimedOut(f"no login prompt after {within:g} seconds on {missing}")
-        time.sleep(0.2)
     return seconds
 
 
@@ -218,9 +215,8 @@ def _ready(virtual: Virtual, database: Database, within: float) -> list[Row]:
 
 def _await_ram(virtual: Virtual, database: Database, within: float = 60.0) -> None:
     """Machines report their RAM when their own node is Ready, a few seconds after the server knows it."""
-    end = time.monotonic() + within
-    while time.monotonic() < end and any(database.ram(machine.mac) is None for machine in virtual.lab.machines):
-        time.sleep(0.5)
+    machines = virtual.lab.machines
+    until(lambda: all(database.ram(one.mac) is not None for one in machines), Deadline(within), every=0.5)
 
 
 def _result(row: Row, database: Database, floors: dict[str, float]) -> MachineResult:

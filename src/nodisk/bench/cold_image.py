@@ -1,63 +1,71 @@
 """Images that no node has: the project's own image with one more layer of chance, pushed to the server's registry.
 
-The registry's unix socket is used, which only the server itself reaches. Nothing of it is left on the server's disk.
+The registry's unix socket is used, which only the server itself reaches. The images are deleted by the registry's API,
+which forgets them at once; their layers leave the disk at the server's next start (``server.seed.collect_garbage``),
+because the registry can't collect garbage while it runs (https://distribution.github.io/distribution/about/garbage-collection/).
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
 import json
 import os
-import shutil
 import tarfile
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Self
 
 import httpx2
 
-from nodisk.assets.container_images import ECHO
+from nodisk.assets.container_images import ECHO, MANIFESTS
 from nodisk.errors import NodiskError
 from nodisk.state import LabState
 
+REPOSITORY = "nodisk/cold"
 SIZE = 8 * 2**20
 """Bytes of the layer; chance doesn't compress."""
-_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-_OCI = "application/vnd.oci.image.manifest.v1+json"
+_OCI, _DOCKER = MANIFESTS
+_ACCEPT = {"Accept": ", ".join(MANIFESTS)}
 
 
 class ColdImages(AbstractContextManager["ColdImages"]):
-    """Makes images of one run; what it pushed is removed at the end."""
+    """Makes images of one run; they are deleted at the end, and what killed runs left at the beginning."""
 
     def __init__(self, state: LabState, run_id: str) -> None:
-        self._state = state
-        self.repository = f"nodisk/cold-{run_id}"
+        self._run = run_id
         transport = httpx2.HTTPTransport(uds=str(state.run / "registry.sock"))
         self._http = httpx2.Client(base_url="http://registry", transport=transport, timeout=60, trust_env=False)
-        self._blobs: list[str] = []
 
     def __enter__(self) -> Self:
+        try:
+            self._remove()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.closing(self), contextlib.suppress(NodiskError):  # the next run tries again
+            self._remove()
+
+    def close(self) -> None:
+        """Leave the images there."""
         self._http.close()
-        self.remove()
 
     def make(self, number: int) -> str:
         """Push an image and return its name; raises NodiskError if the registry refuses."""
         base, tag = ECHO.split(":")
-        accept = {"Accept": f"{_MANIFEST}, {_OCI}"}
-        answer = self._ask("GET", f"/v2/{base}/manifests/{tag}", headers=accept)
+        answer = self._ask("GET", f"/v2/{base}/manifests/{tag}", headers=_ACCEPT)
         manifest: dict[str, Any] = answer.json()
         config = self._ask("GET", f"/v2/{base}/blobs/{manifest['config']['digest']}").json()
         for layer in manifest["layers"]:
             params = {"mount": layer["digest"], "from": base}
-            self._ask("POST", f"/v2/{self.repository}/blobs/uploads/", params=params)
+            self._ask("POST", f"/v2/{REPOSITORY}/blobs/uploads/", params=params)
         plain = _layer()
         packed = gzip.compress(plain, compresslevel=1, mtime=0)
-        config["rootfs"]["diff_ids"].append(_digest(plain))
+        config["rootfs"]["diff_ids"].append(digest(plain))
         config.pop("history", None)
         oci = manifest.get("mediaType") == _OCI
         kind = (
@@ -69,54 +77,33 @@ class ColdImages(AbstractContextManager["ColdImages"]):
         encoded = json.dumps(config).encode()
         manifest["config"] |= {"size": len(encoded), "digest": self._push(encoded)}
         body = json.dumps(manifest).encode()
-        headers = {"Content-Type": manifest.get("mediaType", _MANIFEST)}
-        self._ask("PUT", f"/v2/{self.repository}/manifests/{number}", content=body, headers=headers)
-        self._blobs.append(_digest(body))
-        return f"{self.repository}:{number}"
+        headers = {"Content-Type": manifest.get("mediaType", _DOCKER)}
+        self._ask("PUT", f"/v2/{REPOSITORY}/manifests/{self._run}-{number}", content=body, headers=headers)
+        return f"{REPOSITORY}:{self._run}-{number}"
 
     def _push(self, data: bytes) -> str:
-        digest = _digest(data)
-        begun = self._ask("POST", f"/v2/{self.repository}/blobs/uploads/")
-        where = httpx2.URL("http://registry").join(begun.headers["Location"]).copy_merge_params({"digest": digest})
+        name = digest(data)
+        begun = self._ask("POST", f"/v2/{REPOSITORY}/blobs/uploads/")
+        where = httpx2.URL("http://registry").join(begun.headers["Location"]).copy_merge_params({"digest": name})
         self._ask("PUT", str(where), content=data, headers={"Content-Type": "application/octet-stream"})
-        self._blobs.append(digest)
-        return digest
+        return name
 
-    def _ask(self, method: str, url: str, **more: Any) -> httpx2.Response:
+    def _remove(self) -> None:
+        """Delete every cold image; bench runs once at a time."""
+        listed = self._ask("GET", f"/v2/{REPOSITORY}/tags/list", may_lack=True)
+        for tag in (listed.json().get("tags") or []) if listed.status_code == 200 else []:
+            where = f"/v2/{REPOSITORY}/manifests"
+            found = self._ask("HEAD", f"{where}/{tag}", headers=_ACCEPT)
+            self._ask("DELETE", f"{where}/{found.headers['Docker-Content-Digest']}", may_lack=True)
+
+    def _ask(self, method: str, url: str, *, may_lack: bool = False, **more: Any) -> httpx2.Response:
         try:
             answer = self._http.request(method, url, **more)
         except httpx2.HTTPError as error:
             raise NodiskError(f"the server's registry does not answer: {error}", hint="nodisk status") from error
-        if answer.status_code >= 400:
+        if answer.status_code >= 400 and not (may_lack and answer.status_code == 404):
             raise NodiskError(f"the registry refuses {method} {url}: {answer.status_code} {answer.text[:200]}")
         return answer
-
-    def remove(self) -> None:
-        """Take this run's repository and blobs from the registry's disk: nobody else can refer to chance."""
-        remove_repository(self._state.registry, self.repository, self._blobs)
-
-
-def remove_repository(registry: Path, repository: str, blobs: list[str]) -> None:
-    """Delete a repository's folder and these blobs, as ``garbage-collect`` would, without stopping the registry."""
-    root = registry / "docker" / "registry" / "v2"
-    shutil.rmtree(root / "repositories" / repository, ignore_errors=True)
-    for digest in blobs:
-        value = digest.removeprefix("sha256:")
-        shutil.rmtree(root / "blobs" / "sha256" / value[:2] / value, ignore_errors=True)
-
-
-def remove_leftovers(state: LabState) -> None:
-    """What killed runs left in the registry: their repositories and the blobs that these link to."""
-    root = state.registry / "docker" / "registry" / "v2" / "repositories" / "nodisk"
-    for folder in root.glob("cold-*"):
-        own = {f"sha256:{link.parent.name}" for link in folder.glob("_*/**/link") if len(link.parent.name) == 64}
-        others = {
-            f"sha256:{link.parent.name}"
-            for other in root.parent.glob("**/link")
-            if not other.is_relative_to(folder)
-            for link in (other,)
-        }
-        remove_repository(state.registry, f"nodisk/{folder.name}", sorted(own - others))
 
 
 def _layer() -> bytes:
@@ -128,5 +115,6 @@ def _layer() -> bytes:
     return sink.getvalue()
 
 
-def _digest(data: bytes) -> str:
+def digest(data: bytes) -> str:
+    """What the registry calls ``data``."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from nodisk.bench.measures import BY_NAME, Better, Judge
@@ -22,13 +21,6 @@ class Change:
     """None: too few samples on a side, so that noise can't be told from change."""
     word: str
     """better, worse, same, unsure, only before, only after."""
-
-    @property
-    def ratio(self) -> float:
-        """After divided by before; NaN where there is none."""
-        if self.before is None or self.after is None or self.before == 0:
-            return math.nan
-        return self.after / self.before
 
 
 def compare(before: Run, after: Run) -> list[Change]:

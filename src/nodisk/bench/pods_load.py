@@ -17,6 +17,7 @@ from nodisk.bench.stats import percentile, summary
 from nodisk.kube.client import Object
 from nodisk.kube.watch import Change, WatchEvent
 from nodisk.verify import manifests
+from nodisk.waiting import Deadline
 
 PHASES = ("created", "scheduled", "total")
 ALIVE = 25
@@ -82,8 +83,8 @@ class Timer:
 
     def wait_all(self, seconds: float) -> int:
         """Until all run or the time is over; how many don't."""
-        end = time.monotonic() + seconds
-        return sum(not self.wait(name, max(0.0, end - time.monotonic())) for name in list(self.pods))
+        deadline = Deadline(seconds)
+        return sum(not self.wait(name, deadline.left) for name in list(self.pods))
 
     def series(self) -> tuple[Series, ...]:
         """By node and phase, seconds since the request was sent."""

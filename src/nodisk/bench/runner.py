@@ -76,7 +76,6 @@ def bench(context: LabContext, profile: Profile, only: Collection[str], say: Cal
     began = datetime.now(UTC)
     _refuse_broken(context, say)
     with staged(context, "bench", privileged=True, say=say) as scene:
-        cold_image.remove_leftovers(context.state)
         say(pace_line(scene))
         stage = Stage(scene, profile, say)
         stage.set_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 import time
@@ -14,7 +15,7 @@ from nodisk.bench.stage import Stage
 from nodisk.bench.stats import summary
 from nodisk.errors import CommandFailed, NodiskError, TimedOut
 from nodisk.kube.client import Object
-from nodisk.kube.watch import Watch
+from nodisk.kube.watch import wait_for
 from nodisk.verify import manifests
 
 WAIT = 20.0
@@ -65,26 +66,22 @@ def _endpoints_seen(stage: Stage, name: str, seconds: float, begin: float) -> fl
     scene = stage.scene
     # What kube-proxy follows from 1.19 on. Endpoints are written by another controller, and may come later.
     slices = scene.client.first_supported("EndpointSlice", ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"))
-    if slices:
-        watch = Watch(
-            scene.client, slices, "EndpointSlice", namespace=scene.space, labels=f"kubernetes.io/service-name={name}"
-        )
-    else:
-        watch = Watch(scene.client, "v1", "Endpoints", namespace=scene.space, fields=f"metadata.name={name}")
-
-    def select() -> None:
-        time.sleep(max(0.0, begin - time.monotonic()))
-        scene.client.patch("v1", "Service", name, {"spec": {"selector": {"app": "target"}}}, namespace=scene.space)
-
-    timer = threading.Timer(seconds, watch.close)
-    for thread in (threading.Thread(target=select), timer):
-        thread.daemon = True
-        thread.start()
-    with watch:
-        for event in watch:
-            if has_endpoints(event.object):
-                timer.cancel()
-                return time.monotonic()
+    selector = {"spec": {"selector": {"app": "target"}}}
+    select = functools.partial(scene.client.patch, "v1", "Service", name, selector, namespace=scene.space)
+    timer = threading.Timer(max(0.0, begin - time.monotonic()), select)
+    timer.daemon = True
+    timer.start()
+    for event in wait_for(
+        scene.client,
+        slices or "v1",
+        "EndpointSlice" if slices else "Endpoints",
+        namespace=scene.space,
+        labels=f"kubernetes.io/service-name={name}" if slices else None,
+        fields=None if slices else f"metadata.name={name}",
+        seconds=seconds,
+    ):
+        if has_endpoints(event.object):
+            return time.monotonic()
     return None
 
 

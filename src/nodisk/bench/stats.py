@@ -37,11 +37,8 @@ class Summary:
     """What is said of a set of samples."""
 
     n: int
-    minimum: float
     median: float
-    p90: float
     p99: float
-    maximum: float
 
 
 def summary(samples: Sequence[float]) -> Summary:
@@ -49,11 +46,8 @@ def summary(samples: Sequence[float]) -> Summary:
     ordered = sorted(samples)
     return Summary(
         n=len(ordered),
-        minimum=percentile(ordered, 1e-9),
         median=percentile(ordered, 0.5),
-        p90=percentile(ordered, 0.9),
         p99=percentile(ordered, 0.99),
-        maximum=percentile(ordered, 1),
     )
 
 

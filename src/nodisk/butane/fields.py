@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from nodisk.butane.schema import Field, ListOf, Struct
 
-STR, INT, BOOL = "string", "integer", "boolean"
 STRS = ListOf("string")
 OPTIONS = ListOf("string", unique=False)
 

@@ -247,16 +247,14 @@ _SINGULAR = {
 }
 
 
-def shared(base: Mapping[str, Any], overlay: Mapping[str, Any], spec: int = MAX_SPEC) -> Iterator[Conflict]:
+def shared(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> Iterator[Conflict]:
     """What both configs define, each with the field in which they differ.
 
     Fields that only one of them sets don't differ; lists that merging appends or joins don't either, except drop-ins
     of the same name, which are compared in turn.
     """
-    schema = ignition_schema(spec)
+    schema = ignition_schema(MAX_SPEC)
     for section in ("kernelArguments", "passwd", "storage", "systemd"):
-        if section not in schema.by_json:
-            continue
         struct = cast("CStruct", schema.by_json[section].item)
         yield from _shared(struct, base.get(section) or {}, overlay.get(section) or {}, "")
 

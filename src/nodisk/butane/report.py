@@ -6,7 +6,7 @@ of a ``Report``, each with the line and column of the deepest part of the docume
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from nodisk.butane.paths import Path
@@ -21,10 +21,6 @@ class Problem(NamedTuple):
     severity: Severity
     path: Path
     message: str
-
-
-Add = Callable[[Path, str], None]
-"""How a rule reports an error at a path."""
 
 
 class Entry(NamedTuple):

@@ -38,7 +38,7 @@ def check_path(path: str, place: Path, found: Findings) -> None:
         found.error(place, "path is not fully simplified")
 
 
-def _size(text: str) -> int:
+def byte_length(text: str) -> int:
     """Limits count bytes."""
     return len(text.encode("utf-8", "surrogateescape"))
 
@@ -146,7 +146,7 @@ def _partition(values: Values, path: Path, spec: int, found: Findings) -> None:
     if not values.get("number") and label is None:
         found.error(path, "a partition number >= 1 or a label must be specified")
     if label is not None:
-        if _size(label) > 36:
+        if byte_length(label) > 36:
             found.error((*path, "label"), "partition labels may not exceed 36 characters")
         elif ":" in label:
             found.error((*path, "label"), "partition label will be truncated to text before the colon")
@@ -173,7 +173,7 @@ def _filesystem(values: Values, path: Path, spec: int, found: Findings) -> None:
         limit = _LABEL_LIMITS.get(kind or "")
         if not kind:
             found.error((*path, "label"), "filesystem must specify format if label is specified")
-        elif limit is not None and _size(label) > limit:
+        elif limit is not None and byte_length(label) > limit:
             found.error(
                 (*path, "label"), f"filesystem labels cannot be longer than {limit} characters when using {kind}"
             )
@@ -194,7 +194,7 @@ def _raid(values: Values, path: Path, spec: int, found: Findings) -> None:
 def _luks(values: Values, path: Path, spec: int, found: Findings) -> None:
     if "/" in values.get("name", ""):
         found.error((*path, "name"), "device names cannot contain slashes")
-    if _size(values.get("label") or "") > 47:
+    if byte_length(values.get("label") or "") > 47:
         found.error((*path, "label"), "luks device labels cannot be longer than 47 characters")
     if not values.get("device"):
         found.error((*path, "device"), "disk device is required")

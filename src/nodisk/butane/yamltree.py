@@ -1,17 +1,14 @@
-"""YAML text → a tree of nodes with positions, by PyYAML's event parser (libyaml's where it is compiled in).
-
-PyYAML's own constructors are not used: a scalar keeps its source text until the schema says what it should be, and
-nothing in a document can name a Python type. Events are consumed one by one by a loop, not by recursion, so that
-depth and number of nodes are bounded before they are built.
-"""
+"""YAML text → a tree of nodes with positions, by PyYAML's event parser (libyaml's where it is compiled in)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import yaml
 from yaml import events as ev
 
+from nodisk.butane.events import Composer
 from nodisk.butane.goscanner import Parser, Source, TagInFlow, YamlError, translated
 from nodisk.butane.paths import Key, Path
 from nodisk.butane.pattern import Pattern
@@ -127,7 +124,7 @@ def _hidden(source: Source, error: yaml.YAMLError, *, old: bool) -> bool:
     return not old and error.problem == "found unexpected ':'" and source.hide_colons()
 
 
-def _compose(source: Source, *, old: bool) -> Node | None:  # noqa: PLR0912, PLR0915 - a branch a kind of event
+def _compose(source: Source, *, old: bool) -> Node | None:
     get_event = Parser(source.data).get_event
     get_event()  # the start of the stream
     start = get_event()
@@ -135,63 +132,60 @@ def _compose(source: Source, *, old: bool) -> Node | None:  # noqa: PLR0912, PLR
         return None
     if getattr(start, "version", None) not in (None, (1, 1)):
         raise YamlError("found incompatible YAML document", start.start_mark.line or None)
-    anchors: dict[str, Node] = {}
-    aliases: list[Node] = []
-    stack: list[Node] = []
-    root: Node | None = None
-    count = 0
-    shown = source.shown if source.hidden else None
-    while True:
-        event = get_event()
-        kind = type(event)
-        if kind is ev.MappingEndEvent or kind is ev.SequenceEndEvent:
-            stack.pop()
-            if not stack:
-                break
-            continue
-        count += 1
-        if count > MAX_NODES:
-            raise YamlError(f"document has more than {MAX_NODES} nodes")
-        mark = event.start_mark
-        if kind is ev.ScalarEvent:
-            plain = not event.style and not (old and event.tag == "!")  # to yaml.v2 what has that tag is a text
-            node = Node(SCALAR, shown(event.value) if shown else event.value, event.tag, plain, mark)
-            if event.style:
-                if source.slashes and event.style == '"':
-                    slash = source.escaped_slash(mark, event.end_mark)
-                    if slash is not None:
-                        raise slash
-            elif stack and stack[-1].flow:
-                _check_word(node, event, stack[-1], source, old=old)
-        elif kind is ev.AliasEvent:
-            node = Node(ALIAS, event.anchor, None, False, mark)
-            node.target = anchors.get(event.anchor)
-            aliases.append(node)
-            if node.target is None and not old:
-                raise YamlError(f"unknown anchor '{event.anchor}' referenced", mark=mark)
-        else:
-            name = MAPPING if kind is ev.MappingStartEvent else SEQUENCE
-            node = Node(name, "", event.tag, False, mark)
-            node.flow = bool(event.flow_style)
-        if shown and node.tag:
-            node.tag = shown(node.tag)
-        if kind is not ev.AliasEvent and event.anchor is not None:
-            anchors[event.anchor] = node
-        if stack:
-            stack[-1].children.append(node)
-        else:
-            root = node
-        if node.kind in (MAPPING, SEQUENCE):
-            stack.append(node)
-            if len(stack) > MAX_DEPTH:
-                raise YamlError(f"exceeded max depth of {MAX_DEPTH}", mark.line + 1)
-        elif not stack:
-            break
+    composer = _Composer(get_event, source, old=old)
+    root = composer.compose()
     _end(source, get_event, old=old)
     if old:  # yaml.v2 looks an anchor up when it decodes: the last of a name counts, and what nobody reads may lack one
-        for node in aliases:
-            node.target = anchors.get(node.value)
+        for node in composer.aliases:
+            node.target = composer.anchors.get(node.value)
     return root
+
+
+class _Composer(Composer[Node]):
+    def __init__(self, get_event: Callable[[], Any], source: Source, *, old: bool) -> None:
+        super().__init__(get_event)
+        self.aliases: list[Node] = []
+        self._source, self._old = source, old
+        self._shown = source.shown if source.hidden else None
+        self._count = 0
+
+    def scalar(self, event: Any, parent: Node | None) -> Node:
+        plain = not event.style and not (self._old and event.tag == "!")  # to yaml.v2 what has that tag is a text
+        value = self._shown(event.value) if self._shown else event.value
+        node = self._node(SCALAR, value, event.tag, plain, event.start_mark)
+        if event.style:
+            if self._source.slashes and event.style == '"':
+                slash = self._source.escaped_slash(event.start_mark, event.end_mark)
+                if slash is not None:
+                    raise slash
+        elif parent is not None and parent.flow:
+            _check_word(node, event, parent, self._source, old=self._old)
+        return node
+
+    def collection(self, event: Any, depth: int) -> Node:
+        kind = MAPPING if type(event) is ev.MappingStartEvent else SEQUENCE
+        node = self._node(kind, "", event.tag, False, event.start_mark)
+        node.flow = bool(event.flow_style)
+        if depth > MAX_DEPTH:
+            raise YamlError(f"exceeded max depth of {MAX_DEPTH}", node.line)
+        return node
+
+    def alias(self, event: Any) -> Node:
+        node = self._node(ALIAS, event.anchor, None, False, event.start_mark)
+        node.target = self.anchors.get(event.anchor)
+        self.aliases.append(node)
+        if node.target is None and not self._old:
+            raise YamlError(f"unknown anchor '{event.anchor}' referenced", mark=event.start_mark)
+        return node
+
+    def close(self, node: Node, children: list[Node]) -> None:
+        node.children = children
+
+    def _node(self, kind: str, value: str, tag: str | None, plain: bool, mark: Any) -> Node:
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise YamlError(f"document has more than {MAX_NODES} nodes")
+        return Node(kind, value, self._shown(tag) if tag and self._shown else tag, plain, mark)
 
 
 def _end(source: Source, get_event: Any, *, old: bool) -> None:

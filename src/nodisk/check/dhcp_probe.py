@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from nodisk.check.dhcp import Offer, discover, offer
 from nodisk.values import Mac
+from nodisk.waiting import Deadline
 
 LISTEN = 5.0
 """Seconds: some servers ping an address for up to three seconds before they offer it."""
@@ -32,16 +32,15 @@ def ask(interface: str, macs: Sequence[Mac], *, seconds: float = LISTEN) -> dict
     """
     wanted = {mac: secrets.randbits(32) for mac in macs}
     found: dict[Mac, dict[Offer, None]] = {mac: {} for mac in macs}
-    end = time.monotonic() + seconds
-    again = time.monotonic()
+    listening, again = Deadline(seconds), Deadline(0)
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4)) as wire:
         wire.bind((interface, _IPV4))
-        while (now := time.monotonic()) < end:
-            if now >= again:
+        while not listening.passed:
+            if again.passed:
                 for mac, transaction in wanted.items():
                     wire.sendto(discover(mac, transaction), (interface, _IPV4, 0, 0, _EVERYBODY))
-                again = now + RESEND
-            wire.settimeout(max(0.01, min(end, again) - now))
+                again.start(RESEND)
+            wire.settimeout(max(0.01, min(listening.left, again.left)))
             with contextlib.suppress(TimeoutError):
                 packet = wire.recv(65535)
                 for mac, transaction in wanted.items():

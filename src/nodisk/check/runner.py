@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from nodisk.plan.budget import Budget
 from nodisk.records import running
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
+from nodisk.waiting import Deadline
 
 log = logging.getLogger("nodisk.check")
 
@@ -109,8 +109,8 @@ def run_all(place: Place, budgets: list[Budget], waiting: Callable[[list[str]], 
 
 def _in_turn(todo: dict[Future[list[Finding]], str]) -> Iterator[tuple[Future[list[Finding]] | None, list[str]]]:
     """Each future as it ends (None: a second passed) with the names of the rest, until all end or time is up."""
-    pending, end = set(todo), time.monotonic() + LIMIT
-    while pending and time.monotonic() < end:
+    pending, deadline = set(todo), Deadline(LIMIT)
+    while pending and not deadline.passed:
         done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
         names = [todo[future] for future in pending]
         for future in done:

@@ -158,7 +158,6 @@ def remove(
     record: Class,
     chosen: Sequence[Account],
     *,
-    limit: float = TIME_LIMIT,
     on_gone: OnGone = teardown.unheard,
 ) -> Counter[str]:
     """Delete accounts: their credentials first, then the students' namespaces; returns what was in them."""
@@ -166,7 +165,7 @@ def remove(
     if len(students) < len(chosen):
         bind_teachers(client, record.without(chosen))
     all_or_raise(in_parallel(lambda account: _drop_identity(client, record, account), chosen))
-    return empty(client, record, students, limit=limit, on_gone=on_gone)
+    return empty(client, record, students, limit=TIME_LIMIT, on_gone=on_gone)
 
 
 def delete(

@@ -6,7 +6,6 @@ command again completes it and doubles nothing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Client
 from nodisk.records import isolation, running
+from nodisk.waiting import Deadline
 
 
 @dataclass(slots=True)
@@ -162,8 +162,7 @@ def _reach(client: Client, found: Class, first: Tester, second: Tester | None, e
     if not capacity.ready_nodes(client):
         return selftest.untried(who, "no node is ready to run pods")
     spaces = (found.namespace(first.account), found.namespace(second.account))
-    end = time.monotonic() + reach.WITHIN
-    return reach.attempt(first, second, spaces, enforcer=enforcer, left=lambda: end - time.monotonic())
+    return reach.attempt(first, second, spaces, enforcer=enforcer, deadline=Deadline(reach.WITHIN))
 
 
 def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:

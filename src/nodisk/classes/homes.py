@@ -7,7 +7,6 @@ its path on the server is a secret that students can't read, since they may not 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from nodisk.spec.model import Lab
 from nodisk.state import LabState
 from nodisk.storage import volumes
 from nodisk.storage.volumes import SMALLEST, Volume
+from nodisk.waiting import Deadline, until
 
 STORAGE_CLASS = "nodisk"
 PROVISIONER = "nodisk.dev/server"
@@ -199,18 +199,16 @@ def _uid(client: Client, claim: Object) -> str | None:
 
 
 def _apply_claim(client: Client, claim: Object) -> Object:
-    deadline = time.monotonic() + QUOTA_COUNTED
+    deadline = Deadline(QUOTA_COUNTED)
     # A claim that is admitted before the quota is known is in nobody's count, and would leave room for one more.
-    while not _is_counted(client, claim["metadata"]["namespace"]) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: _is_counted(client, claim["metadata"]["namespace"]), deadline, every=0.1)
     while True:
         try:
             return client.apply(claim)
         except Forbidden as error:
             # The quota controller has not counted a namespace this young, or not yet seen that the quota has grown.
-            if "quota" not in error.message or time.monotonic() > deadline:
+            if "quota" not in error.message or not deadline.pause(0.1):
                 raise
-            time.sleep(0.1)
 
 
 def _is_counted(client: Client, namespace: str) -> bool:
@@ -226,17 +224,12 @@ def detach(client: Client, record: Class, students: Sequence[Account] | None, *,
         if not students:
             return
         labels += f",{STUDENT} in ({','.join(student.label for student in students)})"
-    deadline = time.monotonic() + limit
-    while True:
-        found = [
-            o["metadata"]["name"] for o in client.list("v1", "PersistentVolume", labels=labels, metadata_only=True)
-        ]
-        if not found:
-            return
-        if time.monotonic() > deadline:
-            raise TimedOut(f"PersistentVolumes are still there after {limit:g} s: {', '.join(found)}")
-        all_or_raise(in_parallel(lambda name: client.delete("v1", "PersistentVolume", name), found))
-        time.sleep(0.1)
+    deadline = Deadline(limit)
+    while found := client.list("v1", "PersistentVolume", labels=labels, metadata_only=True):
+        names = [volume["metadata"]["name"] for volume in found]
+        all_or_raise(in_parallel(lambda name: client.delete("v1", "PersistentVolume", name), names))
+        if not deadline.pause(0.1):
+            raise TimedOut(f"PersistentVolumes are still there after {limit:g} s: {', '.join(names)}")
 
 
 def release(

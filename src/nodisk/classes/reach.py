@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from nodisk.assets.container_images import ECHO, ECHO_PORT
@@ -13,6 +12,7 @@ from nodisk.classes.selftest import REACH, Finding, Tester, untried
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError
+from nodisk.waiting import Deadline
 
 WITHIN = 660.0
 """Seconds for all of an attempt, where nobody measured the cluster: without KVM a container starts slowly."""
@@ -35,7 +35,7 @@ exit {reached}
 
 
 def attempt(
-    first: Tester, second: Tester, spaces: tuple[str, str], *, enforcer: Enforcer | None, left: Callable[[], float]
+    first: Tester, second: Tester, spaces: tuple[str, str], *, enforcer: Enforcer | None, deadline: Deadline
 ) -> Finding:
     """Run an echo pod in both students' namespaces (``spaces``), and a pod of the first that tries to reach them.
 
@@ -45,14 +45,14 @@ def attempt(
     who = first.account.label
     control: int | None = None
     try:
-        with _pods(first, second, spaces, left) as ((own, _), (other, there)):
+        with _pods(first, second, spaces, deadline) as ((own, _), (other, there)):
             script = _SCRIPT.format(own=own, other=other, port=ECHO_PORT, reached=REACHED, lost=LOST)
             first.client.create(_pod(_PROBE, spaces[0], ["sh", "-c", script]))
-            status, node = _ended(first.client, spaces[0], _PROBE, left)
+            status, node = _ended(first.client, spaces[0], _PROBE, deadline)
             if status == 0:
                 script = _CONTROL_SCRIPT.format(other=other, port=ECHO_PORT, reached=REACHED, lost=LOST)
                 second.client.create(_pod(_CONTROL, spaces[1], ["sh", "-c", script], node=node))
-                control, _ = _ended(second.client, spaces[1], _CONTROL, left)
+                control, _ = _ended(second.client, spaces[1], _CONTROL, deadline)
     except NodiskError as error:
         return untried(who, error.message)
     way = f"from {node} to {there}"
@@ -86,7 +86,7 @@ def settled(found: Finding, by: Enforcer | None) -> Finding:
 
 @contextlib.contextmanager
 def _pods(
-    first: Tester, second: Tester, spaces: tuple[str, str], left: Callable[[], float]
+    first: Tester, second: Tester, spaces: tuple[str, str], deadline: Deadline
 ) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
     """Both echo pods running; yields the address and the node of each."""
     testers = list(zip((first, second), spaces, strict=True))
@@ -94,7 +94,7 @@ def _pods(
         for tester, space in testers:
             _delete(tester.client, space)
             tester.client.create(_pod(_ECHO, space, None))
-        own, other = (_running(tester.client, space, left) for tester, space in testers)
+        own, other = (_running(tester.client, space, deadline) for tester, space in testers)
         yield own, other
     finally:
         for tester, space in testers:
@@ -128,7 +128,7 @@ def _pod(name: str, space: str, command: list[str] | None, *, node: str = "") ->
     }
 
 
-def _running(client: Client, space: str, left: Callable[[], float]) -> tuple[str, str]:
+def _running(client: Client, space: str, deadline: Deadline) -> tuple[str, str]:
     while True:
         pod = client.get("v1", "Pod", _ECHO, namespace=space)
         status = pod.get("status") or {}
@@ -136,18 +136,16 @@ def _running(client: Client, space: str, left: Callable[[], float]) -> tuple[str
             return str(status["podIP"]), str(pod["spec"]["nodeName"])
         if status.get("phase") in ("Failed", "Succeeded"):
             raise NodiskError(f"the pod in {space} has ended")
-        if left() <= 0:
+        if not deadline.pause(0.5):
             raise NodiskError(f"the pod in {space} does not run in the time that there is")
-        time.sleep(0.5)
 
 
-def _ended(client: Client, space: str, name: str, left: Callable[[], float]) -> tuple[int, str]:
+def _ended(client: Client, space: str, name: str, deadline: Deadline) -> tuple[int, str]:
     """The exit status of a pod's container, and the node that it ran on."""
     while True:
         pod = client.get("v1", "Pod", name, namespace=space)
         for container in (pod.get("status") or {}).get("containerStatuses") or []:
             if ended := (container.get("state") or {}).get("terminated"):
                 return int(ended["exitCode"]), str(pod["spec"]["nodeName"])
-        if left() <= 0:
+        if not deadline.pause(0.5):
             raise NodiskError(f"the pod {name} in {space} has not ended in the time that there is")
-        time.sleep(0.5)

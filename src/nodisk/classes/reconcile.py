@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from nodisk.kube.objects import going
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.spec.model import Lab
 from nodisk.storage.volumes import Volume
+from nodisk.waiting import Deadline
 
 WORKERS = 16
 # How long a fresh right may take to be known to the API server (its caches follow etcd by milliseconds).
@@ -212,14 +212,13 @@ def accepted(holder: Client, namespace: str) -> bool:
 
 def first_call(student: Client, namespace: str) -> None:
     """Use a credential as its owner will: list the pods of the namespace. Raises NodiskError if that isn't allowed."""
-    deadline = time.monotonic() + SETTLE
+    deadline = Deadline(SETTLE)
     path = student.path("v1", "Pod", namespace=namespace)
     while True:
         try:
             student.request("GET", path, params={"limit": "1"})
         except (Forbidden, Unauthorized) as error:
-            if time.monotonic() > deadline:
+            if not deadline.pause(0.02):
                 raise NodiskError(f"the new credential is not accepted in {namespace}: {error.message}") from error
-            time.sleep(0.02)
         else:
             return

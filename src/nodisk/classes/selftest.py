@@ -5,7 +5,6 @@ What would change something is asked for as a dry run: the API server goes throu
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from nodisk.classes.manifests import Features, student_role
 from nodisk.classes.record import Account, Class
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable
+from nodisk.waiting import Deadline
 
 DRY = {"dryRun": "All"}
 # An API server knows a quota, and makes an admission policy ready, some time after they were made: a second, or more
@@ -159,7 +159,7 @@ class _Attempts:
     def __init__(self, tester: Tester, namespace: str) -> None:
         self.who, self.namespace = tester.account.label, namespace
         self._client = tester.client
-        self._settled = time.monotonic() + SETTLED
+        self._settled = Deadline(SETTLED)
 
     def path(
         self, api_version: str, kind: str, space: str | None, name: str | None = None, sub: str | None = None
@@ -176,8 +176,7 @@ class _Attempts:
     def after_settling(self, what: str, attempt: Callable[[], object], *, unless: str | None = None) -> Finding:
         """As ``refused``, by a quota or an admission policy that the API server may not know yet."""
         happened = _attempt(attempt)
-        while happened == "allowed" and unless is None and time.monotonic() < self._settled:
-            time.sleep(0.25)
+        while happened == "allowed" and unless is None and self._settled.pause(0.25):
             happened = _attempt(attempt)
         return _judged(self.who, what, "refused", happened, unless)
 
@@ -191,16 +190,15 @@ def _judged(who: str, what: str, expected: str, happened: str, unless: str | Non
 
 
 def _attempt(attempt: Callable[[], object]) -> str:
-    deadline = time.monotonic() + 10
+    deadline = Deadline(10)
     while True:
         try:
             attempt()
         except Forbidden as error:
             if "status unknown for quota" not in error.message:
                 return "refused"
-            if time.monotonic() > deadline:
+            if not deadline.pause(0.2):  # the quota controller has not counted a namespace this young
                 return f"not tested: {error.message}"
-            time.sleep(0.2)  # the quota controller has not counted a namespace this young
             continue
         except (Unauthorized, Overloaded, Unreachable) as error:
             return f"not tested: {error.message}"  # the API server has not decided anything

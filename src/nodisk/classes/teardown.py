@@ -12,6 +12,7 @@ from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import NotFound
 from nodisk.kube.objects import conditions, going, holds
 from nodisk.parallel import all_or_raise, in_parallel
+from nodisk.waiting import Deadline
 
 GRACE = 5
 """Seconds that a pod has to end by itself: a student's own ``terminationGracePeriodSeconds`` may be a day."""
@@ -42,10 +43,10 @@ def delete_namespaces(
 
     Raises TimedOut after ``limit`` seconds, with what holds up which namespace.
     """
-    deadline = time.monotonic() + limit
+    deadline = Deadline(limit)
     all_or_raise(in_parallel(lambda name: _begin(client, name), spaces))
     # At first all are: where an earlier try was given up the controller may be asleep already.
-    waiting, inhabited, pause, looked = set(spaces), set(spaces), 0.1, time.monotonic()
+    waiting, inhabited, pause, look = set(spaces), set(spaces), 0.1, Deadline(LOOK)
     while True:
         present = {item["metadata"]["name"] for item in client.list("v1", "Namespace", metadata_only=True)}
         for _ in waiting - present:
@@ -53,19 +54,19 @@ def delete_namespaces(
         waiting &= present
         if not waiting:
             return
-        if time.monotonic() > deadline:
+        if deadline.passed:
             raise TimedOut(
                 f"still there after {limit:g} s:\n"
                 + "\n".join(f"  {name}: {held_by(client, name)}" for name in sorted(waiting)),
                 hint="remove the listed finalizers, check nodisk status for stuck pods, then delete again",
             )
-        if time.monotonic() - looked > LOOK:
+        if look.passed:
             pods = [pod for pod in client.list("v1", "Pod") if pod["metadata"]["namespace"] in waiting]
             _force(client, pods)
             emptied, inhabited = inhabited, {pod["metadata"]["namespace"] for pod in pods}
             all_or_raise(in_parallel(lambda name: _wake(client, name), (emptied - inhabited) & waiting))
-            looked = time.monotonic()
-        time.sleep(pause)
+            look.start(LOOK)
+        deadline.pause(pause)
         pause = min(pause * 1.5, 1.0)
 
 

@@ -26,6 +26,7 @@ from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Gon
 from nodisk.kube.patience import LOOK, Say, unheard
 from nodisk.kube.transport import Object, Transport
 from nodisk.values import KubeVersion
+from nodisk.waiting import Deadline
 
 __all__ = ["FIELD_MANAGER", "Client", "Listing", "Object", "connect", "selector"]
 
@@ -82,16 +83,14 @@ class Client(Transport):
 
         ``what`` ends the sentence "waiting for …".
         """
-        began, pause = time.monotonic(), 0.1
-        until = began + self.patience
+        deadline, pause = Deadline(self.patience), 0.1
         while (found := look()) is None:
-            if time.monotonic() + pause > until:
+            self.outage.waiting(f"waiting for {what}", deadline.end - self.patience, deadline.end)
+            if not deadline.pause(pause):
                 raise TimedOut(
                     f"timed out after {self.patience:g} s waiting for {what}",
                     hint="check the control plane with nodisk status, then retry the command",
                 )
-            self.outage.waiting(f"waiting for {what}", began, until)
-            time.sleep(pause)
             pause = min(pause * 1.5, 2.0)
         return found
 
@@ -226,15 +225,13 @@ class Client(Transport):
         name: str,
         *,
         namespace: str | None = None,
-        propagation: str = "Background",
         grace: int | None = None,
-        missing_ok: bool = True,
         uid: str | None = None,
     ) -> bool:
         """Delete an object; returns whether it was there. ``grace`` in seconds; ``uid``: only that very object, so
         that a second try can't take another one of the same name.
         """
-        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         if uid is not None:
@@ -242,11 +239,7 @@ class Client(Transport):
         try:
             self.request("DELETE", self.path(api_version, kind, name, namespace=namespace), body=options)
         except NotFound as error:
-            if error.repeated:
-                return True  # an earlier try deleted it, and its answer was lost
-            if not missing_ok:
-                raise
-            return False
+            return error.repeated  # an earlier try deleted it, and its answer was lost
         except Conflict as error:
             # A namespace that is already going answers 409 in some releases: gone is what was wanted.
             # With ``uid`` it says that another object has the name by now.
@@ -290,17 +283,6 @@ class Client(Transport):
         path = self.path("v1", "ServiceAccount", service_account, namespace=namespace, subresource="token")
         status = self.json("POST", path, body=body, idempotent=True)["status"]
         return status["token"], status["expirationTimestamp"]
-
-    def allowed(self, verb: str, resource: str, *, group: str = "", namespace: str = "", subresource: str = "") -> bool:
-        """Whether this identity may do that (SelfSubjectAccessReview), without doing it."""
-        attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes | {"namespace": namespace}},
-        }
-        path = self.path("authorization.k8s.io/v1", "SelfSubjectAccessReview")
-        return bool(self.json("POST", path, body=body, idempotent=True)["status"]["allowed"])
 
     def _path_of(self, obj: Object) -> str:
         meta = obj["metadata"]

@@ -25,7 +25,6 @@ class Resource:
     kind: str
     plural: str
     namespaced: bool
-    subresources: frozenset[str]
     """Such as ``token`` and ``status``."""
     verbs: frozenset[str]
     """Such as ``list`` and ``create``."""
@@ -78,18 +77,12 @@ class Discovery:
             except NotFound:
                 return {}
         entries = answer.get("resources") or []
-        below: dict[str, set[str]] = {}
-        for entry in entries:
-            plural, _, subresource = entry["name"].partition("/")
-            if subresource:
-                below.setdefault(plural, set()).add(subresource)
         return {
             entry["kind"]: Resource(
                 api_version=api_version,
                 kind=entry["kind"],
                 plural=entry["name"],
                 namespaced=entry["namespaced"],
-                subresources=frozenset(below.get(entry["name"], ())),
                 verbs=frozenset(entry.get("verbs") or ()),
             )
             for entry in entries

@@ -31,8 +31,6 @@ class Endpoint:
     cert_pem: str | None = None
     key_pem: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
-    tls_name: str | None = None
-    """The name to check in the server's certificate; None: that of ``server``."""
 
     def ssl_context(self, *, identity: bool = True) -> ssl.SSLContext:
         """TLS that trusts this CA alone; ``identity`` adds the client certificate.
@@ -110,7 +108,6 @@ def load(path: Path) -> Endpoint:
         cert_pem=_content(user, "client-certificate", path),
         key_pem=_content(user, "client-key", path),
         token=token,
-        tls_name=cluster.get("tls-server-name"),
     )
 
 

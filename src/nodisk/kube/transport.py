@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 import ssl
 import threading
@@ -18,6 +19,7 @@ import httpx2
 from nodisk.kube import kubeconfig
 from nodisk.kube.errors import ApiError, Late, Unreachable, from_status
 from nodisk.kube.patience import LOOK, Outage, Say, passing, unheard
+from nodisk.waiting import Deadline
 
 Object = dict[str, Any]
 
@@ -80,7 +82,7 @@ class Transport:
         self.endpoint = endpoint
         self.patience = patience
         self.outage = Outage(say)
-        self._end = None if within is None else time.monotonic() + within
+        self._limit = Deadline(within)
         self._token = endpoint.token
         self._pool = _Pool(endpoint, uds, identity=True)
         self._bearers = _Pool(endpoint, uds, identity=False)
@@ -168,9 +170,7 @@ class Transport:
         """Sleep before the next try, and return since when it has been failing; raises what can't be tried again."""
         away = isinstance(problem, Unreachable) or problem.status in _BUSY
         since = self.outage.failed(began) if away else (began or time.monotonic())
-        until = since + self.patience
-        if self._end is not None:
-            until = min(until, self._end)
+        until = min(since + self.patience, self._limit.end)
         if not again or time.monotonic() + pause > until:
             raise problem
         self.outage.waiting(problem.message, since, until)
@@ -178,9 +178,7 @@ class Transport:
         return since if began is None else began
 
     def _timeout(self) -> httpx2.Timeout:
-        if self._end is None:
-            return TIMEOUT
-        return httpx2.Timeout(max(0.05, self._end - time.monotonic()))
+        return TIMEOUT if self._limit.end == math.inf else httpx2.Timeout(max(0.05, self._limit.left))
 
     def _headers(self, accept: str, content_type: str) -> dict[str, str]:
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "nodisk"}

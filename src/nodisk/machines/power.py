@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from nodisk import run
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut
 from nodisk.machines import processes, qemu, qmp
 from nodisk.machines.segment import Segment
+from nodisk.parallel import in_parallel
 from nodisk.spec.model import Firmware, Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Role
@@ -103,17 +103,13 @@ def everywhere(action: Callable[[Machine], bool], machines: Iterable[Machine]) -
     chosen = tuple(machines)
     done: dict[str, bool] = {}
     failures: list[NodiskError] = []
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        futures = {str(machine.name): pool.submit(action, machine) for machine in chosen}
-        try:
-            for name, future in futures.items():
-                try:
-                    done[name] = future.result()
-                except NodiskError as error:
-                    failures.append(error)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for machine, outcome in zip(chosen, in_parallel(action, chosen, workers=AT_ONCE), strict=True):
+        if isinstance(outcome, NodiskError):
+            failures.append(outcome)
+        elif isinstance(outcome, Exception):
+            raise outcome
+        else:
+            done[str(machine.name)] = outcome
     if len(failures) == 1:
         raise failures[0]
     if failures:

@@ -10,11 +10,11 @@ import contextlib
 import os
 import select
 import signal
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from nodisk import run
+from nodisk.waiting import Deadline
 
 
 def command_line(pid: int) -> tuple[str, ...]:
@@ -103,9 +103,9 @@ def _wait(descriptors: Collection[int], seconds: float) -> None:
     poll, left = select.poll(), set(descriptors)
     for descriptor in left:
         poll.register(descriptor, select.POLLIN)  # pidfd_open(2): readable when the process has ended
-    end = time.monotonic() + seconds
-    while left and (remaining := end - time.monotonic()) > 0:
-        for descriptor, _ in poll.poll(remaining * 1000):
+    deadline = Deadline(seconds)
+    while left and not deadline.passed:
+        for descriptor, _ in poll.poll(deadline.left * 1000):
             poll.unregister(descriptor)
             left.discard(descriptor)
 

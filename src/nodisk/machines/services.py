@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from nodisk.machines import forward, processes
 from nodisk.machines.segment import Segment
 from nodisk.records import running
 from nodisk.state import LabState
+from nodisk.waiting import Deadline, until
 
 START_WITHIN = 90.0
 """Seconds: the first start makes the PKI."""
@@ -67,16 +66,15 @@ class Services:
 
     def _await_server(self, started: subprocess.Popen[bytes] | None = None, *, since: float = 0.0) -> None:
         """Wait until the server answers, and has begun to after ``since``; ``started``: its process, just begun."""
-        end = time.monotonic() + START_WITHIN
+        deadline = Deadline(START_WITHIN)
         while (found := running.ready(self.state)) is None or found.since <= since:
             if started is None or started.poll() is not None:  # until it has its lock, only its parent knows of it
                 self.check_server()
-            if time.monotonic() > end:
+            if not deadline.pause(0.1):
                 raise TimedOut(
                     f"the server does not answer after {START_WITHIN:g} seconds:\n{tail(self.server_log)}",
                     hint=f"see its log: {self.server_log}",
                 )
-            time.sleep(0.1)
 
     def check_server(self) -> None:
         """Raise NodiskError with its last words if the server ended."""
@@ -92,7 +90,7 @@ class Services:
         if not processes.find(_forwarder_words(self.state)[1:]):
             record.unlink(missing_ok=True)
             run.start(_forwarder_words(self.state), log_file=self.state.log / "forward.log")
-        if not _until(record.exists, 20.0):
+        if not until(record.exists, Deadline(20), every=0.05):
             raise NodiskError(f"the port forwarder did not start:\n{tail(self.state.log / 'forward.log')}")
         ports: dict[str, int] = json.loads(record.read_text())
         return ports
@@ -125,12 +123,3 @@ def tail(path: Path, lines: int = 12) -> str:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) or "(it printed nothing)"
     except FileNotFoundError:
         return "(it printed nothing)"
-
-
-def _until(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True

@@ -20,6 +20,7 @@ from nodisk.records.database import Database
 from nodisk.records.events import ORDER, Kind, Progress, progress
 from nodisk.spec.model import Machine
 from nodisk.values import Role, Stage
+from nodisk.waiting import Deadline
 
 INTERVAL = 0.5
 WAY = tuple(stage for stage in Stage if stage is not Stage.FAILED)
@@ -71,7 +72,7 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
     ``alive`` raises if the server is gone. A machine that hangs before Linux says a word is switched off and on, once.
     Raises NodiskError if a machine's QEMU ends, TimedOut after ``seconds``.
     """
-    end = time.monotonic() + seconds
+    deadline = Deadline(seconds)
     levelled, hangs = False, Hangs(power.pid)
     with _display() as show:
         while True:
@@ -87,14 +88,13 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
             alive()
             for machine in hangs.look((row.machine, row.progress.stage) for row in now):
                 ui.say(revive(power, database, machine))
-            if time.monotonic() > end:
+            if not deadline.pause(INTERVAL):
                 late = [row for row in now if not row.ready]
                 names = ", ".join(f"{row.machine.name} ({summary(row, time.time())[0]})" for row in late)
                 raise TimedOut(
                     f"not Ready after {seconds:g} seconds: {names}",
                     hint=f"nodisk lab console {late[0].machine.name} shows its console; nodisk lab up keeps waiting",
                 )
-            time.sleep(INTERVAL)
 
 
 def revive(power: Power, database: Database, machine: Machine) -> str:

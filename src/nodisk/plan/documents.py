@@ -27,11 +27,9 @@ def program(path: str, url: str, sha256: str) -> dict[str, Any]:
     return {"path": path, "mode": 0o755, "overwrite": True, "contents": contents}
 
 
-def unit(name: str, contents: str | None = None, *, enabled: bool | None = True) -> dict[str, Any]:
+def unit(name: str, contents: str | None = None) -> dict[str, Any]:
     """An Ignition unit; without ``contents`` one that the image has."""
-    found: dict[str, Any] = {"name": name}
-    if enabled is not None:
-        found["enabled"] = enabled
+    found: dict[str, Any] = {"name": name, "enabled": True}
     if contents is not None:
         found["contents"] = contents
     return found

@@ -9,8 +9,6 @@ from nodisk.plan import boot, ignition, snippets
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine
 
-PARTS = ("script", "cmdline", "ignition")
-
 
 def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = snippets.words) -> dict[str, str]:
     """Boot script, kernel command line and Ignition of a machine, by name, without a nonce.

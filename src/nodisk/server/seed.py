@@ -1,4 +1,6 @@
-"""Filling the lab's registry: what is missing of the release's images and the project's own, by skopeo.
+"""Filling the lab's registry, and emptying it of garbage.
+
+What is missing of the release's images and the project's own is pushed by skopeo.
 
 An image is missing too if its tag was filled from another archive: one of the user's that has changed since, or one
 that a newer nodisk makes otherwise. ``registry/pushed.json`` remembers which archive it was.
@@ -18,24 +20,28 @@ from pathlib import Path
 
 import httpx2
 
-from nodisk import files, ports
+from nodisk import cage, files, ports
+from nodisk.assets.container_images import MANIFESTS
 from nodisk.errors import describe
 from nodisk.plan.facts import ContainerImage
-from nodisk.server.supervisor import start_whole
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
 
 RETRY = (5, 15, 60, 300)
 """Seconds before each further try where something could not be pushed."""
 PUSHED = "pushed.json"
-_MANIFESTS = ", ".join(
-    (
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.oci.image.index.v1+json",
-    )
-)
+
+
+async def collect_garbage(state: LabState, config: Path, say: Callable[[str], None]) -> None:
+    """Free the room of what no image in the registry refers to; only while it doesn't run. A failure costs room alone.
+
+    ``config``: the registry's own. Some tenths of a second: it reads the manifests, and no layer.
+    """
+    if not (state.registry / "docker/registry/v2/blobs").exists():  # an error to it
+        return
+    process = await cage.start(["docker-registry", "garbage-collect", config])
+    if problem := await _outcome(process):
+        say(f"registry: garbage could not be collected: {problem}")
 
 
 async def fill(
@@ -99,7 +105,7 @@ def _pushed(state: LabState) -> dict[str, str]:
 
 async def _has(client: httpx2.AsyncClient, image: ContainerImage) -> bool:
     where = f"/v2/{image.repository}/manifests/{image.tag}"
-    return (await client.head(where, headers={"Accept": _MANIFESTS})).status_code == 200
+    return (await client.head(where, headers={"Accept": ", ".join(MANIFESTS)})).status_code == 200
 
 
 async def push(archive: Path, target: str, trust: Path) -> str | None:
@@ -107,11 +113,15 @@ async def push(archive: Path, target: str, trust: Path) -> str | None:
     # zstd is unpacked several times as fast as gzip, and a control plane waits for that. Only OCI's manifests name it.
     argv: list[str | Path] = ["skopeo", "copy", "--quiet", "--insecure-policy", "--dest-cert-dir", trust]
     argv += ["--format", "oci", "--dest-compress-format", "zstd"]
-    process = await start_whole([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"])
+    return await _outcome(await cage.start([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"]))
+
+
+async def _outcome(process: asyncio.subprocess.Process) -> str | None:
+    """None once it has ended well, or its last words; cancelled, it is killed."""
     try:
         output, _ = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        cage.kill(process)
         await process.wait()
         raise
     if process.returncode == 0:

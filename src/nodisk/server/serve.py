@@ -118,7 +118,9 @@ class Server:
         host.check_readable(place)
         host.check_free(host.bound_ports(lab, place.interface))
 
-        supervisor = Supervisor(self.state.log, lambda text: self._say(database, text))
+        say = functools.partial(self._say, database)
+        await seed.collect_garbage(self.state, place.conf / "registry.yaml", say)
+        supervisor = Supervisor(self.state.log, say)
         sightings = _Sightings(app_state)
         programs = daemons.daemons(
             lab,
@@ -133,8 +135,7 @@ class Server:
                 await supervisor.stop()
                 return
             watcher = nodes.Watcher(lab, self.state)
-            keeper = volume_keeper.Keeper(lab, self.state, supervisor, lambda text: self._say(database, text))
-            say = functools.partial(self._say, database)
+            keeper = volume_keeper.Keeper(lab, self.state, supervisor, say)
             tasks = {
                 "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),
                 "watching nodes": watcher.run,

@@ -1,13 +1,6 @@
 """Keeping daemons running: start, wait until each answers, start again what dies, stop all in order.
 
-Every daemon runs in a process-id namespace of its own, whose first process dies with this one (also by ``kill -9``);
-the kernel then ends all that is left in the namespace, whatever it forked and whoever it runs as. So no orphan can
-hold a port against the next start. ::
-
-    nodisk serve
-    └── setpriv --pdeathsig KILL  unshare --pid --fork --kill-child       (waits)
-        └── sh (looks, see GUARD)  unshare --fork                         (process 1 of the namespace)
-            └── nginx, dnsmasq, etcd …                                    (and its workers)
+Each runs in a cage (``nodisk.cage``), so nothing of it outlives the server, however that ends.
 """
 
 from __future__ import annotations
@@ -16,7 +9,6 @@ import asyncio
 import collections
 import contextlib
 import logging
-import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,20 +16,12 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from nodisk import run
+from nodisk import cage
 from nodisk.errors import EnvironmentProblem, NodiskError, describe
+from nodisk.waiting import Deadline
 
 log = logging.getLogger("nodisk.server")
 
-GUARD = """\
-read -r _ _ _ parent _ session _ </proc/self/stat && [ "$parent" = "$session" ] &&
-read -r _ _ _ server _ <"/proc/$parent/stat" && [ "$server" = "$0" ] && exec unshare --fork "$@"
-"""
-"""Whether all above are still there, asked when all of them have been told to die with their parent.
-
-A parent that died before its child could say so is missed otherwise, and the daemon would outlive it. The outermost
-process leads a session of its own (``run.start_async``); ``$0`` is the process id of ``nodisk serve``.
-"""
 BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
 """Seconds before each further start of a daemon that keeps dying."""
 STEADY = 60.0
@@ -47,12 +31,6 @@ READY_WITHIN = 75.0
 STOP_WITHIN = 15.0
 MAX_LOG = 8 * 1024 * 1024
 """Bytes of a log; then it becomes NAME.log.1."""
-
-
-def cage() -> tuple[str, ...]:
-    """What stands before a daemon's own command line, so that nothing of it outlives this process."""
-    outside = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL")
-    return (*outside, "sh", "-c", GUARD, str(os.getpid()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +137,7 @@ class Supervisor:
     async def _spawn(self, daemon: Daemon) -> _Child:
         for path in daemon.leftovers:
             path.unlink(missing_ok=True)
-        process = await start_whole([*cage(), *daemon.argv])
+        process = await cage.start(daemon.argv)
         tail: collections.deque[str] = collections.deque(maxlen=50)
         reader = asyncio.create_task(self._read(daemon, process, tail), name=f"read {daemon.name}")
         child = _Child(daemon, process, time.monotonic(), reader, tail)
@@ -168,11 +146,12 @@ class Supervisor:
 
     async def _answers(self, child: _Child) -> bool:
         """Probe until it answers, it ends, or time is up."""
-        deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline and child.process.returncode is None:
+        deadline = Deadline(READY_WITHIN)
+        while child.process.returncode is None:
             if await child.daemon.probe():
                 return True
-            await asyncio.sleep(0.05)
+            if not await deadline.pause_async(0.05):
+                break
         if child.process.returncode is not None:
             await asyncio.wait([child.reader], timeout=2)
         return False
@@ -237,46 +216,18 @@ class Supervisor:
                     tail.append(line)
 
 
-async def start_whole(argv: Sequence[str | Path]) -> asyncio.subprocess.Process:
-    """Start a program; a cancellation that comes meanwhile ends it.
-
-    asyncio itself may wait for ever for a process whose start was cancelled half-way, because its pipes were never
-    connected. So the start is always finished first.
-    """
-    starting = asyncio.create_task(run.start_async(argv))
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        process = await starting
-        kill_whole(process)
-        await process.wait()
-        raise
-
-
-def kill_whole(process: asyncio.subprocess.Process) -> None:
-    """Kill a program and all that it has started, as far as it stayed in its session.
-
-    Not the program alone: where that is an ``unshare`` of a moment ago, its child may not have asked yet to die with
-    it, and lives on. Then asyncio, which waits until nobody holds the output's pipe, would wait for ever. A signal to
-    a process group reaches every member, also one that is just being made.
-    """
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 async def _end(child: _Child) -> None:
     """End a daemon: politely, then not; returns when no process of it is left."""
     process = child.process
-    deadline = time.monotonic() + STOP_WITHIN
-    while process.returncode is None and time.monotonic() < deadline:
+    deadline = Deadline(STOP_WITHIN)
+    while process.returncode is None and not deadline.passed:
         # Again and again: a signal that comes while unshare forks reaches only unshare, which ignores it.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+        cage.kill(process, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):  # wait_for may lose a cancellation (Python 3.11)
                 await process.wait()
     if process.returncode is None:
-        kill_whole(process)  # with its first process, all of the namespace ends
+        cage.kill(process)  # with its first process, all of the namespace ends
         await process.wait()
     await asyncio.wait([child.reader], timeout=2)
     child.reader.cancel()

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from nodisk import files
 from nodisk.errors import EnvironmentProblem, IntegrityError, TimedOut, UsageError
 from nodisk.state import LabState
 from nodisk.storage import bell
+from nodisk.waiting import Deadline
 
 MIB = 1024**2
 SMALLEST = 16 * MIB
@@ -187,7 +187,7 @@ def write_report(state: LabState, found: Report) -> None:
 def wait(state: LabState, volumes: Iterable[Volume], *, seconds: float) -> None:
     """Wait until the server has made it so; raises EnvironmentProblem with its reason, or TimedOut."""
     wanted = {volume.name: volume for volume in volumes}
-    deadline = time.monotonic() + seconds
+    deadline = Deadline(seconds)
     while True:
         found = report(state) or Report({}, {})
         open_ = [name for name, volume in wanted.items() if not _settled(state, volume, found)]
@@ -195,12 +195,11 @@ def wait(state: LabState, volumes: Iterable[Volume], *, seconds: float) -> None:
             return
         if reason := next((found.problems[name] for name in (*open_, "") if name in found.problems), None):
             raise EnvironmentProblem(f"the students' storage is not served: {reason}")
-        if time.monotonic() > deadline:
+        if not deadline.pause(0.1):
             raise TimedOut(
                 f"the server has not served {', '.join(sorted(open_)[:5])} within {seconds:g} s",
                 hint=f"see its log: {state.log / 'nfs-ganesha.log'}",
             )
-        time.sleep(0.1)
 
 
 def _settled(state: LabState, volume: Volume, found: Report) -> bool:

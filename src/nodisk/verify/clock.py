@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from nodisk.errors import TimedOut
+from nodisk.waiting import Deadline
 
 SLOW = 1.5
 """From this pace on a cluster counts as slow: most likely it shares its processors with whoever asks it."""
@@ -14,30 +13,16 @@ CROWDED = 2.0
 """On a slow cluster a check that runs beside others gets so many times its limit: the pace was measured while alone."""
 
 
-@dataclass(slots=True)
-class Clock:
+class Clock(Deadline):
     """The time limit of the check that runs. What a check waits for itself asks it.
 
     The classes' own code (a temporary class, the self-test) and the API's client have limits of their own; a check that
     calls them may end that much later.
     """
 
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    end: float = field(default=float("inf"))
-
-    def start(self, seconds: float) -> None:
-        """A check begins that has so many seconds."""
-        self.end = self.now() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds until the limit; not below 0."""
-        return max(0.0, self.end - self.now())
-
     def until(self, attempt: Callable[[], str | None], *, every: float = 0.5, keep: float = 0.0) -> None:
         """Try until ``attempt`` returns None; raises TimedOut with its complaint ``keep`` seconds before the limit."""
         while (complaint := attempt()) is not None:
             if self.left - keep <= every:
                 raise TimedOut(complaint)
-            self.sleep(every)
+            self.pause(every)

@@ -27,8 +27,8 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-class Failed(NodiskError):
-    """What was tried doesn't work. ``look``: a command that shows more."""
+class _Told(NodiskError):
+    """What a check found. ``look``: a command that shows more."""
 
     def __init__(self, *evidence: str, cause: str = "", look: str = "") -> None:
         super().__init__("; ".join(evidence))
@@ -37,14 +37,12 @@ class Failed(NodiskError):
         self.look = look
 
 
-class Warn(NodiskError):
+class Failed(_Told):
+    """What was tried doesn't work."""
+
+
+class Warn(_Told):
     """It was tried and is as this cluster can do it, and whoever runs a class must know what that means."""
-
-    def __init__(self, *evidence: str, cause: str = "", look: str = "") -> None:
-        super().__init__("; ".join(evidence))
-        self.evidence = evidence
-        self.cause = cause
-        self.look = look
 
 
 class Skip(NodiskError):

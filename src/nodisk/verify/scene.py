@@ -24,6 +24,7 @@ from nodisk.kube.patience import COMMAND
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.verify import manifests
 from nodisk.verify.clock import CROWDED, SLOW, Clock
+from nodisk.waiting import Deadline
 
 T = TypeVar("T")
 log = logging.getLogger("nodisk.verify")
@@ -44,7 +45,6 @@ class Scene:
     """The run's own namespace."""
     pace: float = 1.0
     clock: Clock = field(default_factory=Clock)
-    began: float = field(default_factory=time.time)
     pending: dict[str, Future[Any]] = field(default_factory=dict)
     """What goes on beside the checks, by the name of the check that asks for it."""
     # Nodes
@@ -75,21 +75,20 @@ class Scene:
         """Node → a ready pod of ``app`` on it."""
         return {pod["spec"]["nodeName"]: pod for pod in self.pods(app) if is_ready(pod)}
 
-    def kubectl(self, *words: str, timeout: float | None = None, stdin: str | None = None) -> str:
+    def kubectl(self, *words: str, timeout: float | None = None) -> str:
         """What the release's kubectl prints, in the run's namespace; raises CommandFailed or TimedOut."""
         argv: list[str | Path] = [kubectl_program(self.context), "--kubeconfig", self.context.state.admin_kubeconfig]
         argv += ["--namespace", self.space, *words]
         seconds = min(self.clock.left, timeout or self.clock.left)
         limit = None if seconds == float("inf") else max(1.0, seconds)
-        end = time.monotonic() + min(seconds, COMMAND)
+        deadline = Deadline(min(seconds, COMMAND))
         while True:
             try:
-                return run.run(argv, netns=self.context.netns, timeout=limit, stdin=stdin).stdout
+                return run.run(argv, netns=self.context.netns, timeout=limit).stdout
             except CommandFailed as error:
-                if not unanswered(error) or time.monotonic() > end:
+                if not unanswered(error) or not deadline.pause(1):
                     raise
-                log.info("%s; trying again", error.message)
-                time.sleep(1)
+                log.info("%s; tried again", error.message)
 
     def exec(self, pod: str, script: str, *, timeout: float | None = None) -> str:
         """What a shell script prints in a pod."""

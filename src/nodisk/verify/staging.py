@@ -16,6 +16,7 @@ from nodisk.kube.patience import COMMAND
 from nodisk.state import LabState
 from nodisk.verify import manifests, temporary_class
 from nodisk.verify.scene import Scene, measure_pace, uncordon
+from nodisk.waiting import Deadline
 
 REMOVAL = 90.0
 """Seconds, times the pace, in which a namespace must be gone."""
@@ -67,7 +68,7 @@ def remove_leftovers(client: Client, state: LabState, *, limit: float = REMOVAL,
 
     ``wait``: until all is gone; raises TimedOut after ``limit`` seconds. Temporary classes are always waited for.
     """
-    end = time.monotonic() + limit
+    deadline = Deadline(limit)
     lines = temporary_class.remove_leftovers(client, state, limit=limit)
     for obj in leftovers(client):
         name, kind = obj["metadata"]["name"], obj["kind"]
@@ -79,8 +80,7 @@ def remove_leftovers(client: Client, state: LabState, *, limit: float = REMOVAL,
             uncordon(client, node["metadata"]["name"])
             lines.append(f"uncordoned {node['metadata']['name']}, which an earlier run had cordoned")
     while wait and (there := [*leftovers(client), *temporary_class.leftovers(client)]):
-        if time.monotonic() > end:
+        if not deadline.pause(0.5):
             left = ", ".join(f"{one['kind']} {one['metadata']['name']}" for one in there)
             raise TimedOut(f"still there: {left}", hint="nodisk kubectl get namespaces -l nodisk/temporary -o yaml")
-        time.sleep(0.5)
     return lines

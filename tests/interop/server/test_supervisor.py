@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from nodisk import cage
 from nodisk.machines import processes
-from nodisk.server.supervisor import Daemon, Supervisor, cage, kill_whole, start_whole
+from nodisk.server.supervisor import Daemon, Supervisor
 
 pytestmark = pytest.mark.interop
 MARK = "86400.4711"
@@ -35,9 +36,9 @@ def test_killed_at_any_moment_of_its_start() -> None:
 
     async def many() -> None:
         for number in range(120):
-            process = await start_whole([*cage(), "sleep", MARK])
+            process = await cage.start(["sleep", MARK])
             await asyncio.sleep(random.random() * 0.012)  # noqa: S311 - no secret
-            kill_whole(process)
+            cage.kill(process)
             async with asyncio.timeout(120):
                 assert await process.wait() == -9, number
         await gone()
@@ -73,7 +74,7 @@ def test_a_server_that_is_killed_amid_a_start_leaves_nothing() -> None:
         if server == 0:  # the server: it starts a daemon, and is killed about then
 
             async def serve() -> None:
-                await start_whole([*cage(), "sleep", MARK])
+                await cage.start(["sleep", MARK])
                 await asyncio.sleep(20)
 
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nodisk.bench.cold_image import remove_repository
 from nodisk.bench.health import Health
 from nodisk.bench.net_load import rate_of, tcp_measure
 from nodisk.bench.recorded import boot_measures, budget_measure, memory_measure
@@ -114,23 +112,6 @@ def test_lookups_that_fail_are_lost_not_timed() -> None:
     assert (measured.n, measured.lost) == (2, 2)
     assert "median 0.51 ms" in measured.note
     assert dns_measure("", 4).lost == 4
-
-
-def test_only_the_runs_own_repository_and_blobs_are_removed(tmp_path: Path) -> None:
-    root = tmp_path / "docker/registry/v2"
-    mine, other = "a" * 64, "b" * 64
-    for path in (
-        "repositories/nodisk/cold-1/_manifests",
-        "repositories/nodisk/echo/_manifests",
-        f"blobs/sha256/aa/{mine}",
-        f"blobs/sha256/bb/{other}",
-    ):
-        (root / path).mkdir(parents=True)
-    remove_repository(tmp_path, "nodisk/cold-1", [f"sha256:{mine}"])
-    assert not (root / "repositories/nodisk/cold-1").exists()
-    assert not (root / f"blobs/sha256/aa/{mine}").exists()
-    assert (root / "repositories/nodisk/echo/_manifests").exists()
-    assert (root / f"blobs/sha256/bb/{other}").exists()
 
 
 def _pod(**status: Any) -> dict[str, Any]:

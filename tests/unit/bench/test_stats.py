@@ -31,10 +31,10 @@ def test_a_percentile_is_a_sample_that_the_share_does_not_exceed(data: list[floa
 @settings(max_examples=50)
 def test_a_summary_rises(data: list[float]) -> None:
     said = summary(data)
-    assert said.minimum <= said.median <= said.p90 <= said.p99 <= said.maximum
-    assert (said.minimum, said.maximum, said.n) == (min(data), max(data), len(data))
+    assert min(data) <= said.median <= said.p99 <= max(data)
+    assert said.n == len(data)
     if len(data) < 100:
-        assert said.p99 == said.maximum
+        assert said.p99 == max(data)
 
 
 def test_known_percentiles() -> None:

@@ -10,6 +10,7 @@ from nodisk.classes import reach, selftest
 from nodisk.classes.reach import LOST, REACHED
 from nodisk.classes.record import Account
 from nodisk.classes.selftest import Finding
+from nodisk.waiting import Deadline
 
 SPACES = ("demo-a", "demo-b")
 
@@ -40,7 +41,7 @@ class Api:
 
 def attempt(api: Api, *, left: float = 1.0) -> Finding:
     first, second = (selftest.Tester(Account(key=key, name=key, label=key), cast("Any", api)) for key in ("a", "b"))
-    found = reach.attempt(first, second, SPACES, enforcer=None, left=lambda: left)
+    found = reach.attempt(first, second, SPACES, enforcer=None, deadline=Deadline(left))
     assert api.pods == {}, "all are deleted"
     return found
 

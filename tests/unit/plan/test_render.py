@@ -65,7 +65,7 @@ def call(room: Path, *words: str) -> Result:
 def test_all_texts(room: Path) -> None:
     result = call(room, "w1")
     assert result.exit_code == 0, result.output
-    for part in (*show.PARTS, "daemons"):
+    for part in ("script", "cmdline", "ignition", "daemons"):
         assert f"##### {part}\n" in result.output
     assert "===== file /etc/hostname (mode 0644, replaces what is there)\nw1\n" in result.output
     assert "nodisk.nonce" not in result.output

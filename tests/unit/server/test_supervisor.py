@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nodisk import cage
 from nodisk.server import supervisor as module
 from nodisk.server.supervisor import Daemon, Supervisor
 
@@ -22,7 +23,7 @@ async def answers() -> bool:
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without namespaces, which take root; and at once."""
-    monkeypatch.setattr(module, "cage", lambda: ())
+    monkeypatch.setattr(cage, "words", lambda: ())
     monkeypatch.setattr(module, "BACKOFF", (0.01,))
 
 
@@ -61,8 +62,8 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
     said: list[str] = []
     failures = [OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("no such thing")]
     probes = [ValueError("a probe's own mistake")]
-    real, ended = module.start_whole, tmp_path / "ended"
-    ends_once = f"echo words; [ ! -e {ended} ] || exec sleep 1000; while [ ! -e {ended} ]; do sleep 0.02; done"
+    real, ended = cage.start, tmp_path / "ended"
+    ends_once = f"[ ! -e {ended} ] || exec sleep 1000; echo words; while [ ! -e {ended} ]; do sleep 0.02; done"
 
     async def run() -> None:
         async def failing(argv: list[str | Path]) -> asyncio.subprocess.Process:
@@ -79,7 +80,9 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
         supervisor = Supervisor(tmp_path, said.append)
         await supervisor.start([Daemon("d", ("sh", "-c", ends_once), probe)])
         running = True
-        monkeypatch.setattr(module, "start_whole", failing)
+        monkeypatch.setattr(cage, "start", failing)
+        log = tmp_path / "d.log"
+        await until(lambda: log.exists() and "words" in log.read_text())  # else the first one finds it too, and stays
         ended.touch()
         await until(lambda: "d is running again" in said)
         await supervisor.stop()

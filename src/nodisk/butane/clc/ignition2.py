@@ -11,6 +11,7 @@ from nodisk.butane.gojson import quote
 from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Severity
 from nodisk.butane.rules import UNIT_SUFFIXES, extension
+from nodisk.butane.rules_storage import byte_length
 
 Values = Mapping[str, Any]
 
@@ -170,10 +171,6 @@ _CREATE_CLASHES = [
 ]
 
 
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogateescape"))
-
-
 def _unit_words(error: unitfile.UnitError) -> str:
     """In Ignition 2's words, which show garbage as a list of bytes."""
     if error.garbage:
@@ -265,7 +262,7 @@ class _Rules:
             yield "error", "malformed hash specifier"
         elif function != "sha512":
             yield "error", "unrecognized hash function"
-        elif _size(total) != 128:
+        elif byte_length(total) != 128:
             yield "error", "incorrect size for hash sum"
 
     def _user(self, values: Any) -> Said:
@@ -315,7 +312,7 @@ class _Rules:
 
     def _label(self, values: Any) -> Said:
         label = values.get("label") or ""
-        if _size(label) > 36:
+        if byte_length(label) > 36:
             yield "error", "partition labels may not exceed 36 characters"
         if ":" in label and self.target >= 2:
             yield "warning", "partition label will be truncated to text before the colon"
@@ -392,7 +389,7 @@ class _Rules:
     def _mount_label(self, values: Any) -> Said:
         kind = values.get("format", "")
         limit = _LABEL_LIMITS.get(kind)
-        if limit is not None and _size(values.get("label") or "") > limit:
+        if limit is not None and byte_length(values.get("label") or "") > limit:
             yield "error", f"filesystem labels cannot be longer than {limit} characters when using {kind}"
 
     def _level(self, values: Any) -> Said:

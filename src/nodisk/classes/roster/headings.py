@@ -14,8 +14,7 @@ FIELDS = ("id", "name", "first", "last", "email", "role", "ignore")
 """What ``--column FIELD=HEADING`` may say."""
 
 IDENTITY = frozenset({"number", "id", "login", "email", "name", "full", "surname-first", "first", "last"})
-NAMES = frozenset({"name", "full", "surname-first", "first", "last"})
-"""Fields with a person's name. ``name`` is a first name beside a ``last``, a surname beside a ``first``, else all."""
+"""``name`` is a first name beside a ``last``, a surname beside a ``first``, else all."""
 
 _FIRST = """
     first name, firstname, given name, givenname, forename, fore name, first names, given names, forenames, imie,

@@ -21,7 +21,7 @@ def apart(scene: Scene) -> list[str]:
     with temporary_class(scene, 2, mark="i") as applied:
         first, second = students_of(scene, applied)
         spaces = (applied.record.namespace(first.account), applied.record.namespace(second.account))
-        tried = reach.attempt(first, second, spaces, enforcer=by, left=lambda: scene.clock.left)
+        tried = reach.attempt(first, second, spaces, enforcer=by, deadline=scene.clock)
         found = reach.settled(tried, by)
     of = built.cluster(scene.context.state.state, scene.context.lab)
     isolation.save(scene.context.state, isolation.Tried(found.verdict, found.happened), of=of)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nodisk import ports
-from nodisk.assets.container_images import ECHO, ECHO_PORT
+from nodisk.assets.container_images import ECHO, ECHO_PORT, MANIFESTS
 from nodisk.errors import TimedOut
 from nodisk.kube.client import Object
 from nodisk.verify import manifests
@@ -15,10 +15,6 @@ from nodisk.verify.staging import remove_leftovers
 
 APP = "echo"
 """Of the DaemonSet that ``everywhere`` makes, and of its Service: the other checks speak to and from these pods."""
-MANIFESTS = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
 
 
 def _registry(scene: Scene) -> str:
@@ -34,7 +30,7 @@ def registry(scene: Scene) -> list[str]:
         "host": server,
         "port": ports.REGISTRY,
         "path": f"/v2/{repository}/manifests/{tag}",
-        "headers": {"Accept": ", ".join(MANIFESTS)},  # the registry gives a manifest of no other kind than these
+        "headers": {"Accept": ", ".join(MANIFESTS)},
         "ca": (scene.context.state.pki / "server-ca.crt").read_text(encoding="utf-8"),
     }
     (answer,) = scene.probe([wish])
