@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane
 
-from nodisk.classes import actions, drift, handouts, homes, plan, record, sizes
+from nodisk.classes import actions, drift, homes, manifests, plan, record, sizes
 from nodisk.classes.roster import Person
 from nodisk.errors import UsageError
 from nodisk.kube import kubeconfig
@@ -46,7 +46,7 @@ def claim(client: Client, name: str) -> Object:
     """A student's claim, when it is bound."""
     deadline = time.monotonic() + 60
     while True:
-        found = client.get("v1", "PersistentVolumeClaim", handouts.CLAIM, namespace=f"files-{name}")
+        found = client.get("v1", "PersistentVolumeClaim", manifests.CLAIM, namespace=f"files-{name}")
         if found["status"].get("phase") == "Bound":
             return found
         assert time.monotonic() < deadline, found
@@ -66,7 +66,7 @@ def test_each_student_has_a_volume_of_their_own(plane: ControlPlane, client: Cli
         assert pv["spec"]["claimRef"]["namespace"] == found.namespace(student)
         assert pv["spec"]["nfs"] == {"server": "10.77.0.1", "path": f"/{held[student.key].path}"}
         assert pv["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
-        assert pv["spec"]["mountOptions"] == list(homes.MOUNT_OPTIONS)
+        assert pv["spec"]["mountOptions"] == list(manifests.MOUNT_OPTIONS)
         paths.add(pv["spec"]["nfs"]["path"])
     assert len(paths) == 2
     # A student can't read where anybody's is, nor ask for more, nor take the other's.
@@ -80,7 +80,7 @@ def test_each_student_has_a_volume_of_their_own(plane: ControlPlane, client: Cli
         "metadata": {"name": "grab", "namespace": "files-jan"},
         "spec": {
             "accessModes": ["ReadWriteMany"],
-            "storageClassName": homes.STORAGE_CLASS,
+            "storageClassName": manifests.STORAGE_CLASS,
             "volumeName": theirs,
             "resources": {"requests": {"storage": "1Mi"}},
         },
@@ -103,10 +103,10 @@ def test_it_grows_and_never_shrinks_and_a_deleted_claim_comes_back(
     found = make(plane, client, tmp_path / "out", "64Mi")
     before = {name: claim(client, name)["metadata"]["uid"] for name in ("jan", "ewa")}
     assert drift.find(client, found, plane.lab, homes.held(plane.lab_state, found)) == []
-    client.delete("storage.k8s.io/v1", "StorageClass", homes.STORAGE_CLASS)
+    client.delete("storage.k8s.io/v1", "StorageClass", manifests.STORAGE_CLASS)
     gone = drift.find(client, found, plane.lab, homes.held(plane.lab_state, found))
     assert [(d.object, d.what) for d in gone] == [("StorageClass nodisk", "is gone")]
-    client.delete("v1", "PersistentVolumeClaim", handouts.CLAIM, namespace="files-ewa")
+    client.delete("v1", "PersistentVolumeClaim", manifests.CLAIM, namespace="files-ewa")
     found = make(plane, client, tmp_path / "out", "128Mi", found)
     for name in ("jan", "ewa"):
         there = claim(client, name)

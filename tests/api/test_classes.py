@@ -17,8 +17,10 @@ from tests.support.access import allowed
 from nodisk.classes import (
     accounts,
     actions,
+    credentials,
     drift,
     expiry,
+    features,
     handouts,
     manifests,
     plan,
@@ -187,10 +189,10 @@ def test_rotated_and_suspended_credentials_die_at_once(plane: ControlPlane, clie
     new = as_student(client, folder, "a")
     assert new.list("v1", "Pod", namespace="rot-a") == []
     assert as_student(client, folder, "b").list("v1", "Pod", namespace="rot-b") == []
-    suspended = accounts.set_suspended(client, made.record, made.record.students, True).record
+    suspended = accounts.set_suspended(client, made.record, plane.lab, made.record.students, True).record
     until_refused(new, "rot-a")
-    accounts.set_suspended(client, suspended, suspended.students, False)
-    reconcile.first_call(new, "rot-a")
+    accounts.set_suspended(client, suspended, plane.lab, suspended.students, False)
+    credentials.first_call(new, "rot-a")
     with pytest.raises(NotFound):
         client.get("v1", "ServiceAccount", "a-1", namespace="rot")
 
@@ -231,7 +233,7 @@ def test_another_end_makes_other_credentials_and_an_interrupted_move_is_complete
     plane: ControlPlane, client: Client, folder: Path
 ) -> None:
     first = make(plane, client, planned("move", "a", "b"), folder).record
-    first = accounts.set_suspended(client, first, [first.student("b")], True, by_hand=True).record
+    first = accounts.set_suspended(client, first, plane.lab, [first.student("b")], True, by_hand=True).record
     end = first.expires + timedelta(days=10)
     found = planned("move", "a", "b", existing=first, expires=end)
     # As if the run had ended after the first student.
@@ -253,11 +255,11 @@ def test_teachers_come_and_go(plane: ControlPlane, client: Client, folder: Path)
     found = make(plane, client, planned("staff", "a", "b", teachers=["One", "Two"]), folder).record
     one, two = (as_student(client, folder, f"teacher-{word}") for word in ("one", "two"))
     assert two.list("v1", "Secret", namespace="staff-b") is not None
-    found = accounts.set_suspended(client, found, [found.account("teacher-one")], True, by_hand=True).record
+    found = accounts.set_suspended(client, found, plane.lab, [found.account("teacher-one")], True, by_hand=True).record
     until_refused(one, "staff-a")
     assert two.list("v1", "Pod", namespace="staff-a") == []
-    found = accounts.set_suspended(client, found, [found.account("One")], False).record
-    reconcile.first_call(one, "staff-b")
+    found = accounts.set_suspended(client, found, plane.lab, [found.account("One")], False).record
+    credentials.first_call(one, "staff-b")
     actions.remove(plane.context, client, found, [found.account("One")])
     until_refused(one, "staff-a")
     assert not (folder / "teacher-one.kubeconfig").exists()
@@ -265,7 +267,7 @@ def test_teachers_come_and_go(plane: ControlPlane, client: Client, folder: Path)
     assert [teacher.label for teacher in found.teachers] == ["teacher-two"]
     made = actions.rotate(plane.context, client, found, [found.account("Two")], folder=folder)
     until_refused(two, "staff-a")
-    reconcile.first_call(as_student(client, folder, "teacher-two"), "staff-a")
+    credentials.first_call(as_student(client, folder, "teacher-two"), "staff-a")
     assert drift.find(client, made.record, plane.lab) == []
     actions.remove(plane.context, client, made.record, [made.record.account("Two")])
     found = record.need(plane.lab_state, "staff")
@@ -431,7 +433,7 @@ def test_reset_remove_and_delete_leave_nothing(plane: ControlPlane, client: Clie
     assert actions.reset(plane.context, client, found, [found.student("a")]) == {"Service": 1}
     with pytest.raises(NotFound):
         client.get("v1", "ConfigMap", "mine", namespace="end-a")
-    reconcile.first_call(as_student(client, folder, "a"), "end-a")  # the same credential
+    credentials.first_call(as_student(client, folder, "a"), "end-a")  # the same credential
     actions.remove(plane.context, client, found, [found.student("a")])
     assert not (folder / "a.kubeconfig").exists()
     assert client.get("v1", "ConfigMap", "mine", namespace="end-b")
@@ -440,7 +442,7 @@ def test_reset_remove_and_delete_leave_nothing(plane: ControlPlane, client: Clie
     role = ("rbac.authorization.k8s.io/v1", "ClusterRole", "nodisk-student-edit")
     # A class without a record, as those of nodisk verify, needs the role too.
     unrecorded = temporary_class.planned("x", 1)
-    client.create(manifests.identity_namespace(unrecorded, policy.features(client))[0])
+    client.create(manifests.identity_namespace(unrecorded, features.features(client))[0])
     accounts.delete(client, found, nullcontext([]), limit=60)
     assert client.get(*role)
     accounts.delete(client, unrecorded, nullcontext([found]), limit=60)

@@ -16,7 +16,7 @@ from nodisk.bench.measures import DEFINITIONS
 from nodisk.bench.profile import Profile
 from nodisk.bench.result import Measurement, Run, Series
 from nodisk.bench.stage import Stage
-from nodisk.classes import reconcile
+from nodisk.classes import credentials
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, ToolMissing
 from nodisk.machines import qemu
@@ -38,7 +38,7 @@ def class_create(stage: Stage) -> list[Measurement]:
         made = time.monotonic() - began
         for credential in applied.credentials.values():
             space = applied.record.namespace(credential.account)
-            reconcile.first_call(client.with_token(credential.token, patience=5), space)
+            credentials.first_call(client.with_token(credential.token, patience=5), space)
         seconds = time.monotonic() - began
     lost = count - len(applied.credentials)
     note = f"{count} students; made after {made:.1f} s"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodisk.assets import built
-from nodisk.classes import accounts, capacity, handouts, homes, policy, reach, reconcile, record, selftest, teardown
+from nodisk.classes import accounts, capacity, features, handouts, homes, reach, reconcile, record, selftest
 from nodisk.classes.capacity import Capacity, Enforcer
 from nodisk.classes.plan import Planned
 from nodisk.classes.reconcile import Applied
@@ -19,7 +19,7 @@ from nodisk.classes.record import Account, Class
 from nodisk.classes.selftest import Finding, Tester
 from nodisk.classes.teardown import OnGone
 from nodisk.context import LabContext
-from nodisk.errors import NodiskError
+from nodisk.errors import NodiskError, describe
 from nodisk.kube.client import Client
 from nodisk.records import isolation, running
 from nodisk.waiting import Deadline
@@ -48,7 +48,7 @@ def weigh(client: Client, planned: Planned, *, overcommit: bool) -> Capacity:
 
 def warnings(client: Client, context: LabContext) -> list[str]:
     """List what this cluster can't do for a class, one sentence each."""
-    found = policy.missing(policy.features(client))
+    found = features.missing(features.features(client))
     enforcer = capacity.enforcer(client, context.lab)
     if enforcer is None:
         found.append(
@@ -143,7 +143,7 @@ def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bo
     first, second = testers[0], testers[-1] if len(testers) > 1 else None
     enforcer = capacity.enforcer(client, context.lab)
     with_pods = pods or enforcer is not None
-    findings = list(selftest.run(found, first, second, policy.features(client)))
+    findings = list(selftest.run(found, first, second, features.features(client)))
     if not with_pods:
         return [*findings, selftest.unenforced(first.account.label)]
     tried = reach.settled(_reach(client, found, first, second, enforcer), enforcer)
@@ -176,7 +176,7 @@ def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -
 def rotate(context: LabContext, client: Client, found: Class, chosen: Sequence[Account], *, folder: Path) -> Made:
     """New credentials in place of the old, which are good for nothing from then on."""
     held = handouts.held(found)
-    applied = accounts.rotate(client, _moved(context, found, folder), record.each_once(chosen))
+    applied = accounts.rotate(client, _moved(context, found, folder), context.lab, record.each_once(chosen))
     return finish(context, client, applied, held, folder=folder)
 
 
@@ -187,11 +187,11 @@ def remove(
     chosen: Sequence[Account],
     *,
     keep_storage: bool = True,
-    on_gone: OnGone = teardown.unheard,
+    on_gone: OnGone = lambda: None,
 ) -> dict[str, int]:
     """Remove students and all they have in the cluster, and teachers; returns what the students had."""
     left = found.without(chosen)
-    counted = accounts.remove(client, found, chosen, on_gone=on_gone)
+    counted = accounts.remove(client, found, context.lab, chosen, on_gone=on_gone)
     if found.storage is not None:
         homes.detach(client, found, chosen, limit=accounts.TIME_LIMIT)
     homes.release(context.state, found, chosen, keep=keep_storage)
@@ -207,12 +207,13 @@ def delete(
     *,
     limit: float,
     keep_storage: bool = True,
-    on_gone: OnGone = teardown.unheard,
+    wait: bool = True,
+    on_gone: OnGone = lambda: None,
 ) -> dict[str, int]:
-    """Delete the class; returns what the students had in the cluster."""
+    """Delete the class; returns what the students had in the cluster. ``wait``: for the server to end the exports."""
     staying = record.staying(context.state, found.name)
     counted = accounts.delete(client, found, staying, limit=limit, on_gone=on_gone)
-    homes.release(context.state, found, None, keep=keep_storage)
+    homes.release(context.state, found, None, keep=keep_storage, wait=wait)
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
     record.forget(context.state, found.name)
     return dict(counted)
@@ -224,7 +225,7 @@ def reset(
     found: Class,
     chosen: Sequence[Account],
     *,
-    on_gone: OnGone = teardown.unheard,
+    on_gone: OnGone = lambda: None,
 ) -> dict[str, int]:
     """An empty namespace again; the credential stays the same, and so does the storage."""
     volumes = homes.provide(context.state, found, chosen)  # what can be refused comes before what can't be undone
@@ -240,12 +241,8 @@ def reset(
 def raise_first(failed: dict[str, Exception]) -> None:
     """Raise one NodiskError for all that failed, if any did."""
     if failed:
-        lines: Iterable[str] = (f"  {label}: {_words(error)}" for label, error in list(failed.items())[:10])
+        lines: Iterable[str] = (f"  {label}: {describe(error)}" for label, error in list(failed.items())[:10])
         raise NodiskError(
             f"{len(failed)} students are incomplete:\n" + "\n".join(lines),
             hint="run the same command again; it creates only what is missing",
         )
-
-
-def _words(error: Exception) -> str:
-    return error.message if isinstance(error, NodiskError) else f"{type(error).__name__}: {error}"

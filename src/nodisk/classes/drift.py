@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nodisk import yamltext
-from nodisk.classes import accounts, homes, manifests, policy, reconcile
-from nodisk.classes.manifests import MANAGED_BY, RBAC
+from nodisk.classes import credentials, reconcile
+from nodisk.classes.desired import key, space
+from nodisk.classes.features import RBAC
+from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
 from nodisk.classes.portable import bare, portable
 from nodisk.classes.record import Account, Class
 from nodisk.kube.client import Client, Object
@@ -53,23 +55,13 @@ def find(
     Asks the API server what applying again would give (a dry run), so defaults and spellings don't count.
     ``volumes``: student's key → storage on the server; ``tokens``: account's key → token that was handed out.
     """
-    found, nets = policy.features(client), reconcile.networks(lab)
-    wanted: list[Object] = [*manifests.identity_namespace(record, found), policy.cluster_role(client, record)]
-    if found.admission_policy is not None:
-        wanted += policy.admission_policies(found.admission_policy)
-    if record.storage is not None:
-        wanted.append(homes.storage_class())
-    for teacher in record.teachers:
-        wanted += manifests.identity(record, teacher)
-    for student in record.students:
-        wanted += manifests.student(record, student, nets, found)
-        if (volume := (volumes or {}).get(student.key)) is not None:
-            wanted += homes.objects(record, student, volume, lab)
+    wanted = reconcile.desired_in(client, lab)(record, volumes=volumes)
     compared = all_or_raise(in_parallel(lambda obj: compare(client, obj), wanted))
     differences = [difference for difference in compared if difference is not None]
     differences += _added(client, record, wanted)
     differences += _dead(client, record, tokens or {})
-    for name in accounts.stray(client, record):
+    labelled = client.list("v1", "Namespace", labels=f"{CLASS}={record.name},{STUDENT}", metadata_only=True)
+    for name in sorted({item["metadata"]["name"] for item in labelled} - record.spaces):
         differences.append(Difference(name, f"Namespace {name}", "has the class's label, but belongs to no student"))
     return differences
 
@@ -77,7 +69,7 @@ def find(
 def compare(client: Client, wanted: Object) -> Difference | None:
     """How an object is not as it is wanted; None: it is."""
     meta = wanted["metadata"]
-    namespace = meta.get("namespace") or (meta["name"] if wanted["kind"] == "Namespace" else "")
+    namespace = space(wanted)
     name = f"{wanted['kind']} {meta['name']}"
     try:
         there = _get(client, wanted)
@@ -111,8 +103,7 @@ def _paths(left: Any, right: Any, at: str = "") -> Iterator[str]:
 
 def _added(client: Client, record: Class, wanted: Sequence[Object]) -> list[Difference]:
     """What is of a guarded kind and not nodisk's: in the class's namespaces, or a right of its accounts elsewhere."""
-    spaces = {record.identities, *(record.namespace(student) for student in record.students)}
-    known = {(o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]) for o in wanted}
+    spaces, known = record.spaces, {key(obj)[1:] for obj in wanted}
     found = []
     for api_version, kind in (*GUARDED, (f"{RBAC}/v1", "ClusterRoleBinding")):
         for item in client.list(api_version, kind, metadata_only=not kind.endswith("RoleBinding")):
@@ -135,7 +126,7 @@ def _dead(client: Client, record: Class, tokens: Mapping[str, str]) -> list[Diff
     """Accounts whose credential was handed out and is good for nothing."""
     held = [account for account in (*record.students, *record.teachers) if account.key in tokens]
     good = all_or_raise(
-        in_parallel(lambda a: reconcile.accepted(client.with_token(tokens[a.key]), record.identities), held)
+        in_parallel(lambda a: credentials.accepted(client.with_token(tokens[a.key]), record.identities), held)
     )
     return [
         Difference(record.identities, f"ServiceAccount {account.service_account}", "its token is no longer accepted")
@@ -151,20 +142,17 @@ def export(client: Client, record: Class, chosen: Sequence[Account]) -> dict[str
     """
     by_space = {record.namespace(student): student.label for student in chosen}
     documents: dict[str, list[Object]] = {label: [] for label in by_space.values()}
-    for group, versions in sorted(client.discovery.groups().items()):
-        api_version = f"{group}/{versions[0]}" if group else versions[0]
-        if group in ("metrics.k8s.io", "events.k8s.io", "discovery.k8s.io", "extensions"):
+    for api_version, resource in client.discovery.namespaced("list", "create", but=_NOT_THEIRS):
+        if resource.kind in _NOT_MADE:
             continue
-        for resource in client.discovery.resources(api_version).values():
-            if not resource.namespaced or not {"list", "create"} <= resource.verbs or resource.kind in _NOT_MADE:
-                continue
-            for item in client.list(api_version, resource.kind):
-                label = by_space.get(item["metadata"].get("namespace", ""))
-                if label is not None and _by_hand(item):
-                    documents[label].append(portable(item))
+        for item in client.list(api_version, resource.kind):
+            label = by_space.get(item["metadata"].get("namespace", ""))
+            if label is not None and _by_hand(item):
+                documents[label].append(portable(item))
     return {label: yamltext.dump_all(items) if items else "" for label, items in documents.items()}
 
 
+_NOT_THEIRS = frozenset({"metrics.k8s.io", "events.k8s.io", "discovery.k8s.io", "extensions"})
 _NOT_MADE = frozenset({"Event", "Endpoints", "EndpointSlice", "ControllerRevision", "Lease", "PodTemplate"})
 
 

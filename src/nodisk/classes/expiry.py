@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nodisk.classes import accounts, handouts, homes, record
+from nodisk.classes import accounts, actions, handouts, homes, record
 from nodisk.classes.record import Class
 from nodisk.context import LabContext
 from nodisk.errors import Busy, describe
@@ -95,7 +95,7 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
         if now >= found.expires + timedelta(days=found.grace_days):
             return [_delete(context, client, found)]
         awake = [student for student in found.students if not student.suspended]
-        done = accounts.set_suspended(client, found, awake, True)
+        done = accounts.set_suspended(client, found, context.lab, awake, True)
         record.save(context.state, done.record)
         for error in done.failed.values():
             raise error
@@ -104,11 +104,8 @@ def _one(context: LabContext, found: Class, now: datetime) -> list[Event]:
 
 
 def _delete(context: LabContext, client: Client, found: Class) -> Event:
-    accounts.delete(client, found, record.staying(context.state, found.name), limit=DELETE_LIMIT)
-    kept = homes.release(context.state, found, None, keep=True, wait=False)  # the server itself is asking
-    handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
-    record.forget(context.state, found.name)
+    actions.delete(context, client, found, limit=DELETE_LIMIT, wait=False)  # the server itself is asking
     text = f"class {found.name} was deleted, {found.grace_days} days after its end"
-    if kept:
-        text += f"; the files of {len(kept)} students are kept (see nodisk class storage)"
+    if kept := homes.kept(context.state, found):
+        text += f"; the files of {kept} students are kept (see nodisk class storage)"
     return Event(found.name, "deleted", text)

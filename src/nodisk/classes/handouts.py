@@ -18,6 +18,7 @@ import yaml
 from nodisk import files
 from nodisk.assets import built
 from nodisk.assets.container_images import ECHO, ECHO_PORT
+from nodisk.classes.manifests import CLAIM
 from nodisk.classes.record import Account, Class
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, UsageError
@@ -25,7 +26,6 @@ from nodisk.kube import kubeconfig
 from nodisk.values import KubeVersion, Role
 
 LANGUAGES = ("pl", "en")
-CLAIM = "home"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,4 @@
-"""A class's storage: for each student a volume on the server, and the PersistentVolume and claim that lead to it.
-
-A PersistentVolume is bound beforehand to the claim of one student (``claimRef``), so nobody else's claim can take it;
-its path on the server is a secret that students can't read, since they may not read PersistentVolumes.
-"""
+"""A class's storage: for each student a volume on the server (``manifests.storage`` leads to it)."""
 
 from __future__ import annotations
 
@@ -12,28 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodisk import files
-from nodisk.classes.handouts import CLAIM
-from nodisk.classes.manifests import CLASS, MANAGED, STUDENT
+from nodisk.classes.manifests import CLASS, STUDENT
 from nodisk.classes.record import Account, Class
 from nodisk.classes.sizes import amount
 from nodisk.errors import NodiskError, TimedOut, UsageError
-from nodisk.kube.client import Client, Object
-from nodisk.kube.errors import Forbidden, NotFound
+from nodisk.kube.client import Client
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.records import running
-from nodisk.spec.model import Lab
 from nodisk.state import LabState
 from nodisk.storage import volumes
 from nodisk.storage.volumes import SMALLEST, Volume
-from nodisk.waiting import Deadline, until
+from nodisk.waiting import Deadline
 
-STORAGE_CLASS = "nodisk"
-PROVISIONER = "nodisk.dev/server"
 GIB = 1024**3
-# A file may not become a device or another user's program, and 4.1 is what the server speaks at its best.
-MOUNT_OPTIONS = ("nfsvers=4.1", "nosuid", "nodev", "noatime")
 SERVED_WITHIN = 60.0
-QUOTA_COUNTED = 15.0
 
 
 def size_of(text: str) -> int:
@@ -121,102 +109,6 @@ def provide(state: LabState, record: Class, students: Sequence[Account]) -> dict
     return found
 
 
-def storage_class() -> Object:
-    """Names what claims and volumes have in common. Nothing provisions by it; it is what allows a claim to grow."""
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": STORAGE_CLASS, "labels": MANAGED},
-        "provisioner": PROVISIONER,
-        "reclaimPolicy": "Retain",
-        "allowVolumeExpansion": True,
-    }
-
-
-def objects(record: Class, student: Account, volume: Volume, lab: Lab) -> tuple[Object, Object]:
-    """The PersistentVolume and the claim of one student."""
-    labels = {**MANAGED, CLASS: record.name, STUDENT: student.label}
-    namespace, name = record.namespace(student), f"nodisk-{volume.name}"
-    quantity = record.storage or str(volume.size)
-    modes = ["ReadWriteMany"]
-    pv: Object = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "capacity": {"storage": quantity},
-            "accessModes": modes,
-            "persistentVolumeReclaimPolicy": "Retain",
-            "storageClassName": STORAGE_CLASS,
-            "mountOptions": list(MOUNT_OPTIONS),
-            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": CLAIM},
-            "nfs": {"server": str(lab.network.server), "path": f"/{volume.path}"},
-        },
-    }
-    claim: Object = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": CLAIM, "namespace": namespace, "labels": labels},
-        "spec": {
-            "accessModes": modes,
-            "storageClassName": STORAGE_CLASS,
-            "volumeName": name,
-            "resources": {"requests": {"storage": quantity}},
-        },
-    }
-    return pv, claim
-
-
-def attach(client: Client, record: Class, student: Account, volume: Volume, lab: Lab) -> None:
-    """Apply a student's PersistentVolume and claim; a claim that was deleted by the student comes back, and grows."""
-    wanted, claim = objects(record, student, volume, lab)
-    pv = client.apply(wanted)
-    uid = pv["spec"]["claimRef"].get("uid")
-    if uid is not None and uid != _uid(client, claim):
-        # Bound to a claim that is no more: released, the same files can be claimed again.
-        gone = {"uid": None, "resourceVersion": None}
-        client.patch("v1", "PersistentVolume", wanted["metadata"]["name"], {"spec": {"claimRef": gone}})
-    made = _apply_claim(client, claim)
-    status = made.get("status") or {}
-    capacity = (status.get("capacity") or {}).get("storage")
-    if status.get("phase") == "Bound" and capacity is not None and amount(capacity) < volume.size:
-        # What grows a volume says so in the claim's status; here that is nodisk (the server grew it before).
-        meta = claim["metadata"]
-        path = client.path(
-            "v1", "PersistentVolumeClaim", meta["name"], namespace=meta["namespace"], subresource="status"
-        )
-        grown = {"status": {"capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]}}}
-        client.request("PATCH", path, body=grown, content_type="application/merge-patch+json", idempotent=True)
-
-
-def _uid(client: Client, claim: Object) -> str | None:
-    meta = claim["metadata"]
-    try:
-        found = client.get("v1", "PersistentVolumeClaim", meta["name"], namespace=meta["namespace"])
-    except NotFound:
-        return None
-    return str(found["metadata"]["uid"])
-
-
-def _apply_claim(client: Client, claim: Object) -> Object:
-    deadline = Deadline(QUOTA_COUNTED)
-    # A claim that is admitted before the quota is known is in nobody's count, and would leave room for one more.
-    until(lambda: _is_counted(client, claim["metadata"]["namespace"]), deadline, every=0.1)
-    while True:
-        try:
-            return client.apply(claim)
-        except Forbidden as error:
-            # The quota controller has not counted a namespace this young, or not yet seen that the quota has grown.
-            if "quota" not in error.message or not deadline.pause(0.1):
-                raise
-
-
-def _is_counted(client: Client, namespace: str) -> bool:
-    """Whether the quota controller has been at the namespace's quota."""
-    quota = client.get("v1", "ResourceQuota", "nodisk", namespace=namespace)
-    return "persistentvolumeclaims" in (quota.get("status") or {}).get("used", {})
-
-
 def detach(client: Client, record: Class, students: Sequence[Account] | None, *, limit: float) -> None:
     """Delete PersistentVolumes whose namespaces are gone (None: of the whole class), and wait until none is left."""
     labels = f"{CLASS}={record.name}"
@@ -234,18 +126,20 @@ def detach(client: Client, record: Class, students: Sequence[Account] | None, *,
 
 def release(
     state: LabState, record: Class, students: Sequence[Account] | None, *, keep: bool, wait: bool = True
-) -> list[Volume]:
-    """End the export of students' volumes (None: of all of the class) and keep or delete what is in them; which.
+) -> None:
+    """End the export of students' volumes (None: of all of the class) and keep or delete what is in them.
 
     ``wait``: until the server, if it runs, has done so.
     """
     known = volumes.of_class(state, record.name)
-    chosen = [v for key, v in known.items() if students is None or any(key == student.key for student in students)]
+    _end(state, [v for k, v in known.items() if students is None or any(k == s.key for s in students)], keep, wait)
+
+
+def _end(state: LabState, chosen: Sequence[Volume], keep: bool, wait: bool) -> None:
     volumes.release(state, chosen, keep=keep)
-    ended = [v.model_copy(update={"state": "kept" if keep else "removed"}) for v in chosen]
     if wait and running.pid(state) is not None:
+        ended = [volume.model_copy(update={"state": "kept" if keep else "removed"}) for volume in chosen]
         volumes.wait(state, ended, seconds=SERVED_WITHIN)
-    return ended
 
 
 def remove_kept(state: LabState, names: Sequence[str]) -> None:
@@ -257,11 +151,9 @@ def remove_kept(state: LabState, names: Sequence[str]) -> None:
                 f"{name}: " + ("a student uses it" if name in known else "no such volume"),
                 hint="list volumes with nodisk class storage; remove a student with nodisk class remove NAME STUDENT",
             )
-    volumes.release(state, [known[name] for name in names], keep=False)
+    _end(state, [known[name] for name in names], keep=False, wait=True)
     if running.pid(state) is None:
         raise NodiskError("the lab's server is not running; it will delete them when it starts")
-    ended = [known[name].model_copy(update={"state": "removed"}) for name in names]
-    volumes.wait(state, ended, seconds=SERVED_WITHIN)
 
 
 def rows(state: LabState) -> list[dict[str, Any]]:

@@ -1,47 +1,49 @@
-"""Every object that a class is made of, as data. Pure: a record and facts about the release in, manifests out."""
+"""The parts of a class (``desired`` has the whole), as data. Pure: a record and facts in, manifests out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from nodisk import ports
+from nodisk.classes.features import RBAC, Features
 from nodisk.classes.record import Account, Class
 from nodisk.classes.sizes import quota
 from nodisk.kube.client import Object
-from nodisk.values import KubeVersion
+from nodisk.spec.model import Lab
+from nodisk.storage.volumes import Volume
 
 CLASS = "nodisk.dev/class"
 STUDENT = "nodisk.dev/student"
 IDENTITIES = "nodisk.dev/identities"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED = {MANAGED_BY: "nodisk"}
-RBAC = "rbac.authorization.k8s.io"
+QUOTA = "nodisk"
+TEACHERS = "nodisk-teachers"
+CLAIM = "home"
+STORAGE_CLASS = "nodisk"
+PROVISIONER = "nodisk.dev/server"
+# A file may not become a device or another user's program, and 4.1 is what the server speaks at its best.
+MOUNT_OPTIONS = ("nfsvers=4.1", "nosuid", "nodev", "noatime")
 
 # Not routed on the Internet (RFC 6890): a student's pods have no business there, whatever the room's own subnet is.
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
-    """What this cluster's release can do that classes make use of."""
-
-    version: KubeVersion
-    admission_policy: str | None
-    """The API version of ValidatingAdmissionPolicy; None: the release has none."""
-    pod_security: bool
-    """PodSecurity admission: pods that would own the node are refused."""
-    names_namespaces: bool
-    """Every namespace has a label with its name, so a policy can mean kube-system."""
-
-
-@dataclass(frozen=True, slots=True)
 class Networks:
-    """The lab's own networks."""
+    """The lab's own networks, which students' pods may not reach, and where the server is."""
 
     lab: IPv4Network
     pods: IPv4Network
     services: IPv4Network
+    server: IPv4Address
+
+    @classmethod
+    def of(cls, lab: Lab) -> Networks:
+        """As lab.yaml has them."""
+        return cls(lab.network.subnet, lab.kubernetes.pods, lab.kubernetes.services, lab.network.server)
 
 
 def _labels(record: Class, student: Account | None = None) -> dict[str, str]:
@@ -100,36 +102,15 @@ def namespace(record: Class, student: Account, features: Features) -> Object:
     return _object("v1", "Namespace", record.namespace(student), None, labels)
 
 
-def access(record: Class, student: Account) -> Object:
-    """The student's right; without a subject while suspended, so that it ends at once and comes back the same."""
-    account = {"kind": "ServiceAccount", "name": student.service_account, "namespace": record.identities}
-    return _object(
-        f"{RBAC}/v1",
-        "RoleBinding",
-        "nodisk-student",
-        record.namespace(student),
-        _labels(record, student),
-        roleRef={"apiGroup": RBAC, "kind": "ClusterRole", "name": student_role(record)},
-        subjects=[] if student.suspended else [account],
-    )
-
-
-def teachers(record: Class, student: Account) -> Object:
-    """The teachers' right in a student's namespace."""
+def _grant(record: Class, student: Account, name: str, role: str, who: Sequence[Account]) -> Object:
+    """A right in a student's namespace; who is suspended is no subject, so it ends at once and comes back the same."""
     subjects = [
-        {"kind": "ServiceAccount", "name": teacher.service_account, "namespace": record.identities}
-        for teacher in record.teachers
-        if not teacher.suspended
+        {"kind": "ServiceAccount", "name": account.service_account, "namespace": record.identities}
+        for account in who
+        if not account.suspended
     ]
-    return _object(
-        f"{RBAC}/v1",
-        "RoleBinding",
-        "nodisk-teachers",
-        record.namespace(student),
-        _labels(record, student),
-        roleRef={"apiGroup": RBAC, "kind": "ClusterRole", "name": "admin"},
-        subjects=subjects,
-    )
+    both: Object = {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role}, "subjects": subjects}
+    return _object(f"{RBAC}/v1", "RoleBinding", name, record.namespace(student), _labels(record, student), **both)
 
 
 def limits(record: Class, student: Account) -> list[Object]:
@@ -146,7 +127,7 @@ def limits(record: Class, student: Account) -> list[Object]:
         "max": {"cpu": size.cpu_burst, "memory": size.memory, "ephemeral-storage": size.ephemeral},
     }
     return [
-        _object("v1", "ResourceQuota", "nodisk", name, labels, spec={"hard": hard}),
+        _object("v1", "ResourceQuota", QUOTA, name, labels, spec={"hard": hard}),
         _object("v1", "LimitRange", "nodisk", name, labels, spec={"limits": [container]}),
     ]
 
@@ -185,6 +166,35 @@ def student(record: Class, account: Account, networks: Networks, features: Featu
         *identity(record, account),
         *limits(record, account),
         network_policy(record, account, networks, features),
-        *([teachers(record, account)] if record.teachers else []),
-        access(record, account),
+        *([_grant(record, account, TEACHERS, "admin", record.teachers)] if record.teachers else []),
+        _grant(record, account, "nodisk-student", student_role(record), [account]),
+    ]
+
+
+def storage_class() -> Object:
+    """Names what claims and volumes have in common. Nothing provisions by it; it is what allows a claim to grow."""
+    what = {"provisioner": PROVISIONER, "reclaimPolicy": "Retain", "allowVolumeExpansion": True}
+    return _object("storage.k8s.io/v1", "StorageClass", STORAGE_CLASS, None, MANAGED, **what)
+
+
+def storage(record: Class, student: Account, volume: Volume, networks: Networks) -> list[Object]:
+    """The PersistentVolume and the claim of one student.
+
+    The volume is bound beforehand to this claim (``claimRef``), so nobody else's can take it; its path on the server is
+    a secret that students can't read, since they may not read PersistentVolumes.
+    """
+    namespace, name, labels = record.namespace(student), f"nodisk-{volume.name}", _labels(record, student)
+    quantity = record.storage or str(volume.size)
+    both: Object = {"accessModes": ["ReadWriteMany"], "storageClassName": STORAGE_CLASS}
+    served: Object = {
+        "capacity": {"storage": quantity},
+        "persistentVolumeReclaimPolicy": "Retain",
+        "mountOptions": list(MOUNT_OPTIONS),
+        "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": CLAIM},
+        "nfs": {"server": str(networks.server), "path": f"/{volume.path}"},
+    }
+    asked: Object = {"volumeName": name, "resources": {"requests": {"storage": quantity}}}
+    return [
+        _object("v1", "PersistentVolume", name, None, labels, spec=both | served),
+        _object("v1", "PersistentVolumeClaim", CLAIM, namespace, labels, spec=both | asked),
     ]

@@ -7,13 +7,13 @@ So students get a copy of it without those; it is taken from the live role, so t
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nodisk.classes.manifests import CLASS, IDENTITIES, MANAGED, MANAGED_BY, RBAC, STUDENT, Features, student_role
+from nodisk.classes.features import RBAC, Features
+from nodisk.classes.manifests import CLASS, IDENTITIES, MANAGED, MANAGED_BY, STUDENT, student_role
 from nodisk.classes.record import Class
-from nodisk.kube.client import Client, Object
-from nodisk.kube.errors import NotFound
-from nodisk.values import KubeVersion
+from nodisk.kube.client import Object
 
 _WRITE = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 # (API group, resource) → verbs that a student doesn't get.
@@ -30,48 +30,9 @@ WITHHELD: dict[tuple[str, str], frozenset[str]] = {
 }
 
 
-def features(client: Client) -> Features:
-    """Ask the cluster what its release can do."""
-    version = client.version()
-    versions = [f"admissionregistration.k8s.io/{v}" for v in ("v1", "v1beta1")]
-    namespace = client.until("the namespace kube-system", lambda: _there(client, "v1", "Namespace", "kube-system"))
-    system = namespace["metadata"].get("labels", {})
-    return Features(
-        version=version,
-        admission_policy=client.first_supported("ValidatingAdmissionPolicy", versions),
-        # An admission plugin is in no list of the API; it is on by default from 1.23.
-        pod_security=version >= KubeVersion(1, 23),
-        names_namespaces="kubernetes.io/metadata.name" in system,
-    )
-
-
-def _there(client: Client, api_version: str, kind: str, name: str) -> Object | None:
-    try:
-        return client.get(api_version, kind, name)
-    except NotFound:
-        return None
-
-
-def missing(found: Features) -> list[str]:
-    """List what this release can't do for a class, one sentence each."""
-    said = []
-    if not found.pod_security:
-        said.append(
-            f"Kubernetes {found.version} has no PodSecurity admission: "
-            "a student can run privileged pods, and so own a node"
-        )
-    if found.admission_policy is None:
-        said.append(
-            f"Kubernetes {found.version} has no ValidatingAdmissionPolicy: Services with externalIPs and probes of "
-            "other hosts are not refused; only the students' roles protect managed objects, and only a secret path "
-            "protects students' storage"
-        )
-    return said
-
-
-def without(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without(rules: Sequence[Mapping[str, Any]]) -> list[Object]:
     """RBAC rules less what is WITHHELD; a rule is split only where it has to be."""
-    kept: list[dict[str, Any]] = []
+    kept: list[Object] = []
     for rule in rules:
         rest: list[str] = []
         groups, verbs = rule.get("apiGroups") or [], rule.get("verbs") or []
@@ -88,22 +49,11 @@ def without(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def cluster_role(client: Client, record: Class) -> Object:
+def cluster_role(record: Class, features: Features) -> Object:
     """The ClusterRole of the class's students, from the built-in one as it is now."""
-
-    def aggregated() -> Object | None:
-        found = _there(client, f"{RBAC}/v1", "ClusterRole", record.role)
-        return found if found and found.get("rules") else None
-
-    built_in = client.until(
-        f"the rules of the ClusterRole {record.role}, which the controller manager puts together", aggregated
-    )
-    return {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": student_role(record), "labels": MANAGED},
-        "rules": without(built_in["rules"]),
-    }
+    meta = {"name": student_role(record), "labels": MANAGED}
+    rules = without(features.rules[record.role])
+    return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": meta, "rules": rules}
 
 
 _RESIDENT = (

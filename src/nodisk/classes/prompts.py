@@ -11,7 +11,6 @@ import click
 
 from nodisk import ui
 from nodisk.classes import actions, homes, record
-from nodisk.classes import homes as volumes
 from nodisk.classes import roster as rosters
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
@@ -85,17 +84,17 @@ def keep_storage(
     context: LabContext, found: Class, chosen: Sequence[Account] | None, policy: str | None, yes: bool
 ) -> bool:
     """Whether the students' files on the server are to be kept: as was said, else asked for; kept where in doubt."""
-    held = volumes.held(context.state, found)
+    held = homes.held(context.state, found)
     theirs = [v for key, v in held.items() if chosen is None or key in {student.key for student in chosen}]
     if policy is not None or yes or not theirs:
         return policy != "remove"
-    size = volumes.words(sum(volumes.used(context.state, volume) for volume in theirs))
+    size = homes.words(sum(homes.used(context.state, volume) for volume in theirs))
     return not click.confirm(f"Also delete their {len(theirs)} volumes ({size}) on the server?", err=True)
 
 
 def say_kept(context: LabContext, found: Class, keep: bool) -> None:
     """Say what is left of a class on the server's disk."""
-    if keep and (number := volumes.kept(context.state, found)):
+    if keep and (number := homes.kept(context.state, found)):
         ui.say(f"kept {number} volumes with their files; list them with nodisk class storage")
 
 

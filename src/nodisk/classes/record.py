@@ -87,6 +87,11 @@ class Class(_Data):
         """The student's namespace."""
         return f"{self.prefix}{student.label}"
 
+    @property
+    def spaces(self) -> set[str]:
+        """All namespaces of the class."""
+        return {self.identities, *map(self.namespace, self.students)}
+
     def student(self, word: str) -> Account:
         """The student with that label, id, e-mail or name; raises UsageError."""
         return self._only(word, [s for s in self.students if self._called(s, word)])
@@ -120,16 +125,11 @@ class Class(_Data):
         }
         return self.model_copy(update=left)
 
-    def with_account(self, changed: Account) -> Class:
-        """The class with that student or teacher replaced."""
-
-        def swap(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
-            return tuple(changed if account.key == changed.key else account for account in accounts)
-
-        teacher = any(account.key == changed.key for account in self.teachers)
-        return self.model_copy(
-            update={"teachers": swap(self.teachers)} if teacher else {"students": swap(self.students)}
-        )
+    def with_accounts(self, changed: Iterable[Account]) -> Class:
+        """The class with these students and teachers replaced."""
+        new = {account.key: account for account in changed}
+        both = {field: tuple(new.get(a.key, a) for a in getattr(self, field)) for field in ("students", "teachers")}
+        return self.model_copy(update=both)
 
 
 def each_once(accounts: Iterable[Account]) -> list[Account]:

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
-from nodisk.classes.manifests import Features, student_role
+from nodisk.classes.features import Features
+from nodisk.classes.manifests import student_role
 from nodisk.classes.record import Account, Class
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable

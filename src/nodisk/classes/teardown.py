@@ -28,16 +28,12 @@ EMPTIED = "nodisk.dev/emptied"
 OnGone = Callable[[], None]
 
 
-def unheard() -> None:
-    """For whom no single namespace matters."""
-
-
 def delete_namespaces(
     client: Client,
     spaces: Sequence[str],
     *,
     limit: float,
-    on_gone: OnGone = unheard,
+    on_gone: OnGone = lambda: None,
 ) -> None:
     """Delete namespaces and wait until none is left; ``on_gone`` is called for each, in no order.
 
@@ -127,13 +123,9 @@ def held_by(client: Client, name: str) -> str:
 
 
 def _finalized(client: Client, name: str) -> list[tuple[str, Object]]:
-    found = []
-    for group, versions in client.discovery.groups().items():
-        api_version = f"{group}/{versions[0]}" if group else versions[0]
-        for resource in client.discovery.resources(api_version).values():
-            if not resource.namespaced or "list" not in resource.verbs:
-                continue
-            for item in client.list(api_version, resource.kind, namespace=name, metadata_only=True):
-                if item["metadata"].get("finalizers"):
-                    found.append((resource.kind, item["metadata"]))
-    return found
+    return [
+        (resource.kind, item["metadata"])
+        for api_version, resource in client.discovery.namespaced("list")
+        for item in client.list(api_version, resource.kind, namespace=name, metadata_only=True)
+        if item["metadata"].get("finalizers")
+    ]

@@ -16,7 +16,6 @@ from nodisk import files, ui
 from nodisk.classes import accounts, actions, expiry, handouts, plan, prompts, record, sizes, tables
 from nodisk.classes import drift as differences
 from nodisk.classes import homes as volumes
-from nodisk.classes.homes import size_of
 from nodisk.classes.record import Account, Class
 from nodisk.classes.roster import Person
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
@@ -150,7 +149,7 @@ class Request:
     def planned(self, existing: Class | None, people: Sequence[Person], name: str, now: datetime) -> plan.Planned:
         """The class as it is to be; raises UsageError for what can't be."""
         if self.storage is not None:
-            size_of(self.storage)
+            volumes.size_of(self.storage)
         return plan.merge(
             existing,
             people,
@@ -359,7 +358,7 @@ def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspe
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name) if suspended else prompts.running(context, name)
         chosen = prompts.chosen(found, words)
-        done = accounts.set_suspended(client, found, chosen, suspended, by_hand=True)
+        done = accounts.set_suspended(client, found, context.lab, chosen, suspended, by_hand=True)
         record.save(context.state, done.record)
     if changed := [account.label for account in chosen if account.label not in done.failed]:
         ui.say(f"{'suspended' if suspended else 'resumed'}: {', '.join(changed)}")

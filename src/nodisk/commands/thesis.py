@@ -7,12 +7,14 @@ from pathlib import Path
 import click
 
 from nodisk import ui, yamltext
-from nodisk.classes import actions, manifests, plan, prompts, reconcile, record, sizes
+from nodisk.classes import actions, plan, prompts, reconcile, record, sizes
+from nodisk.classes.features import RBAC
 from nodisk.classes.record import Account, Class
 from nodisk.classes.roster import from_names
 from nodisk.context import LabContext, LabOptions, lab_options
 from nodisk.errors import NodiskError, UsageError
 from nodisk.kube.client import Client
+from nodisk.parallel import all_or_raise
 from nodisk.values import Name
 
 CLASS = "students"
@@ -54,8 +56,9 @@ def student_tokens(options: LabOptions, name: str) -> None:
         found = record.need(context.state, CLASS)
         account = found.student(name)
         # A cluster keeps no tokens since Kubernetes 1.24: this asks for one, as the class's handouts do.
-        secret = [client.apply(obj) for obj in manifests.identity(found, account)][-1]
-        click.echo(reconcile.mint(client, found, account, secret).token)
+        wanted = reconcile.desired_in(client, context.lab)(found)
+        (made,) = all_or_raise(reconcile.mint(client, found, wanted, {account.label: account}).values())
+        click.echo(made.token)
 
 
 def _list(client: Client) -> None:
@@ -126,7 +129,7 @@ def _get(client: Client, found: Class, words: list[str], *, full: bool) -> None:
         parts = [
             ("v1", "Namespace", found.namespace(student), None),
             ("v1", "ServiceAccount", student.service_account, found.identities),
-            (f"{manifests.RBAC}/v1", "RoleBinding", "nodisk-student", found.namespace(student)),
+            (f"{RBAC}/v1", "RoleBinding", "nodisk-student", found.namespace(student)),
             ("v1", "ResourceQuota", "nodisk", found.namespace(student)),
         ]
         for version, kind, name, namespace in parts:

@@ -6,7 +6,7 @@ Nothing about releases is hard-coded: whether a release has ValidatingAdmissionP
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -108,3 +108,16 @@ class Discovery:
             versions = [entry["version"] for entry in group["versions"]]
             found[group["name"]] = sorted(versions, key=lambda version: version != preferred)
         return found
+
+    def namespaced(self, *verbs: str, but: Collection[str] = ()) -> Iterator[tuple[str, Resource]]:
+        """(API version, resource) of each namespaced kind that has these verbs, in its group's preferred version.
+
+        ``but``: groups that aren't even asked: one that another program serves may not answer.
+        """
+        for group, versions in sorted(self.groups().items()):
+            if group in but:
+                continue
+            api_version = f"{group}/{versions[0]}" if group else versions[0]
+            for resource in self.resources(api_version).values():
+                if resource.namespaced and resource.verbs.issuperset(verbs):
+                    yield api_version, resource

@@ -2,21 +2,33 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
 from nodisk.classes import expiry, handouts, manifests, plan, policy, record, sizes
-from nodisk.classes.manifests import Features, Networks
+from nodisk.classes.features import Features, missing
+from nodisk.classes.manifests import Networks
 from nodisk.classes.roster import Person
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
-OLD = Features(KubeVersion(1, 20, 2), None, pod_security=False, names_namespaces=False)
-NEW = Features(KubeVersion(1, 36, 1), "admissionregistration.k8s.io/v1", pod_security=True, names_namespaces=True)
-NETS = Networks(IPv4Network("10.77.0.0/24"), IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/16"))
+RULES = {
+    role: [{"apiGroups": [""], "resources": ["pods", "endpoints"], "verbs": [verb]}]
+    for role, verb in (("view", "get"), ("edit", "create"), ("admin", "update"))
+}
+OLD = Features(KubeVersion(1, 20, 2), None, pod_security=False, names_namespaces=False, rules=RULES)
+NEW = Features(
+    KubeVersion(1, 36, 1),
+    "admissionregistration.k8s.io/v1",
+    pod_security=True,
+    names_namespaces=True,
+    rules=RULES,
+)
+SERVER = IPv4Address("10.77.0.1")
+NETS = Networks(IPv4Network("10.77.0.0/24"), IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/16"), SERVER)
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
@@ -65,8 +77,10 @@ def test_objects_in_the_order_in_which_they_are_safe() -> None:
 def test_a_suspended_student_is_no_subject() -> None:
     found = one()
     student = found.students[0]
-    assert manifests.access(found, student)["subjects"][0]["name"] == "zolc-gesla-1"
-    assert manifests.access(found, student.model_copy(update={"suspended": True}))["subjects"] == []
+    right = manifests.student(found, student, NETS, NEW)[-1]
+    assert right["subjects"] == [{"kind": "ServiceAccount", "name": "zolc-gesla-1", "namespace": "k8s"}]
+    suspended = student.model_copy(update={"suspended": True})
+    assert manifests.student(found, suspended, NETS, NEW)[-1] == right | {"subjects": []}
 
 
 def test_network_policies() -> None:
@@ -79,11 +93,11 @@ def test_network_policies() -> None:
     closed = [IPv4Network(cidr) for cidr in internet["to"][0]["ipBlock"]["except"]]
     for network in (NETS.lab, NETS.pods, NETS.services):
         assert any(network.subnet_of(one) for one in closed)
-    public = Networks(IPv4Network("150.254.30.0/24"), NETS.pods, NETS.services)
+    public = Networks(IPv4Network("150.254.30.0/24"), NETS.pods, NETS.services, SERVER)
     outgoing = manifests.network_policy(found, found.students[0], public, NEW)
     assert "150.254.30.0/24" in outgoing["spec"]["egress"][2]["to"][0]["ipBlock"]["except"]
     # Neither of the Internet nor private: networks for benchmarks and for documentation.
-    odd = Networks(IPv4Network("203.0.113.0/24"), IPv4Network("198.18.0.0/16"), IPv4Network("198.19.0.0/16"))
+    odd = Networks(IPv4Network("203.0.113.0/24"), IPv4Network("198.18.0.0/16"), IPv4Network("198.19.0.0/16"), SERVER)
     outgoing = manifests.network_policy(found, found.students[0], odd, NEW)
     closed_too = outgoing["spec"]["egress"][2]["to"][0]["ipBlock"]["except"]
     assert closed_too[len(manifests.PRIVATE) :] == ["203.0.113.0/24", "198.18.0.0/16", "198.19.0.0/16"]
@@ -113,8 +127,8 @@ def test_the_students_role_loses_what_breaks_isolation_and_nothing_else() -> Non
 
 
 def test_what_a_release_lacks_is_said() -> None:
-    assert policy.missing(NEW) == []
-    said = policy.missing(OLD)
+    assert missing(NEW) == []
+    said = missing(OLD)
     assert len(said) == 2
     assert all("1.20.2" in line for line in said)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.classes.test_manifests import NEW, OLD, one
 
 from nodisk.classes import selftest
-from nodisk.classes.manifests import Features
+from nodisk.classes.features import Features
 from nodisk.classes.selftest import Finding
 from nodisk.kube.client import Client
 from nodisk.kube.errors import ApiError, Forbidden, Overloaded, Unauthorized, Unreachable

@@ -12,7 +12,8 @@ import pytest
 from tests.unit.classes.test_manifests import one
 
 from nodisk.classes import accounts, actions, expiry, handouts, homes, record
-from nodisk.classes.reconcile import Applied, Credential
+from nodisk.classes.credentials import Credential
+from nodisk.classes.reconcile import Applied
 from nodisk.context import LabContext
 from nodisk.errors import Busy, UsageError
 from nodisk.kube import kubeconfig
@@ -52,7 +53,7 @@ class Cluster:
         return None
 
     def get(self, *_: object, **__: object) -> Object:
-        return {"metadata": {}}
+        return {"metadata": {}, "rules": [{"resources": ["pods"]}]}
 
     def until(self, _: str, look: Callable[[], Object | None]) -> Object | None:
         return look()
@@ -149,7 +150,7 @@ def test_a_class_made_while_another_is_deleted_keeps_its_role(state: LabState) -
     record.forget(state, "later")
     alone = Cluster()
     accounts.delete(client(alone), one(storage="1Gi"), record.staying(state, "k8s"))
-    assert alone.deleted == [("ClusterRole", "nodisk-student-edit"), ("StorageClass", "nodisk")]
+    assert alone.deleted == [("StorageClass", "nodisk"), ("ClusterRole", "nodisk-student-edit")]
 
 
 def test_what_is_shared_is_held_while_it_is_deleted(state: LabState) -> None:
@@ -188,7 +189,7 @@ def test_the_record_follows_the_handouts_and_no_dead_key_is_written(context: Lab
     anna, jan = found.students
     anna = anna.model_copy(update={"token_sha256": handouts.digest("anna's")})
     new = jan.model_copy(update={"credential": 2, "token_sha256": handouts.digest("jan's new")})
-    applied = Applied(found.with_account(anna).with_account(new), {jan.key: Credential(new, "jan's new")})
+    applied = Applied(found.with_accounts([anna, new]), {jan.key: Credential(new, "jan's new")})
     held = {anna.key: "anna's", jan.key: "jan's old"}
     made = actions.finish(context, client(Cluster()), applied, held, folder=tmp_path / "new")
     assert made.record.out == str(tmp_path / "new")
@@ -234,10 +235,10 @@ GOING = Forbidden("unable to create new content in namespace k8s-anna because it
 def test_who_has_no_namespace_can_be_suspended(error: Exception) -> None:
     cluster = Cluster({"k8s-anna": error})
     found = two_students()
-    done = accounts.set_suspended(client(cluster), found, [*found.students, *found.teachers], True)
+    done = accounts.set_suspended(client(cluster), found, LAB, [*found.students, *found.teachers], True)
     assert done.failed == {}
     assert all(account.suspended for account in (*done.record.students, *done.record.teachers))
-    back = accounts.set_suspended(client(cluster), done.record, done.record.students, False)
+    back = accounts.set_suspended(client(cluster), done.record, LAB, done.record.students, False)
     assert back.failed == {"anna": error}
     assert [student.suspended for student in back.record.students] == [True, False]
 
@@ -246,7 +247,7 @@ def test_who_has_no_namespace_can_be_suspended(error: Exception) -> None:
 def test_who_could_not_be_suspended_is_recorded_so(error: Exception) -> None:
     cluster = Cluster({"k8s-anna": error})
     found = two_students()
-    done = accounts.set_suspended(client(cluster), found, [*found.students, *found.teachers], True, by_hand=True)
+    done = accounts.set_suspended(client(cluster), found, LAB, [*found.students, *found.teachers], True, by_hand=True)
     assert done.failed == {"anna": error, "teacher-anna": error}
     assert [student.suspended for student in done.record.students] == [False, True]
     assert [teacher.suspended for teacher in done.record.teachers] == [False]

@@ -9,7 +9,7 @@ import yaml
 from tests.vm import sheet
 
 from nodisk.assets.container_images import ECHO
-from nodisk.classes import handouts, plan, record, sizes
+from nodisk.classes import handouts, manifests, plan, record, sizes
 from nodisk.classes.roster import Person
 
 KUBECTL = handouts.Kubectl("http://10.77.0.1/kubectl", "0" * 64)
@@ -44,5 +44,5 @@ def test_the_pod_that_keeps_files_is_a_manifest() -> None:
     text = re.search(r"<<END\n(.*?)\nEND\n", script, re.S)
     assert text is not None
     pod = yaml.safe_load(text[1])
-    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == handouts.CLAIM
+    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == manifests.CLAIM
     assert pod["spec"]["containers"][0]["image"] == ECHO

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from nodisk.classes import policy, selftest
+from nodisk.classes import selftest
+from nodisk.classes.features import features
 from nodisk.classes.manifests import CLASS, STUDENT
 from nodisk.classes.reconcile import Applied
 from nodisk.kube.client import Object
-from nodisk.parallel import in_parallel
+from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.verify.core import Failed
 from nodisk.verify.scene import Scene
 from nodisk.verify.temporary_class import temporary_class
@@ -101,7 +102,7 @@ def rights(scene: Scene) -> list[str]:
     bindings = client.list(RBAC, "ClusterRoleBinding") + client.list(RBAC, "RoleBinding")
     found = list(suspicious(bindings, who))
     asked = sorted(who.accounts)[:MOST]
-    allowed = [line for lines in in_parallel(lambda one: _may(scene, *one), asked) for line in _lines(lines)]
+    allowed = [line for lines in all_or_raise(in_parallel(lambda one: _may(scene, *one), asked)) for line in lines]
     if found or allowed:
         look = found[0][1] if found else "nodisk kubectl get clusterrolebindings,rolebindings -A -o wide"
         raise Failed(
@@ -128,7 +129,7 @@ def _try(scene: Scene) -> Iterator[str]:
     """The isolation self-test of classes, with two temporary students' own credentials."""
     with temporary_class(scene, 2) as applied:
         testers = students_of(scene, applied)
-        findings = list(selftest.run(applied.record, testers[0], testers[1], policy.features(scene.client)))
+        findings = list(selftest.run(applied.record, testers[0], testers[1], features(scene.client)))
     holes = [one for one in findings if one.verdict == "hole"]
     if holes:
         raise Failed(
@@ -138,12 +139,6 @@ def _try(scene: Scene) -> Iterator[str]:
         )
     yield f"a temporary student tried {len(findings)} things: all as expected"
     yield from (f"known gap: {one.tried}: {one.happened}" for one in findings if one.verdict == "gap")
-
-
-def _lines(found: list[str] | Exception) -> list[str]:
-    if isinstance(found, Exception):
-        raise found
-    return found
 
 
 def _may(scene: Scene, space: str, account: str) -> list[str]:

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
-from nodisk.classes.handouts import CLAIM
-from nodisk.classes.homes import PROVISIONER as STUDENTS_STORAGE
+from nodisk.classes.manifests import CLAIM
+from nodisk.classes.manifests import PROVISIONER as STUDENTS_STORAGE
 from nodisk.errors import TimedOut
 from nodisk.kube.client import Object
 from nodisk.kube.objects import holds, is_ready
