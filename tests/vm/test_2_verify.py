@@ -1,7 +1,7 @@
 """One fault at a time in a cluster that works: the right check finds it, in the right words.
 
 First the command itself, whole. Then its checks as it runs them, on one scene, so that its pods are made once and not
-for each fault.
+for each fault. Last the greatest fault of all: the room loses its power, and that scene must come back as it was.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from tests.vm.driver import Driver
 from tests.vm.faults import assert_found, fault, look, on
 
 from nodisk.assets.container_images import ECHO
+from nodisk.kube.client import connect
+from nodisk.kube.patience import COMMAND
 from nodisk.machines import processes
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.checks.pods import APP
 from nodisk.verify.core import Outcome
-from nodisk.verify.scene import Scene
-from nodisk.verify.staging import staged
+from nodisk.verify.scene import Scene, measure_pace
+from nodisk.verify.staging import remove_leftovers
 from nodisk.verify.temporary_class import temporary_class
 
 pytestmark = pytest.mark.vm
@@ -44,11 +46,15 @@ def test_the_whole_walk_is_green(vm: Driver) -> None:
 
 @pytest.fixture(scope="module")
 def scene(vm: Driver) -> Iterator[Scene]:
-    """A namespace of its own with the echo pods of the check ``pods``."""
-    with staged(vm.context(), "verify") as made:
-        pods = look(made, "pods")
-        assert pods.outcome is Outcome.OK, pods
-        yield made
+    """The namespace that ``verify --keep`` leaves, with the echo pods of the check ``pods``."""
+    kept = vm("verify", "--only", "pods", "--keep", "--output", "json", timeout=900)
+    run_id = json.loads(kept.stdout)["run"]
+    context = vm.context()
+    with connect(context, patience=COMMAND) as client:
+        try:
+            yield Scene(context, client, run_id, f"nodisk-verify-{run_id}", measure_pace(client))
+        finally:
+            remove_leftovers(client, context.state)
 
 
 def test_a_stopped_kubelet(vm: Driver, scene: Scene) -> None:
@@ -173,3 +179,29 @@ def test_a_student_bound_to_cluster_admin(vm: Driver, scene: Scene) -> None:
         cause="somebody made a binding by hand",
         look=f"nodisk kubectl get rolebinding too-much -n {space}",
     )
+
+
+def test_the_whole_room_loses_power(vm: Driver, scene: Scene) -> None:
+    """Same cluster, same objects, the echo serves again, and nobody did more than press the power buttons."""
+    vm("kubectl", "create", "configmap", "kept", "--from-literal=year=1848")
+    before, alarms = vm.boot_ids(), vm.status()["alarms"]
+    uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in vm.kubectl("get", "nodes")["items"]}
+    cluster = vm.kubectl("get", "namespace", "kube-system")["metadata"]["uid"]
+
+    vm("lab", "power", "--all", "cut")
+    assert [machine["stage"] for machine in vm.status()["machines"].values()] != []
+    vm("lab", "power", "--all", "on")
+    vm.await_ready("cp1", "w1", "w2", before=before)
+
+    assert vm.kubectl("get", "namespace", "kube-system")["metadata"]["uid"] == cluster
+    assert vm.kubectl("get", "configmap", "kept")["data"] == {"year": "1848"}
+    after = {item["metadata"]["name"]: item["metadata"]["uid"] for item in vm.kubectl("get", "nodes")["items"]}
+    assert after == uids
+    assert set(before.values()).isdisjoint(vm.boot_ids().values())
+    # What was deployed before the cut, without a command.
+    vm.wait(lambda: set(scene.ready(APP)) == set(before), "the echo's pods are ready again", seconds=600)
+    for name in ("pod-network", "service", "node-port"):
+        found = look(scene, name)
+        assert found.outcome is Outcome.OK, found
+    vm("kubectl", "delete", "configmap", "kept")
+    assert vm.status()["alarms"] == alarms

@@ -1,11 +1,10 @@
-"""Power cuts, a full RAM disk, damage on the wire, a server killed mid-boot, a control plane that vanishes, a hang.
+"""A full RAM disk, damage on the wire, a server killed mid-boot, a control plane that vanishes, a hang.
 
 Machines arrive all the same: the tests, in this order, leave all three Ready.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,52 +18,12 @@ from tests.vm.driver import Driver, server_pid
 from tests.vm.faults import assert_found, fault, look, on
 
 from nodisk.assets import built
-from nodisk.commands.machines import PROOF
-from nodisk.kube.client import connect
 from nodisk.machines import qemu, qmp
 from nodisk.plan.facts import AssetRef
-from nodisk.verify.checks import CHECKS
-from nodisk.verify.checks.pods import APP
-from nodisk.verify.core import Outcome, run_check
-from nodisk.verify.scene import Scene, measure_pace
-from nodisk.verify.staging import remove_leftovers, staged
+from nodisk.verify.core import Outcome
+from nodisk.verify.staging import staged
 
 pytestmark = pytest.mark.vm
-
-
-def test_the_whole_room_loses_power(vm: Driver) -> None:
-    """Same cluster, same objects, the echo serves again, and nobody did more than press the power buttons."""
-    context = vm.context()
-    kept = vm(
-        "verify", *(word for check in PROOF for word in ("--only", check)), "--keep", "--output", "json", timeout=1500
-    )
-    space = f"nodisk-verify-{json.loads(kept.stdout)['run']}"
-    vm("kubectl", "create", "configmap", "kept", "--from-literal=year=1848")
-    before, alarms = vm.boot_ids(), vm.status()["alarms"]
-    uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in vm.kubectl("get", "nodes")["items"]}
-    cluster = vm.kubectl("get", "namespace", "kube-system")["metadata"]["uid"]
-
-    vm("lab", "power", "--all", "cut")
-    assert [machine["stage"] for machine in vm.status()["machines"].values()] != []
-    vm("lab", "power", "--all", "on")
-    vm.await_ready("cp1", "w1", "w2", before=before)
-
-    assert vm.kubectl("get", "namespace", "kube-system")["metadata"]["uid"] == cluster
-    assert vm.kubectl("get", "configmap", "kept")["data"] == {"year": "1848"}
-    after = {item["metadata"]["name"]: item["metadata"]["uid"] for item in vm.kubectl("get", "nodes")["items"]}
-    assert after == uids
-    assert set(before.values()).isdisjoint(vm.boot_ids().values())
-    with connect(context) as client:
-        scene = Scene(context, client, space.removeprefix("nodisk-verify-"), space, measure_pace(client))
-        # What was deployed before the cut, without a command.
-        vm.wait(lambda: set(scene.ready(APP)) == set(before), "the echo's pods are ready again", seconds=600)
-        for check in CHECKS:
-            if check.name in PROOF and check.name != "pods":
-                found = run_check(check, scene)
-                assert found.outcome is Outcome.OK, found
-        remove_leftovers(client, context.state)
-    vm("kubectl", "delete", "configmap", "kept")
-    assert vm.status()["alarms"] == alarms
 
 
 def test_a_full_ram_disk(vm: Driver) -> None:

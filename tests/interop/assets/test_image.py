@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support import assets
@@ -16,9 +18,11 @@ from tests.support import assets
 from nodisk import node, run
 from nodisk.assets import kernel_modules
 from nodisk.assets.store import Manifest, Store
-from nodisk.plan import system
+from nodisk.plan import containers, system
 from nodisk.plan.documents import file
+from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
+from nodisk.values import KubeVersion
 
 pytestmark = pytest.mark.interop
 
@@ -196,3 +200,37 @@ def test_snippets_may_fetch_by_name_whatever_the_order(
     done = run.run(words, netns=names, stdin=json.dumps(config), timeout=200)
     # What the machine keeps is lab.yaml's own, not what Ignition was helped with.
     assert done.stdout == "Be quiet.\n" * 3 + "yes\n" + system.resolv_conf(lab)
+
+
+def settings_of(program: list[str | Path], version: str) -> dict[str, Any]:
+    """containerd's plugins as it has them from what a machine gets, its own defaults included."""
+    asset = AssetRef("none", "0" * 64, 1)
+    pause = ContainerImage.of("registry.k8s.io/pause:3.10", 1)
+    facts = Facts(
+        ca_pem="",
+        image=ImageFacts(asset, asset, asset, "6.12", 1, version),
+        release=ReleaseFacts(KubeVersion(1, 36, 2), "upstream", (pause,), asset),
+    )
+    config = containers.containerd_config(facts)
+    read = tomllib.loads(run.run([*program, "--config", "/dev/stdin", "config", "dump"], stdin=config).stdout)
+    assert read["disabled_plugins"] == tomllib.loads(config)["disabled_plugins"]
+    found: dict[str, Any] = read["plugins"]
+    return found
+
+
+def test_the_image_s_containerd_reads_its_configuration(image: tuple[Store, Manifest], tmp_path: Path) -> None:
+    """A key that it doesn't know it ignores without a word."""
+    store, manifest = image
+    packed, unpacked = store.path(manifest.file("root.squashfs")), tmp_path / "root"
+    argv = ["unsquashfs", "-quiet", "-no-progress", "-dest", str(unpacked), str(packed), "usr/bin/containerd"]
+    subprocess.run(argv, check=True, capture_output=True)
+    read = settings_of([unpacked / "usr/bin/containerd"], str(manifest.facts["containerd"]))
+    cri = read["io.containerd.grpc.v1.cri"]
+    assert cri["sandbox_image"] == "registry.k8s.io/pause:3.10"
+    assert cri["registry"]["config_path"] == "/etc/containerd/certs.d"
+    assert cri["cni"]["bin_dir"] == containers.PLUGINS
+    assert cri["cni"]["conf_dir"] == "/etc/cni/net.d"
+    assert cri["containerd"]["discard_unpacked_layers"] is True
+    runc = cri["containerd"]["runtimes"]["runc"]
+    assert (runc["runtime_type"], runc["options"]["SystemdCgroup"]) == ("io.containerd.runc.v2", True)
+    assert read["io.containerd.nri.v1.nri"]["disable"] is False
