@@ -1,4 +1,4 @@
-"""Secure Boot on, with the keys that PCs come with: shim, GRUB and Debian's kernel boot, and what nobody signed doesn't."""
+"""Secure Boot on, with the keys that PCs come with: what Debian signed boots, and what nobody signed does not."""
 
 from __future__ import annotations
 
