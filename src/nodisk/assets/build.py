@@ -21,6 +21,7 @@ from nodisk.assets import (
     release_debian,
     release_path,
     release_upstream,
+    shim,
 )
 from nodisk.assets.official import Upstream
 from nodisk.assets.recipe import Recipe
@@ -84,7 +85,7 @@ def build(
     store = Store(state)
     with store.builder(), progress.board() as board:
         work = Work(state, store, board, offline, refresh)
-        kinds = frozenset(only) or frozenset((*built.KINDS, addons.KIND))
+        kinds = frozenset(only) or frozenset((*built.KINDS, *built.SOMETIMES))
         return _run(_build(work, lab, kinds, whole=not only))
 
 
@@ -107,6 +108,8 @@ def recipes(lab: Lab, chosen: Release, upstream: Upstream, coming: Coming) -> di
     ]
     if what := addons.wanted(lab, chosen.source):
         found.append(addons.recipe(what, upstream))
+    if lab.any_signed_loader:
+        found.append(shim.recipe(lab.os.mirror))
     return {one.kind: one for one in found}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files
-from nodisk.assets import addons, image_debian, ipxe, release
+from nodisk.assets import addons, image_debian, ipxe, release, shim
 from nodisk.assets.store import Manifest, Store
 from nodisk.context import with_own_key
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
@@ -21,7 +21,9 @@ from nodisk.state import LabState, State
 from nodisk.values import KubeVersion
 
 KINDS = ("image", "release", "ipxe", "containers")
-"""What every lab needs. Besides there is ``addons``, for those whose network needs something in the cluster."""
+"""What every lab needs."""
+SOMETIMES = (addons.KIND, shim.KIND)
+"""For those whose network needs something in the cluster; for those with machines whose Secure Boot is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,15 @@ def wishes(lab: Lab) -> dict[str, Any]:
         found["network"] = [str(lab.kubernetes.network), manifest.sha256 if manifest else None]
     if lab.kubernetes.policies_manifest is not None:
         found["policies"] = lab.kubernetes.policies_manifest.sha256
+    if lab.any_signed_loader:
+        found["secure_boot"] = True
     return found
 
 
 def record(state: State, lab: Lab, made: Mapping[str, Manifest], *, why: str) -> None:
     """Remember what was built for this lab. ``why``: how the source was chosen."""
     release_made = {"version": made["release"].version, "source": made["release"].facts["source"]}
-    assets = {kind: made[kind].id for kind in (*KINDS, addons.KIND) if kind in made}
+    assets = {kind: made[kind].id for kind in (*KINDS, *SOMETIMES) if kind in made}
     value = {"wishes": wishes(lab), "why": why, "assets": assets, "release": release_made}
     files.write(_file(state, str(lab.name)), json.dumps(value, indent=1, sort_keys=True) + "\n")
 
@@ -86,7 +90,7 @@ def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
             "lab.yaml asks for a different release or image than the one built", hint="run: nodisk build"
         )
     store = Store(state)
-    kinds = (*KINDS, addons.KIND) if addons.KIND in value["assets"] else KINDS
+    kinds = (*KINDS, *(kind for kind in SOMETIMES if kind in value["assets"]))
     made = {kind: store.read(value["assets"][kind]) for kind in kinds}
     whole = {kind: manifest for kind, manifest in made.items() if manifest is not None}
     if lost := sorted(set(made) - set(whole)):
@@ -151,6 +155,12 @@ def cluster(state: State, lab: Lab) -> list[str]:
 def tftp_root(state: State, lab: Lab) -> Path:
     """A folder with iPXE's programs (undionly.kpxe, ipxe.efi, perhaps snponly.efi) for dnsmasq's TFTP."""
     return ipxe.tftp_root(Store(state), manifests(state, lab)["ipxe"])
+
+
+def signed_loaders(state: State, lab: Lab) -> dict[str, Path]:
+    """shim and GRUB by the names under which they are served; empty for a lab that has no use for them."""
+    made = manifests(state, lab).get(shim.KIND)
+    return {ref.name: Store(state).path(ref) for ref in made.files} if made else {}
 
 
 def _file(state: State, name: str) -> Path:

@@ -39,7 +39,7 @@ class Manifest:
     """One asset of the store."""
 
     kind: str
-    """image, release, ipxe, containers or addons."""
+    """image, release, ipxe, containers, addons or shim."""
     name: str
     """For people: ``debian trixie (cloud kernel)``."""
     version: str

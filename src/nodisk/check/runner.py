@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
-from nodisk.check import host, ram, release, snippets, sync, tools, wire
+from nodisk.check import host, loaders, ram, release, snippets, sync, tools, wire
 from nodisk.check.findings import Finding, warning
 from nodisk.errors import NodiskError, describe
 from nodisk.plan.budget import Budget
@@ -39,6 +39,7 @@ NAMES = (
     "butane",
     "ram",
     "ssh",
+    "loaders",
     "kvm",
     "memory",
 )
@@ -74,6 +75,7 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
     found["butane"] = lambda: snippets.butane(state, lab, place.file)
     found["ram"] = lambda: ram.ram(lab, budgets)
     found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)
+    found["loaders"] = lambda: loaders.loaders(lab, place.state, virtual=place.virtual)
     if place.virtual:
         found["kvm"] = lambda: host.kvm(lab)
         if place.netns is None:  # when it runs, its machines have their memory already

@@ -22,7 +22,7 @@ from nodisk.state import State
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(["image", "release", "ipxe", "containers", "addons"]),
+    type=click.Choice(["image", "release", "ipxe", "containers", "addons", "shim"]),
     help="Build only this and its dependencies (repeatable); the lab's record is not updated.",
 )
 @lab_options

@@ -11,7 +11,7 @@ import click
 from nodisk import ui
 from nodisk.assets import built
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
-from nodisk.errors import EnvironmentProblem, IntegrityError
+from nodisk.errors import EnvironmentProblem, IntegrityError, UsageError
 from nodisk.pki.authority import Authority
 from nodisk.plan import daemons_files, readable, show, snippets
 from nodisk.plan.facts import Facts
@@ -20,7 +20,7 @@ from nodisk.records.database import Database
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Machine
 
-WHAT = ("script", "cmdline", "ignition", "daemons", "all")
+WHAT = ("script", "grub", "cmdline", "ignition", "daemons", "all")
 
 
 @click.command(epilog="Example: nodisk render w1 --what ignition")
@@ -39,6 +39,10 @@ def render(options: LabOptions, machine: str, what: str, diff: bool, output: str
     context = options.load()
     found = machine_named(context.lab, machine)
     texts = _texts(context, found) if what != "daemons" else {}
+    if what == "grub" and what not in texts:
+        raise UsageError(
+            f"{found.name} gets iPXE, not GRUB", hint="lab.yaml says so: secure_boot of the lab or the machine"
+        )
     daemons = _daemons(context) if what in {"daemons", "all"} else {}
     wanted = {name: text for name, text in texts.items() if what in (name, "all")} | daemons
     changes = _changes(context, found, wanted) if diff else {}

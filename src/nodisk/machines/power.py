@@ -11,7 +11,7 @@ from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut
 from nodisk.machines import processes, qemu, qmp
 from nodisk.machines.segment import Segment
 from nodisk.parallel import in_parallel
-from nodisk.spec.model import Firmware, Lab, Machine
+from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Role
 
@@ -56,8 +56,8 @@ class Power:
         paths = qemu.Paths.of(self.state, machine)
         paths.pid.parent.mkdir(parents=True, exist_ok=True)
         self.state.log.mkdir(parents=True, exist_ok=True)
-        if self.lab.virtual.firmware is Firmware.UEFI:
-            shutil.copyfile(qemu.OVMF_VARS, paths.variables)
+        if flash := qemu.uefi(self.lab.virtual.firmware):
+            shutil.copyfile(flash[1], paths.variables)
         accel = qemu.accelerator()
         tap = segment.tap(machine.mac)
         words = qemu.arguments(self.state, self.lab, machine, tap=tap, accel=accel)

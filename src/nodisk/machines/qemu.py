@@ -18,6 +18,10 @@ DEFAULT_MEMORY = {Role.CONTROL_PLANE: 2048, Role.WORKER: 1024}
 # Debian's package ovmf. The variables are copied for each machine: firmware writes them.
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+# With Secure Boot: a build that keeps its variables from everything but System Management Mode, and variables that hold
+# Microsoft's keys, as a PC's do.
+OVMF_SECURE_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
+OVMF_SECURE_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.ms.fd")
 
 # QEMU's plain model, and what programs of today use at once where they find it (hashes, TLS, string search): a boot
 # then costs a tenth less of the host's processors. `max` costs more than it brings: wide vectors are slow to emulate.
@@ -89,19 +93,30 @@ def identifying_words(state: LabState, lab: Lab, machine: Machine) -> tuple[str,
     return (identity(lab, machine), str(Paths.of(state, machine).pid))
 
 
+def uefi(firmware: Firmware) -> tuple[Path, Path] | None:
+    """UEFI's code and the variables that a machine starts with; None for BIOS."""
+    return {
+        Firmware.BIOS: None,
+        Firmware.UEFI: (OVMF_CODE, OVMF_VARS),
+        Firmware.SECURE_BOOT: (OVMF_SECURE_CODE, OVMF_SECURE_VARS),
+    }[firmware]
+
+
 def check_firmware(lab: Lab) -> None:
     """Raise EnvironmentProblem where UEFI is asked for and Debian's ovmf is not installed."""
-    if lab.virtual.firmware is Firmware.UEFI and not OVMF_CODE.exists():
-        raise EnvironmentProblem(
-            f"UEFI firmware is not installed on this host ({OVMF_CODE})",
-            hint="apt-get install --no-install-recommends ovmf",
-        )
+    for file in uefi(lab.virtual.firmware) or ():
+        if not file.exists():
+            raise EnvironmentProblem(
+                f"UEFI firmware is not installed on this host ({file})",
+                hint="apt-get install --no-install-recommends ovmf",
+            )
 
 
 def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: Accelerator) -> list[str]:
     """The command line of one machine: network boot and nothing else, no disk, console on a serial line."""
     paths = Paths.of(state, machine)
-    uefi = lab.virtual.firmware is Firmware.UEFI
+    flash = uefi(lab.virtual.firmware)
+    secure = lab.virtual.firmware is Firmware.SECURE_BOOT
     cpu = lab.virtual.cpu or ("host" if accel is Accelerator.KVM else EMULATED_CPU)
     words = ["qemu-system-x86_64"]
     words += ["-name", identity(lab, machine)]
@@ -109,19 +124,23 @@ def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: A
     words += ["-pidfile", str(paths.pid)]
     words += ["-nodefaults", "-no-user-config", "-display", "none"]
     # graphics=off makes SeaBIOS, and so iPXE, talk on the serial line.
-    words += ["-machine", "q35,graphics=off,vmport=off"]
+    words += ["-machine", "q35,graphics=off,vmport=off" + (",smm=on" if secure else "")]
     words += ["-accel", "kvm" if accel is Accelerator.KVM else "tcg,thread=multi"]
     words += ["-cpu", cpu]
     words += ["-smp", str(machine.cpus)]
     words += ["-m", str(memory_mib(machine))]
-    if uefi:
-        words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}"]
+    if secure:
+        # Only System Management Mode writes variables: else the booted system could enrol a key of its own.
+        words += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        words += ["-global", "ICH9-LPC.disable_s3=1"]
+    if flash:
+        words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={flash[0]}"]
         words += ["-drive", f"if=pflash,format=raw,unit=1,file={_value(paths.variables)}"]
     # Only the network; a machine that finds no server asks again, as PCs in a room do.
     words += ["-boot", "order=n,strict=on,reboot-timeout=2000"]
     words += ["-netdev", f"tap,id=net0,ifname={tap},script=no,downscript=no"]
     # Without an option ROM, OVMF boots by its own PXE client, as a UEFI PC does; SeaBIOS needs iPXE's.
-    rom = ",romfile=" if uefi else ""
+    rom = ",romfile=" if flash else ""
     words += ["-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},bootindex=1{rom}"]
     words += ["-object", "rng-random,id=rng0,filename=/dev/urandom"]
     words += ["-device", "virtio-rng-pci,rng=rng0"]

@@ -33,6 +33,8 @@ class Host:
     """The one for BIOS; it drives the card that the firmware booted from."""
     uefi: str = "snponly.efi"
     """The one for UEFI on x86-64; snponly.efi drives the card that the firmware booted from, ipxe.efi any it knows."""
+    signed: str = "shimx64.efi"
+    """The one for UEFI on x86-64 with Secure Boot; it then loads grubx64.efi from the same place."""
     stream_module: Path | None = None
     """nginx' stream module if it is a file to load; None: it is built in."""
     web_user: str = "www-data"

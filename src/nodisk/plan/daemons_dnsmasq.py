@@ -6,11 +6,14 @@ Who gets which boot file (option 93, RFC 4578 and IANA's list of processor archi
 what asks             option 93              gets
 ====================  =====================  ==========================================
 BIOS                  0                      undionly.kpxe by TFTP
-UEFI x86-64           7, 9                   snponly.efi by TFTP
-UEFI x86-64, HTTP     16                     http://SERVER/ipxe/snponly.efi
+UEFI x86-64           7, 9                   snponly.efi or shimx64.efi by TFTP
+UEFI x86-64, HTTP     16                     the same from http://SERVER/ipxe/
 iPXE (option 175)     any                    http://SERVER/boot.ipxe
 all others            6, 11, 15, 19, none    an address and no program; an event says which it is (server.logs)
 ====================  =====================  ==========================================
+
+No option says whether Secure Boot is on. So lab.yaml says who gets shim, which loads GRUB from the same place: the
+whole room, with the machines that it doesn't know, or single ones by their MAC.
 
 Option 60 goes only to firmware that boots by HTTP,
 which insists on it; a UEFI that boots by PXE takes it for an order to ask port 4011, where full DHCP has no answer.
@@ -109,10 +112,12 @@ def _full(lab: Lab, host: Host) -> Iterator[str]:
     yield f"dhcp-option=option:ntp-server,{server}"
     yield from _tags()
     yield "dhcp-match=set:uefihttp,option:client-arch,16"
+    yield from _exceptions(lab)
     yield f"dhcp-boot=tag:ipxe,http://{server}/boot.ipxe"
     yield f"dhcp-boot=tag:!ipxe,tag:bios,{host.bios},,{server}"
-    yield f"dhcp-boot=tag:!ipxe,tag:uefi,{host.uefi},,{server}"
-    yield f"dhcp-boot=tag:!ipxe,tag:uefihttp,http://{server}/ipxe/{host.uefi}"
+    for tags, program in _uefi_programs(lab, host):
+        yield f"dhcp-boot=tag:!ipxe,tag:uefi,{tags}{program},,{server}"
+        yield f"dhcp-boot=tag:!ipxe,tag:uefihttp,{tags}http://{server}/ipxe/{program}"
     yield "dhcp-option-force=tag:!ipxe,tag:uefihttp,60,HTTPClient"
 
 
@@ -120,9 +125,28 @@ def _proxy(lab: Lab, host: Host) -> Iterator[str]:
     yield "log-dhcp"
     yield f"dhcp-range={lab.network.subnet.network_address},proxy,{lab.network.subnet.netmask}"
     yield from _tags()
+    yield from _exceptions(lab)
     yield f"dhcp-boot=tag:ipxe,http://{lab.network.server}/boot.ipxe"
     yield f"pxe-service=tag:!ipxe,0,nodisk,{host.bios}"
-    yield from (f"pxe-service=tag:!ipxe,{number},nodisk,{host.uefi}" for number in UEFI_ARCHITECTURES)
+    for tags, program in _uefi_programs(lab, host):
+        yield from (f"pxe-service=tag:!ipxe,{tags}{number},nodisk,{program}" for number in UEFI_ARCHITECTURES)
+
+
+def _exceptions(lab: Lab) -> Iterator[str]:
+    """Tag the machines that get another program by UEFI than the rest of the room."""
+    for machine in lab.machines:
+        if lab.signed_loader(machine) is not lab.secure_boot:
+            yield f"dhcp-mac=set:exception,{machine.mac}"
+
+
+def _uefi_programs(lab: Lab, host: Host) -> Iterator[tuple[str, str]]:
+    """Further tags (with a final comma) of a machine with UEFI, and the program that goes with them."""
+    programs = (host.signed, host.uefi) if lab.secure_boot else (host.uefi, host.signed)
+    if any(_exceptions(lab)):
+        yield "tag:!exception,", programs[0]
+        yield "tag:exception,", programs[1]
+    else:
+        yield "", programs[0]
 
 
 def free_range(lab: Lab) -> tuple[IPv4Address, IPv4Address] | None:

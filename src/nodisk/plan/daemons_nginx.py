@@ -79,6 +79,7 @@ http {{
         }}
         location = /boot.ipxe {{ proxy_pass http://application; }}
         location /boot/ {{ proxy_pass http://application; }}
+        location /grub/ {{ proxy_pass http://application; }}
         location /ignition/ {{ proxy_pass http://application; }}
         location = /event {{ proxy_pass http://application; }}
         location = / {{ proxy_pass http://application; }}

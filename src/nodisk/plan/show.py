@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from nodisk.plan import boot, ignition, snippets
+from nodisk.plan import boot, grub, ignition, snippets
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine
 
@@ -13,10 +13,13 @@ from nodisk.spec.model import Lab, Machine
 def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = snippets.words) -> dict[str, str]:
     """Boot script, kernel command line and Ignition of a machine, by name, without a nonce.
 
+    ``grub`` is there for a machine that gets signed loaders by UEFI.
+
     The nonce is minted for each boot while the lab is armed; the script shown is that of a lab that isn't.
     """
     return {
         "script": boot.machine_script(lab, facts, machine, None),
+        **({"grub": grub.machine_script(lab, facts, machine, None)} if lab.signed_loader(machine) else {}),
         "cmdline": boot.command_line(lab, facts, machine, None) + "\n",
         "ignition": ignition.render(lab, facts, machine, where=where),
     }

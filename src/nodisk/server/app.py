@@ -22,6 +22,7 @@ def application(app_state: AppState) -> Starlette:
         routes=[
             Route("/boot.ipxe", boot.entry),
             Route("/boot/{file}", boot.script),
+            Route("/grub/{file}", boot.grub),
             Route("/ignition/{mac}", ignition.ignition),
             Route("/event", event.event, methods=["POST"]),
             Route("/", start.start),

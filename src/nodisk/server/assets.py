@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from nodisk import files
 from nodisk.assets import built
 from nodisk.errors import EnvironmentProblem
-from nodisk.plan import daemons_files, ignition
+from nodisk.plan import daemons_files, grub, ignition
 from nodisk.plan.daemons import Host
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.server.texts import Texts
@@ -29,6 +31,8 @@ class Built:
     """The folder with kubectl and perhaps etcd."""
     kubectl: AssetRef | None = None
     """For students, where the release brings one."""
+    signed: Mapping[str, Path] = field(default_factory=dict)
+    """shim and GRUB by name, for a lab with machines whose Secure Boot is on."""
     masked: tuple[str, ...] = ()
     """Units that the machines leave off: see ``Facts``."""
 
@@ -53,14 +57,15 @@ class Built:
 def find(state: LabState, lab: Lab) -> Built:
     """What ``nodisk build`` made for this lab; its own errors say what is missing."""
     image, release = built.facts(state.state, lab)
-    files = {ref.name: ref for ref in built.manifests(state.state, lab)["release"].files}
+    of_release = {ref.name: ref for ref in built.manifests(state.state, lab)["release"].files}
     return Built(
         image,
         release,
         built.tftp_root(state.state, lab),
         tuple(built.image_archives(state.state, lab)),
         built.release_bin(state.state, lab),
-        files.get("kubectl"),
+        of_release.get("kubectl"),
+        built.signed_loaders(state.state, lab),
         tuple(state.bench.read_text(encoding="utf-8").split()) if state.bench.exists() else (),
     )
 
@@ -72,18 +77,23 @@ def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:
     return Texts(lab, facts, ignitions, daemons_files.configure(lab, host), found.kubectl)
 
 
-def publish_ipxe(source: Path, target: Path) -> None:
-    """Make ``target`` hold copies of iPXE's programs and nothing else: what TFTP serves belongs to this lab alone."""
-    programs = [path for path in source.iterdir() if path.is_file()]
+def publish_loaders(found: Built, target: Path, grub_entry: str) -> None:
+    """Make ``target`` hold what firmware loads and nothing else: what TFTP serves belongs to this lab alone.
+
+    That is copies of iPXE's programs and, where the lab uses them, shim, GRUB and the configuration that GRUB looks for
+    on the server that it came from.
+    """
+    programs = {path.name: path for path in found.ipxe.iterdir() if path.is_file()}
     if not programs:
-        raise EnvironmentProblem(f"{source} contains no iPXE program", hint="nodisk build --refresh")
-    target.mkdir(parents=True, exist_ok=True)
-    target.chmod(0o755)
+        raise EnvironmentProblem(f"{found.ipxe} contains no iPXE program", hint="nodisk build --refresh")
+    wanted: dict[str, bytes] = {name: path.read_bytes() for name, path in {**programs, **found.signed}.items()}
+    if found.signed:
+        wanted[grub.ENTRY] = grub_entry.encode()
+    for folder in (target, *((target / name).parent for name in wanted)):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
     for old in target.iterdir():
-        if old.name not in {path.name for path in programs}:
-            old.unlink()
-    for path in programs:
-        fresh = target / f".{path.name}.new"
-        shutil.copyfile(path, fresh)
-        fresh.chmod(0o644)
-        fresh.replace(target / path.name)
+        if old.name not in {name.partition("/")[0] for name in wanted}:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for name, content in wanted.items():
+        files.write(target / name, content, mode=0o644)

@@ -112,7 +112,7 @@ class Server:
         authority = Authority(self.state, lab)
         authority.ensure()
         app_state = AppState(assets.texts(lab, found, authority.ca_pem, place), authority, database)
-        assets.publish_ipxe(found.ipxe, place.tftp)
+        assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
         host_record.write(place, self.state.host)
         host.check_readable(place)

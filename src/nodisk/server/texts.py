@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodisk.plan import boot
+from nodisk.plan import boot, grub
 from nodisk.plan.facts import AssetRef, Facts
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac
@@ -35,6 +35,18 @@ class Texts:
     def unknown(self, mac: Mac) -> str:
         """``/boot/MAC.ipxe`` of any other."""
         return boot.unknown_script(self.lab, mac)
+
+    def grub_entry(self) -> str:
+        """``/grub/grub.cfg``."""
+        return grub.entry_script(self.lab)
+
+    def grub_script(self, machine: Machine, nonce: str | None) -> str:
+        """``/grub/MAC.cfg`` of a machine of the lab."""
+        return grub.machine_script(self.lab, self.facts, machine, nonce)
+
+    def grub_unknown(self, mac: Mac) -> str:
+        """``/grub/MAC.cfg`` of any other."""
+        return grub.unknown_script(self.lab, mac)
 
     def ignition(self, machine: Machine) -> str:
         """``/ignition/MAC``."""

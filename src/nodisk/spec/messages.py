@@ -85,6 +85,10 @@ def _no_number(value: Any, context: dict[str, Any]) -> tuple[str, str]:
     return f"{_show(value)} is not a whole number", ""
 
 
+def _no_truth(value: Any, context: dict[str, Any]) -> tuple[str, str]:
+    return f"{_show(value)} is neither `true` nor `false`", ""
+
+
 _WORDS: dict[str, Callable[[Any, dict[str, Any]], tuple[str, str]]] = {
     "value_error": _refused,
     "ip_v4_address": lambda value, _: _address(value),
@@ -100,6 +104,8 @@ _WORDS: dict[str, Callable[[Any, dict[str, Any]], tuple[str, str]]] = {
     "int_parsing": _no_number,
     "int_parsing_size": _no_number,
     "int_type": _no_number,
+    "bool_parsing": _no_truth,
+    "bool_type": _no_truth,
     "greater_than_equal": lambda value, context: (f"{_show(value)} is too small", f"at least {context['ge']}"),
     "less_than_equal": lambda value, context: (f"{_show(value)} is too large", f"at most {context['le']}"),
     "too_short": lambda *_: ("there are no machines", "add at least one control-plane machine"),

@@ -189,6 +189,8 @@ class Machine(_Section):
     """`control-plane` or `worker`."""
     memory: Size | None = None
     """Its RAM, for the RAM budget of `nodisk check`; of a virtual machine also what it gets."""
+    secure_boot: bool | None = None
+    """What it is given by UEFI, where that is to differ from the lab's `secure_boot`."""
     cpus: Annotated[int, Field(ge=1, le=512)] = 2
     """Processors of a virtual machine."""
     labels: dict[str, str] = Field(default_factory=dict)
@@ -204,13 +206,14 @@ class Firmware(StrEnum):
 
     BIOS = "bios"
     UEFI = "uefi"
+    SECURE_BOOT = "secure-boot"
 
 
 class Virtual(_Section):
     """Settings of the virtual lab alone; a real room ignores them."""
 
     firmware: Firmware = Firmware.BIOS
-    """`bios` (SeaBIOS) or `uefi` (OVMF)."""
+    """`bios` (SeaBIOS), `uefi` (OVMF) or `secure-boot` (OVMF with Secure Boot on and Microsoft's keys)."""
     cpu: str | None = None
     """QEMU's CPU model; absent: the host's under KVM, the fastest known under TCG."""
 
@@ -228,6 +231,9 @@ class Lab(_Section):
     """The machines' Linux."""
     ssh_keys: tuple[str, ...] = ()
     """Public keys that may log in as `admin` on every machine."""
+    secure_boot: bool = False
+    """`true` where the PCs' firmware has Secure Boot on: by UEFI they then get Debian's signed loaders (shim and GRUB)
+    instead of iPXE, which nobody has signed. Those loaders run with Secure Boot off as well."""
     butane: str | None = None
     """A Butane snippet that is merged into every machine's Ignition."""
     roles: dict[Role, RoleSettings] = Field(default_factory=dict)
@@ -244,6 +250,16 @@ class Lab(_Section):
     def by_mac(self, mac: Mac) -> Machine | None:
         """The machine with that MAC."""
         return next((machine for machine in self.machines if machine.mac == mac), None)
+
+    def signed_loader(self, machine: Machine | None) -> bool:
+        """Whether a machine gets shim and GRUB where it boots by UEFI; None: one that lab.yaml doesn't know."""
+        own = machine.secure_boot if machine is not None else None
+        return self.secure_boot if own is None else own
+
+    @property
+    def any_signed_loader(self) -> bool:
+        """Whether any machine gets them."""
+        return self.secure_boot or any(machine.secure_boot for machine in self.machines)
 
     def by_role(self, role: Role) -> tuple[Machine, ...]:
         """The machines of one role, in the file's order."""

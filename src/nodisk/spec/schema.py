@@ -91,6 +91,7 @@ def _sentence(text: str | None) -> str:
 _KINDS: dict[Any, str] = {
     str: "text",
     int: "whole number",
+    bool: "`true`, `false`",
     Name: "name (RFC 1123)",
     Mac: "MAC address",
     KubeVersion: "version",
@@ -120,7 +121,7 @@ def _default(info: FieldInfo) -> str:
     value = info.default_factory() if info.default_factory else info.default  # type: ignore[call-arg]
     if value is None or value in ((), {}, "") or isinstance(value, BaseModel):
         return "—"
-    return f"`{value}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def main(words: list[str]) -> None:

@@ -51,6 +51,8 @@ WORDS: dict[str, str] = {
     "machines[].taints": "taint node_taints",
     "machines[].taints[].effect": "action",
     "virtual": "vm qemu libvirt",
+    "secure_boot": "secureboot uefi_secure_boot sb shim",
+    "machines[].secure_boot": "secureboot uefi_secure_boot sb shim",
     "virtual.firmware": "bios uefi boot_mode",
     "virtual.cpu": "cpu_model cpu_type",
 }
@@ -113,7 +115,11 @@ CHOICES: dict[str, dict[str, str]] = {
     },
     "kubernetes.network": {"routed": "bridge kubenet host_gw hostgw none default native ptp"},
     "os.kernel": {"generic": "amd64 default real standard linux", "cloud": "virtual vm kvm cloud_amd64"},
-    "virtual.firmware": {"uefi": "efi ovmf", "bios": "legacy seabios csm pcbios"},
+    "virtual.firmware": {
+        "uefi": "efi ovmf",
+        "bios": "legacy seabios csm pcbios",
+        "secure-boot": "secure_boot secureboot sb uefi_secure_boot",
+    },
 }
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import os
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -33,8 +35,12 @@ NETWORKS = {
 }
 
 
-def lab_of(network: str) -> Lab:
-    return parse(f"name: room\nnetwork: {network}\n{MACHINES}", file=Path("lab.yaml"))
+SECURE_BOOT = {"all": "secure_boot: true\n", "but one": "secure_boot: true\n", "one": ""}
+"""Who gets shim by UEFI; in the latter two w1 differs from the rest."""
+
+
+def lab_of(network: str, more: str = "") -> Lab:
+    return parse(f"name: room\nnetwork: {network}\n{more}{MACHINES}", file=Path("lab.yaml"))
 
 
 @pytest.mark.parametrize("case", NETWORKS)
@@ -45,6 +51,25 @@ def test_configurations(case: str) -> None:
     shown = texts if case == "full" else {"dnsmasq.conf": texts["dnsmasq.conf"]}
     text = "".join(f"==== {name} ====\n{content}\n" for name, content in shown.items())
     golden = HERE / f"{case}.txt"
+    if os.environ.get("NODISK_UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def test_who_gets_shim() -> None:
+    text = ""
+    for (who, line), network in itertools.product(SECURE_BOOT.items(), ("full", "proxy")):
+        lab = lab_of(NETWORKS[network], line)
+        if who != "all":
+            w1 = lab.machines[-1].model_copy(update={"secure_boot": not lab.secure_boot})
+            lab = lab.model_copy(update={"machines": (*lab.machines[:-1], w1)})
+        host = usual_host(lab, Path("/var/lib/nodisk/labs/room"), Path("/x"))
+        plain = configure(lab_of(NETWORKS[network]), host)["dnsmasq.conf"].splitlines()
+        changed = difflib.unified_diff(plain, configure(lab, host)["dnsmasq.conf"].splitlines(), n=0, lineterm="")
+        text += f"==== {network}: {who} ====\n" + "".join(
+            f"{line}\n" for line in changed if line[:2] not in {"--", "++", "@@"}
+        )
+    golden = HERE / "secure_boot.txt"
     if os.environ.get("NODISK_UPDATE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodisk import run
-from nodisk.assets import built, docker_archive
+from nodisk.assets import built, docker_archive, shim
 from nodisk.assets.store import Store
 from nodisk.records.database import Database
 from nodisk.spec.load import load
@@ -197,6 +197,11 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
                 "containers", name="test", version="1", inputs={"test": 4}, content={}, facts={"images": []}
             ),
         }
+        if lab.any_signed_loader:
+            signed = {name: made(name, b"a signed " + name.encode()) for name in (shim.SHIM, shim.GRUB)}
+            manifests[shim.KIND] = store.add(
+                shim.KIND, name="test", version="1", inputs={"test": 5}, content=signed, facts={}
+            )
     built.record(state, lab, manifests, why="a test")
 
 

@@ -76,6 +76,14 @@ def test_no_disk_of_any_kind() -> None:
         assert not {"-hda", "-cdrom", "-kernel", "-blockdev"} & set(argv)
 
 
+def test_secure_boot_keeps_its_variables_from_the_system() -> None:
+    argv = words(make_lab(virtual=Virtual(firmware=Firmware.SECURE_BOOT)))
+    assert value(argv, "-machine").endswith(",smm=on")
+    assert "driver=cfi.pflash01,property=secure,value=on" in argv
+    assert f"if=pflash,format=raw,unit=0,readonly=on,file={qemu.OVMF_SECURE_CODE}" in argv
+    assert value(argv, "-device").endswith(",romfile="), "an option ROM that nobody signed would be refused"
+
+
 def test_uefi_boots_by_its_own_pxe() -> None:
     argv = words(make_lab(virtual=Virtual(firmware=Firmware.UEFI)))
     assert value(argv, "-device").endswith(",romfile=")

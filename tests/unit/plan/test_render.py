@@ -19,7 +19,7 @@ from nodisk.plan import daemons_files, ignition, show
 from nodisk.plan.facts import ContainerImage
 from nodisk.records import host
 from nodisk.records.database import Database
-from nodisk.spec.load import load
+from nodisk.spec.load import load, parse
 from nodisk.state import State
 
 LAB = """
@@ -69,6 +69,18 @@ def test_all_texts(room: Path) -> None:
         assert f"##### {part}\n" in result.output
     assert "===== file /etc/hostname (mode 0644, replaces what is there)\nw1\n" in result.output
     assert "nodisk.nonce" not in result.output
+
+
+def test_grubs_script_where_lab_yaml_wants_shim(room: Path) -> None:
+    refused = call(room, "w1", "--what", "grub")
+    assert isinstance(refused.exception, UsageError)
+    assert "w1 gets iPXE, not GRUB" in str(refused.exception)
+    file, state = room / "lab.yaml", State(room / "state")
+    file.write_text(LAB + "secure_boot: true\n")
+    made = built.manifests(state, parse(LAB, file=file)) | {"shim": add(state, "shim", ["shimx64.efi"], {})}
+    built.record(state, load(file), made, why="a test")
+    assert call(room, "w1", "--what", "grub").output.startswith("function nodisk_boot {\n")
+    assert "##### grub\n" in call(room, "w1").output
 
 
 def test_nothing_is_written(room: Path) -> None:

@@ -132,6 +132,14 @@ class Scripts:
     def unknown(self, _: object) -> str:
         return "menu"
 
+    grub_script = script
+
+    def grub_unknown(self, _: object) -> str:
+        return "GRUB's menu"
+
+    def grub_entry(self) -> str:
+        return "GRUB's entry"
+
 
 def test_who_fills_the_records_keeps_nobody_else_out(server: Server) -> None:
     """Somebody with the machine's address: neither its failure nor its refusal is lost in what he asks for."""
@@ -206,3 +214,34 @@ def test_what_is_final(server: Server) -> None:
     assert "no profile" in server.told(Kind.ALARM)[-1]
     server.app_state.database.disarm()
     assert server.enrol(nonce).status_code == 403
+
+
+def test_grub_gets_its_nonce_by_the_same_rules(server: Server) -> None:
+    """Secure Boot: bound to MAC and address, replaced by the next script, counted like iPXE's."""
+    assert server.ask("GET", "/grub/grub.cfg").text == "GRUB's entry"
+    first = server.ask("GET", f"/grub/{W1}.cfg").text
+    assert server.told(Kind.STAGE) == ["by GRUB"]
+    assert server.ask("GET", f"/grub/{W1}.cfg", source="10.77.0.99").text == "no nonce"
+    assert "it got no nonce" in server.told(Kind.ALARM)[-1]
+    assert server.ask("HEAD", f"/grub/{W1}.cfg").status_code == 200
+    second = server.ask("GET", f"/boot/{W1}.ipxe").text
+    assert first != second
+    assert server.enrol(first).status_code == 410, "iPXE's script replaced it"
+    third = server.ask("GET", f"/grub/{W1}.cfg").text
+    assert server.enrol(third, source="10.77.0.99").status_code == 403
+    server.app_state.database.disarm()
+    assert server.ask("GET", f"/grub/{W1}.cfg").text == "no nonce"
+    assert "by GRUB; the lab is not armed" in server.told(Kind.STAGE)[-1]
+    for _ in range(100):
+        server.ask("GET", f"/grub/{W1}.cfg")
+    assert len(server.told(Kind.STAGE)) <= 21
+
+
+def test_grub_of_a_machine_that_is_not_known(server: Server) -> None:
+    answer = server.ask("GET", f"/grub/{STRANGER}.cfg?platform=efi&manufacturer=Dell+Inc.&serial=%0a%1b")
+    assert answer.text == "GRUB's menu"
+    assert server.told(Kind.UNKNOWN) == ["manufacturer Dell Inc., serial ??, platform efi"]
+    for malformed in ("52-54-00-99-00-2", "", "menu", "53:54:00:77:00:15"):
+        assert server.ask("GET", f"/grub/{malformed}.cfg").status_code == 400
+    for other in (f"{W1}.ipxe", "grub.cfg-amd64", "x86_64-efi"):
+        assert server.ask("GET", f"/grub/{other}").status_code == 404

@@ -1,0 +1,83 @@
+"""Which loader machines with UEFI get, and whether it can boot them where Secure Boot is on.
+
+No machine says whether its Secure Boot is on. What can be seen is a firmware that was told what to load and never came
+further, which has other causes as well.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from nodisk.assets import built, signature
+from nodisk.assets.store import Store
+from nodisk.check.findings import Finding, error, ok, warning
+from nodisk.errors import NodiskError
+from nodisk.records.database import Database
+from nodisk.records.events import Kind, progress
+from nodisk.spec.model import DhcpMode, Firmware, Lab
+from nodisk.state import LabState
+from nodisk.values import Stage
+
+NAME = "loaders"
+PATIENCE = 120.0
+"""Seconds from the answer by DHCP after which a machine should have asked for its script."""
+_DOCS = "docs/how-to/secure-boot.md"
+
+
+def loaders(lab: Lab, state: LabState, *, virtual: bool) -> list[Finding]:
+    """What lab.yaml says, whether the built kernel is signed, and which machines look refused."""
+    return [*_wanted(lab, virtual=virtual), *_kernel(lab, state), *_stuck(lab, state)]
+
+
+def _wanted(lab: Lab, *, virtual: bool) -> list[Finding]:
+    plain = [str(machine.name) for machine in lab.machines if not lab.signed_loader(machine)]
+    if virtual and lab.virtual.firmware is Firmware.SECURE_BOOT and plain:
+        text = f"virtual.firmware is secure-boot, which refuses iPXE, and {', '.join(plain)} would get it"
+        return [error(NAME, text, "add `secure_boot: true` to lab.yaml")]
+    if not lab.any_signed_loader:
+        return [ok(NAME, "UEFI machines get iPXE, which firmware with Secure Boot on refuses; see secure_boot")]
+    if lab.network.dhcp is DhcpMode.NONE:
+        text = "with `dhcp: none` the room's own server must give UEFI machines shimx64.efi, from this server's TFTP"
+        return [warning(NAME, text, _DOCS)]
+    who = "every machine but " + ", ".join(plain) if plain else "every machine"
+    return [ok(NAME, f"shim and GRUB, signed, for {who} that boots by UEFI; they boot it with Secure Boot on or off")]
+
+
+def _kernel(lab: Lab, state: LabState) -> list[Finding]:
+    if not lab.any_signed_loader:
+        return []
+    try:
+        kernel = Store(state.state).path(built.manifests(state.state, lab)["image"].file("vmlinuz"))
+    except NodiskError:
+        return []  # not built: others say so
+    return [kernel_finding(kernel)]
+
+
+def kernel_finding(kernel: Path) -> Finding:
+    """Whether shim can take a kernel: shim trusts what Debian's key signed."""
+    hint = "nodisk build --refresh; Debian signs its own kernels only"
+    try:
+        names = signature.signers(kernel)
+    except (ValueError, OSError) as problem:
+        return error(NAME, f"the image's kernel can't be read: {problem}", hint)
+    if any("Debian Secure Boot" in name for name in names):
+        return ok(NAME, f"the image's kernel is signed ({', '.join(names)})")
+    text = f"the image's kernel is signed by {', '.join(names) or 'nobody'}: with Secure Boot on, shim refuses it"
+    return error(NAME, text, hint)
+
+
+def _stuck(lab: Lab, state: LabState, now: float | None = None) -> list[Finding]:
+    """Machines whose firmware was told what to load and that then never asked for a script."""
+    if not state.database.exists():
+        return []
+    found, now = [], time.time() if now is None else now
+    with Database(state.database, reading=True) as database:
+        for machine in lab.machines:
+            seen = progress(database.events(mac=machine.mac, kinds=(Kind.STAGE,)))
+            if seen.stage is Stage.DHCP and seen.since is not None and now - seen.since > PATIENCE:
+                found.append(str(machine.name))
+    if not found:
+        return []
+    text = f"{', '.join(found)}: firmware was told what to load, and no boot script was asked for since"
+    return [warning(NAME, text, f"look at the screen: TFTP blocked, or Secure Boot refuses iPXE ({_DOCS})")]
