@@ -57,6 +57,6 @@ def test_a_machine_with_secure_boot_becomes_ready(lab_up: Callable[[str], Driver
     lab.await_ready("cp1")
     stages = list(lab.status()["machines"]["cp1"]["stages"])
     assert stages == ["dhcp", "ipxe", "kernel", "rootfs", "config", "os", "enrolled", "joined", "ready"]
-    told = lab("ssh", "cp1", "--", "cat /sys/kernel/security/lockdown /proc/cmdline").stdout
+    told = lab("ssh", "cp1", "cat /sys/kernel/security/lockdown /proc/cmdline").stdout
     assert "[integrity]" in told, "the kernel itself saw that Secure Boot is on"
     assert "BOOT_IMAGE=(http,10.80.0.1)/assets/" in told
