@@ -89,6 +89,8 @@ def test_scripts_of_all() -> None:
     lab = Lab.model_validate_json(LARGE)
     compare("boot.ipxe", boot.entry_script(lab))
     compare("unknown.ipxe", boot.unknown_script(lab, Mac.parse("02:00:00:00:00:99")))
+    compare("address.ipxe", boot.address_script(lab, lab.machines[0]))
+    compare("address-in-use.ipxe", boot.address_in_use_script(lab, lab.machines[0], Mac.parse("02:00:00:00:00:99")))
 
 
 def test_armed_script() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from ipaddress import AddressValueError, IPv4Address
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
+from nodisk.spec.model import Machine
 from nodisk.values import Stage
 
 _WHO = ("manufacturer", "product", "serial", "memsize", "platform")
@@ -22,8 +24,9 @@ async def entry(request: Request) -> Response:
 async def script(request: Request) -> Response:
     """A machine's own script; with a nonce if the lab is armed and the machine itself asks.
 
-    Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. An unknown
-    machine gets its menu.
+    Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. Who asks
+    from another address of the subnet is told to take the machine's, and to ask again: a pool gave it that address. An
+    unknown machine gets its menu.
     """
     app_state, address = app_state_of(request), address_of(request)
     file = request.path_params["file"]
@@ -39,21 +42,37 @@ async def script(request: Request) -> Response:
     if request.method != "GET" or address is None:
         return PlainTextResponse(app_state.texts.script(machine, None))
     if address != machine.address:
-        app_state.alarm(
-            "script",
-            f"{address} asks for the boot script of {machine.name} ({machine.address}); it got no nonce",
-            request=request,
-            mac=mac,
-        )
-        return PlainTextResponse(app_state.texts.script(machine, None))
+        return PlainTextResponse(await _elsewhere(request, machine, address))
     nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
-    detail = "" if nonce else "the lab is not armed: this boot can't enrol"
+    detail = _from_pool(request) if nonce else "the lab is not armed: this boot can't enrol"
     if app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     app_state.database.reset_traffic(mac)
     app_state.database.serve(mac, {"script": app_state.texts.script(machine, None), **app_state.texts.daemons})
     return PlainTextResponse(app_state.texts.script(machine, nonce))
+
+
+async def _elsewhere(request: Request, machine: Machine, address: IPv4Address) -> str:
+    """The script for who asks for a machine's from another address; never with a nonce."""
+    app_state = app_state_of(request)
+    net, holder = app_state.texts.lab.network, None
+    if address in net.subnet and address != net.server and "pool" not in request.query_params:
+        holder = await app_state.holder(machine.address)
+        if holder is None:
+            return app_state.texts.address(machine, None)
+    in_use = f", which {holder} has" if holder else ""
+    text = f"{address} asks for the boot script of {machine.name} ({machine.address}{in_use}); it got no nonce"
+    app_state.alarm("script", text, request=request, mac=machine.mac)
+    return app_state.texts.address(machine, holder) if holder else app_state.texts.script(machine, None)
+
+
+def _from_pool(request: Request) -> str:
+    """Which address the machine had before it took its own, as it says itself."""
+    try:
+        return f"the room's DHCP server gave it {IPv4Address(request.query_params.get('pool', ''))}"
+    except AddressValueError:
+        return ""
 
 
 def _who(request: Request) -> str:
