@@ -21,26 +21,34 @@ POOL = ("10.99.0.150", "10.99.0.199")
 SUBNET = "10.99.0.0/24"
 
 
-def isc(folder: Path, snippet: str) -> list[str]:
+def isc(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str]:
     """dhcpd with the snippet pasted as it says: the first part at the top, the second into the subnet's block."""
     top, _, inside = snippet.partition(dhcp_snippets.SECOND_PART)
     inside = inside.partition("\n")[2]
     config = folder / "dhcpd.conf"
     config.write_text(
         f"authoritative;\nping-check false;\n{top}\nsubnet 10.99.0.0 netmask 255.255.255.0 {{\n"
-        f"range {POOL[0]} {POOL[1]};\n{inside}\n}}\n"
+        f"range {pool[0]} {pool[1]};\n{inside}\n}}\n"
     )
     leases = folder / "dhcpd.leases"
     leases.touch()
     return ["dhcpd", "-4", "-f", "-cf", str(config), "-lf", str(leases), "-pf", str(folder / "dhcpd.pid"), "eth0"]
 
 
-def kea(folder: Path, snippet: str, *, interface: str = "eth0") -> list[str]:
+def kea(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str]:
     """kea-dhcp4 with the snippet merged as it says."""
     pasted = json.loads(without_comments(snippet) or "{}").get("Dhcp4", {})
     [subnet] = pasted.pop("subnet4", [{"subnet": SUBNET}])
     config = folder / "kea.json"
-    config.write_text(json.dumps({"Dhcp4": kea_server(interface) | pasted | {"subnet4": [subnet | kea_pool()]}}))
+    config.write_text(
+        json.dumps(
+            {
+                "Dhcp4": kea_server("eth0")
+                | pasted
+                | {"subnet4": [subnet | {"id": 1, "pools": [{"pool": " - ".join(pool)}]}]}
+            }
+        )
+    )
     return ["env", f"KEA_PIDFILE_DIR={folder}", f"KEA_LOCKFILE_DIR={folder}", "kea-dhcp4", "-c", str(config)]
 
 
@@ -53,22 +61,18 @@ def kea_server(interface: str) -> dict[str, Any]:
     }
 
 
-def kea_pool() -> dict[str, Any]:
-    return {"id": 1, "pools": [{"pool": " - ".join(POOL)}]}
-
-
 def without_comments(snippet: str) -> str:
     """A snippet without the lines that are for people."""
     return "\n".join(line for line in snippet.splitlines() if not line.lstrip().startswith("#"))
 
 
-def dnsmasq(folder: Path, snippet: str) -> list[str]:
+def dnsmasq(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str]:
     """The room's own dnsmasq with the snippet at the end of its file."""
     config = folder / "dnsmasq.conf"
     config.write_text(
         f"keep-in-foreground\nport=0\nuser=root\nno-ping\ninterface=eth0\nbind-interfaces\n"
         f"dhcp-leasefile={folder / 'dnsmasq.leases'}\ndhcp-authoritative\n"
-        f"dhcp-range={POOL[0]},{POOL[1]},255.255.255.0\n{snippet}"
+        f"dhcp-range={pool[0]},{pool[1]},255.255.255.0\n{snippet}"
     )
     return ["dnsmasq", f"--conf-file={config}"]
 

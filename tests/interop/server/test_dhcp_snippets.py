@@ -131,3 +131,16 @@ def test_a_reservation_in_proxy_mode_is_all_there_is_to_paste(proxy_room: Room) 
     reserved = proxy_room.nodisk("dhcp-snippet", "isc", "--reservations").stdout
     assert "fixed-address 10.99.0.21;" in reserved
     assert "filename" not in reserved
+
+
+@pytest.mark.parametrize("server", sorted(room_servers.START))
+def test_check_sees_that_a_pool_has_a_machines_address(proxy_room: Room, server: str, tmp_path: Path) -> None:
+    """Each daemon offers a stranger the address that it asks for, if the pool has it: w1's is in it, cp1's is not."""
+    words = room_servers.START[server](tmp_path, "", pool=("10.99.0.20", "10.99.0.199"))
+    with room_servers.running(proxy_room, words, tmp_path):
+        check = [sys.executable, "-m", "nodisk.check.inside", str(proxy_room.lab_file), "0", "dhcp"]
+        findings = json.loads(run.run(check, netns=proxy_room.name, timeout=300).stdout)
+    assert [one["message"] for one in findings if one["level"] == "warning"] == [
+        f"{room_servers.ADDRESS} seems to have addresses of lab.yaml in its pool, for others too: 10.99.0.21 (w1)"
+    ]
+    assert not [one for one in findings if one["level"] == "error"]
