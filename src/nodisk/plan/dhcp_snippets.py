@@ -116,8 +116,8 @@ def _kea(room: Room) -> Iterator[str]:
             for machine in room.lab.machines
         ]
     yield "# Into kea-dhcp4.conf: what stands here in Dhcp4 into yours, what stands in the subnet into your subnet."
-    yield "# From Kea 2.7.4 on, only-if-required is named only-in-additional-list, and"
-    yield "# require-client-classes is named evaluate-additional-classes."
+    yield "# Kea 3.0 says only-in-additional-list for only-if-required, and"
+    yield "# evaluate-additional-classes for require-client-classes."
     yield json.dumps({"Dhcp4": found}, indent=2)
 
 

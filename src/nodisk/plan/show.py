@@ -9,16 +9,19 @@ from nodisk.plan import boot, ignition, snippets
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine
 
-PARTS = ("script", "cmdline", "ignition")
+PARTS = ("script", "address", "cmdline", "ignition")
 
 
 def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = snippets.words) -> dict[str, str]:
-    """Boot script, kernel command line and Ignition of a machine, by name, without a nonce.
+    """What a machine is served, by name, without a nonce: boot script, kernel command line, Ignition.
+
+    ``address`` is the script that comes before where a pool gave the machine another address.
 
     The nonce is minted for each boot while the lab is armed; the script shown is that of a lab that isn't.
     """
     return {
         "script": boot.machine_script(lab, facts, machine, None),
+        "address": boot.address_script(lab, machine),
         "cmdline": boot.command_line(lab, facts, machine, None) + "\n",
         "ignition": ignition.render(lab, facts, machine, where=where),
     }

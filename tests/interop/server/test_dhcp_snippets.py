@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.interop.server import dhcp_client, room_servers
+from tests.interop.server.rooms import IPXE as IPXE_PROGRAM
 from tests.interop.server.rooms import STRANGER, Room, make_room
 
 from nodisk import run
@@ -92,6 +93,19 @@ def test_every_kind_of_client_gets_its_program(
         unknown = ask(none_room, "stranger", STRANGER[0], **pxe(7))
         assert unknown["file"] == "snponly.efi", "a machine that lab.yaml does not know gets its menu"
         assert LOW <= IPv4Address(str(unknown["address"])) <= HIGH
+
+
+def test_the_server_has_what_the_snippets_name(none_room: Room, tmp_path: Path) -> None:
+    """With `dhcp: none` too it gives iPXE by TFTP and by HTTP."""
+    namespace = f"{none_room.name}-w1"
+    run.run(["ip", "-n", namespace, "address", "add", "10.99.0.150/24", "dev", "eth0"])
+    none_room.start()
+    for name in ("undionly.kpxe", "snponly.efi"):
+        got = tmp_path / name
+        run.run(["busybox", "tftp", "-g", "-r", name, "-l", str(got), SERVER], netns=namespace, timeout=60)
+        assert got.read_bytes() == IPXE_PROGRAM + name.encode()
+    assert none_room.curl(namespace, f"http://{SERVER}/ipxe/snponly.efi").startswith("as large as iPXE's")
+    assert none_room.curl(namespace, SCRIPT).startswith("#!ipxe")
 
 
 @pytest.fixture
