@@ -38,13 +38,15 @@ class Offer:
 def discover(mac: Mac, transaction: int, wanted: IPv4Address | None = None) -> bytes:
     """A DHCPDISCOVER as a whole IPv4 packet from 0.0.0.0 to the broadcast address, as a PXE client on a PC sends it.
 
-    ``wanted``: an address that it asks for (option 50). A server that has it free in a pool offers that very one.
+    ``wanted``: an address that it asks for (option 50). A server that has it free in a pool offers that very one. Who
+    asks for one asks as UEFI, all others as BIOS: so it shows too what a server tells only the one or the other.
     """
+    architecture = 0 if wanted is None else 7
     hardware = mac.value.to_bytes(6, "big")
     options = bytes([_MESSAGE_TYPE, 1, _DISCOVER])
     # What PXE firmware says of itself (RFC 4578): a server that gives boot files gives them to nobody else.
-    options += _option(_VENDOR_CLASS, b"PXEClient:Arch:00000:UNDI:002001")
-    options += _option(93, b"\0\0") + _option(94, b"\1\2\1")
+    options += _option(_VENDOR_CLASS, f"PXEClient:Arch:{architecture:05}:UNDI:003016".encode())
+    options += _option(93, bytes([0, architecture])) + _option(94, b"\1\2\1")
     options += _option(_WANTED, wanted.packed) if wanted else b""
     options += _option(_PARAMETERS, bytes([1, 3, 6, _SERVER_ID, _VENDOR_CLASS, _TFTP, _BOOTFILE]))
     none = bytes(4)

@@ -28,7 +28,7 @@ def mac_of(interface: str) -> Mac:
 def ask(interface: str, macs: Mapping[Mac, IPv4Address | None], *, seconds: float = LISTEN) -> dict[Mac, list[Offer]]:
     """Send a DHCPDISCOVER for each of ``macs`` and return every different answer within ``seconds``, by MAC.
 
-    A MAC's value is the address that it asks for, None for any.
+    A MAC's value is the address that it asks for (as UEFI), None for any (as BIOS).
 
     A machine's MAC shows what that machine will get. Nothing is ever requested: no lease is made. Raises OSError
     (PermissionError without root).

@@ -37,13 +37,14 @@ def judge(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
     """
     mode = lab.network.dhcp
     given = {mac: [one for one in found if one.server != lab.network.server] for mac, found in offers.items()}
-    by_server = {one.server: one for found in given.values() for one in found}
-    givers = {one.server: one for found in given.values() for one in found if one.address != _NONE}
+    # Of a server's answers the one that says most of booting: it may say that to UEFI alone.
+    offered = sorted((one for found in given.values() for one in found), key=lambda one: bool(_boots(one)))
+    by_server = {one.server: one for one in offered}
+    givers = {one.server: one for one in offered if one.address != _NONE}
     if mode is DhcpMode.FULL:
         if not by_server:
             return [ok(NAME, "no other server answers; nodisk assigns the addresses")]
-        hint = "turn it off on this segment, or set `dhcp: proxy` to work alongside it"
-        return [error(NAME, f"another DHCP server answers: {_show(one)}", hint) for one in by_server.values()]
+        return [error(NAME, f"another DHCP server answers: {_show(one)}", _beside(one)) for one in by_server.values()]
     if not givers:
         text = f"no DHCP server answers, and with `dhcp: {mode}` nodisk assigns no addresses"
         hint = "check that the room's DHCP server is running and knows these machines; if it has none: `dhcp: full`"
@@ -57,14 +58,26 @@ def judge(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
     return findings
 
 
+def _boots(one: Offer) -> str:
+    """What it says of booting; '' for nothing."""
+    return one.boot_file or ("option 60" if one.vendor_class.startswith("PXEClient") else "")
+
+
+def _beside(one: Offer) -> str:
+    """Which mode suits a room with such a server."""
+    if _boots(one):
+        return "turn it off on this segment, or set `dhcp: none` and paste `nodisk dhcp-snippet` into it"
+    return "turn it off on this segment, or set `dhcp: proxy` to work alongside it"
+
+
 def _boot_options(one: Offer) -> Iterator[Finding]:
     """What a server says of booting gets in the way of nodisk's proxyDHCP."""
     if one.address == _NONE:
         text = f"{one.server} is another PXE server (proxyDHCP): firmware takes the answer of the faster one"
         yield warning(NAME, text, "turn it off on this segment, or set `dhcp: none` and chain to nodisk from it")
-    elif one.vendor_class.startswith("PXEClient") or one.boot_file:
-        text = f"{one.server} sends its own boot options ({one.boot_file or 'option 60'})"
-        hint = "remove the boot file and option 60 there, or set `dhcp: none` and chain to nodisk from that server"
+    elif says := _boots(one):
+        text = f"{one.server} sends its own boot options ({says})"
+        hint = "remove the boot file and option 60 there, or set `dhcp: none` and paste `nodisk dhcp-snippet` into it"
         yield warning(NAME, text, hint)
 
 

@@ -141,6 +141,13 @@ def test_a_room_server_that_boots_machines_itself(cable: Cable) -> None:
         assert "10.98.0.200 sends its own boot options (theirs.0)" in warned.message
 
 
+def test_a_room_server_that_boots_uefi_alone(cable: Cable) -> None:
+    only_uefi = ["--dhcp-match=set:uefi,option:client-arch,7", "--dhcp-boot=tag:uefi,theirs.efi"]
+    with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", *only_uefi):
+        found = cable.check("dhcp", dhcp="proxy")
+        assert any("sends its own boot options (theirs.efi)" in finding.message for finding in found), found
+
+
 def test_another_proxy_server(cable: Cable) -> None:
     with cable.dnsmasq("--dhcp-range=10.98.0.0,proxy", "--pxe-service=x86PC,theirs,pxelinux"):
         found = only(cable.check("dhcp"))

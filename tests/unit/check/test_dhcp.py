@@ -197,3 +197,12 @@ def test_a_few_strangers_ask_for_addresses_of_the_lab(places: list[int]) -> None
 def test_a_wish_is_in_the_packet() -> None:
     message = dhcp.discover(MAC, 7, IPv4Address("10.77.0.12"))[28:]
     assert dhcp.options(message[240:])[50] == IPv4Address("10.77.0.12").packed
+
+
+def test_the_mode_that_suits_a_room() -> None:
+    [plain] = judge(lab(DhcpMode.FULL), {MAC: [offer()]})
+    assert "`dhcp: proxy`" in plain.hint
+    [boots] = judge(lab(DhcpMode.FULL), {MAC: [offer(boot_file="theirs.0"), offer(address="10.77.0.51")]})
+    assert "`dhcp: none` and paste `nodisk dhcp-snippet`" in boots.hint
+    [nobody] = judge(lab(DhcpMode.PROXY), {MAC: []})
+    assert "`dhcp: full`" in nobody.hint
