@@ -31,14 +31,15 @@ def isc(folder: Path, text: str, room: Room) -> list[str]:
     inside, net = inside.partition("\n")[2], room.lab.network.subnet
     config = folder / "dhcpd.conf"
     config.write_text(f"{top}\nsubnet {net.network_address} netmask {net.netmask} {{\n{inside}\n}}\n")
-    return ["dhcpd", "-4", "-t", "-cf", str(config)]
+    return [room_servers.unconfined(folder, "dhcpd"), "-4", "-t", "-cf", str(config)]
 
 
 def kea(folder: Path, text: str, _: Room) -> list[str]:
     pasted = json.loads(room_servers.without_comments(text) or "{}").get("Dhcp4", {})
+    pasted["subnet4"] = [{"id": 1} | subnet for subnet in pasted.get("subnet4", [])]  # the room's own number
     config = folder / "kea.json"
     config.write_text(json.dumps({"Dhcp4": room_servers.kea_server("lo") | pasted}))
-    return ["env", f"KEA_LOCKFILE_DIR={folder}", "kea-dhcp4", "-t", str(config)]
+    return [*room_servers.kea_words(folder), "-t", str(config)]
 
 
 def dnsmasq(folder: Path, text: str, room: Room) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +22,13 @@ POOL = ("10.99.0.150", "10.99.0.199")
 SUBNET = "10.99.0.0/24"
 
 
+def unconfined(folder: Path, program: str) -> str:
+    """A copy of a program: where AppArmor is on, Debian's profile lets the original read no configuration of a test."""
+    copy = folder / program
+    shutil.copy(run.find(program), copy)
+    return str(copy)
+
+
 def isc(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str]:
     """dhcpd with the snippet pasted as it says: the first part at the top, the second into the subnet's block."""
     top, _, inside = snippet.partition(dhcp_snippets.SECOND_PART)
@@ -32,7 +40,18 @@ def isc(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str
     )
     leases = folder / "dhcpd.leases"
     leases.touch()
-    return ["dhcpd", "-4", "-f", "-cf", str(config), "-lf", str(leases), "-pf", str(folder / "dhcpd.pid"), "eth0"]
+    return [
+        unconfined(folder, "dhcpd"),
+        "-4",
+        "-f",
+        "-cf",
+        str(config),
+        "-lf",
+        str(leases),
+        "-pf",
+        str(folder / "dhcpd.pid"),
+        "eth0",
+    ]
 
 
 def kea(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str]:
@@ -49,7 +68,12 @@ def kea(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str
             }
         )
     )
-    return ["env", f"KEA_PIDFILE_DIR={folder}", f"KEA_LOCKFILE_DIR={folder}", "kea-dhcp4", "-c", str(config)]
+    return [*kea_words(folder), "-c", str(config)]
+
+
+def kea_words(folder: Path) -> list[str]:
+    """kea-dhcp4, with its own files in ``folder``."""
+    return ["env", f"KEA_PIDFILE_DIR={folder}", f"KEA_LOCKFILE_DIR={folder}", unconfined(folder, "kea-dhcp4")]
 
 
 def kea_server(interface: str) -> dict[str, Any]:
