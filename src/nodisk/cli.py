@@ -26,6 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("nodisk.commands.assets:build", "Build or fetch what the machines boot: image, release, iPXE."),
     "assets": ("nodisk.commands.assets:assets", "List, verify or prune the built assets."),
     "render": ("nodisk.commands.plan:render", "Show everything that one machine will be served."),
+    "dhcp-snippet": (
+        "nodisk.commands.dhcp_snippet:dhcp_snippet",
+        "Print what to paste into the room's DHCP server.",
+    ),
     "serve": ("nodisk.commands.server:serve", "Run the lab's server in the foreground."),
     "service": ("nodisk.commands.service:service", "Run the lab's server as a systemd service."),
     "arm": ("nodisk.commands.server:arm", "Allow machines to enrol for a limited time."),

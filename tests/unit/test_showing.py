@@ -26,6 +26,7 @@ SHOWS = {
     "assets prune": ["--dry-run"],
     "build": ["--dry-run", "--offline"],
     "render": ["w1"],
+    "dhcp-snippet": ["kea"],
     "pki list": [],
     "pki rotate": ["--dry-run"],
     "lab up": ["--dry-run"],

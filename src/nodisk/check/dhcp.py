@@ -14,7 +14,7 @@ _FIXED = struct.Struct("!BBBBIHH4s4s4s4s16s64s128s")
 _UDP, _BROADCAST_FLAG = 17, 0x8000
 _DISCOVER, _OFFER, _ACK = 1, 2, 5
 _PAD, _END = 0, 255
-_MESSAGE_TYPE, _SERVER_ID, _PARAMETERS, _VENDOR_CLASS, _TFTP, _BOOTFILE = 53, 54, 55, 60, 66, 67
+_WANTED, _MESSAGE_TYPE, _SERVER_ID, _PARAMETERS, _VENDOR_CLASS, _TFTP, _BOOTFILE = 50, 53, 54, 55, 60, 66, 67
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,23 @@ class Offer:
     """What it would have PXE firmware load (option 67, or the field)."""
     next_server: str = ""
     """From where (option 66, or the field)."""
+    relay: str = ""
+    """The relay that brought the answer (the field giaddr); '' for a server on this segment."""
 
 
-def discover(mac: Mac, transaction: int) -> bytes:
-    """A DHCPDISCOVER as a whole IPv4 packet from 0.0.0.0 to the broadcast address, as a PXE client on a PC sends it."""
+def discover(mac: Mac, transaction: int, wanted: IPv4Address | None = None) -> bytes:
+    """A DHCPDISCOVER as a whole IPv4 packet from 0.0.0.0 to the broadcast address, as a PXE client on a PC sends it.
+
+    ``wanted``: an address that it asks for (option 50). A server that has it free in a pool offers that very one. Who
+    asks for one asks as UEFI, all others as BIOS: so it shows too what a server tells only the one or the other.
+    """
+    architecture = 0 if wanted is None else 7
     hardware = mac.value.to_bytes(6, "big")
     options = bytes([_MESSAGE_TYPE, 1, _DISCOVER])
     # What PXE firmware says of itself (RFC 4578): a server that gives boot files gives them to nobody else.
-    options += _option(_VENDOR_CLASS, b"PXEClient:Arch:00000:UNDI:002001")
-    options += _option(93, b"\0\0") + _option(94, b"\1\2\1")
+    options += _option(_VENDOR_CLASS, f"PXEClient:Arch:{architecture:05}:UNDI:003016".encode())
+    options += _option(93, bytes([0, architecture])) + _option(94, b"\1\2\1")
+    options += _option(_WANTED, wanted.packed) if wanted else b""
     options += _option(_PARAMETERS, bytes([1, 3, 6, _SERVER_ID, _VENDOR_CLASS, _TFTP, _BOOTFILE]))
     none = bytes(4)
     fixed = _FIXED.pack(
@@ -77,7 +85,7 @@ def offer(packet: bytes, mac: Mac, transaction: int) -> Offer | None:
     if message is None or len(message) < _FIXED.size + 4:
         return None
     fixed = _FIXED.unpack_from(message)
-    op, _, length, _, number, _, _, _, yours, server, _, hardware, name, file = fixed
+    op, _, length, _, number, _, _, _, yours, server, relay, hardware, name, file = fixed
     if op != 2 or length != 6 or number != transaction or hardware[:6] != mac.value.to_bytes(6, "big"):
         return None
     if message[_FIXED.size : _FIXED.size + 4] != _COOKIE:
@@ -93,6 +101,7 @@ def offer(packet: bytes, mac: Mac, transaction: int) -> Offer | None:
         vendor_class=_text(found.get(_VENDOR_CLASS, b"")),
         boot_file=_text(found.get(_BOOTFILE, b"") or file),
         next_server=_text(found.get(_TFTP, b"") or name) or ("" if at == IPv4Address(0) else str(at)),
+        relay="" if relay == bytes(4) else str(IPv4Address(relay)),
     )
 
 

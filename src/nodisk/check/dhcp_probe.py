@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.check.dhcp import Offer, discover, offer
@@ -24,8 +25,10 @@ def mac_of(interface: str) -> Mac:
     return Mac.parse(Path(f"/sys/class/net/{interface}/address").read_text().strip())
 
 
-def ask(interface: str, macs: Sequence[Mac], *, seconds: float = LISTEN) -> dict[Mac, list[Offer]]:
+def ask(interface: str, macs: Mapping[Mac, IPv4Address | None], *, seconds: float = LISTEN) -> dict[Mac, list[Offer]]:
     """Send a DHCPDISCOVER for each of ``macs`` and return every different answer within ``seconds``, by MAC.
+
+    A MAC's value is the address that it asks for (as UEFI), None for any (as BIOS).
 
     A machine's MAC shows what that machine will get. Nothing is ever requested: no lease is made. Raises OSError
     (PermissionError without root).
@@ -38,7 +41,7 @@ def ask(interface: str, macs: Sequence[Mac], *, seconds: float = LISTEN) -> dict
         while not listening.passed:
             if again.passed:
                 for mac, transaction in wanted.items():
-                    wire.sendto(discover(mac, transaction), (interface, _IPV4, 0, 0, _EVERYBODY))
+                    wire.sendto(discover(mac, transaction, macs[mac]), (interface, _IPV4, 0, 0, _EVERYBODY))
                 again.start(RESEND)
             wire.settimeout(max(0.01, min(listening.left, again.left)))
             with contextlib.suppress(TimeoutError):

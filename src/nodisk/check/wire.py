@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from nodisk import run
-from nodisk.check import dhcp_probe
-from nodisk.check.dhcp import Offer
+from nodisk.check import dhcp_probe, offers
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.parallel import all_or_raise, in_parallel
@@ -101,69 +99,14 @@ def dhcp(lab: Lab) -> list[Finding]:
         return [warning(name, "not checked: the interface is not up")]
     try:
         own = dhcp_probe.mac_of(found.name)
-        offers = dhcp_probe.ask(found.name, [own, *(machine.mac for machine in lab.machines)])
+        strangers = offers.strangers(lab) if lab.network.dhcp is not DhcpMode.FULL else {}
+        macs = {own: None, **{machine.mac: None for machine in lab.machines}, **strangers}
+        answers = dhcp_probe.ask(found.name, macs)
     except PermissionError:
         return [warning(name, "not checked: the probe needs root", "sudo nodisk check")]
     except (OSError, ValueError) as problem:
         return [warning(name, f"not checked: {problem}")]
-    return judge_offers(lab, offers)
-
-
-def judge_offers(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
-    """What the answers to DHCPDISCOVERs mean for this lab, by the MAC asked for: its machines' and strangers'.
-
-    What the lab's own server answers doesn't count.
-    """
-    name, mode = "dhcp", lab.network.dhcp
-    given = {mac: [one for one in found if one.server != lab.network.server] for mac, found in offers.items()}
-    by_server = {one.server: one for found in given.values() for one in found}
-    givers = {one.server: one for found in given.values() for one in found if one.address != _NONE}
-    if mode is DhcpMode.FULL:
-        if not by_server:
-            return [ok(name, "no other server answers; nodisk assigns the addresses")]
-        hint = "turn it off on this segment, or set `dhcp: proxy` to work alongside it"
-        return [error(name, f"another DHCP server answers: {_show(one)}", hint) for one in by_server.values()]
-    if not givers:
-        text = f"no DHCP server answers, and with `dhcp: {mode}` nodisk assigns no addresses"
-        return [warning(name, text, "check that the room's DHCP server is running and knows these machines")]
-    findings = [ok(name, f"the room's server {_show(one)}") for one in givers.values()]
-    findings += _judge_addresses(lab, given)
-    for one in by_server.values() if mode is DhcpMode.PROXY else []:
-        if one.vendor_class.startswith("PXEClient") or one.boot_file:
-            text = f"{one.server} sends its own boot options ({one.boot_file or 'option 60'})"
-            hint = "remove the boot file and option 60 there, or set `dhcp: none` and chain to nodisk from that server"
-            findings.append(warning(name, text, hint))
-    return findings
-
-
-def _judge_addresses(lab: Lab, given: Mapping[Mac, Sequence[Offer]]) -> Iterator[Finding]:
-    """A machine may enrol only from its address in lab.yaml: the room's server must give it that very one."""
-    name, silent = "dhcp", list[str]()
-    for machine in lab.machines:
-        addresses = [one for one in given.get(machine.mac, ()) if one.address != _NONE]
-        for one in addresses:
-            if one.address != machine.address:
-                text = f"{one.server} gives {machine.name} {one.address}, but lab.yaml says {machine.address}"
-                hint = f"reserve {machine.address} for {machine.mac} in that server, or correct lab.yaml"
-                yield error(name, text, hint)
-        if not addresses:
-            silent.append(str(machine.name))
-    if silent:
-        yield warning(name, f"no address for {', '.join(silent)}", "add their MAC addresses to the room's DHCP server")
-    ours = {machine.address: machine for machine in lab.machines}
-    for mac, found in given.items():
-        for one in found if lab.by_mac(mac) is None else ():
-            if one.address in ours:
-                text = f"{one.server} gives {one.address} to unknown MACs, but it belongs to {ours[one.address].name}"
-                yield error(name, text, "remove the machines' addresses from that server's pool")
-
-
-_NONE = IPv4Address("0.0.0.0")  # noqa: S104 - what a proxyDHCP server "offers"
-
-
-def _show(one: Offer) -> str:
-    offered = f"offers {one.address}" if one.address != _NONE else "is a proxyDHCP server"
-    return f"{one.server} {offered}" + (f", boot file {one.boot_file}" if one.boot_file else "")
+    return offers.judge(lab, answers)
 
 
 def duplicates(lab: Lab) -> list[Finding]:

@@ -20,7 +20,7 @@ from nodisk.records.database import Database
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Machine
 
-WHAT = ("script", "grub", "cmdline", "ignition", "daemons", "all")
+WHAT = ("script", "address", "grub", "cmdline", "ignition", "daemons", "all")
 
 
 @click.command(epilog="Example: nodisk render w1 --what ignition")
@@ -32,8 +32,9 @@ WHAT = ("script", "grub", "cmdline", "ignition", "daemons", "all")
 def render(options: LabOptions, machine: str, what: str, diff: bool, output: str) -> None:
     """Show everything that one machine will be served.
 
-    Shows the boot script, the kernel command line, the complete Ignition config with its files and units unpacked, and
-    the configuration of the server's daemons, starting with the lines that name this machine. None of it is secret.
+    Shows the boot script, the short script before it that a machine with another address than lab.yaml's gets, the
+    kernel command line, the complete Ignition config with its files and units unpacked, and the configuration of the
+    server's daemons, starting with the lines that name this machine. None of it is secret.
     The one-time nonce is added only when the machine boots, so it is not shown. Writes nothing.
     """
     context = options.load()

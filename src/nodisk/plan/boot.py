@@ -37,6 +37,45 @@ def entry_script(lab: Lab) -> str:
     )
 
 
+def address_script(lab: Lab, machine: Machine) -> str:
+    """A known machine's script where it asks from an address that a pool gave it: it takes lab.yaml's, and asks again.
+
+    So the room's DHCP server needs no reservations. The address goes onto the card that iPXE booted from; a card's own
+    settings count before those of its DHCP lease. Where the server does not answer the new address, the machine goes
+    back to the old one and starts over.
+    """
+    server, address, gateway = network.server_url(lab), machine.address, lab.network.gateway
+    here = f"{server}/boot/{machine.mac.hyphened}.ipxe"
+    return _script(
+        "isset ${netX/mac} && set nic netX || set nic net0",
+        "set pool ${${nic}/ip}",
+        f"echo nodisk: {machine.name} takes its address {address}; the room's DHCP server gave it ${{pool}}",
+        f"set ${{nic}}/ip {address}",
+        f"set ${{nic}}/netmask {lab.network.subnet.netmask}",
+        *([f"set ${{nic}}/gateway {gateway}"] if gateway else []),
+        f"chain --replace --autofree {here}?pool=${{pool}} ||",
+        "clear ${nic}/ip",
+        "clear ${nic}/netmask",
+        *(["clear ${nic}/gateway"] if gateway else []),
+        ":again",
+        f"echo nodisk: {lab.network.server} does not answer; again in {_RETRY_SECONDS} seconds (is the server up?)",
+        f"sleep {_RETRY_SECONDS}",
+        f"chain --replace --autofree {here} || goto again",
+    )
+
+
+def address_in_use_script(lab: Lab, machine: Machine, holder: Mac) -> str:
+    """The same where another device has the machine's address: it waits, because two with one address reach nobody."""
+    server = network.server_url(lab)
+    return _script(
+        ":again",
+        f"echo nodisk: {machine.address}, the address of {machine.name}, is in use by {holder}",
+        "echo Switch that device off, or give this machine another address in lab.yaml.",
+        f"sleep {_RETRY_SECONDS}",
+        f"chain --replace --autofree {server}/boot/{machine.mac.hyphened}.ipxe || goto again",
+    )
+
+
 def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) -> str:
     """A known machine's script: kernel, small initramfs, command line.
 

@@ -11,7 +11,9 @@ from nodisk.spec.model import Lab, Machine
 
 
 def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = snippets.words) -> dict[str, str]:
-    """Boot script, kernel command line and Ignition of a machine, by name, without a nonce.
+    """What a machine is served, by name, without a nonce: boot script, kernel command line, Ignition.
+
+    ``address`` is the script that comes before where a pool gave the machine another address.
 
     ``grub`` is there for a machine that gets signed loaders by UEFI.
 
@@ -20,6 +22,7 @@ def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = s
     return {
         "script": boot.machine_script(lab, facts, machine, None),
         **({"grub": grub.machine_script(lab, facts, machine, None)} if lab.signed_loader(machine) else {}),
+        "address": boot.address_script(lab, machine),
         "cmdline": boot.command_line(lab, facts, machine, None) + "\n",
         "ignition": ignition.render(lab, facts, machine, where=where),
     }

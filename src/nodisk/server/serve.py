@@ -27,7 +27,7 @@ from nodisk.records import running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.running import Ready
-from nodisk.server import assets, background, daemons, host, logs, nodes, probes, renewal, seed, volume_keeper
+from nodisk.server import arp, assets, background, daemons, host, logs, nodes, probes, renewal, seed, volume_keeper
 from nodisk.server.app import application
 from nodisk.server.handlers.common import AppState
 from nodisk.server.notify import notify
@@ -111,7 +111,12 @@ class Server:
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)
         authority.ensure()
-        app_state = AppState(assets.texts(lab, found, authority.ca_pem, place), authority, database)
+        app_state = AppState(
+            assets.texts(lab, found, authority.ca_pem, place),
+            authority,
+            database,
+            holder=arp.Neighbours(place.interface).holder,
+        )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
         host_record.write(place, self.state.host)

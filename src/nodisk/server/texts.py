@@ -32,6 +32,12 @@ class Texts:
         """``/boot/MAC.ipxe`` of a machine of the lab."""
         return boot.machine_script(self.lab, self.facts, machine, nonce)
 
+    def address(self, machine: Machine, holder: Mac | None) -> str:
+        """``/boot/MAC.ipxe`` of a machine that asks from another address; ``holder``: who has its own."""
+        if holder is None:
+            return boot.address_script(self.lab, machine)
+        return boot.address_in_use_script(self.lab, machine, holder)
+
     def unknown(self, mac: Mac) -> str:
         """``/boot/MAC.ipxe`` of any other."""
         return boot.unknown_script(self.lab, mac)

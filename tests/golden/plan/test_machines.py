@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.plan import boot, readable, show
+from nodisk.plan import boot, dhcp_answers, readable, show
+from nodisk.plan.dhcp_snippets import Server, snippet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
 from nodisk.values import KubeVersion, Mac
@@ -89,6 +90,15 @@ def test_scripts_of_all() -> None:
     lab = Lab.model_validate_json(LARGE)
     compare("boot.ipxe", boot.entry_script(lab))
     compare("unknown.ipxe", boot.unknown_script(lab, Mac.parse("02:00:00:00:00:99")))
+    compare("address.ipxe", boot.address_script(lab, lab.machines[0]))
+    compare("address-in-use.ipxe", boot.address_in_use_script(lab, lab.machines[0], Mac.parse("02:00:00:00:00:99")))
+
+
+@pytest.mark.parametrize("server", Server)
+def test_dhcp_snippets(server: Server) -> None:
+    lab = Lab.model_validate_json(SMALL.replace('"server": "10.77.0.1"', '"server": "10.77.0.1", "dhcp": "none"'))
+    room = dhcp_answers.room(lab, bios="undionly.kpxe", uefi="snponly.efi", reservations=True)
+    compare(f"dhcp-{server}.txt", snippet(room, server))
 
 
 def test_armed_script() -> None:

@@ -130,9 +130,8 @@ def test_joining_the_rooms_server(cable: Cable) -> None:
         assert "the room's server 10.98.0.200" in joined.message
     with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", hosts[0]):
         first, second = cable.check("dhcp", dhcp="proxy")
-        assert (first.level, second.level) == (Level.OK, Level.ERROR)
-        assert second.message.startswith("10.98.0.200 gives w1 10.98.0.1")
-        assert second.hint == "reserve 10.98.0.21 for 52:54:00:98:00:21 in that server, or correct lab.yaml"
+        assert (first.level, second.level) == (Level.OK, Level.OK)
+        assert second.message.startswith("gets an address of a pool, and takes lab.yaml's by itself: w1 10.98.0.1")
 
 
 def test_a_room_server_that_boots_machines_itself(cable: Cable) -> None:
@@ -142,6 +141,13 @@ def test_a_room_server_that_boots_machines_itself(cable: Cable) -> None:
         assert "10.98.0.200 sends its own boot options (theirs.0)" in warned.message
 
 
+def test_a_room_server_that_boots_uefi_alone(cable: Cable) -> None:
+    only_uefi = ["--dhcp-match=set:uefi,option:client-arch,7", "--dhcp-boot=tag:uefi,theirs.efi"]
+    with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", *only_uefi):
+        found = cable.check("dhcp", dhcp="proxy")
+        assert any("sends its own boot options (theirs.efi)" in finding.message for finding in found), found
+
+
 def test_another_proxy_server(cable: Cable) -> None:
     with cable.dnsmasq("--dhcp-range=10.98.0.0,proxy", "--pxe-service=x86PC,theirs,pxelinux"):
         found = only(cable.check("dhcp"))
@@ -149,13 +155,16 @@ def test_another_proxy_server(cable: Cable) -> None:
         assert "10.98.0.200 is a proxyDHCP server" in found.message
 
 
-def test_a_room_server_that_gives_away_a_machines_address(cable: Cable) -> None:
-    with cable.dnsmasq("--dhcp-range=10.98.0.21,10.98.0.21"):
-        found = [finding.message for finding in cable.check("dhcp", dhcp="proxy") if finding.level is Level.ERROR]
-        # A pool of one address: whoever of the askers was first is offered it, a stranger or the wrong machine.
-        assert any("gives 10.98.0.21 to unknown MACs" in text or "gives cp1 10.98.0.21" in text for text in found), (
-            found
-        )
+@pytest.mark.parametrize(
+    ("first", "last", "named"),
+    [("21", "21", "10.98.0.21 (w1)"), ("2", "200", "10.98.0.11 (cp1), 10.98.0.21 (w1)"), ("30", "60", None)],
+)
+def test_a_pool_with_a_machines_address(cable: Cable, first: str, last: str, named: str | None) -> None:
+    with cable.dnsmasq(f"--dhcp-range=10.98.0.{first},10.98.0.{last}"):
+        found = cable.check("dhcp", dhcp="proxy")
+    warnings = [one.message for one in found if one.level is not Level.OK and "pool" in one.message]
+    wanted = f"10.98.0.200 seems to have addresses of lab.yaml in its pool, for others too: {named}"
+    assert warnings == ([wanted] if named else [])
 
 
 def test_nobody_gives_addresses(cable: Cable) -> None:

@@ -1,7 +1,8 @@
 """A DHCP client in a few lines (RFC 2131, 2132, 4578), for asking as firmware does. Prints the last answer as JSON.
 
 Its one argument is JSON: mac; vendor (option 60), arch (93), user_class (77), ipxe (175); offer_only; port and address
-to ask a boot server directly, with the item that was chosen from its menu (option 43, PXE 2.1 section 2.2.3).
+to ask a boot server directly, with the item that was chosen from its menu (option 43, PXE 2.1 section 2.2.3); of, to
+hear one of two servers alone (by option 54).
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def parse(packet: bytes) -> dict[str, object]:
     }
 
 
-def exchange(sock: socket.socket, packet: bytes, to: tuple[str, int], wanted: tuple[int, ...]) -> dict[str, object]:
+def exchange(
+    sock: socket.socket, packet: bytes, to: tuple[str, int], wanted: tuple[int, ...], of: object = None
+) -> dict[str, object]:
     for _ in range(8):
         sock.sendto(packet, to)
         deadline = time.monotonic() + 1.0
@@ -85,7 +88,7 @@ def exchange(sock: socket.socket, packet: bytes, to: tuple[str, int], wanted: tu
                 break
             if answer[4:8] == packet[4:8] and answer[236:240] == MAGIC:
                 found = parse(answer)
-                if found["type"] in {TYPES[kind] for kind in wanted}:
+                if found["type"] in {TYPES[kind] for kind in wanted} and of in (None, found["server"]):
                     return found
     return {}
 
@@ -100,11 +103,11 @@ def main() -> None:
         if how.get("port"):
             print(json.dumps(exchange(sock, request(how, 3, number), ("10.99.0.1", how["port"]), (5, 6))))
             return
-        answer = exchange(sock, request(how, 1, number), ("255.255.255.255", 67), (2,))
+        answer = exchange(sock, request(how, 1, number), ("255.255.255.255", 67), (2,), how.get("of"))
         if answer and not how.get("offer_only"):
             extra = option(50, socket.inet_aton(str(answer["address"])))
             extra += option(54, socket.inet_aton(str(answer["server"])))
-            answer = exchange(sock, request(how, 3, number, extra), ("255.255.255.255", 67), (5, 6))
+            answer = exchange(sock, request(how, 3, number, extra), ("255.255.255.255", 67), (5, 6), how.get("of"))
         print(json.dumps(answer))
 
 

@@ -13,7 +13,7 @@ from tests.unit.spec.labs import TEN_LINES
 from nodisk.check import dhcp
 from nodisk.check.dhcp import Offer
 from nodisk.check.findings import Level, worst
-from nodisk.check.wire import judge_offers
+from nodisk.check.offers import STRANGERS, judge, strangers
 from nodisk.spec.load import parse
 from nodisk.spec.model import DhcpMode, Lab
 from nodisk.values import Mac
@@ -134,13 +134,27 @@ KNOWN = {CP1: [offer(address="10.77.0.11")], W1: [offer(address="10.77.0.12")]}
         (DhcpMode.PROXY, {MAC: [], **KNOWN}, Level.OK, "the room's server 10.77.0.5"),
         (DhcpMode.PROXY, {MAC: []}, Level.WARNING, "no DHCP server answers"),
         (DhcpMode.PROXY, {MAC: [offer()], CP1: KNOWN[CP1]}, Level.WARNING, "no address for w1"),
-        (DhcpMode.PROXY, {**KNOWN, W1: [offer()]}, Level.ERROR, "gives w1 10.77.0.50, but lab.yaml says 10.77.0.12"),
-        (DhcpMode.NONE, {**KNOWN, W1: [offer()]}, Level.ERROR, "gives w1 10.77.0.50, but lab.yaml says 10.77.0.12"),
+        (DhcpMode.PROXY, {**KNOWN, W1: [offer()]}, Level.OK, "takes lab.yaml's by itself: w1 10.77.0.50"),
+        (DhcpMode.NONE, {**KNOWN, W1: [offer()]}, Level.OK, "takes lab.yaml's by itself: w1 10.77.0.50"),
+        (DhcpMode.NONE, {**KNOWN, W1: [offer(address="10.78.0.5")]}, Level.ERROR, "w1 10.78.0.5, which is outside"),
+        (
+            DhcpMode.PROXY,  # between what strangers are offered, and not offered to its own machine
+            {MAC: [offer(address="10.77.0.2")], CP1: KNOWN[CP1], W1: [offer(address="10.77.0.90")]},
+            Level.WARNING,
+            "in its pool, for others too: 10.77.0.12 (w1)",
+        ),
+        (
+            DhcpMode.PROXY,
+            {**KNOWN, MAC: [offer(), offer("10.77.0.6", "0.0.0.0", vendor_class="PXEClient")]},
+            Level.WARNING,
+            "10.77.0.6 is another PXE server",
+        ),
+        (DhcpMode.NONE, {**KNOWN, MAC: [offer(relay="10.77.0.254")]}, Level.OK, "through the relay 10.77.0.254"),
         (
             DhcpMode.PROXY,
             {**KNOWN, MAC: [offer(address="10.77.0.11")]},
-            Level.ERROR,
-            "to unknown MACs, but it belongs to cp1",
+            Level.WARNING,
+            "in its pool, for others too: 10.77.0.11 (cp1)",
         ),
         (
             DhcpMode.PROXY,
@@ -153,6 +167,42 @@ KNOWN = {CP1: [offer(address="10.77.0.11")], W1: [offer(address="10.77.0.12")]}
     ],
 )
 def test_judgement(mode: DhcpMode, offers: dict[Mac, list[Offer]], level: Level, said: str) -> None:
-    found = judge_offers(lab(mode), offers)
+    found = judge(lab(mode), offers)
     assert worst(found) is level, found
     assert any(said in finding.message for finding in found), found
+
+
+@given(st.lists(st.integers(2, 4000), min_size=1, max_size=40, unique=True))
+@settings(max_examples=50)
+def test_a_few_strangers_ask_for_addresses_of_the_lab(places: list[int]) -> None:
+    machines = [
+        {
+            "name": f"w{place}",
+            "mac": f"52:54:00:00:{place >> 8:02x}:{place & 255:02x}",
+            "address": str(IPv4Address("10.77.0.0") + place),
+        }
+        for place in places
+    ]
+    room = Lab.model_validate(
+        {"name": "room", "network": {"subnet": "10.77.0.0/20", "server": "10.77.0.1"}, "machines": machines}
+    )
+    found = strangers(room)
+    addresses = sorted(machine.address for machine in room.machines)
+    assert len(found) == min(STRANGERS, len(addresses))
+    assert set(found.values()) <= set(addresses)
+    assert {addresses[0], addresses[-1]} <= set(found.values())
+    assert not any(room.by_mac(mac) for mac in found)
+
+
+def test_a_wish_is_in_the_packet() -> None:
+    message = dhcp.discover(MAC, 7, IPv4Address("10.77.0.12"))[28:]
+    assert dhcp.options(message[240:])[50] == IPv4Address("10.77.0.12").packed
+
+
+def test_the_mode_that_suits_a_room() -> None:
+    [plain] = judge(lab(DhcpMode.FULL), {MAC: [offer()]})
+    assert "`dhcp: proxy`" in plain.hint
+    [boots] = judge(lab(DhcpMode.FULL), {MAC: [offer(boot_file="theirs.0"), offer(address="10.77.0.51")]})
+    assert "`dhcp: none` and paste `nodisk dhcp-snippet`" in boots.hint
+    [nobody] = judge(lab(DhcpMode.PROXY), {MAC: []})
+    assert "`dhcp: full`" in nobody.hint

@@ -46,12 +46,30 @@ def test_scripts_jump_only_to_labels_they_have() -> None:
         boot.entry_script(LAB),
         boot.machine_script(LAB, facts(), CP, NONCE),
         boot.unknown_script(LAB, Mac.parse("020000000001")),
+        boot.address_script(LAB, CP),
+        boot.address_in_use_script(LAB, CP, Mac.parse("020000000001")),
     ]
     for script in scripts:
         assert script.startswith("#!ipxe\n")
         labels = set(re.findall(r"^:(\w+)$", script, re.MULTILINE))
         items = set(re.findall(r"^item (\w+)", script, re.MULTILINE))
         assert set(re.findall(r"goto (\w+)", script)) | items <= labels
+
+
+def test_a_machine_with_a_pools_address_takes_its_own_before_it_asks_again() -> None:
+    lines = boot.address_script(LAB, CP).splitlines()
+    taken = lines.index("set ${nic}/ip 10.77.0.11")
+    asked = next(number for number, line in enumerate(lines) if "?pool=${pool}" in line)
+    assert lines.index("set pool ${${nic}/ip}") < taken < asked < lines.index("clear ${nic}/ip")
+    assert not any("gateway" in line for line in lines), "this lab has none"
+    assert "kernel " not in "\n".join(lines)
+
+
+def test_a_machine_whose_address_is_taken_boots_nothing() -> None:
+    script = boot.address_in_use_script(LAB, CP, Mac.parse("020000000001"))
+    assert "10.77.0.11, the address of cp1, is in use by 02:00:00:00:00:01" in script
+    assert "set net" not in script
+    assert "kernel " not in script
 
 
 def test_unknown_machine_boots_nothing_of_the_lab() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
 
@@ -129,6 +130,9 @@ class Scripts:
     def script(self, _: object, nonce: str | None) -> str:
         return nonce or "no nonce"
 
+    def address(self, _: object, holder: object) -> str:
+        return f"{holder} has it" if holder else "take your address"
+
     def unknown(self, _: object) -> str:
         return "menu"
 
@@ -139,6 +143,43 @@ class Scripts:
 
     def grub_entry(self) -> str:
         return "GRUB's entry"
+
+
+POOL = "10.77.0.150"
+
+
+def test_a_pools_address_is_told_to_take_the_machines(server: Server) -> None:
+    assert server.ask("GET", f"/boot/{W1}.ipxe", source=POOL).text == "take your address"
+    assert server.told(Kind.ALARM) == []
+    armed = server.ask("GET", f"/boot/{W1}.ipxe?pool={POOL}")
+    assert len(armed.text) == 32
+    assert server.told(Kind.STAGE) == [f"the room's DHCP server gave it {POOL}"]
+
+
+@pytest.mark.parametrize("said", ["", "1.2.3.4.5", "%3Cscript%3E", "x" * 3000])
+def test_what_a_machine_says_of_its_pool_is_an_address_or_nothing(server: Server, said: str) -> None:
+    assert len(server.ask("GET", f"/boot/{W1}.ipxe?pool={said}").text) == 32
+    assert server.told(Kind.STAGE) == [""]
+
+
+def test_who_says_he_took_the_address_and_did_not_gets_no_nonce(server: Server) -> None:
+    for source, query in ((POOL, f"?pool={POOL}"), ("192.0.2.7", ""), ("10.77.0.1", "")):
+        before = len(server.told(Kind.ALARM))
+        assert server.ask("GET", f"/boot/{W1}.ipxe{query}", source=source).text == "no nonce"
+        assert len(server.told(Kind.ALARM)) == before + 1
+        assert server.told(Kind.ALARM)[-1].startswith(f"{source} asks for the boot script of w1 ({ADDRESS})")
+
+
+def test_an_address_that_another_device_has_is_not_taken(server: Server) -> None:
+    async def holder(address: IPv4Address) -> Mac | None:
+        assert str(address) == ADDRESS
+        return Mac.parse(STRANGER)
+
+    server.app_state.holder = holder
+    assert server.ask("GET", f"/boot/{W1}.ipxe", source=POOL).text == f"{STRANGER} has it"
+    assert f"({ADDRESS}, which {STRANGER} has)" in server.told(Kind.ALARM)[-1]
+    # From its own address the machine asks as ever: the server looks for nobody.
+    assert len(server.ask("GET", f"/boot/{W1}.ipxe").text) == 32
 
 
 def test_who_fills_the_records_keeps_nobody_else_out(server: Server) -> None:

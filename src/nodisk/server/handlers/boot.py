@@ -6,7 +6,8 @@ iPXE and GRUB (Secure Boot) get the same by the same rules, in the language of e
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from ipaddress import AddressValueError, IPv4Address
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -27,7 +28,7 @@ async def entry(request: Request) -> Response:
 async def script(request: Request) -> Response:
     """A machine's own script for iPXE."""
     texts = app_state_of(request).texts
-    return _answer(request, ".ipxe", texts.script, texts.unknown, "script")
+    return await _answer(request, ".ipxe", texts.script, texts.unknown, _take_address, "script")
 
 
 async def grub(request: Request) -> Response:
@@ -35,20 +36,22 @@ async def grub(request: Request) -> Response:
     texts = app_state_of(request).texts
     if request.path_params["file"] == "grub.cfg":
         return PlainTextResponse(texts.grub_entry())
-    return _answer(request, ".cfg", texts.grub_script, texts.grub_unknown, "grub")
+    return await _answer(request, ".cfg", texts.grub_script, texts.grub_unknown, _no_nonce, "grub")
 
 
-def _answer(
+async def _answer(
     request: Request,
     suffix: str,
     known: Callable[[Machine, str | None], str],
     unknown: Callable[[Mac], str],
+    elsewhere: Callable[[Request, Machine, IPv4Address], Awaitable[str]],
     part: str,
 ) -> Response:
     """A machine's own script; with a nonce if the lab is armed and the machine itself asks.
 
-    Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. An unknown
-    machine gets its menu. ``part`` is the script's name in ``nodisk render``.
+    Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. What one
+    gets who asks from another address is ``elsewhere``. An unknown machine gets its menu. ``part`` is the script's name
+    in ``nodisk render``.
     """
     app_state, address = app_state_of(request), address_of(request)
     file = request.path_params["file"]
@@ -64,22 +67,47 @@ def _answer(
     if request.method != "GET" or address is None:
         return PlainTextResponse(known(machine, None))
     if address != machine.address:
-        app_state.alarm(
-            "script",
-            f"{address} asks for the boot script of {machine.name} ({machine.address}); it got no nonce",
-            request=request,
-            mac=mac,
-        )
-        return PlainTextResponse(known(machine, None))
+        return PlainTextResponse(await elsewhere(request, machine, address))
     nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
-    said = ("by GRUB" if part == "grub" else "", "" if nonce else "the lab is not armed: this boot can't enrol")
-    detail = "; ".join(filter(None, said))
+    said = "by GRUB" if part == "grub" else _from_pool(request)
+    detail = "; ".join(filter(None, (said, "" if nonce else "the lab is not armed: this boot can't enrol")))
     if app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     app_state.database.reset_traffic(mac)
     app_state.database.serve(mac, {part: known(machine, None), **app_state.texts.daemons})
     return PlainTextResponse(known(machine, nonce))
+
+
+async def _no_nonce(request: Request, machine: Machine, address: IPv4Address) -> str:
+    """GRUB's script for who asks for a machine's from another address, which is an alarm: GRUB keeps DHCP's address."""
+    _alarm(request, machine, address)
+    return app_state_of(request).texts.grub_script(machine, None)
+
+
+async def _take_address(request: Request, machine: Machine, address: IPv4Address) -> str:
+    """iPXE's: take the machine's address, which a pool did not give it, and ask again; never with a nonce."""
+    app_state = app_state_of(request)
+    net, holder = app_state.texts.lab.network, None
+    if address in net.subnet and address != net.server and "pool" not in request.query_params:
+        holder = await app_state.holder(machine.address)
+        if holder is None:
+            return app_state.texts.address(machine, None)
+    _alarm(request, machine, address, f", which {holder} has" if holder else "")
+    return app_state.texts.address(machine, holder) if holder else app_state.texts.script(machine, None)
+
+
+def _alarm(request: Request, machine: Machine, address: IPv4Address, in_use: str = "") -> None:
+    text = f"{address} asks for the boot script of {machine.name} ({machine.address}{in_use}); it got no nonce"
+    app_state_of(request).alarm("script", text, request=request, mac=machine.mac)
+
+
+def _from_pool(request: Request) -> str:
+    """Which address the machine had before it took its own, as it says itself."""
+    try:
+        return f"the room's DHCP server gave it {IPv4Address(request.query_params.get('pool', ''))}"
+    except AddressValueError:
+        return ""
 
 
 def _who(request: Request) -> str:

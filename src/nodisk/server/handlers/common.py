@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 
@@ -18,6 +19,10 @@ from nodisk.spec.model import Machine
 from nodisk.values import Mac
 
 
+async def _nobody(_: IPv4Address) -> Mac | None:
+    return None
+
+
 @dataclass(slots=True)
 class AppState:
     """Shared state of the HTTP handlers; the server replaces ``texts`` when it reloads lab.yaml."""
@@ -27,6 +32,8 @@ class AppState:
     database: Database
     limits: Limits = field(default_factory=Limits)
     passing: Passing = field(default_factory=Passing)
+    holder: Callable[[IPv4Address], Awaitable[Mac | None]] = _nobody
+    """Which card has an address on the segment now; None: nobody answers."""
 
     def machine(self, mac: Mac) -> Machine | None:
         """The lab's machine of that MAC."""
