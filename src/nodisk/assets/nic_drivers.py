@@ -19,6 +19,8 @@ from nodisk.spec import syntax
 _ALIAS = re.compile(r"alias (?:pci:v0000([0-9A-F]{4})d0000([0-9A-F]{4})sv|usb:v([0-9A-F]{4})p([0-9A-F]{4})d)\S* (\S+)")
 FILE = "nic-drivers.json"
 """The image's own table, among its files in the store."""
+_BUSES = {"01": "pci", "0a": "usb"}
+_BUSID = re.compile(r"(01|0a)[:-]" + "[:-]".join(["([0-9a-f]{2})"] * 4))
 _FOLDERS = ("usr/lib/firmware/", "lib/firmware/")
 # As depmod and the kernel's loader know it: a file may lie there compressed.
 _PACKED = (".xz", ".zst")
@@ -139,6 +141,18 @@ def _source(file: str, sources: Mapping[str, str]) -> str:
     if file in sources or "*" not in file:
         return sources.get(file, "")
     return next((package for one, package in sorted(sources.items()) if fnmatch.fnmatchcase(one, file)), "")
+
+
+def of_busid(busid: str) -> str | None:
+    """The NIC of iPXE's ``busid`` (ipxe.org/cfg/busid): kind of bus, vendor, device; None for what is no such text.
+
+    ``01:10:ec:81:68`` → ``pci:10ec:8168``. A card behind firmware's own driver may be all zeros.
+    """
+    match = _BUSID.fullmatch(busid.lower())
+    if match is None or not int("".join(match.groups()[1:]), 16):
+        return None
+    bus, *four = match.groups()
+    return f"{_BUSES[bus]}:{four[0]}{four[1]}:{four[2]}{four[3]}"
 
 
 def drivers_of(nic: str, known: Iterable[Driver]) -> Iterator[Driver]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +106,28 @@ def test_json_and_back() -> None:
     drivers = list(table().values())
     assert nic_drivers.loads(nic_drivers.dumps(drivers)) == drivers
     assert len(json.loads(nic_drivers.dumps(drivers))) == len(drivers)
+
+
+@pytest.mark.parametrize(
+    ("busid", "nic"),
+    [
+        ("01:10:ec:81:68", "pci:10ec:8168"),
+        ("01-80-86-10-0E", "pci:8086:100e"),
+        ("0a:05:25:a4:a2", "usb:0525:a4a2"),
+        ("01:00:00:00:00", None),
+        ("05:10:ec:81:68", None),
+        ("01:10:ec:81:68:00", None),
+        ("${netX/busid}", None),
+        ("", None),
+    ],
+)
+def test_ipxes_busid(busid: str, nic: str | None) -> None:
+    assert nic_drivers.of_busid(busid) == nic
+
+
+@given(st.text())
+def test_any_busid_is_read(text: str) -> None:
+    nic_drivers.of_busid(text)
 
 
 @given(st.text())

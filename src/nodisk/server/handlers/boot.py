@@ -7,6 +7,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from nodisk.assets import nic_drivers
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.values import Stage
@@ -51,6 +52,8 @@ async def script(request: Request) -> Response:
     detail = "" if nonce else "the lab is not armed: this boot can't enrol"
     if app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
+    if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
+        app_state.database.set_nic(mac, nic)
     app_state.database.reset_traffic(mac)
     app_state.database.serve(mac, {"script": app_state.texts.script(machine, None), **app_state.texts.daemons})
     return PlainTextResponse(app_state.texts.script(machine, nonce))
