@@ -65,7 +65,7 @@ async def firmware_index(work: Work, suite: Suite, os_mirror: str | None) -> str
         new.parent.mkdir(parents=True, exist_ok=True)
         try:
             url = mirror.find(os_mirror).main + _INDEX.format(suite=suite)
-            argv = ["/usr/lib/apt/apt-helper", "download-file", url, new]
+            argv: list[str | Path] = ["/usr/lib/apt/apt-helper", "download-file", url, new]
             await sandbox.build(argv, log_file=work.log("firmware"), env=trust.environment())
             new.replace(cached)
         except NodiskError as error:
@@ -85,7 +85,7 @@ def nic_drivers_of(whole: Whole, root: Path, contents: str) -> list[nic_drivers.
     """The network drivers with their NICs and the firmware that the image lacks for them."""
     there = _there(root)
     names = sorted(kernel_modules.name(module) for module in there if module.startswith("kernel/drivers/net/"))
-    argv = ["chroot", root, "/usr/sbin/modinfo", "--set-version", _modules(root).name, *names]
+    argv: list[str | Path] = ["chroot", root, "/usr/sbin/modinfo", "--set-version", _modules(root).name, *names]
     wanted = nic_drivers.firmware(run.run(argv, env={"LC_ALL": "C.UTF-8"}).stdout) if names else {}
     return nic_drivers.table(
         needs=whole.needs,
