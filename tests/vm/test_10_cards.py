@@ -136,7 +136,7 @@ def boots(room: Room, name: str) -> Iterator[Callable[[], bool]]:
 
 def two_cards(room: Room, name: str) -> Iterator[Callable[[], bool]]:
     """Of two cards of one kind the second has the cable."""
-    spare = ["-netdev", "hubport,id=spare,hubid=1", "-device", "e1000e,netdev=spare,id=spare,mac=52:54:00:90:01:00"]
+    spare = ["-netdev", "hubport,id=spare,hubid=1", "-device", "e1000e,netdev=spare,mac=52:54:00:90:01:00"]
     room.on(name, "-S", *spare)
     room.cable(name, "spare", up=False)
     room.qmp(name, "cont")
