@@ -11,13 +11,14 @@ from pathlib import Path
 from nodisk.assets.build import build
 from nodisk.assets.store import Manifest, Store
 from nodisk.spec.load import parse
+from nodisk.spec.model import Kernel
 from nodisk.state import DEFAULT_STATE, State
 
 LAB = """\
 name: vmtest
-network: {subnet: 10.78.0.0/24, server: 10.78.0.1}
-os: {kernel: cloud}
-machines: [{name: cp1, mac: "52:54:00:78:00:0b", address: 10.78.0.11, role: control-plane}]
+network: {{subnet: 10.78.0.0/24, server: 10.78.0.1}}
+os: {{kernel: {kernel}}}
+machines: [{{name: cp1, mac: "52:54:00:78:00:0b", address: 10.78.0.11, role: control-plane}}]
 """
 
 
@@ -36,7 +37,8 @@ def builder() -> Iterator[Store]:
         yield Store(found)
 
 
-def image() -> tuple[Store, Manifest]:
-    """The node image of the VM tests' lab."""
+def image(kernel: Kernel = Kernel.CLOUD) -> tuple[Store, Manifest]:
+    """The node image of the VM tests' lab, or the same with another kernel."""
     with builder() as store:
-        return store, build(parse(LAB, file=Path("lab.yaml")), state(), only=["image"]).assets["image"]
+        lab = parse(LAB.format(kernel=kernel), file=Path("lab.yaml"))
+        return store, build(lab, state(), only=["image"]).assets["image"]

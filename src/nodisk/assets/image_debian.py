@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import node
-from nodisk.assets import kernel_modules, mirror, sandbox, trust
+from nodisk.assets import image_modules, kernel_modules, mirror, nic_drivers, sandbox, trust
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import NODE_PROGRAMS
@@ -113,7 +113,7 @@ def recipe(wish: Wish, release: Recipe, coming: Callable[[], Awaitable[Manifest]
         return Made(
             name=f"Debian {wish.suite}, {wish.kernel} kernel",
             version=made.version,
-            content={name: out / name for name in ("vmlinuz", "initramfs", "root.squashfs")},
+            content={name: out / name for name in ("vmlinuz", "initramfs", "root.squashfs", nic_drivers.FILE)},
             facts={
                 "kernel_version": (out / "kernel-version").read_text().strip(),
                 "rootfs_unpacked": unpacked,
@@ -195,7 +195,7 @@ def _keep(new: Path, cached: Path) -> None:
 
 
 async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) -> dict[str, str]:
-    """Kernel, initramfs and list of packages into ``out``; a trimmed root in ``root``.
+    """Kernel, initramfs, lists of packages and of NICs' drivers into ``out``; a trimmed root in ``root``.
 
     Returns the network drivers that neither the image nor the initramfs has, each with the reason.
     """
@@ -204,38 +204,19 @@ async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) ->
     for script in (root / "usr/lib/dracut/modules.d/95nodisk").iterdir():
         script.chmod(0o755)
     step.doing("trimming the kernel's modules")
-    needs = await asyncio.to_thread(_trim_modules, root)
+    whole = await asyncio.to_thread(image_modules.trim, root)
     await sandbox.build(
         ["sh", RECIPES / "image.sh", root, out, "yes" if wish.packages else "no"],
         log_file=work.log("image"),
         env={"SOURCE_DATE_EPOCH": EPOCH},
         on_line=step.heed,
     )
-    return await asyncio.to_thread(_check_modules, needs, root, out)
-
-
-def _modules(root: Path) -> Path:
-    """The folder of the one kernel's modules."""
-    (folder,) = (root / "usr/lib/modules").iterdir()
-    return folder
-
-
-def _trim_modules(root: Path) -> kernel_modules.Needs:
-    """Delete what no node needs; returns what the kernel had, with each module's needs."""
-    folder = _modules(root)
-    needs = kernel_modules.parse((folder / "modules.dep").read_text(encoding="utf-8"))
-    for module in needs.keys() - kernel_modules.kept(needs):
-        (folder / module).unlink()
-    return needs
-
-
-def _check_modules(needs: kernel_modules.Needs, root: Path, out: Path) -> dict[str, str]:
-    """See that nothing lacks what it needs, in the image and in the initramfs; returns the missing network drivers."""
-    there = kernel_modules.parse((_modules(root) / "modules.dep").read_text(encoding="utf-8")).keys()
-    kernel_modules.refuse_unmet(needs, there, "the image")
-    early = [line for line in (out / "initramfs-files").read_text(encoding="utf-8").splitlines() if ".ko" in line]
-    kernel_modules.refuse_unmet(needs, early, "the initramfs")
-    return kernel_modules.missing_network_drivers(needs, there)
+    early = (out / "initramfs-files").read_text(encoding="utf-8")
+    without = await asyncio.to_thread(image_modules.check, whole, root, early)
+    contents = await image_modules.firmware_index(work, wish.suite, wish.mirror)
+    drivers = await asyncio.to_thread(image_modules.nic_drivers_of, whole, root, contents)
+    (out / nic_drivers.FILE).write_text(nic_drivers.dumps(drivers), encoding="utf-8")
+    return without
 
 
 def _copy_tree(source: Path, target: Path) -> None:

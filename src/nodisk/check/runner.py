@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
-from nodisk.check import host, loaders, ram, release, snippets, sync, tools, wire
+from nodisk.check import firmware, host, loaders, ram, release, snippets, sync, tools, wire
 from nodisk.check.findings import Finding, warning
 from nodisk.errors import NodiskError, describe
 from nodisk.plan.budget import Budget
@@ -37,6 +37,7 @@ NAMES = (
     "mirror",
     "release",
     "butane",
+    "firmware",
     "ram",
     "ssh",
     "loaders",
@@ -73,6 +74,7 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
     found["release and disk"] = lambda: release.release_and_disk(state, lab)
     found["sync"] = lambda: sync.sync(place.state)
     found["butane"] = lambda: snippets.butane(state, lab, place.file)
+    found["firmware"] = lambda: firmware.firmware(place.state, lab)
     found["ram"] = lambda: ram.ram(lab, budgets)
     found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)
     found["loaders"] = lambda: loaders.loaders(lab, place.state, virtual=place.virtual)

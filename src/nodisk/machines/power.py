@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nodisk import run
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut
-from nodisk.machines import processes, qemu, qmp
+from nodisk.machines import nics, processes, qemu, qmp
 from nodisk.machines.segment import Segment
 from nodisk.parallel import in_parallel
 from nodisk.spec.model import Lab, Machine
@@ -125,6 +125,7 @@ def check_host(lab: Lab, machines: Iterable[Machine]) -> None:
     for tool in ("qemu-system-x86_64", "ip"):
         run.find(tool)
     qemu.check_firmware(lab)
+    nics.check(lab)
     wanted = sum(qemu.memory_mib(machine) for machine in machines)
     available = processes.available_mib()
     if wanted > available:

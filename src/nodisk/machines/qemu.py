@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem
+from nodisk.machines import nics
 from nodisk.spec.model import Firmware, Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Role
@@ -139,9 +140,7 @@ def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: A
     # Only the network; a machine that finds no server asks again, as PCs in a room do.
     words += ["-boot", "order=n,strict=on,reboot-timeout=2000"]
     words += ["-netdev", f"tap,id=net0,ifname={tap},script=no,downscript=no"]
-    # Without an option ROM, OVMF boots by its own PXE client, as a UEFI PC does; SeaBIOS needs iPXE's.
-    rom = ",romfile=" if flash else ""
-    words += ["-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},bootindex=1{rom}"]
+    words += nics.arguments(lab, machine)
     words += ["-object", "rng-random,id=rng0,filename=/dev/urandom"]
     words += ["-device", "virtio-rng-pci,rng=rng0"]
     console = f"socket,id=serial0,path={_value(paths.serial)},server=on,wait=off"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nodisk.errors import NodiskError
 
 
-def execute(path: Path, command: str, *, timeout: float = 5.0) -> Any:
-    """Run one command without arguments and return its result; raises NodiskError if QEMU doesn't answer.
+def execute(path: Path, command: str, arguments: Mapping[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
+    """Run one command and return its result; raises NodiskError if QEMU doesn't answer.
 
     ``quit`` may end QEMU before it answers: that counts as done, and the result is None.
     """
@@ -21,8 +22,8 @@ def execute(path: Path, command: str, *, timeout: float = 5.0) -> Any:
             link.connect(str(path))
             lines = link.makefile("rw", encoding="utf-8")
             lines.readline()  # the greeting, with QEMU's version
-            for name in ("qmp_capabilities", command):
-                lines.write(json.dumps({"execute": name}) + "\n")
+            for name, given in (("qmp_capabilities", {}), (command, dict(arguments or {}))):
+                lines.write(json.dumps({"execute": name, "arguments": given}) + "\n")
                 lines.flush()
                 answer = _answer(lines)
     except (ConnectionError, EOFError):

@@ -24,13 +24,14 @@ _RETRY_SECONDS = 5
 def entry_script(lab: Lab) -> str:
     """``/boot.ipxe``: chains to the script of the card that iPXE booted from.
 
-    ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine.
+    ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine. What
+    kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need.
     """
     server = network.server_url(lab)
     return _script(
         "isset ${netX/mac} && set card ${netX/mac:hexhyp} || set card ${net0/mac:hexhyp}",
         ":again",
-        f"chain --replace --autofree {server}/boot/${{card}}.ipxe ||",
+        f"chain --replace --autofree {server}/boot/${{card}}.ipxe?busid=${{netX/busid}} ||",
         f"echo nodisk: no boot script from {lab.network.server}; again in {_RETRY_SECONDS} seconds (is the server up?)",
         f"sleep {_RETRY_SECONDS}",
         "goto again",

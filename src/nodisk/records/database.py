@@ -28,6 +28,7 @@ KEEP_ALARMS = 10_000
 """The same for alarms, the lab's whole memory of what went wrong."""
 NONCES_FOR = 24 * 3600.0
 """Seconds for which a nonce that can't count any more still says why."""
+_NIC = "nic "
 MAX_DETAIL = 500
 """Characters of a detail; the rest is cut."""
 
@@ -296,6 +297,15 @@ class Database:
         """MiB by kind, as the machine last said."""
         row = self._db.execute("SELECT mib FROM ram WHERE mac = ?", (mac.value,)).fetchone()
         return json.loads(row[0]) if row else None
+
+    def set_nic(self, mac: Mac, nic: str) -> None:
+        """Remember which NIC the machine booted from, by its bus and ids."""
+        self._db.execute("REPLACE INTO setting VALUES (?,?)", (f"{_NIC}{mac}", nic))
+
+    def nics(self) -> dict[Mac, str]:
+        """Machine → the NIC that it last booted from, as ``assets.nic_drivers`` names it; of those that iPXE told."""
+        rows = self._db.execute("SELECT name, value FROM setting WHERE name LIKE ?", (f"{_NIC}%",)).fetchall()
+        return {Mac.parse(name.removeprefix(_NIC)): nic for name, nic in rows}
 
     def add_traffic(self, mac: Mac, what: str, count: int) -> None:
         """Count bytes that the machine loaded in this boot."""

@@ -78,6 +78,20 @@ class Kernel(StrEnum):
     CLOUD = "cloud"
 
 
+class Nic(StrEnum):
+    """A kind of NIC that QEMU has, by QEMU's own name."""
+
+    VIRTIO = "virtio-net-pci"
+    E1000 = "e1000"
+    E1000E = "e1000e"
+    IGB = "igb"
+    RTL8139 = "rtl8139"
+    VMXNET3 = "vmxnet3"
+    PCNET = "pcnet"
+    TULIP = "tulip"
+    USB_NET = "usb-net"
+
+
 class TaintEffect(StrEnum):
     """What a taint does to pods that don't tolerate it."""
 
@@ -193,6 +207,9 @@ class Machine(_Section):
     """What it is given by UEFI, where that is to differ from the lab's `secure_boot`."""
     cpus: Annotated[int, Field(ge=1, le=512)] = 2
     """Processors of a virtual machine."""
+    nic_model: Nic = Nic.VIRTIO
+    """The NIC of a virtual machine, by QEMU's name. All but `virtio-net-pci` and `vmxnet3` need `os.kernel: generic`;
+    `igb` needs QEMU 8."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of its node; the server keeps them so on a node that is there already."""
     taints: tuple[Taint, ...] = ()

@@ -47,6 +47,7 @@ WORDS: dict[str, str] = {
     "machines[].role": "roles type kind group groups node_role node_type function",
     "machines[].memory": "ram mem memory_mb memory_mib ram_mb memory_size memory_gb ram_gb",
     "machines[].cpus": "cpu vcpu vcpus cores ncpus processors smp cpu_count num_cpus",
+    "machines[].nic_model": "nic_type card_model network_model virtual_nic",
     "machines[].labels": "label node_labels tags",
     "machines[].taints": "taint node_taints",
     "machines[].taints[].effect": "action",

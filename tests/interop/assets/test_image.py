@@ -16,21 +16,26 @@ import pytest
 from tests.support import assets
 
 from nodisk import node, run
-from nodisk.assets import kernel_modules
+from nodisk.assets import kernel_modules, nic_drivers
+from nodisk.assets.nic_drivers import Driver
 from nodisk.assets.store import Manifest, Store
 from nodisk.plan import containers, system
 from nodisk.plan.documents import file
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
+from nodisk.spec.model import Kernel
 from nodisk.values import KubeVersion
 
 pytestmark = pytest.mark.interop
 
+GENERIC = [pytest.param("generic", marks=pytest.mark.apart)]
+"""The image of real PCs: twice as large, and nothing else in `make test` needs it."""
 
-@pytest.fixture(scope="module")
-def image() -> tuple[Store, Manifest]:
-    """The image of the VM tests' lab; built if the store has none."""
-    return assets.image()
+
+@pytest.fixture(scope="module", params=["cloud", *GENERIC])
+def image(request: pytest.FixtureRequest) -> tuple[Store, Manifest]:
+    """The image of the VM tests' lab, and the one that real PCs boot; built if the store has none."""
+    return assets.image(Kernel(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +80,8 @@ def builtin(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("where", ["root", "initramfs"])
-def test_every_module_has_what_it_needs(where: str, request: pytest.FixtureRequest) -> None:
-    folder: Path = request.getfixturevalue(where)
+def test_every_module_has_what_it_needs(where: str, root: Path, initramfs: Path) -> None:
+    folder = {"root": root, "initramfs": initramfs}[where]
     there = {kernel_modules.name(path.name): path for path in modules(folder)}
     assert "virtio_net" in there
     unmet = {name: direct(path) - there.keys() - builtin(folder) for name, path in there.items()}
@@ -102,6 +107,29 @@ def test_each_missing_network_driver_is_named_with_the_reason(image: tuple[Store
     assert set(missing).isdisjoint(there)
     assert all(missing.values())
     assert {"virtio_net", "vmxnet3", "ena", "hv_netvsc"} <= there
+
+
+@pytest.fixture(scope="module")
+def drivers(image: tuple[Store, Manifest]) -> list[Driver]:
+    """The image's own list of them, made of what they say and of Debian's index of firmware."""
+    store, manifest = image
+    return nic_drivers.loads(store.path(manifest.file(nic_drivers.FILE)).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("image", GENERIC, indirect=True)
+def test_pcs_cards_have_their_drivers_from_the_start(drivers: list[Driver], initramfs: Path) -> None:
+    wanted = {driver.name for driver in drivers if not driver.left_out}
+    assert {"e1000", "e1000e", "igb", "8139cp", "pcnet32", "tulip", "r8169", "r8152", "tg3"} <= wanted
+    assert wanted - {kernel_modules.name(path.name) for path in modules(initramfs)} == set()
+
+
+@pytest.mark.parametrize("image", GENERIC, indirect=True)
+def test_the_package_of_a_cards_firmware_is_named(drivers: list[Driver]) -> None:
+    (realtek,) = nic_drivers.drivers_of("pci:10ec:8168", drivers)
+    assert (realtek.name, realtek.packages) == ("r8169", ("firmware-realtek",))
+    (intel,) = nic_drivers.drivers_of("pci:8086:100e", drivers)
+    assert (intel.name, dict(intel.lacks)) == ("e1000", {})
+    assert {driver.left_out for driver in drivers if driver.name == "iwlwifi"} == {"a node has no radio"}
 
 
 LAB = """\

@@ -92,6 +92,15 @@ def test_a_machine_fetches_its_files(room: Room) -> None:
         assert "nodisk.nonce" not in database.served(room.machine("w1").mac)["script"]
 
 
+def test_the_nic_that_a_machine_boots_from_is_remembered(room: Room) -> None:
+    w1, machine = f"{room.name}-w1", room.machine("w1")
+    assert ".ipxe?busid=${netX/busid} ||" in room.curl(w1, f"http://{SERVER}/boot.ipxe")
+    for busid in ("01:10:ec:81:68", "", "$(reboot)"):
+        room.curl(w1, "-G", "--data-urlencode", f"busid={busid}", f"http://{SERVER}/boot/{machine.mac.hyphened}.ipxe")
+    with room.database() as database:
+        assert database.nics() == {machine.mac: "pci:10ec:8168"}
+
+
 def test_an_ignition_config_is_served_and_remembered(room: Room) -> None:
     text = room.curl(f"{room.name}-w1", f"http://{SERVER}/ignition/52-54-00-99-00-21")
     assert json.loads(text)["ignition"]["version"].startswith("3.")

@@ -12,6 +12,7 @@ from ipaddress import AddressValueError, IPv4Address
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from nodisk.assets import nic_drivers
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.spec.model import Machine
@@ -28,7 +29,7 @@ async def entry(request: Request) -> Response:
 async def script(request: Request) -> Response:
     """A machine's own script for iPXE."""
     texts = app_state_of(request).texts
-    return await _answer(request, ".ipxe", texts.script, texts.unknown, _take_address, "script")
+    return await _answer(request, ".ipxe", texts.script, texts.unknown, _take_address, part="script")
 
 
 async def grub(request: Request) -> Response:
@@ -36,7 +37,7 @@ async def grub(request: Request) -> Response:
     texts = app_state_of(request).texts
     if request.path_params["file"] == "grub.cfg":
         return PlainTextResponse(texts.grub_entry())
-    return await _answer(request, ".cfg", texts.grub_script, texts.grub_unknown, _no_nonce, "grub")
+    return await _answer(request, ".cfg", texts.grub_script, texts.grub_unknown, _no_nonce, part="grub")
 
 
 async def _answer(
@@ -45,6 +46,7 @@ async def _answer(
     known: Callable[[Machine, str | None], str],
     unknown: Callable[[Mac], str],
     elsewhere: Callable[[Request, Machine, IPv4Address], Awaitable[str]],
+    *,
     part: str,
 ) -> Response:
     """A machine's own script; with a nonce if the lab is armed and the machine itself asks.
@@ -74,6 +76,8 @@ async def _answer(
     detail = "; ".join(filter(None, (said, "" if nonce else "the lab is not armed: this boot can't enrol")))
     if app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
+    if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
+        app_state.database.set_nic(mac, nic)
     app_state.database.reset_traffic(mac)
     app_state.database.serve(mac, {part: known(machine, None), **app_state.texts.daemons})
     return PlainTextResponse(known(machine, nonce))
