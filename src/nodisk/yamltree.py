@@ -70,6 +70,12 @@ class Node:
     """A scalar that says nothing: empty, ``~`` or ``null``, unquoted."""
     literal: bool = False
     """A scalar written as a ``|`` block: its first line is the one after ``line``."""
+    start: int = 0
+    """Characters of the text before it; its anchor or tag, if it has one, is the first of it."""
+    end: int = 0
+    """Characters of the text up to its end; of a block (not ``{}`` or ``[]``) to the end of the last value in it."""
+    flow: bool = False
+    """A mapping or a list written in brackets."""
     items: list[Node] | None = None
     """A list's items; None: not a list."""
     entries: list[tuple[Node, Node]] | None = None
@@ -140,6 +146,8 @@ class _Builder:
         self.problems: list[Problem] = []
         self.anchors: dict[str, tuple[Node, int]] = {}
         self.count = 0
+        self.end = 0
+        """Where the last value ended. The end of a block is found too late, after comments and empty lines."""
 
     def build(self) -> tuple[Node, list[Problem]]:
         get = self.parser.get_event
@@ -161,6 +169,9 @@ class _Builder:
             if isinstance(event, (ev.MappingEndEvent, ev.SequenceEndEvent)):
                 node, children, anchor, before = stack.pop()
                 self._close(node, children)
+                if node.flow:
+                    self.end = event.end_mark.index
+                node.end = self.end
                 if anchor:
                     self.anchors[anchor] = (node, self.count - before)
             else:
@@ -183,16 +194,19 @@ class _Builder:
                 raise YamlError(Problem(line, column, f"*{event.anchor} stands for nothing above"))
             node, size = self.anchors[event.anchor]
             self._add(size, line, column)
+            self.end = event.end_mark.index
             return node
         self._add(1, line, column)
+        start = event.start_mark.index
         if event.tag not in _HARMLESS:
             self._tag(event.tag, line, column)
         if isinstance(event, ev.ScalarEvent):
             null = not event.style and event.value in _NULLS and event.tag is None
-            return Node(line, column, scalar=event.value, null=null, literal=event.style == "|")
+            literal, self.end = event.style == "|", event.end_mark.index
+            return Node(line, column, scalar=event.value, null=null, literal=literal, start=start, end=self.end)
         if isinstance(event, ev.MappingStartEvent):
-            return Node(line, column, entries=[])
-        return Node(line, column, items=[])
+            return Node(line, column, entries=[], start=start, flow=bool(event.flow_style))
+        return Node(line, column, items=[], start=start, flow=bool(event.flow_style))
 
     def _add(self, nodes: int, line: int, column: int) -> None:
         self.count += nodes
