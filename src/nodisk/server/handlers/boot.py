@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from nodisk.records import sightings
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.values import Stage
-
-_WHO = ("manufacturer", "product", "serial", "memsize", "platform")
 
 
 async def entry(request: Request) -> Response:
@@ -33,7 +30,9 @@ async def script(request: Request) -> Response:
     machine = app_state.machine(mac)
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
-            text = _who(request) or "asks for its boot script"
+            said = sightings.said(request.query_params)
+            app_state.database.sightings.see(mac, address=address, said=said)
+            text = f"{sightings.words(said) or 'asks for its boot script'}; to add it: nodisk machines adopt {mac}"
             app_state.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
         return PlainTextResponse(app_state.texts.unknown(mac))
     if request.method != "GET" or address is None:
@@ -54,9 +53,3 @@ async def script(request: Request) -> Response:
     app_state.database.reset_traffic(mac)
     app_state.database.serve(mac, {"script": app_state.texts.script(machine, None), **app_state.texts.daemons})
     return PlainTextResponse(app_state.texts.script(machine, nonce))
-
-
-def _who(request: Request) -> str:
-    """What an unknown machine says of itself, in printable ASCII."""
-    said = (f"{word} {request.query_params[word]}" for word in _WHO if request.query_params.get(word))
-    return re.sub(r"[^ -~]", "?", ", ".join(said))[:300]
