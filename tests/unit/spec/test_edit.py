@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import os.path
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,10 +127,15 @@ def labs(draw: st.DrawFn) -> Written:
     return Written(text.replace("\n", draw(st.sampled_from(["\n", "\r\n"]))), tuple(keep))
 
 
+def shared(one: str, other: str) -> int:
+    """Characters at the start that two texts share."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
 def outside(old: str, new: str) -> int:
     """Characters at the start and the end that two texts share."""
-    start = len(os.path.commonprefix([old, new]))
-    end = len(os.path.commonprefix([old[start:][::-1], new[start:][::-1]]))
+    start = shared(old, new)
+    end = shared(old[start:][::-1], new[start:][::-1])
     return start + end
 
 
@@ -138,7 +143,7 @@ def inserted(old: str, new: str) -> bool:
     """Whether ``new`` is ``old`` with one piece put in, or a comma and, further on, another piece."""
     if outside(old, new) == len(old):
         return True
-    comma = len(os.path.commonprefix([old, new]))
+    comma = shared(old, new)
     return new[comma] == "," and outside(old, new[:comma] + new[comma + 1 :]) == len(old)
 
 
