@@ -65,7 +65,9 @@ def delete(context: LabContext, name: str, found: Found) -> str:
         return f"the API does not answer: if the cluster has a node {name}, it stays until you run: {manual}"
     try:
         with connect(context, patience=0.0, within=WITHIN) as client:
-            client.delete("v1", "Node", name, uid=found.uid)
+            gone = client.delete("v1", "Node", name, uid=found.uid)
     except (ApiError, EnvironmentProblem) as error:
         return f"the node {name} was not deleted ({error.message}); do it later: {manual}"
+    if not gone:
+        return f"the node {name} is another one by now, and stays: the machine has joined again"
     return f"deleted the node {name}; what ran there starts elsewhere"
