@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "disarm": ("nodisk.commands.server:disarm", "Stop machines from enrolling."),
     "pki": ("nodisk.commands.pki:pki", "Show or rotate the lab's certificates."),
     "lab": ("nodisk.commands.machines:lab", "Run a virtual lab: QEMU machines in a network namespace."),
+    "machines": ("nodisk.commands.adoption:machines", "List, adopt, rename, swap and forget machines."),
     "power": ("nodisk.commands.machines:room_power", "Power on the machines of a real room."),
     "status": ("nodisk.commands.cluster:status", "Show one row per machine: stage, node, RAM."),
     "events": ("nodisk.commands.server:events", "Show what happened, and when."),

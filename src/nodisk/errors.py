@@ -8,6 +8,7 @@
     ├── EnvironmentProblem      4   this host lacks something: a tool, a port, an interface, a privilege
     │   └── ToolMissing         4   a program is not installed
     ├── Busy                    5   another nodisk process holds a lock
+    │   └── Changed             5   another program changed the file that was to be written
     ├── TimedOut                6   something did not happen in time
     ├── CommandFailed           1   a program that nodisk ran failed
     ├── IntegrityError          7   data on disk or from the network doesn't match its hash
@@ -76,6 +77,10 @@ class Busy(NodiskError):
     """Another nodisk process holds a lock that this one needs."""
 
     exit_code = 5
+
+
+class Changed(Busy):
+    """A file that was read, and is to be replaced, has been changed by another program since."""
 
 
 class TimedOut(NodiskError):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from nodisk.errors import Busy
+from nodisk.errors import Busy, Changed
 from nodisk.waiting import Deadline
 
 
@@ -41,6 +42,34 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o644) -> bool:
     return True
 
 
+def replace(path: Path, content: bytes, *, expected: bytes) -> None:
+    """Make a file that is there hold ``content``, whole or not at all, with the mode and the owner that it has.
+
+    A symbolic link stays one: what it points to is replaced. Raises Changed where the file no longer holds
+    ``expected``: an editor saved it meanwhile. OSError where the folder can't be written, or the owner not be kept.
+    """
+    target = path.resolve(strict=True)
+    before = target.stat()
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            made = os.fstat(file.fileno())
+            if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+            os.fsync(file.fileno())
+        if target.read_bytes() != expected:
+            raise Changed(f"{path} was changed by another program meanwhile", hint="run the command again")
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
 def nearest(path: Path) -> Path:
     """``path`` if it is there, else the folder nearest above it: on whose disk it would be."""
     return next(found for found in (path, *path.parents) if found.exists() or found == found.parent)
@@ -51,6 +80,28 @@ def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path, what: str, *, wait: float) -> Iterator[None]:
+    """Hold a folder exclusively, with no file made in it; raises Busy where another holds it for ``wait`` seconds.
+
+    For a file that is replaced: a lock on the file itself would stay with the old one.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise Busy(f"{what} is being changed by another nodisk", hint="wait for it to finish") from error
+            time.sleep(0.02)
+        yield
     finally:
         os.close(handle)
 

@@ -20,6 +20,7 @@ _MAC = re.compile(r"(?:01[:. -]?)?[0-9A-Fa-f]{2}(?:[:. -]?[0-9A-Fa-f]{2}){5}", r
 # macOS and BSD leave out leading zeros: 8c:ec:4b:0:0:5.
 _SHORT_MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}", re.ASCII)
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?([-+][0-9A-Za-z.+-]+)?")
+_SEAT = re.compile(r"([1-9][0-9]{0,2}), ?([1-9][0-9]{0,2})")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 
 # The path's letters, a port in the host, and a tag of at most 128 characters.
@@ -112,6 +113,30 @@ class Name(_Parsed):
 
     def __str__(self) -> str:
         return self.value
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Seat(_Parsed):
+    """Where in the room a machine stands; prints as ``2,3``: the third place of the second row."""
+
+    row: int
+    column: int
+    schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": f"^{_SEAT.pattern}$"}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Accept ``2,3`` and ``2, 3``; rows and places count from 1."""
+        match = _SEAT.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is not a seat; write it as ROW,COLUMN, such as 2,3")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.row},{self.column}"
+
+    def __lt__(self, other: Seat) -> bool:
+        return (self.row, self.column) < (other.row, other.column)
 
 
 @total_ordering

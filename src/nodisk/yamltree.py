@@ -71,6 +71,12 @@ class Node:
     """A scalar that says nothing: empty, ``~`` or ``null``, unquoted."""
     literal: bool = False
     """A scalar written as a ``|`` block: its first line is the one after ``line``."""
+    start: int = 0
+    """Characters of the text before it; its anchor or tag, if it has one, is the first of it."""
+    end: int = 0
+    """Characters of the text up to its end; of a block (not ``{}`` or ``[]``) to the end of the last value in it."""
+    flow: bool = False
+    """A mapping or a list written in brackets."""
     items: list[Node] | None = None
     """A list's items; None: not a list."""
     entries: list[tuple[Node, Node]] | None = None
@@ -140,6 +146,8 @@ class _Composer(Composer[Node]):
         super().__init__(_LOADER(text).get_event)
         self.problems: list[Problem] = []
         self._count = 0
+        self._end = 0
+        """Where the last value ended. The end of a block is found too late, after comments and empty lines."""
 
     def build(self) -> tuple[Node, list[Problem]]:
         self.get_event()
@@ -156,15 +164,18 @@ class _Composer(Composer[Node]):
     def scalar(self, event: Any, parent: Node | None) -> Node:
         line, column = self._begin(event)
         null = not event.style and event.value in _NULLS and event.tag is None
-        return Node(line, column, scalar=event.value, null=null, literal=event.style == "|")
+        literal, self._end = event.style == "|", event.end_mark.index
+        start = event.start_mark.index
+        return Node(line, column, scalar=event.value, null=null, literal=literal, start=start, end=self._end)
 
     def collection(self, event: Any, depth: int) -> Node:
         line, column = self._begin(event)
         if depth > MAX_DEPTH:
             raise YamlError(Problem(line, column, f"nested deeper than {MAX_DEPTH} levels"))
+        start = event.start_mark.index
         if isinstance(event, ev.MappingStartEvent):
-            return Node(line, column, entries=[], size=0)
-        return Node(line, column, items=[], size=0)
+            return Node(line, column, entries=[], size=0, start=start, flow=bool(event.flow_style))
+        return Node(line, column, items=[], size=0, start=start, flow=bool(event.flow_style))
 
     def alias(self, event: Any) -> Node:
         node = self.anchors.get(event.anchor)
@@ -172,12 +183,14 @@ class _Composer(Composer[Node]):
         if node is None or not node.size:
             raise YamlError(Problem(line, column, f"*{event.anchor} stands for nothing above"))
         self._add(node.size, line, column)
+        self._end = event.end_mark.index
         return node
 
     def _begin(self, event: Any) -> tuple[int, int]:
         """Count a node, and judge its tag; where it is."""
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         self._add(1, line, column)
+        start = event.start_mark.index
         if event.tag not in _HARMLESS:
             self._tag(event.tag, line, column)
         return line, column
@@ -192,7 +205,10 @@ class _Composer(Composer[Node]):
         short = "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
         self.problems.append(Problem(line, column, f"the tag {short} means nothing here", "remove it"))
 
-    def close(self, node: Node, children: list[Node]) -> None:
+    def close(self, node: Node, children: list[Node], event: Any) -> None:
+        if node.flow:
+            self._end = event.end_mark.index
+        node.end = self._end
         node.size = 1 + sum(child.size for child in children)
         if node.entries is None:
             node.items = children

@@ -37,8 +37,8 @@ class Composer(ABC, Generic[N]):
         """What stands for an alias."""
 
     @abstractmethod
-    def close(self, node: N, children: list[N]) -> None:
-        """A collection is whole: its items, or its keys and values in turn."""
+    def close(self, node: N, children: list[N], event: Any) -> None:
+        """A collection is whole with this event: its items, or its keys and values in turn."""
 
     def compose(self) -> N:
         """The document whose start was the last event; its end is the next one."""
@@ -48,7 +48,7 @@ class Composer(ABC, Generic[N]):
             kind = type(event)
             if kind is ev.MappingEndEvent or kind is ev.SequenceEndEvent:
                 node, children = stack.pop()
-                self.close(node, children)
+                self.close(node, children, event)
                 if not stack:
                     return node
                 continue

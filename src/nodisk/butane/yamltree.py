@@ -178,7 +178,7 @@ class _Composer(Composer[Node]):
             raise YamlError(f"unknown anchor '{event.anchor}' referenced", mark=event.start_mark)
         return node
 
-    def close(self, node: Node, children: list[Node]) -> None:
+    def close(self, node: Node, children: list[Node], event: Any) -> None:
         node.children = children
 
     def _node(self, kind: str, value: str, tag: str | None, plain: bool, mark: Any) -> Node:

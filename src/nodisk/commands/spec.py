@@ -34,7 +34,7 @@ def init(file: Path, name: str | None, force: bool, dry_run: bool) -> None:
         files.write(file, text)
     except OSError as error:
         raise NodiskError(f"{file}: {error.strerror}", hint="choose a path that you can write to") from error
-    ui.say(f"wrote {file}. Add your machines' MAC addresses, then run: nodisk check --lab {file}")
+    ui.say(f"wrote {file}. Put in your first machine's MAC address, then run: nodisk check --lab {file}")
 
 
 def _name(given: str | None, file: Path) -> Name:

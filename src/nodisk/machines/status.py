@@ -99,6 +99,8 @@ class Status:
     armed_until: float | None
     alarms: int
     """In the last 24 hours."""
+    unknown: int
+    """Machines that lab.yaml doesn't know and that asked for a boot script in the last 24 hours."""
     isolation: Tried | None
     """What came of the last attempt of a student's pod to reach another's; None: nobody has tried."""
 
@@ -115,9 +117,11 @@ def collect(
         armed_until = database.armed_until() if database.armed() else None
         rows = tuple(_row(machine, database, asked.nodes, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
+        recent = (one.mac for one in database.sightings.all() if one.last > now() - RECENT_ALARMS)
+        unknown = sum(context.lab.by_mac(mac) is None for mac in recent)
     runs = running.pid(context.state) is not None
     tried = isolation.last(context.state, of=built.cluster(context.state.state, context.lab))
-    return Status(context.lab, now(), rows, asked.api, asked.words, runs, armed_until, len(alarms), tried)
+    return Status(context.lab, now(), rows, asked.api, asked.words, runs, armed_until, len(alarms), unknown, tried)
 
 
 def _ask(context: LabContext, wait: float, say: Say) -> Asked:
@@ -201,6 +205,7 @@ def to_json(status: Status) -> dict[str, Any]:
         "armed": until is not None,
         "armed_until": None if until is None or until == float("inf") else iso(until),
         "alarms": status.alarms,
+        "unknown": status.unknown,
         "isolation": _isolation_json(status.isolation),
         "counts": {"machines": len(status.rows), "ready": ready, "failed": failed},
         "machines": [_machine_json(row, status.api) for row in status.rows],
@@ -271,6 +276,9 @@ def summary(status: Status) -> str:
     elif status.isolation is not None:
         when = span(status.time - status.isolation.time)
         words.append(f"students' pods {isolation.WORDS[status.isolation.verdict]} (tested {when} ago)")
+    if status.unknown:
+        asked = "an unknown machine" if status.unknown == 1 else f"{status.unknown} unknown machines"
+        words.append(f"{asked} asked (nodisk machines list)")
     if status.alarms:
         words.append(f"{status.alarms} ALARMS in 24 hours (nodisk events --alarms)")
     return ", ".join(words)

@@ -111,17 +111,24 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
 
 
 def unknown_script(lab: Lab, mac: Mac) -> str:
-    """The menu of a machine that lab.yaml doesn't know; the same for all of them but for the MAC it shows."""
+    """The menu of a machine that lab.yaml doesn't know; the same for all of them but for the MAC it shows.
+
+    Before the menu the machine tells the server what it is: nobody has to choose anything for ``nodisk machines``.
+    """
     server = network.server_url(lab)
     here = f"{server}/boot/{mac.hyphened}.ipxe"
-    who = "&".join(
-        f"{field}=${{{field}:uristring}}" for field in ("manufacturer", "product", "serial", "memsize", "platform")
-    )
+    # A text of the maker's may hold anything; iPXE prints numbers, UUIDs and ids by itself, as URLs can have them.
+    texts = ("manufacturer", "product", "serial", "platform")
+    who = "&".join(f"{field}=${{{field}:uristring}}" for field in texts)
+    who += "&uuid=${uuid}&memsize=${memsize}&chip=${netX/chip:uristring}&busid=${netX/busid}"
+    tell = f"imgfetch --name told {here}?{who}"
     return _script(
+        f"{tell} || echo nodisk: the server could not be told what this machine is",
+        "imgfree told ||",
         ":menu",
         f"menu nodisk: {lab.name} does not know this machine ({mac})",
         "item disk  Boot from the disk of this machine",
-        "item who   Tell the server who I am, and show what to add to lab.yaml",
+        "item who   Tell the server who I am, and show how to add me",
         "item again Ask again",
         "item shell iPXE shell",
         "choose --default disk --timeout 30000 what || goto disk",
@@ -130,12 +137,12 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
         "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
         ":who",
-        f"imgfetch --name told {here}?{who} && echo The server has noted it. || echo The server could not be told.",
+        f"{tell} && echo The server has noted it. || echo The server could not be told.",
         "imgfree told ||",
         "echo",
-        "echo In lab.yaml, under machines:, add",
-        f"echo   - {{name: NAME, mac: {mac}, address: ADDRESS}}",
-        "echo with a free name and a free address, then ask again.",
+        "echo On the server, run:",
+        f"echo   nodisk machines adopt {mac}",
+        "echo Then ask again, or switch this machine off and on.",
         "echo ${manufacturer} ${product}, serial ${serial}, ${memsize} MiB",
         "prompt Press a key for the menu",
         "goto menu",

@@ -19,6 +19,7 @@ from pathlib import Path
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.records import nonces
 from nodisk.records.events import Event, Kind
+from nodisk.records.sightings import TABLE, Sightings
 from nodisk.values import Mac, Role, Stage
 
 SCHEMA = 2
@@ -121,6 +122,8 @@ class Database:
             if not _schema_of(self._db, self.path):
                 _make_tables(self._db)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+            # Whoever doesn't know this table does without it: no reason for another schema.
+            self._db.execute(TABLE)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -201,6 +204,11 @@ class Database:
             (*values, -1 if limit is None else limit),
         ).fetchall()
         return [_event(row) for row in reversed(rows)]
+
+    @property
+    def sightings(self) -> Sightings:
+        """Machines that lab.yaml doesn't know."""
+        return Sightings(self._db, self._now)
 
     # The armed window
 

@@ -275,6 +275,7 @@ class _Sightings:
                 Kind.STAGE, lease.by, source="dnsmasq", mac=lease.mac, machine=str(machine.name), stage=Stage.DHCP
             )
         elif self.app_state.limits.unknown(lease.mac):
+            self.app_state.database.sightings.see(lease.mac, address=lease.address)
             self.app_state.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
 
     def nginx(self, line: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nodisk.values import KubeVersion, Mac, Name, Role, Size
+from nodisk.values import KubeVersion, Mac, Name, Role, Seat, Size
 
 
 class _Section(BaseModel):
@@ -201,6 +201,8 @@ class Machine(_Section):
     """Its fixed address in the subnet."""
     role: Role = Role.WORKER
     """`control-plane` or `worker`."""
+    seat: Seat | None = None
+    """Where it stands: row and place in the row, each from 1. In `{…}` it needs quotes: `seat: "2,3"`."""
     memory: Size | None = None
     """Its RAM, for the RAM budget of `nodisk check`; of a virtual machine also what it gets."""
     secure_boot: bool | None = None

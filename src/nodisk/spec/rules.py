@@ -63,12 +63,14 @@ def check(lab: Lab) -> list[Finding]:
 
 
 def unique(lab: Lab) -> Iterator[Finding]:
-    """No two machines share a name, a MAC or an address."""
-    for field, what in (("name", "name"), ("mac", "MAC"), ("address", "address")):
+    """No two machines share a name, a MAC, an address or a seat."""
+    for field, what in (("name", "name"), ("mac", "MAC"), ("address", "address"), ("seat", "seat")):
         seen: dict[Hashable, int] = {}
         for index, machine in enumerate(lab.machines):
             value = getattr(machine, field)
             path: Path = ("machines", index, field)
+            if value is None:
+                continue
             if value in seen:
                 first: Path = ("machines", seen[value], field)
                 text = f"the {what} {value} is also on {{other}}"

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from nodisk import files
 from nodisk.spec.model import Lab
-from nodisk.values import KubeVersion, Mac, Name, Size
+from nodisk.values import KubeVersion, Mac, Name, Seat, Size
 
 SCHEMA, REFERENCE = "lab.schema.json", "lab-yaml.md"
 
@@ -96,6 +96,7 @@ _KINDS: dict[Any, str] = {
     Mac: "MAC address",
     KubeVersion: "version",
     Size: "size, such as `2GiB`",
+    Seat: "seat, such as `2,3`",
     Path: "path, from lab.yaml's folder",
 }
 

@@ -57,7 +57,7 @@ network:
     else:
         text += "# ssh_keys:   # may log in as `admin` on every machine\n#   - ssh-ed25519 AAAA… you@here\n"
     text += """
-# One entry a PC. The MAC is on its label, in its firmware's setup, or in `nodisk events` after it asked once.
+# One entry a PC. `nodisk machines adopt MAC` writes one, `nodisk machines list` shows the PCs that asked so far.
 machines:
 """
     text += _machine("cp1", 1, cp, "control-plane", "2GiB", comment="   # runs the API; 2 GiB or more")

@@ -142,7 +142,10 @@ def test_an_unknown_machine_gets_its_menu_and_is_noted(room: Room) -> None:
     room.curl(stranger, f"http://{SERVER}/boot/52-54-00-99-00-66.ipxe?serial=A%0A1&manufacturer=ACME")
     with room.database() as database:
         found = database.events(kinds=(Kind.UNKNOWN,))[-1]
-    assert (str(found.mac), found.detail) == ("52:54:00:99:00:66", "manufacturer ACME, serial A?1")
+    assert (str(found.mac), found.detail) == (
+        "52:54:00:99:00:66",
+        "manufacturer ACME, serial A?1; to add it: nodisk machines adopt 52:54:00:99:00:66",
+    )
 
 
 def post(room: Room, namespace: str, *fields: str) -> str:

@@ -5,7 +5,6 @@ iPXE and GRUB (Secure Boot) get the same by the same rules, in the language of e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from ipaddress import AddressValueError, IPv4Address
 
@@ -13,12 +12,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.assets import nic_drivers
+from nodisk.records import sightings
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.spec.model import Machine
 from nodisk.values import Mac, Stage
-
-_WHO = ("manufacturer", "product", "serial", "memsize", "platform")
 
 
 async def entry(request: Request) -> Response:
@@ -63,7 +61,9 @@ async def _answer(
     machine = app_state.machine(mac)
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
-            text = _who(request) or "asks for its boot script"
+            said = sightings.said(request.query_params)
+            app_state.database.sightings.see(mac, address=address, said=said)
+            text = f"{sightings.words(said) or 'asks for its boot script'}; to add it: nodisk machines adopt {mac}"
             app_state.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
         return PlainTextResponse(unknown(mac))
     if request.method != "GET" or address is None:
@@ -112,9 +112,3 @@ def _from_pool(request: Request) -> str:
         return f"the room's DHCP server gave it {IPv4Address(request.query_params.get('pool', ''))}"
     except AddressValueError:
         return ""
-
-
-def _who(request: Request) -> str:
-    """What an unknown machine says of itself, in printable ASCII."""
-    said = (f"{word} {request.query_params[word]}" for word in _WHO if request.query_params.get(word))
-    return re.sub(r"[^ -~]", "?", ", ".join(said))[:300]

@@ -1,0 +1,402 @@
+"""``nodisk machines``: list, show, adopt, forget, rename, swap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any, TypeVar
+
+import click
+
+from nodisk import ui
+from nodisk.commands.server import Duration
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import NodiskError, UsageError
+from nodisk.machines import adopt as adopt_
+from nodisk.machines import nodes, takeover, vendors
+from nodisk.machines.adopt import Wish
+from nodisk.records import running
+from nodisk.records.database import Database
+from nodisk.records.sightings import Sighting
+from nodisk.spec.change import Change, Edit, change
+from nodisk.spec.lookup import machine_named
+from nodisk.spec.model import Lab, Machine
+from nodisk.values import Mac, Name, Role, Seat
+
+T = TypeVar("T")
+RECENT = 3600.0
+"""Seconds for which an address that an unknown machine asked from counts as its own: a pool gave it out."""
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print the change to lab.yaml; write nothing.")
+force_option = click.option("--force", is_flag=True, help="Also while its node is Ready.")
+
+
+@click.group()
+def machines() -> None:
+    """List, adopt, rename, swap and forget machines.
+
+    A PC that boots from the network and isn't in lab.yaml is listed with what it said of itself; adopt writes it into
+    lab.yaml, whose comments and layout stay as they are, and the running server takes it over.
+    """
+
+
+@machines.command(name="list", epilog="Example: nodisk machines list --unknown")
+@lab_options
+@output_option
+@click.option("--unknown", is_flag=True, help="Show only machines that are not in lab.yaml.")
+def list_(options: LabOptions, output: str, unknown: bool) -> None:
+    """List the lab's machines, and those that asked for a boot script without being in lab.yaml.
+
+    Unknown machines come last, in the order in which they were first seen.
+    """
+
+    context = options.load()
+    seen = _seen(context)
+    known = [] if unknown else list(context.lab.machines)
+    rows = [(machine.mac, machine, seen.get(machine.mac)) for machine in known]
+    strangers = _strangers(context.lab, seen)
+    rows += [(sighting.mac, None, sighting) for sighting in strangers]
+    makers = vendors.vendors(mac for mac, _, _ in rows)
+    if output == "json":
+        ui.print_json({"lab": str(context.lab.name), "machines": [_json(*row, makers) for row in rows]})
+        return
+    headings = ["NAME", "MAC", "ADDRESS", "ROLE", "SEAT", "CARD BY", "MAKER", "PRODUCT", "SERIAL", "RAM", "LAST SEEN"]
+    ui.print_table(headings, [_cells(*row, makers) for row in rows])
+    if strangers:
+        count = "One machine is" if len(strangers) == 1 else f"{len(strangers)} machines are"
+        click.echo(f"\n{count} not in lab.yaml. Add one:  nodisk machines adopt MAC [NAME]")
+        click.echo("Add all, in this order:  nodisk machines adopt --all")
+    elif unknown:
+        click.echo("No unknown machine has asked for a boot script.")
+    if any(maker is None for maker in makers.values()) and not vendors.listed():
+        ui.say(f"makers of cards are unknown: this host has no list (apt-get install {vendors.PACKAGE})")
+
+
+@machines.command(epilog="Example: nodisk machines show 8c:ec:4b:00:00:05")
+@lab_options
+@output_option
+@click.argument("which", metavar="NAME|MAC")
+def show(options: LabOptions, output: str, which: str) -> None:
+    """Show what is known of a machine, in lab.yaml or not."""
+
+    context = options.load()
+    seen = _seen(context)
+    machine, mac = _which(context.lab, which)
+    sighting = seen.get(mac)
+    if machine is None and sighting is None:
+        hint = "nodisk machines list --unknown shows those that were; does it boot from the network?"
+        raise UsageError(f"{mac} is not in lab.yaml and was never seen", hint=hint)
+    found = _json(mac, machine, sighting, vendors.vendors([mac]))
+    if output == "json":
+        ui.print_json(found)
+        return
+    for key, value in found.items():
+        text = "unknown" if value is None else str(value)
+        click.echo(f"{key.replace('_', ' '):<13} {text}")
+    if machine is None:
+        click.echo(f"\nIt is not in lab.yaml. To add it: nodisk machines adopt {mac}")
+
+
+@machines.command(
+    epilog="Examples: nodisk machines adopt 8c:ec:4b:00:00:05 w1; a whole room: nodisk machines adopt --all --as w"
+)
+@lab_options
+@output_option
+@click.argument("mac", required=False)
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="Adopt every unknown machine, in the order they were first seen.")
+@click.option("--as", "prefix", metavar="PREFIX", help="Name them PREFIX1, PREFIX2 …  [default: w, or cp]")
+@click.option(
+    "--role",
+    type=click.Choice([str(role) for role in Role]),
+    default="worker",
+    show_default=True,
+    help="What they are in the cluster.",
+)
+@click.option("--address", default="next", show_default=True, metavar="next|A.B.C.D", help="Its address.")
+@click.option("--seat", metavar="ROW,COLUMN", help="Where it stands.")
+@click.option(
+    "--seats", type=click.IntRange(1, 999), metavar="COLUMNS", help="With --all: seats row by row, COLUMNS in each."
+)
+@click.option(
+    "--since", type=Duration(), default="1d", show_default=True, help="With --all: only those seen so recently."
+)
+@dry_run_option
+def adopt(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions,
+    output: str,
+    mac: str | None,
+    name: str | None,
+    every: bool,
+    prefix: str | None,
+    role: str,
+    address: str,
+    seat: str | None,
+    seats: int | None,
+    since: float,
+    dry_run: bool,
+) -> None:
+    """Add unknown machines to lab.yaml.
+
+    Names are the next free numbers, addresses the next free ones after the lab's first machine's. A MAC that was never
+    seen may be given too, in any usual spelling.
+    """
+
+    _need_sense(mac=mac, name=name, every=every, prefix=prefix, address=address, seat=seat, seats=seats)
+    wish = Wish(
+        role=Role(role),
+        name=None if name is None else _parsed("NAME", Name.parse, name),
+        address=None if address == "next" else _parsed("--address", IPv4Address, address),
+        prefix=None if prefix is None else str(_parsed("--as", Name.parse, f"{prefix}1"))[:-1],
+        seat=None if seat is None else _parsed("--seat", Seat.parse, seat),
+        columns=seats,
+    )
+    given = None if mac is None else _parsed("MAC", Mac.parse, mac)
+    context = options.load()
+    seen = _seen(context)
+
+    def edit(text: str, lab: Lab) -> Edit:
+        recent = [one.mac for one in _strangers(lab, seen) if one.last > time.time() - since]
+        macs = recent if given is None else [given]
+        if not macs:
+            hint = "switch one on and let it boot from the network; nodisk machines list --unknown shows who did"
+            raise NodiskError("no machine that is not in lab.yaml has asked for a boot script", hint=hint)
+        taken = {
+            one.address
+            for one in seen.values()
+            if one.address and one.mac not in macs and one.last > time.time() - RECENT
+        }
+        return adopt_.adopt(text, lab, macs, wish, taken=taken)
+
+    done = change(context.file, edit, dry_run=dry_run)
+    new = done.new.machines[len(done.old.machines) :]
+    lines = [
+        f"{one.name}: {one.mac}, {one.address}, {one.role}{f', seat {one.seat}' if one.seat else ''}" for one in new
+    ]
+    if given is not None and given not in seen:
+        ui.say(f"{given} has not been seen yet: if it never appears, compare it with the PC's label or firmware setup")
+    _finish(context, done, output=output, dry_run=dry_run, what="adopted", lines=lines, machines=new)
+    if output == "table" and not dry_run:
+        click.echo("Next: nodisk arm --for 15m, then switch them off and on (or choose Ask again in their menu).")
+
+
+@machines.command(epilog="Example: nodisk machines forget w3")
+@lab_options
+@output_option
+@click.argument("which", metavar="NAME|MAC")
+@force_option
+@dry_run_option
+def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: bool) -> None:
+    """Take a machine out of lab.yaml and out of the cluster.
+
+    Its node is deleted if the API answers. A MAC that isn't in lab.yaml is taken off the list of unknown machines.
+    """
+
+    context = options.load()
+    machine, mac = _which(context.lab, which)
+    if machine is None:
+        _forget_sighting(context, mac, output=output, dry_run=dry_run)
+        return
+    name = str(machine.name)
+    node = nodes.look(context, name)
+    if not force:
+        nodes.need_off(name, node, "forget")
+    done = change(context.file, lambda text, lab: adopt_.forget(text, lab, name), dry_run=dry_run)
+    lines = [f"{name}: {machine.mac}, {machine.address}; its events are kept"]
+    fate = None if dry_run else nodes.delete(context, name, node)
+    _finish(context, done, output=output, dry_run=dry_run, what="forgot", lines=lines, machines=[machine], node=fate)
+
+
+@machines.command(epilog="Example: nodisk machines rename w3 teacher")
+@lab_options
+@output_option
+@click.argument("old")
+@click.argument("new")
+@force_option
+@dry_run_option
+def rename(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, old: str, new: str, force: bool, dry_run: bool
+) -> None:
+    """Give a machine another name.
+
+    A node's name can't change: the old node is deleted if the API answers, and the machine joins as a new one when it
+    boots next.
+    """
+
+    context = options.load()
+    name = _parsed("NEW", Name.parse, new)
+    machine_named(context.lab, old)
+    node = nodes.look(context, old)
+    if not force:
+        nodes.need_off(old, node, "rename")
+    done = change(context.file, lambda text, lab: adopt_.rename(text, lab, old, name), dry_run=dry_run)
+    machine = machine_named(done.new, new)
+    fate = None if dry_run else nodes.delete(context, old, node)
+    lines = [f"{old} is {new} now ({machine.mac}, {machine.address}), once it boots again while the lab is armed"]
+    _finish(context, done, output=output, dry_run=dry_run, what="renamed", lines=lines, machines=[machine], node=fate)
+
+
+@machines.command(epilog="Example: nodisk machines swap w3 8c:ec:4b:00:00:99")
+@lab_options
+@output_option
+@click.argument("name")
+@click.argument("mac", metavar="NEW-MAC")
+@force_option
+@dry_run_option
+def swap(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, name: str, mac: str, force: bool, dry_run: bool
+) -> None:
+    """Put another PC, or another network card, in a machine's place.
+
+    It keeps the name, the address, the role and the node. The PC with the old MAC is an unknown one from now on: it
+    can't enrol, but a certificate that it has is valid until it ends (14 days).
+    """
+
+    new = _parsed("NEW-MAC", Mac.parse, mac)
+    context = options.load()
+    old = machine_named(context.lab, name)
+    if not force:
+        nodes.need_off(name, nodes.look(context, name), "swap")
+    done = change(context.file, lambda text, lab: adopt_.swap(text, lab, name, new), dry_run=dry_run)
+    lines = [f"{name} is {new} now, instead of {old.mac}; its node stays, and its events go by the new MAC"]
+    _finish(
+        context,
+        done,
+        output=output,
+        dry_run=dry_run,
+        what="swapped",
+        lines=lines,
+        machines=[machine_named(done.new, name)],
+    )
+
+
+def _need_sense(*, every: bool, seats: int | None, **given: str | None) -> None:
+    if every == (given["mac"] is not None):
+        raise UsageError("name one MAC or pass --all, but not both", hint="nodisk machines adopt 8c:ec:4b:00:00:05")
+    if given["name"] is not None and given["prefix"] is not None:
+        raise UsageError("NAME and --as are two ways to say the name: give one")
+    if every and (given["address"] != "next" or given["seat"] is not None):
+        raise UsageError("--address and --seat are for one machine", hint="with --all: --seats COLUMNS")
+    if seats is not None and not every:
+        raise UsageError("--seats goes with --all", hint="one machine's seat: --seat ROW,COLUMN")
+
+
+def _parsed(what: str, parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except (ValueError, AddressValueError) as error:
+        raise UsageError(f"{what}: {error}") from error
+
+
+def _which(lab: Lab, which: str) -> tuple[Machine | None, Mac]:
+    """A machine by name or MAC; None with a MAC that lab.yaml doesn't have."""
+    if (machine := lab.machine(which)) is not None:
+        return machine, machine.mac
+    try:
+        mac = Mac.parse(which)
+    except ValueError:
+        machine = machine_named(lab, which)  # raises, with the names that are like it
+        return machine, machine.mac
+    return lab.by_mac(mac), mac
+
+
+def _seen(context: LabContext) -> dict[Mac, Sighting]:
+    with Database(context.state.database, reading=True) as database:
+        return {sighting.mac: sighting for sighting in database.sightings.all()}
+
+
+def _strangers(lab: Lab, seen: Mapping[Mac, Sighting]) -> list[Sighting]:
+    return [sighting for mac, sighting in seen.items() if lab.by_mac(mac) is None]
+
+
+def _forget_sighting(context: LabContext, mac: Mac, *, output: str, dry_run: bool) -> None:
+    if mac not in _seen(context):
+        raise UsageError(f"{mac} is not in lab.yaml and was never seen", hint="nodisk machines list")
+    if not dry_run:
+        with Database(context.state.database) as database:
+            database.sightings.forget(mac)
+    if output == "json":
+        ui.print_json({"action": "forgot", "dry_run": dry_run, "machines": [{"name": None, "mac": str(mac)}]})
+    else:
+        click.echo(f"{'would forget' if dry_run else 'forgot'} that {mac} was seen; lab.yaml does not have it")
+
+
+def _finish(
+    context: LabContext,
+    done: Change,
+    *,
+    output: str,
+    dry_run: bool,
+    what: str,
+    lines: Sequence[str],
+    machines: Sequence[Machine],
+    node: str | None = None,
+) -> None:
+    """Tell the server and the user what was done, or would be."""
+    if dry_run and output == "table":
+        click.echo(done.diff, nl=False)
+        return
+    server = None
+    if not dry_run:
+        server = takeover.take_over(context.state, done.new)
+        _note(context, f"{what} {'; '.join(lines)}")
+    if output == "json":
+        listed = [one.model_dump(mode="json", include={"name", "mac", "address", "role", "seat"}) for one in machines]
+        ui.print_json(
+            {"action": what, "dry_run": dry_run, "machines": listed, "server": server, "node": node, "diff": done.diff}
+        )
+        return
+    for line in lines:
+        click.echo(f"{what} {line}")
+    if node:
+        click.echo(node)
+    if server:
+        click.echo(f"Wrote {context.file}. {server.words}")
+
+
+def _note(context: LabContext, text: str) -> None:
+    """Record it; lab.yaml is written by now, so records that can't be are only said."""
+    try:
+        running.record(context.state, text)
+    except NodiskError as error:
+        ui.say(f"not in the events: {error.message}")
+
+
+def _json(
+    mac: Mac, machine: Machine | None, sighting: Sighting | None, makers: Mapping[Mac, str | None]
+) -> dict[str, Any]:
+    seen = (sighting or Sighting(mac, 0, 0)).to_json()
+    if sighting is None:
+        seen |= {"first_seen": None, "last_seen": None}
+    return {
+        "name": None if machine is None else str(machine.name),
+        "mac": str(mac),
+        "address": None if machine is None else str(machine.address),
+        "role": None if machine is None else str(machine.role),
+        "seat": None if machine is None or machine.seat is None else str(machine.seat),
+        "vendor": makers[mac],
+        **seen,
+    }
+
+
+def _cells(
+    mac: Mac, machine: Machine | None, sighting: Sighting | None, makers: Mapping[Mac, str | None]
+) -> tuple[str, ...]:
+    said = {} if sighting is None else sighting.said
+    memory = None if sighting is None else sighting.memory_mib
+    address = machine.address if machine else sighting.address if sighting else None
+    return (
+        str(machine.name) if machine else "(unknown)",
+        str(mac),
+        "" if address is None else str(address),
+        str(machine.role) if machine else "",
+        str(machine.seat) if machine and machine.seat else "",
+        makers[mac] or "unknown",
+        said.get("manufacturer", ""),
+        said.get("product", ""),
+        said.get("serial", ""),
+        "" if memory is None else f"{memory} MiB",
+        "" if sighting is None else f"{datetime.fromtimestamp(sighting.last).astimezone():%Y-%m-%d %H:%M}",
+    )

@@ -1,0 +1,74 @@
+"""Machines that lab.yaml doesn't know: what is noted of them, and how much at most."""
+
+from __future__ import annotations
+
+import sqlite3
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodisk.records import sightings
+from nodisk.records.database import Database
+from nodisk.records.sightings import FIELDS, KEEP, MAX_VALUE
+from nodisk.values import Mac
+
+M1, M2 = Mac(0x8CEC4B000001), Mac(0x8CEC4B000002)
+
+
+def test_what_is_told_once_stays(tmp_path: Path) -> None:
+    clock = iter(range(100))
+    with Database(tmp_path / "nodisk.db", now=lambda: float(next(clock))) as database:
+        seen = database.sightings
+        seen.see(M2)
+        seen.see(
+            M1, address=IPv4Address("10.0.0.7"), said={"product": "OptiPlex", "memsize": "8066", "platform": "efi"}
+        )
+        seen.see(M2, address=IPv4Address("10.0.0.8"), said={"serial": "X1"})
+        seen.see(M1)
+        first, second = seen.all()
+    assert (first.mac, first.first, first.last, first.said) == (M2, 0, 2, {"serial": "X1"})
+    assert (second.mac, second.address, second.memory_mib, second.firmware) == (
+        M1,
+        IPv4Address("10.0.0.7"),
+        8066,
+        "UEFI",
+    )
+    assert second.to_json()["product"] == "OptiPlex"
+
+
+def test_invented_macs_push_out_the_oldest_only(tmp_path: Path) -> None:
+    clock = iter(range(10 * KEEP))
+    with Database(tmp_path / "nodisk.db", now=lambda: float(next(clock))) as database:
+        for number in range(KEEP + 5):
+            database.sightings.see(Mac(number + 2))
+        found = database.sightings.all()
+        assert len(found) == KEEP
+        assert found[0].mac == Mac(7)
+        assert database.sightings.forget(Mac(7))
+        assert not database.sightings.forget(Mac(7))
+
+
+def test_a_record_of_an_older_nodisk_is_read_and_completed(tmp_path: Path) -> None:
+    path = tmp_path / "nodisk.db"
+    Database(path).close()
+    old = sqlite3.connect(path)
+    old.execute("DROP TABLE sighting")
+    old.commit()
+    old.close()
+    with Database(path, reading=True) as database:
+        assert database.sightings.all() == []
+    with Database(path) as database:
+        database.sightings.see(M1)
+        assert len(database.sightings.all()) == 1
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "mac", "evil"]), st.text(max_size=200)))
+def test_whatever_a_machine_says_is_a_line_of_ascii(values: dict[str, str]) -> None:
+    said = sightings.said(values)
+    assert said.keys() <= set(FIELDS)
+    for value in (*said.values(), sightings.words(said)):
+        assert value.isascii()
+        assert value.isprintable()
+    assert all(len(value) <= MAX_VALUE for value in said.values())
