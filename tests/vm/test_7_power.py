@@ -19,7 +19,7 @@ from tests.vm.driver import Driver, server_pid
 from tests.vm.faults import assert_found, fault, look, on
 
 from nodisk.assets import built
-from nodisk.commands.machines import PROOF
+from nodisk.commands.verify import PROOF
 from nodisk.kube.client import connect
 from nodisk.machines import qemu, qmp
 from nodisk.plan.facts import AssetRef
