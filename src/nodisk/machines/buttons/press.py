@@ -14,7 +14,7 @@ AT_ONCE = 64
 """Machines that are waited for at the same time; a waiting one costs a thread, and now and then a request."""
 AGAIN = 1.0
 """Seconds between two looks at one machine."""
-SHORTEST = 3.0
+SHORTEST = 5.0
 """Seconds that the last look gets, however little is left."""
 
 
