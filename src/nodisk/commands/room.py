@@ -14,6 +14,7 @@ from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, TimedOut, UsageError
 from nodisk.kube import drain
 from nodisk.kube.client import connect
+from nodisk.kube.errors import ApiError
 from nodisk.machines import room as room_
 from nodisk.machines.buttons.button import Answer, Wish
 from nodisk.machines.buttons.press import Way
@@ -25,6 +26,8 @@ from nodisk.values import Role
 
 LONGEST = 30 * 60.0
 """Seconds for which a room is waited for, unless told otherwise."""
+GRACE = 15.0
+"""Seconds in which those that are still asked may say why a machine is missing."""
 
 
 @click.group()
@@ -74,7 +77,7 @@ def on(  # noqa: PLR0917 - click hands over by name
     if ready:
         _open(context, [str(row.machine.name) for row in ready])
     if not no_proof and {row.machine.role for row in ready} >= {row.machine.role for row in rows}:
-        prove(context)
+        prove(context, quiet=output == "json")
     if lost:
         raise TimedOut(
             f"{len(lost)} of {len(rows)} machines are missing:\n"
@@ -93,21 +96,28 @@ def _arrive(context: LabContext, seconds: float, stagger: float) -> tuple[list[R
         ui.say(f"Ready already: {', '.join(ready)}")
     try:
         with room_.armed(context, seconds) as database:
-            way = Way(WITHIN, stagger)
+            way = Way(min(WITHIN, seconds), stagger)
             woken = room_.switch_on(lambda hear: press_machines(context, wanted, Wish.ON, way, hear=hear))
             rows = room_.arrive(context, database, ready, woken, began + seconds, seen=rows)
     except KeyboardInterrupt:
         up = [str(row.machine.name) for row in rows if row.ready]
         ui.say(f"interrupted: the lab is disarmed; {len(up)} of {len(rows)} machines are Ready")
         raise
-    return rows, dict(woken.answers), time.monotonic() - began
+    took = time.monotonic() - began
+    woken.done.wait(GRACE)
+    return rows, dict(woken.answers), took
 
 
 def _open(context: LabContext, names: list[str]) -> None:
     """What an interrupted ``room off`` may have left closed to pods."""
-    with connect(context) as client:
-        if opened := drain.reopen(client, names):
-            ui.say(f"opened to pods again: {', '.join(opened)}")
+    try:
+        with connect(context, patience=10.0) as client:
+            opened = drain.reopen(client, names)
+    except ApiError as error:
+        ui.say(f"nobody looked whether a node is closed to pods: {error.message}")
+        return
+    if opened:
+        ui.say(f"opened to pods again: {', '.join(opened)}")
 
 
 def _report(output: str, took: float, ready: list[Row], lost: dict[str, str]) -> None:

@@ -71,14 +71,21 @@ def verify(
         sys.exit(1)
 
 
-def prove(context: LabContext) -> None:
-    """Those of verify's checks that a cluster without users can't do without; raises NodiskError if one fails."""
+def prove(context: LabContext, *, quiet: bool = False) -> None:
+    """Those of verify's checks that a cluster without users can't do without; raises NodiskError if one fails.
+
+    ``quiet``: results are not printed, for stdout is somebody's JSON.
+    """
     ui.say("testing the cluster with an echo service on every node")
-    report = run_all(context, choose(CHECKS, quick=True, only=PROOF), quick=True, tell=tell)
+    report = run_all(context, choose(CHECKS, quick=True, only=PROOF), quick=True, tell=_ignore if quiet else tell)
     if bad := [one["name"] for one in report["checks"] if one["outcome"] != "ok"]:
         words = " ".join(f"--only {name}" for name in bad)
         raise NodiskError(f"the cluster is up, but fails: {', '.join(bad)}", hint=f"nodisk verify {words}")
     ui.say(f"cluster works; tested in {report['seconds']:.0f} s")
+
+
+def _ignore(_: Result | str) -> None:
+    pass
 
 
 def tell(what: Result | str) -> None:

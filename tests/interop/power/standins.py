@@ -251,7 +251,7 @@ class Bmc:
 
 
 @contextlib.contextmanager
-def bmc(folder: Path, manner: Manner) -> Iterator[Bmc]:
+def bmc(folder: Path, manner: Manner, *, netns: str | None = None) -> Iterator[Bmc]:
     """ipmi_sim with one chassis, which is off."""
     folder.mkdir()
     state = folder / "state"
@@ -265,7 +265,7 @@ def bmc(folder: Path, manner: Manner) -> Iterator[Bmc]:
     (folder / "lan").write_text(LAN.format(port=port, chassis=script, user=USER, password=IPMI_PASSWORD))
     (folder / "emu").write_text(EMULATOR)
     words = ["ipmi_sim", "-n", "-c", folder / "lan", "-f", folder / "emu", "-s", folder]
-    process = run.start(words, log_file=folder / "log")
+    process = run.start(words, log_file=folder / "log", netns=netns)
     try:
         _until_bound(port, process, folder / "log")
         if manner is Manner.HANGS:
@@ -278,7 +278,7 @@ def bmc(folder: Path, manner: Manner) -> Iterator[Bmc]:
 
 def _until_bound(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + LONG
-    while f":{port:04X} " not in Path("/proc/net/udp").read_text():
+    while f":{port:04X} " not in Path(f"/proc/{process.pid}/net/udp").read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < end
         time.sleep(0.05)
