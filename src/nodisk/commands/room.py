@@ -101,7 +101,7 @@ def _arrive(context: LabContext, seconds: float, stagger: float) -> tuple[list[R
             rows = room_.arrive(context, database, ready, woken, began + seconds, seen=rows)
     except KeyboardInterrupt:
         up = [str(row.machine.name) for row in rows if row.ready]
-        ui.say(f"interrupted: the lab is disarmed; {len(up)} of {len(rows)} machines are Ready")
+        ui.say(f"interrupted: the lab is disarmed; {len(up)} of {len(context.lab.machines)} machines are Ready")
         raise
     took = time.monotonic() - began
     woken.done.wait(GRACE)

@@ -66,7 +66,7 @@ def test_nobody_comes_or_somebody_presses_ctrl_c(room: Room) -> None:
 
     process = started(room, "room", "on", "--stagger", "0")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=LONG)
+    _, said = process.communicate(timeout=3 * LONG)
     assert process.returncode == 130
     assert "interrupted: the lab is disarmed; 0 of 2 machines are Ready" in said
     assert not armed(room)
@@ -82,7 +82,7 @@ def test_one_comes_and_one_does_not(room: Room) -> None:
         for stage in (Stage.DHCP, Stage.IPXE, Stage.READY):
             database.record(Kind.STAGE, "", source="a test", mac=cp1.mac, machine="cp1", stage=stage)
         database.record(Kind.STAGE, "", source="a test", mac=room.machine("w1").mac, machine="w1", stage=Stage.DHCP)
-    said, complained = process.communicate(timeout=LONG)
+    said, complained = process.communicate(timeout=3 * LONG)
     assert process.returncode == 6, complained
     found = json.loads(said)
     assert found["ready"] == ["cp1"]
