@@ -161,7 +161,7 @@ class AmtHandler(_Handler):
         secret = md5(f"{USER}:{given['realm']}:{PASSWORD}")
         request = md5(f"POST:{given['uri']}")
         wanted = md5(f"{secret}:{given['nonce']}:{given['nc']}:{given['cnonce']}:{given['qop']}:{request}")
-        return given["response"] == wanted
+        return bool(given["response"] == wanted)
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def bmc(folder: Path, manner: Manner, *, netns: str | None = None) -> Iterator[B
         port = probe.getsockname()[1]
     (folder / "lan").write_text(LAN.format(port=port, chassis=script, user=USER, password=IPMI_PASSWORD))
     (folder / "emu").write_text(EMULATOR)
-    words = ["ipmi_sim", "-n", "-c", folder / "lan", "-f", folder / "emu", "-s", folder]
+    words: list[str | Path] = ["ipmi_sim", "-n", "-c", folder / "lan", "-f", folder / "emu", "-s", folder]
     process = run.start(words, log_file=folder / "log", netns=netns)
     try:
         _until_bound(port, process, folder / "log")
