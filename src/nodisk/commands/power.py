@@ -12,7 +12,7 @@ import click
 
 from nodisk import ui
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
-from nodisk.errors import NodiskError, TimedOut, UsageError
+from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
 from nodisk.kube import drain
 from nodisk.kube.client import connect
 from nodisk.kube.errors import ApiError
@@ -296,7 +296,7 @@ def drained(context: LabContext, machines: Sequence[Machine], within: float = DR
                 left = drain.evict(client, closed, within, stop=stop_if_interrupted)
             if left:
                 ui.say(f"still there after {within:.0f} s, and switched off with their node: {', '.join(left)}")
-        except ApiError as error:
+        except (ApiError, EnvironmentProblem) as error:
             ui.say(f"pods could not be moved: {error.message}")
         yield
     finally:

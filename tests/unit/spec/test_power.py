@@ -84,3 +84,12 @@ def test_any_text_as_a_url(text: str) -> None:
         assert text.isascii()
     settings = PowerSettings(kind=PowerKind.REDFISH, url=text, user="root")
     assert all(wrong.key == "url" for wrong in power.problems(settings))
+
+
+def test_the_docs_example() -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/power.md").read_text(encoding="utf-8")
+    machines = page.partition("```yaml\n")[2].partition("```")[0]
+    plane = "  - {name: cp1, mac: 8c:ec:4b:00:00:01, address: 10.77.0.11, role: control-plane}\n"
+    text = f"name: room\nnetwork: {{subnet: 10.77.0.0/24, server: 10.77.0.1}}\n{machines}{plane}"
+    made = parse(text, file="/room/lab.yaml")
+    assert [machine.power.kind for machine in made.machines] == [*PowerKind, PowerKind.WAKE_ON_LAN]
