@@ -92,15 +92,14 @@ def lock_folder(folder: Path, what: str, *, wait: float) -> Iterator[None]:
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        deadline = time.monotonic() + wait
+        deadline = Deadline(wait)
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
-                if time.monotonic() >= deadline:
+                if not deadline.pause(0.02):
                     raise Busy(f"{what} is being changed by another nodisk", hint="wait for it to finish") from error
-            time.sleep(0.02)
         yield
     finally:
         os.close(handle)

@@ -11,6 +11,7 @@
         ├── registry/        the container registry's data
         ├── classes/         0700: class records
         ├── storage/         0700: students' volumes (``storage.volumes`` knows what is in it)
+        ├── power/           0700: passwords of BMCs and plugs, a file a machine
         ├── ssh/             0700: a virtual lab's own key, where lab.yaml names none
         ├── reports/         earlier reports of verify and bench
         ├── conf/            generated configurations of the daemons
@@ -99,6 +100,11 @@ class LabState:
     def ssh(self) -> Path:
         """A virtual lab's own SSH key (``id_ed25519``), where lab.yaml names none; 0700."""
         return self.root / "ssh"
+
+    @property
+    def power(self) -> Path:
+        """Passwords of BMCs and smart plugs (``machines.passwords`` reads and writes them); 0700."""
+        return self.root / "power"
 
     @property
     def reports(self) -> Path:

@@ -190,7 +190,6 @@ class _Composer(Composer[Node]):
         """Count a node, and judge its tag; where it is."""
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         self._add(1, line, column)
-        start = event.start_mark.index
         if event.tag not in _HARMLESS:
             self._tag(event.tag, line, column)
         return line, column

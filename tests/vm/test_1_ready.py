@@ -18,7 +18,7 @@ from tests.vm.faults import on
 
 from nodisk import run
 from nodisk.assets import built
-from nodisk.commands.machines import PROOF
+from nodisk.commands.verify import PROOF
 from nodisk.machines import qemu
 from nodisk.machines.power import FIRST, Power
 from nodisk.values import Role

@@ -1,4 +1,4 @@
-"""``nodisk lab``: up, down, status, console, ssh, power, bench; and ``nodisk power`` for a real room."""
+"""``nodisk lab``: up, down, status, console, ssh, power, bench."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from nodisk.assets import build
 from nodisk.bench import boots
 from nodisk.bench.boots_report import show
 from nodisk.commands.cluster import ssh
-from nodisk.commands.verify import tell
+from nodisk.commands.verify import prove
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
-from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
+from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.machines import console as console_
 from nodisk.machines import qemu
-from nodisk.machines import wake as wake_
 from nodisk.machines.power import everywhere
 from nodisk.machines.remains import Remains, named, need_root
 from nodisk.machines.segment import tap_name
@@ -28,14 +27,9 @@ from nodisk.machines.virtual import Virtual
 from nodisk.machines.watch import WAY, Row, rows, summary, wait_ready
 from nodisk.records import running, virtual_lab
 from nodisk.records.database import Database
-from nodisk.server import host
-from nodisk.verify.checks import CHECKS
-from nodisk.verify.runner import choose, run_all
 
 READY_WITHIN = 1200.0
 """Seconds. Without KVM, booting on two processors takes minutes; this is about twice the usual time."""
-PROOF = ("pods", "pod-network", "service", "node-port")
-"""The checks with which `lab up` ends."""
 FIRST_CLASS = "first --students anna,jan,ola,piotr --size tiny --days 7"
 """Arguments of ``nodisk class create`` for a class that fits machines with 1 GB of RAM."""
 
@@ -89,17 +83,7 @@ def _arrive(virtual: Virtual, *, within: float, proof: bool) -> None:
         rows = wait_ready(virtual.power, database, seconds=within, alive=virtual.services.check_server)
         _show_times(rows)
     if proof:
-        _prove(LabContext(virtual.lab, virtual.file, virtual.state, virtual.segment.netns))
-
-
-def _prove(context: LabContext) -> None:
-    """Those of verify's checks that a cluster without users can't do without; raises NodiskError if one fails."""
-    ui.say("testing the cluster with an echo service on every node")
-    report = run_all(context, choose(CHECKS, quick=True, only=PROOF), quick=True, tell=tell)
-    if bad := [one["name"] for one in report["checks"] if one["outcome"] != "ok"]:
-        words = " ".join(f"--only {name}" for name in bad)
-        raise NodiskError(f"the cluster is up, but fails: {', '.join(bad)}", hint=f"nodisk verify {words}")
-    ui.say(f"cluster works; tested in {report['seconds']:.0f} s")
+        prove(LabContext(virtual.lab, virtual.file, virtual.state, virtual.segment.netns))
 
 
 def _show_times(rows: list[Row]) -> None:
@@ -303,43 +287,6 @@ def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: fl
         ui.print_json(result.to_json())
     else:
         show(result)
-
-
-@click.group(name="power")
-def room_power() -> None:
-    """Power on the machines of a real room.
-
-    For a virtual lab, use nodisk lab power.
-    """
-
-
-@room_power.command(epilog="Example: nodisk power wake --all")
-@lab_options
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "every", is_flag=True, help="Select every machine of the lab.")
-@click.option("--dry-run", is_flag=True, help="Show which machines would be woken; send nothing.")
-def wake(options: LabOptions, names: tuple[str, ...], every: bool, dry_run: bool) -> None:
-    """Wake machines with Wake-on-LAN.
-
-    Broadcasts each machine's magic packet from the server's network interface. Wake-on-LAN must be enabled in the
-    firmware. Machines don't answer; use nodisk status to see which ones come up.
-    """
-
-    if bool(names) == every:
-        raise UsageError("name machines or pass --all, but not both", hint="nodisk power wake --all")
-    virtual = _virtual(options)
-    chosen = virtual.machines(names, every=every)
-    if virtual.segment.exists():
-        words = " ".join(names) or "--all"
-        raise UsageError(f"{virtual.lab.name} is a virtual lab", hint=f"nodisk lab power {words} on")
-    if dry_run:
-        click.echo(f"would wake: {', '.join(f'{machine.name} ({machine.mac})' for machine in chosen)}")
-        return
-    network = virtual.lab.network
-    card = network.interface or host.interface_of(network.server)
-    macs = [machine.mac for machine in chosen]
-    wake_.send(macs, server=network.server, subnet=network.subnet, interface=card)
-    click.echo(f"sent wake-up packets from {card} to: {', '.join(str(machine.name) for machine in chosen)}")
 
 
 def _virtual(options: LabOptions) -> Virtual:

@@ -11,11 +11,14 @@ import click
 
 from nodisk import files, ui
 from nodisk.context import LabContext, LabOptions, lab_options
+from nodisk.errors import NodiskError
 from nodisk.junit import Case, junit
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.core import Result
 from nodisk.verify.runner import choose, run_all
 
+PROOF = ("pods", "pod-network", "service", "node-port")
+"""The checks with which `lab up` and `room on` end."""
 MARKS = {"ok": "✓ ok", "warning": "! warning", "failed": "✗ FAILED", "skipped": "– skipped"}
 
 
@@ -66,6 +69,23 @@ def verify(
         )
     if report["counts"]["failed"]:
         sys.exit(1)
+
+
+def prove(context: LabContext, *, quiet: bool = False) -> None:
+    """Those of verify's checks that a cluster without users can't do without; raises NodiskError if one fails.
+
+    ``quiet``: results are not printed, for stdout is somebody's JSON.
+    """
+    ui.say("testing the cluster with an echo service on every node")
+    report = run_all(context, choose(CHECKS, quick=True, only=PROOF), quick=True, tell=_ignore if quiet else tell)
+    if bad := [one["name"] for one in report["checks"] if one["outcome"] != "ok"]:
+        words = " ".join(f"--only {name}" for name in bad)
+        raise NodiskError(f"the cluster is up, but fails: {', '.join(bad)}", hint=f"nodisk verify {words}")
+    ui.say(f"cluster works; tested in {report['seconds']:.0f} s")
+
+
+def _ignore(_: Result | str) -> None:
+    pass
 
 
 def tell(what: Result | str) -> None:

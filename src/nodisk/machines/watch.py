@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from rich.live import Live
 from rich.table import Table
@@ -48,9 +48,14 @@ class Row:
 
 def rows(power: Power, database: Database) -> list[Row]:
     """Every machine, in the file's order. Events from before the switch was pressed don't count."""
+    return rows_since(power.lab.machines, power.since, database)
+
+
+def rows_since(machines: Iterable[Machine], since: Callable[[Machine], float | None], database: Database) -> list[Row]:
+    """The same for machines that are not this host's: ``since`` says from when on a machine's events count."""
     found = []
-    for machine in power.lab.machines:
-        on = power.since(machine)
+    for machine in machines:
+        on = since(machine)
         events = database.events(since=on, mac=machine.mac, kinds=(Kind.STAGE,)) if on is not None else ()
         found.append(Row(machine, on, progress(events)))
     return found
@@ -72,22 +77,17 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
     ``alive`` raises if the server is gone. A machine that hangs before Linux says a word is switched off and on, once.
     Raises NodiskError if a machine's QEMU ends, TimedOut after ``seconds``.
     """
-    deadline = Deadline(seconds)
-    levelled, hangs = False, Hangs(power.pid)
-    with _display() as show:
+    deadline, care = Deadline(seconds), Care(power, database)
+    with display() as show:
         while True:
             now = rows(power, database)
             show(now)
-            if not levelled and all(row.ready for row in now if row.machine.role is Role.CONTROL_PLANE):
-                power.level()
-                levelled = True
+            care(now)
             if all(row.ready for row in now):
                 return now
             if off := [str(row.machine.name) for row in now if row.on is None]:
                 raise NodiskError(f"powered off while waiting: {', '.join(off)}", hint="continue with nodisk lab up")
             alive()
-            for machine in hangs.look((row.machine, row.progress.stage) for row in now):
-                ui.say(revive(power, database, machine))
             if not deadline.pause(INTERVAL):
                 late = [row for row in now if not row.ready]
                 names = ", ".join(f"{row.machine.name} ({summary(row, time.time())[0]})" for row in late)
@@ -95,6 +95,27 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
                     f"not Ready after {seconds:g} seconds: {names}",
                     hint=f"nodisk lab console {late[0].machine.name} shows its console; nodisk lab up keeps waiting",
                 )
+
+
+@dataclass(slots=True)
+class Care:
+    """What this host owes its virtual machines while they boot; call it with every look at them."""
+
+    power: Power
+    database: Database
+    _levelled: bool = False
+    _hangs: Hangs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._hangs = Hangs(self.power.pid)
+
+    def __call__(self, now: list[Row]) -> None:
+        """Let workers catch up once the control plane is Ready; wake one that hangs before Linux says a word."""
+        if not self._levelled and all(row.ready for row in now if row.machine.role is Role.CONTROL_PLANE):
+            self.power.level()
+            self._levelled = True
+        for machine in self._hangs.look((row.machine, row.progress.stage) for row in now):
+            ui.say(revive(self.power, self.database, machine))
 
 
 def revive(power: Power, database: Database, machine: Machine) -> str:
@@ -107,7 +128,7 @@ def revive(power: Power, database: Database, machine: Machine) -> str:
 
 
 @contextlib.contextmanager
-def _display() -> Iterator[Callable[[list[Row]], None]]:
+def display() -> Iterator[Callable[[list[Row]], None]]:
     """A live table on a terminal, else a line for every step of every machine."""
     if not sys.stderr.isatty():
         yield _Lines().show

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from nodisk import yamltree
 from nodisk.spec import document, messages, repair, rules
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, Machine
 from nodisk.yamltree import Problem, YamlError
 
 
@@ -85,7 +85,13 @@ def _with_whole_paths(lab: Lab, folder: Path) -> Lab:
     for name in ("network_manifest", "policies_manifest"):
         if (manifest := getattr(settings, name)) is not None:
             changed[name] = manifest.model_copy(update={"path": folder / manifest.path})
-    return lab.model_copy(update={"kubernetes": settings.model_copy(update=changed)}) if changed else lab
+    machines = tuple(_with_whole_power_paths(machine, folder) for machine in lab.machines)
+    return lab.model_copy(update={"kubernetes": settings.model_copy(update=changed), "machines": machines})
+
+
+def _with_whole_power_paths(machine: Machine, folder: Path) -> Machine:
+    files = {key: folder / file for key in ("certificate", "ca") if (file := getattr(machine.power, key)) is not None}
+    return machine.model_copy(update={"power": machine.power.model_copy(update=files)}) if files else machine
 
 
 def _tainted(path: yamltree.Path, bad: set[yamltree.Path]) -> bool:

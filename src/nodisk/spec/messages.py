@@ -119,6 +119,7 @@ _MISSING = {
     "machines": "add `machines:` with name, mac and address of each",
     "mac": "it is on the PC's label or in the DHCP server's log, such as `mac: 52:54:00:ab:01:02`",
     "address": "a fixed address in the subnet, such as `address: 10.77.0.11`",
+    "kind": "one of wake-on-lan, ipmi, redfish, amt, plug",
     "effect": "one of NoSchedule, PreferNoSchedule, NoExecute",
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from nodisk.spec import power as power_
 from nodisk.spec import syntax, versions
 from nodisk.spec.model import ImageKind, Lab, PodNetwork, Source
 from nodisk.values import Role
@@ -372,6 +373,15 @@ def butane(lab: Lab) -> Iterator[Finding]:
             yield Finding(path, what, hint, line=line)
 
 
+def power(lab: Lab) -> Iterator[Finding]:
+    """A way to switch has what it needs, and nothing that belongs to another way."""
+    for index, machine in enumerate(lab.machines):
+        place: Path = ("machines", index, "power")
+        for wrong in power_.problems(machine.power):
+            about: tuple[Path, ...] = (place, (*place, "kind"), (*place, wrong.key))
+            yield Finding((*place, wrong.at), wrong.what, wrong.hint, about=about, key=wrong.is_key)
+
+
 RULES: tuple[Rule, ...] = (
     subnet,
     addresses,
@@ -393,4 +403,5 @@ RULES: tuple[Rule, ...] = (
     ssh_keys,
     labels,
     butane,
+    power,
 )

@@ -71,6 +71,10 @@ ABSENT: dict[str, tuple[str, str]] = {
     "ntp ntp_servers ntp_server timeservers time_server": ("", "not set here: the server gives the machines the time"),
     "vlan vlan_id mtu": ("network", "not set here: the port of the switch decides it for a machine that boots by PXE"),
     "ipv6 gateway6 subnet6": ("", "nodisk's network is IPv4"),
+    "password passwd pass secret token": (
+        "machines[].power",
+        "lab.yaml holds no passwords: `nodisk power login NAME` keeps it in the state",
+    ),
     "password passwd user users username root_password": (
         "",
         "people log in as `admin` with a key of `ssh_keys`; other accounts take a Butane snippet",

@@ -1,0 +1,172 @@
+"""``nodisk room``: on before a lesson, off after it."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from nodisk import ui
+from nodisk.commands.power import DRAIN_WITHIN, STAGGER, WITHIN, drained, judge, press_machines
+from nodisk.commands.server import Duration
+from nodisk.commands.verify import prove
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import NodiskError, TimedOut, UsageError
+from nodisk.kube import drain
+from nodisk.kube.client import connect
+from nodisk.kube.errors import ApiError
+from nodisk.machines import room as room_
+from nodisk.machines.buttons.button import Answer, Wish
+from nodisk.machines.buttons.press import Way
+from nodisk.machines.remains import need_root
+from nodisk.machines.watch import Row
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.values import Role
+
+LONGEST = 30 * 60.0
+"""Seconds for which a room is waited for, unless told otherwise."""
+GRACE = 15.0
+"""Seconds in which those that are still asked may say why a machine is missing."""
+
+
+@click.group()
+def room() -> None:
+    """Switch the whole room on before a lesson, and off after it.
+
+    A real room while nodisk serve runs, and a virtual lab alike.
+    """
+
+
+@room.command(epilog="Example: nodisk room on --for 20m")
+@lab_options
+@output_option
+@click.option("--for", "seconds", type=Duration(), default=LONGEST, help="Longest time to wait, armed.  [default: 30m]")
+@click.option(
+    "--stagger",
+    type=click.FloatRange(min=0, max=600),
+    default=STAGGER,
+    show_default=True,
+    help="Seconds between the starts of two machines.",
+)
+@click.option("--no-proof", is_flag=True, help="Stop once all nodes are Ready; skip the test of the cluster.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+def on(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, seconds: float, stagger: float, no_proof: bool, dry_run: bool
+) -> None:
+    """Arm, switch every machine on, wait until all are Ready, disarm, and test the cluster.
+
+    Names every machine that is missing, and why. The lab is disarmed however it ends, also by Ctrl-C. A machine of
+    which nothing is seen for five minutes is not waited for any more once all others are Ready.
+    """
+    context = options.load()
+    if seconds == float("inf"):
+        raise UsageError("a room is not waited for for ever: give a time", hint="nodisk room on --for 90m")
+    room_.need_server(context)
+    if dry_run:
+        click.echo(f"would arm {context.lab.name} for at most {seconds / 60:.0f} min, and disarm it once all are Ready")
+        for machine in context.lab.machines:
+            how = "qemu" if context.netns is not None else str(machine.power.kind)
+            click.echo(f"would switch on {machine.name} by {how}")
+        return
+    need_root()
+    rows, answers, took = _arrive(context, seconds, stagger)
+    lost = room_.missing(rows, answers)
+    ready = [row for row in rows if row.ready]
+    _report(output, took, ready, lost)
+    if ready:
+        _open(context, [str(row.machine.name) for row in ready])
+    if not no_proof and {row.machine.role for row in ready} >= {row.machine.role for row in rows}:
+        prove(context, quiet=output == "json")
+    if lost:
+        raise TimedOut(
+            f"{len(lost)} of {len(rows)} machines are missing:\n"
+            + "\n".join(f"  {name}: {why}" for name, why in lost.items()),
+            hint="once they are mended, nodisk room on again: it leaves those alone that are Ready",
+        )
+
+
+def _arrive(context: LabContext, seconds: float, stagger: float) -> tuple[list[Row], dict[str, Answer], float]:
+    """The room's arrival, in its armed window; says how far it got if it is interrupted."""
+    began = time.monotonic()
+    ready = room_.up_already(context)
+    wanted = [machine for machine in context.lab.machines if str(machine.name) not in ready]
+    rows: list[Row] = []
+    if ready:
+        ui.say(f"Ready already: {', '.join(ready)}")
+    try:
+        with room_.armed(context, seconds) as database:
+            way = Way(min(WITHIN, seconds), stagger)
+            woken = room_.switch_on(lambda hear: press_machines(context, wanted, Wish.ON, way, hear=hear))
+            rows = room_.arrive(context, database, ready, woken, began + seconds, seen=rows)
+    except KeyboardInterrupt:
+        up = [str(row.machine.name) for row in rows if row.ready]
+        ui.say(f"interrupted: the lab is disarmed; {len(up)} of {len(context.lab.machines)} machines are Ready")
+        raise
+    took = time.monotonic() - began
+    woken.done.wait(GRACE)
+    return rows, dict(woken.answers), took
+
+
+def _open(context: LabContext, names: list[str]) -> None:
+    """What an interrupted ``room off`` may have left closed to pods."""
+    try:
+        with connect(context, patience=10.0) as client:
+            opened = drain.reopen(client, names)
+    except ApiError as error:
+        ui.say(f"nobody looked whether a node is closed to pods: {error.message}")
+        return
+    if opened:
+        ui.say(f"opened to pods again: {', '.join(opened)}")
+
+
+def _report(output: str, took: float, ready: list[Row], lost: dict[str, str]) -> None:
+    if output == "json":
+        names = [str(row.machine.name) for row in ready]
+        ui.print_json({"seconds": round(took, 1), "ready": names, "missing": lost, "armed": False})
+    else:
+        click.echo(f"{len(ready)} machines Ready after {took:.0f} s; the lab is disarmed")
+
+
+@room.command(epilog="Example: nodisk room off")
+@lab_options
+@output_option
+@click.option("--no-drain", is_flag=True, help="Don't give pods time to end before their node is shut down.")
+@click.option(
+    "--within",
+    type=click.FloatRange(min=1, max=3600),
+    default=WITHIN,
+    show_default=True,
+    help="Seconds to wait for one machine, all in all.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+def off(options: LabOptions, output: str, no_drain: bool, within: float, dry_run: bool) -> None:
+    """Disarm, let pods end, shut down the workers, then the control plane, and see whether they did.
+
+    Nothing of the cluster is lost: its objects are on the server's disk. Pods without a controller are not evicted,
+    which would delete them: they run again on their node after the next boot.
+    """
+    context = options.load()
+    workers = context.lab.by_role(Role.WORKER)
+    planes = context.lab.by_role(Role.CONTROL_PLANE)
+    if dry_run:
+        for machine in (*workers, *planes):
+            how = "qemu" if context.netns is not None else str(machine.power.kind)
+            click.echo(f"would shut down {machine.name} by {how}")
+        return
+    need_root()
+    with Database(context.state.database) as database:
+        database.disarm()
+        database.record(Kind.DAEMON, "disarmed; the room is switched off", source="nodisk room")
+    way = Way(within)
+    with drained(context, () if no_drain else workers, DRAIN_WITHIN):
+        answers = press_machines(context, workers, Wish.OFF, way, output)
+    answers += press_machines(context, planes, Wish.OFF, way, output)
+    if output == "json":
+        ui.print_json({"machines": [answer.to_json() for answer in answers]})
+    try:
+        judge(answers)
+    except NodiskError as error:
+        error.hint = "look at those machines, or cut their power: nodisk power off NAME --cut"
+        raise
+    ui.say(f"the room is off: {len(answers)} machines, each confirmed")

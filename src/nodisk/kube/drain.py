@@ -1,0 +1,88 @@
+"""Emptying nodes before they are switched off, so that pods end in their own time and start elsewhere.
+
+Pods are evicted through the API, which keeps PodDisruptionBudgets. Only those that somebody makes again go: a pod
+without a controller would be lost with its eviction, and runs again on its node after the next boot without it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from nodisk.kube.client import Client
+from nodisk.kube.errors import ApiError, NotFound
+
+MARK = "nodisk.dev/drained"
+"""The annotation on a node that ``cordon`` closed, and ``reopen`` may open again."""
+AGAIN = 1.0
+_MIRROR = "kubernetes.io/config.mirror"
+
+
+def cordon(client: Client, node: str) -> bool:
+    """Let no new pod onto a node; returns whether it is there. One that somebody else closed stays theirs."""
+    try:
+        found = client.get("v1", "Node", node)
+        if not (found.get("spec") or {}).get("unschedulable"):
+            change = {"metadata": {"annotations": {MARK: "yes"}}, "spec": {"unschedulable": True}}
+            client.patch("v1", "Node", node, change)
+    except NotFound:
+        return False
+    return True
+
+
+def reopen(client: Client, nodes: Collection[str]) -> list[str]:
+    """Let pods onto those of the nodes again that ``cordon`` closed; their names."""
+    opened = []
+    for found in client.list("v1", "Node"):
+        meta = found["metadata"]
+        if meta["name"] in nodes and MARK in (meta.get("annotations") or {}):
+            change = {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}}
+            client.patch("v1", "Node", meta["name"], change)
+            opened.append(meta["name"])
+    return opened
+
+
+def is_evictable(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod goes: it has a controller that makes it again elsewhere, and has not ended."""
+    meta = pod["metadata"]
+    controllers = [owner for owner in meta.get("ownerReferences") or [] if owner.get("controller")]
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    mirror = _MIRROR in (meta.get("annotations") or {})
+    return not ended and not mirror and bool(controllers) and controllers[0].get("kind") not in ("DaemonSet", "Node")
+
+
+def evict(
+    client: Client, nodes: Collection[str], within: float, *, stop: Callable[[], None] = lambda: None
+) -> list[str]:
+    """Evict the nodes' pods and wait until they are gone; those that are not after ``within`` seconds.
+
+    A refused eviction (a budget, a busy server) is asked for again. ``stop`` may raise, to end the waiting.
+    """
+    end = time.monotonic() + within
+    version = "policy/v1" if client.version().line >= (1, 22) else "policy/v1beta1"
+    asked: set[str] = set()
+    while True:
+        pods = client.list("v1", "Pod")
+        left = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") in nodes and is_evictable(pod)]
+        for pod in left:
+            meta = pod["metadata"]
+            if meta["uid"] not in asked and _evict(client, version, meta["namespace"], meta["name"]):
+                asked.add(meta["uid"])
+        if not left or time.monotonic() > end:
+            return [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in left]
+        stop()
+        time.sleep(AGAIN)
+
+
+def _evict(client: Client, version: str, namespace: str, name: str) -> bool:
+    body = {"apiVersion": version, "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
+    try:
+        client.post_subresource("v1", "Pod", name, "eviction", body, namespace=namespace)
+    except NotFound:
+        return True
+    except ApiError as error:
+        if error.status in (429, 500, 503):  # 500: more than one budget covers the pod
+            return False
+        raise
+    return True

@@ -1,0 +1,201 @@
+"""Every way to switch, against a counterpart that is honest, lies, hangs, or wants another password."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from tests.interop.power.standins import (
+    IPMI_PASSWORD,
+    PASSWORD,
+    USER,
+    AmtHandler,
+    Bmc,
+    Manner,
+    PlugHandler,
+    RedfishHandler,
+    Served,
+    bmc,
+    certificate,
+    served,
+)
+
+from nodisk.machines.buttons.amt import Amt
+from nodisk.machines.buttons.button import Answer, Button, Outcome, State, Wish
+from nodisk.machines.buttons.ipmi import Ipmi
+from nodisk.machines.buttons.linux import Linux
+from nodisk.machines.buttons.plug import Plug
+from nodisk.machines.buttons.press import Way, press
+from nodisk.machines.buttons.redfish import Redfish
+from nodisk.spec.model import PowerKind, PowerSettings
+
+PATIENT = Way(within=60)
+"""Never reached by an answer that comes."""
+SHORT = Way(within=4)
+
+
+def ipmi(there: Bmc, password: str = IPMI_PASSWORD, user: str = USER) -> Button:
+    settings = PowerSettings(kind=PowerKind.IPMI, address=IPv4Address("127.0.0.1"), port=there.port, user=user)
+    return Ipmi(settings, password, whose="w1")
+
+
+def redfish(there: Served, cert: Path, password: str = PASSWORD) -> Button:
+    url = f"https://127.0.0.1:{there.port}"
+    return Redfish(PowerSettings(kind=PowerKind.REDFISH, url=url, user=USER, certificate=cert), password, whose="w1")
+
+
+def amt(there: Served, linux: Linux, password: str = PASSWORD) -> Button:
+    url = f"http://127.0.0.1:{there.port}"
+    return Amt(PowerSettings(kind=PowerKind.AMT, url=url, user=USER), password, linux, whose="w1")
+
+
+def plug(there: Served, linux: Linux, password: str = PASSWORD) -> Button:
+    base = f"http://127.0.0.1:{there.port}/relay/0"
+    settings = PowerSettings(
+        kind=PowerKind.PLUG, on_url=f"{base}?turn=on", off_url=f"{base}?turn=off", status_url=base, user=USER
+    )
+    return Plug(settings, password, linux, whose="w1")
+
+
+def known(answer: Answer) -> tuple[Outcome, State]:
+    return answer.outcome, answer.state
+
+
+def switches(button: Button, *, cut: bool = False) -> None:
+    """On, on again, status, off, off again, cycle: each confirmed."""
+    way = Way(within=60, cut=cut)
+    assert known(press("w1", button, Wish.STATUS, way)) == (Outcome.CONFIRMED, State.OFF)
+    assert known(press("w1", button, Wish.ON, way)) == (Outcome.CONFIRMED, State.ON)
+    again = press("w1", button, Wish.ON, way)
+    assert again.already
+    assert known(press("w1", button, Wish.STATUS, way)) == (Outcome.CONFIRMED, State.ON)
+    assert known(press("w1", button, Wish.OFF, way)) == (Outcome.CONFIRMED, State.OFF)
+    assert press("w1", button, Wish.OFF, way).already
+    assert known(press("w1", button, Wish.ON, way)) == (Outcome.CONFIRMED, State.ON)
+    assert known(press("w1", button, Wish.CYCLE, way)) == (Outcome.CONFIRMED, State.ON)
+
+
+def lies(button: Button) -> Answer:
+    """It says that it did, and didn't: that is not called confirmed."""
+    answer = press("w1", button, Wish.ON, Way(within=10))
+    assert answer.outcome is Outcome.ASKED
+    assert answer.state is not State.ON
+    assert answer.detail.startswith("took the request, but ")
+    return answer
+
+
+def hangs(button: Button) -> None:
+    began = time.monotonic()
+    answer = press("w1", button, Wish.ON, SHORT)
+    assert known(answer) == (Outcome.UNKNOWN, State.UNKNOWN)
+    assert "no answer within" in answer.detail
+    assert time.monotonic() - began < 30
+
+
+def refuses(button: Button) -> None:
+    answer = press("w1", button, Wish.ON, PATIENT)
+    assert known(answer) == (Outcome.UNKNOWN, State.UNKNOWN)
+    assert "refuses the password" in answer.detail
+    assert "nodisk power login w1" in answer.detail
+
+
+def test_ipmi(tmp_path: Path) -> None:
+    with bmc(tmp_path / "bmc", Manner.HONEST) as there:
+        switches(ipmi(there))
+        assert "shutdown 1" in there.asked(), "off is the ACPI button"
+        switches_off = press("w1", ipmi(there), Wish.OFF, Way(within=60, cut=True))
+        assert switches_off.outcome is Outcome.CONFIRMED
+        assert there.asked()[-1].startswith("power 0")
+        refuses(ipmi(there, "wrong"))
+        unknown = press("w1", ipmi(there, user="nobody"), Wish.STATUS, PATIENT)
+        assert "does not know the user" in unknown.detail
+
+
+def test_an_ipmi_bmc_that_lies(tmp_path: Path) -> None:
+    with bmc(tmp_path / "bmc", Manner.LIES) as there:
+        lies(ipmi(there))
+        assert there.asked()[0].startswith("power 1")
+
+
+def test_an_ipmi_bmc_that_hangs(tmp_path: Path) -> None:
+    with bmc(tmp_path / "bmc", Manner.HANGS) as there:
+        hangs(ipmi(there))
+
+
+def test_redfish(tmp_path: Path) -> None:
+    pem = certificate(tmp_path, "bmc")
+    with served(RedfishHandler, Manner.HONEST, tls=pem) as there:
+        switches(redfish(there, pem.with_suffix(".crt")))
+        assert there.chassis.asked == ["On", "PushPowerButton", "On", "PushPowerButton", "On"]
+        press("w1", redfish(there, pem.with_suffix(".crt")), Wish.OFF, Way(within=60, cut=True))
+        assert there.chassis.asked[-1] == "ForceOff"
+        refuses(redfish(there, pem.with_suffix(".crt"), "wrong"))
+
+
+@pytest.mark.parametrize("manner", [Manner.LIES, Manner.HANGS])
+def test_a_redfish_bmc_that_lies_or_hangs(tmp_path: Path, manner: Manner) -> None:
+    pem = certificate(tmp_path, "bmc")
+    with served(RedfishHandler, manner, tls=pem) as there:
+        (lies if manner is Manner.LIES else hangs)(redfish(there, pem.with_suffix(".crt")))
+
+
+def test_the_password_goes_to_nobody_else(tmp_path: Path) -> None:
+    """Another certificate, and one that no authority signed: the request is not even made."""
+    pem, other = certificate(tmp_path, "bmc"), certificate(tmp_path, "other")
+    with served(RedfishHandler, Manner.HONEST, tls=pem) as there:
+        pinned = press("w1", redfish(there, other.with_suffix(".crt")), Wish.STATUS, PATIENT)
+        assert "another certificate than the one in lab.yaml" in pinned.detail
+        settings = PowerSettings(kind=PowerKind.REDFISH, url=f"https://127.0.0.1:{there.port}", user=USER)
+        unsigned = press("w1", Redfish(settings, PASSWORD, whose="w1"), Wish.STATUS, PATIENT)
+        assert "certificate is not trusted" in unsigned.detail
+        with_ca = settings.model_copy(update={"ca": pem.with_suffix(".crt")})
+        named = press("w1", Redfish(with_ca, PASSWORD, whose="w1"), Wish.STATUS, PATIENT)
+        assert "certificate is not trusted" in named.detail, "signed by the authority, but for another name"
+        assert there.chassis.asked == []
+
+
+def test_amt(silent: Linux) -> None:
+    with served(AmtHandler, Manner.HONEST) as there:
+        switches(amt(there, silent), cut=True)
+        assert there.chassis.asked == ["2", "8", "2", "8", "2"]
+        orderly = press("w1", amt(there, silent), Wish.OFF, PATIENT)
+        assert "can't be told to shut down over ssh" in orderly.detail, "AMT itself can only cut"
+        assert there.chassis.on
+        refuses(amt(there, silent, "wrong"))
+
+
+@pytest.mark.parametrize("manner", [Manner.LIES, Manner.HANGS])
+def test_an_amt_that_lies_or_hangs(silent: Linux, manner: Manner) -> None:
+    with served(AmtHandler, manner) as there:
+        (lies if manner is Manner.LIES else hangs)(amt(there, silent))
+
+
+def test_a_plug(there: Linux) -> None:
+    with served(PlugHandler, Manner.HONEST) as it:
+        switches(plug(it, there), cut=True)
+        refuses(plug(it, there, "wrong"))
+
+
+def test_a_plug_is_no_pc(silent: Linux) -> None:
+    """The socket has power, and nobody has seen the PC: that is asked, not confirmed; then it goes off and on."""
+    with served(PlugHandler, Manner.HONEST) as it:
+        answer = press("w1", plug(it, silent), Wish.ON, SHORT)
+        assert known(answer) == (Outcome.ASKED, State.UNKNOWN)
+        assert "its plug is on, but it does not answer ping" in answer.detail
+        assert it.chassis.asked == ["on"]
+        press("w1", plug(it, silent), Wish.ON, SHORT)
+        assert it.chassis.asked == ["on", "off", "on"]
+
+
+@pytest.mark.parametrize("manner", [Manner.LIES, Manner.HANGS])
+def test_a_plug_that_lies_or_hangs(there: Linux, manner: Manner) -> None:
+    with served(PlugHandler, manner) as it:
+        (lies if manner is Manner.LIES else hangs)(plug(it, there))
+
+
+def test_nobody_listens(silent: Linux) -> None:
+    with served(AmtHandler, Manner.HONEST) as it:
+        button = amt(it, silent)
+    assert "refuses the connection" in press("w1", button, Wish.STATUS, PATIENT).detail
