@@ -22,10 +22,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodisk.errors import UsageError
+
 DEFAULT_STATE = Path("/var/lib/nodisk")
+_USABLE = re.compile(r"/[A-Za-z0-9._/+-]*")
+"""The daemons' configuration files quote in five ways, and some not at all: none needs to quote these characters."""
+
+
+def check_path(path: Path) -> Path:
+    """Return an absolute path below which state can lie; raises UsageError for one that no daemon's file could name.
+
+    nginx, dnsmasq, chronyd and nfs-ganesha read paths below it in their configurations, where a space, a quote or a
+    semicolon would end the path or begin something else.
+    """
+    if _USABLE.fullmatch(str(path)) is None:
+        raise UsageError(
+            f"{str(path)!r} can't be a state directory: its path may have only ASCII letters, digits and . _ + - /",
+            hint="choose another one with --state DIR",
+        )
+    return path
 
 
 @dataclass(frozen=True, slots=True)

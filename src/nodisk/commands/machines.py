@@ -16,7 +16,7 @@ from nodisk.bench import boots
 from nodisk.bench.boots_report import show
 from nodisk.commands.cluster import ssh
 from nodisk.commands.verify import tell
-from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.context import LabContext, LabOptions, SeveralLabs, lab_options, output_option
 from nodisk.errors import EnvironmentProblem, NodiskError, UsageError
 from nodisk.machines import console as console_
 from nodisk.machines import qemu
@@ -151,7 +151,10 @@ def down(options: LabOptions, name: str | None, purge: bool, dry_run: bool) -> N
     """
     if name is not None and options.lab is not None:
         raise UsageError("--lab and --name are two ways to say which lab: give one", hint="nodisk lab down --name room")
-    found: Virtual | Remains = _virtual(options) if name is None else named(options.state, name)
+    try:
+        found: Virtual | Remains = _virtual(options) if name is None else named(options.state, name)
+    except SeveralLabs as several:
+        raise UsageError(several.message, hint=f"choose one: nodisk lab down --name {several.names[0]}") from None
     remains = found.remains if isinstance(found, Virtual) else found
     need_root()
     remains.need_virtual(remove=purge)

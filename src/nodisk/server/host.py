@@ -13,17 +13,16 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk import ports, run
-from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.errors import EnvironmentProblem
 from nodisk.plan.daemons import Host
 from nodisk.spec.model import DhcpMode, Lab
-from nodisk.state import LabState
+from nodisk.state import LabState, check_path
 
 STREAM_MODULES = (
     Path("/usr/lib/nginx/modules/ngx_stream_module.so"),
     Path("/usr/lib64/nginx/modules/ngx_stream_module.so"),
 )
 """Where Debian and others keep nginx' module for TCP; in neither place: it is built in, or missing."""
-_SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,7 @@ def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
     """The host as the daemons' configurations need it; raises EnvironmentProblem for what it lacks."""
     if os.geteuid() != 0:
         raise EnvironmentProblem("nodisk serve needs root, because it answers DHCP and uses ports below 1024")
-    if not _SAFE_PATH.fullmatch(str(state.root)):
-        raise UsageError(f"{state.root}: the state directory's path may contain only letters, digits and . _ + -")
+    check_path(state.root)
     modules = [path for path in STREAM_MODULES if path.exists()]
     return Host(
         interface=lab.network.interface or interface_of(lab.network.server),
