@@ -145,8 +145,8 @@ def pace_line(scene: Scene) -> str:
     if scene.pace < SLOW:
         return "the API answers as fast as on PCs: time limits are as documented"
     return (
-        f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer, "
-        f"and {CROWDED:g} times that for what runs beside other checks"
+        f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are multiplied by that, "
+        f"and by {CROWDED * scene.pace:.1f} for checks that run beside others"
     )
 
 
