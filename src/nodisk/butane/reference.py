@@ -28,8 +28,8 @@ _HEAD = f"""\
 
 <!-- Generated from the description of the fields by `{_COMMAND}`: change src/nodisk/butane/fields.py. -->
 
-`nodisk butane` translates both to Ignition, and `nodisk.butane` is the same as a library. To move from the old format to
-the new one, see [From Container Linux Config to Butane](../how-to/clc-to-butane.md).
+`nodisk butane` translates both to Ignition, and `nodisk.butane` is the same as a library. To move from the old format
+to the new one, see [From Container Linux Config to Butane](../how-to/clc-to-butane.md).
 
 ## Command line
 
@@ -67,8 +67,8 @@ result.report     # entries with severity, line, column, path, message; failure:
 ```
 
 `validate(config)` validates an Ignition config; `merge(base, overlay)` merges two of the same version.
-`nodisk.butane.clc.translate(text, to="2.3.0", platform="")` translates Container Linux Config. No text makes any of them
-raise. Only files below `files_dir` are read: links that lead out of it, devices, sockets and pipes are refused.
+`nodisk.butane.clc.translate(text, to="2.3.0", platform="")` translates Container Linux Config. No text makes any of
+them raise. Only files below `files_dir` are read: links that lead out of it, devices, sockets and pipes are refused.
 
 Butane differs in two ways: it follows links out of `files_dir`, and refuses every file if that is `/`.
 

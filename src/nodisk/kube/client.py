@@ -308,7 +308,7 @@ class Client(Transport):
 
 
 def made_by_us(wanted: Object, there: Object) -> bool:
-    """Whether an existing object can be the result of an earlier attempt to create ``wanted``: nodisk's, with the same marks.
+    """Whether an existing object can come from an earlier attempt to create ``wanted``: nodisk's, with the same marks.
 
     The rest can't be compared: the API server adds defaults and normalises quantities.
     """

@@ -50,7 +50,7 @@ class Discovery:
     """The resources of an API server, by API version and kind; safe to use from many threads."""
 
     def __init__(self, get: Get, settle: Callable[[], None]) -> None:
-        """``get`` returns the content at a path; ``settle`` returns once the server serves everything that it will serve."""
+        """``get`` returns what is at a path; ``settle`` returns once the server serves everything that it will."""
         self._get, self._settle = get, settle
         self._lock = threading.Lock()
         self._asking: dict[str, threading.Lock] = {}

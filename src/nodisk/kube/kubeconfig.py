@@ -64,7 +64,7 @@ def _refuse_expired(cert_pem: str) -> None:
 
 
 def of_admin(state: LabState) -> Path:
-    """The administrator's kubeconfig of a lab; raises EnvironmentProblem if there is none yet, or this user can't read it."""
+    """A lab's administrator kubeconfig; raises EnvironmentProblem if there is none yet, or this user can't read it."""
     path = state.admin_kubeconfig
     try:
         path.open("rb").close()

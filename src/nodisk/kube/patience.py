@@ -69,7 +69,7 @@ class Outage:
 
 
 def passing(error: ApiError) -> bool:
-    """Whether a refusal is temporary, because the cluster is young or two writers collided: the same request may pass soon.
+    """Whether a refusal is temporary (a young cluster, or two writers that collided), so that a retry may pass.
 
     The controllers create each namespace's default ServiceAccount and count each quota seconds after its creation.
     """

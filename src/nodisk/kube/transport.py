@@ -91,7 +91,7 @@ class Transport:
         """For a subclass: create its own state. Runs once, and not for clients made by ``with_token``."""
 
     def with_token(self, token: str, *, patience: float | None = None) -> Self:
-        """A client of the same API server that presents ``token``; shares connections (none has a client certificate)."""
+        """A client of the same API server with ``token``; shares connections (none has a client certificate)."""
         other = copy.copy(self)
         other.patience = self.patience if patience is None else patience
         other._token = token

@@ -1,4 +1,4 @@
-"""What a machine will get, in a form that people read: for ``nodisk render`` and the golden tests."""
+"""What a machine will get, in readable form: for ``nodisk render`` and the golden tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTS = ("script", "cmdline", "ignition")
 def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = snippets.words) -> dict[str, str]:
     """Boot script, kernel command line and Ignition of a machine, by name, without a nonce.
 
-    The nonce is minted for each boot while the lab is armed; the script shown is that of a lab that isn't.
+    A nonce is minted for each boot while the lab is armed; this shows the script of a disarmed lab.
     """
     return {
         "script": boot.machine_script(lab, facts, machine, None),
@@ -25,7 +25,7 @@ def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = s
 
 
 def daemons(machine: Machine, texts: Mapping[str, str]) -> str:
-    """The server's daemon configurations (by file name), after the lines of them that name this machine."""
+    """The server's daemon configurations (by file name), preceded by their lines that name this machine."""
     parts = [f"===== lines that name {machine.name}\n"]
     parts += [f"{name}:{number}: {line}\n" for name, text in texts.items() for number, line in naming(machine, text)]
     parts += [f"\n===== {name}\n{text}" for name, text in texts.items()]
@@ -33,7 +33,7 @@ def daemons(machine: Machine, texts: Mapping[str, str]) -> str:
 
 
 def naming(machine: Machine, text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text (counted from 1) in which the machine's name, MAC or address stands by itself."""
+    """The lines of a text (counted from 1) in which the machine's name, MAC or address is a separate word."""
     words = "|".join(re.escape(str(word)) for word in (machine.name, machine.mac, machine.address))
     pattern = re.compile(rf"(?<![\w./-])(?:{words})(?![\w/-]|\.\d)")
     for number, line in enumerate(text.splitlines(), 1):
