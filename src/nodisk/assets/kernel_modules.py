@@ -1,7 +1,7 @@
-"""Which of Debian's kernel modules a node image holds: all but what no diskless node uses, and whatever those need.
+"""Which of Debian's kernel modules a node image has: all except those that no diskless node uses, plus dependencies.
 
-Pure: modules are named by their path below ``/lib/modules/VERSION``, as ``modules.dep`` has them (depmod(8)), whose
-lines list all that a module needs, directly or not.
+Pure: modules are named by their path below ``/lib/modules/VERSION``, as in ``modules.dep`` (depmod(8)), whose lines
+list all direct and indirect dependencies of a module.
 """
 
 from __future__ import annotations
@@ -90,11 +90,11 @@ LEFT_OUT: Mapping[str, str] = {
         "no PC's disk has such a file system",
     ),
 }
-"""Folder below ``kernel/`` (or the beginning of a file's path) → why a node has nothing of it."""
+"""Folder below ``kernel/`` (or the beginning of a file's path) → why a node has no modules from it."""
 
 
 def parse(modules_dep: str) -> dict[str, tuple[str, ...]]:
-    """The lines of a ``modules.dep``."""
+    """Parse a ``modules.dep``."""
     found = {}
     for line in modules_dep.splitlines():
         module, colon, needs = line.partition(":")
@@ -110,7 +110,7 @@ def reason(module: str) -> str | None:
 
 
 def kept(needs: Needs) -> set[str]:
-    """What stays: everything without a reason against it, and all that this needs, whatever its folder."""
+    """The modules that stay: all without a reason against them, and their dependencies, whatever their folder."""
     wanted = {module for module in needs if reason(module) is None}
     return wanted.union(*(needs[module] for module in wanted))
 
@@ -130,7 +130,7 @@ def missing_network_drivers(needs: Needs, there: Set[str]) -> dict[str, str]:
 
 
 def refuse_unmet(needs: Needs, there: Iterable[str], where: str) -> None:
-    """Raise IntegrityError if something that is ``there`` lacks a module that it needs."""
+    """Raise IntegrityError if a module that is ``there`` lacks a dependency."""
     present = {name(module) for module in there}
     unmet = [
         f"{name(module)} needs {name(need)}"

@@ -1,4 +1,4 @@
-"""Building programs run as children in namespaces of their own: when they are stopped, or nodisk dies, nothing stays.
+"""Build programs run in namespaces of their own: when they are stopped, or nodisk dies, nothing is left.
 
 A private mount namespace undoes every mount, a private PID namespace ends every descendant; and the kernel
 kills the namespace's first process when nodisk itself is killed.
@@ -23,7 +23,7 @@ from nodisk.assets.store import disk_full
 from nodisk.errors import CommandFailed
 
 _LOW = 12 * 1024**2
-"""Bytes; a disk with less left counts as full: a program that failed for want of room may have freed its last file."""
+"""Bytes; a disk with less left counts as full: a program that ran out of space may have deleted its last file."""
 
 # As apt says it of an https mirror, by GnuTLS (Debian 12) or OpenSSL (Debian 13).
 _UNTRUSTED = re.compile("certificate verif", re.IGNORECASE)
@@ -86,7 +86,7 @@ async def build(
 
 
 async def _start(words: Sequence[str | Path]) -> asyncio.subprocess.Process:
-    """Start a program; cancelled amid that, end it first: asyncio would leave it behind, or wait for it for ever."""
+    """Start a program; if cancelled meanwhile, end it first: asyncio would leave it behind, or wait for it for ever."""
     starting = asyncio.ensure_future(run.start_async(words))
     try:
         return await asyncio.shield(starting)
@@ -98,7 +98,7 @@ async def _start(words: Sequence[str | Path]) -> asyncio.subprocess.Process:
 
 
 async def _until_full(folder: Path, group: int) -> None:
-    """Return when the disk is full, having killed the program: some (mmdebstrap) would wait for ever then."""
+    """Kill the program and return when the disk is full: some programs (mmdebstrap) would wait for ever."""
     while shutil.disk_usage(folder).free >= _LOW:
         await asyncio.sleep(1)
     _kill(group)

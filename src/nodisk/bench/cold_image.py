@@ -1,4 +1,4 @@
-"""Images that no node has: the project's own image with one more layer of chance, pushed to the server's registry.
+"""Images that no node has: the project's own image with one more layer of random data, pushed to the server's registry.
 
 The registry's unix socket is used, which only the server itself reaches. Nothing of it is left on the server's disk.
 """
@@ -23,7 +23,7 @@ from nodisk.errors import NodiskError
 from nodisk.state import LabState
 
 SIZE = 8 * 2**20
-"""Bytes of the layer; chance doesn't compress."""
+"""Bytes of the layer; random data doesn't compress."""
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _OCI = "application/vnd.oci.image.manifest.v1+json"
 

@@ -1,4 +1,4 @@
-"""Asking a segment who gives addresses: the I/O around ``check.dhcp``. Needs root (a packet socket)."""
+"""Find out who gives addresses on a segment: the I/O around ``check.dhcp``. Needs root (a packet socket)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _EVERYBODY = b"\xff" * 6
 
 
 def mac_of(interface: str) -> Mac:
-    """The card's own address; raises OSError or ValueError where it has none."""
+    """The NIC's own MAC address; raises OSError or ValueError if it has none."""
     return Mac.parse(Path(f"/sys/class/net/{interface}/address").read_text().strip())
 
 
 def ask(interface: str, macs: Sequence[Mac], *, seconds: float = LISTEN) -> dict[Mac, list[Offer]]:
     """Send a DHCPDISCOVER for each of ``macs`` and return every different answer within ``seconds``, by MAC.
 
-    A machine's MAC shows what that machine will get. Nothing is ever requested: no lease is made. Raises OSError
-    (PermissionError without root).
+    Asking with a machine's MAC shows what that machine will get. It never sends a REQUEST, so no lease is made. Raises
+    OSError (PermissionError without root).
     """
     wanted = {mac: secrets.randbits(32) for mac in macs}
     found: dict[Mac, dict[Offer, None]] = {mac: {} for mac in macs}

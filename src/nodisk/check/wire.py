@@ -74,7 +74,7 @@ def interface(lab: Lab) -> list[Finding]:
 
 
 def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
-    """Every port that the server is going to bind can be bound; ``server_pid``: this lab's own server runs already."""
+    """Every port that the server is going to bind is free; ``server_pid``: this lab's own server already runs."""
     name = "ports"
     if server_pid is not None:
         return [ok(name, f"used by this lab's own server (pid {server_pid})")]
@@ -94,7 +94,7 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
 
 
 def dhcp(lab: Lab) -> list[Finding]:
-    """Who gives addresses on the segment, and whether that is what lab.yaml says."""
+    """Who gives addresses on the segment, and whether that agrees with lab.yaml."""
     name = "dhcp"
     found = card(lab)
     if found is None or not found.up:
@@ -110,9 +110,9 @@ def dhcp(lab: Lab) -> list[Finding]:
 
 
 def judge_offers(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
-    """What the answers to DHCPDISCOVERs mean for this lab, by the MAC asked for: its machines' and strangers'.
+    """What the answers to DHCPDISCOVERs mean for this lab, by the MAC asked for: its machines' and others'.
 
-    What the lab's own server answers doesn't count.
+    The lab's own server's answers don't count.
     """
     name, mode = "dhcp", lab.network.dhcp
     given = {mac: [one for one in found if one.server != lab.network.server] for mac, found in offers.items()}
@@ -137,7 +137,7 @@ def judge_offers(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Findin
 
 
 def _judge_addresses(lab: Lab, given: Mapping[Mac, Sequence[Offer]]) -> Iterator[Finding]:
-    """A machine may enrol only from its address in lab.yaml: the room's server must give it that very one."""
+    """A machine may enrol only from its address in lab.yaml, so the room's server must give it exactly that one."""
     name, silent = "dhcp", list[str]()
     for machine in lab.machines:
         addresses = [one for one in given.get(machine.mac, ()) if one.address != _NONE]
@@ -167,7 +167,7 @@ def _show(one: Offer) -> str:
 
 
 def duplicates(lab: Lab) -> list[Finding]:
-    """Nobody else uses an address of the lab."""
+    """No other device uses an address of the lab."""
     name = "duplicates"
     found = card(lab)
     if found is None or not found.up:
@@ -194,9 +194,9 @@ def duplicates(lab: Lab) -> list[Finding]:
 
 
 def holders(interface: str, address: IPv4Address) -> set[Mac | str]:
-    """The cards that answer for an address on the wire, this host's own excepted (it does not ask itself).
+    """The MACs that answer for an address on the network, except this host's own (it does not ask itself).
 
-    One that no card can have (a load balancer's group address) is the text of it.
+    A MAC that no NIC can have (a load balancer's group address) is returned as text.
     """
     argv = ["arping", "-D", "-c", "2", "-w", "3", "-I", interface, str(address)]
     done = run.run(argv, check=False, timeout=10)

@@ -73,7 +73,7 @@ def journald(cap: int) -> str:
 
 
 INODES_PER_MIB = 64
-"""Bytes per inode of a tmpfs: 16 KiB, mkfs.ext4's own ratio; files in container images average 30 KiB."""
+"""Files of a tmpfs: one for 16 KiB, mkfs.ext4's own ratio; files in container images average 30 KiB."""
 FEWEST_INODES = 16384
 
 

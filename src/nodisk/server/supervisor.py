@@ -1,8 +1,8 @@
-"""Keeping daemons running: start, wait until each answers, start again what dies, stop all in order.
+"""Keep daemons running: start, wait until each answers, restart what dies, stop all in order.
 
-Every daemon runs in a process-id namespace of its own, whose first process dies with this one (also by ``kill -9``);
-the kernel then ends all that is left in the namespace, whatever it forked and whoever it runs as. So no orphan can
-hold a port against the next start. ::
+Every daemon runs in its own PID namespace, whose first process dies with this one (even by ``kill -9``); the kernel
+then kills everything left in the namespace, whatever it forked and whatever user it runs as. So no orphan can hold a
+port when the server starts again. ::
 
     nodisk serve
     └── setpriv --pdeathsig KILL  unshare --pid --fork --kill-child       (waits)
@@ -33,24 +33,24 @@ GUARD = """\
 read -r _ _ _ parent _ session _ </proc/self/stat && [ "$parent" = "$session" ] &&
 read -r _ _ _ server _ <"/proc/$parent/stat" && [ "$server" = "$0" ] && exec unshare --fork "$@"
 """
-"""Whether all above are still there, asked when all of them have been told to die with their parent.
+"""Checks that all parents still exist, after all of them have been told to die with their parent.
 
 A parent that died before its child could say so is missed otherwise, and the daemon would outlive it. The outermost
 process leads a session of its own (``run.start_async``); ``$0`` is the process id of ``nodisk serve``.
 """
 BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
-"""Seconds before each further start of a daemon that keeps dying."""
+"""Seconds before each restart of a daemon that keeps dying."""
 STEADY = 60.0
-"""Seconds after which a daemon counts as steady, and its next death starts the back-off anew."""
+"""Seconds after which a daemon counts as stable, and its next death resets the back-off."""
 READY_WITHIN = 75.0
-"""Seconds: a host that is busy with other things is slow, and a daemon that can't start ends at once anyway."""
+"""Seconds to start: a busy host is slow, and a daemon that can't start ends at once anyway."""
 STOP_WITHIN = 15.0
 MAX_LOG = 8 * 1024 * 1024
-"""Bytes of a log; then it becomes NAME.log.1."""
+"""Size in bytes at which a log is renamed to NAME.log.1."""
 
 
 def cage() -> tuple[str, ...]:
-    """What stands before a daemon's own command line, so that nothing of it outlives this process."""
+    """The prefix of a daemon's command line which ensures that nothing of it outlives this process."""
     outside = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL")
     return (*outside, "sh", "-c", GUARD, str(os.getpid()))
 
@@ -62,9 +62,9 @@ class Daemon:
     name: str
     argv: tuple[str | Path, ...]
     probe: Callable[[], Awaitable[bool]]
-    """Whether it answers; asked until it does."""
+    """Whether it answers; called until it does."""
     leftovers: tuple[Path, ...] = ()
-    """Unix sockets and pid files that it makes, and that would keep it from starting again: removed before a start."""
+    """Unix sockets and pid files that it creates and that would prevent a restart: removed before each start."""
     on_line: Callable[[str], None] | None = None
     """Called with each line that it prints."""
 
@@ -80,7 +80,7 @@ class _Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs daemons; ``note`` is told in a sentence what a person would want to know."""
+    """Runs daemons; ``note`` gets a sentence about anything that an administrator should know."""
 
     log_folder: Path
     note: Callable[[str], None]
@@ -89,7 +89,7 @@ class Supervisor:
     _order: list[Daemon] = field(default_factory=list)
 
     async def start(self, daemons: Sequence[Daemon]) -> None:
-        """Start all at once and return when each answers; if one fails, stop the others and raise its words."""
+        """Start all at once and return when each answers; if one fails, stop the others and raise its error."""
         self._order = list(daemons)
         try:
             async with asyncio.TaskGroup() as group:
@@ -121,7 +121,7 @@ class Supervisor:
         self._order = []
 
     async def begin(self, daemon: Daemon) -> None:
-        """Start one more while the others run; if it doesn't come to answer, raise its words."""
+        """Start one more while the others run; if it never answers, raise its error."""
         try:
             await self._first_start(daemon)
         except BaseException:
@@ -132,7 +132,7 @@ class Supervisor:
         self._keepers[daemon.name] = asyncio.create_task(self._keep(daemon), name=f"keep {daemon.name}")
 
     async def halt(self, name: str) -> None:
-        """Stop one, if it runs, and don't start it again."""
+        """Stop one if it runs, and don't restart it."""
         if keeper := self._keepers.pop(name, None):
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
@@ -167,7 +167,7 @@ class Supervisor:
         return child
 
     async def _answers(self, child: _Child) -> bool:
-        """Probe until it answers, it ends, or time is up."""
+        """Probe until it answers or ends, or time is up."""
         deadline = time.monotonic() + READY_WITHIN
         while time.monotonic() < deadline and child.process.returncode is None:
             if await child.daemon.probe():
@@ -178,7 +178,7 @@ class Supervisor:
         return False
 
     async def _keep(self, daemon: Daemon) -> None:
-        """Start it again whenever it ends, doesn't come to answer, or could not even be started."""
+        """Restart it whenever it ends, never answers, or could not be started."""
         failures = 0
         child: _Child | None = self._children[daemon.name]
         while True:
@@ -206,14 +206,14 @@ class Supervisor:
                     child = None
 
     def _say(self, text: str) -> None:
-        """Tell ``note``; a keeper goes on also where nobody can be told."""
+        """Call ``note``; the keeper goes on even if that fails."""
         try:
             self.note(text)
         except Exception:
             log.exception("%s; and it could not be recorded", text)
 
     async def _read(self, daemon: Daemon, process: asyncio.subprocess.Process, tail: collections.deque[str]) -> None:
-        """Copy what it prints to its log, and hand each line on."""
+        """Copy its output to its log, and pass each line on."""
         if process.stdout is None:
             raise AssertionError("started without a pipe")
         with _Log(self.log_folder / f"{daemon.name}.log") as sink:
@@ -238,7 +238,7 @@ class Supervisor:
 
 
 async def start_whole(argv: Sequence[str | Path]) -> asyncio.subprocess.Process:
-    """Start a program; a cancellation that comes meanwhile ends it.
+    """Start a program; a cancellation in the meantime ends it.
 
     asyncio itself may wait for ever for a process whose start was cancelled half-way, because its pipes were never
     connected. So the start is always finished first.
@@ -254,7 +254,7 @@ async def start_whole(argv: Sequence[str | Path]) -> asyncio.subprocess.Process:
 
 
 def kill_whole(process: asyncio.subprocess.Process) -> None:
-    """Kill a program and all that it has started, as far as it stayed in its session.
+    """Kill a program and everything that it started, as far as it stayed in its session.
 
     Not the program alone: where that is an ``unshare`` of a moment ago, its child may not have asked yet to die with
     it, and lives on. Then asyncio, which waits until nobody holds the output's pipe, would wait for ever. A signal to
@@ -265,7 +265,7 @@ def kill_whole(process: asyncio.subprocess.Process) -> None:
 
 
 async def _end(child: _Child) -> None:
-    """End a daemon: politely, then not; returns when no process of it is left."""
+    """Stop a daemon, first with SIGTERM; returns when none of its processes is left."""
     process = child.process
     deadline = time.monotonic() + STOP_WITHIN
     while process.returncode is None and time.monotonic() < deadline:
@@ -285,7 +285,7 @@ async def _end(child: _Child) -> None:
 class _Log:
     """A log file that keeps at most twice MAX_LOG bytes.
 
-    A line that can't be written, as on a full disk, is dropped: a daemon whose output nobody takes stands still.
+    A line that can't be written (on a full disk) is dropped: a daemon whose output nobody reads would block.
     """
 
     def __init__(self, path: Path) -> None:

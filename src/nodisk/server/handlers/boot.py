@@ -15,7 +15,7 @@ _WHO = ("manufacturer", "product", "serial", "memsize", "platform")
 
 
 async def entry(request: Request) -> Response:
-    """The script that chains to the one of the card that booted."""
+    """The script that chains to the one for the NIC that booted."""
     return PlainTextResponse(app_state_of(request).texts.entry())
 
 
@@ -57,6 +57,6 @@ async def script(request: Request) -> Response:
 
 
 def _who(request: Request) -> str:
-    """What an unknown machine says of itself, in printable ASCII."""
+    """What an unknown machine reports about itself, in printable ASCII."""
     said = (f"{word} {request.query_params[word]}" for word in _WHO if request.query_params.get(word))
     return re.sub(r"[^ -~]", "?", ", ".join(said))[:300]

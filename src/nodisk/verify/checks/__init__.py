@@ -47,4 +47,4 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("leftovers", "nothing that this run created is left", 60, pods.leftovers, phase=4),
 )
-"""Limits are for a healthy cluster of PCs. What others need comes first; what closes a node runs alone, last."""
+"""Limits are for a healthy cluster of PCs. Prerequisites come first; checks that cordon a node run alone, last."""
