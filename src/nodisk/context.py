@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SeveralLabs(UsageError):
-    """Nothing says which lab is meant, and more than one virtual lab runs."""
+    """No lab was chosen, and more than one virtual lab runs."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(
