@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,9 +18,19 @@ import click
 from nodisk.errors import UsageError
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab
-from nodisk.state import DEFAULT_STATE, LabState, State
+from nodisk.state import DEFAULT_STATE, LabState, State, check_path
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SeveralLabs(UsageError):
+    """No lab was chosen, and more than one virtual lab runs."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            f"several virtual labs are running: {', '.join(names)}", hint="choose one with --lab FILE or $NODISK_LAB"
+        )
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +64,7 @@ class LabOptions:
         if len(running) == 1:
             return Path(next(iter(running.values()))["file"])
         if running:
-            names = ", ".join(sorted(path.parent.parent.name for path in running))
-            raise UsageError(
-                f"several virtual labs are running: {names}",
-                hint="choose one with --lab FILE or $NODISK_LAB",
-            )
+            raise SeveralLabs(sorted(path.parent.parent.name for path in running))
         raise UsageError(
             "no lab found: no --lab, no $NODISK_LAB, no ./lab.yaml, and no running virtual lab",
             hint="create one with nodisk init",
@@ -96,7 +102,7 @@ def state_option(command: F) -> F:
     )
     @functools.wraps(command)
     def wrapper(*args: Any, state: Path, **kwargs: Any) -> Any:
-        return command(*args, state=State(state.absolute()), **kwargs)
+        return command(*args, state=State(check_path(state.absolute())), **kwargs)
 
     return cast("F", wrapper)
 

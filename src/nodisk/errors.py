@@ -12,7 +12,7 @@
     ├── TimedOut                6   something did not happen in time
     ├── CommandFailed           1   a program that nodisk ran failed
     ├── IntegrityError          7   data on disk or from the network doesn't match its hash
-    └── ApiError                1   the API server refused or didn't answer: subclasses in cluster/errors.py
+    └── ApiError                1   the API server refused or didn't answer: subclasses in kube/errors.py
 
 Ctrl-C exits with 130, SIGTERM with 143, SIGHUP with 129, as a shell reports them. The numbers are documented in
 docs/reference/exit-codes.md.

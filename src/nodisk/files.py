@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write to a temporary name, fsync, rename; and locks that say who holds them."""
+"""Atomic files (write to a temporary name, fsync, rename), and locks that know their holder."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nodisk.waiting import Deadline
 def write(path: Path, content: str | bytes, *, mode: int = 0o644) -> bool:
     """Make ``path`` hold exactly ``content`` with ``mode``; returns whether anything changed.
 
-    The file appears whole or not at all, also if the power goes: the temporary file is synced, renamed, and
-    the folder synced. A secret is written with mode 0o600 and is never readable by others in between.
+    The file appears complete or not at all, even after a power cut: the temporary file is synced and renamed, and the
+    folder is synced. A secret is written with mode 0o600 and is never readable by others in between.
     """
     data = content.encode() if isinstance(content, str) else content
     with contextlib.suppress(FileNotFoundError):
@@ -71,7 +71,7 @@ def replace(path: Path, content: bytes, *, expected: bytes) -> None:
 
 
 def nearest(path: Path) -> Path:
-    """``path`` if it is there, else the folder nearest above it: on whose disk it would be."""
+    """``path`` if it exists, otherwise its nearest existing parent folder, on whose disk it would be."""
     return next(found for found in (path, *path.parents) if found.exists() or found == found.parent)
 
 
@@ -109,7 +109,7 @@ def lock_folder(folder: Path, what: str, *, wait: float) -> Iterator[None]:
 def lock(path: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
     """Hold ``path`` exclusively; raises Busy that names ``what`` and the process that holds it.
 
-    ``wait``: for so many seconds it may be held by another before that.
+    ``wait``: seconds for which to wait for another holder before that.
     The kernel drops the lock when the process ends, however it ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,9 +134,9 @@ def lock(path: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
 
 
 def holder(path: Path) -> int | None:
-    """The process that holds ``path`` by ``lock``; None: none does. Only looks: nobody who wants the lock is hindered.
+    """The process that holds ``path`` by ``lock``; None: none does. It doesn't take the lock, so it blocks nobody.
 
-    The number of a process that ended without a word may be another's by now: it counts only with its time of start.
+    The pid of a process that died may have been reused: it is valid only with its start time.
     """
     with contextlib.suppress(OSError, ValueError):
         pid, started = path.read_text().split()
@@ -156,7 +156,7 @@ def _started(pid: int) -> str | None:
 
 @contextlib.contextmanager
 def unlocked(path: Path, what: str) -> Iterator[None]:
-    """Nobody holds ``path`` and nobody gets it meanwhile, as for ``lock``; but no file is made or written for it."""
+    """Hold ``path`` as ``lock`` does, so that nobody else gets it; but create and write no file for it."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(FileNotFoundError):
             file = stack.enter_context(path.open())

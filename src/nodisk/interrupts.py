@@ -1,7 +1,7 @@
-"""Ctrl-C, an ordinary ``kill`` and a closed terminal: a command tidies up, and its status says which it was.
+"""Ctrl-C, an ordinary ``kill`` and a closed terminal: a command cleans up, and its exit status says which it was.
 
-Each becomes Python's KeyboardInterrupt. A second Ctrl-C ends the process where it is: what is to be tidied up may be
-behind an API that doesn't answer. Imported by every command, so it imports little.
+Each becomes Python's KeyboardInterrupt. A second Ctrl-C ends the process at once, because cleaning up may need an API
+that doesn't answer. Every command imports this module, so it imports little.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 3
-"""Seconds of tidying up after which it is said that there is a shorter way."""
+"""Seconds of cleaning up after which the user is told that a second Ctrl-C ends it."""
 children: set[subprocess.Popen[bytes]] = set()
-"""The programs that ``run.run`` waits for now, in whichever thread."""
+"""The programs for which ``run.run`` is waiting, in any thread."""
 _received: list[int] = []
 
 
@@ -42,13 +42,13 @@ def uninstall() -> None:
 
 
 def came() -> bool:
-    """Whether one of them came."""
+    """Whether one of them has arrived."""
     return bool(_received)
 
 
 @contextlib.contextmanager
 def cancelling(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> Iterator[None]:
-    """While asyncio runs, cancel a task instead of raising an exception amid whatever the loop does."""
+    """While asyncio runs, cancel a task instead of raising an exception in the middle of the loop's work."""
 
     def cancel(number: int) -> None:
         if _is_first(number):
@@ -69,8 +69,7 @@ def cancelling(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> It
 def leave() -> NoReturn:
     """End the process with the status that a shell gives for the signal, without waiting for threads.
 
-    A thread that waits for an answer that doesn't come would otherwise hold up the end; what had to be tidied up has
-    been, on the way here.
+    Otherwise a thread that waits for an answer could delay the end. Cleaning up is already done at this point.
     """
     _end_children()
     for stream in (sys.stdout, sys.stderr):
@@ -86,9 +85,9 @@ def _end(number: int, _: FrameType | None) -> None:
 
 
 def _is_first(number: int) -> bool:
-    """Take note of a signal; a second Ctrl-C doesn't come back.
+    """Handle a signal; a second Ctrl-C doesn't return.
 
-    Other signals that come again change nothing: a terminal that closes says so twice.
+    Other repeated signals change nothing: a terminal that closes signals twice.
     """
     again = came()
     _received.append(number)
@@ -104,13 +103,13 @@ def _is_first(number: int) -> bool:
 
 
 def _tell(words: bytes) -> None:
-    """Write past Python's buffers, which the interrupted code may be amid using."""
+    """Write past Python's buffers, which the interrupted code may be using."""
     with contextlib.suppress(OSError):
         os.write(2, words)
 
 
 def _leave_terminal() -> None:
-    """Writing to a terminal that is gone fails, and must not break the tidying up."""
+    """Writing to a closed terminal fails, and must not break cleaning up."""
     for descriptor in (1, 2):
         with contextlib.suppress(OSError):
             if stat.S_ISCHR(os.fstat(descriptor).st_mode):

@@ -14,9 +14,9 @@ WORKERS = 8
 
 
 def in_parallel(function: Callable[[T], R], items: Iterable[T], *, workers: int = WORKERS) -> list[R | Exception]:
-    """Call ``function`` with each item, several at once; its results, or the exceptions it raised, in the items' order.
+    """Call ``function`` for each item, several at once; return its results, or the exceptions it raised, in order.
 
-    Anything that isn't an Exception (Ctrl-C) ends the whole at once: what has not begun is not begun.
+    Anything that isn't an Exception (Ctrl-C) ends everything at once: calls that have not begun don't begin.
     """
 
     def attempt(item: T) -> R | Exception:
@@ -34,7 +34,7 @@ def in_parallel(function: Callable[[T], R], items: Iterable[T], *, workers: int 
 
 
 def all_or_raise(results: Iterable[R | Exception]) -> list[R]:
-    """The results of ``in_parallel`` if none failed; else raises the first failure."""
+    """The results of ``in_parallel`` if none failed; otherwise raises the first failure."""
     good: list[R] = []
     for result in results:
         if isinstance(result, Exception):

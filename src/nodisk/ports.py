@@ -1,4 +1,4 @@
-"""The ports of the server and of its machines: every other text has them from here."""
+"""The ports of the server and its machines; all other texts take them from here."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ NFS = 2049
 """Students' storage."""
 ETCD = 2379
 ETCD_PEER = 2380
-"""etcd insists on a port for its peers; it has none, so this is on loopback, and asks for a certificate."""
+"""etcd requires a port for peers, although there are none: it is on loopback and requires a certificate."""
 REGISTRY = 5000
 API = 6443
-"""The cluster's, balanced by the server; each control-plane machine's own API server listens on the same."""
+"""The cluster's API, balanced by the server; each control-plane machine's own API server listens on the same port."""
 ENROL = 6444
-"""The machines' script has it too: ``node/image/usr/lib/nodisk/enrol``."""
+"""The machines' script also has it: ``node/image/usr/lib/nodisk/enrol``."""
 
 # The machines'.
 KUBELET = 10250
 
 POD_TCP = (DNS, API)
 POD_UDP = (DNS, NTP)
-"""The ports of the server that pods may use. Its others are for machines, and so is whatever else its host serves."""
+"""The server's ports that pods may use. All others, including those of other services on its host, are not."""

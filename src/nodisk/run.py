@@ -1,7 +1,7 @@
 """The only user of ``subprocess``: programs are run from argument lists, never by a shell.
 
-Every command is logged as a line that can be pasted into a terminal. A secret is never an argument:
-it goes through ``stdin`` or a file of mode 0600.
+Every command is logged as a line that can be pasted into a terminal. A secret is never an argument: it goes through
+``stdin`` or a file with mode 0600.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/s
 
 
 def find(tool: str) -> Path:
-    """The path of a program; raises ToolMissing with the package that brings it."""
+    """The path of a program; raises ToolMissing with the package that provides it."""
     path = shutil.which(tool, path=SEARCH_PATH)
     if path is None:
         raise ToolMissing(tool, package=PACKAGES.get(tool))

@@ -1,4 +1,4 @@
-"""Where things lie on the server's disk: one tree, known only here.
+"""The state directory's layout on the server's disk, known only here.
 
 ::
 
@@ -15,18 +15,37 @@
         ├── ssh/             0700: a virtual lab's own key, where lab.yaml names none
         ├── reports/         earlier reports of verify and bench
         ├── conf/            generated configurations of the daemons
-        ├── log/             a file a daemon, a console a machine
+        ├── log/             one file per daemon, one console per virtual machine
         ├── run/             sockets, pid files, locks; empty while nothing runs
-        ├── www/             what nginx serves that belongs to this lab alone
+        ├── www/             files of this lab only that nginx serves
         └── nodisk.db        SQLite: events, nonces, the armed window, alarms
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodisk.errors import UsageError
+
 DEFAULT_STATE = Path("/var/lib/nodisk")
+_USABLE = re.compile(r"/[A-Za-z0-9._/+-]*")
+"""The daemons' configuration files have different quoting rules, or none: these characters are safe in all."""
+
+
+def check_path(path: Path) -> Path:
+    """Return an absolute path if state can be stored below it; raises UsageError if daemons' files couldn't name it.
+
+    nginx, dnsmasq, chronyd and nfs-ganesha read paths below it from their configurations, where a space, a quote or a
+    semicolon would end the path or begin something else.
+    """
+    if _USABLE.fullmatch(str(path)) is None:
+        raise UsageError(
+            f"{str(path)!r} can't be a state directory: its path may have only ASCII letters, digits and . _ + - /",
+            hint="choose another one with --state DIR",
+        )
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +66,7 @@ class State:
 
     @property
     def labs(self) -> Path:
-        """A folder a lab."""
+        """The folder with one folder per lab."""
         return self.root / "labs"
 
     def lab(self, name: str) -> LabState:
@@ -98,7 +117,7 @@ class LabState:
 
     @property
     def ssh(self) -> Path:
-        """A virtual lab's own SSH key (``id_ed25519``), where lab.yaml names none; 0700."""
+        """A virtual lab's own SSH key (``id_ed25519``), if lab.yaml names none; 0700."""
         return self.root / "ssh"
 
     @property
@@ -113,7 +132,7 @@ class LabState:
 
     @property
     def isolation(self) -> Path:
-        """What came of the last attempt of a student's pod to reach another's (``cluster.isolation``)."""
+        """The result of the latest attempt of a student's pod to reach another's (``records.isolation``)."""
         return self.root / "isolation.json"
 
     @property
@@ -123,7 +142,7 @@ class LabState:
 
     @property
     def host(self) -> Path:
-        """What the server found of its host when it last started (``server.host`` reads and writes it)."""
+        """What the server found on its host when it last started (``records.host`` reads and writes it)."""
         return self.conf / "host.json"
 
     @property
@@ -138,7 +157,7 @@ class LabState:
 
     @property
     def www(self) -> Path:
-        """What nginx serves that belongs to this lab alone."""
+        """Files of this lab only that nginx serves."""
         return self.root / "www"
 
     @property
@@ -148,15 +167,15 @@ class LabState:
 
     @property
     def admin_kubeconfig(self) -> Path:
-        """The administrator's kubeconfig, for use where the lab's network is reached; 0600."""
+        """The administrator's kubeconfig, for use where the lab's network can be reached; 0600."""
         return self.pki / "admin.kubeconfig"
 
     @property
     def bench(self) -> Path:
-        """Only in a lab that ``nodisk lab bench`` made, and so may remove: the units that its machines leave off."""
+        """Only in a lab that ``nodisk lab bench`` created, and so may remove: the units disabled on its machines."""
         return self.root / "made-by-lab-bench"
 
     @property
     def virtual(self) -> Path:
-        """The record of a running virtual lab (absent: none runs); machines.virtual reads and writes it."""
+        """The record of a running virtual lab (absent: none runs); ``records.virtual_lab`` reads and writes it."""
         return self.run / "virtual.json"

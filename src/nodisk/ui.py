@@ -42,7 +42,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, ti
 
 
 def progress() -> Progress:
-    """A progress display on stderr for anything over two seconds; use as a context manager.
+    """A progress display on stderr for anything that takes over two seconds; use it as a context manager.
 
     Off a terminal it draws nothing: call ``say`` for the steps that a log should hold.
     """
@@ -66,5 +66,5 @@ def progress() -> Progress:
 
 
 def say(text: str) -> None:
-    """One line of what is going on, on stderr."""
+    """Print one line of progress on stderr."""
     click.echo(text, err=True)

@@ -87,7 +87,7 @@ class Mac(_Parsed):
 
     @property
     def hyphened(self) -> str:
-        """As iPXE's ``${mac:hexhyp}`` prints it: ``52-54-00-ab-01-02``; used in URLs and file names."""
+        """In the form of iPXE's ``${mac:hexhyp}``: ``52-54-00-ab-01-02``; used in URLs and file names."""
         return str(self).replace(":", "-")
 
 
@@ -103,7 +103,7 @@ class Name(_Parsed):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Refuse what is not a DNS label, and say what one is."""
+        """Refuse a name that is not a DNS label, and say what one is."""
         if not _LABEL.fullmatch(text):
             raise ValueError(
                 f"{text!r} is not a name: at most 63 lower-case letters, digits and hyphens, "
@@ -159,7 +159,7 @@ class KubeVersion(_Parsed):
 
     @classmethod
     def printed(cls, text: str) -> Self:
-        """From what components print of themselves, ``v1.20.2-dirty`` or ``v1.36.1+build``: without what follows."""
+        """From a version as components print it, ``v1.20.2-dirty`` or ``v1.36.1+build``, without the suffix."""
         match = _VERSION.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"{text!r} is not a version of Kubernetes; use a form like 1.36.1")
@@ -174,7 +174,7 @@ class KubeVersion(_Parsed):
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """For comparing; a version without a patch counts as its first."""
+        """A key for comparing; a version without a patch counts as the first of its line."""
         return (self.major, self.minor, self.patch or 0)
 
     @property
@@ -217,7 +217,7 @@ class ImageRef:
     """A container image by its tag, in parts (the reference grammar of github.com/distribution/reference)."""
 
     host: str | None
-    """The registry that the name itself names; None: whoever has it."""
+    """The registry in the name; None: any."""
     path: str
     tag: str
 
@@ -250,7 +250,7 @@ class Role(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far a machine is on its way from power-on to Ready; the order is the way's."""
+    """A machine's progress from power-on to Ready, in order."""
 
     DHCP = "dhcp"
     IPXE = "ipxe"

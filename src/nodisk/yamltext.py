@@ -1,4 +1,4 @@
-"""Python data → YAML that every reader takes for what it is.
+"""Python data → YAML that every reader understands in the same way.
 
 Readers disagree on which bare words are texts: ``08``, ``1e3``, ``0o17`` and ``2026-01-01`` are numbers or dates to
 some and words to others (YAML 1.1, YAML 1.2, and Go's readers, which follow neither to the letter). So every text is
@@ -22,7 +22,7 @@ _OWN = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's, in its pure form: libyaml's breaks lines elsewhere, and texts would differ between hosts."""
+    """PyYAML's pure Python dumper: libyaml's breaks lines differently, so texts would differ between hosts."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -64,7 +64,7 @@ def dump_all(documents: Iterable[Any], *, sort_keys: bool = False) -> str:
 
 
 def scalar(text: str) -> str:
-    """A text inside of a line: bare where no reader could take it for anything else, quoted otherwise."""
+    """A text within a line: bare if no reader could take it for anything else, quoted otherwise."""
     return text if _is_bare(text) else dump(text).removesuffix("\n")
 
 

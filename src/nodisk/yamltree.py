@@ -43,7 +43,7 @@ class Problem:
 
 
 def _plain(text: str) -> str:
-    """A part of a message as one line of printable text: keys and values of a file may hold anything, of any length."""
+    """A part of a message as one line of printable text: keys and values of a file may have any content and length."""
     shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
     return "".join(letter if letter.isprintable() else "?" for letter in shown)
 
@@ -68,7 +68,7 @@ class Node:
     scalar: str | None = None
     """A scalar's source text; None: not a scalar."""
     null: bool = False
-    """A scalar that says nothing: empty, ``~`` or ``null``, unquoted."""
+    """An empty scalar: empty, ``~`` or ``null``, unquoted."""
     literal: bool = False
     """A scalar written as a ``|`` block: its first line is the one after ``line``."""
     start: int = 0
@@ -127,7 +127,7 @@ def decode(data: bytes) -> str:
 def parse(text: str) -> tuple[Node, list[Problem]]:
     """The single document of ``text`` and the problems that don't keep it from being read (duplicate keys, tags).
 
-    Raises YamlError where there is no tree to speak of: no YAML, too large, too deep, too many nodes.
+    Raises YamlError if there is no usable tree: no YAML, too large, too deep, too many nodes.
     """
     if len(text) > MAX_BYTES:
         raise YamlError(Problem(1, 1, f"the text is larger than {MAX_BYTES // 1024} KiB", "is this the right file?"))
@@ -226,7 +226,7 @@ class _Composer(Composer[Node]):
 
 
 def _syntax(error: yaml.YAMLError, text: str) -> Problem:
-    """What libyaml says, with the commonest slips named."""
+    """libyaml's message, with the most common mistakes explained."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = str(getattr(error, "problem", None) or error)

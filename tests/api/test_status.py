@@ -31,7 +31,7 @@ def test_an_answer_under_way_is_not_called_away(way: ControlPlane) -> None:
     way.forwarder.open.clear()
     found = status.collect(way.context, wait=0.5)
     assert found.api is Api.SLOW
-    assert "API has not answered within 0.5 s (--wait gives it longer)" in status.summary(found)
+    assert "API is slow or stuck: no answer within 0.5 s (to wait longer: --wait 20s)" in status.summary(found)
     assert len(found.rows) == 2
 
 

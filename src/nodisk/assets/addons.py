@@ -1,8 +1,8 @@
 """What a lab's network needs inside the cluster: manifests as their projects publish them at a version, pinned by hash.
 
-nodisk keeps no text of theirs, only where it is, which version and which hash. A manifest is stored as it was
-published, with the container images that it names; the lab's own addresses are put in when it is applied
-(``cluster.addons``). Rendered and tested with servers laid out like the real ones, never booted.
+nodisk contains none of their text, only its location, version and hash. A manifest is stored as it was published, with
+the container images that it names; the lab's own addresses are inserted when it is applied (``kube.addons``). Rendered
+and tested with servers laid out like the real ones, never booted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A published manifest: which project's, which version, which bytes."""
+    """A published manifest: its project, version and hash."""
 
     name: str
     version: str
@@ -78,22 +78,22 @@ PINNED = {
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A manifest of the user's own, for the network of that name or for the policies."""
+    """A user's own manifest, for the network of that name or for the policies."""
 
     name: str
     manifest: NetworkManifest
 
     @property
     def sha256(self) -> str:
-        """The hash that lab.yaml says."""
+        """The hash in lab.yaml."""
         return self.manifest.sha256
 
 
 def wanted(lab: Lab, source: Source) -> tuple[Pinned | Own, ...]:
     """The manifests that this lab gets with a release of that source.
 
-    ``routed`` and ``flannel`` enforce no NetworkPolicy by themselves. The controller that does needs a kernel and a
-    Kubernetes of today, and a place that reaches its image: it comes with the official releases.
+    ``routed`` and ``flannel`` don't enforce NetworkPolicies themselves. The controller that does needs a current kernel
+    and Kubernetes, and access to its image: it comes with the official releases.
     """
     network, own = lab.kubernetes.network, lab.kubernetes.network_manifest
     found: list[Pinned | Own] = []
@@ -146,7 +146,7 @@ def recipe(what: tuple[Pinned | Own, ...], upstream: Upstream) -> Recipe:
 
 
 def version_shown(manifest: Mapping[str, str], images: list[ReleaseImage]) -> str:
-    """A manifest's version, and its image's where that is another: ``v1.1.1 (image v1.1.0)``."""
+    """A manifest's version, and its image's if that differs: ``v1.1.1 (image v1.1.0)``."""
     version, name = manifest.get("version", ""), manifest["name"]
     tags = {one.image.tag for one in images if one.image.repository.endswith(f"/{name}")}
     other = ", ".join(sorted(tags - {version}))
@@ -154,7 +154,7 @@ def version_shown(manifest: Mapping[str, str], images: list[ReleaseImage]) -> st
 
 
 async def _load(one: Pinned | Own, target: Path, base: str) -> dict[str, str]:
-    """Put a manifest with the right hash at ``target``; returns where it is from."""
+    """Put a manifest with the right hash at ``target``; return its origin."""
     if isinstance(one, Own):
         target.write_bytes(await asyncio.to_thread(read_own, one.manifest, key_of_manifest(one.name)))
         return {"version": "", "url": str(one.manifest.path)}
@@ -169,12 +169,12 @@ async def _load(one: Pinned | Own, target: Path, base: str) -> dict[str, str]:
 
 
 def key_of_manifest(name: str) -> str:
-    """The key of lab.yaml's ``kubernetes`` for a manifest of the user's own in the place of that one."""
+    """The key in lab.yaml's ``kubernetes`` for a user's own manifest that replaces that one."""
     return "policies_manifest" if name == POLICIES else "network_manifest"
 
 
 def read_own(manifest: NetworkManifest, key: str = "network_manifest") -> bytes:
-    """The user's file; raises SpecError if it is not there, or not the one that lab.yaml means."""
+    """The user's file; raises SpecError if it is missing, or its hash differs from lab.yaml's."""
     try:
         found = sha256_of(manifest.path)
         data = manifest.path.read_bytes()

@@ -15,7 +15,7 @@ from nodisk.assets.work import Work
 BENCH = "nodisk/bench:1"
 """iperf3, dnsperf and busybox' tools; no entry point but the shell."""
 PROGRAMS = ("iperf3", "dnsperf")
-"""Each is the package's name as well."""
+"""Each is also the package's name."""
 
 _SONAME = re.compile(r".*\.so\.\d+")
 # Of the C library only what programs of today ask for: the rest is character sets and debugging.
@@ -40,9 +40,9 @@ apt-get -o APT::Sandbox::User=root -q download $all
 
 
 async def entries(work: Work, folder: Path) -> tuple[str, list[Entry]]:
-    """The programs' versions in words, and the files to put beside busybox.
+    """The programs' versions as text, and the files to add to busybox.
 
-    The packages are of the host's own suite, checked by apt.
+    The packages are from the host's own suite, verified by apt.
     """
     target = folder / "bench-packages"
     target.mkdir()

@@ -1,4 +1,4 @@
-"""``nodisk build``: everything that a lab's machines and server need, as much as possible side by side."""
+"""``nodisk build``: everything that a lab's machines and server need, in parallel where possible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Coming = Callable[[], Awaitable[Manifest]]
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release that is chosen but perhaps not made yet."""
+    """A release that is chosen but perhaps not built yet."""
 
     version: KubeVersion
     recipe: Recipe
@@ -49,18 +49,18 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a build led to."""
+    """A build's result."""
 
     assets: dict[str, Manifest]
     why: str
     """How the release's source was chosen."""
     seconds: dict[str, float]
-    """How long each step took that had something to do."""
+    """Duration of each step that had something to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One asset of a build that was not run."""
+    """One asset of a dry run."""
 
     kind: str
     key: str
@@ -71,7 +71,7 @@ class Planned:
 def build(
     lab: Lab, state: State, *, offline: bool = False, refresh: bool = False, only: Collection[str] = ()
 ) -> Result:
-    """Make or load what is missing of a lab's assets and record them.
+    """Build or download a lab's missing assets, and record them.
 
     ``only``: these kinds and what they need; nothing is recorded then.
 
@@ -90,7 +90,7 @@ def build(
 
 
 def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = False) -> tuple[str, list[Planned]]:
-    """Which release a build would take and why, and which assets it would make; asks the network at most for that."""
+    """Which release a build would take and why, and which assets it would build; uses the network only for this."""
     work = Work(state, Store(state), progress.Board(None), offline, refresh)
     chosen = asyncio.run(choose(work, lab))
     asked = recipes(lab, chosen, Upstream.from_environment(), lambda: chosen.recipe.make(work))
@@ -99,7 +99,7 @@ def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = Fa
 
 
 def recipes(lab: Lab, chosen: Release, upstream: Upstream, coming: Coming) -> dict[str, Recipe]:
-    """All that a lab needs, by kind, in the order in which it is shown. ``coming``: how the image gets its release."""
+    """All assets of a lab, by kind, in display order. ``coming``: how the image gets its release."""
     found = [
         image_debian.recipe(image_debian.Wish.of(lab, chosen.version), chosen.recipe, coming),
         chosen.recipe,
@@ -146,9 +146,9 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) ->
 
 
 async def all_of(work: Work, tasks: Mapping[str, asyncio.Task[Manifest]]) -> dict[str, Manifest]:
-    """Wait for every asset. One that can't be had doesn't stop the others: what is well is kept for the next build.
+    """Wait for every asset. If one fails, the others go on: what succeeds is kept for the next build.
 
-    Raises what all failures come down to. Cancelled, it ends all of them first.
+    Raises the common cause of all failures. When cancelled, it first stops all of them.
     """
     for kind, task in tasks.items():
         task.add_done_callback(functools.partial(_tell, work, kind, tasks))
@@ -164,7 +164,7 @@ async def all_of(work: Work, tasks: Mapping[str, asyncio.Task[Manifest]]) -> dic
 
 
 def _tell(work: Work, kind: str, tasks: Mapping[str, asyncio.Task[Manifest]], task: asyncio.Task[Manifest]) -> None:
-    """Say at once what failed while the others go on: they may take minutes."""
+    """Report a failure at once while the others go on, which may take minutes."""
     if task.cancelled() or (error := task.exception()) is None or all(other.done() for other in tasks.values()):
         return
     work.board.line(f"{kind} failed; the other builds continue: {describe(error).splitlines()[0]}")
@@ -246,7 +246,7 @@ def _room(work: Work) -> None:
 
 
 def root_cause(failed: Mapping[str, BaseException]) -> BaseException:
-    """What the failures of several assets come down to; those of nodisk's own tell together what to do."""
+    """The common cause of several assets' failures; nodisk's own errors are combined with their hints."""
     causes = {id(error): error for error in failed.values()}  # the image fails with the release's own error
     ours = [error for error in causes.values() if isinstance(error, NodiskError)]
     if len(ours) < 2:

@@ -1,4 +1,4 @@
-"""What ``nodisk build`` made for a lab, for all that come after it. Reads the store only; builds and loads nothing."""
+"""What ``nodisk build`` made for a lab, for everything that follows. It only reads the store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Before:
     source: str
     """upstream, debian or path."""
     asked: bool
-    """Whether lab.yaml still asks for the same release; what it says of the image is another matter."""
+    """Whether lab.yaml still asks for the same release, whatever it says about the image."""
 
 
 def wishes(lab: Lab) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def wishes(lab: Lab) -> dict[str, Any]:
 
 
 def record(state: State, lab: Lab, made: Mapping[str, Manifest], *, why: str) -> None:
-    """Remember what was built for this lab. ``why``: how the source was chosen."""
+    """Record what was built for this lab. ``why``: how the source was chosen."""
     release_made = {"version": made["release"].version, "source": made["release"].facts["source"]}
     assets = {kind: made[kind].id for kind in (*KINDS, *SOMETIMES) if kind in made}
     value = {"wishes": wishes(lab), "why": why, "assets": assets, "release": release_made}
@@ -60,7 +60,7 @@ def record(state: State, lab: Lab, made: Mapping[str, Manifest], *, why: str) ->
 
 
 def why(state: State, lab: Lab) -> str:
-    """How the release's source was chosen, a sentence."""
+    """How the release's source was chosen, in one sentence."""
     return str(_read(state, lab)["why"])
 
 
@@ -107,13 +107,13 @@ def facts(state: State, lab: Lab) -> tuple[ImageFacts, ReleaseFacts]:
 
 
 def release_bin(state: State, lab: Lab) -> Path:
-    """A folder with the release's programs: kubectl, kubeadm, and as far as it has them kube-apiserver, etcd …"""
+    """A folder with the release's programs: kubectl, kubeadm, and if it has them kube-apiserver, etcd …"""
     made = manifests(state, lab)["release"]
     return Store(state).tree(made, release.programs_of(made))
 
 
 def image_archives(state: State, lab: Lab) -> list[tuple[ContainerImage, Path]]:
-    """Every container image that the lab's registry is to hold, with its archive."""
+    """Every container image for the lab's registry, with its archive."""
     store, made = Store(state), manifests(state, lab)
     return [
         (item.image, store.path(made[kind].file(item.file)))
@@ -134,7 +134,7 @@ def addon_files(state: State, lab: Lab) -> list[tuple[str, Path]]:
 
 
 def fingerprint(state: LabState, lab: Lab) -> str:
-    """A digest of what a server that starts now would serve: lab.yaml as it was read, and what was built for it."""
+    """A digest of what a server that starts now would serve: the parsed lab.yaml, and what was built for it."""
     digest = hashlib.sha256(with_own_key(lab, state).model_dump_json().encode())
     with contextlib.suppress(NodiskError):
         for kind, made in sorted(manifests(state.state, lab).items()):
@@ -145,7 +145,7 @@ def fingerprint(state: LabState, lab: Lab) -> str:
 
 
 def cluster(state: State, lab: Lab) -> list[str]:
-    """The pods' network and the release: what pods of another cluster saw shows nothing of this one's."""
+    """The pod network and the release: what another cluster's pods experienced proves nothing here."""
     before = None
     with contextlib.suppress(IntegrityError):  # of a build's record; others say so
         before = release_before(state, lab)
@@ -153,7 +153,7 @@ def cluster(state: State, lab: Lab) -> list[str]:
 
 
 def tftp_root(state: State, lab: Lab) -> Path:
-    """A folder with iPXE's programs (undionly.kpxe, ipxe.efi, perhaps snponly.efi) for dnsmasq's TFTP."""
+    """A folder with iPXE's binaries (undionly.kpxe, ipxe.efi, perhaps snponly.efi) for dnsmasq's TFTP."""
     return ipxe.tftp_root(Store(state), manifests(state, lab)["ipxe"])
 
 
@@ -175,7 +175,7 @@ def _read(state: State, lab: Lab) -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """A record; raises IntegrityError if it is none: what it named must neither be guessed nor be pruned."""
+    """Read a record; raises IntegrityError if it is damaged: its assets must be neither guessed nor pruned."""
     try:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         texts = [value["why"], *(value["assets"][kind] for kind in KINDS), *value["assets"].values()]

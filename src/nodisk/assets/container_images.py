@@ -19,7 +19,7 @@ from nodisk.plan.facts import ContainerImage
 ECHO = "nodisk/echo:1"
 """HTTP on port 8080: ``GET /`` (or ``/cgi-bin/echo/ANY/PATH``) answers with the lines ``pod:``, ``node:``,
 ``address:``, ``client:`` and ``path:``, from the environment variables POD_NAME, NODE_NAME and POD_IP where they are
-set. With another command it is a box of tools: sh, wget, nc, sleep and all else that busybox has."""
+set. With another command it provides tools: sh, wget, nc, sleep and everything else in busybox."""
 ECHO_PORT = 8080
 MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 """What a registry is asked for: it gives no manifest of another kind than those that it is told of."""

@@ -1,4 +1,4 @@
-"""Single files out of Debian packages, without installing them on this host."""
+"""Extract single files from Debian packages, without installing them on this host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nodisk.spec.model import Suite
 
 
 async def extract(work: Work, package: str, wanted: Mapping[str, str], folder: Path) -> tuple[str, dict[str, Path]]:
-    """Download a package of the host's own suite (checked by apt) and unpack it under ``folder``.
+    """Download a package from the host's own suite (verified by apt) and unpack it under ``folder``.
 
     ``wanted`` maps names to paths in the package; returns the package's version and the paths of those that are in it.
     """
@@ -34,7 +34,7 @@ async def extract(work: Work, package: str, wanted: Mapping[str, str], folder: P
 async def extract_of(
     suite: Suite, work: Work, package: str, wanted: Mapping[str, str], folder: Path, *, os_mirror: str | None
 ) -> tuple[str, dict[str, Path]]:
-    """As ``extract``, from another suite than perhaps the host's own: the same file whatever Debian the host runs."""
+    """As ``extract``, from a given suite: the same file whatever Debian the host runs."""
     root, kept = folder / f"{package}-root", folder / f"{package}-package"
     kept.mkdir()
     await sandbox.build(

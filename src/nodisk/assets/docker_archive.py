@@ -1,4 +1,4 @@
-"""Container images as ``docker save`` writes them: made deterministically, and read as far as their names and sizes go.
+"""Container images in the format of ``docker save``: write them deterministically, and read their names and sizes.
 
 The format: a tar with ``manifest.json`` (configuration, names, layers), the configuration (named by its hash) and a
 tar for each layer. An OCI archive has ``index.json`` instead, and its blobs under ``blobs/sha256/``.
@@ -30,14 +30,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a container of the image runs."""
+    """The command that a container of the image runs."""
 
     entrypoint: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     port: int | None = None
     stop_signal: str | None = None
-    """What asks its first process to end (``SIGKILL``); None: SIGTERM."""
+    """The signal that stops its first process (``SIGKILL``); None: SIGTERM."""
 
 
 def write(target: Path, *, name: str, entries: Sequence[Entry], config: Config, work: Path) -> int:
@@ -129,16 +129,16 @@ class Archive:
     names: tuple[str, ...]
     """As kubeadm prints them: ``registry.k8s.io/pause:3.10``."""
     unpacked: int
-    """Bytes of its files, as far as the archive tells by itself: of compressed layers, three times their size."""
+    """Bytes of its files, as far as the archive tells; for compressed layers, three times their size."""
     images: int = 1
-    """How many it holds; one image may have several names."""
+    """The number of images in it; one image may have several names."""
 
 
 _REF_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
 def read(path: Path) -> Archive:
-    """Read a docker or an OCI archive; raises IntegrityError with what is wrong with it."""
+    """Read a docker or OCI archive; raises IntegrityError with the reason if it is invalid."""
     try:
         with tarfile.open(path) as tar:
             members = {member.name.removeprefix("./"): member for member in tar}

@@ -1,6 +1,6 @@
-"""Files from the network: resumed where they stopped, tried again, used only with their published hash.
+"""Files from the network: resumed where they stopped, retried, and used only if their published hash matches.
 
-``remedy``, wherever it is asked for, is what a person can do when the server hasn't the file or isn't there.
+``remedy`` is always what a person can do if the server doesn't have the file or can't be reached.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from nodisk.assets.faults import Fault, Kind, shown
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that are here and the bytes that there are (None: unknown)."""
+"""Called with the bytes downloaded and the total (None: unknown)."""
 
 _TRIES = 5
-"""In a row that bring nothing new: a line that breaks every minute still brings a large file in the end."""
+"""Number of tries in a row without progress: a connection that breaks every minute still completes a large file."""
 _BUSY_TRIES = 3
-"""For a small text of a server that is there and can't answer now."""
+"""For a small text from a server that is up but can't answer now."""
 _NOBODY_TRIES = 2
-"""For a server that isn't there at all, while nothing has come yet."""
+"""For a server that can't be reached at all, before any data has arrived."""
 _PROGRESS = 64 * 1024
-"""Bytes; fewer in one try count as nothing new."""
+"""Bytes; fewer in one try count as no progress."""
 _TIMEOUT = httpx2.Timeout(20, connect=5)
 
 
@@ -42,7 +42,7 @@ class Published:
 
     @classmethod
     def parse(cls, algorithm: str, text: str, *, name: str | None = None) -> Published:
-        """From a file of hashes: ``HEX``, or lines of ``HEX  NAME`` of which the one for ``name`` counts.
+        """Parse a file of hashes: ``HEX``, or lines ``HEX  NAME``, of which the one for ``name`` is used.
 
         Raises IntegrityError if there is no hash of that length.
         """
@@ -62,26 +62,26 @@ class Published:
 
 
 class Unreachable(EnvironmentProblem):
-    """A server could not be reached at all, or broke off every time."""
+    """A server could not be reached at all, or broke every connection."""
 
 
 class NotThere(NodiskError):
-    """The server answers, and has no such file."""
+    """The server answers, but doesn't have the file."""
 
 
 class Portal(IntegrityError):
-    """Somebody else answered in the server's place: a web page came where a file was wanted."""
+    """Something else answered in the server's place: a web page arrived instead of a file."""
 
 
 class _Failed(Exception):
-    """One try that failed."""
+    """One failed try."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
 
 
 def client() -> httpx2.AsyncClient:
-    """A client with patience for slow lines; follows redirects, as publishers' addresses need it."""
+    """A client with timeouts for slow connections; follows redirects, which publishers use."""
     try:
         return httpx2.AsyncClient(follow_redirects=True, timeout=_TIMEOUT, verify=trust.context())
     except (ValueError, httpx2.InvalidURL, ImportError) as error:
@@ -93,7 +93,7 @@ def client() -> httpx2.AsyncClient:
 async def text(
     http: httpx2.AsyncClient, url: str, *, timeout: float | None = None, tries: int = 2, remedy: str | None = None
 ) -> str:
-    """A small text. ``tries``: how often a server is asked that doesn't answer; one that is busy gets more time.
+    """Fetch a small text. ``tries``: how often to ask a server that doesn't answer; a busy one gets more time.
 
     Raises Unreachable, NotThere, Portal, or NodiskError with the server's answer.
     """
@@ -134,10 +134,10 @@ async def file(
     pause: float = 1,
     remedy: str | None = None,
 ) -> None:
-    """Load ``url`` into ``target``, which appears only with the right hash.
+    """Download ``url`` to ``target``, which appears only with the right hash.
 
-    What was loaded before a break, or before a Ctrl-C, is kept as ``target``.part and continued. ``pause`` is the
-    first wait between two tries, in seconds; it doubles. Raises Unreachable after the last try, NotThere, Portal, and
+    What was downloaded before an error or Ctrl-C is kept as ``target``.part and resumed. ``pause`` is the first wait
+    between two tries, in seconds; it doubles. Raises Unreachable after the last try, NotThere, Portal, and
     IntegrityError if what was loaded from the first byte to the last in one go has another hash.
     """
     if target.exists() and await asyncio.to_thread(published.matches, target):
@@ -208,7 +208,7 @@ def _is_page(part: Path) -> bool:
 
 
 async def _load(http: httpx2.AsyncClient, url: str, part: Path, progress: Progress | None) -> None:
-    """Append to ``part`` what is missing of it; raises _Failed, having written all that came."""
+    """Append the missing rest to ``part``; raises _Failed after writing everything that arrived."""
     have = _size(part)
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
     try:

@@ -1,4 +1,4 @@
-"""What went wrong with a download, in words, whether it is worth another try, and what a person can do about it."""
+"""What went wrong with a download, whether to retry, and what a person can do about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import httpx2
 from nodisk.assets import trust
 
 LONGEST_WAIT = 60.0
-"""Seconds; a server that asks for more than this before the next try doesn't get them."""
+"""The longest pause before the next try, in seconds, that a server may ask for."""
 PORTAL = "a captive portal wants a login, or a proxy blocks this: open the address in a browser on this host"
 _E = TypeVar("_E", bound=BaseException)
 _BUSY = {408, 425, 429}
@@ -25,7 +25,7 @@ _EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, 62  # X509_V_ERR_…
 
 
 class Kind(Enum):
-    """What a person has to hear of a fault."""
+    """What a person needs to know about a fault."""
 
     LINE = "the server isn't reached, or the line to it breaks"
     BUSY = "the server is there and can't now"
@@ -41,17 +41,17 @@ class Fault:
     kind: Kind
     reason: str
     hint: str | None = None
-    """What to do, where the fault itself tells; None: that depends on what was asked for."""
+    """What to do, if the fault itself tells; None: that depends on the request."""
     again: bool = True
-    """Whether another try may end otherwise."""
+    """Whether a retry may succeed."""
     wait: float | None = None
-    """Seconds that the server asks for before the next try."""
+    """Seconds that the server asks to wait before the next try."""
     nobody: bool = False
-    """Whether there was no server at all."""
+    """Whether no server could be reached at all."""
 
 
 def shown(url: str) -> str:
-    """A URL without the password that may be in it."""
+    """A URL without a password."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -60,7 +60,7 @@ def shown(url: str) -> str:
 
 
 def of_error(url: str, error: httpx2.RequestError) -> Fault:
-    """A request that got no answer, or lost it on the way."""
+    """The fault of a request without an answer, or with an incomplete one."""
     reason = str(error) or type(error).__name__
     with contextlib.suppress(RuntimeError):  # a redirect may have led elsewhere
         url = str(error.request.url)
@@ -82,7 +82,7 @@ def of_error(url: str, error: httpx2.RequestError) -> Fault:
 
 
 def of_answer(url: str, response: httpx2.Response) -> Fault | None:
-    """An answer that isn't the file; None if it is, as far as its head tells."""
+    """The fault of an answer that isn't the file; None if it is, as far as its headers tell."""
     code = response.status_code
     said = f"{code} {response.reason_phrase}".strip()
     if response.is_success:
@@ -104,7 +104,7 @@ def of_answer(url: str, response: httpx2.Response) -> Fault | None:
 
 
 def retry_after(text: str, now: datetime) -> float | None:
-    """Seconds to wait as ``Retry-After`` says, by number or by date; None if it says nothing that can be read."""
+    """Seconds to wait according to ``Retry-After``, a number or a date; None if it can't be read."""
     text = text.strip()
     if text.isascii() and text.isdecimal() and len(text) < 10:
         return float(text)
@@ -116,7 +116,7 @@ def retry_after(text: str, now: datetime) -> float | None:
 
 
 def _from(url: str, response: httpx2.Response) -> str:
-    """Where the answer came from, if that isn't where it was asked for."""
+    """The origin of an answer, if it isn't the one that was asked."""
     place = str(response.url)
     return f" (from {shown(place)})" if urlsplit(place).netloc != urlsplit(url).netloc else ""
 

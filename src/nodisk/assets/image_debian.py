@@ -1,4 +1,4 @@
-"""The node image: Debian packages, the release's programs, and what ``nodisk.node`` brings."""
+"""The node image: Debian packages, the release's programs, and the files of ``nodisk.node``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SQUASHFS = (
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What of lab.yaml decides the image."""
+    """The parts of lab.yaml that decide the image."""
 
     suite: Suite
     kernel: Kernel
@@ -46,7 +46,7 @@ class Wish:
 
     @classmethod
     def of(cls, lab: Lab, version: KubeVersion) -> Wish:
-        """From lab.yaml and the release, whose version decides which Debian has a containerd that suits it."""
+        """From lab.yaml and the release, whose version decides which Debian has a suitable containerd."""
         settings = lab.os
         return cls(
             versions.suite(lab, version),
@@ -57,16 +57,16 @@ class Wish:
         )
 
     def include(self) -> list[str]:
-        """All packages that are asked for by name."""
+        """All packages requested by name."""
         return sorted({_KERNELS[self.kernel], *node.packages(), *self.packages, *self.firmware})
 
     def components(self) -> list[str]:
-        """The archive's parts; firmware is in its own since bookworm."""
+        """The archive's components; firmware has its own since bookworm."""
         return ["main", *(["contrib", "non-free-firmware"] if self.firmware else [])]
 
 
 def inputs(wish: Wish, release_key: str) -> dict[str, Any]:
-    """What decides the image; the versions of Debian's packages are the mirror's matter (``--refresh``)."""
+    """What decides the image, except the versions of Debian's packages, which the mirror decides (``--refresh``)."""
     return {
         **_base_inputs(wish),
         "files": tree_hash(node.IMAGE, node.DRACUT),
@@ -88,8 +88,8 @@ def _base_inputs(wish: Wish) -> dict[str, Any]:
 
 
 def recipe(wish: Wish, release: Recipe, coming: Callable[[], Awaitable[Manifest]]) -> Recipe:
-    """The image with the programs of ``release``; ``coming`` gives that, and is awaited only where they are needed: at
-    the very end. Where it fails, Debian is unpacked all the same, and kept for the next build.
+    """The image with the programs of ``release``. ``coming`` provides the release, and is awaited only when it is
+    needed, at the very end. If it fails, Debian is unpacked anyway and kept for the next build.
     """
 
     async def build(work: Work, step: Step, folder: Path) -> Made:
@@ -146,7 +146,7 @@ def _upstream_version(debian: str) -> str:
 
 
 async def _base(work: Work, step: Step, wish: Wish, root: Path) -> None:
-    """Unpack Debian with all packages into ``root``; what mmdebstrap made once is kept in the cache."""
+    """Unpack Debian with all packages into ``root``; mmdebstrap's result is kept in the cache."""
     cached = work.state.cache / f"debian-{wish.suite}-{key_of(_base_inputs(wish))}.tar"
     if work.refresh or not cached.exists():
         work.need_network(f"Debian {wish.suite}")
@@ -220,7 +220,7 @@ async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) ->
 
 
 def _copy_tree(source: Path, target: Path) -> None:
-    """Files become root's, world-readable, executable if they are here; folders that exist keep their modes."""
+    """Files become root's, world-readable, and executable if they are so here; existing folders keep their modes."""
     for path in sorted(source.rglob("*")):
         to = target / path.relative_to(source)
         if path.is_symlink():

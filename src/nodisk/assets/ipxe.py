@@ -1,6 +1,6 @@
-"""iPXE's programs for every kind of firmware, from Debian's package, and the folder that dnsmasq serves by TFTP.
+"""iPXE's binaries for every kind of firmware, from Debian's package, and the folder that dnsmasq serves by TFTP.
 
-Of one suite, whatever Debian the server runs: Debian 12's iPXE is of 2019, and lacks the drivers of newer cards.
+From one suite, whatever Debian the server runs: Debian 12's iPXE dates from 2019 and lacks drivers of newer NICs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SUITE = Suite.TRIXIE
 
 
 def recipe(os_mirror: str | None) -> Recipe:
-    """iPXE's programs; the package's version is the mirror's matter."""
+    """iPXE's binaries; the mirror decides the package's version."""
 
     async def build(work: Work, _: Step, folder: Path) -> Made:
         wanted = {name: f"usr/lib/ipxe/{name}" for name in PROGRAMS}
@@ -33,5 +33,5 @@ def recipe(os_mirror: str | None) -> Recipe:
 
 
 def tftp_root(store: Store, manifest: Manifest) -> Path:
-    """A folder with the programs under their names."""
+    """A folder with the binaries under their names."""
     return store.tree(manifest, [ref.name for ref in manifest.files])

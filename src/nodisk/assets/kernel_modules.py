@@ -1,7 +1,7 @@
-"""Which of Debian's kernel modules a node image holds: all but what no diskless node uses, and whatever those need.
+"""Which of Debian's kernel modules a node image has: all except those that no diskless node uses, plus dependencies.
 
-Pure: modules are named by their path below ``/lib/modules/VERSION``, as ``modules.dep`` has them (depmod(8)), whose
-lines list all that a module needs, directly or not.
+Pure: modules are named by their path below ``/lib/modules/VERSION``, as in ``modules.dep`` (depmod(8)), whose lines
+list all direct and indirect dependencies of a module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Needs = Mapping[str, tuple[str, ...]]
 """Module → every module that it needs."""
 
 _RADIO = "a node has no radio"
-_OLD = "a wire that no room has today, and no firmware boots from"
+_OLD = "networks that no room has today, and from which no firmware boots"
 LEFT_OUT: Mapping[str, str] = {
     "drivers/net/wireless": _RADIO,
     "drivers/net/wwan": _RADIO,
@@ -31,8 +31,8 @@ LEFT_OUT: Mapping[str, str] = {
     "net/ieee802154": _RADIO,
     "net/mac802154": _RADIO,
     "net/batman-adv": _RADIO,
-    "drivers/net/can": "a bus of vehicles",
-    "net/can": "a bus of vehicles",
+    "drivers/net/can": "a vehicle bus",
+    "net/can": "a vehicle bus",
     "drivers/net/arcnet": _OLD,
     "drivers/net/fddi": _OLD,
     "drivers/net/hippi": _OLD,
@@ -53,7 +53,7 @@ LEFT_OUT: Mapping[str, str] = {
     "net/lapb": _OLD,
     "net/x25": _OLD,
     **dict.fromkeys(("sound", "drivers/soundwire", "drivers/media"), "a node plays and records nothing"),
-    **dict.fromkeys(("drivers/gpu", "drivers/video", "drivers/accel"), "a node draws on the firmware's screen alone"),
+    **dict.fromkeys(("drivers/gpu", "drivers/video", "drivers/accel"), "a node only uses the firmware's screen"),
     **dict.fromkeys(
         ("drivers/input/joystick", "drivers/input/touchscreen", "drivers/input/tablet", "drivers/hid/amd-sfh-hid"),
         "a keyboard is enough",
@@ -63,10 +63,12 @@ LEFT_OUT: Mapping[str, str] = {
         "sensors, instruments and experiments",
     ),
     **dict.fromkeys(
-        ("drivers/infiniband", "drivers/rapidio", "drivers/ntb", "net/smc", "net/rds"), "the wire of supercomputers"
+        ("drivers/infiniband", "drivers/rapidio", "drivers/ntb", "net/smc", "net/rds"), "networks of supercomputers"
     ),
-    **dict.fromkeys(("drivers/mtd", "drivers/firewire", "drivers/usb/gadget"), "a PC has none, or a node is none"),
-    "drivers/platform/surface": "a tablet's",
+    **dict.fromkeys(
+        ("drivers/mtd", "drivers/firewire", "drivers/usb/gadget"), "a PC has none, or a node doesn't act as one"
+    ),
+    "drivers/platform/surface": "for tablets",
     **dict.fromkeys(("net/tipc", "net/sctp", "net/dccp"), "protocols that Kubernetes' networks don't use here"),
     # ext4, xfs, btrfs, FAT and NTFS stay: a room's disks may be mounted by a unit in lab.yaml.
     **dict.fromkeys(
@@ -85,14 +87,14 @@ LEFT_OUT: Mapping[str, str] = {
             *("fs/afs", "fs/coda", "fs/orangefs", "fs/jffs2", "fs/ubifs", "fs/f2fs", "fs/nilfs2", "fs/affs", "fs/befs"),
             *("fs/bfs", "fs/efs", "fs/minix", "fs/omfs", "fs/qnx4", "fs/qnx6", "fs/romfs", "fs/sysv", "fs/freevxfs"),
         ),
-        "a file system of no PC's disk",
+        "no PC's disk has such a file system",
     ),
 }
-"""Folder below ``kernel/`` (or the beginning of a file's path) → why a node has nothing of it."""
+"""Folder below ``kernel/`` (or the beginning of a file's path) → why a node has no modules from it."""
 
 
 def parse(modules_dep: str) -> dict[str, tuple[str, ...]]:
-    """The lines of a ``modules.dep``."""
+    """Parse a ``modules.dep``."""
     found = {}
     for line in modules_dep.splitlines():
         module, colon, needs = line.partition(":")
@@ -108,7 +110,7 @@ def reason(module: str) -> str | None:
 
 
 def kept(needs: Needs) -> set[str]:
-    """What stays: everything without a reason against it, and all that this needs, whatever its folder."""
+    """The modules that stay: all without a reason against them, and their dependencies, whatever their folder."""
     wanted = {module for module in needs if reason(module) is None}
     return wanted.union(*(needs[module] for module in wanted))
 
@@ -121,14 +123,14 @@ def name(module: str) -> str:
 def missing_network_drivers(needs: Needs, there: Set[str]) -> dict[str, str]:
     """Every network driver of the kernel that is not among the modules ``there`` → why."""
     return {
-        name(module): reason(module) or "needed by nothing that stays"
+        name(module): reason(module) or "no module that stays needs it"
         for module in sorted(needs)
         if module.startswith("kernel/drivers/net/") and module not in there
     }
 
 
 def refuse_unmet(needs: Needs, there: Iterable[str], where: str) -> None:
-    """Raise IntegrityError if something that is ``there`` lacks a module that it needs."""
+    """Raise IntegrityError if a module that is ``there`` lacks a dependency."""
     present = {name(module) for module in there}
     unmet = [
         f"{name(module)} needs {name(need)}"

@@ -17,16 +17,16 @@ def kubectl_program(context: LabContext) -> Path:
 
 
 def unanswered(error: CommandFailed) -> bool:
-    """Whether kubectl failed because it found no API server to ask, so that nothing has been done.
+    """Whether kubectl failed because it reached no API server, so that nothing has been done.
 
-    Its first requests, which ask what is served, fail so; an exec that breaks off later says something else.
+    Its first requests (discovery) fail in this way; an exec that breaks off later has another message.
     """
     said = error.output.strip().splitlines()
     return bool(said) and said[-1].startswith(("Unable to connect to the server", "The connection to the server"))
 
 
 def for_this_host(context: LabContext, *, api_port: int | None) -> str:
-    """The administrator's kubeconfig with everything inside; ``api_port``: 127.0.0.1's port of a virtual lab."""
+    """The administrator's kubeconfig, self-contained; ``api_port``: a virtual lab's port on 127.0.0.1."""
     endpoint = kubeconfig.load(kubeconfig.of_admin(context.state))
     if api_port is not None:
         endpoint = replace(endpoint, server=f"https://127.0.0.1:{api_port}")

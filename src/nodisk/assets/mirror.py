@@ -18,7 +18,7 @@ _NO_SECURITY = ("sid",)
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Base addresses of Debian's archives, with a final slash."""
+    """Base URLs of Debian's archives, with a final slash."""
 
     main: str
     security: str | None
@@ -37,7 +37,7 @@ class Mirror:
 
 
 def parse_index_targets(text: str) -> Mirror | None:
-    """Debian's archives in what ``apt-get indextargets`` says (lines of ORIGIN|LABEL|REPO_URI|CREATED_BY), if any."""
+    """Debian's archives in the output of ``apt-get indextargets``, lines of ORIGIN|LABEL|REPO_URI|CREATED_BY."""
     main: str | None = None
     security: str | None = None
     for line in text.splitlines():
@@ -67,9 +67,9 @@ def find(wanted: str | None) -> Mirror:
 
 
 def apt_options(folder: Path) -> list[str]:
-    """How the host's apt goes out, as options for mmdebstrap: proxies, TLS, and the authorities that it believes.
+    """How the host's apt reaches servers, as options for mmdebstrap: proxies, TLS, and trusted authorities.
 
-    ``folder`` holds a file of authorities for as long as mmdebstrap runs.
+    ``folder`` holds a file of authorities while mmdebstrap runs.
     """
     dump = run.run(["apt-config", "dump"], check=False).stdout
     lines = connection_options(dump)
@@ -79,5 +79,5 @@ def apt_options(folder: Path) -> list[str]:
 
 
 def connection_options(dump: str) -> list[str]:
-    """The lines of ``apt-config dump`` that say how a server is reached, by HTTP or HTTPS, for all hosts or one."""
+    """The lines of ``apt-config dump`` about reaching servers by HTTP or HTTPS, for all hosts or one."""
     return [line for line in dump.splitlines() if _CONNECTION.match(line) and not line.endswith('"";')]

@@ -14,26 +14,26 @@ REGISTRY = "https://registry.k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Servers, without a slash at the end. ``$NODISK_UPSTREAM_`` and a field's name in capitals names another one."""
+    """Servers, without a final slash. ``$NODISK_UPSTREAM_`` plus a field's name in capitals overrides one."""
 
     kubernetes: str = "https://dl.k8s.io"
     etcd: str = "https://github.com/etcd-io/etcd/releases/download"
     registry: str = REGISTRY
-    """Other than the official one, it stands in for every image's own registry."""
+    """Any other than the official one replaces every image's own registry."""
     manifests: str = "https://raw.githubusercontent.com"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Upstream:
-        """The official places, as far as the environment doesn't name others.
+        """The official servers, unless the environment overrides them.
 
-        Raises EnvironmentProblem for a variable that names no HTTP server, before anything is asked.
+        Raises EnvironmentProblem for a variable that isn't an HTTP URL, before any request is sent.
         """
         named = {place.name: environment.get(variable(place.name), "").strip() for place in fields(cls)}
         return cls(**{name: _address(variable(name), value) for name, value in named.items() if value})
 
 
 def variable(place: str) -> str:
-    """The variable that names another server for one of ``Upstream``'s."""
+    """The variable that overrides one of ``Upstream``'s servers."""
     return f"NODISK_UPSTREAM_{place.upper()}"
 
 

@@ -1,4 +1,4 @@
-"""How far a build is: bars on a terminal, plain lines elsewhere."""
+"""A build's progress: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Step:
-    """One step of a build, as people see it."""
+    """One step of a build, as shown to people."""
 
     def __init__(self, board: Board, title: str) -> None:
         self._board = board
@@ -23,7 +23,7 @@ class Step:
         self._task: TaskID | None = board.bars.add_task(title, total=None) if board.bars else None
 
     def doing(self, what: str) -> None:
-        """Say what the step is at; on a terminal this replaces what it was at before."""
+        """Show what the step is doing; on a terminal this replaces the previous text."""
         if self._board.bars and self._task is not None:
             self._board.bars.update(self._task, description=f"{self.title}: {what}")
         else:
@@ -40,7 +40,7 @@ class Step:
             self.doing(line.removeprefix("step: "))
 
     def end(self, *, failed: bool) -> None:
-        """Close the step with how long it took."""
+        """End the step, and show how long it took."""
         seconds = time.monotonic() - self.started
         if self._board.bars and self._task is not None:
             self._board.bars.remove_task(self._task)
@@ -50,15 +50,15 @@ class Step:
 
 
 class Board:
-    """All steps that are under way."""
+    """All running steps."""
 
     def __init__(self, bars: Progress | None) -> None:
         self.bars = bars
         self.times: dict[str, float] = {}
-        """Seconds that each finished step took."""
+        """Duration of each finished step in seconds."""
 
     def line(self, text: str) -> None:
-        """A line that stays, above the bars."""
+        """Print a permanent line, above the bars."""
         if self.bars:
             self.bars.console.print(text, markup=False)
         else:
@@ -66,7 +66,7 @@ class Board:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Show a step from here to the end of the block."""
+        """Show a step until the end of the block."""
         step = Step(self, title)
         try:
             yield step

@@ -1,4 +1,4 @@
-"""``nodisk assets prune``: what no lab uses goes; what any lab of this host uses stays."""
+"""``nodisk assets prune``: remove what no lab on this host uses."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Pruned:
     removed: tuple[str, ...]
     """Ids of assets, and paths of the cache, below the state directory."""
     size: int
-    """Bytes that this frees."""
+    """Bytes freed."""
 
 
 def prune(state: State, *, dry_run: bool, read: Collection[str] = ()) -> Pruned:
-    """Remove unused and incomplete assets, files of no asset, and the cache; raises Busy while something is built.
+    """Remove unused and incomplete assets, orphaned files, and the cache; raises Busy while something is built.
 
-    ``read`` names objects that stay all the same: a server that runs since before the last build reads them.
+    ``read`` names objects that stay anyway, because a server that started before the last build reads them.
     """
     store = Store(state)
     with store.at_rest() if dry_run else store.builder():
@@ -45,7 +45,7 @@ def prune(state: State, *, dry_run: bool, read: Collection[str] = ()) -> Pruned:
 
 
 def _size(path: Path) -> int:
-    """Bytes on disk that go with ``path``; hard links that stay elsewhere are counted once, with the object."""
+    """Bytes on disk that deleting ``path`` frees; hard-linked files are counted once, with the object."""
     if path.parent.name == "trees":
         return 0
     found = [path, *path.rglob("*")] if path.is_dir() else [path]

@@ -1,4 +1,4 @@
-"""Container images from the registries that publish them, by their digest, into archives of docker's format."""
+"""Download container images from their registries by digest, into archives in docker's format."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def source_of(image: ImageRef, registry: str = REGISTRY) -> tuple[str, list[str]]:
-    """Where an image is: its repository, and skopeo's option for a registry without TLS.
+    """An image's repository, and skopeo's option for a registry without TLS.
 
-    ``registry`` other than the official one stands in for every image's own registry.
+    A ``registry`` other than the official one replaces every image's own registry.
     """
     host = image.host or "docker.io"
     path = image.path if image.host or "/" in image.path else f"library/{image.path}"
@@ -35,9 +35,9 @@ def source_of(image: ImageRef, registry: str = REGISTRY) -> tuple[str, list[str]
 
 
 async def pull(work: Work, image: ImageRef, target: Path, registry: str = REGISTRY) -> str:
-    """Load an image into a docker archive of its own name; returns its digest. Its layers are checked by skopeo.
+    """Download an image into a docker archive under its own name; return its digest. skopeo verifies its layers.
 
-    An archive that was loaded once is kept in the cache, so that a build which fails later doesn't load it again.
+    The archive is kept in the cache, so that the next build doesn't download it again if this one fails later.
     """
     repository, tls = source_of(image, registry)
     said: list[str] = []
@@ -77,7 +77,7 @@ async def pull(work: Work, image: ImageRef, target: Path, registry: str = REGIST
 
 
 def forget(work: Work, digests: Iterable[str]) -> None:
-    """Remove from the cache what is in the store now."""
+    """Remove from the cache what is now in the store."""
     for digest in digests:
         for kept in (work.state.cache / "downloads").glob(f"{digest.replace(':', '-')}-*"):
             kept.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ _HINTS = (
 
 
 def explain(output: str, registry: str = REGISTRY) -> tuple[str, str]:
-    """What skopeo's words come down to, in a line, and what to do."""
+    """The meaning of skopeo's message in one line, and what to do."""
     found = _MESSAGE.findall(output)
     reason = found[-1].replace('\\"', '"') if found else (output.strip().splitlines() or ["it said nothing"])[-1]
     reason = _PASSWORD.sub("//", reason)
@@ -118,7 +118,7 @@ def explain(output: str, registry: str = REGISTRY) -> tuple[str, str]:
 
 
 async def _skopeo(work: Work, argv: list[str], target: Path, seconds: float, said: list[str]) -> None:
-    """Run skopeo as a building program, so that it ends with this one."""
+    """Run skopeo as a build program, so that it ends with this process."""
     try:
         async with asyncio.timeout(seconds):
             await sandbox.build(

@@ -1,4 +1,4 @@
-"""How an asset comes to be: what decides it, and how it is made where the store hasn't got it."""
+"""How an asset is made: its inputs, and how to build it if it isn't in the store."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from nodisk.assets.work import Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What a recipe leads to, before it is in the store."""
+    """A recipe's result, before it is in the store."""
 
     name: str
     version: str
     content: Mapping[str, Path]
-    """File name → path, in the folder that the recipe got or a link there."""
+    """File name → path in the folder that the recipe got, or a link in it."""
     facts: Mapping[str, Any]
     pulled: Iterable[str] = ()
-    """Digests of container images whose copies in the cache have done their duty."""
+    """Digests of container images whose copies in the cache are no longer needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +33,17 @@ class Recipe:
 
     kind: str
     what: str
-    """In the words that progress shows."""
+    """The description that progress shows."""
     inputs: Mapping[str, Any]
-    """What decides the asset: equal inputs are the same asset. JSON."""
+    """The asset's inputs: equal inputs are the same asset. JSON."""
     build: Callable[[Work, Step, Path], Awaitable[Made]]
-    """Makes it in a folder that goes afterwards."""
+    """Builds it in a folder that is deleted afterwards."""
     loads: str | None = None
-    """What ``build`` has to load, for the error where that is forbidden; None: nothing, or it says so itself."""
+    """What ``build`` has to download, for the error if that is forbidden; None: nothing, or it raises its own error."""
 
     @property
     def key(self) -> str:
-        """The store's name for the inputs."""
+        """The store's key for the inputs."""
         return key_of(self.inputs)
 
     def find(self, store: Store) -> Manifest | None:
@@ -51,9 +51,9 @@ class Recipe:
         return store.find(self.kind, self.key)
 
     async def make(self, work: Work) -> Manifest:
-        """The asset from the store, made before if it isn't there or is wanted anew (``--refresh``).
+        """Return the asset from the store, and build it first if it isn't there or must be rebuilt (``--refresh``).
 
-        Raises EnvironmentProblem where something must be loaded and ``--offline`` forbids it.
+        Raises EnvironmentProblem if something must be downloaded and ``--offline`` forbids it.
         """
         found = self.find(work.store)
         if found is not None and not work.refresh:

@@ -1,4 +1,4 @@
-"""What every source of a release has in common: its programs, its container images, its place in the store."""
+"""What all sources of a release have in common: programs, container images, its place in the store."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nodisk.plan.facts import ContainerImage, ReleaseFacts
 from nodisk.values import ImageRef, KubeVersion
 
 PROGRAMS = ("kubelet", "kubeadm", "kubectl", "kube-proxy")
-"""What every release has."""
+"""The programs of every release."""
 NODE_PROGRAMS = ("kubelet", "kube-proxy")
-"""They go into the node image, which every machine holds in RAM. kubectl is for the server; Ignition brings kubeadm to
-control planes."""
+"""The programs in the node image, which every machine holds in RAM. kubectl is for the server; control planes get
+kubeadm through Ignition."""
 SERVER_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "etcdctl")
 """Optional: on a host they serve tests (and etcd the lab's server)."""
 _UNUSED = ("kube-proxy", "etcd")  # kube-proxy is a host service here, and etcd runs on the server
@@ -33,7 +33,7 @@ class ReleaseImage:
 
 
 def listed_images(kubeadm: Path, version: KubeVersion) -> tuple[ImageRef, ...]:
-    """What this kubeadm names as the images of its own version; asks no network. Raises IntegrityError for nothing."""
+    """The images that this kubeadm lists for its own version, without network. IntegrityError if it lists none."""
     output = run.run(
         [kubeadm, "config", "images", "list", "--kubernetes-version", f"v{version}"],
         timeout=60,
@@ -49,12 +49,12 @@ def listed_images(kubeadm: Path, version: KubeVersion) -> tuple[ImageRef, ...]:
 
 
 def wanted_images(kubeadm: Path, version: KubeVersion) -> tuple[ImageRef, ...]:
-    """Of these, what nodisk doesn't run in another way."""
+    """Those of them that nodisk doesn't run in another way."""
     return tuple(one for one in listed_images(kubeadm, version) if one.program not in _UNUSED)
 
 
 def facts_to_json(source: str, images: Sequence[ReleaseImage], **more: Any) -> dict[str, Any]:
-    """What a release's manifest keeps."""
+    """The facts in a release's manifest."""
     return {
         "source": source,
         "images": [{"name": item.image.name, "unpacked": item.image.unpacked, "file": item.file} for item in images],

@@ -1,4 +1,4 @@
-"""Kubernetes 1.20.2, built from Debian 12's source package: for places that reach nothing but a Debian mirror.
+"""Kubernetes 1.20.2, built from Debian 12's source package, for places that reach only a Debian mirror.
 
 Old, for tests and demonstrations, never for a real class. CoreDNS and the network add-ons are in no Debian package.
 """
@@ -27,7 +27,7 @@ from nodisk.spec.model import Suite
 from nodisk.values import KubeVersion
 
 ROOM = 8 * 1024**3
-"""Bytes that compiling from nothing takes at its worst moment, with the image that is built beside it."""
+"""Peak disk use in bytes of compiling from scratch, together with the image that is built beside it."""
 VERSION = KubeVersion(1, 20, 2)
 SUITE = Suite.BOOKWORM
 _PROGRAMS = (*PROGRAMS, "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -46,7 +46,7 @@ def inputs() -> dict[str, Any]:
 
 
 def recipe(os_mirror: str | None) -> Recipe:
-    """The release; from nothing it takes two processors four minutes."""
+    """Build the release; from scratch this takes four minutes on two processors."""
 
     async def build(work: Work, step: Step, folder: Path) -> Made:
         root = folder / "root"
@@ -120,7 +120,7 @@ def _source(root: Path) -> Path:
 
 
 def _images(out: Path, folder: Path) -> list[ReleaseImage]:
-    """An image of one static program each, under the names that this kubeadm asks for."""
+    """One image per static program, under the names that this kubeadm expects."""
     images = []
     for image in wanted_images(out / "kubeadm", VERSION):
         program = image.program

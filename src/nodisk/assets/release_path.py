@@ -1,4 +1,4 @@
-"""A release from a folder of the user's: ``bin/`` with the programs, ``images/*.tar`` with the container images."""
+"""A release from a user's folder: ``bin/`` with the programs, ``images/*.tar`` with the container images."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OPTIONAL_IMAGES = ("coredns",)
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A release's folder that has been read and found whole."""
+    """A release's folder that has been read and is complete."""
 
     root: Path
     version: KubeVersion
@@ -55,7 +55,7 @@ class Folder:
     missing_optional: tuple[str, ...]
 
     def inputs(self) -> dict[str, Any]:
-        """What decides the release: every byte of it."""
+        """The release's inputs: every byte of it."""
         files = [*self.programs.values(), *(path for path, _ in self.images.values())]
         return {
             "recipe": 1,
@@ -195,7 +195,7 @@ def archive_name(image: str) -> str:
 
 
 def as_docker(source: Path, target: Path, name: str) -> None:
-    """Copy an image archive; one in OCI's format becomes docker's, which is the only one that the store holds."""
+    """Copy an image archive; OCI's format is converted to docker's, the only one in the store."""
     with tarfile.open(source) as tar:
         is_docker = any(member.name.removeprefix("./") == "manifest.json" for member in tar)
     if is_docker:

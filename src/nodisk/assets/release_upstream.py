@@ -1,5 +1,5 @@
 """The official release: the server tarball with its programs and images, etcd's own tarball, and pause and CoreDNS from
-the official registry. Every file is checked by the hash that its publisher names, images by their digest.
+the official registry. Every file is verified by the hash that its publisher names, images by their digest.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _BIN = "kubernetes/server/bin/"
 
 
 async def newest(upstream: Upstream, wanted: KubeVersion | None) -> KubeVersion:
-    """The exact version to get: ``wanted``, or the newest patch of its line; of the newest proved line without it.
+    """The exact version to get: ``wanted``, or the newest patch of its line; without it, of the newest proved line.
 
-    Raises EnvironmentProblem within seconds if the upstream can't be reached; the message is one line.
+    Raises EnvironmentProblem with a one-line message within seconds if upstream can't be reached.
     """
     line = wanted or versions.PROVED
     exact = line.patch is not None
@@ -119,7 +119,7 @@ def inputs(version: KubeVersion) -> dict[str, Any]:
 
 
 def recipe(version: KubeVersion, upstream: Upstream) -> Recipe:
-    """The release as its publishers have it."""
+    """Download the release from its publishers."""
 
     async def build(work: Work, step: Step, folder: Path) -> Made:
         loads = work.state.cache / "downloads"
@@ -197,7 +197,7 @@ def _unpack(tarball: Path, folder: Path) -> tuple[dict[str, Path], dict[str, Pat
 
 
 def _names_in(archive: Path, member: str) -> set[str]:
-    """kubeadm's names for the image of an archive in the tarball, which says the architecture as well."""
+    """kubeadm's names for the image of an archive in the tarball, whose own name includes the architecture."""
     found = docker_archive.read(archive)
     if found.images != 1 or not found.names:
         raise IntegrityError(

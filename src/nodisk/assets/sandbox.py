@@ -19,7 +19,7 @@ from nodisk.assets.store import disk_full
 from nodisk.errors import CommandFailed
 
 _LOW = 12 * 1024**2
-"""Bytes; a disk with less left counts as full: a program that failed for want of room may have freed its last file."""
+"""Bytes; a disk with less left counts as full: a program that ran out of space may have deleted its last file."""
 
 # As apt says it of an https mirror, by GnuTLS (Debian 12) or OpenSSL (Debian 13).
 _UNTRUSTED = re.compile("certificate verif", re.IGNORECASE)

@@ -10,7 +10,7 @@
     └── .lock                    held by the one builder
 
 An asset exists from the moment its manifest does, and the manifest is written last. So whatever interrupts a
-build, at any point, leaves at most files that no manifest names: ``prune`` removes them.
+build, at any point, leaves at most files that no manifest names, which ``prune`` removes.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Manifest:
     key: str
     """Hash of ``inputs``; with ``kind`` it names the manifest's file."""
     inputs: Mapping[str, Any]
-    """What it was made from, as far as that decides whether to make it anew."""
+    """The inputs that decide whether to rebuild it."""
     files: tuple[AssetRef, ...]
     facts: Mapping[str, Any]
-    """What else is known about it, such as the packages that are in it."""
+    """Other facts about it, such as the packages in it."""
     made: str
     """When, in UTC (ISO 8601)."""
 
@@ -155,12 +155,12 @@ class Store:
         self.objects = self.root / "objects"
 
     def path(self, ref: AssetRef) -> Path:
-        """Where a file lies."""
+        """A file's path."""
         return self.objects / ref.sha256 / ref.name
 
     @contextlib.contextmanager
     def builder(self) -> Iterator[None]:
-        """Be the one who writes; raises Busy if another nodisk does. Clears what a killed builder left."""
+        """Hold the store's write lock; raises Busy if another nodisk holds it. Clears what a killed builder left."""
         with files.lock(self.root / ".lock", "the asset store"):
             self.root.chmod(0o755)
             _remove(self.root / "tmp")
@@ -170,7 +170,7 @@ class Store:
                 _remove(self.root / "tmp")
 
     def at_rest(self) -> contextlib.AbstractContextManager[None]:
-        """Look at it while nobody writes, and write nothing; raises Busy if somebody does."""
+        """Hold the lock to read only, so that nobody writes meanwhile; raises Busy if somebody does."""
         return files.unlocked(self.root / ".lock", "the asset store")
 
     @contextlib.contextmanager
@@ -187,11 +187,11 @@ class Store:
             _remove(folder)
 
     def find(self, kind: str, key: str) -> Manifest | None:
-        """The asset of that key, if it is there whole (sizes are checked here, contents by ``verify``)."""
+        """The asset of that key, if it is complete (sizes are checked here, contents by ``verify``)."""
         return self.read(f"{kind}-{key}")
 
     def read(self, asset_id: str) -> Manifest | None:
-        """The asset of that id, if it is there whole."""
+        """The asset of that id, if it is complete."""
         path = self.root / "manifests" / f"{asset_id}.json"
         try:
             manifest = Manifest.from_json(json.loads(path.read_text(encoding="utf-8")))
@@ -266,7 +266,7 @@ class Store:
         (self.root / "manifests" / f"{manifest.id}.json").unlink(missing_ok=True)
 
     def garbage(self, keep: Iterable[Manifest], *, read: Collection[str] = ()) -> list[Path]:
-        """Folders of objects and trees that none of ``keep`` uses; ``read`` names further objects to spare."""
+        """Folders of objects and trees that none of ``keep`` uses; ``read`` names further objects to keep."""
         kept = list(keep)
         hashes = {ref.sha256 for manifest in kept for ref in manifest.files} | set(read)
         keys = {manifest.key for manifest in kept}

@@ -1,4 +1,4 @@
-"""Whom a build believes on the network, and by which proxy it goes there: the same for all of its programs.
+"""Which certificate authorities a build trusts, and which proxies it uses: the same for all of its programs.
 
 The authority for both is the system: Debian's trust store, where ``update-ca-certificates`` puts a school's own
 certificate, and what ``$SSL_CERT_FILE``, ``$SSL_CERT_DIR`` and the proxies' variables add to it. Python and skopeo read
@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
-"""All of the system's authorities in one file."""
+"""A file with all of the system's authorities."""
 ADD_HINT = (
     "if this network inspects TLS, add its CA certificate to the system's trust store: "
     "cp CA.crt /usr/local/share/ca-certificates/ && update-ca-certificates"
@@ -28,7 +28,7 @@ _ASK_SECONDS = 3
 
 
 def context() -> ssl.SSLContext:
-    """A TLS context that believes the system's authorities and those that the environment adds."""
+    """A TLS context that trusts the system's authorities and those that the environment adds."""
     made = ssl.create_default_context()
     for file in _files(os.environ):
         # A file that holds no certificate (a list of revocations, a README) adds nothing, here as in Go and OpenSSL.
@@ -38,12 +38,12 @@ def context() -> ssl.SSLContext:
 
 
 def environment(own: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables that a program of the build needs to go out as this one does: proxies and trust, nothing else."""
+    """The variables with which a build program reaches servers as this one does: proxies and trust, nothing else."""
     return {key: value for key, value in own.items() if key in _VARIABLES or key.lower().endswith("_proxy")}
 
 
 def apt_options(folder: Path, own: Mapping[str, str] = os.environ) -> list[str]:
-    """Lines of apt's configuration that make it believe what the environment adds; none if that adds nothing.
+    """Lines of apt's configuration that make it trust what the environment adds; none if that adds nothing.
 
     The authorities are written to a file in ``folder``, which apt's own user must be able to read.
     """
@@ -59,7 +59,7 @@ def apt_options(folder: Path, own: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def missing_file(own: Mapping[str, str] = os.environ) -> str | None:
-    """The variable that names a file or folder of certificates that isn't there; OpenSSL and Go say nothing of it."""
+    """The variable that names a missing file or folder of certificates; OpenSSL and Go don't report that."""
     for name in _VARIABLES:
         paths = own.get(name, "").split(os.pathsep if name == "SSL_CERT_DIR" else "\0")
         if lost := [path for path in paths if path and not Path(path).exists()]:
@@ -79,7 +79,7 @@ def _files(own: Mapping[str, str]) -> Iterator[Path]:
 
 
 def issuer(host: str, port: int) -> str | None:
-    """Who signed the certificate that a server shows, in words; None if that can't be learned. Nothing is believed."""
+    """The issuer of a server's certificate, as text; None if that can't be found out. Nothing is trusted."""
     careless = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     careless.check_hostname, careless.verify_mode = False, ssl.CERT_NONE
     try:

@@ -1,4 +1,4 @@
-"""What every step of a build gets."""
+"""The tools and options that every step of a build gets."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Work:
     store: Store
     board: Board
     offline: bool = False
-    """Load nothing from anywhere."""
+    """Download nothing."""
     refresh: bool = False
-    """Make again what is there, from what the mirrors have now."""
+    """Rebuild existing assets from what the mirrors have now."""
 
     def log(self, name: str) -> Path:
-        """Where a step's program writes what it says."""
+        """The log file of a step's program."""
         return self.state.cache / "log" / f"{name}.log"
 
     def need_network(self, what: str) -> None:
-        """Raises EnvironmentProblem if ``--offline`` forbids what has to be loaded now."""
+        """Raises EnvironmentProblem if ``--offline`` forbids a download."""
         if self.offline:
             raise EnvironmentProblem(
                 f"{what} is not in the store, and --offline forbids downloading it",

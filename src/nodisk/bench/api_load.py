@@ -1,4 +1,4 @@
-"""The API under a stated load, by its own histograms; and etcd's fsync over the same time."""
+"""The API under a stated load, from its own histograms; and etcd's fsync over the same period."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nodisk.verify import manifests
 
 WORKERS = 4
 FEW = 20
-"""A resource with fewer calls has no percentile worth a verdict; it is shown all the same."""
+"""A resource with fewer calls has no meaningful percentile; it is shown without a verdict."""
 ENOUGH_FAILED = 20
-"""Cycles that fail before the load is given up."""
+"""Number of failed cycles after which the load is aborted."""
 _MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE", "APPLY"})
 # Long by nature: the official SLI leaves them out.
 _STREAMS = frozenset({"WATCH", "WATCHLIST", "CONNECT", "PROXY"})
@@ -110,7 +110,7 @@ def fsync(before: Scrape | None, after: Scrape | None) -> Measurement:
 
 
 def try_etcd(stage: Stage) -> Scrape | None:
-    """As ``etcd_scrape``; None, and a line said, if it can't be read."""
+    """As ``etcd_scrape``; prints a line and returns None if it can't be read."""
     try:
         return etcd_scrape(stage)
     except NodiskError as error:

@@ -1,7 +1,7 @@
-"""``nodisk lab bench``: how long from power-on to Ready, beside the floor of the same image without Kubernetes.
+"""``nodisk lab bench``: the time from power-on to Ready, and a lower bound: the same image without Kubernetes.
 
-Both are measured on labs of their own, made from lab.yaml for the occasion and removed afterwards, one after the other
-on the same host: so a lab that runs is not touched, and both start from nothing.
+Both are measured one after the other on the same host, on temporary labs made from lab.yaml: so a running lab is not
+touched, and both start from scratch.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Result:
     ready: float
     """Seconds until the last machine's node was Ready."""
     again: float | None
-    """The same once more after a power cut, with the cluster that was there; None: not measured."""
+    """The same after a power cut, with the existing cluster; None: not measured."""
     rootfs: int
     """Bytes."""
     help_seconds: float
@@ -109,9 +109,9 @@ class Result:
 def measure(
     lab: Lab, state: State, *, within: float, power_cycle: bool = True, say: Callable[[str], None] = lambda _: None
 ) -> Result:
-    """Boot both labs and measure; raises TimedOut for one that doesn't come up within so many seconds.
+    """Boot both labs and measure; raises TimedOut for one that doesn't come up within this many seconds.
 
-    Raises Busy where the lab is measured already, and UsageError where a lab of the user's has a name that it takes.
+    Raises Busy if the lab is being measured already, and UsageError if a user's lab has the name of a temporary one.
     """
     with files.lock(state.lab(str(lab.name)).root / "bench.lock", f"nodisk lab bench of {lab.name}"):
         for suffix in ("floor", "bench"):
@@ -150,7 +150,7 @@ def _measure(lab: Lab, state: State, *, within: float, power_cycle: bool, say: C
 
 
 def _settled(lab: Lab, state: State) -> Lab:
-    """The lab with the release that it was built with, where lab.yaml leaves that open: both labs are to have it."""
+    """The lab with the release with which it was built, if lab.yaml leaves that open: both labs must have it."""
     if lab.kubernetes.source is not Source.AUTO:
         return lab
     release = built.facts(state, lab)[1]
@@ -163,7 +163,7 @@ def _name(lab: Lab, suffix: str) -> str:
 
 
 def _refuse_foreign(state: LabState) -> None:
-    """Raise UsageError where there is a lab of that name that this module did not make."""
+    """Raise UsageError if there is a lab of that name that this module did not create."""
     if state.root.exists() and not state.bench.exists():
         raise UsageError(
             f"{state.root} is the state of a lab {state.name}, which is a name that nodisk lab bench takes and removes",
@@ -173,7 +173,7 @@ def _refuse_foreign(state: LabState) -> None:
 
 @contextmanager
 def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) -> Iterator[Virtual]:
-    """A lab like ``lab`` under another name, its server running and no machine on; gone afterwards."""
+    """A lab like ``lab`` under another name, with its server running and no machine on; removed afterwards."""
     name = _name(lab, suffix)
     _refuse_foreign(state.lab(name))
     document = lab.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
@@ -240,7 +240,7 @@ def _last(found: list[Row]) -> float:
 
 
 def help_seconds(runs: int = 5) -> float:
-    """The fastest of some runs of ``nodisk --help``: the others measure the host's other work."""
+    """The fastest of several runs of ``nodisk --help``: the slower ones measure other load on the host."""
     best = float("inf")
     for _ in range(runs):
         began = time.perf_counter()

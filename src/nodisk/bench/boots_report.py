@@ -56,7 +56,7 @@ def _stages(result: Result) -> list[list[str]]:
 
 
 def figures(result: Result) -> list[tuple[str, str, str, str]]:
-    """Figure, measured, target, and whether it is met."""
+    """Rows of figure, measured value, target, and whether it is met."""
     workers = [machine for machine in result.machines if machine.role == Role.WORKER]
     ratio = result.ready / result.floor
     rows: list[tuple[str, str, str, bool | None]] = [

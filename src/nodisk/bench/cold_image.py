@@ -1,4 +1,4 @@
-"""Images that no node has: the project's own image with one more layer of chance, pushed to the server's registry.
+"""Images that no node has: the project's own image with one more layer of random data, pushed to the server's registry.
 
 The registry's unix socket is used, which only the server itself reaches. The images are deleted by the registry's API,
 which forgets them at once; their layers leave the disk at the server's next start (``server.seed.collect_garbage``),

@@ -1,4 +1,4 @@
-"""What changed between two runs, and whether that is more than noise. Pure."""
+"""Changes between two runs, and whether they are more than noise. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Change:
     before: float | None
     after: float | None
     p_value: float | None
-    """None: too few samples on a side, so that noise can't be told from change."""
+    """None: too few samples on one side to distinguish change from noise."""
     word: str
     """better, worse, same, unsure, only before, only after."""
 
@@ -45,7 +45,7 @@ def compare(before: Run, after: Run) -> list[Change]:
 
 
 def against(baseline: Run, run: Run) -> dict[str, Change]:
-    """Measures that only a baseline judges → what changed, each as a whole."""
+    """Measures that only a baseline judges → their changes, each as a whole."""
     return {
         one.name: one
         for one in compare(baseline, run)

@@ -1,7 +1,7 @@
-"""What went wrong in the cluster while bench measured: restarts, OOM kills, evictions, nodes that came and went.
+"""What went wrong in the cluster while bench measured: restarts, OOM kills, evictions, changes of nodes' readiness.
 
-Only what bench or the cluster itself is answerable for counts: its own pods, those of kube-system, and the nodes. A
-student's pod that crashes by itself is shown, and fails nothing.
+Only what bench or the cluster itself is responsible for counts: its own pods, those of kube-system, and the nodes. A
+student's pod that crashes by itself is shown and fails nothing.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Health:
             self.details.append(words)
 
     def before(self, pods: list[Object]) -> None:
-        """What had gone wrong before counts for nothing: an eviction stays in a pod's status for weeks."""
+        """Ignore what went wrong before: an eviction stays in a pod's status for weeks."""
         self._known |= {(kind, which) for pod in pods for kind, which, _ in faults(pod)}
 
     def node(self, node: Object) -> None:
@@ -90,7 +90,7 @@ class Health:
                 self._note(*((kind, words) if space in self._ours else (OTHERS, f"{space}/{words} (not counted)")))
 
     def measurement(self) -> Measurement:
-        """What was counted since."""
+        """The counts since then."""
         with self._lock:
             total = sum(self.counts[kind] for kind in KINDS)
             series = tuple(Series({"kind": kind}, value=float(self.counts[kind])) for kind in (*KINDS, OTHERS))

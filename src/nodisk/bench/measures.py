@@ -1,4 +1,4 @@
-"""Every measure: its name, what exactly it is, its unit, and by what it is judged."""
+"""Every measure: its name, exact definition, unit, and what it is judged by."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from enum import StrEnum
 
 
 class Judge(StrEnum):
-    """Whose threshold it is."""
+    """Who set the threshold, and whether missing it fails the run."""
 
-    OFFICIAL = "official"  # one of Kubernetes' scalability SLOs: missing it fails the run
-    CORRECT = "correctness"  # anything else than this is a fault: it fails the run
-    OURS = "ours"  # this project's own expectation: shown, never fails
+    OFFICIAL = "official"  # one of Kubernetes' scalability SLOs: a miss fails the run
+    CORRECT = "correctness"  # any other value is a fault and fails the run
+    OURS = "ours"  # this project's own expectation: shown, never fails the run
     BASELINE = "baseline"  # only compared with earlier runs
 
 
 class Better(StrEnum):
-    """Which way is good."""
+    """Which direction is an improvement."""
 
     LOWER = "lower"
     HIGHER = "higher"
@@ -34,17 +34,17 @@ class Definition:
     threshold: float | None = None
     better: Better = Better.LOWER
     group: str = ""
-    """The part of the bench that measures it, and its word for ``--only``."""
+    """The part of the bench that measures it, and its name for ``--only``."""
 
 
-_LOAD = "under the stated load, from the API server's own histogram, differenced over the load"
+_LOAD = "under the stated load, from the API server's own histogram, before and after subtracted"
 
 DEFINITIONS = (
     Definition(
         "boot_to_ready",
         "Boot: power-on → Ready",
-        "a machine's first event of its newest boot until its node is Ready;"
-        " n = machines; the largest is when all were up",
+        "from a machine's first event of its newest boot until its node is Ready;"
+        " n = machines; the maximum is when all were up",
         "s",
         group="boot",
     ),
@@ -58,8 +58,8 @@ DEFINITIONS = (
     Definition(
         "boot_serve_rate",
         "Server's rate while booting",
-        "bytes that all machines that booted at the same time loaded, divided by the time from the first one's"
-        " kernel to the last one's os; with the share of the link where the card says its speed",
+        "bytes loaded by all machines that booted at the same time, divided by the time from the first one's"
+        " kernel to the last one's os; with the share of the link's speed where the NIC reports it",
         "MB/s",
         better=Better.HIGHER,
         group="boot",
@@ -94,8 +94,8 @@ DEFINITIONS = (
     Definition(
         "pod_start_p99",
         "Pod start, image present, p99",
-        "a pod's create request sent → the watch shows all its"
-        " containers running; both on this host's clock, one watch client; pods one after another at the stated rate",
+        "from sending a pod's create request until the watch shows all its"
+        " containers running; both by this host's clock, one watch client; pods one after another at the stated rate",
         "s",
         Judge.OFFICIAL,
         5.0,
@@ -104,7 +104,7 @@ DEFINITIONS = (
     Definition(
         "pod_start_cold",
         "Pod start, image absent",
-        "the same for an image that no node has (made for this run; its size is stated)",
+        "the same with an image that no node has (made for this run; its size is stated)",
         "s",
         group="cold",
     ),
@@ -119,7 +119,7 @@ DEFINITIONS = (
     Definition(
         "density",
         "Pods per node",
-        "the share of min(110, 10 × cores) pods a node, all nodes at once, that run",
+        "the share of min(110, 10 × cores) pods per node that run, on all nodes at once",
         "%",
         Judge.OURS,
         100.0,
@@ -129,8 +129,7 @@ DEFINITIONS = (
     Definition(
         "net_tcp",
         "Network: TCP",
-        "bytes a second of one and of four streams, by path; MTU stated. Pod–pod is judged"
-        " against node–node (at least 0.9 of it)",
+        "throughput of one and of four streams, by path; MTU stated",
         "Mbit/s",
         better=Better.HIGHER,
         group="net",
@@ -149,8 +148,8 @@ DEFINITIONS = (
     Definition(
         "svc_program_p99",
         "Service programmed, p99",
-        "the watch shows a Service's first endpoint → a connection through"
-        " its NodePort succeeds, on each node; both on this host's clock",
+        "from the watch showing a Service's first endpoint until an HTTP request through"
+        " its NodePort is answered, on each node; both by this host's clock",
         "s",
         group="svc",
     ),
@@ -158,7 +157,7 @@ DEFINITIONS = (
     Definition(
         "datastore_fsync_p99",
         "etcd: fsync, p99",
-        "etcd_disk_wal_fsync_duration_seconds, differenced over the whole run",
+        "etcd_disk_wal_fsync_duration_seconds, before and after the whole run subtracted",
         "s",
         Judge.OURS,
         0.010,
@@ -167,15 +166,14 @@ DEFINITIONS = (
     Definition(
         "class_create",
         "A class of 30",
-        "from the command until the first call with each student's credential succeeded; removed again afterwards",
+        "from the command until the first call with each student's credential succeeds; the class is then removed",
         "s",
         group="class",
     ),
     Definition(
         "memory_at_ready",
         "RAM at Ready",
-        "MiB of each machine by kind, as it reported them when it was Ready; the"
-        " value is the least that was available on any",
+        "each machine's RAM by kind, as it reported when it was Ready; the value is the least available on any machine",
         "MiB",
         better=Better.HIGHER,
         group="memory",
@@ -183,7 +181,7 @@ DEFINITIONS = (
     Definition(
         "memory_of_budget",
         "RAM at Ready, of its budget",
-        "what a machine used at Ready, divided by what the RAM budget (nodisk check) expects; the worst machine",
+        "RAM that a machine used at Ready, divided by what the RAM budget (nodisk check) expects; the worst machine",
         "%",
         Judge.OURS,
         100.0,
@@ -193,7 +191,7 @@ DEFINITIONS = (
         "health",
         "Health during the run",
         "changes of nodes' Ready condition while measuring, and container restarts, OOM kills and evictions of bench's"
-        " own pods and kube-system's; other people's pods are shown and not counted",
+        " own pods and kube-system's; other pods are shown and not counted",
         "events",
         Judge.CORRECT,
         0.0,
@@ -203,4 +201,4 @@ DEFINITIONS = (
 
 BY_NAME = {one.name: one for one in DEFINITIONS}
 GROUPS = tuple(dict.fromkeys(one.group for one in DEFINITIONS))
-"""The words of ``--only``, in the order of measuring."""
+"""The values of ``--only``, in the order in which they are measured."""

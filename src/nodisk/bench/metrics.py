@@ -1,4 +1,4 @@
-"""The components' own metrics: Prometheus' text format in, histograms by their labels out. Pure."""
+"""The components' own metrics: Prometheus' text format in, histograms by label out. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scrape:
     histograms: dict[tuple[str, Labels], Histogram] = field(default_factory=dict)
 
     def since(self, earlier: Scrape) -> Scrape:
-        """What happened between two scrapes; a component that restarted in between counts from its restart."""
+        """The difference between two scrapes; a component that restarted in between counts from its restart."""
         return Scrape({key: now.since(earlier.histograms.get(key)) for key, now in self.histograms.items()})
 
     def histogram(self, name: str, where: Callable[[Mapping[str, str]], bool] = lambda _: True) -> Histogram | None:
@@ -45,7 +45,7 @@ class Scrape:
 
 
 def labelled(scrapes: Mapping[str, Scrape]) -> Scrape:
-    """Several components' readings as one, whose series stay apart by the label ``instance``."""
+    """Merge several components' readings; the label ``instance`` keeps their series apart."""
     whole = Scrape()
     for name, scrape in scrapes.items():
         mine = frozenset({("instance", name)})

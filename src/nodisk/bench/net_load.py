@@ -1,4 +1,4 @@
-"""The network by iperf3 and ping, between nodes and between pods; each node's card and MTU."""
+"""The network measured with iperf3 and ping, between nodes and between pods; each node's NIC and MTU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nodisk.verify import manifests
 
 IMAGE_ASKED = f"is {BENCH} in the registry, and this nodisk's? (nodisk build, then restart the server)"
 PORT = 15201
-"""Not iperf3's own: on the host's network that one may be taken."""
+"""Not iperf3's default: that port may be in use on the host's network."""
 WARM_UP = 1
 """Seconds."""
 NODE, POD, SERVICE, SAME = "node–node", "pod–pod", "pod–Service", "same node"
@@ -99,9 +99,9 @@ def _service(stage: Stage, pod: Object, place: int) -> str:
 
 
 def _iperf(stage: Stage, pod: Object, address: str, streams: str) -> float | None:
-    """Mbit/s that arrived; None if it didn't come through, after three tries (a Service may not be programmed yet).
+    """Mbit/s received; None if there is no connection after three tries (a Service may not be programmed yet).
 
-    The first second doesn't count: it is TCP's start, and on emulated processors the translation of the program.
+    The first second is excluded: it is TCP's slow start, and on emulated processors the translation of the program.
     """
     seconds = stage.profile.net_seconds
     name = pod["metadata"]["name"]
@@ -116,7 +116,7 @@ def _iperf(stage: Stage, pod: Object, address: str, streams: str) -> float | Non
 
 
 def rate_of(output: str) -> float:
-    """Mbit/s from iperf3's JSON: what the receiver counted. Raises NodiskError if it says none."""
+    """Mbit/s from iperf3's JSON, as counted by the receiver. Raises NodiskError if there is none."""
     try:
         return float(json.loads(output)["end"]["sum_received"]["bits_per_second"]) / 1e6
     except (ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""The report's drawings, as inline SVG. matplotlib (the extra ``report``) is imported only here, and only to draw.
+"""The report's plots, as inline SVG. matplotlib (the extra ``report``) is imported only here, and only to draw.
 
 Readable without colour: series differ by hatch, marker or line style, and values are written beside them.
 """
@@ -71,7 +71,7 @@ def _sorted(measurement: Measurement, label: str) -> list[Series]:
 
 
 def boot_gantt(measurement: Measurement) -> str | None:
-    """One row a machine, one bar a stage."""
+    """One row per machine, one bar per stage."""
     series = [one for one in _sorted(measurement, "node") if one.value is not None and "start" in one.labels]
     nodes = list(dict.fromkeys(one.labels["node"] for one in series))
     stages = list(dict.fromkeys(one.labels["stage"] for one in series))

@@ -1,4 +1,4 @@
-"""Pods: how long one takes to run, how many a burst starts a second, how many a node holds."""
+"""Pods: the time until one runs, pods per second in a burst, pods per node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nodisk.waiting import Deadline
 
 PHASES = ("created", "scheduled", "total")
 ALIVE = 25
-"""Pods of the start measure that exist at once, at most: it is about starting, not about density."""
+"""The most pods of the start measure that exist at once: it measures starting, not density."""
 WAIT = 60.0
 """Seconds, times the pace, after which a pod that doesn't run is a lost sample."""
 
@@ -144,7 +144,7 @@ def start(stage: Stage) -> list[Measurement]:
 
 
 def at_once(rate: float) -> int:
-    """Pods that may be starting at the same time: with more the SLO is missed already, and the queue is measured."""
+    """The most pods that may be starting at the same time: with more, the SLO is missed and the queue is measured."""
     limit = BY_NAME["pod_start_p99"].threshold or 0.0
     return math.ceil(limit * rate) + 1
 
@@ -182,7 +182,7 @@ def burst(stage: Stage) -> list[Measurement]:
 
 
 def density(stage: Stage) -> list[Measurement]:
-    """All nodes filled at once, each by a Deployment of its own: else one full node could stand for an empty one."""
+    """Fill all nodes at once, each with its own Deployment: otherwise one full node could make up for an empty one."""
     if not stage.profile.density:
         return [Measurement("density", None, note="only with --profile full")]
     nodes = stage.scene.nodes()

@@ -1,4 +1,4 @@
-"""How much is measured: quick for every day, full for figures that are published."""
+"""How much is measured: quick for everyday use, full for figures to publish."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Amounts. Rates are for a cluster of PCs; a slow one gets them divided by its pace, and the report says so."""
+    """How much to measure. Rates are for PCs: a slower cluster gets them divided by its pace, as the report states."""
 
     name: str
     api_calls: int
     """Cycles of create, get, patch, list, delete."""
     api_rate: float
-    """Cycles a second."""
+    """Cycles per second."""
     pods: int
     pod_rate: float
-    """Pods a second."""
+    """Pods per second."""
     cold: int
-    """Pods on each node that takes ordinary pods, each with an image of its own."""
+    """Pods on each schedulable node, each with an image of its own."""
     burst: int
-    """Pods a node in the burst."""
+    """Pods per node in the burst."""
     density: bool
     net_seconds: int
     net_repeats: int
     rtt: int
-    """Echoes a path."""
+    """ICMP echoes per path."""
     services: int
     lookups: int
     students: int

@@ -117,7 +117,7 @@ def _serve_rate(ways: Sequence[Progress], total: int, link: int | None, apart: s
 
 
 def memory(context: LabContext) -> list[Measurement]:
-    """What each machine said of its RAM when it was Ready."""
+    """Each machine's report of its RAM when it was Ready."""
     found: dict[str, Mapping[str, int]] = {}
     if context.state.database.exists():
         with Database(context.state.database, reading=True) as database:

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else to be read, with JSON and JUnit beside it."""
+"""The report: one self-contained HTML file, with JSON and JUnit beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TREND = ("boot_to_ready", "api_mutating_p99", "api_get_p99", "pod_start_p99", "
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where a report lies."""
+    """A report's files."""
 
     html: Path
     json: Path
@@ -37,7 +37,7 @@ def write(
 ) -> Files:
     """Write ``bench-TIME.{html,json,xml}`` into ``folder``; raises EnvironmentProblem if plots are wanted and can't be.
 
-    The JSON is written first: figures that took minutes aren't lost to a missing library.
+    The JSON is written first, so that a missing library doesn't lose figures that took minutes.
     """
     stem = "bench-" + datetime.fromisoformat(run.header["time"]).strftime("%Y%m%d-%H%M%S")
     found = Files(folder / f"{stem}.html", folder / f"{stem}.json", folder / f"{stem}.xml")

@@ -17,7 +17,7 @@ FORMAT = 1
 
 
 class Verdict(StrEnum):
-    """What a value is worth."""
+    """The verdict on a value."""
 
     PASS = "pass"  # noqa: S105 - a verdict
     FAIL = "fail"
@@ -77,7 +77,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one measure gave. ``value`` is in the definition's unit; None: skipped, for the reason in ``note``."""
+    """One measure's result. ``value`` is in the definition's unit; None: skipped, for the reason in ``note``."""
 
     name: str
     value: float | None
@@ -86,7 +86,7 @@ class Measurement:
     note: str = ""
     """The load, what was lost, why it was skipped."""
     lost: int = 0
-    """Samples that were tried and gave no value."""
+    """Samples that gave no value."""
 
     @property
     def definition(self) -> Definition:

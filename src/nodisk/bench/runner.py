@@ -1,4 +1,4 @@
-"""One run of bench: verify, each group of measures, the header. A group that breaks costs only itself."""
+"""One run of bench: verify, each group of measures, the header. A group that fails doesn't affect the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Act = Callable[[Stage], list[Measurement]]
 
 
 def class_create(stage: Stage) -> list[Measurement]:
-    """A class, until each student's own credential was used once."""
+    """Create a class, until each student's credential has been used once."""
     count, client = stage.profile.students, stage.scene.client
     began = time.monotonic()
     with temporary_class(stage.scene, count) as applied:
@@ -68,7 +68,7 @@ LOADS: dict[str, Act] = {
     "dns": _dns,
     "class": class_create,
 }
-"""By group; ``etcd`` and ``health`` go on beside all of these."""
+"""The loads by group; ``etcd`` and ``health`` run beside all of them."""
 
 
 def bench(context: LabContext, profile: Profile, only: Collection[str], say: Callable[[str], None]) -> Run:
@@ -103,7 +103,7 @@ def _refuse_broken(context: LabContext, say: Callable[[str], None]) -> None:
 
 
 def measure(group: str, act: Act, stage: Stage) -> list[Measurement]:
-    """Measure one group; what it started is gone before the next begins, also if it broke."""
+    """Measure one group; what it created is gone before the next begins, even if it failed."""
     began = time.monotonic()
     try:
         found = act(stage)

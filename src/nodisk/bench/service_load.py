@@ -26,9 +26,9 @@ _ANSWERED = re.compile(r"^> NOERROR \S+ A ([\d.]+)$", re.MULTILINE)
 
 
 def services(stage: Stage) -> list[Measurement]:
-    """A Service gets its first endpoints; a probe outside hammers its NodePort on each node until it answers.
+    """Give a Service its first endpoints; a probe outside sends requests to its NodePort on each node until it answers.
 
-    The endpoints are pods that have long been ready, so that the time is the controller's and kube-proxy's alone:
+    The endpoints are pods that have been ready for a while, so that only the controller and kube-proxy are timed:
     from the endpoints in the watch to an answer. Both times are this host's CLOCK_MONOTONIC.
     """
     spec = stage.pod_spec(manifests.container(), everywhere=True)
@@ -62,7 +62,7 @@ def services(stage: Stage) -> list[Measurement]:
 
 
 def _endpoints_seen(stage: Stage, name: str, seconds: float, begin: float) -> float | None:
-    """Give the Service its selector at ``begin`` (the probe has started by then); when its endpoints were seen."""
+    """Give the Service its selector at ``begin`` (the probe has started by then); returns when its endpoints showed."""
     scene = stage.scene
     # What kube-proxy follows from 1.19 on. Endpoints are written by another controller, and may come later.
     slices = scene.client.first_supported("EndpointSlice", ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"))

@@ -1,4 +1,4 @@
-"""What every load works on: the scene, the profile, a PriorityClass below everybody else's, and helpers for pods."""
+"""What every load uses: the scene, the profile, a PriorityClass below all others, and helpers for pods."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class Stage:
     profile: Profile
     say: Callable[[str], None]
     cards: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Node → what the network measure learned of its card: ``card``, ``mtu``."""
+    """Node → what the network measure found out about its NIC: ``card`` (the driver), ``mtu``."""
 
     @property
     def priority(self) -> str:
-        """The run's PriorityClass: any other pod may take the place of these."""
+        """The run's PriorityClass: any other pod may preempt these."""
         return self.scene.space
 
     @property
     def pace(self) -> float:
-        """By how much the cluster is slower than one of PCs."""
+        """How many times slower the cluster is than one of PCs."""
         return self.scene.pace
 
     def set_up(self) -> None:
-        """The PriorityClass, and a quota: a fault of bench's must not eat a classroom."""
+        """The PriorityClass, and a quota: a bug in bench must not use up a classroom."""
         labels = {manifests.LABEL: "bench", manifests.RUN_LABEL: self.scene.run_id}
         self.scene.client.create(
             {
@@ -62,7 +62,7 @@ class Stage:
         self.scene.client.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": limits})
 
     def pod_spec(self, main: Object, **more: Any) -> Object:
-        """A pod of the run's."""
+        """A pod of the run."""
         return manifests.pod_spec(main, priorityClassName=self.priority, **more)
 
     def on_all_nodes(self, app: str, spec: Object) -> dict[str, Object]:
@@ -91,7 +91,7 @@ class Stage:
         return app
 
     def clear(self) -> None:
-        """Delete all that runs in the namespace, and wait until it is gone: the next load must not meet it."""
+        """Delete everything that runs in the namespace, and wait until it is gone, for the next load's sake."""
         client, space = self.scene.client, self.scene.space
         for api_version, kind in _WORKLOADS:
             for one in client.list(api_version, kind, namespace=space, metadata_only=True):
@@ -108,9 +108,9 @@ class Stage:
         self.scene.clock.until(left)
 
     def scrape(self) -> Scrape:
-        """The API servers' request histograms, now, each server's with its name as a label.
+        """The API servers' current request histograms, each with its server's name as a label.
 
-        Where there are several, each is asked at its own address: behind the common one now one answers, now another.
+        If there are several, each is read at its own address: at the common one, a different one may answer each time.
         """
         servers = self.scene.context.lab.by_role(Role.CONTROL_PLANE)
         if len(servers) < 2:
@@ -126,13 +126,13 @@ class Stage:
 
 
 def density_target(node: Object) -> int:
-    """Pods that a node is meant to hold, by Kubernetes' own limits for large clusters: 10 a core, at most 110."""
+    """Pods that a node should hold, by Kubernetes' own limits for large clusters: 10 per core, at most 110."""
     capacity = node["status"]["capacity"]
     return min(110, 10 * int(capacity["cpu"]), int(capacity["pods"]))
 
 
 def quota(nodes: Mapping[str, Object], profile: Profile) -> dict[str, str]:
-    """What all loads together can ask of these nodes, and no more. Pure."""
+    """The most that all loads together can request of these nodes. Pure."""
     most = sum(max(density_target(node), profile.burst) for node in nodes.values())
     # The pods by themselves, and the three DaemonSets: two of the network measures', one of Services.
     pods = most + 3 * len(nodes) + 50

@@ -1,4 +1,4 @@
-"""Percentiles, histograms and the question whether two runs really differ. Pure; times are in seconds by convention.
+"""Percentiles, histograms, and whether two runs really differ. Pure; times are in seconds by convention.
 
 A percentile of samples is the nearest-rank one: always a value that was measured. A percentile of a histogram is
 interpolated within its bucket, as Prometheus' ``histogram_quantile`` does, and so is only as exact as the bucket is
@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 CONFIDENCE = 0.95
 SMALLEST_CHANGE = 0.05
-"""A difference under 5 % is not worth a line, however sure it is."""
+"""A difference under 5 % is not reported, however significant."""
 
 
 def percentile(samples: Iterable[float], share: float) -> float:
@@ -34,7 +34,7 @@ def percentile(samples: Iterable[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is said of a set of samples."""
+    """A summary of samples."""
 
     n: int
     median: float
@@ -172,11 +172,11 @@ class Difference:
     """Whether B differs from A beyond noise."""
 
     p_value: float
-    """How probable so large a shift is if nothing changed; 1.0: can't be told."""
+    """The probability of such a shift if nothing changed; 1.0: unknown."""
     shift: float
     """The probability that a value of B exceeds one of A, minus the reverse: -1 … 1."""
     enough: bool
-    """Whether there were samples enough to tell at all."""
+    """Whether there were enough samples to tell."""
 
     @property
     def real(self) -> bool:
@@ -188,7 +188,8 @@ Weighted = Sequence[tuple[float, float]]
 
 
 def mann_whitney(a: Weighted, b: Weighted) -> Difference:
-    """Compare two sets of (value, how many) by ranks: no assumption on their shape; ties and buckets are corrected for.
+    """Compare two sets of (value, count) by rank: no assumption about their distribution; corrects for ties and
+    buckets.
 
     The normal approximation, two-sided, with continuity correction: right from about eight values a side, under
     which ``enough`` is False.

@@ -25,7 +25,9 @@ HEADER = Struct(
 RESOURCE = Struct(
     "Resource",
     (
-        Field("compression", "string", "`gzip`, or an empty string for none. Chosen by itself for inline and local."),
+        Field(
+            "compression", "string", "`gzip`, or an empty string for none. Chosen automatically for inline and local."
+        ),
         Field("http_headers", ListOf(HEADER), "Headers to send; only for `http` and `https` sources.", since=1),
         Field("source", "string", "URL: `http`, `https`, `tftp`, `s3`, `data`; from 3.2.0 `gs`, from 3.4.0 `arn`."),
         Field("inline", "string", "The content itself.", json=None),

@@ -28,8 +28,8 @@ _HEAD = f"""\
 
 <!-- Generated from the description of the fields by `{_COMMAND}`: change src/nodisk/butane/fields.py. -->
 
-`nodisk butane` translates both to Ignition; `nodisk.butane` does it as a library. How to go from the old format to the
-new one: [From Container Linux Config to Butane](../how-to/clc-to-butane.md).
+`nodisk butane` translates both to Ignition, and `nodisk.butane` is the same as a library. To move from the old format
+to the new one, see [From Container Linux Config to Butane](../how-to/clc-to-butane.md).
 
 ## Command line
 
@@ -38,21 +38,22 @@ new one: [From Container Linux Config to Butane](../how-to/clc-to-butane.md).
 | option | meaning |
 | --- | --- |
 | `-o`, `--output FILE` | write to FILE |
-| `-d`, `--files-dir DIR` | embed local files from DIR, and from nowhere else |
+| `-d`, `--files-dir DIR` | embed local files, only from DIR |
 | `-s`, `--strict` | fail on any warning |
 | `-p`, `--pretty` | indent the JSON |
 | `-c`, `--check` | write nothing |
-| `-r`, `--raw` | accepted as Butane accepts it; fcos and flatcar have nothing to unwrap |
-| `--raw-errors` | a line a message, without the lines of the document |
-| `--color[=auto\\|always\\|never]` | colours of messages; without a value: `always` |
+| `-r`, `--raw` | accepted for compatibility with Butane; has no effect for fcos and flatcar |
+| `--raw-errors` | print one line per message, without the document's lines |
+| `--color[=auto\\|always\\|never]` | colour messages; without a value: `always` |
 | `-V`, `--version` | print nodisk's version |
 | `--from clc` | the input is a Container Linux Config |
 | `--to 2.1.0\\|2.2.0\\|2.3.0` | with `--from clc`: the Ignition version (default 2.3.0) |
-| `--platform NAME` | with `--from clc`: where `{{PRIVATE_IPV4}}` and the like come from |
+| `--platform NAME` | with `--from clc`: the platform that provides `{{PRIVATE_IPV4}}` and similar values |
 
-An empty FILE is stdin or stdout. A flag may have a value: `--strict=false`. `-D` is accepted and does nothing.
+An empty FILE means stdin or stdout. A flag may have a value: `--strict=false`. `-D` is accepted and does nothing.
 
-Status 0: translated. 1: the document is wrong (or has warnings, with `--strict`); nothing is written. 2: wrong options.
+Exit status: 0: translated. 1: the document has errors (or warnings, with `--strict`); nothing is written. 2: invalid
+arguments.
 
 ## Library
 
@@ -65,36 +66,36 @@ result.json()     # the same as text, as Butane writes it
 result.report     # entries with severity, line, column, path, message; failure: None if it did not fail
 ```
 
-`validate(config)` judges an Ignition config, `merge(base, overlay)` merges two of the same version.
-`nodisk.butane.clc.translate(text, to="2.3.0", platform="")` is for Container Linux Config. Nothing is raised for any
-text. Only files below `files_dir` are read: links that lead out of it, devices, sockets and pipes are refused.
+`validate(config)` validates an Ignition config; `merge(base, overlay)` merges two of the same version.
+`nodisk.butane.clc.translate(text, to="2.3.0", platform="")` translates Container Linux Config. No text makes any of
+them raise. Only files below `files_dir` are read: links that lead out of it, devices, sockets and pipes are refused.
 
-Where Butane differs: it follows links out of `files_dir`, and refuses every file if that is `/`.
+Butane differs in two ways: it follows links out of `files_dir`, and refuses every file if that is `/`.
 
-The text is Butane's, byte for byte, except for content that is compressed. There it expands to the same bytes, but the
-compressed ones differ: Butane's come from Go's compressor, nodisk's from zlib. To repeat Go's, content would have to
-be compressed in Python, which takes some 2 ms for a file of 300 bytes, more than translating a whole machine does, and
-no machine would see a difference. Which content is compressed is Butane's choice: where a few bytes decide (only
-short content comes so close), nodisk computes the length that Go's compressor would reach.
+The output is Butane's, byte for byte, except for compressed content. That expands to the same bytes, but the compressed
+bytes differ: Butane's come from Go's compressor, nodisk's from zlib. Reproducing Go's would mean compressing in Python,
+which takes about 2 ms for a file of 300 bytes, more than translating a whole machine; and no machine would see a
+difference. Butane decides which content is compressed. Where a few bytes decide (only short content comes so close),
+nodisk computes the length that Go's compressor would reach.
 
-Limits: 16 MiB of text, 50,000 nodes, 1,000 levels; with aliases 100,000 values and
-32 MiB of text; 64 MiB a local file, 256 MiB in all. Tags with a comma and quoted texts with an escaped apostrophe cost
-another reading each: 20 are allowed in a large document, more in a smaller one.
+Limits: 16 MiB of text, 50,000 nodes, 1,000 levels; with aliases 100,000 values and 32 MiB of text; 64 MiB per local
+file, 256 MiB in all. Tags with a comma and quoted texts with an escaped apostrophe cost one more parse each: 20 are
+allowed in a large document, more in a smaller one.
 
 ## Versions
 """
 
 _KEYS = """
-An unknown key, or one of another version, is a warning, and is left out.
+An unknown key, or one of another version, gives a warning and is left out.
 
 ## Butane
 
-`since`: the first version that has the key, where it is not in all: fcos / flatcar."""
+`since`: the first version that has the key, fcos / flatcar, unless all have it."""
 
 _CLC = """
 ## Container Linux Config
 
-`since`: the first Ignition version that has the key, where it is not 2.1.0."""
+`since`: the first Ignition version that has the key, unless that is 2.1.0."""
 
 
 def _versions() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""DHCP as far as a preflight needs it (RFC 2131, 2132): a DISCOVER out, OFFERs in. Bytes and values, no I/O."""
+"""The parts of DHCP that a preflight needs (RFC 2131, 2132): a DISCOVER out, OFFERs in. Bytes and values, no I/O."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Offer:
     """What a DHCP server answered."""
 
     server: IPv4Address
-    """Its identifier (option 54), else the address that the answer came from."""
+    """Its identifier (option 54), otherwise the source address of its answer."""
     address: IPv4Address
     """The address it offers; 0.0.0.0: none (a proxyDHCP server)."""
     vendor_class: str = ""
     """Option 60; ``PXEClient`` makes UEFI firmware ask for more on port 4011."""
     boot_file: str = ""
-    """What it would have PXE firmware load (option 67, or the field)."""
+    """The file for PXE firmware to load (option 67, or the field)."""
     next_server: str = ""
     """From where (option 66, or the field)."""
     relay: str = ""
@@ -80,7 +80,7 @@ def checksum(data: bytes) -> int:
 
 
 def offer(packet: bytes, mac: Mac, transaction: int) -> Offer | None:
-    """What an IPv4 packet offers to ``mac`` in that transaction; None for any other packet, however broken."""
+    """The offer to ``mac`` in that transaction in an IPv4 packet; None for any other packet, however malformed."""
     message = _payload(packet)
     if message is None or len(message) < _FIXED.size + 4:
         return None
@@ -106,7 +106,7 @@ def offer(packet: bytes, mac: Mac, transaction: int) -> Offer | None:
 
 
 def _payload(packet: bytes) -> bytes | None:
-    """The UDP payload that an IPv4 packet brings to a DHCP client; None if it is something else."""
+    """The UDP payload of an IPv4 packet to a DHCP client; None for any other packet."""
     if len(packet) < 20 or packet[0] >> 4 != 4 or packet[9] != _UDP:
         return None
     start = (packet[0] & 15) * 4
@@ -119,7 +119,7 @@ def _payload(packet: bytes) -> bytes | None:
 
 
 def options(data: bytes) -> dict[int, bytes]:
-    """The options of a message by number, parts of one number joined (RFC 3396); what is cut off is left out."""
+    """The options of a message by number, with split options joined (RFC 3396); truncated options are dropped."""
     found: dict[int, bytes] = {}
     position = 0
     while position < len(data) and data[position] != _END:
@@ -135,6 +135,6 @@ def options(data: bytes) -> dict[int, bytes]:
 
 
 def _text(value: bytes) -> str:
-    """Up to the first zero, as printable text: it will be shown on a terminal."""
+    """The bytes up to the first zero as printable text, which may be shown on a terminal."""
     text = value.split(b"\0", 1)[0].decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:128]

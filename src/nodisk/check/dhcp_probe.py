@@ -1,4 +1,4 @@
-"""Asking a segment who gives addresses: the I/O around ``check.dhcp``. Needs root (a packet socket)."""
+"""Find out who gives addresses on a segment: the I/O around ``check.dhcp``. Needs root (a packet socket)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVERYBODY = b"\xff" * 6
 
 
 def mac_of(interface: str) -> Mac:
-    """The card's own address; raises OSError or ValueError where it has none."""
+    """The NIC's own MAC address; raises OSError or ValueError if it has none."""
     return Mac.parse(Path(f"/sys/class/net/{interface}/address").read_text().strip())
 
 

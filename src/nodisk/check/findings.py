@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """How bad a finding is; the order is the badness."""
+    """How bad a finding is, from best to worst."""
 
     OK = "ok"
     WARNING = "warning"
@@ -28,7 +28,7 @@ class Finding:
     level: Level
     message: str
     hint: str = ""
-    """What to do; '' where nothing is to be done."""
+    """What to do; '' if there is nothing to do."""
 
     def as_json(self) -> dict[str, Any]:
         """The stable, documented form."""
@@ -46,7 +46,7 @@ def ok(check: str, message: str) -> Finding:
 
 
 def warning(check: str, message: str, hint: str = "") -> Finding:
-    """The lab boots, but something is not as it should be, or could not be looked at."""
+    """The lab boots, but something is not as it should be, or could not be checked."""
     return Finding(check, Level.WARNING, message, hint)
 
 
@@ -56,5 +56,5 @@ def error(check: str, message: str, hint: str = "") -> Finding:
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    """The worst level there is; ok if there is nothing."""
+    """The worst level of the findings; ok if there are none."""
     return max((finding.level for finding in findings), key=ORDER.index, default=Level.OK)

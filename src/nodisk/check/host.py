@@ -1,4 +1,4 @@
-"""Checks of the server's host besides its wire: clock, mirror, keys, and what a virtual lab needs."""
+"""Checks of the server's host, except its network: clock, mirror, keys, and what a virtual lab needs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from nodisk.spec.model import Lab
 from nodisk.state import State
 
 TOO_OLD = datetime(2026, 1, 1, tzinfo=UTC)
-"""No clock that is right shows a time before this nodisk was made."""
+"""No correct clock shows a time before this version of nodisk was made."""
 OFF, FAR_OFF = 30, 300
-"""Seconds: certificates start to matter, and machines' requests to look as if from another boot."""
+"""Seconds from which certificates are affected, and machines' requests seem to come from another boot."""
 _WAIT = httpx2.Timeout(8.0, connect=5.0)
 
 
@@ -34,7 +34,7 @@ def clock_and_mirror(state: State, lab: Lab) -> list[Finding]:
 
 
 def judge_clock(now: datetime, seen: datetime | None) -> list[Finding]:
-    """The host's time against a server's, if there is one to compare it with, and against the possible."""
+    """Compare the host's time with a server's, if there is one, and with what is possible at all."""
     name = "clock"
     if now < TOO_OLD:
         return [error(name, f"the clock shows {now:%Y-%m-%d}: certificates made now would have wrong dates", _SET)]
@@ -89,7 +89,7 @@ def _mirror(state: State, lab: Lab) -> tuple[list[Finding], datetime | None]:
 
 
 def _proxy(url: str) -> str | None:
-    """The proxy that apt would use, if its configuration names one; None: what the environment says."""
+    """The proxy in apt's configuration; None if it names none, so that the environment's applies."""
     scheme = url.split(":", 1)[0]
     done = run.run(["apt-config", "shell", "PROXY", f"Acquire::{scheme}::Proxy"], check=False, timeout=10)
     found = done.stdout.strip().removeprefix("PROXY=").strip("'")
@@ -105,7 +105,7 @@ def _date(text: str | None) -> datetime | None:
 
 
 def ssh_keys(lab: Lab, *, virtual: bool) -> list[Finding]:
-    """Somebody may log in."""
+    """Somebody can log in."""
     count = len(lab.ssh_keys)
     if count:
         return [ok("ssh", f"{count} key{'s' if count > 1 else ''} may log in")]

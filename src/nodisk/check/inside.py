@@ -1,4 +1,4 @@
-"""``python -m nodisk.check.inside FILE PID CHECK…``: checks of the wire in the namespace that this process is in."""
+"""``python -m nodisk.check.inside FILE PID CHECK…``: network checks in this process' namespace."""
 
 from __future__ import annotations
 

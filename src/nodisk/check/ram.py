@@ -1,4 +1,4 @@
-"""The RAM budget as a check: findings and the table of it."""
+"""The RAM budget as a check: findings and a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = "ram"
 
 
 def budgets(state: State, lab: Lab) -> list[Budget]:
-    """A budget a machine, in the file's order; from what is built, else from estimates."""
+    """One budget per machine, in the file's order; from the built assets, or else from estimates."""
     try:
         image, release = built.facts(state, lab)
         facts = Facts("", image, release)
@@ -27,7 +27,7 @@ def budgets(state: State, lab: Lab) -> list[Budget]:
 
 
 def ram(lab: Lab, found: Sequence[Budget]) -> list[Finding]:
-    """Whether each machine is large enough, those with the same answer in one line."""
+    """Whether each machine is large enough; machines with the same answer share a line."""
     findings = []
     for group in groups(found):
         one, who = group[0], _names(group)
@@ -50,7 +50,7 @@ def ram(lab: Lab, found: Sequence[Budget]) -> list[Finding]:
 
 
 def groups(found: Sequence[Budget]) -> list[list[Budget]]:
-    """Machines of equal role and memory together: a room is mostly the same PC many times."""
+    """Group machines of equal role and memory: a room is mostly the same PC many times."""
     alike: dict[tuple[str, int, bool], list[Budget]] = {}
     for one in found:
         alike.setdefault((one.role, one.total, one.declared), []).append(one)
@@ -63,7 +63,7 @@ def _names(group: Sequence[Budget]) -> str:
 
 
 def table(found: Sequence[Budget]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: a row a kind of use, a column a group of machines; ``used`` and, after a slash, the cap."""
+    """Headings and rows: one row per kind of use, one column per group of machines; use and, after a slash, the cap."""
     columns = groups(found)
     headings = ["MiB", *(f"{_names(group)}: {group[0].role}" for group in columns)]
     kinds = list(dict.fromkeys(row.kind for group in columns for row in group[0].rows))

@@ -1,4 +1,4 @@
-"""What a build would do here: which release it would take and why, and whether the disk has room for it."""
+"""What a build would do on this host: which release it would take and why, and whether the disk has room for it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nodisk.values import KubeVersion
 
 GIB = 1024**3
 TO_BUILD = {Source.AUTO: 5 * GIB, Source.UPSTREAM: 5 * GIB, Source.PATH: 4 * GIB, Source.DEBIAN: 4 * GIB}
-"""Free disk that a first build takes at its peak, with what stays of it; compiling Debian's source comes on top."""
+"""Disk space that a first build needs at its peak, including what it keeps; compiling Debian's source needs more."""
 TO_RUN = 2 * GIB
 """Once built: etcd may grow to 2 GiB, and the registry takes what classes push to it."""
 
 
 def is_built(state: State, lab: Lab) -> str | None:
-    """None if everything that this lab.yaml asks for is in the store, else what is missing."""
+    """None if everything that this lab.yaml needs is in the store, otherwise what is missing."""
     try:
         built.manifests(state, lab)
     except NodiskError as problem:
@@ -34,7 +34,7 @@ def is_built(state: State, lab: Lab) -> str | None:
 
 
 def release_and_disk(state: State, lab: Lab) -> list[Finding]:
-    """The release that a build would take, as the build itself chooses it; and room for what is missing of it."""
+    """The release that a build would choose, by the build's own code, and disk space for its missing parts."""
     missing = is_built(state, lab)
     findings, chosen = _release(state, lab, missing)
     work = _work(state)
@@ -45,7 +45,7 @@ def release_and_disk(state: State, lab: Lab) -> list[Finding]:
 
 
 def disk(state: State, need: int, *, least: int, what: str) -> Finding:
-    """The state directory's disk has ``need`` bytes free; below ``least`` it can't do."""
+    """The state directory's disk has ``need`` bytes free; less than ``least`` is an error."""
     name = "disk"
     folder = files.nearest(state.root)
     try:

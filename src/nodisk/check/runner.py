@@ -1,4 +1,4 @@
-"""All checks of a lab at once, each with a limit of time."""
+"""All checks of a lab at once, each with a time limit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nodisk.waiting import Deadline
 log = logging.getLogger("nodisk.check")
 
 LIMIT = 60.0
-"""Seconds after which a check that hangs is reported and left behind."""
+"""Seconds after which a hanging check is reported and abandoned."""
 
 NAMES = (
     "tools",
@@ -59,7 +59,7 @@ class Place:
 
 
 def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[Finding]]]:
-    """What there is to check in that place, by name."""
+    """The checks that apply in that place, by name."""
     lab, state = place.lab, place.state.state
     found: dict[str, Callable[[], list[Finding]]] = {"tools": lambda: tools.tools(virtual=place.virtual)}
     if not place.virtual or place.netns:
@@ -86,7 +86,7 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
 
 
 def _inside(file: Path, netns: str, server_pid: int | None) -> list[Finding]:
-    """The wire's checks in another network namespace, which takes another process."""
+    """Run the network checks in another network namespace, which takes another process."""
     argv = [sys.executable, "-m", "nodisk.check.inside", str(file), str(server_pid or 0), *wire.CHECKS]
     done = run.run(argv, netns=netns, timeout=LIMIT)
     return [Finding.from_json(value) for value in json.loads(done.stdout)]
@@ -95,7 +95,7 @@ def _inside(file: Path, netns: str, server_pid: int | None) -> list[Finding]:
 def run_all(place: Place, budgets: list[Budget], waiting: Callable[[list[str]], None]) -> list[Finding]:
     """Run every check at the same time and return the findings, sorted by ``NAMES``.
 
-    ``waiting`` hears the names of those that are not done, whenever one ends and at least every second.
+    ``waiting`` gets the names of the checks that are not done, whenever one ends and at least every second.
     """
     found = list[Finding]()
     pool = ThreadPoolExecutor(16)
@@ -128,7 +128,7 @@ def _late(todo: dict[Future[list[Finding]], str]) -> list[str]:
 
 
 def _result(name: str, done: Future[list[Finding]]) -> list[Finding]:
-    """A check that fails is a finding too, not the end of the others."""
+    """An error in a check becomes a finding; the other checks go on."""
     try:
         return done.result()
     except NodiskError as problem:

@@ -1,4 +1,4 @@
-"""Butane snippets of lab.yaml as a check: they become Ignition, and don't clash with nodisk's own."""
+"""Butane snippets of lab.yaml as a check: they translate to Ignition and don't conflict with nodisk's own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = "butane"
 
 
 def butane(state: State, lab: Lab, file: Path) -> list[Finding]:
-    """Every machine's Ignition is rendered as the server will; each problem once, with its line of lab.yaml."""
+    """Render every machine's Ignition as the server will; report each problem once, with its line of lab.yaml."""
     count = len({snippet.path for machine in lab.machines for snippet in snippets.of(lab, machine)})
     if not count:
         return [ok(_NAME, "no snippets")]
@@ -36,7 +36,7 @@ def butane(state: State, lab: Lab, file: Path) -> list[Finding]:
 
 
 def _facts(state: State, lab: Lab) -> Facts:
-    """What is built, else stand-ins: which files a machine gets hardly depends on it."""
+    """The built facts, or else stand-ins: a machine's files hardly depend on them."""
     try:
         return Facts("", *built.facts(state, lab))
     except NodiskError:

@@ -1,8 +1,8 @@
-"""How long the server's disk takes until a small write is safe on it, which etcd waits for at every change.
+"""How long the server's disk takes to make a small write safe, for which etcd waits at every change.
 
-As etcd's write-ahead log: one write after another of about 2 KiB into a file that has its size already, each followed
-by ``fdatasync``. A process of its own measures, because other checks' threads would be in the figures, and because it
-takes its file away whatever becomes of the command: ``python -m nodisk.check.sync FILE SECONDS``.
+It writes like etcd's write-ahead log: one write after another of about 2 KiB into a preallocated file, each followed by
+``fdatasync``. A separate process measures, because other checks' threads would distort the figures, and because it
+deletes its file whatever happens to the command: ``python -m nodisk.check.sync FILE SECONDS``.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from nodisk.state import LabState
 
 _NAME = "sync"
 SECONDS = 1.0
-"""How long is measured."""
+"""Seconds for which to measure."""
 SLOW = 0.010
-"""Seconds within which 99 of 100 writes should be safe, by etcd's own recommendation."""
+"""Seconds within which 99 of 100 writes should be safe, as etcd recommends."""
 SIZE = 2300
-"""Bytes of one write; what etcd's documentation measures with."""
+"""Bytes of one write, as in etcd's documentation."""
 MOST = 2000
-"""Writes at most, so that a fast disk is not written full: 4.6 MB."""
+"""Maximum number of writes, to limit what a fast disk gets: 4.6 MB."""
 PREFIX = ".nodisk-sync-"
 _HINT = (
     "etcd will be slow and may lose its leader: put the state directory (--state) on an SSD without other heavy "
@@ -70,7 +70,7 @@ def judge(seconds: Sequence[float], folder: Path) -> Finding:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The smallest value that so many of 100 don't exceed."""
+    """The smallest value that this share of all values doesn't exceed."""
     ordered = sorted(values)
     return ordered[-(-len(ordered) * percent // 100) - 1]
 
@@ -80,9 +80,9 @@ def _ms(seconds: float) -> str:
 
 
 def measure(file: Path, seconds: float, *, stop: Event | None = None) -> list[float]:
-    """The seconds that each write took, until time is up or ``stop`` is set; the file is new, and gone in the end.
+    """The seconds that each write took, until time is up or ``stop`` is set; creates and deletes the file.
 
-    It keeps its name meanwhile: some file systems (Btrfs) don't bother to sync one that has none.
+    The file keeps its name meanwhile: some file systems (Btrfs) don't really sync an unlinked one.
     """
     data, took = os.urandom(SIZE), list[float]()
     handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

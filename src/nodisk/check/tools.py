@@ -1,4 +1,4 @@
-"""Which programs a lab needs on the server's host, and since which version nodisk is tested with them (Debian 12's)."""
+"""The programs that a lab needs on the server's host, and the oldest versions tested with nodisk (Debian 12's)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Tool:
     why: str
     version_flag: str = "--version"
     least: Version = ()
-    """Older ones are not tested; empty: any does, and it is not asked."""
+    """Older versions are not tested; empty: any version will do."""
     virtual_only: bool = False
 
 
@@ -47,7 +47,7 @@ TOOLS = (
     Tool("qemu-system-x86_64", "qemu-system-x86", "virtual machines", least=(7, 2), virtual_only=True),
 )
 _SERVICES = ("nginx", "etcd-server", "docker-registry")
-"""Packages whose service takes a port that a lab needs. chrony's serves nobody, and keeps the host's own time."""
+"""Packages whose service takes a port that a lab needs. chrony's serves nobody and sets the host's clock."""
 _STREAM = "libnginx-mod-stream"
 
 
@@ -58,7 +58,7 @@ def version_in(text: str) -> Version | None:
 
 
 def tools(*, virtual: bool) -> list[Finding]:
-    """All programs are there in a version that is tested; one hint installs all that are missing."""
+    """All programs are installed in tested versions; one hint installs everything that is missing."""
     wanted = [tool for tool in TOOLS if virtual or not tool.virtual_only]
     answers = all_or_raise(in_parallel(_look, wanted))
     missing = [tool for tool, answer in zip(wanted, answers, strict=True) if answer is None]
@@ -77,8 +77,8 @@ def tools(*, virtual: bool) -> list[Finding]:
 
 
 def install(packages: list[str]) -> str:
-    """The one command that brings them. Their services would start at once, on the ports of the lab's own: a checkout
-    has a script that keeps them from it, elsewhere they are masked first (nodisk runs the programs itself)."""
+    """The one command that installs them. Their services would start at once, on the lab's own ports: a checkout has a
+    script that prevents this; elsewhere they are masked first (nodisk runs the programs itself)."""
     script = Path(__file__).parents[3] / "tools/install-packages"
     if script.exists():
         return f"sh {script}"
@@ -88,7 +88,7 @@ def install(packages: list[str]) -> str:
 
 
 def _look(tool: Tool) -> Version | None:
-    """A tool's version, () if it doesn't say, None if it isn't there."""
+    """A tool's version; () if it doesn't tell, None if it isn't installed."""
     try:
         path = run.find(tool.name)
     except ToolMissing:
@@ -103,7 +103,7 @@ def _look(tool: Tool) -> Version | None:
 
 
 def _has_stream() -> bool:
-    """Whether nginx can balance TCP: the module is there, or built in."""
+    """Whether nginx can balance TCP: the module is installed or built in."""
     if any(module.exists() for module in host.STREAM_MODULES):
         return True
     words = run.run(["nginx", "-V"], check=False, timeout=10).stderr.split()

@@ -72,7 +72,7 @@ def interface(lab: Lab) -> list[Finding]:
 
 
 def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
-    """Every port that the server is going to bind can be bound; ``server_pid``: this lab's own server runs already."""
+    """Every port that the server is going to bind is free; ``server_pid``: this lab's own server already runs."""
     name = "ports"
     if server_pid is not None:
         return [ok(name, f"used by this lab's own server (pid {server_pid})")]
@@ -92,7 +92,7 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
 
 
 def dhcp(lab: Lab) -> list[Finding]:
-    """Who gives addresses on the segment, and whether that is what lab.yaml says."""
+    """Who gives addresses on the segment, and whether that agrees with lab.yaml."""
     name = "dhcp"
     found = card(lab)
     if found is None or not found.up:
@@ -110,7 +110,7 @@ def dhcp(lab: Lab) -> list[Finding]:
 
 
 def duplicates(lab: Lab) -> list[Finding]:
-    """Nobody else uses an address of the lab."""
+    """No other device uses an address of the lab."""
     name = "duplicates"
     found = card(lab)
     if found is None or not found.up:
@@ -137,9 +137,9 @@ def duplicates(lab: Lab) -> list[Finding]:
 
 
 def holders(interface: str, address: IPv4Address) -> set[Mac | str]:
-    """The cards that answer for an address on the wire, this host's own excepted (it does not ask itself).
+    """The MACs that answer for an address on the network, except this host's own (it does not ask itself).
 
-    One that no card can have (a load balancer's group address) is the text of it.
+    A MAC that no NIC can have (a load balancer's group address) is returned as text.
     """
     argv = ["arping", "-D", "-c", "2", "-w", "3", "-I", interface, str(address)]
     done = run.run(argv, check=False, timeout=10)

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,13 +20,23 @@ from nodisk.machines import status as view
 from nodisk.records import virtual_lab
 
 
+class _Seconds(click.FloatRange):
+    """``20`` and ``20s``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds of a text; click's own message for another text."""
+        if isinstance(value, str):
+            value = value.removesuffix("s")
+        return float(super().convert(value, param, ctx))
+
+
 @click.command(epilog="Example: nodisk status --watch")
 @lab_options
 @output_option
 @click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0.1, max=600),
+    type=_Seconds(min=0.1, max=view.MOST_WAIT),
     default=view.ANSWER_WITHIN,
     show_default=True,
     metavar="SECONDS",

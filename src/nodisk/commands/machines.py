@@ -135,7 +135,10 @@ def down(options: LabOptions, name: str | None, purge: bool, dry_run: bool) -> N
     """
     if name is not None and options.lab is not None:
         raise UsageError("--lab and --name are two ways to say which lab: give one", hint="nodisk lab down --name room")
-    found: Virtual | Remains = _virtual(options) if name is None else named(options.state, name)
+    try:
+        found: Virtual | Remains = _virtual(options) if name is None else named(options.state, name)
+    except SeveralLabs as several:
+        raise UsageError(several.message, hint=f"choose one: nodisk lab down --name {several.names[0]}") from None
     remains = found.remains if isinstance(found, Virtual) else found
     need_root()
     remains.need_virtual(remove=purge)

@@ -1,1 +1,1 @@
-"""Kubernetes' API: a client with retries, and what can be said of objects without knowing a lab."""
+"""The Kubernetes API: a client with retries, and functions on objects that need no lab."""

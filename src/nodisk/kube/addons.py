@@ -1,9 +1,9 @@
-"""Manifests that every life of the cluster should have: those of the lab's network, and the lab's own.
+"""Manifests that the cluster should always have: those of the lab's network, and the lab's own.
 
 The server applies them (server-side apply) when the API first answers after the server's start. First what
 ``nodisk build`` loaded for the lab's network (``assets.addons``), with the lab's addresses put in; then the YAML files
-of ``addons/`` in the lab's folder, in the order of their names: a class's tools, a network plugin of the user's. What
-of these runs in the cluster, and that its images can be had, is for the one who puts the file there to know.
+of ``addons/`` in the lab's folder, in the order of their names: a class' tools, a network plugin of the user's. Whoever
+puts a file there is responsible for what runs, and that its images can be pulled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FOLDER = "addons"
 
 
 def read(folder: Path) -> tuple[list[tuple[Path, Object]], list[str]]:
-    """Every object of the folder's ``*.yaml`` files, with its file; and what is wrong with files that give none."""
+    """Every object in the folder's ``*.yaml`` files, with its file, and a sentence for each file that can't be read."""
     found, problems = list[tuple[Path, Object]](), list[str]()
     for file in sorted(folder.glob("*.yaml")):
         try:
@@ -54,7 +54,7 @@ def _objects(file: Path) -> Iterator[Object]:
 
 
 def _is_object(item: Any) -> bool:
-    """Whether it says what the API needs to apply it: a name is needed too, ``generateName`` is none."""
+    """Whether it has what the API needs to apply it, including a name (``generateName`` is not enough)."""
     if not isinstance(item, dict) or not isinstance(meta := item.get("metadata"), dict):
         return False
     words = (item.get("apiVersion"), item.get("kind"), meta.get("name"), meta.get("namespace") or "none")
@@ -78,7 +78,7 @@ def of_network(lab: Lab, files: Iterable[tuple[str, Path]]) -> Iterator[tuple[Pa
 
 
 def _fit_flannel(lab: Lab, objects: list[Object]) -> bool:
-    """The pods' range into its ConfigMap; its card is the one towards the server: there may be no default route."""
+    """Put the pods' range into its ConfigMap, and the interface towards the server: there may be no default route."""
     fitted = False
     for item in objects:
         data = item.get("data")
@@ -95,7 +95,7 @@ def _fit_flannel(lab: Lab, objects: list[Object]) -> bool:
 
 
 def _fit_calico(lab: Lab, objects: list[Object]) -> bool:
-    """The pods' range for its first pool; and a node's address is the one that kubelet has told."""
+    """Set the pods' range as its first pool, and take each node's address from kubelet."""
     ours = {"CALICO_IPV4POOL_CIDR": str(lab.kubernetes.pods), "IP_AUTODETECTION_METHOD": "kubernetes-internal-ip"}
     fitted = False
     for item in objects:
@@ -119,7 +119,7 @@ def _containers(item: Object) -> list[dict[str, Any]]:
 def apply(client: Client, objects: Iterable[tuple[Path, Object]]) -> tuple[int, list[str]]:
     """Apply all objects, even if some are refused; return how many, and one sentence per refusal.
 
-    What is refused is tried again twice: an object of a kind that another file defines comes too early at first.
+    Refused objects are retried twice, because another file may define their kind.
     """
     left, count, problems = list(objects), 0, list[str]()
     for pause in (0, 2, 5):

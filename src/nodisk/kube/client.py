@@ -41,18 +41,18 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list as one moment saw it."""
+    """A list at one moment."""
 
     items: list[Object]
     resource_version: str
-    """Where a watch goes on from."""
+    """Where a watch continues."""
 
 
 class Client(Transport):
-    """The objects of one API server, as one identity sees them. Close it, or use it as a context manager."""
+    """The objects of one API server, as one identity sees them. Close it or use it as a context manager."""
 
     discovery: Discovery
-    """What the server serves; shared with those that ``with_token`` makes."""
+    """What the server serves; shared with clients made by ``with_token``."""
 
     def _opened(self) -> None:
         self.discovery = Discovery(self.get_json, self._settle)
@@ -68,18 +68,18 @@ class Client(Transport):
         return self.discovery.supports(api_version, kind)
 
     def first_supported(self, kind: str, api_versions: Sequence[str]) -> str | None:
-        """The first of ``api_versions`` that serves ``kind``; None: this release has it in none."""
+        """The first of ``api_versions`` that serves ``kind``; None if this release has it in none of them."""
         return next((version for version in api_versions if self.supports(version, kind)), None)
 
     def _settle(self) -> None:
-        """Wait until the API server has all that it serves: until then it may answer 404 for what it is to have."""
+        """Wait until the API server serves everything: before that it may answer 404 for kinds that it will serve."""
         try:
             self.request("GET", "/readyz", accept="*/*")
         except (Forbidden, NotFound):
             return  # whoever asks may not know, or the release is older than the path
 
     def until(self, what: str, look: Callable[[], T | None]) -> T:
-        """What ``look`` finds, once it finds anything: what a young cluster makes by itself. Raises TimedOut.
+        """Wait until ``look`` finds something that a young cluster creates by itself, and return it. Raises TimedOut.
 
         ``what`` ends the sentence "waiting for …".
         """
@@ -123,9 +123,9 @@ class Client(Transport):
         fields: str | None = None,
         metadata_only: bool = False,
     ) -> list[Object]:
-        """All objects of a kind, of one namespace or of all, fetched in chunks.
+        """All objects of a kind, in one namespace or in all, fetched in chunks.
 
-        ``labels`` and ``fields`` are selectors as kubectl takes them; ``metadata_only`` leaves out spec and status.
+        ``labels`` and ``fields`` are selectors as for kubectl; ``metadata_only`` leaves out spec and status.
         """
         return self.listing(
             api_version, kind, namespace=namespace, labels=labels, fields=fields, metadata_only=metadata_only
@@ -141,7 +141,7 @@ class Client(Transport):
         fields: str | None = None,
         metadata_only: bool = False,
     ) -> Listing:
-        """As ``list``, with the resource version from which a watch goes on."""
+        """As ``list``, with the resource version from which a watch continues."""
         path = self.path(api_version, kind, namespace=namespace)
         params = selector(labels, fields) | {"limit": str(PAGE)}
         accept = f"{_METADATA_ONLY},application/json" if metadata_only else "application/json"
@@ -164,7 +164,7 @@ class Client(Transport):
     # Writing
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """Create an object; raises AlreadyExists. Tried again by its name, not where it uses ``generateName``."""
+        """Create an object; raises AlreadyExists. Retried by its name, but not with ``generateName``."""
         path = self.path(obj["apiVersion"], obj["kind"], namespace=obj["metadata"].get("namespace"))
         params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         try:
@@ -175,7 +175,7 @@ class Client(Transport):
             return there  # an earlier try made it, and its answer was lost
 
     def apply(self, obj: Object, *, force: bool = True, dry_run: bool = False) -> Object:
-        """Create or update an object by server-side apply as field manager ``nodisk``; returns what is there then.
+        """Create or update an object by server-side apply as field manager ``nodisk``; returns the resulting object.
 
         ``force`` takes fields from other managers; without it a Conflict names them.
         """
@@ -228,8 +228,8 @@ class Client(Transport):
         grace: int | None = None,
         uid: str | None = None,
     ) -> bool:
-        """Delete an object; returns whether it was there. ``grace`` in seconds; ``uid``: only that very object, so
-        that a second try can't take another one of the same name.
+        """Delete an object; returns whether it existed. ``grace`` in seconds; ``uid``: only that very object, so
+        that a retry can't delete another one of the same name.
         """
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if grace is not None:
@@ -250,7 +250,7 @@ class Client(Transport):
         return True
 
     def delete_all(self, api_version: str, kind: str, *, namespace: str, grace: int | None = None) -> None:
-        """Delete all objects of a kind in a namespace, which need not be there; ``grace`` in seconds."""
+        """Delete all objects of a kind in a namespace, which need not exist; ``grace`` in seconds."""
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
@@ -266,9 +266,9 @@ class Client(Transport):
     def token(
         self, namespace: str, service_account: str, *, seconds: int, bound_to: Object | None = None
     ) -> tuple[str, str]:
-        """Ask for a token of a ServiceAccount: (token, its expiry as the server set it, RFC 3339).
+        """Request a token for a ServiceAccount: (token, its expiry as the server set it, RFC 3339).
 
-        ``bound_to``: a Secret or Pod (the object); the token dies with it. Asking twice only makes a second token.
+        ``bound_to``: a Secret or Pod (the object); deleting it revokes the token. A retry only makes a second token.
         """
         spec: Object = {"expirationSeconds": seconds}
         if bound_to is not None:
@@ -290,9 +290,9 @@ class Client(Transport):
 
 
 def made_by_us(wanted: Object, there: Object) -> bool:
-    """Whether an object that is there can be what an earlier try made of ``wanted``: nodisk's, and marked alike.
+    """Whether an existing object can come from an earlier attempt to create ``wanted``: nodisk's, with the same marks.
 
-    The rest can't be compared: the API server writes defaults and amounts its own way.
+    The rest can't be compared: the API server adds defaults and normalises quantities.
     """
     asked, found = wanted["metadata"], there["metadata"]
     managers = {field.get("manager") for field in found.get("managedFields") or []}
@@ -302,7 +302,7 @@ def made_by_us(wanted: Object, there: Object) -> bool:
 
 
 def _says(obj: Object) -> Object:
-    """What a user writes of an object, without what the API server adds."""
+    """The parts of an object that a user writes, without what the API server adds."""
     kept = {"name", "namespace", "labels", "annotations", "finalizers"}
     meta = {key: value for key, value in obj["metadata"].items() if key in kept}
     return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
@@ -315,7 +315,7 @@ def selector(labels: str | None, fields: str | None) -> dict[str, str]:
 
 
 def connect(context: LabContext, *, patience: float = LOOK, within: float | None = None, say: Say = unheard) -> Client:
-    """The administrator's client of a lab; of a virtual lab through its unix socket, which crosses namespaces.
+    """The administrator's client of a lab; for a virtual lab through its unix socket, which crosses namespaces.
 
     The options are ``Transport``'s. Raises EnvironmentProblem if the lab has no credentials yet. Nothing is sent before
     the first call.

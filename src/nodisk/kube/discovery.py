@@ -1,4 +1,4 @@
-"""What this API server serves: kinds, their plural names and versions. Asked once a group, kept for the process.
+"""What this API server serves: kinds, their plural names and versions. Asked once per group and kept for the process.
 
 Nothing about releases is hard-coded: whether a release has ValidatingAdmissionPolicy is a question to the API.
 """
@@ -49,7 +49,7 @@ class Discovery:
     """The resources of an API server, by API version and kind; safe to use from many threads."""
 
     def __init__(self, get: Get, settle: Callable[[], None]) -> None:
-        """``get``: what is at a path; ``settle``: returns once the server serves all that it is going to."""
+        """``get`` returns what is at a path; ``settle`` returns once the server serves everything that it will."""
         self._get, self._settle = get, settle
         self._lock = threading.Lock()
         self._asking: dict[str, threading.Lock] = {}

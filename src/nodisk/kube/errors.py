@@ -1,15 +1,15 @@
-"""What the API server can answer instead of what was asked, as errors with names.
+"""The API server's failures as errors.
 
 ::
 
     NodiskError
-    └── ApiError            the API said no; ``status``, ``reason`` and ``details`` are its own words
+    └── ApiError            the API refused; ``status``, ``reason`` and ``details`` are its own words
         ├── Unreachable     no answer at all: connection refused, cut, TLS not trusted
-        │   └── Late        none in the time given: whoever is asked may be slow
+        │   └── Late        none in the time given: the server may be slow
         ├── BadRequest 400  ├── Unauthorized 401  ├── Forbidden 403  ├── NotFound 404
         ├── Conflict 409    │   └── AlreadyExists
         ├── Gone 410        ├── Invalid 422
-        └── Overloaded      429, 5xx: still so after all retries
+        └── Overloaded      429, 5xx: even after all retries
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class ApiError(NodiskError):
         """The API's own word, such as ``NotFound``."""
         self.details = details or {}
         self.retry_after: float | None = None
-        """Seconds that the server asked to wait for, if it did."""
+        """Seconds that the server asked the client to wait, if it did."""
         self.repeated = False
-        """Whether the request had been sent before, so that its first try may be what the server refuses to repeat."""
+        """Whether the request had been sent before, so that the refusal may be the result of the first attempt."""
 
 
 class Unreachable(ApiError):
@@ -49,7 +49,7 @@ class Unreachable(ApiError):
 
 
 class Late(Unreachable):
-    """No answer in the time given, which a busy API server may only have needed more of."""
+    """No answer in the time given; a busy API server may only have needed more time."""
 
 
 class BadRequest(ApiError):
@@ -73,12 +73,12 @@ class Conflict(ApiError):
 
     @property
     def of_managers(self) -> bool:
-        """Whether another manager owns a field, so that trying again changes nothing."""
+        """Whether another manager owns a field, so that a retry changes nothing."""
         return any(cause.get("reason") == "FieldManagerConflict" for cause in self.details.get("causes") or [])
 
 
 class AlreadyExists(Conflict):
-    """409: create met an object of that name."""
+    """409: an object of that name already exists."""
 
 
 class Gone(ApiError):
@@ -90,7 +90,7 @@ class Invalid(ApiError):
 
 
 class Overloaded(ApiError):
-    """429 or 5xx, still so after all retries."""
+    """429 or 5xx, even after all retries."""
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

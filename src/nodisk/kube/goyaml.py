@@ -1,4 +1,4 @@
-"""YAML as kubectl and its kin read it (Go's sigs.k8s.io/yaml): for files that are made for them.
+"""YAML as kubectl and similar tools read it (Go's sigs.k8s.io/yaml), for files written for them.
 
 PyYAML takes ``1:30`` for a number, ``=`` for a mistake and ``2026-13-01`` for a date that there is not; to Go's reader
 these are texts, and ``1e3``, ``08`` and ``y`` are none. Times are text, and so are all keys: JSON has nothing else.
@@ -28,7 +28,7 @@ _NO_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 def documents(data: bytes | str) -> list[Any]:
-    """Every document as plain data; raises ValueError for what can't be read, or has no place in JSON."""
+    """Every document as plain data; raises ValueError for text that can't be read or represented in JSON."""
     try:
         return list(yaml.load_all(data, Loader=_Loader))
     except (yaml.YAMLError, RecursionError) as error:
@@ -36,7 +36,7 @@ def documents(data: bytes | str) -> list[Any]:
 
 
 class _Loader(_FAST):  # type: ignore[misc,valid-type] # the one that is there
-    """A bare word gets its meaning by ``_meaning`` alone, whatever it looks like to PyYAML."""
+    """Only ``_meaning`` decides what a plain scalar means, whatever it looks like to PyYAML."""
 
     yaml_implicit_resolvers: ClassVar = {
         None: [(_TAG + "merge", re.compile(r"<<$")), (_BARE, re.compile(r""))],

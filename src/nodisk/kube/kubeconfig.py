@@ -1,4 +1,4 @@
-"""kubeconfig files: read what nodisk needs of one, and write one that holds everything inside."""
+"""kubeconfig files: read what nodisk needs, and write self-contained ones."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _refuse_expired(cert_pem: str) -> None:
 
 
 def of_admin(state: LabState) -> Path:
-    """The administrator's kubeconfig of a lab; raises EnvironmentProblem if there is none yet, or not for this user."""
+    """A lab's administrator kubeconfig; raises EnvironmentProblem if there is none yet, or this user can't read it."""
     path = state.admin_kubeconfig
     try:
         path.open("rb").close()

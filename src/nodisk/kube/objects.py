@@ -1,4 +1,4 @@
-"""What everybody asks of Kubernetes' objects. Pure. An object is the API's JSON; any of its fields may be absent."""
+"""Common questions about Kubernetes objects. Pure. An object is the API's JSON; any of its fields may be absent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def going(obj: Mapping[str, Any]) -> bool:
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether a pod is Ready and stays."""
+    """Whether a pod is Ready and not being deleted."""
     return holds(pod, "Ready") and not going(pod)
 
 
@@ -47,6 +47,6 @@ def closing_taints(node: Mapping[str, Any]) -> list[Object]:
 
 
 def boot_id(node: Mapping[str, Any]) -> str | None:
-    """The boot that a node's kubelet last reported from (``/proc/sys/kernel/random/boot_id``)."""
+    """The boot from which a node's kubelet last reported (``/proc/sys/kernel/random/boot_id``)."""
     value = ((node.get("status") or {}).get("nodeInfo") or {}).get("bootID")
     return str(value) if value else None

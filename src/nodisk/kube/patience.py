@@ -1,4 +1,4 @@
-"""How long an API server that is away, busy or young is waited for, and who is told.
+"""How long to wait for an API server that is away, busy or still starting, and whom to tell.
 
 One policy for every command: a command says how patient it is when it connects (``connect(context, patience=…)``), and
 the transport does the rest. Patience is counted from the first failure, and all requests of a client share it: once the
@@ -22,20 +22,20 @@ Say = Callable[[str], None]
 COMMAND = 180.0
 """Seconds for commands that change the cluster: an API server that is restarted on a busy host needs minutes."""
 LOOK = 30.0
-"""Seconds for anything that doesn't say how patient it is."""
+"""Seconds for anything that doesn't specify its patience."""
 QUIET = 3.0
-"""Seconds for which nothing is said: an API server that hesitates is no news."""
+"""Seconds before anything is reported: a short pause of the API server is normal."""
 AGAIN = 30.0
 """Seconds between two lines about the same trouble."""
 
 
 def unheard(_: str) -> None:
-    """For callers whose user isn't waiting."""
+    """For callers with no user who waits."""
 
 
 @dataclass(slots=True)
 class Outage:
-    """What the requests of one client know together about an API server that doesn't answer."""
+    """What all requests of one client know about an API server that doesn't answer."""
 
     say: Say = unheard
     _since: float | None = None
@@ -51,14 +51,14 @@ class Outage:
             return min(self._since, now if began is None else began)
 
     def answered(self) -> None:
-        """The API server decided something, be it a refusal."""
+        """Note that the API server answered, even with a refusal."""
         with self._lock:
             said, self._since, self._said = self._said, None, None
         if said is not None:
             self.say("the API is back")
 
     def waiting(self, what: str, since: float, until: float) -> None:
-        """Tell the user what is waited for, once that takes long enough to wonder."""
+        """Tell the user what the client is waiting for, once that takes noticeably long."""
         now = time.monotonic()
         log.info("%s; retrying", what)
         with self._lock:
@@ -69,9 +69,9 @@ class Outage:
 
 
 def passing(error: ApiError) -> bool:
-    """Whether a refusal only says that the cluster is young, or that two writers met: the same request may pass soon.
+    """Whether a refusal is temporary (a young cluster, or two writers that collided), so that a retry may pass.
 
-    The controllers make each namespace's default ServiceAccount and count each quota, seconds after its creation.
+    The controllers create each namespace's default ServiceAccount and count each quota seconds after its creation.
     """
     if error.status == 403:
         return "error looking up service account" in error.message or "status unknown for quota" in error.message

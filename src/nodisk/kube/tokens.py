@@ -1,8 +1,8 @@
 """Stored service-account tokens after the key that signs them has changed (``nodisk pki rotate``).
 
 Releases up to 1.23 keep a token of every service account in a Secret, and pods mount that Secret by its name. The
-token controller fills in a token where there is none, but never looks whether one is still good. So the bad ones
-are taken out, and the same Secrets come to hold good ones.
+token controller adds a token where there is none, but never checks whether one is still valid. So nodisk removes the
+invalid ones, and the controller puts valid ones into the same Secrets.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def signed_by(token: str, public_key_pem: bytes) -> bool:
 
 
 def stale(secret: Object, public_key_pem: bytes) -> bool:
-    """Whether a Secret holds a service account's token that the cluster doesn't take any more."""
+    """Whether a Secret holds a service account's token that the cluster no longer accepts."""
     data = (secret.get("data") or {}).get("token")
     if secret.get("type") != TYPE or not data:
         return False
@@ -51,7 +51,7 @@ def stale(secret: Object, public_key_pem: bytes) -> bool:
 
 
 def renew(client: Client, public_key_pem: bytes) -> int:
-    """Take out every stale token, so that the token controller makes a new one; how many there were."""
+    """Remove every stale token, so that the token controller makes a new one; return how many there were."""
     found = [one for one in client.list("v1", "Secret", fields=f"type={TYPE}") if stale(one, public_key_pem)]
     for secret in found:
         meta = secret["metadata"]

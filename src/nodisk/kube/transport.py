@@ -75,9 +75,9 @@ class Transport:
         within: float | None = None,
         say: Say = unheard,
     ) -> None:
-        """``uds``: a unix socket that leads to the server; ``patience``: seconds for which a failing request is tried
-        again, see ``nodisk.kube.patience``; ``within``: seconds from now after which nothing is waited for at all;
-        ``say``: gets a line about what is waited for, where that takes long.
+        """``uds``: a unix socket that leads to the server; ``patience``: seconds for which a failing request is
+        retried, see ``nodisk.kube.patience``; ``within``: seconds from now after which nothing is waited for;
+        ``say``: gets a line about what the client waits for if that takes long.
         """
         self.endpoint = endpoint
         self.patience = patience
@@ -90,10 +90,10 @@ class Transport:
         self._opened()
 
     def _opened(self) -> None:
-        """For a subclass: make what it keeps besides. Runs once, not again for what ``with_token`` makes."""
+        """For a subclass: create its own state. Runs once, and not for clients made by ``with_token``."""
 
     def with_token(self, token: str, *, patience: float | None = None) -> Self:
-        """The same API server as whoever holds ``token``; shares connections (none has a client certificate)."""
+        """A client of the same API server with ``token``; shares connections (none has a client certificate)."""
         other = copy.copy(self)
         other.patience = self.patience if patience is None else patience
         other._token = token
@@ -126,7 +126,7 @@ class Transport:
     ) -> httpx2.Response:
         """Send one request and return its answer; raises an ApiError.
 
-        Broken connections, busy answers and the refusals of a young cluster are tried again with back-off until
+        Broken connections, busy answers and the refusals of a young cluster are retried with back-off until
         ``patience`` is over. A request that isn't idempotent is sent again only if the server can't have acted on it.
         An error's ``repeated`` says that an earlier try may have been carried out.
         """

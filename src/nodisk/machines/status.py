@@ -34,6 +34,8 @@ TOO_LONG = 600.0
 """Seconds at one stage of the way to Ready after which it gets one; a stage of emulated machines may take 240."""
 ANSWER_WITHIN = 2.5
 """Seconds for which the API's answer is waited for, unless told otherwise."""
+MOST_WAIT = 600.0
+"""Seconds for which it can be waited for."""
 RECENT_ALARMS = 24 * 3600.0
 """Seconds for which an alarm is counted."""
 
@@ -126,7 +128,7 @@ def collect(
 
 def _ask(context: LabContext, wait: float, say: Say) -> Asked:
     """Ask for the cluster's nodes, once: an API that is away is no reason to wait, one that is slow may be."""
-    late = Asked(Api.SLOW, {}, f"API has not answered within {wait:g} s (--wait gives it longer)")
+    late = Asked(Api.SLOW, {}, f"API is slow or stuck: no answer within {wait:g} s (to wait longer: {_longer(wait)})")
     found = late
 
     def ask() -> None:
@@ -150,6 +152,11 @@ def _ask(context: LabContext, wait: float, say: Say) -> Asked:
         say(f"the API is slow to answer: waiting for up to {wait:g} s")
         thread.join(wait - ANSWER_WITHIN)
     return found
+
+
+def _longer(wait: float) -> str:
+    """The option that waits for longer than ``wait`` seconds did: long enough for a lab of emulated machines."""
+    return f"--wait {min(MOST_WAIT, max(20.0, 4 * wait)):.0f}s"
 
 
 def view(node: Mapping[str, Any]) -> NodeView:
@@ -265,6 +272,8 @@ def summary(status: Status) -> str:
         words.append(f"{counts['failed']} failed")
     words.append("server runs" if status.server else "server is stopped")
     words.append(status.api_words)
+    if status.api is Api.SLOW and counts["ready"] == counts["machines"]:
+        words.append("the server last saw every node Ready")
     if status.armed_until is None:
         words.append("disarmed")
     elif status.armed_until == float("inf"):

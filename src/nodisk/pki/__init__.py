@@ -1,1 +1,1 @@
-"""The lab's authorities, and what each role may have signed."""
+"""The lab's certificate authorities, and what each role may have signed."""

@@ -1,4 +1,4 @@
-"""The lab's authorities on disk: made once, checked at every start, and never half there.
+"""The lab's authorities on disk: created once, checked at every start, and never incomplete.
 
 ::
 
@@ -10,9 +10,9 @@
     ├── sa.key sa.pub    service-account tokens
     ├── server etcd-server etcd-probe admin    the server's own certificates, renewed when they near their end
     ├── admin.kubeconfig
-    └── old/TIME/        what a rotation put aside
+    └── old/TIME/        what a rotation replaced
 
-The server's CA is not the cluster's: whoever steals nginx's key can play the registry, but not the API.
+The server's CA is not the cluster's: whoever steals nginx' key can impersonate the registry, but not the API.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from nodisk.values import Role
 
 LOCK = "pki.lock"
 COMPLETE = ".complete"
-"""In the folder of a rotation: it is whole, and named by the time in here the old one is put aside."""
+"""In the folder of a rotation: marks it as complete; its content is the time by which the old one is named."""
 ADMIN = Profile("admin", "kubernetes-admin", "system:masters")
 
 
@@ -78,10 +78,10 @@ class Authority:
         self._signers: dict[Ca, certs.Signer] = {}
 
     def ensure(self, *, now: datetime | None = None) -> bool:
-        """Make what is missing, renew what nears its end; returns whether any file changed.
+        """Create what is missing, and renew what expires soon; return whether any file changed.
 
-        Safe to interrupt: a key is written before its certificate, and a key without one is used again. Raises
-        IntegrityError for a certificate whose key is gone or another.
+        Safe to interrupt: a key is written before its certificate, and a key without one is reused. Raises
+        IntegrityError for a certificate whose key is missing or doesn't match.
         """
         now = now or datetime.now(UTC)
         with files.lock(self.state.root / LOCK, "the lab's PKI"):
@@ -89,10 +89,10 @@ class Authority:
             return self._ensure(now)
 
     def rotate(self, *, now: datetime | None = None) -> Path:
-        """Make everything anew; returns the folder to which the old was put.
+        """Replace everything; return the folder with the old files.
 
-        The new folder is made whole beside the old one, then takes its place by a rename; ``ensure`` finishes what a
-        power cut left between the two renames.
+        The new folder is completed beside the old one, and then takes its place by a rename; ``ensure`` finishes
+        what a power cut interrupted between the two renames.
         """
         now = now or datetime.now(UTC)
         with files.lock(self.state.root / LOCK, "the lab's PKI"):
@@ -111,7 +111,7 @@ class Authority:
         return self.state.root / "pki.new"
 
     def _recover(self) -> None:
-        """Finish a rotation whose new folder is whole; throw away one that isn't."""
+        """Finish a rotation whose new folder is complete; discard one that isn't."""
         if not (self._new / COMPLETE).exists():
             shutil.rmtree(self._new, ignore_errors=True)
         else:
@@ -125,7 +125,7 @@ class Authority:
             marker.unlink()
 
     def _put_aside(self, old: Path, stamp: str) -> None:
-        """Move the retired folder, and what it had put aside itself, below the new one."""
+        """Move the old folder, and earlier ones inside it, below the new one."""
         retired = self.state.root / "pki.retired"
         if not retired.exists():
             return
@@ -154,7 +154,7 @@ class Authority:
         return certs.pem(profiles.sign(profile, self.lab, machine, csr_pem, self._signer(profile.ca), now=now))
 
     def companions(self, role: Role) -> dict[str, bytes]:
-        """The files that a machine of that role gets beside its certificates; sa.key for a control plane only."""
+        """The files that a machine of that role gets besides its certificates; sa.key only for a control plane."""
         given = {"ca.crt": self._read(f"{Ca.CLUSTER}.crt")}
         if role is Role.CONTROL_PLANE:
             for name in (f"{Ca.FRONT_PROXY}.crt", f"{Ca.ETCD}.crt", "sa.key", "sa.pub"):
@@ -162,11 +162,11 @@ class Authority:
         return given
 
     def path(self, name: str) -> Path:
-        """Where ``server.crt``, ``server.key`` and the like lie."""
+        """The path of ``server.crt``, ``server.key`` and so on."""
         return self.folder / name
 
     def items(self) -> Iterator[Item]:
-        """All that there is; authorities first."""
+        """All certificates and keys; authorities first."""
         for ca in Ca:
             yield self._item(str(ca), "authority")
         for own in self._own():

@@ -1,4 +1,4 @@
-"""Making keys and certificates: the few calls of ``cryptography`` that the authorities need, in one place.
+"""Create keys and certificates: the few calls of ``cryptography`` that the authorities need, in one place.
 
 Times are aware ``datetime``s in UTC. All certificates start a little in the past, because a machine without a battery
 for its clock must not find its own certificate "not yet valid" before time is synchronised.
@@ -28,7 +28,7 @@ SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A CA: what it takes to sign."""
+    """A CA: what is needed to sign."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -71,7 +71,7 @@ def subject(common_name: str, organization: str | None = None) -> x509.Name:
 
 
 def authority(common_name: str, key: ec.EllipticCurvePrivateKey, *, now: datetime | None = None) -> x509.Certificate:
-    """A self-signed CA that may sign leaves only."""
+    """A self-signed CA that may sign only leaf certificates."""
     now = now or datetime.now(UTC)
     name = subject(common_name)
     return (

@@ -1,8 +1,8 @@
-"""Which certificates a machine of which role may have: the table of docs/explanation/architecture.md as data, and the
+"""Which certificates a machine of each role may have: the table of docs/explanation/architecture.md as data, and the
 check of a CSR against it.
 
-A CSR comes from a machine that nobody has to trust yet: only its public key is taken from it. The rest of it is
-compared with the table, to the letter, and a difference is refused: it means another nodisk, or an attack.
+A CSR comes from a machine that isn't trusted yet, so only its public key is used. The rest is compared with the table
+exactly, and any difference is refused: it means another version of nodisk, or an attack.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from nodisk.spec.model import Lab, Machine
 from nodisk.values import Role
 
 MACHINE_LIFETIME = timedelta(days=14)
-"""Of a machine's certificates: it enrols at every boot, so they need to last as long as a machine may stay on."""
+"""Lifetime of a machine's certificates: it enrols at every boot, so they must last as long as a machine may stay on."""
 MAX_CSR = 8192
 """Characters of one CSR's PEM; an RSA-4096 one is about 1,800."""
 
 
 class Refused(NodiskError):
-    """A CSR is not what its profile says; the message is one line for the machine's log."""
+    """A CSR doesn't match its profile; the message is one line for the machine's log."""
 
 
 class Ca(StrEnum):
@@ -80,12 +80,12 @@ class Sans:
 
 
 def allowed(role: Role) -> tuple[Profile, ...]:
-    """What a machine of that role may have."""
+    """The profiles that a machine of that role may have."""
     return tuple(p for p in PROFILES.values() if role is Role.CONTROL_PLANE or not p.control_plane_only)
 
 
 def sans(profile: Profile, lab: Lab, machine: Machine) -> Sans:
-    """The names and addresses that this machine's certificate of this profile holds, exactly."""
+    """The exact names and addresses in this machine's certificate of this profile."""
     if not profile.server:
         return Sans()
     name = str(machine.name)
@@ -98,7 +98,7 @@ def sans(profile: Profile, lab: Lab, machine: Machine) -> Sans:
 
 
 def check(profile: Profile, lab: Lab, machine: Machine, csr_pem: str) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
-    """The public key of a CSR that is exactly what ``profile`` allows this machine; raises Refused."""
+    """Return the public key of a CSR that is exactly what ``profile`` allows this machine; raises Refused."""
     what = profile.name
     if profile not in allowed(machine.role):
         raise Refused(f"{what}: a {machine.role} may not have this")
@@ -120,7 +120,7 @@ def check(profile: Profile, lab: Lab, machine: Machine, csr_pem: str) -> ec.Elli
 def sign(
     profile: Profile, lab: Lab, machine: Machine, csr_pem: str, signer: certs.Signer, *, now: datetime | None = None
 ) -> x509.Certificate:
-    """The certificate of a CSR that ``check`` accepts; all but the key comes from the table, not from the CSR."""
+    """The certificate for a CSR that ``check`` accepts; everything but the key comes from the table."""
     key = check(profile, lab, machine, csr_pem)
     names = sans(profile, lab, machine)
     return certs.issue(

@@ -1,8 +1,8 @@
 """The RAM budget of a diskless machine, in MiB: pure, facts in, figures out.
 
-Two kinds of figures that must not be mixed up. What is *expected to be used* is added up and says whether a machine
-is large enough. *Caps* (sizes of tmpfs) are not added up: a tmpfs takes only what is in it, and its cap keeps one
-greedy writer from taking the machine down. From here come the tmpfs sizes and kubelet's thresholds in the plan.
+Two kinds of figures must not be confused. *Expected use* is added up, and decides whether a machine is large enough.
+*Caps* (sizes of tmpfs) are not added up: a tmpfs takes only what is in it, and its cap keeps one greedy writer from
+taking the machine down. The tmpfs sizes and kubelet's thresholds in the plan come from here.
 
 The estimates are what is in use at Ready without users' pods; page cache is left out because the kernel gives it back.
 Those for 1.20 were measured in a virtual lab (worker of 1024 MiB: 462 used; control plane of 2048: 1105) and rounded
@@ -23,24 +23,24 @@ from nodisk.values import KubeVersion, Role
 MIB = 1024 * 1024
 
 ASSUMED_MIB = {Role.CONTROL_PLANE: 2048, Role.WORKER: 1024}
-"""RAM of a machine whose memory lab.yaml doesn't say: the least that its role is meant to work with."""
+"""RAM of a machine if lab.yaml doesn't say: the least with which its role is meant to work."""
 
 ASSUMED_ROOTFS_MIB = 150
-"""The squashfs of the node image before one is built: the most that it is meant to become."""
+"""Size of the node image's squashfs before one is built: the most that it is meant to become."""
 
 ASSUMED_PODS_MIB = 96
-"""What must at least be left for pods, or the machine is of no use: a handful of small ones."""
+"""The least that must be left for pods, or the machine is useless: a handful of small ones."""
 
 COMFORT_PODS_MIB = 256
-"""Below this left for pods a machine works, but a student's first larger container evicts another's."""
+"""With less than this left for pods a machine works, but a student's first larger container evicts another's."""
 
 
 PLUGINS_MIB = {PodNetwork.CALICO: 200, PodNetwork.CILIUM: 120}
-"""What a pod network writes over the rootfs: its CNI plugins. Estimates, not measured; the others' are in the image."""
+"""What a pod network writes over the rootfs: its CNI plugins. Estimates; other networks' plugins are in the image."""
 
 
 class Verdict(StrEnum):
-    """What the budget says of a machine."""
+    """The budget's verdict on a machine."""
 
     FITS = "fits"
     TIGHT = "tight"
@@ -67,7 +67,7 @@ class Budget:
     role: Role
     total: int
     declared: bool
-    """Whether lab.yaml says the memory; else it is the least for the role."""
+    """Whether lab.yaml declares the memory; otherwise it is the least for the role."""
     estimated: bool
     """Whether image and release are not built yet, so that their sizes are documented estimates."""
     rows: tuple[Row, ...]
@@ -87,17 +87,17 @@ class Budget:
 
     @property
     def free(self) -> int:
-        """What ``free`` shows as available at Ready, before any pod of a user."""
+        """What ``free`` shows as available at Ready, before any user's pods."""
         return self.total - self.used
 
     @property
     def left(self) -> int:
-        """What pods can use before kubelet evicts the first; negative: the machine does not even get that far."""
+        """What pods can use before kubelet evicts the first one; negative: the machine doesn't even get that far."""
         return self.free - self.eviction_hard_mib
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the machine is large enough. A control plane needs nothing for users' pods."""
+        """Whether the machine is large enough. A control plane needs no room for users' pods."""
         least = 0 if self.role is Role.CONTROL_PLANE else ASSUMED_PODS_MIB
         if self.left < least:
             return Verdict.TOO_LITTLE
@@ -106,7 +106,7 @@ class Budget:
 
     @property
     def needed(self) -> int:
-        """The least total in MiB, in steps of 256, with which the verdict would be ``fits``."""
+        """The smallest total in MiB, in steps of 256, for which the verdict would be ``fits``."""
         comfort = ASSUMED_PODS_MIB if self.role is Role.CONTROL_PLANE else COMFORT_PODS_MIB
         fixed = self.used - _grows(self.total)
         totals = (steps * 256 for steps in range(2, 1 << 20))
@@ -130,7 +130,7 @@ def _journald(total: int) -> int:
 
 
 def _grows(total: int) -> int:
-    """What is used the more, the more RAM there is."""
+    """Use that grows with the amount of RAM."""
     return _kernel(total) + _journald(total) // 2
 
 
@@ -162,7 +162,7 @@ def _images_mib(version: KubeVersion) -> int:
 
 
 def expected_version(lab: Lab) -> KubeVersion:
-    """The release that lab.yaml will probably get: as written, 1.20 for Debian's, else the newest proved."""
+    """The release that lab.yaml will probably get: as written, 1.20 for Debian's, or the newest proved one."""
     if lab.kubernetes.version is not None:
         return lab.kubernetes.version
     return versions.DEBIAN if lab.kubernetes.source is Source.DEBIAN else versions.PROVED

@@ -102,11 +102,12 @@ def cni_config(lab: Lab, machine: Machine) -> str:
 
 
 def firewall(lab: Lab) -> str:
-    """nftables rules of a machine: what pods may not reach, how they reach the outside, and Services that nobody has.
+    """nftables rules of a machine: what pods may not reach, how they reach other networks, and addresses that no
+    Service has.
 
-    Of the server pods reach the API, DNS and time, and an echo to find faults by: all else there is for machines, or no
-    business of the cluster. Only what is forwarded from pods is meant: containerd's pulls and the kernel's NFS mounts
-    are the machine's own. Answers of pods pass: a Service may give them the server's own address.
+    On the server, pods reach the API, DNS and time, and ping for diagnosis: everything else there is for machines, or
+    none of the cluster's business. This affects only traffic forwarded from pods: containerd's pulls and the kernel's
+    NFS mounts are the machine's own. Answers of pods pass: a Service may give them the server's own address.
 
     What kube-proxy redirects has another destination by the time of the filters (nat comes at priority -100), so what
     still goes to the Services' range is served by nobody: it is refused here, or the machine's route for that range
@@ -114,7 +115,7 @@ def firewall(lab: Lab) -> str:
     they refuse the connection to a Service without endpoints, which is another thing to be told. (Those of its nftables
     mode also drop what no Service has, once they know the range.)
 
-    The table is replaced whole.
+    The table is replaced as a whole.
     """
     pods, services, server = lab.kubernetes.pods, lab.kubernetes.services, lab.network.server
     tcp, udp = (", ".join(map(str, open_to)) for open_to in (ports.POD_TCP, ports.POD_UDP))

@@ -1,7 +1,7 @@
-"""The configurations of etcd, the container registry and chrony, and what all daemons' texts are made from.
+"""The configurations of etcd, the container registry and chrony, and the host facts that all configurations use.
 
-dnsmasq's is in ``daemons_dnsmasq``, nginx' in ``daemons_nginx``. All are pure: data in, text out. Secrets are named by
-their files, never written into a configuration.
+dnsmasq's is in ``daemons_dnsmasq``, nginx' in ``daemons_nginx``. All are pure: data in, text out. Configurations refer
+to secrets by file name and never contain them.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ class Host:
     objects: Path
     """The store's files, served as /assets/SHA256/NAME."""
     tftp: Path
-    """The iPXE binaries, and nothing else."""
+    """The folder with the iPXE binaries and nothing else."""
     bios: str = "undionly.kpxe"
-    """The one for BIOS; it drives the card that the firmware booted from."""
+    """The binary for BIOS; it drives the NIC from which the firmware booted."""
     uefi: str = "snponly.efi"
     """The one for UEFI on x86-64; snponly.efi drives the card that the firmware booted from, ipxe.efi any it knows."""
     signed: str = "shimx64.efi"
     """The one for UEFI on x86-64 with Secure Boot; it then loads grubx64.efi from the same place."""
     stream_module: Path | None = None
-    """nginx' stream module if it is a file to load; None: it is built in."""
+    """nginx' stream module, if it has to be loaded from a file; None: it is built in."""
     web_user: str = "www-data"
-    """Whom nginx' workers run as."""
+    """The user that runs nginx' workers."""
     dns_user: str = "nobody"
-    """Whom dnsmasq runs as."""
+    """The user that runs dnsmasq."""
     time_user: str = "nobody"
-    """Whom chronyd runs as."""
+    """The user that runs chronyd."""
 
 
 def etcd(lab: Lab, host: Host) -> str:
     """etcd's --config-file: one member, mutual TLS, data on the server's disk.
 
-    Only options that 3.4, 3.5 and 3.6 all know (etcd's own etcd.conf.yml.sample). Kubernetes compacts by itself every
-    five minutes; the automatic compaction here is for the time when no API server runs.
+    Only options that 3.4, 3.5 and 3.6 have in common (etcd's own etcd.conf.yml.sample). Kubernetes compacts every five
+    minutes itself; the automatic compaction here covers the time when no API server runs.
     """
     server, pki = lab.network.server, host.pki
     tls = {
@@ -99,10 +99,10 @@ def registry(lab: Lab, host: Host) -> str:
 
 
 def chrony(lab: Lab, host: Host) -> str:
-    """chronyd's configuration: it tells the machines this host's time and (run with ``-x``) never sets its clock.
+    """chronyd's configuration: it serves this host's time to the machines and (run with ``-x``) never sets the clock.
 
-    No sources: the host's clock is somebody else's business. ``local`` makes it answer all the same. No command port,
-    no command socket.
+    There are no sources, because the host's own time service sets its clock; ``local`` makes chronyd answer anyway.
+    There is no command port and no command socket.
     """
     return _lines(
         f"bindaddress {lab.network.server}",

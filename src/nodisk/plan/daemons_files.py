@@ -21,9 +21,9 @@ def configure(lab: Lab, host: Host) -> dict[str, str]:
 
 
 def usual_host(lab: Lab, root: Path, objects: Path) -> Host:
-    """A host as lab.yaml alone tells it, for showing configurations without the server's host at hand.
+    """A host as far as lab.yaml describes it, to show configurations without access to the server's host.
 
-    ``root``: the lab's folder; ``objects``: the store's. A card that lab.yaml doesn't name is shown as ``CARD``.
+    ``root``: the lab's folder; ``objects``: the store's. An interface that lab.yaml doesn't name is shown as ``CARD``.
     """
     return Host(
         interface=lab.network.interface or "CARD",

@@ -1,7 +1,7 @@
-"""The configuration of nfs-ganesha: students' storage, NFS version 4 alone. Pure.
+"""The configuration of nfs-ganesha: students' storage, NFS version 4 only. Pure.
 
-Its root is a folder that may be passed and not be listed: an export is found by whoever knows its path, which is
-random, and by nobody else. Only the lab's machines are answered.
+Its root is a folder that can be traversed but not listed: only whoever knows an export's random path can find it. It
+answers only the lab's machines.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ class Export:
     """One volume."""
 
     number: int
-    """Not 0, which is the root's; unique."""
+    """Unique, and not 0, which is the root's."""
     folder: Path
     path: str
-    """What clients ask for, without the slash."""
+    """The path that clients ask for, without the slash."""
 
 
 def ganesha(lab: Lab, exports: Sequence[Export], *, root: Path, recovery: Path) -> str:
-    """The configuration file; ``root``: a folder that has a folder for each export's path.
+    """The configuration file; ``root``: a folder with a subfolder for each export's path.
 
-    Clients that were there before a restart have half a minute to claim their locks again (Grace_Period); they write
-    on when it is over, or all have. Users are numbers: machines and server share no names.
+    After a restart, existing clients have half a minute to reclaim their locks (Grace_Period); writing continues when
+    that is over, or all clients have done so. Users are numeric: machines and server share no names.
     """
     machines = ", ".join(str(machine.address) for machine in lab.machines)
     lines = [

@@ -1,6 +1,6 @@
-"""nginx' configuration: files, the way to the application and to the registry, TLS, the API's balancing.
+"""nginx' configuration: files, proxying to the application and the registry, TLS, load balancing of the API.
 
-Every listener is on the server's address alone, or a unix socket: nothing of the host's other networks changes.
+Every listener is on the server's address or a unix socket: nothing changes on the host's other networks.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from nodisk.values import Role
 
 MAX_EVENT = 16 * 1024
 MAX_ENROL = 128 * 1024
-"""Bytes of a request's body: ten CSRs and some SSH keys are about 20 KiB."""
+"""Size limits of a request's body in bytes: ten CSRs and some SSH keys are about 20 KiB."""
 API_CONNECTIONS = 512
-"""To the API from one address at once. A class of 30 behind one NAT has some 300: kubectl and a dashboard each."""
+"""Connections to the API from one address. A class of 30 behind one NAT needs about 300 (kubectl and a dashboard)."""
 LEAVE_ALONE = 2
-"""Seconds for which a control-plane machine that did not answer gets no connection. Then one connection tries it again,
-and waits at most a second for it. Longer would only hold up those who wait for the first machine to come back."""
+"""Seconds for which a control-plane machine that did not answer gets no connections. Then one connection tries it
+again, and waits at most a second. More would only delay those who wait for the first machine to come back."""
 
 _TEMPLATE = """\
 {module}daemon off;

@@ -1,4 +1,4 @@
-"""Shapes that several configurations share: YAML documents, Ignition files and units."""
+"""Building blocks of several configurations: YAML documents, Ignition files and units."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def documents(*parts: Mapping[str, Any]) -> str:
 
 
 def file(path: str, text: str, *, mode: int = 0o644) -> dict[str, Any]:
-    """An Ignition file that replaces whatever the image has there."""
+    """An Ignition file that replaces the image's file at that path."""
     return {"path": path, "mode": mode, "overwrite": True, "contents": {"source": "data:," + quote(text, safe="/:=,")}}
 
 
 def program(path: str, url: str, sha256: str) -> dict[str, Any]:
-    """An Ignition file, executable, that is loaded from ``url`` and refused unless its bytes have this hash."""
+    """An executable Ignition file, fetched from ``url`` and refused unless it has this hash."""
     contents = {"source": url, "verification": {"hash": f"sha256-{sha256}"}}
     return {"path": path, "mode": 0o755, "overwrite": True, "contents": contents}
 
@@ -36,5 +36,5 @@ def unit(name: str, contents: str | None = None) -> dict[str, Any]:
 
 
 def dropin(name: str, part: str, contents: str) -> dict[str, Any]:
-    """An Ignition drop-in of a unit that the image has."""
+    """An Ignition drop-in for a unit that is in the image."""
     return {"name": name, "dropins": [{"name": part, "contents": contents}]}

@@ -1,4 +1,4 @@
-"""What a plan needs to know besides lab.yaml: public facts about assets and keys. No secret is ever in here."""
+"""What a plan needs besides lab.yaml: public facts about assets and keys. It never holds a secret."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ReleaseFacts:
     """upstream, debian or path."""
     images: tuple[ContainerImage, ...]
     kubeadm: AssetRef
-    """The program: control planes load it beside the image, which workers needn't hold it in RAM for."""
+    """The kubeadm program: control planes fetch it separately, so that workers needn't hold it in RAM."""
 
     @property
     def has_dns(self) -> bool:
@@ -87,11 +87,11 @@ class ReleaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is public and not in lab.yaml."""
+    """All public inputs that are not in lab.yaml."""
 
     ca_pem: str
     """The lab's CA: signs the server's TLS certificates, which machines check."""
     image: ImageFacts
     release: ReleaseFacts
     masked: tuple[str, ...] = ()
-    """Units that stay off: those of Kubernetes on the machines by which ``lab bench`` measures the image alone."""
+    """Units that stay disabled: Kubernetes' on the machines with which ``lab bench`` measures the image alone."""

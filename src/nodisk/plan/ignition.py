@@ -1,4 +1,4 @@
-"""A machine's whole Ignition config: public, without a secret, the same bytes for the same inputs.
+"""A machine's whole Ignition config: public, without secrets, byte for byte the same for the same inputs.
 
 Spec 3.3, the newest that Debian's Ignition 2.14 reads.
 """
@@ -93,7 +93,7 @@ def _units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
 
 
 def _node_env(lab: Lab, facts: Facts, machine: Machine) -> str:
-    """What the machine's scripts need to know, as shell variables; no value needs quoting but the list of phases."""
+    """Settings for the machine's scripts, as shell variables; only the list of phases needs quoting."""
     values = {
         "LAB": str(lab.name),
         "NAME": str(machine.name),
@@ -110,7 +110,7 @@ def _node_env(lab: Lab, facts: Facts, machine: Machine) -> str:
 def requests(lab: Lab, machine: Machine) -> str:
     """The certificates that the machine asks for: ``profile|subject|alternative names``, as openssl writes them.
 
-    Taken from the table by which the server checks the requests.
+    From the same table with which the server checks the requests.
     """
     lines = []
     for profile in profiles.allowed(machine.role):

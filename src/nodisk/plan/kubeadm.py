@@ -1,7 +1,7 @@
-"""kubeadm's configuration, by release, and which of its phases a stateless control plane runs.
+"""kubeadm's configuration, by release, and the phases that a stateless control plane runs.
 
-The cluster's CA and etcd are on the server: kubeadm works in its external-CA and external-etcd modes, and as
-certificates and kubeconfigs come from the enrolment, only the phases that remain are run.
+The cluster's CA and etcd are on the server, so kubeadm runs in its external-CA and external-etcd modes. Certificates
+and kubeconfigs come from enrolment, so only the remaining phases run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """kubelet and kube-proxy: their configurations and flags, by release.
 
-Rules come from the components' own reference and changelogs; each gate below names the release that brought it.
+The rules come from the components' own reference and changelogs; each gate below names the release that introduced it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def control_plane_taints(version: KubeVersion) -> tuple[Taint, ...]:
 
 
 def taints(machine: Machine, version: KubeVersion) -> tuple[Taint, ...]:
-    """All taints that the node registers with: each key and effect once, as the API has it; lab.yaml's value counts."""
+    """All taints with which the node registers: each key and effect once, as in the API; lab.yaml's value wins."""
     own = control_plane_taints(version) if machine.role is Role.CONTROL_PLANE else ()
     return tuple({(taint.key, taint.effect): taint for taint in (*own, *machine.taints)}.values())
 
@@ -109,7 +109,7 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
 def kubelet_flags(facts: Facts, machine: Machine) -> tuple[str, ...]:
     """kubelet's command line, without the program.
 
-    No labels: a kubelet would set them once and own them from then on; the server keeps them as lab.yaml has them.
+    No labels: a kubelet would set them once and own them from then on. The server reconciles them with lab.yaml.
     """
     line = facts.release.version.line
     flags = {

@@ -1,4 +1,4 @@
-"""Which address range, which URL: what every other text agrees on."""
+"""Address ranges and URLs that all other texts share."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nodisk.values import Mac, Role
 POD_PREFIX = 24
 """Every machine's pod range is a /24: 254 pods are more than kubelet's limit of 110 (kubelet's ``maxPods``)."""
 MAX_ROUTES = 256
-"""So many addresses a subnet may have for its machines to know the way to all of them."""
+"""The largest subnet, in addresses, in which machines have routes for all of them."""
 
 
 def pod_ranges(lab: Lab) -> dict[Mac, IPv4Network]:
     """Every machine's pod range: the n-th /24 of ``kubernetes.pods`` for the n-th address of the subnet.
 
-    So a machine that is added to lab.yaml moves no other's. Where the subnet has more addresses than there are ranges,
-    two machines may want the same one: then the later of the file gets the next that is free.
+    So adding a machine to lab.yaml moves no other machine's range. If the subnet has more addresses than there are
+    ranges, two machines may map to the same one: the later one in the file then gets the next free range.
 
     Raises IndexError if there are fewer ranges than machines (spec.rules refuses such a lab).
     """
@@ -45,8 +45,8 @@ def pod_range(lab: Lab, machine: Machine) -> IPv4Network:
 def other_ranges(lab: Lab, machine: Machine) -> Iterator[tuple[IPv4Network, IPv4Address]]:
     """Pod range and address of every other machine: this machine's routes.
 
-    In a subnet of at most a /24 also of those that are not in lab.yaml yet: where the range follows from the address
-    alone, a machine that runs knows the way to one that is added later, and asks nobody.
+    In a subnet of at most a /24 also of machines that are not in lab.yaml yet: the range follows from the address
+    alone, so a running machine already has a route to one that is added later.
     """
     subnet = lab.network.subnet
     if subnet.num_addresses <= min(_ranges(lab), MAX_ROUTES):
@@ -75,12 +75,12 @@ def _range(lab: Lab, place: int) -> IPv4Network:
 
 
 def dns_service(lab: Lab) -> IPv4Address:
-    """The cluster DNS' address: the tenth, as kubeadm has it."""
+    """The address of the cluster's DNS: the tenth, as in kubeadm."""
     return lab.kubernetes.services.network_address + 10
 
 
 def api_url(lab: Lab, machine: Machine | None = None) -> str:
-    """Where the API is reached: by a control-plane machine its own server, by all others the lab's address."""
+    """The API's URL for a machine: a control-plane machine uses its own API server, all others the lab's address."""
     if machine is not None and machine.role is Role.CONTROL_PLANE:
         return f"https://{machine.address}:{ports.API}"
     return f"https://{lab.network.server}:{ports.API}"
@@ -89,7 +89,7 @@ def api_url(lab: Lab, machine: Machine | None = None) -> str:
 def resolvers(lab: Lab) -> tuple[IPv4Address, ...]:
     """DNS servers of a machine: the lab's server (it knows the lab's names and asks the room's), then the room's own.
 
-    Three at most: the C library reads no more, and kubelet warns about every pod otherwise (resolv.conf(5), MAXNS).
+    At most three: the C library reads no more, and kubelet warns about every pod with more (resolv.conf(5), MAXNS).
     """
     return (lab.network.server, *(one for one in lab.network.dns if one != lab.network.server))[:3]
 

@@ -1,9 +1,9 @@
-"""What of a machine's image no Butane snippet may change: the units and programs by which the machine becomes a node.
+"""The parts of the image that no Butane snippet may change: the units and programs that make the machine a node.
 
-``plan.snippets`` sees to what nodisk's own Ignition writes; this is about what the image already has. A drop-in may
-give a unit an environment, limits or an order, but not decide what it runs. This keeps mistakes out, not malice: a unit
-of the snippet's own runs as root anyway, and what Ignition fetches at boot (``ignition.config.merge``) nobody can look
-at before.
+``plan.snippets`` protects what nodisk's own Ignition writes; this module protects what is in the image. A drop-in may
+set a unit's environment, limits or ordering, but not what it runs. This protects against mistakes, not malice: a unit
+of the snippet's own runs as root anyway, and nobody can check what Ignition fetches at boot
+(``ignition.config.merge``).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ PROGRAMS = (
     *("/usr/bin/kubelet", "/usr/bin/kube-proxy", "/usr/bin/kubeadm"),
     *("/usr/bin/containerd", "/usr/bin/containerd-shim-runc-v2", "/usr/sbin/runc", "/usr/bin/runc", "/usr/lib/cni"),
 )
-"""Of the release and of Debian, without which a machine is no node."""
+"""Units of the release and of Debian without which a machine is no node."""
 PACKAGED_UNITS = ("containerd.service", "systemd-networkd.service", "systemd-timesyncd.service", "nftables.service")
-"""Of Debian's packages, likewise."""
+"""The same, of Debian's packages."""
 _UNIT_FOLDERS = tuple(
     PurePosixPath(folder)
     for folder in (
@@ -44,21 +44,21 @@ _HARMLESS = re.compile(
     "|Allowed(CPUs|MemoryNodes)|StartupCPU.*|IO.*|Tasks.*|Nice|OOM.*|ManagedOOM.*|Slice|Restart.*|StartLimit.*|Timeout.*"
     "|WatchdogSec|Standard(Output|Error)|Log.*|Syslog.*|UMask"
 )
-"""Settings of a drop-in by which a unit stays what it is."""
+"""Drop-in settings that don't change what a unit does."""
 _STEERS = re.compile(r"(?:^|[\s\"'])(PATH|LD_[A-Z_]+|KUBELET_FLAGS|GOTRACEBACK)=")
-"""Variables by which another program would run, or this one otherwise."""
+"""Variables that would run another program, or change how this one runs."""
 
 
 @cache
 def units() -> frozenset[str]:
-    """The units of the image that nodisk brings or needs."""
+    """The units in the image that nodisk provides or needs."""
     own = (node.IMAGE / "usr/lib/systemd/system").iterdir()
     return frozenset((*(path.name for path in own), *PACKAGED_UNITS))
 
 
 @cache
 def paths() -> frozenset[PurePosixPath]:
-    """The files and folders of the image that nodisk brings or needs; the units' are apart."""
+    """The files and folders in the image that nodisk provides or needs, except the units'."""
     brought = (path.relative_to(node.IMAGE) for path in node.IMAGE.rglob("*") if path.is_file())
     own = {PurePosixPath("/") / path.as_posix() for path in brought}
     return frozenset({*own, PurePosixPath("/usr/lib/nodisk"), *map(PurePosixPath, PROGRAMS)})
@@ -75,14 +75,14 @@ def changed(overlay: Mapping[str, Any]) -> Iterator[str]:
 
 
 def replaces(name: str) -> bool:
-    """Whether a unit of that name stands in for one of the image's: the same, or an instance of its template."""
+    """Whether a unit of that name replaces one of the image's: the same name, or an instance of its template."""
     stem, _, kind = name.rpartition(".")
     template = f"{stem.partition('@')[0]}@.{kind}" if "@" in stem else name
     return name in units() or template in units()
 
 
 def governs(name: str) -> bool:
-    """Whether drop-ins under that name (without ``.d``) count for one of the image's units.
+    """Whether drop-ins under that name (without ``.d``) apply to one of the image's units.
 
     systemd.unit(5): those of the unit, of its template, of each prefix that ends with a dash, and of its type.
     """
@@ -148,7 +148,7 @@ def _in_unit_folder(what: str, where: str, path: PurePosixPath, entry: Mapping[s
 
 
 def _text(entry: Mapping[str, Any]) -> str:
-    """All that an Ignition file's contents and appended parts say; raises ValueError for what is not in the config."""
+    """The text of an Ignition file's contents and appended parts; raises ValueError for content outside the config."""
     parts = [entry.get("contents") or {}, *(entry.get("append") or [])]
     if "target" in entry or any(part.get("compression") for part in parts):
         raise ValueError(entry["path"])
@@ -156,19 +156,19 @@ def _text(entry: Mapping[str, Any]) -> str:
 
 
 def _alters(entry: Mapping[str, Any]) -> bool:
-    """Whether a directory entry does more than to see that the directory is there."""
+    """Whether a directory entry does more than ensure that the directory exists."""
     return any(entry.get(key) not in (None, False, {}) for key in ("mode", "user", "group", "overwrite"))
 
 
 def _covers(where: str, path: PurePosixPath, how: str) -> Iterator[str]:
-    """Where something above what is protected is replaced or mounted over."""
+    """Report replacing or mounting over a parent of something protected."""
     below = [one for one in (*paths(), PurePosixPath("/usr/lib/systemd/system")) if one.is_relative_to(path)]
     if below:
         yield f"{where}: {how} {path}, which holds {min(below)}, without which the machine is no node"
 
 
 def normal(path: str) -> PurePosixPath:
-    """A path without ``.``, ``..`` and doubled slashes, and with ``/bin`` and its like where they really are."""
+    """A path without ``.``, ``..`` and double slashes, and with ``/bin`` and similar links resolved."""
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":

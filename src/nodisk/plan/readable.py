@@ -1,7 +1,7 @@
-"""An Ignition config as text that people read and compare: every value that is in it is in the text.
+"""An Ignition config as text for people to read and compare; every value of the config is in the text.
 
-What is packed or escaped is shown unpacked: ``data:`` URLs, base64 and gzip. A key that this module has no words for
-is shown by its name, so that a newer spec hides nothing either.
+Encoded values are shown decoded: ``data:`` URLs, base64 and gzip. A key that this module doesn't know is shown by its
+name, so that a newer spec hides nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from nodisk.butane import dataurl
 
 MOST = 64 << 20
-"""Bytes that compressed contents are unpacked to; what is longer is cut, and said to be."""
+"""Bytes to which compressed contents are unpacked; longer contents are cut, with a note."""
 
 Values = Mapping[str, Any]
 
@@ -62,7 +62,7 @@ def _items(title: str, name: str, section: Values, key: str) -> Iterator[str]:
 
 
 def _node(kind: str, one: Values, mode: int, *shown: str, target: str = "") -> Iterator[str]:
-    """The heading of a file, directory or link, and what else is known of it but the keys of ``shown``."""
+    """The heading of a file, directory or link, and its other keys except those in ``shown``."""
     notes = [f"mode {one.get('mode') if one.get('mode') is not None else mode:04o}"] if mode else []
     if one.get("overwrite"):
         notes.append("replaces what is there")
@@ -113,7 +113,7 @@ def _unit(one: Values) -> Iterator[str]:
 
 
 def _content(resource: Values) -> Iterator[str]:
-    """A resource by itself: notes on it, then what it holds."""
+    """A single resource: notes on it, then its content."""
     text, notes = _unpacked(resource)
     for note in notes:
         yield f"({note})\n"
@@ -123,7 +123,7 @@ def _content(resource: Values) -> Iterator[str]:
 
 
 def _unpacked(resource: Values) -> tuple[str | None, list[str]]:
-    """The text behind a resource's ``data:`` URL, and notes on how it is kept; None: it is elsewhere."""
+    """The text behind a resource's ``data:`` URL, and notes on its encoding; None: it is elsewhere."""
     source, packing = str(resource.get("source") or ""), resource.get("compression")
     try:
         data = dataurl.content(source)
@@ -146,7 +146,7 @@ def _unpacked(resource: Values) -> tuple[str | None, list[str]]:
 
 
 def _text(text: str) -> str:
-    """A file's text: whole lines, and no character that a terminal would act on."""
+    """A file's text: whole lines, and no terminal control characters."""
     shown = "".join(char if char in "\n\t" or char.isprintable() else _escaped(char) for char in text)
     if not shown:
         return "(empty)\n"
@@ -174,7 +174,7 @@ def _mapping(values: Values) -> Iterator[str]:
 
 
 def _lines(values: Values) -> Iterator[str]:
-    """``key: value``, sorted, ``key.key: value`` for what is nested; what is null is not there."""
+    """``key: value``, sorted; ``key.key: value`` for nested keys; null values are left out."""
     text, notes = _unpacked(values) if isinstance(values.get("source"), str) else (None, [])
     for key, value in sorted(values.items()):
         if text is not None and key in ("source", "compression"):
@@ -200,7 +200,7 @@ def _list(key: str, values: list[Any]) -> Iterator[str]:
 
 
 def _scalar(value: object) -> str:
-    """A value on one line: text as it is where nothing in it could be misread."""
+    """A value on one line; text is unquoted if it can't be misread."""
     if isinstance(value, str) and value and value == value.strip() and value.isprintable():
         return value
     return json.dumps(value, ensure_ascii=not (isinstance(value, str) and value.isprintable()))

@@ -1,4 +1,4 @@
-"""What a machine will get, in a form that people read: for ``nodisk render`` and the golden tests."""
+"""What a machine will get, in readable form: for ``nodisk render`` and the golden tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = s
 
     ``grub`` is there for a machine that gets signed loaders by UEFI.
 
-    The nonce is minted for each boot while the lab is armed; the script shown is that of a lab that isn't.
+    A nonce is minted for each boot while the lab is armed; this shows the script of a disarmed lab.
     """
     return {
         "script": boot.machine_script(lab, facts, machine, None),
@@ -29,7 +29,7 @@ def texts(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = s
 
 
 def daemons(machine: Machine, texts: Mapping[str, str]) -> str:
-    """The server's daemon configurations (by file name), after the lines of them that name this machine."""
+    """The server's daemon configurations (by file name), preceded by their lines that name this machine."""
     parts = [f"===== lines that name {machine.name}\n"]
     parts += [f"{name}:{number}: {line}\n" for name, text in texts.items() for number, line in naming(machine, text)]
     parts += [f"\n===== {name}\n{text}" for name, text in texts.items()]
@@ -37,7 +37,7 @@ def daemons(machine: Machine, texts: Mapping[str, str]) -> str:
 
 
 def naming(machine: Machine, text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text (counted from 1) in which the machine's name, MAC or address stands by itself."""
+    """The lines of a text (counted from 1) in which the machine's name, MAC or address is a separate word."""
     words = "|".join(re.escape(str(word)) for word in (machine.name, machine.mac, machine.address))
     pattern = re.compile(rf"(?<![\w./-])(?:{words})(?![\w/-]|\.\d)")
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,4 +1,4 @@
-"""What Butane's messages, and its keys that a diskless machine can't have, mean for a snippet of lab.yaml."""
+"""Translate Butane's messages, and keys that can't work on a diskless machine, for snippets in lab.yaml."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _REFUSED: dict[tuple[str, ...], str] = {
     **{("storage", part): _DISKS for part in ("disks", "raid", "filesystems", "luks")},
     ("kernel_arguments",): _ARGUMENTS,
 }
-"""Only Ignition's stages ``fetch`` and ``files`` are run: all else would be left undone in silence."""
+"""Only Ignition's stages ``fetch`` and ``files`` run: anything else would be ignored silently."""
 _IGNITION = {"kernel_arguments": "kernelArguments"}
 _SUGAR = ("boot_device",)
-"""What Butane itself turns into disks."""
+"""Keys that Butane itself turns into disks."""
 
 
 def meant(message: str) -> str:
-    """A message of Butane's, in words for somebody who writes lab.yaml and runs no Butane."""
+    """A Butane message in terms of lab.yaml, for users who don't run Butane."""
     return _MEANT.get(message, message)
 
 
@@ -40,7 +40,7 @@ def refused(
     whole: Mapping[str, Any],
     where: Callable[[yamltree.Path, int | None], str],
 ) -> Iterator[str]:
-    """What the merged Ignition ``whole`` asks for in vain, a line a problem, at the snippets that ask for it."""
+    """What the merged Ignition ``whole`` requests without effect: one line per problem, with its snippet."""
     asked = [path for path in _REFUSED if _value(whole, path)]
     trees = [(path, yamltree.parse(text)[0]) for path, text in snippets] if asked else []
     for key in asked:

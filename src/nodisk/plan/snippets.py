@@ -1,8 +1,8 @@
 """The user's Butane snippets in lab.yaml, merged into a machine's Ignition: lab, then role, then machine.
 
-A later snippet wins over an earlier one by Ignition's own rules. What nodisk itself gives a machine is not theirs to
-change: a field that both set differently is an error that names both. What adds up (further drop-ins, SSH keys,
-groups, appended content) is merged.
+A later snippet takes precedence over an earlier one, by Ignition's own rules. Snippets can't change nodisk's own part:
+a field that both set differently is an error that names both. Lists (further drop-ins, SSH keys, groups, appended
+content) are merged.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from nodisk.plan import protected, snippet_words
 from nodisk.spec.model import Lab, Machine
 
 NEWEST_SPEC = 3
-"""Debian's Ignition 2.14 reads specs up to 3.3.0; so nodisk's own config is of that one."""
+"""Debian's Ignition 2.14 reads specs up to 3.3.0, so nodisk's own config uses that."""
 
 Where = Callable[[yamltree.Path, int | None], str]
 """Names a line (counted from 1; None: all) of the snippet at a path of lab.yaml."""
 
 
 class Snippet(NamedTuple):
-    """A snippet and where it stands in lab.yaml."""
+    """A snippet and its place in lab.yaml."""
 
     path: yamltree.Path
     text: str
@@ -49,7 +49,7 @@ def words(path: yamltree.Path, line: int | None) -> str:
 
 
 def in_file(file: Path) -> Where:
-    """Places as ``FILE:LINE: PATH``, by reading lab.yaml once more; falls back to words where it can't be read."""
+    """Places as ``FILE:LINE: PATH``, by reading lab.yaml again; falls back to words if it can't be read."""
     try:
         root, _ = yamltree.parse(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yamltree.YamlError):
@@ -69,7 +69,7 @@ def in_file(file: Path) -> Where:
 def apply(lab: Lab, machine: Machine, base: Mapping[str, Any], *, where: Where = words) -> dict[str, Any]:
     """``base``, nodisk's own Ignition 3.3.0 for ``machine``, with the machine's snippets merged in.
 
-    Without snippets it is returned as it is. Raises SpecError with every problem of every snippet.
+    Without snippets it is returned unchanged. Raises SpecError with every problem of every snippet.
     """
     config = dict(base)
     problems: list[str] = []
@@ -119,7 +119,7 @@ def _read(snippet: Snippet, where: Where) -> tuple[list[str], dict[str, Any] | N
 
 
 def _problems(result: Result, snippet: Snippet, where: Where) -> list[str]:
-    """Unknown keys are errors here: in a lab of ten machines a typo must not pass as a warning."""
+    """Unknown keys are errors here: in a lab with ten machines, a typo must not pass as a warning."""
     lines = []
     for entry in result.report:
         path = f"{entry.path}: " if entry.path else ""

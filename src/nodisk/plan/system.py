@@ -41,9 +41,9 @@ def resolv_conf(lab: Lab) -> str:
 
 
 def card(lab: Lab, machine: Machine) -> str:
-    """networkd's configuration of the card that the machine booted from; other cards are left alone.
+    """networkd's configuration of the NIC from which the machine booted; other NICs are left alone.
 
-    The initramfs has already set it up by the same values: nothing flaps when networkd takes it over.
+    The initramfs has already set it up with the same values, so the link doesn't flap when networkd takes over.
     """
     # Other pod networks give out the ranges, and make the routes, by themselves.
     ranges = network.other_ranges(lab, machine) if lab.kubernetes.network is PodNetwork.ROUTED else ()
@@ -63,7 +63,7 @@ def card(lab: Lab, machine: Machine) -> str:
 
 
 def timesyncd(lab: Lab) -> str:
-    """The server's time: certificates are short-lived, and a PC's battery may be empty."""
+    """Time from the server: certificates are short-lived, and a PC's battery may be empty."""
     return f"{HEADER}[Time]\nNTP={lab.network.server}\nFallbackNTP=\n"
 
 
@@ -73,15 +73,16 @@ def journald(cap: int) -> str:
 
 
 INODES_PER_MIB = 64
-"""Of a tmpfs: one for 16 KiB, mkfs.ext4's own ratio; images of containers have files of 30 KiB on average."""
+"""Files of a tmpfs: one for 16 KiB, mkfs.ext4's own ratio; files in container images average 30 KiB."""
 FEWEST_INODES = 16384
 
 
 def inodes(size: int) -> int:
     """How many files a tmpfs of ``size`` MiB may hold.
 
-    The kernel's own limit follows from the machine's RAM alone, and each inode takes a KiB that no size counts: a pod
-    that makes empty files would use up the machine. This bound is a sixteenth of the size, or 16 MiB for a small one.
+    The kernel's own limit follows only from the machine's RAM, and each inode takes one KiB that no size limit counts:
+    a pod that creates empty files would use up the machine. This bound is a sixteenth of the size, or 16 MiB for a
+    small one.
     """
     return max(FEWEST_INODES, size * INODES_PER_MIB)
 

@@ -1,1 +1,1 @@
-"""What the lab's server has recorded, as everybody reads it: events, enrolments, whether it runs, what was tried."""
+"""The lab's records, for all readers: events, enrolments, whether the server runs, what was tested."""

@@ -24,9 +24,9 @@ from nodisk.values import Mac, Role, Stage
 
 SCHEMA = 2
 KEEP_EVENTS = 2_000
-"""Of each kind and machine; older ones are pruned. A machine leaves some ten a day."""
+"""Events kept of each kind and machine; older ones are pruned. A machine causes about ten a day."""
 KEEP_ALARMS = 10_000
-"""The same for alarms, the lab's whole memory of what went wrong."""
+"""The same for alarms, the lab's record of what went wrong."""
 NONCES_FOR = 24 * 3600.0
 """Seconds for which a nonce that can't count any more still says why."""
 _NIC = "nic "
@@ -60,16 +60,16 @@ class Enrolment:
 
     time: float
     expires: float
-    """When the certificates of it end."""
+    """When its certificates expire."""
 
 
 class Database:
-    """One connection; made anew in each process, and used in one thread."""
+    """One connection; opened separately in each process, and used in one thread."""
 
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time, reading: bool = False) -> None:
-        """``reading``: for a command that only shows. No file is made or changed; where there is none, all is empty.
+        """``reading``: for a command that only shows. It changes no file; without a database, everything is empty.
 
-        It need not see what is written later: a command that goes on opens it again.
+        It need not see later writes: a command that continues opens it again.
         """
         self.path = path
         self._now = now
@@ -160,13 +160,13 @@ class Database:
         return number
 
     def amend(self, number: int, detail: str) -> None:
-        """Say more in an event that is recorded already."""
+        """Change the detail of a recorded event."""
         self._db.execute("UPDATE event SET detail = ? WHERE id = ?", (detail[:MAX_DETAIL], number))
 
     def prune(self, keep: int = KEEP_EVENTS, alarms: int = KEEP_ALARMS) -> None:
-        """Forget all but the newest events of each kind and machine, and nonces that can't count any more.
+        """Delete all but the newest events of each kind and machine, and nonces that are no longer valid.
 
-        So many events of one kind, or of one machine (all that lab.yaml doesn't know are one), cost no others.
+        So a flood of one kind, or of one machine (all that aren't in lab.yaml count as one), displaces no other events.
         """
         with self._transaction():
             self._db.execute(
@@ -186,7 +186,7 @@ class Database:
         kinds: Iterable[Kind] = (),
         limit: int | None = None,
     ) -> list[Event]:
-        """Events in their order: numbers above ``after``, not before ``since``; ``limit`` keeps the newest."""
+        """Events in order: numbers above ``after``, not before ``since``; ``limit`` keeps the newest."""
         wanted = [str(kind) for kind in kinds]
         clauses, values = ["id > ?"], [after]
         if since is not None:
@@ -217,13 +217,13 @@ class Database:
         self._set("armed_until", repr(until))
 
     def disarm(self) -> None:
-        """Let no machine enrol; nonces that are out stop counting."""
+        """Let no machine enrol; issued nonces become invalid."""
         with self._transaction():
             self._db.execute("DELETE FROM setting WHERE name = 'armed_until'")
             self._db.execute("UPDATE nonce SET superseded = 1")
 
     def armed_until(self) -> float | None:
-        """The end of the window, also if it is past; None: disarmed."""
+        """The end of the window, even if it is past; None: disarmed."""
         value = self._get("armed_until")
         return None if value is None else float(value)
 
@@ -235,7 +235,7 @@ class Database:
     # Nonces
 
     def mint(self, mac: Mac, role: Role, address: IPv4Address) -> str | None:
-        """A new nonce for the machine's boot; its older ones stop counting. None: the lab is not armed."""
+        """Mint a nonce for the machine's boot; its older ones become invalid. None: the lab is not armed."""
         nonce = nonces.mint()
         with self._transaction():
             if not self.armed():
@@ -249,9 +249,9 @@ class Database:
         return nonce
 
     def use(self, nonce: str, claim: nonces.Claim) -> nonces.Verdict:
-        """Use a nonce up, if the claim counts. Of two requests that use it at once, one is refused.
+        """Use up a nonce if the claim is valid. Of two requests that use it at the same time, one is refused.
 
-        The request that used it counts again (``nonces.repeats``).
+        A repeat of the request that used it is valid again (``nonces.repeats``).
         """
         digest = nonces.digest(nonce)
         self._db.execute("PRAGMA synchronous = FULL")  # "used" must outlive a power cut
@@ -273,7 +273,7 @@ class Database:
     # What is known of each machine
 
     def enrolled(self, mac: Mac, expires: float, host_keys: Iterable[str]) -> None:
-        """Remember a machine's enrolment: when its certificates end, and sshd's public keys of this boot."""
+        """Record a machine's enrolment: when its certificates expire, and sshd's public keys of this boot."""
         keys = json.dumps(list(host_keys))
         self._db.execute("REPLACE INTO enrolment VALUES (?,?,?,?)", (mac.value, self._now(), expires, keys))
 
@@ -288,7 +288,7 @@ class Database:
         return tuple(json.loads(row[0])) if row else ()
 
     def serve(self, mac: Mac, texts: Mapping[str, str]) -> None:
-        """Remember texts (``script``, ``ignition``, a daemon's file) as the machine got them, without its nonce."""
+        """Record texts (``script``, ``ignition``, a daemon's file) as the machine got them, without its nonce."""
         rows = [(mac.value, what, text, self._now()) for what, text in texts.items()]
         with self._transaction():
             self._db.executemany("REPLACE INTO served VALUES (?,?,?,?)", rows)
@@ -298,11 +298,11 @@ class Database:
         return dict(self._db.execute("SELECT what, text FROM served WHERE mac = ?", (mac.value,)).fetchall())
 
     def set_ram(self, mac: Mac, mib: dict[str, int]) -> None:
-        """Remember what the machine last said of its RAM."""
+        """Record the machine's latest report of its RAM."""
         self._db.execute("REPLACE INTO ram VALUES (?,?,?)", (mac.value, self._now(), json.dumps(mib)))
 
     def ram(self, mac: Mac) -> dict[str, int] | None:
-        """MiB by kind, as the machine last said."""
+        """MiB by kind, as the machine last reported."""
         row = self._db.execute("SELECT mib FROM ram WHERE mac = ?", (mac.value,)).fetchone()
         return json.loads(row[0]) if row else None
 
@@ -323,7 +323,7 @@ class Database:
         )
 
     def reset_traffic(self, mac: Mac) -> None:
-        """A new boot begins: count from nothing."""
+        """A new boot begins: count from zero."""
         self._db.execute("DELETE FROM traffic WHERE mac = ?", (mac.value,))
 
     def traffic(self, mac: Mac) -> dict[str, int]:
@@ -339,7 +339,7 @@ class Database:
 
 
 def _view(path: Path) -> sqlite3.Connection:
-    """A connection that writes nothing; to an empty database where there is none yet."""
+    """A read-only connection; to an empty database if there is none yet."""
     if not path.exists():
         return _nothing()
     # SQLite makes a log and its index beside the file, also for reading, and leaves them there. While no log is there

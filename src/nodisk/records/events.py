@@ -1,4 +1,4 @@
-"""What an event is, and how a machine's stage follows from its events. Pure."""
+"""Events, and how a machine's stage follows from them. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from nodisk.values import Mac, Stage
 
 ORDER = {stage: place for place, stage in enumerate(Stage)}
-"""How far along the way a stage is; FAILED is not on it."""
+"""The order of the stages; FAILED is not among them."""
 
 
 class Kind(StrEnum):
@@ -34,7 +34,7 @@ class Event:
     kind: Kind
     detail: str
     source: str
-    """Who said it: an address, a daemon's name, ``api``."""
+    """Who reported it: an address, a daemon's name, ``api``."""
     mac: Mac | None = None
     machine: str | None = None
     boot_id: str | None = None
@@ -56,13 +56,13 @@ class Event:
 
 
 def iso(seconds: float) -> str:
-    """A time as JSON carries it: ISO 8601, UTC, milliseconds."""
+    """A time as in JSON output: ISO 8601, UTC, milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a machine's newest boot has come."""
+    """How far a machine's newest boot has got."""
 
     stage: Stage | None = None
     """None: never seen."""
@@ -72,7 +72,7 @@ class Progress:
     """When this boot began (its first event)."""
     boot_id: str | None = None
     reason: str = ""
-    """For FAILED: the step and the reason, as the machine said them."""
+    """For FAILED: the step and the reason, as the machine reported them."""
     times: tuple[tuple[Stage, float], ...] = ()
     """When each stage of this boot was first reached, in the order of arrival."""
 
@@ -80,9 +80,9 @@ class Progress:
 def progress(events: Iterable[Event]) -> Progress:
     """The newest boot's furthest stage, from one machine's events in their order.
 
-    The way starts anew where firmware or iPXE asks (dhcp, ipxe) after the machine had come further than that, or had
-    failed, or where an event carries another boot's id. Later reports of an earlier stage change nothing. A failure
-    holds until the same boot comes further than it had when it failed, or is said to be ready: nothing is further.
+    A new boot begins when firmware or iPXE asks (dhcp, ipxe) after the machine had got further than that or had failed,
+    or when an event has another boot id. Late reports of an earlier stage change nothing. A failure holds until the
+    same boot gets further than it had when it failed, or is reported ready: nothing is further.
     """
     now = Progress()
     furthest: Stage | None = None

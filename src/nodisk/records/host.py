@@ -11,7 +11,7 @@ from nodisk.plan.daemons import Host
 
 
 def write(host: Host, file: Path) -> None:
-    """Keep what was found, so that ``nodisk render`` shows the configurations as this host's daemons get them."""
+    """Record what was found, so that ``nodisk render`` shows the configurations as this host's daemons get them."""
     values = {name: value if value is None else str(value) for name, value in dataclasses.asdict(host).items()}
     files.write(file, json.dumps(values, indent=1) + "\n")
 

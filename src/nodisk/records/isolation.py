@@ -1,6 +1,6 @@
-"""What came of the last attempt of one student's pod to reach another's: written by who tried, read by ``status``.
+"""The result of the latest attempt of one student's pod to reach another's: written by the test, read by ``status``.
 
-A pod network that says it enforces NetworkPolicy may not: what counts is what two pods saw, and when.
+A pod network that claims to enforce NetworkPolicy may not do so: what counts is what two pods experienced, and when.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Tried:
 
 
 def save(state: LabState, tried: Tried, *, of: Sequence[str]) -> None:
-    """Keep it, unless nothing came of the attempt: an older one that did shows more.
+    """Record it, unless the attempt had no result: an older one with a result says more.
 
     ``of``: the cluster that was tried (``assets.built.cluster``).
     """
@@ -51,7 +51,7 @@ def save(state: LabState, tried: Tried, *, of: Sequence[str]) -> None:
 
 
 def last(state: LabState, *, of: Sequence[str]) -> Tried | None:
-    """The last attempt; None: nobody has tried with this cluster, or the record can't be read."""
+    """The latest attempt; None: not tried with this cluster, or the record can't be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         data: dict[str, Any] = json.loads(state.isolation.read_text(encoding="utf-8"))
         when = float(data["time"])

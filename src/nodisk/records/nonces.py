@@ -1,8 +1,8 @@
-"""When a nonce counts. Pure: what is stored, and who asks, go in; a refusal or nothing comes out.
+"""When a nonce is valid. Pure: the stored nonce and the claim go in; a refusal or nothing comes out.
 
-A nonce stands in the kernel command line, which anyone on the wire can read while the machine boots. So it is no
-secret; it is a ticket for one entry, for one machine, from one address, within minutes. The very same request may come
-again while it lasts, since the answer to the first may have been lost.
+A nonce is on the kernel command line, which anyone on the wire can read while the machine boots. So it is no secret; it
+is a ticket for one enrolment, of one machine, from one address, within minutes. The identical request may be repeated
+while the nonce is valid, because the first answer may have been lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nodisk.values import Mac, Role
 LIFETIME = 15 * 60.0
 """Seconds from the boot script to enrolment: a slow PC (or QEMU without KVM) needs a few minutes."""
 BOOTS = 3
-"""So often in a row a machine boots again by itself where its nonce was too old; then somebody has to look at it."""
+"""How often in a row a machine reboots by itself because its nonce was too old; then somebody has to look at it."""
 FOREVER = float("inf")
 """``armed_until`` of a lab that is armed until it is disarmed."""
 
@@ -29,12 +29,12 @@ def mint() -> str:
 
 
 def digest(nonce: str) -> str:
-    """What the database keeps instead of the nonce."""
+    """What the database stores instead of the nonce."""
     return hashlib.sha256(nonce.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def request_digest(body: bytes) -> str:
-    """What the database keeps of the request that used a nonce."""
+    """What the database stores of the request that used a nonce."""
     return hashlib.sha256(body).hexdigest()
 
 
@@ -50,12 +50,12 @@ class Nonce:
     request: str | None = None
     """The digest of the request that used it."""
     superseded: bool = False
-    """The machine fetched its script again: only the newest counts."""
+    """The machine fetched its script again: only the newest is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who wants to use one."""
+    """A request to use a nonce."""
 
     mac: Mac
     role: Role
@@ -80,42 +80,42 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A claim that doesn't count."""
+    """An invalid claim."""
 
     why: Why
     text: str
-    """In one line, for the machine's screen."""
+    """One line for the machine's screen."""
 
     @property
     def passes(self) -> bool:
-        """Whether a new boot is likely to help: this one was too slow, or lab.yaml changed under it.
+        """Whether a new boot is likely to help: this one was too slow, or lab.yaml has changed in the meantime.
 
-        Only the machine's own address, with a nonce that it was given, is told so.
+        Only the machine's own address, with a nonce that it got, is told so.
         """
         return self.why in (Why.ROLE, Why.SUPERSEDED, Why.LATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a claim counted."""
+    """Whether a claim was valid."""
 
     refusal: Refusal | None
-    """Why not; None: it did."""
+    """Why not; None: it was valid."""
     again: bool = False
-    """It is the request that used the nonce, once more."""
+    """It is a repeat of the request that used the nonce."""
 
 
 def repeats(nonce: Nonce, claim: Claim) -> bool:
-    """Whether this is the request that used the nonce, once more: its answer was lost on the way.
+    """Whether this repeats the request that used the nonce, because its answer was lost.
 
-    Only who made that request, or the server, can know its bytes: they went through TLS, and hold fresh public keys and
-    signatures. So nobody else gains by it, and the nonce still stands for one set of keys.
+    Only its sender and the server can know the request's bytes: they went through TLS, and contain fresh public keys
+    and signatures. So nobody else gains anything, and the nonce still stands for one set of keys.
     """
     return nonce.used is not None and nonce.request == claim.request
 
 
 def refusal(nonce: Nonce | None, claim: Claim, *, now: float, armed_until: float | None) -> Refusal | None:
-    """Why this claim is refused; None: it counts."""
+    """Why this claim is refused; None: it is valid."""
     if nonce is None:
         return Refusal(Why.UNKNOWN, "this nonce was never given out")
     used_by_another = nonce.used is not None and not repeats(nonce, claim)
@@ -146,12 +146,12 @@ def refusal(nonce: Nonce | None, claim: Claim, *, now: float, armed_until: float
 
 @dataclass(slots=True)
 class Passing:
-    """How often in a row each machine was told to boot again. In memory: a server that starts anew begins anew."""
+    """How often in a row each machine was told to reboot. In memory only: a restarted server counts from zero."""
 
     _times: dict[Mac, int] = field(default_factory=dict)
 
     def again(self, mac: Mac) -> bool:
-        """Whether the machine is to boot once more by itself; every ``BOOTS`` times it is not."""
+        """Whether the machine should reboot by itself once more; after ``BOOTS`` times it should not."""
         self._times[mac] = self._times.get(mac, 0) + 1
         if self._times[mac] <= BOOTS:
             return True
@@ -159,5 +159,5 @@ class Passing:
         return False
 
     def forget(self, mac: Mac) -> None:
-        """It has enrolled."""
+        """The machine has enrolled."""
         self._times.pop(mac, None)

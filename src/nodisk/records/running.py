@@ -1,5 +1,5 @@
-"""Whether a lab's server runs, and what it serves: said by the server, read by everybody else without keeping it from
-anything; and telling it to read its files again.
+"""Whether a lab's server runs, and what it serves: written by the server, and read by others without blocking it; and
+telling it to reload its files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ READY = "ready.json"
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a server says once everything answers machines."""
+    """What a server records once everything answers machines."""
 
     pid: int
     since: float
@@ -40,12 +40,12 @@ class Ready:
 
 
 def announce(state: LabState, ready: Ready) -> None:
-    """Say that everything answers machines."""
+    """Record that everything answers machines."""
     files.write(state.run / READY, json.dumps(asdict(ready), indent=1) + "\n")
 
 
 def withdraw(state: LabState) -> None:
-    """Say that it doesn't any more."""
+    """Record that it no longer does."""
     (state.run / READY).unlink(missing_ok=True)
 
 
@@ -55,7 +55,7 @@ def process(state: LabState) -> int | None:
 
 
 def ready(state: LabState) -> Ready | None:
-    """What the server that runs says of itself; None if none runs, or it isn't ready."""
+    """What the running server has recorded; None if none runs, or it isn't ready."""
     runs = process(state)
     if runs is None:
         return None
@@ -80,19 +80,19 @@ def pid(state: LabState) -> int | None:
 
 
 def objects(state: State) -> set[str]:
-    """Names of the store's folders that servers on this host are reading; after a build not only those of the last."""
+    """Names of the store's folders that servers on this host are reading, which may be older than the latest build."""
     found = (ready(state.lab(Path(folder).name)) for folder in state.labs.glob("*/"))
     return {name for one in found if one is not None for name in one.objects}
 
 
 def is_stale(state: LabState, plan: str) -> bool:
-    """Whether a server runs that serves something else than ``plan``, what lab.yaml and the store have by now."""
+    """Whether a running server serves something other than ``plan``, which is what lab.yaml and the store have now."""
     found = ready(state)
     return found is not None and found.plan != plan
 
 
 def reload(state: LabState) -> bool:
-    """Have the server read lab.yaml and the PKI again (SIGHUP); returns whether one runs."""
+    """Make the server reload lab.yaml and the PKI (SIGHUP); return whether one runs."""
     number = pid(state)
     if number is None:
         return False
@@ -108,6 +108,6 @@ def reload_self() -> None:
 
 
 def record(state: LabState, text: str) -> None:
-    """Add a sentence to the lab's events."""
+    """Add an event with this sentence."""
     with Database(state.database) as database:
         database.record(Kind.DAEMON, text, source="nodisk")

@@ -1,4 +1,4 @@
-"""Whether a lab is a virtual one: the record of one that runs, and what its state says of the last server.
+"""Whether a lab is virtual: the record of a running one, and what its state says about the last server.
 
 The record is ``run/virtual.json``; the context of every command reads it.
 """
@@ -42,12 +42,12 @@ def read(state: LabState) -> Record | None:
 
 
 def write(state: LabState, record: Record) -> None:
-    """Say that the lab runs."""
+    """Record that the lab runs."""
     files.write(state.virtual, json.dumps(asdict(record), indent=1) + "\n")
 
 
 def remove(state: LabState) -> None:
-    """Say that it doesn't."""
+    """Remove the record."""
     state.virtual.unlink(missing_ok=True)
 
 

@@ -12,12 +12,12 @@ from nodisk.server.handlers.common import AppState, Problem, problem_response
 
 
 async def health(_: Request) -> Response:
-    """For the supervisor's probe; nginx doesn't route it."""
+    """The path of the supervisor's probe; nginx doesn't route it."""
     return PlainTextResponse("ok\n")
 
 
 def application(app_state: AppState) -> Starlette:
-    """The ASGI application; it is reached by nginx alone, over a unix socket, so it believes nginx' X-Real-IP."""
+    """The ASGI application. Only nginx reaches it, over a unix socket, so it trusts nginx' X-Real-IP."""
     app = Starlette(
         routes=[
             Route("/boot.ipxe", boot.entry),

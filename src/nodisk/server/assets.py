@@ -1,4 +1,4 @@
-"""What the server takes from the store: the plan's facts, iPXE's programs, images for the registry."""
+"""What the server uses from the store: the plan's facts, iPXE's binaries, images for the registry."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from nodisk.state import LabState
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What the lab boots, as the store has it."""
+    """The lab's assets in the store."""
 
     image: ImageFacts
     release: ReleaseFacts
     ipxe: Path
-    """The folder with iPXE's programs."""
+    """The folder with iPXE's binaries."""
     container_images: tuple[tuple[ContainerImage, Path], ...]
     release_bin: Path
     """The folder with kubectl and perhaps etcd."""
@@ -34,11 +34,11 @@ class Built:
     signed: Mapping[str, Path] = field(default_factory=dict)
     """shim and GRUB by name, for a lab with machines whose Secure Boot is on."""
     masked: tuple[str, ...] = ()
-    """Units that the machines leave off: see ``Facts``."""
+    """Units that are disabled on the machines: see ``Facts``."""
 
     @property
     def objects(self) -> list[str]:
-        """Names of the store's folders that this server goes on reading, whatever is built meanwhile."""
+        """Names of the store's folders that this server keeps reading, whatever is built in the meantime."""
         boot = (self.image.kernel, self.image.initramfs, self.image.rootfs, self.release.kubeadm)
         programs = (self.kubectl,) if self.kubectl is not None else ()
         return sorted(
@@ -50,12 +50,12 @@ class Built:
 
     @property
     def uefi(self) -> str:
-        """iPXE's program for UEFI: not every Debian has the one that uses the firmware's own driver."""
+        """iPXE's binary for UEFI: not every Debian has the one that uses the firmware's own driver."""
         return "snponly.efi" if (self.ipxe / "snponly.efi").exists() else "ipxe.efi"
 
 
 def find(state: LabState, lab: Lab) -> Built:
-    """What ``nodisk build`` made for this lab; its own errors say what is missing."""
+    """What ``nodisk build`` made for this lab; the errors that it raises say what is missing."""
     image, release = built.facts(state.state, lab)
     of_release = {ref.name: ref for ref in built.manifests(state.state, lab)["release"].files}
     return Built(
@@ -71,7 +71,7 @@ def find(state: LabState, lab: Lab) -> Built:
 
 
 def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:
-    """All that machines get; raises what a Butane snippet's mistake raises."""
+    """Everything that machines get; raises SpecError for mistakes in Butane snippets."""
     facts = Facts(ca_pem, found.image, found.release, found.masked)
     ignitions = {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines}
     return Texts(lab, facts, ignitions, daemons_files.configure(lab, host), found.kubectl)

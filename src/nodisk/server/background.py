@@ -1,4 +1,4 @@
-"""What the server does beside serving: a task that fails is said and started again, and never lost unseen."""
+"""Background tasks of the server: a task that fails is reported and restarted, never lost silently."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nodisk.errors import describe
 log = logging.getLogger("nodisk.server")
 
 PAUSES = (0.5, 2, 5, 15, 30, 60)
-"""Seconds before each further start of a task that keeps failing."""
+"""Seconds before each restart of a task that keeps failing."""
 STEADY = 120.0
-"""Seconds after which a task counts as steady, and its next failure starts the pauses anew."""
+"""Seconds after which a task counts as stable, and its next failure starts again with the shortest pause."""
 
 
 async def keep(
     what: str, work: Callable[[], Awaitable[None]], say: Callable[[str], None], *, pauses: tuple[float, ...] = PAUSES
 ) -> None:
-    """Do ``work`` until it returns or this is cancelled; a failure that stays the same is said once."""
+    """Run ``work`` until it returns or this is cancelled; an unchanged failure is reported once."""
     failures, last = 0, ""
     while True:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The lab's daemons: which programs, with which configuration, and how each is asked whether it runs."""
+"""The lab's daemons: their programs, their configurations, and how to probe each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nodisk.spec.model import Lab
 
 
 def write(lab: Lab, host: Host) -> None:
-    """Put the configurations and the folders that they name on disk."""
+    """Write the configurations, and create the folders that they name."""
     for name, text in daemons_files.configure(lab, host).items():
         files.write(host.conf / name, text)
     for folder, mode in (("etcd", 0o700), ("registry", 0o755), ("log", 0o755), ("www", 0o755)):
@@ -32,7 +32,7 @@ def daemons(
     on_dnsmasq: Callable[[str], None],
     on_nginx: Callable[[str], None],
 ) -> tuple[Daemon, ...]:
-    """All of them, in the order in which they are stopped last to first; raises ToolMissing."""
+    """All daemons; they are stopped from the last to the first. Raises ToolMissing."""
     server = lab.network.server
     registry_socket = host.run / "registry.sock"
     etcd_tls = ssl.create_default_context(cafile=str(host.pki / "etcd-ca.crt"))

@@ -13,17 +13,16 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk import ports, run
-from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.errors import EnvironmentProblem
 from nodisk.plan.daemons import Host
 from nodisk.spec.model import DhcpMode, Lab
-from nodisk.state import LabState
+from nodisk.state import LabState, check_path
 
 STREAM_MODULES = (
     Path("/usr/lib/nginx/modules/ngx_stream_module.so"),
     Path("/usr/lib64/nginx/modules/ngx_stream_module.so"),
 )
-"""Where Debian and others keep nginx' module for TCP; in neither place: it is built in, or missing."""
-_SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+-]*")
+"""Where Debian and others install nginx' stream module; if it is in neither place, it is built in or missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +34,17 @@ class Port:
     what: str
     address: IPv4Address
     device: str | None = None
-    """For DHCP, which listens on all addresses of one card."""
+    """For DHCP, which listens on all addresses of one interface."""
 
     def __str__(self) -> str:
         return f"{self.address}:{self.number}/{'udp' if self.udp else 'tcp'} ({self.what})"
 
 
 def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
-    """The host as the daemons' configurations need it; raises EnvironmentProblem for what it lacks."""
+    """Inspect the host for the daemons' configurations; raises EnvironmentProblem for what it lacks."""
     if os.geteuid() != 0:
         raise EnvironmentProblem("nodisk serve needs root, because it answers DHCP and uses ports below 1024")
-    if not _SAFE_PATH.fullmatch(str(state.root)):
-        raise UsageError(f"{state.root}: the state directory's path may contain only letters, digits and . _ + -")
+    check_path(state.root)
     modules = [path for path in STREAM_MODULES if path.exists()]
     return Host(
         interface=lab.network.interface or interface_of(lab.network.server),
@@ -65,7 +63,7 @@ def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
 
 
 def check_readable(host: Host) -> None:
-    """Raise EnvironmentProblem if nginx' and dnsmasq's unprivileged users can't get at what they serve."""
+    """Raise EnvironmentProblem if nginx' and dnsmasq's unprivileged users can't read what they serve."""
     for folder in (host.objects, host.tftp, host.run):
         for part in (folder, *folder.parents):
             if part.exists() and not part.stat().st_mode & 0o001:
@@ -130,7 +128,7 @@ def bound_ports(lab: Lab, interface: str) -> tuple[Port, ...]:
 
 
 def check_free(wanted: Iterable[Port]) -> None:
-    """Raise EnvironmentProblem that names every port that is taken, and by whom."""
+    """Raise EnvironmentProblem with every port in use, and the process that holds it."""
     taken = [f"{port} is in use{_holder(port)}" for port in wanted if not is_free(port)]
     if taken:
         raise EnvironmentProblem(
@@ -154,7 +152,7 @@ def is_free(port: Port) -> bool:
 
 
 def _holder(port: Port) -> str:
-    """`` by nginx (process 12)`` as far as ss knows."""
+    """`` by nginx (process 12)``, if ss knows."""
     argv = ["ss", "-H", "-l", "-n", "-p", "-u" if port.udp else "-t", f"sport = :{port.number}"]
     done = run.run(argv, check=False)
     users = dict.fromkeys(re.findall(r'\("([^"]+)",pid=(\d+)', done.stdout))

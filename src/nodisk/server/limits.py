@@ -1,7 +1,7 @@
-"""How much is recorded of whom: nobody can fill the records, and nobody can keep another's word out of them.
+"""Limits on what is recorded: nobody can fill the records, and nobody can keep another's reports out of them.
 
-Everything has a bucket of its own: what one machine says of one stage, alarms of one machine for one kind of reason,
-sightings of machines that lab.yaml doesn't know. So a flood of one thing costs that thing alone.
+Everything has its own bucket: one machine's reports of one stage, one machine's alarms of one kind, sightings of
+machines that aren't in lab.yaml. So a flood of one affects only that one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nodisk.values import Mac, Stage
 
 @dataclass(slots=True)
 class RateLimit:
-    """A token bucket a source: ``burst`` at once, then ``per_second``. Bounded in memory."""
+    """One token bucket per source: ``burst`` at once, then ``per_second``. Bounded in memory."""
 
     burst: float = 30
     per_second: float = 1

@@ -1,4 +1,4 @@
-"""What the daemons' logs say about machines. Pure: a line in, a sighting or nothing out."""
+"""What the daemons' logs reveal about machines. Pure: a line in, a sighting or nothing out."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _OTHERS = {
     18: "UEFI on 32-bit ARM by HTTP",
     19: "UEFI on 64-bit ARM by HTTP",
 }
-"""IANA's list of processor architectures, as far as PCs in a room may send them."""
+"""IANA's processor architectures that PCs in a room may send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """dnsmasq told a booting machine's firmware or iPXE how to go on, or had nothing for it."""
+    """dnsmasq told a booting machine's firmware or iPXE how to continue, or had nothing for it."""
 
     mac: Mac
     address: IPv4Address | None
-    """None: proxyDHCP; another server gave the address."""
+    """None: proxyDHCP; another server assigned the address."""
     by: str
     """``firmware`` or ``iPXE``; for firmware that gets no program, which it is."""
 
@@ -42,11 +42,11 @@ class Lease:
 class DhcpLog:
     """Reads dnsmasq's log (with log-dhcp). Only a PXE client counts: Linux renewing its lease is no boot.
 
-    Firmware for which there is no program may never go on to a lease: its question counts.
+    Firmware for which there is no program may never get to a lease, so its request counts.
     """
 
     _clients: dict[str, str] = field(default_factory=dict)
-    """Transaction → who asks."""
+    """Transaction → client."""
 
     def read(self, line: str) -> Lease | None:
         """The next line."""
@@ -76,7 +76,7 @@ class DhcpLog:
 
 
 def _firmware(text: str) -> str:
-    """What firmware says of itself in option 60 (and, as a rule, the same in option 93)."""
+    """What firmware reports in option 60 (and usually also in option 93)."""
     match = re.search(r":Arch:(\d{5})", text)
     number = int(match[1]) if match else None
     if number in PROGRAMS:
@@ -87,7 +87,7 @@ def _firmware(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """nginx sent bytes to somebody."""
+    """nginx sent bytes to a client."""
 
     address: IPv4Address
     what: str

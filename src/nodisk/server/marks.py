@@ -1,9 +1,9 @@
 """Reconcile the labels and taints of Node objects with lab.yaml.
 
-A kubelet sets taints when it first registers, and nothing on a node that is there already; so the server follows
-lab.yaml. Labels go by server-side apply: nodisk owns those of lab.yaml, so one that is taken out of the file goes
-away, and what others set stays. A node's taints are one field to the API, which can have one owner only, so which of
-them are lab.yaml's is written beside them, in an annotation.
+A kubelet sets taints when it first registers, and nothing on an existing node, so the server does this. It sets labels
+with server-side apply: nodisk owns those of lab.yaml, so removing one from the file removes it from the node, and
+others' labels stay. A node's taints are a single field in the API, which can have only one owner, so an annotation
+records which of them are lab.yaml's.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Node = dict[str, Any]
 
 
 def labels(machine: Machine) -> dict[str, str]:
-    """The labels that the machine's node is to have."""
+    """The labels that the machine's node should have."""
     return {ROLE_LABELS[machine.role]: "", **machine.labels}
 
 
 def owned_labels(node: Node) -> set[str]:
-    """The labels that nodisk has applied, by the API's own record."""
+    """The labels that nodisk has applied, according to the API."""
     found: set[str] = set()
     for entry in node["metadata"].get("managedFields") or []:
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
@@ -48,7 +48,7 @@ def labels_differ(machine: Machine, node: Node) -> bool:
 
 
 def taints_change(machine: Machine, node: Node) -> Node | None:
-    """The merge patch that makes the node's taints lab.yaml's; None where they are. It counts for this very version."""
+    """The merge patch that sets the node's taints to lab.yaml's; None if they match. Valid only for this version."""
     meta, have = node["metadata"], node.get("spec", {}).get("taints") or []
     before = _read((meta.get("annotations") or {}).get(TAINTS, ""))
     wanted = {(one["key"], one["effect"]): one for one in kubelet.as_objects(machine.taints)}
@@ -71,9 +71,9 @@ def taints_change(machine: Machine, node: Node) -> Node | None:
 
 
 def reconcile(client: Client, machine: Machine, node: Node) -> bool:
-    """Make the node what lab.yaml says; returns whether anything was written. Raises ApiError.
+    """Reconcile the node with lab.yaml; return whether anything was written. Raises ApiError.
 
-    A Conflict says that the node has changed meanwhile: its next change brings it here again.
+    A Conflict means that the node has changed meanwhile; that change triggers the next attempt.
     """
     name, uid = str(machine.name), node["metadata"]["uid"]
     changed = False
@@ -96,5 +96,5 @@ def _read(text: str) -> set[tuple[str, str]]:
 
 
 def _written(names: Iterable[tuple[str, str]]) -> str | None:
-    """The annotation's text; None (which removes it) for no taint at all."""
+    """The annotation's text; None (which removes it) for no taints."""
     return ",".join(f"{key}:{effect}" for key, effect in sorted(names)) or None

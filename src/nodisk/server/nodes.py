@@ -1,10 +1,10 @@
-"""Watching the cluster's nodes: when a machine of the lab is joined and ready, and what only the server may set on it.
+"""Watch the cluster's nodes: when a machine of the lab is joined and ready, and what only the server may set on it.
 
 A node is joined when its ``bootID`` is one that this lab's machine has now, and ready when its Ready condition is then
-True: after a power cut the old object's condition says nothing.
+True: after a power cut, the old object's condition proves nothing.
 
-A machine that seems to boot (its script was fetched, its card asked by DHCP), but whose kubelet goes on reporting from
-the boot before, has not been switched off: somebody else asked, and it is what it was.
+A machine that seems to boot (its script was fetched, or its NIC asked by DHCP), but whose kubelet goes on reporting
+from the previous boot, has not been power-cycled: something else sent the request, and its stage is what it was before.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from nodisk.values import Stage
 log = logging.getLogger("nodisk.server")
 
 APART = 120.0
-"""Seconds that a machine's clock may be off at most (the initramfs sets it if it is a minute off)."""
+"""Maximum error of a machine's clock in seconds (the initramfs sets it if it is a minute off)."""
 
 
 def heartbeat(node: dict[str, Any]) -> float | None:
-    """When its kubelet last wrote the Ready condition, by the machine's clock; None: never, or not to be read."""
+    """When its kubelet last wrote the Ready condition, by the machine's clock; None: never, or unreadable."""
     with contextlib.suppress(ValueError):
         return datetime.fromisoformat(str(condition(node, "Ready").get("lastHeartbeatTime"))).timestamp()
     return None
 
 
 def still_runs(node: dict[str, Any], known: Progress) -> bool:
-    """Whether a boot that has not told its id yet is none: the node reports, as Ready, from long after it began."""
+    """Whether a boot that has not reported its id yet is no boot: the node reports as Ready long after it began."""
     beat = heartbeat(node)
     begun = known.stage in (Stage.DHCP, Stage.IPXE) and known.boot_id is None and known.since is not None
     return bool(begun and beat and beat > (known.since or 0) + APART and holds(node, "Ready"))
@@ -60,12 +60,12 @@ def _connect(state: LabState) -> Client:
 
 @dataclass(slots=True)
 class Watcher:
-    """Follows the nodes in a thread of its own (the API client is synchronous) with its own database connection."""
+    """Follows the nodes in a separate thread (the API client is synchronous) with its own database connection."""
 
     lab: Lab
     state: LabState
     connect: Callable[[LabState], Client] = _connect
-    """How the API is reached; from the server itself, by its address."""
+    """How to reach the API: from the server itself, by its address."""
     _stopping: threading.Event = field(default_factory=threading.Event)
     _watch: Watch | None = None
     _prepared: bool = False
@@ -105,7 +105,7 @@ class Watcher:
                         self._take(database, client, change.object)
 
     def _prepare(self, database: Database, client: Client) -> None:
-        """What is done once in each life of the server, as soon as the API answers; raises ApiError until then."""
+        """What is done once after each start of the server, as soon as the API answers; raises ApiError until then."""
         if self._prepared:
             return
         if count := tokens.renew(client, (self.state.pki / "sa.pub").read_bytes()):

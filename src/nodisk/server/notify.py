@@ -1,4 +1,4 @@
-"""Telling systemd how the server is (sd_notify(3)); does nothing where systemd didn't ask."""
+"""Report the server's state to systemd (sd_notify(3)); does nothing if systemd didn't ask for it."""
 
 from __future__ import annotations
 

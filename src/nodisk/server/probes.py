@@ -1,7 +1,7 @@
-"""Whether a daemon answers: each asked in its own protocol, over the address that machines use.
+"""Whether a daemon answers: each is asked in its own protocol, at the address that machines use.
 
-``asyncio.timeout`` and not ``wait_for``, which in Python 3.11 loses a cancellation that comes with the result: a probe
-must not outlive the start that asks.
+They use ``asyncio.timeout`` and not ``wait_for``, which in Python 3.11 loses a cancellation that arrives together with
+the result: a probe must not outlive the start that runs it.
 """
 
 from __future__ import annotations

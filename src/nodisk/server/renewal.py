@@ -1,4 +1,4 @@
-"""Certificates of a server that stays up for years: looked at every day, made anew before they end."""
+"""Certificates of a server that runs for years: checked every day, renewed before they expire."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nodisk.pki.authority import Authority
 
 EVERY = 24 * 3600.0
 SHORT = timedelta(days=180)
-"""What an authority has left when it is said every day: only a rotation makes it anew, and that wants a quiet day."""
+"""Remaining life of an authority below which there is a daily warning: only a rotation renews it."""
 
 
 async def keep(
     authority: Authority, say: Callable[[str], None], reload: Callable[[], None], *, every: float = EVERY
 ) -> None:
-    """Until cancelled: renew what nears its end, and have the daemons read it (``reload``)."""
+    """Until cancelled: renew what expires soon, and make the daemons read it (``reload``)."""
     while True:
         await asyncio.sleep(every)
         if await asyncio.to_thread(authority.ensure):

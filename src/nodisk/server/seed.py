@@ -2,8 +2,8 @@
 
 What is missing of the release's images and the project's own is pushed by skopeo.
 
-An image is missing too if its tag was filled from another archive: one of the user's that has changed since, or one
-that a newer nodisk makes otherwise. ``registry/pushed.json`` remembers which archive it was.
+An image also counts as missing if its tag was pushed from another archive: a user's archive that has changed since, or
+one that a newer nodisk builds differently. ``registry/pushed.json`` records the archives.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from nodisk.spec.model import Lab
 from nodisk.state import LabState
 
 RETRY = (5, 15, 60, 300)
-"""Seconds before each further try where something could not be pushed."""
+"""Seconds before each retry if something could not be pushed."""
 PUSHED = "pushed.json"
 
 
@@ -47,7 +47,7 @@ async def collect_garbage(state: LabState, config: Path, say: Callable[[str], No
 async def fill(
     lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage, Path]], say: Callable[[str], None]
 ) -> None:
-    """``seed`` until nothing is missing; a problem that stays the same is said once."""
+    """Run ``seed`` until nothing is missing; an unchanged problem is reported once."""
     known: set[str] = set()
     for pause in itertools.chain(RETRY, itertools.repeat(RETRY[-1])):
         began = time.monotonic()
@@ -64,9 +64,9 @@ async def fill(
 
 
 async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage, Path]]) -> tuple[int, list[str]]:
-    """Push images missing from the registry; return how many were pushed, and one sentence per problem.
+    """Push missing images to the registry; return how many were pushed, and one sentence per problem.
 
-    A pod's image that is missing is a problem of that pod; so one that can't be pushed doesn't stop the others.
+    A missing image affects only the pods that need it, so one that can't be pushed doesn't stop the others.
     """
     count, problems = 0, []
     registry = f"{lab.network.server}:{ports.REGISTRY}"
@@ -95,7 +95,7 @@ async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage,
 
 
 def _pushed(state: LabState) -> dict[str, str]:
-    """Tag → the archive that it was filled from, as far as that is known."""
+    """Tag → the archive from which it was pushed, as far as known."""
     try:
         found: dict[str, str] = json.loads((state.registry / PUSHED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -109,7 +109,7 @@ async def _has(client: httpx2.AsyncClient, image: ContainerImage) -> bool:
 
 
 async def push(archive: Path, target: str, trust: Path) -> str | None:
-    """Push one archive; None, or skopeo's last words."""
+    """Push one archive; return None, or skopeo's last message."""
     # zstd is unpacked several times as fast as gzip, and a control plane waits for that. Only OCI's manifests name it.
     argv: list[str | Path] = ["skopeo", "copy", "--quiet", "--insecure-policy", "--dest-cert-dir", trust]
     argv += ["--format", "oci", "--dest-compress-format", "zstd"]
@@ -130,6 +130,6 @@ async def _outcome(process: asyncio.subprocess.Process) -> str | None:
 
 
 def transport(archive: Path) -> str:
-    """skopeo's name for the archive's format; an archive that is both counts as docker's."""
+    """skopeo's name for the archive's format; an archive in both formats counts as docker's."""
     with tarfile.open(archive) as tar:
         return "docker-archive" if "manifest.json" in tar.getnames() else "oci-archive"

@@ -39,7 +39,7 @@ from nodisk.values import Stage
 log = logging.getLogger("nodisk.server")
 
 Beside = Callable[[Lab, Callable[[str], None]], Coroutine[Any, Any, None]]
-"""Gets the lab and whom to tell; goes on until it is cancelled."""
+"""Gets the lab and a function for messages; runs until it is cancelled."""
 
 
 @dataclass(slots=True)
@@ -50,12 +50,12 @@ class Server:
     load: Callable[[], Lab]
     """Reads lab.yaml; raises SpecError."""
     beside: Mapping[str, Beside] = field(default_factory=dict)
-    """What goes on while it serves and is no part of it, by what it is."""
+    """Work that runs beside the server without being part of it, by description."""
     quiet: bool = False
     _signals: list[signal.Signals] = field(default_factory=list)
 
     def run(self) -> None:
-        """Serve; raises Busy if this lab's server runs already, and what keeps it from starting."""
+        """Serve; raises Busy if this lab's server already runs, and errors that keep it from starting."""
         self.state.run.mkdir(parents=True, exist_ok=True)
         with (
             files.lock(self.state.run / running.LOCK, f"the server of {self.state.name}"),
@@ -87,7 +87,7 @@ class Server:
                 lab = self._reload(lab, database)
 
     def _reload(self, old: Lab, database: Database) -> Lab:
-        """lab.yaml again; the old one goes on if the new one has problems, or wants what is not built."""
+        """Reload lab.yaml; keep the old one if the new one has problems, or needs what is not built."""
         try:
             lab = self.load()
             found = assets.find(self.state, lab)
@@ -102,7 +102,7 @@ class Server:
         return lab
 
     async def _run(self, lab: Lab, database: Database, wake: asyncio.Event) -> None:
-        """One life of the server with one lab.yaml: until ``wake``."""
+        """Serve one version of lab.yaml until ``wake``."""
         began = time.monotonic()
         # Before anything is read: a build meanwhile is then one that is missing.
         plan = built.fingerprint(self.state, lab)
@@ -166,7 +166,7 @@ class Server:
                 self._say(database, "stopped")
 
     def _say(self, database: Database, text: str) -> None:
-        """Record and print a sentence. Raises nothing: whoever says something goes on, also when the disk is full."""
+        """Record and print a sentence. Raises nothing, so that callers go on even if the disk is full."""
         try:
             database.record(Kind.DAEMON, text, source="serve")
         except Exception as error:
@@ -188,7 +188,7 @@ def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> 
 
 
 def _etcd(found: assets.Built) -> Path | str:
-    """The release's own etcd if it brings one, else Debian's."""
+    """The release's own etcd if it has one, otherwise Debian's."""
     own = found.release_bin / "etcd"
     return own if own.exists() else "etcd"
 
@@ -201,7 +201,7 @@ def _record(state: LabState) -> Iterator[Database]:
 
 @contextlib.asynccontextmanager
 async def _application(app_state: AppState, place: Host, wake: asyncio.Event) -> AsyncIterator[None]:
-    """The HTTP application on its unix socket, which nginx' workers alone may reach."""
+    """The HTTP application on its unix socket, which only nginx' workers may reach."""
     path = place.run / "app.sock"
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -232,7 +232,7 @@ async def _application(app_state: AppState, place: Host, wake: asyncio.Event) ->
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn without its own signal handlers: signals are the server's business."""
+    """uvicorn without its own signal handlers, because the server handles signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -263,7 +263,7 @@ class _Sightings:
         self._dhcp = logs.DhcpLog()
 
     def dnsmasq(self, line: str) -> None:
-        """A line of dnsmasq's log."""
+        """Process a line of dnsmasq's log."""
         lease = self._dhcp.read(line)
         if lease is None:
             return
@@ -279,7 +279,7 @@ class _Sightings:
             self.app_state.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
 
     def nginx(self, line: str) -> None:
-        """A line of nginx' access log."""
+        """Process a line of nginx' access log."""
         fetch = logs.fetch(line)
         if fetch is None:
             return

@@ -1,8 +1,8 @@
-"""The page at the server's own address: kubectl for each system, and where the key file goes. Pure.
+"""The page at the server's address: how to get kubectl on each system, and where the key file goes. Pure.
 
-The lines for Linux are run by a test as they are served. Those for macOS and Windows never ran on such a system: they
-are checked by reading alone (PowerShell: ``mkdir`` takes -Force there, ``curl.exe`` is the program and not the alias of
-Windows PowerShell 5, and ``$HOME`` in a bare word stays one argument, also with a space in the user's name).
+A test runs the lines for Linux as they are served. Those for macOS and Windows have never run on such a system, only
+been reviewed (PowerShell: ``mkdir`` accepts -Force there, ``curl.exe`` is the program and not the alias of Windows
+PowerShell 5, and ``$HOME`` in a bare word stays one argument, even with a space in the user's name).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _OFFICIAL = "https://dl.k8s.io/release/v{version}/bin/{platform}/{file}"
 
 
 def page(lab: Lab, release: ReleaseFacts, kubectl: AssetRef | None) -> str:
-    """The HTML. What the release has comes from this server; the rest is Kubernetes' own download of that version."""
+    """The HTML. What the release has comes from this server; the rest from Kubernetes' own download site."""
     version = str(release.version)
     server = f"http://{lab.network.server}"
     if kubectl is not None:

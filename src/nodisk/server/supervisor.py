@@ -1,4 +1,4 @@
-"""Keeping daemons running: start, wait until each answers, start again what dies, stop all in order.
+"""Keep daemons running: start, wait until each answers, restart what dies, stop all in order.
 
 Each runs in a cage (``nodisk.cage``), so nothing of it outlives the server, however that ends.
 """
@@ -23,14 +23,14 @@ from nodisk.waiting import Deadline
 log = logging.getLogger("nodisk.server")
 
 BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)
-"""Seconds before each further start of a daemon that keeps dying."""
+"""Seconds before each restart of a daemon that keeps dying."""
 STEADY = 60.0
-"""Seconds after which a daemon counts as steady, and its next death starts the back-off anew."""
+"""Seconds after which a daemon counts as stable, and its next death resets the back-off."""
 READY_WITHIN = 75.0
-"""Seconds: a host that is busy with other things is slow, and a daemon that can't start ends at once anyway."""
+"""Seconds to start: a busy host is slow, and a daemon that can't start ends at once anyway."""
 STOP_WITHIN = 15.0
 MAX_LOG = 8 * 1024 * 1024
-"""Bytes of a log; then it becomes NAME.log.1."""
+"""Size in bytes at which a log is renamed to NAME.log.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Daemon:
     name: str
     argv: tuple[str | Path, ...]
     probe: Callable[[], Awaitable[bool]]
-    """Whether it answers; asked until it does."""
+    """Whether it answers; called until it does."""
     leftovers: tuple[Path, ...] = ()
-    """Unix sockets and pid files that it makes, and that would keep it from starting again: removed before a start."""
+    """Unix sockets and pid files that it creates and that would prevent a restart: removed before each start."""
     on_line: Callable[[str], None] | None = None
     """Called with each line that it prints."""
 
@@ -58,7 +58,7 @@ class _Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs daemons; ``note`` is told in a sentence what a person would want to know."""
+    """Runs daemons; ``note`` gets a sentence about anything that an administrator should know."""
 
     log_folder: Path
     note: Callable[[str], None]
@@ -67,7 +67,7 @@ class Supervisor:
     _order: list[Daemon] = field(default_factory=list)
 
     async def start(self, daemons: Sequence[Daemon]) -> None:
-        """Start all at once and return when each answers; if one fails, stop the others and raise its words."""
+        """Start all at once and return when each answers; if one fails, stop the others and raise its error."""
         self._order = list(daemons)
         try:
             async with asyncio.TaskGroup() as group:
@@ -99,7 +99,7 @@ class Supervisor:
         self._order = []
 
     async def begin(self, daemon: Daemon) -> None:
-        """Start one more while the others run; if it doesn't come to answer, raise its words."""
+        """Start one more while the others run; if it never answers, raise its error."""
         try:
             await self._first_start(daemon)
         except BaseException:
@@ -110,7 +110,7 @@ class Supervisor:
         self._keepers[daemon.name] = asyncio.create_task(self._keep(daemon), name=f"keep {daemon.name}")
 
     async def halt(self, name: str) -> None:
-        """Stop one, if it runs, and don't start it again."""
+        """Stop one if it runs, and don't restart it."""
         if keeper := self._keepers.pop(name, None):
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
@@ -157,7 +157,7 @@ class Supervisor:
         return False
 
     async def _keep(self, daemon: Daemon) -> None:
-        """Start it again whenever it ends, doesn't come to answer, or could not even be started."""
+        """Restart it whenever it ends, never answers, or could not be started."""
         failures = 0
         child: _Child | None = self._children[daemon.name]
         while True:
@@ -185,14 +185,14 @@ class Supervisor:
                     child = None
 
     def _say(self, text: str) -> None:
-        """Tell ``note``; a keeper goes on also where nobody can be told."""
+        """Call ``note``; the keeper goes on even if that fails."""
         try:
             self.note(text)
         except Exception:
             log.exception("%s; and it could not be recorded", text)
 
     async def _read(self, daemon: Daemon, process: asyncio.subprocess.Process, tail: collections.deque[str]) -> None:
-        """Copy what it prints to its log, and hand each line on."""
+        """Copy its output to its log, and pass each line on."""
         if process.stdout is None:
             raise AssertionError("started without a pipe")
         with _Log(self.log_folder / f"{daemon.name}.log") as sink:
@@ -217,7 +217,7 @@ class Supervisor:
 
 
 async def _end(child: _Child) -> None:
-    """End a daemon: politely, then not; returns when no process of it is left."""
+    """Stop a daemon, first with SIGTERM; returns when none of its processes is left."""
     process = child.process
     deadline = Deadline(STOP_WITHIN)
     while process.returncode is None and not deadline.passed:
@@ -236,7 +236,7 @@ async def _end(child: _Child) -> None:
 class _Log:
     """A log file that keeps at most twice MAX_LOG bytes.
 
-    A line that can't be written, as on a full disk, is dropped: a daemon whose output nobody takes stands still.
+    A line that can't be written (on a full disk) is dropped: a daemon whose output nobody reads would block.
     """
 
     def __init__(self, path: Path) -> None:

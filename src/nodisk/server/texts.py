@@ -17,12 +17,12 @@ class Texts:
     lab: Lab
     facts: Facts
     ignitions: dict[Mac, str]
-    """The Ignition config of every machine; rendered once, when the server starts, so that a mistake in a Butane
+    """The Ignition config of every machine, rendered once when the server starts, so that a mistake in a Butane
     snippet stops the server and not a machine."""
     daemons: dict[str, str]
-    """The daemons' configurations by file name, as they are in force."""
+    """The daemons' configurations in force, by file name."""
     kubectl: AssetRef | None = None
-    """The release's kubectl for Linux, where it brings one."""
+    """The release's kubectl for Linux, if it has one."""
 
     def entry(self) -> str:
         """``/boot.ipxe``."""

@@ -1,4 +1,4 @@
-"""The lab's server as a systemd unit: what it says (pure), and putting it in its place.
+"""The lab's server as a systemd unit: its text (pure), and installing it.
 
 Sources: systemd.unit(5), systemd.service(5), systemd.exec(5) and, for quoting, systemd.syntax(7).
 """
@@ -14,7 +14,7 @@ from nodisk.errors import EnvironmentProblem
 
 NAME = "nodisk.service"
 _RUNS = Path("run/systemd/system")
-"""Exists exactly where systemd is the init system: sd_booted(3)."""
+"""Exists only if systemd is the init system: sd_booted(3)."""
 
 _TEXT = """\
 # Written by `nodisk service install`, which also replaces it. Settings of your own: systemctl edit nodisk
@@ -54,7 +54,7 @@ def render(program: Sequence[str], lab: Path, state: Path) -> str:
 def quote(word: str) -> str:
     """A word of ``ExecStart=``: systemd.syntax(7), "Quoting", and the specifiers of systemd.unit(5).
 
-    Raises ValueError for a line break, which no path in a unit may have.
+    Raises ValueError for a line break, which no path in a unit may contain.
     """
     if "\n" in word or "\r" in word:
         raise ValueError(word)
@@ -70,11 +70,11 @@ class Service:
 
     @property
     def path(self) -> Path:
-        """Where the unit lies."""
+        """The unit's path."""
         return self.root / "etc/systemd/system" / NAME
 
     def commands(self, *, start: bool) -> list[list[str]]:
-        """What makes systemd take the unit over: argument lists that can be pasted into a terminal."""
+        """Commands that make systemd use the unit, as argument lists that can be pasted into a terminal."""
         if not start:
             return [["systemctl", f"--root={self.root}", "enable", NAME]]
         return [["systemctl", "daemon-reload"], ["systemctl", "enable", NAME], ["systemctl", "restart", NAME]]
@@ -82,7 +82,7 @@ class Service:
     def install(self, text: str, *, start: bool) -> bool:
         """Write and enable the unit, and (re)start it if ``start``; returns whether the file changed.
 
-        Raises EnvironmentProblem where ``start`` is asked for and systemd isn't the init system here.
+        Raises EnvironmentProblem if ``start`` is requested and systemd isn't the init system here.
         """
         if start:
             self._require_systemd()

@@ -1,8 +1,8 @@
-"""Students' storage while the server runs: the records of volumes → mounted images and an NFS server that exports them.
+"""Students' storage while the server runs: volume records → mounted images and an NFS server that exports them.
 
-nfs-ganesha runs only while there is something to export. A change of what is exported stops it, arranges the mounts
-and starts it again, since it looks at the host's mounts only when it starts; its clients wait that long and go on.
-What goes wrong here is said and kept for whoever asks, and keeps the server from nothing else.
+nfs-ganesha runs only while there is something to export. If the exports change, it is stopped, the mounts are changed,
+and it is started again, because it reads the host's mounts only when it starts; its clients wait that long and
+continue. Errors here are reported and recorded, and affect nothing else of the server.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from nodisk.storage.volumes import Report, Volume
 
 NAME = "nfs-ganesha"
 SPOKEN = 0.5
-"""Seconds in which the NFS server's words of before it answered are read."""
+"""Seconds for which to read the NFS server's messages from before it answered."""
 _COMPLAINT = re.compile(r" :(?:CONFIG|EXPORT|FSAL) :(?:CRIT|MAJ|FATAL) :(.*)")
 TOOLS = ("ganesha.nfsd", "mkfs.ext4", "e2fsck", "resize2fs", "mount", "umount")
 
 
 class Keeper:
-    """Keeps what is exported in step with the records."""
+    """Reconciles the exports with the records."""
 
     def __init__(self, lab: Lab, state: LabState, supervisor: Supervisor, say: Callable[[str], None]) -> None:
         self.lab = lab
@@ -52,7 +52,7 @@ class Keeper:
         (state.run / volumes.STATUS).unlink(missing_ok=True)  # of a server that was killed
 
     async def run(self) -> None:
-        """Until cancelled: arrange what has changed when somebody rings, and try again what failed."""
+        """Until cancelled: put changed records into effect on notification, and retry what failed."""
         now = time.monotonic()
         seen = Seen(now, volumes.stamp(self.state), since=now)
         with bell.heard(self.state, self._woken.set):
@@ -94,7 +94,7 @@ class Keeper:
             self.say(f"students' storage: {name}: {problem}")
 
     async def _helps(self) -> bool:
-        """Whether arranging all anew may do what failed. It interrupts the others, so a volume is tried alone first."""
+        """Whether a full restart may fix what failed. It interrupts the others, so those are retried alone first."""
         if "" in self._problems:
             return True
         try:
@@ -119,7 +119,7 @@ class Keeper:
         self._problems = dict(problems)
 
     async def _arrange(self) -> dict[str, str]:
-        """Make it so; returns what could not be done (name → why)."""
+        """Put the records into effect; return what failed (name → why)."""
         wanted, removed = steps.sort(volumes.load_all(self.state))
         if wanted == self._served and not removed:
             return {}
@@ -142,9 +142,9 @@ class Keeper:
         return problems
 
     async def _check_exports(self) -> None:
-        """Raise NodiskError, and end the NFS server, if it has not taken over all that it was told.
+        """Raise NodiskError, and stop the NFS server, if it has not taken over all exports.
 
-        It would go on with the rest; and without its root with one that anybody may list, secret paths and all.
+        It would go on with the others; and without its root, with one that lists the secret paths to everybody.
         """
         if self._refused:
             await self._supervisor.halt(NAME)
@@ -152,7 +152,7 @@ class Keeper:
             raise NodiskError(f"nfs-ganesha did not take its configuration: {self._refused[0]}")
 
     def _heed(self, line: str) -> None:
-        """A line of its log."""
+        """Process a line of its log."""
         if complaint := _COMPLAINT.search(line):
             self._refused.append(complaint[1])
             self._woken.set()

@@ -1,1 +1,1 @@
-"""lab.yaml → Lab: parsed once, every problem with its line."""
+"""lab.yaml → Lab: parsed once; every problem is reported with its line."""

@@ -1,4 +1,4 @@
-"""A YAML file of the user's: its text, its values, and its problems with their lines."""
+"""A user's YAML file: its text, its values, and its problems with their lines."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from nodisk.spec.rules import Finding
 from nodisk.yamltree import Node, Problem, YamlError
 
 _SHOWN = 100
-"""Problems that are listed; who has more than that named the wrong file."""
+"""The number of problems that are listed; with more than that, it is probably the wrong file."""
 
 
 def read(path: Path, *, usage: str, absent: str) -> str:
-    """The text of a file. Raises SpecError where it is no text, NodiskError if it can't be read.
+    """Read a file's text. Raises SpecError if it isn't text, NodiskError if it can't be read.
 
-    The hints: ``usage`` how the file is named, ``absent`` where one comes from.
+    ``usage`` is the hint that says how to name the file, ``absent`` the one that says where to get one.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -46,7 +46,7 @@ def data_of(node: Node) -> Any:
 
 
 def place(root: Node, message: Finding) -> Problem:
-    """A finding with its line; ``{other}`` in its text becomes the line of the thing it clashes with."""
+    """A finding with its line; ``{other}`` in its text becomes the line of what it conflicts with."""
     node, depth = root.find(message.path)
     if message.key or depth < len(message.path):
         parent, _ = root.find(message.path[:-1])

@@ -15,12 +15,12 @@ from nodisk.spec import syntax
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The server's side of the room's segment."""
+    """The server's end of the room's segment."""
 
     subnet: IPv4Network
     server: IPv4Address
     interface: str | None = None
-    """None: not guessed, the figures are an example."""
+    """None: nothing was found, and the values are an example."""
     gateway: IPv4Address | None = None
     ssh_keys: tuple[str, ...] = ()
 
@@ -29,7 +29,7 @@ EXAMPLE = Guess(IPv4Network("10.77.0.0/24"), IPv4Address("10.77.0.1"))
 
 
 def guess(*, home: Path | None = None) -> Guess:
-    """Ask ``ip`` and ~/.ssh; where they say nothing useful, an example."""
+    """Ask ``ip`` and ~/.ssh; return an example where they say nothing useful."""
     try:
         addresses = json.loads(run.run(["ip", "-json", "-4", "address", "show"], timeout=5).stdout or "[]")
         routes = json.loads(run.run(["ip", "-json", "-4", "route", "show", "default"], timeout=5).stdout or "[]")
@@ -41,8 +41,8 @@ def guess(*, home: Path | None = None) -> Guess:
 
 
 def from_ip(addresses: list[dict[str, Any]], routes: list[dict[str, Any]]) -> Guess:
-    """Choose from what ``ip -json address`` and ``ip -json route show default`` print: the card with the default
-    route, else the first that is up and in a subnet that can hold a room."""
+    """Choose from the output of ``ip -json address`` and ``ip -json route show default``: the NIC with the default
+    route, otherwise the first that is up and in a subnet large enough for a room."""
     gateways = {str(route.get("dev")): route.get("gateway") for route in reversed(routes)}
     usable = [found for link in addresses for found in _usable(link)]
     usable.sort(key=lambda found: found[0] not in gateways)
@@ -69,7 +69,7 @@ def _usable(link: dict[str, Any]) -> list[tuple[str, IPv4Interface]]:
 
 
 def public_keys(folder: Path) -> tuple[str, ...]:
-    """The public keys in ~/.ssh that SSH still takes."""
+    """The public keys in ~/.ssh of types that SSH still accepts."""
     keys = []
     try:
         for path in sorted(folder.glob("id_*.pub")):

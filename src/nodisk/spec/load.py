@@ -1,7 +1,7 @@
 """lab.yaml → Lab, or every problem of the file at once, each as ``file:line:col: path: what; what to do``.
 
-A value that can't be read does not hide the other problems: it is put right with a stand-in, the rules run over the
-rest, and what they say about stand-ins is left out.
+A value that can't be read doesn't hide other problems: a stand-in replaces it, the rules check the rest, and findings
+about stand-ins are dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nodisk.yamltree import Problem, YamlError
 
 
 def load(path: Path) -> Lab:
-    """Read a lab's file; relative paths count from the file's folder.
+    """Read a lab's file; relative paths are relative to its folder.
 
     Raises SpecError with every problem, NodiskError if the file can't be read.
     """
@@ -35,7 +35,7 @@ def parse(text: str, *, file: str | Path) -> Lab:
 
 
 def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
-    """The lab and the problems of its text in the order of its lines; the lab is None where it can't be used."""
+    """Return the lab and the problems of its text, ordered by line; the lab is None if it can't be used."""
     try:
         root, found = yamltree.parse(text)
     except YamlError as error:
@@ -95,9 +95,9 @@ def _with_whole_power_paths(machine: Machine, folder: Path) -> Machine:
 
 
 def _tainted(path: yamltree.Path, bad: set[yamltree.Path]) -> bool:
-    """Whether ``path`` or what holds it, or (for a whole section) something in it, could not be read.
+    """Whether ``path``, a parent of it, or (for a whole section) something in it could not be read.
 
-    How many machines there are is known, whatever is wrong in one of them.
+    The number of machines is known, whatever is wrong with one of them.
     """
     inside = path != ("machines",)
     return any(path[: len(other)] == other or (inside and other[: len(path)] == path) for other in bad)

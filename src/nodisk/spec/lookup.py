@@ -1,4 +1,4 @@
-"""A machine by the name that somebody typed."""
+"""Find a machine by the name that somebody typed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHOWN = 12
 
 
 def machine_named(lab: Lab, name: str) -> Machine:
-    """The lab's machine of that name; raises UsageError whose hint has the names that are like it, else all."""
+    """Return the lab's machine of that name; raises UsageError, whose hint lists similar names, or else all names."""
     if found := lab.machine(name):
         return found
     names = [str(machine.name) for machine in lab.machines]

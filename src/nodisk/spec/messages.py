@@ -1,4 +1,4 @@
-"""What pydantic says about a value, in words for the person who wrote it."""
+"""Translate pydantic's messages for the person who wrote the file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _choice(path: Path, value: Any, context: dict[str, Any]) -> tuple[str, str]:
 
 
 _SINGLE = ("enum", "value_error", "ip_v4_address", "ip_v4_network", "string_type", "int_type", "int_parsing")
-"""Errors of values that are one scalar."""
+"""Errors of scalar values."""
 
 _ONE = {
     "machines[].mac": "a machine has one MAC address here: that of the NIC it boots from",
@@ -61,7 +61,7 @@ _ONE = {
 
 
 def _no_single(path: Path, value: Any) -> tuple[str, str]:
-    """A list or a mapping where one value is wanted."""
+    """A list or a mapping where a single value is expected."""
     if isinstance(value, dict):
         return f"expected a string, not {_show(value)}", "put it in quotes if the braces belong to the text"
     return f"expected a single value, not {_show(value)}", _ONE.get(synonyms.place(path), "write one, without [ ]")
@@ -139,7 +139,7 @@ def _unknown(path: Path, value: Any) -> tuple[str, str]:
 
 
 def _other_word(path: Path, value: Any) -> str:
-    """The hint for a key of this section that is spelt or called otherwise; '' if it is none."""
+    """The hint for a misspelt or differently named key of this section; '' if it is none."""
     word, section = str(path[-1]), synonyms.place(path[:-1])
     if (plain := synonyms.plain(word)) in _section(path[:-1]):
         return f"did you mean {plain!r}?"
@@ -150,7 +150,7 @@ def _other_word(path: Path, value: Any) -> str:
 
 
 def _other_place(path: Path) -> str:
-    """The hint for a key that belongs into another section, or that no section has; '' if it is not known at all."""
+    """The hint for a key that belongs in another section, or in none; '' if it isn't known at all."""
     word, section = str(path[-1]), synonyms.place(path[:-1])
     if hint := synonyms.absent(section, word):
         return hint
@@ -169,7 +169,7 @@ def _near(path: Path) -> str:
 
 
 def _but_one(place: str, word: str, value: Any) -> str:
-    """What else there is to say about a key that is known under another name."""
+    """Further advice on a key that is known under another name."""
     if isinstance(value, (list, tuple)) and place in _ONE:
         return f"; {_ONE[place]}"
     if place == "network.subnet" and "mask" in word.lower():
@@ -188,7 +188,7 @@ def _belongs(word: str, place: str | None) -> str:
 
 
 def _meant(path: Path) -> tuple[Path, ...]:
-    """The keys that an unknown one was probably meant to be."""
+    """The keys that the author of an unknown key probably meant."""
     here, word = _section(path[:-1]), str(path[-1])
     said = nearest(word, here)
     near = [(*path[:-1], name) for name in here if repr(name) in said or name == synonyms.plain(word)]

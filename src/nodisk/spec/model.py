@@ -1,7 +1,7 @@
 """The model of lab.yaml. Field descriptions here become the JSON Schema and the reference.
 
-Everything is frozen. What several fields must agree on (ranges, duplicates, roles) is in ``spec.rules``; reading
-the file and pointing at its lines is in ``spec.load``.
+Everything is frozen. Rules between fields (ranges, duplicates, roles) are in ``spec.rules``; ``spec.load`` reads the
+file and points at its lines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _leave_out(cls, data: Any) -> Any:
-        """A key without a value (``packages:`` with every line below commented out) is as if it were not there."""
+        """A key without a value (``packages:`` with every line below commented out) is treated as absent."""
         if not isinstance(data, dict):
             return data
         return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
@@ -72,7 +72,7 @@ class Suite(StrEnum):
 
 
 class Kernel(StrEnum):
-    """Which of Debian's kernels: `generic` drives real PCs, `cloud` is smaller and for virtual machines only."""
+    """Which of Debian's kernels: `generic` has drivers for real PCs; `cloud` is smaller, for virtual machines only."""
 
     GENERIC = "generic"
     CLOUD = "cloud"
@@ -110,9 +110,9 @@ class Network(_Section):
     interface: str | None = None
     """The server's network interface on that segment; found by its address if absent. A virtual lab creates its own."""
     gateway: IPv4Address | None = None
-    """The machines' default route; absent: the room has no way out."""
+    """The machines' default route; absent: the room has no route to other networks."""
     dns: tuple[IPv4Address, ...] = ()
-    """At most three DNS servers to ask; absent: the server answers for the lab's own names only."""
+    """At most three DNS servers to forward to; absent: the server answers only for the lab's own names."""
     dhcp: DhcpMode = DhcpMode.FULL
     """Who gives addresses: `full` (nodisk), `proxy` (the room's own DHCP, nodisk adds the boot file), `none` (the
     room's own, which also says what to boot). With the last two, that server must give every machine its `address`."""
@@ -124,7 +124,7 @@ class NetworkManifest(_Section):
     path: Path
     """A YAML file."""
     sha256: str
-    """Its hash, as `sha256sum` prints it: another file than the one that you looked at is refused."""
+    """Its hash, as `sha256sum` prints it: any file other than the one you reviewed is refused."""
 
 
 class Kubernetes(_Section):
@@ -134,8 +134,8 @@ class Kubernetes(_Section):
     """`upstream` (official binaries), `debian` (1.20.2, built from Debian's source; for tests), `path` (a folder of
     yours), `auto` (upstream where it can be reached, else debian)."""
     version: KubeVersion | None = None
-    """Such as 1.36.1; absent: the newest of line 1.36, the newest that this nodisk has been proved with. Up to 1.37 on
-    request."""
+    """Such as 1.36.1; absent: the newest patch of 1.36, the newest line that nodisk has been proved with. Up to 1.37
+    if requested."""
     path: Path | None = None
     """For `source: path`: a folder with bin/ and images/."""
     pods: IPv4Network = IPv4Network("10.244.0.0/16")
@@ -157,7 +157,7 @@ class Os(_Section):
     """What the machines boot."""
 
     image: ImageKind = ImageKind.DEBIAN
-    """`debian` (built by nodisk). `flatcar` and `fedora-coreos` are known and refused: this nodisk can't boot them."""
+    """`debian` (built by nodisk). `flatcar` and `fedora-coreos` are recognised and refused: nodisk can't boot them."""
     suite: Suite | None = None
     """Debian's suite; absent: chosen for the release (containerd 2 is needed from Kubernetes 1.37)."""
     kernel: Kernel = Kernel.GENERIC
@@ -167,7 +167,7 @@ class Os(_Section):
     firmware: tuple[str, ...] = ()
     """Debian packages with firmware that the room's NICs need, such as firmware-realtek."""
     mirror: str | None = None
-    """A Debian mirror's URL; absent: what this host's own apt configuration says."""
+    """A Debian mirror's URL; absent: the one in this host's own apt configuration."""
 
 
 class Taint(_Section):
@@ -233,7 +233,7 @@ class Machine(_Section):
     """One PC of the room."""
 
     name: Name
-    """Its host name and its node's name. A number alone is a name too, but most programs take it for an address: reach
+    """Its host name and its node's name. A number alone is allowed, but most programs take it for an address: reach
     such a machine by `nodisk ssh`, or as NAME.LAB.internal."""
     mac: Mac
     """The MAC address of the NIC that it boots from, in any usual spelling: 8c:ec:4b:00:00:05,
@@ -254,9 +254,9 @@ class Machine(_Section):
     """The NIC of a virtual machine, by QEMU's name. All but `virtio-net-pci` and `vmxnet3` need `os.kernel: generic`;
     `igb` needs QEMU 8."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Labels of its node; the server keeps them so on a node that is there already."""
+    """Labels of its node; the server reconciles them on existing nodes, too."""
     taints: tuple[Taint, ...] = ()
-    """Taints of its node; kept so likewise."""
+    """Taints of its node; reconciled in the same way."""
     butane: str | None = None
     """A Butane snippet that is merged into this machine's Ignition."""
     power: PowerSettings = PowerSettings(kind=PowerKind.WAKE_ON_LAN)
@@ -272,12 +272,12 @@ class Firmware(StrEnum):
 
 
 class Virtual(_Section):
-    """Settings of the virtual lab alone; a real room ignores them."""
+    """Settings for a virtual lab only; a real room ignores them."""
 
     firmware: Firmware = Firmware.BIOS
     """`bios` (SeaBIOS), `uefi` (OVMF) or `secure-boot` (OVMF with Secure Boot on and Microsoft's keys)."""
     cpu: str | None = None
-    """QEMU's CPU model; absent: the host's under KVM, the fastest known under TCG."""
+    """QEMU's CPU model; absent: the host's with KVM, the fastest known with TCG."""
 
 
 class Lab(_Section):

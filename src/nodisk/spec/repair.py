@@ -1,7 +1,7 @@
 """Stand-ins for what could not be read, so that the rules can still be checked for the rest of a file.
 
-A stand-in clashes with nothing: its own MAC, name and address a machine, a subnet that holds every address. Whatever
-a rule says about one is dropped by ``spec.load``.
+A stand-in conflicts with nothing: each machine gets its own MAC, name and address, and the subnet holds every address.
+``spec.load`` drops whatever a rule says about one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SECTIONS = ("network", "kubernetes", "os", "virtual")
 
 
 def repaired(data: Any, bad: set[Path]) -> Lab | None:
-    """The lab of ``data`` with every path of ``bad`` left out or stood in for; None where that is not enough."""
+    """The lab of ``data`` with every path of ``bad`` removed or replaced; None if that is not enough."""
     mended = copy.deepcopy(data)
     for path in sorted(bad, key=len, reverse=True):
         _mend(mended, path)

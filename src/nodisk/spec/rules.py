@@ -1,4 +1,4 @@
-"""What the fields of lab.yaml must agree on: small pure functions, Lab in, findings out.
+"""Rules between the fields of lab.yaml: small pure functions, Lab in, findings out.
 
 Single values are checked by the model and ``nodisk.values``; lines and columns are added by ``spec.load``.
 """
@@ -25,10 +25,10 @@ KUBELETS = frozenset(
         *(f"{group}/{name}" for group in ("kubernetes.io", "beta.kubernetes.io") for name in ("os", "arch")),
     }
 )
-"""Labels that every kubelet sets on its node, and sets back."""
+"""Labels that every kubelet sets on its node, and resets."""
 
 MIN_MEMORY_MIB = 512
-"""Below this not even the image fits beside a kernel; a smaller figure is a slip of the unit."""
+"""Below this, not even image and kernel fit; a smaller value is a mistake in the unit."""
 
 
 MAX_MEMORY_MIB = 64 * 1024**2
@@ -43,11 +43,11 @@ class Finding:
     message: str
     hint: str = ""
     other: Path | None = None
-    """What it clashes with: ``{other}`` in the message becomes that one's line."""
+    """What it conflicts with: ``{other}`` in the message becomes that one's line."""
     about: tuple[Path, ...] = ()
-    """More values that the finding speaks of; it is dropped if one of them could not be read."""
+    """Other values that the finding mentions; it is dropped if one of them could not be read."""
     key: bool = False
-    """The key is meant, not its value."""
+    """The finding is about the key, not its value."""
     line: int = 0
     """Lines below the start of a literal block."""
 
@@ -59,7 +59,7 @@ GATEWAY: Path = ("network", "gateway")
 
 
 def check(lab: Lab) -> list[Finding]:
-    """Everything that is wrong with a lab whose single values are right."""
+    """Everything that is wrong with a lab whose individual values are valid."""
     return [finding for rule in RULES for finding in rule(lab)]
 
 
@@ -81,7 +81,7 @@ def unique(lab: Lab) -> Iterator[Finding]:
 
 
 def subnet(lab: Lab) -> Iterator[Finding]:
-    """The subnet is one that a room can have, and the server and gateway are in it."""
+    """The subnet is usable for a room, and the server and gateway are in it."""
     net = lab.network.subnet
     if why := _odd(net):
         yield Finding(SUBNET, f"{net} {why}", "such as 10.77.0.0/24")
@@ -115,7 +115,7 @@ def _special(net: IPv4Network) -> bool:
 
 
 def _odd(net: IPv4Network) -> str:
-    """Why no room has such a subnet; '' if one can."""
+    """Why a room can't have such a subnet; '' if it can."""
     if net.prefixlen > 29:
         return "is too small for a room"
     return "is not a usable range for a room" if _special(net) else ""
@@ -137,7 +137,7 @@ def _range(net: IPv4Network) -> str:
 
 
 def dns(lab: Lab) -> Iterator[Finding]:
-    """Resolvers read three servers at most, and kubelet warns about every pod with more."""
+    """Resolvers read at most three servers, and kubelet warns about every pod with more."""
     if len(lab.network.dns) > 3:
         text = f"{len(lab.network.dns)} DNS servers: Linux asks only three"
         yield Finding(("network", "dns", 3), text, "keep the three best")
@@ -150,7 +150,7 @@ def dns(lab: Lab) -> Iterator[Finding]:
 
 
 def reachable(lab: Lab) -> Iterator[Finding]:
-    """Nothing outside of the cluster has an address inside of it: from a machine the way to it leads to a pod.
+    """Nothing outside the cluster has an address inside its ranges: machines would route it to a pod.
 
     The server's, the gateway's and the machines' addresses are in the subnet, which overlaps neither range.
     """
@@ -170,7 +170,7 @@ def reachable(lab: Lab) -> Iterator[Finding]:
 
 
 def interface(lab: Lab) -> Iterator[Finding]:
-    """An interface's name is one that Linux and the daemons take."""
+    """An interface's name is one that Linux and the daemons accept."""
     name = lab.network.interface
     if name is not None and not syntax.is_interface(name):
         text = f"{name!r} is not a valid network interface name"
@@ -206,7 +206,7 @@ def pods(lab: Lab) -> Iterator[Finding]:
 
 
 def services(lab: Lab) -> Iterator[Finding]:
-    """The API server takes at most a /12 of Services; the cluster itself uses some from the start."""
+    """The API server accepts at most a /12 for Services; the cluster itself uses some addresses from the start."""
     net = lab.kubernetes.services
     if not 12 <= net.prefixlen <= 26:
         text = f"{net} has the wrong size for Services"
@@ -214,7 +214,7 @@ def services(lab: Lab) -> Iterator[Finding]:
 
 
 def control_plane(lab: Lab) -> Iterator[Finding]:
-    """Somebody must run the API."""
+    """At least one machine must run the API."""
     if not lab.by_role(Role.CONTROL_PLANE):
         about: tuple[Path, ...] = tuple(("machines", index, "role") for index in range(len(lab.machines)))
         text = "no machine has the role control-plane"
@@ -222,7 +222,7 @@ def control_plane(lab: Lab) -> Iterator[Finding]:
 
 
 def reserved(lab: Lab) -> Iterator[Finding]:
-    """A machine's name is none that the lab's DNS gives to the server."""
+    """No machine has a name that the lab's DNS gives to the server."""
     for index, machine in enumerate(lab.machines):
         if str(machine.name) in RESERVED:
             text = f"the name {machine.name} is reserved"
@@ -230,7 +230,7 @@ def reserved(lab: Lab) -> Iterator[Finding]:
 
 
 def memory(lab: Lab) -> Iterator[Finding]:
-    """A size without its unit is a slip."""
+    """A size without a unit is a mistake."""
     for index, machine in enumerate(lab.machines):
         if machine.memory is not None and machine.memory.mib < MIN_MEMORY_MIB:
             text = f"{machine.memory} is not enough to boot"
@@ -241,7 +241,7 @@ def memory(lab: Lab) -> Iterator[Finding]:
 
 
 def release(lab: Lab) -> Iterator[Finding]:
-    """The source can give that version, and this nodisk knows it."""
+    """The source can provide that version, and nodisk supports it."""
     kube = lab.kubernetes
     path: Path = ("kubernetes", "version")
     if kube.source is Source.DEBIAN and kube.version is not None and not versions.is_debian(kube.version):
@@ -261,7 +261,7 @@ def release(lab: Lab) -> Iterator[Finding]:
 
 
 def network(lab: Lab) -> Iterator[Finding]:
-    """The pods' network has a manifest where it needs one, and none where it would mean nothing."""
+    """The pod network has a manifest if it needs one, and none where it would have no effect."""
     kube = lab.kubernetes
     path: Path = ("kubernetes", "network_manifest")
     kind: Path = ("kubernetes", "network")
@@ -312,7 +312,7 @@ def suite(lab: Lab) -> Iterator[Finding]:
 
 
 def image(lab: Lab) -> Iterator[Finding]:
-    """Of the images only Debian's has what a machine needs to enrol and join."""
+    """Only Debian's image has what a machine needs to enrol and join."""
     if lab.os.image is not ImageKind.DEBIAN:
         text = (
             f"{lab.os.image} can't be booted by this nodisk: only Debian's image has kubelet and nodisk's own programs"
@@ -339,7 +339,7 @@ def ssh_keys(lab: Lab) -> Iterator[Finding]:
 
 
 def labels(lab: Lab) -> Iterator[Finding]:
-    """Labels and taints are ones that Kubernetes takes."""
+    """Labels and taints are valid for Kubernetes."""
     for index, machine in enumerate(lab.machines):
         for key, value in machine.labels.items():
             path: Path = ("machines", index, "labels", key)
@@ -363,7 +363,7 @@ def labels(lab: Lab) -> Iterator[Finding]:
 
 
 def butane(lab: Lab) -> Iterator[Finding]:
-    """Snippets are YAML mappings; what is in them is for ``nodisk.butane`` to say."""
+    """Snippets are YAML mappings; ``nodisk.butane`` checks their content."""
     places: list[tuple[Path, str | None]] = [(("butane",), lab.butane)]
     places += [(("roles", role.value, "butane"), settings.butane) for role, settings in lab.roles.items()]
     places += [(("machines", index, "butane"), machine.butane) for index, machine in enumerate(lab.machines)]

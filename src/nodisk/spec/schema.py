@@ -24,7 +24,7 @@ SCHEMA, REFERENCE = "lab.schema.json", "lab-yaml.md"
 
 
 def schema() -> dict[str, Any]:
-    """The schema, draft 2020-12. It says what a single value may be; rules between values are the parser's."""
+    """The schema, draft 2020-12. It describes single values; the parser checks the rules between values."""
     made = Lab.model_json_schema(mode="validation")
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "lab.yaml of nodisk"
@@ -54,7 +54,7 @@ def schema_text() -> str:
 
 
 def reference() -> str:
-    """The reference page: what stands in reference.md, and a table a section in the model's order."""
+    """The reference page: the text of reference.md, and one table per section in the model's order."""
     tables = []
     for place, model in _sections(Lab, ""):
         title = f"## `{place}`" if place else "## The top level"

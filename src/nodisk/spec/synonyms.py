@@ -1,7 +1,7 @@
-"""Other tools' words for what lab.yaml has: Ansible inventories, kubespray, netplan, dnsmasq, libvirt, MAAS, k3s.
+"""Other tools' names for the keys of lab.yaml: Ansible inventories, kubespray, netplan, dnsmasq, libvirt, MAAS, k3s.
 
-A key is named by its place (``network.gateway``), so that the hint can say where it belongs. A key that nodisk has
-nothing for gets a sentence instead, which says why or what to do.
+A key is identified by its place (``network.gateway``), so that the hint can say where it belongs. A key without a
+counterpart in nodisk gets a sentence instead, which says why or what to do.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def place(path: Path) -> str:
 
 
 def keys(section: str, word: str) -> str | None:
-    """The place of the key that is meant by ``word`` in ``section``; one of that section before any other."""
+    """The place of the key that ``word`` means in ``section``; keys of that section take precedence."""
     found = list(_meant(plain(word)))
     here = [key for key in found if key.rpartition(".")[0] == section]
     return next(iter(here + found), None)
@@ -154,7 +154,7 @@ def _meant(word: str) -> Iterator[str]:
 
 
 def absent(section: str, word: str) -> str | None:
-    """What to do about a key of other tools that lab.yaml has nothing for."""
+    """What to do about another tool's key that has no counterpart in lab.yaml."""
     for words, (where, hint) in ABSENT.items():
         if plain(word) in words.split() and where in ("", section):
             return hint
@@ -162,7 +162,7 @@ def absent(section: str, word: str) -> str | None:
 
 
 def choice(place: str, word: str) -> str | None:
-    """The value that is meant at a place: for ``machines[].role`` ``master`` → ``control-plane``."""
+    """The intended value at a place: for ``machines[].role``, ``master`` → ``control-plane``."""
     parts = [plain(part) for part in re.split(r"[,+/]", word)]
     for value, words in CHOICES.get("machines[].role" if place == "roles" else place, {}).items():
         if any(part in (plain(value), *words.split()) for part in parts):

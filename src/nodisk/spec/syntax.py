@@ -1,6 +1,6 @@
-"""The syntax of single texts in lab.yaml that others will read: keys, labels, packages, interfaces, snippets.
+"""The syntax of values in lab.yaml that other programs read: keys, labels, packages, interfaces, snippets.
 
-A check gives None where the text is right, else (what is wrong, what to do).
+A check returns None for a valid text, otherwise (what is wrong, what to do).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def is_package(name: str) -> bool:
 
 
 def is_mirror(url: str) -> bool:
-    """Whether apt could take it as a mirror."""
+    """Whether apt could use it as a mirror."""
     return bool(_MIRROR.fullmatch(url))
 
 
@@ -85,7 +85,7 @@ _ELSEWHERE = re.compile(
 
 
 def _no_type(line: str, words: list[str]) -> Wrong:
-    """What stands where the type of a key should."""
+    """The word in the place of a key's type."""
     key = _KEY.search(line)
     if key and _OPTION.match(line):
         return (

@@ -1,4 +1,4 @@
-"""The commented lab.yaml that ``nodisk init`` writes: pure, a guess in, text out. What it writes parses as it is."""
+"""The commented lab.yaml that ``nodisk init`` writes: pure, a guess in, text out. The text is a valid lab.yaml."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _machine(name: str, number: int, address: IPv4Address, role: str, memory: st
 
 
 def _free(guess: Guess) -> list[IPv4Address]:
-    """Addresses for the example's machines: from the eleventh on where there is room, none that is taken."""
+    """Free addresses for the example's machines: from the eleventh on if there is room."""
     net = guess.subnet
     first = 11 if net.prefixlen <= 27 else 1
     found = []

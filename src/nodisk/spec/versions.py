@@ -1,8 +1,8 @@
-"""Which releases of Kubernetes nodisk knows, what each source gives, and which Debian suits which release.
+"""Which releases of Kubernetes nodisk supports, what each source provides, and which Debian suits which release.
 
 Containerd: a kubelet before 1.23 speaks only CRI v1alpha2, which containerd 2 no longer has; from 1.37 on
-containerd 2 is wanted (why already then: docs/explanation/dependencies.md). Debian 12 and 13 have containerd 1, what
-came after has 2.
+containerd 2 is required (docs/explanation/dependencies.md says why). Debian 12 and 13 have containerd 1, later suites
+have 2.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from nodisk.values import KubeVersion
 OLDEST = KubeVersion(1, 20)
 NEWEST = KubeVersion(1, 37)
 PROVED = KubeVersion(1, 36)
-"""The newest line that has been booted and proved; what lab.yaml gets that names no version."""
+"""The newest line that has been booted and proved; the default for a lab.yaml without a version."""
 DEBIAN = KubeVersion(1, 20, 2)
-"""The only release that Debian's source package gives."""
+"""The only release that Debian's source package provides."""
 
 _CONTAINERD_1 = (Suite.TRIXIE, Suite.BOOKWORM)
 _CONTAINERD_2 = (Suite.FORKY, Suite.SID)
@@ -37,7 +37,7 @@ def caution(version: KubeVersion) -> str | None:
 
 
 def is_debian(version: KubeVersion) -> bool:
-    """Whether ``version`` asks for what Debian's source gives: 1.20.2, or 1.20 of any patch."""
+    """Whether ``version`` matches what Debian's source provides: 1.20.2, or 1.20 without a patch."""
     return version == DEBIAN or version == KubeVersion(1, 20)
 
 

@@ -1,1 +1,1 @@
-"""Students' storage on the server: a disk image each, exported by NFS."""
+"""Students' storage on the server: one disk image per student, exported by NFS."""

@@ -1,8 +1,8 @@
-"""How whoever changes the volumes' records tells the running server: a FIFO in the lab's run folder.
+"""How writers of volume records notify the running server: a FIFO in the lab's run folder.
 
 The records are written by other processes (``nodisk class``), which share nothing with the server but its folders. A
-FIFO needs no library, keeps a ring until it is heard, and costs a writer nothing if no server runs. SIGHUP would begin
-the server's whole life anew; and a ring that is lost with a killed writer is made up for by the server's slow look.
+FIFO needs no library, keeps a notification until it is read, and costs a writer nothing if no server runs. SIGHUP would
+reload the whole server. If a writer is killed before it notifies, the server's slow polling still finds the change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _path(state: LabState) -> Path:
 
 
 def ring(state: LabState) -> None:
-    """Tell the server that a record has changed. Nobody need listen: who starts later reads the records anyway."""
+    """Tell the server that a record has changed. A server that starts later reads the records anyway."""
     with contextlib.suppress(OSError):  # none is there, none reads it (ENXIO), or it is full of rings (EAGAIN)
         bell = os.open(_path(state), os.O_WRONLY | os.O_NONBLOCK)
         try:
@@ -34,7 +34,7 @@ def ring(state: LabState) -> None:
 
 @contextlib.contextmanager
 def heard(state: LabState, then: Callable[[], None]) -> Iterator[None]:
-    """Call ``then`` in the running loop after each ring, or once after several."""
+    """Call ``then`` in the running loop after each notification, or once after several."""
     path = _path(state)
     path.unlink(missing_ok=True)  # of a server that was killed
     os.mkfifo(path, 0o600)

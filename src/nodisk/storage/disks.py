@@ -1,7 +1,7 @@
-"""Volumes as file systems: made, grown, mounted, deleted. Everything here blocks, and takes root.
+"""Volumes as file systems: create, grow, mount, delete. Everything here blocks and needs root.
 
-Each volume is a sparse file with an ext4 of its own, mounted by a loop device: so its size is enforced by the kernel,
-on any file system of the server, without quotas that an administrator would have to switch on.
+Each volume is a sparse file with its own ext4, mounted through a loop device: the kernel enforces its size on any file
+system of the server, without quotas that an administrator would have to enable.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MKFS = ("-q", "-F", "-b", "4096", "-i", "32768", "-m", "0", "-J", "size=8")
 
 
 class Disks:
-    """The volumes of one lab on this host. One caller at a time: whoever comes second waits."""
+    """The volumes of one lab on this host. One caller at a time; a second one waits."""
 
     def __init__(self, state: LabState) -> None:
         self.state = state
@@ -37,11 +37,11 @@ class Disks:
 
     @property
     def root(self) -> Path:
-        """The root of what is exported: it may be passed, and not be listed, by the rights of the folder."""
+        """The root of the exports: its mode allows traversing it but not listing it."""
         return self.folder / "root"
 
     def arrange(self, wanted: Sequence[Volume], removed: Sequence[Volume]) -> tuple[list[Volume], dict[str, str]]:
-        """Mount ``wanted`` and nothing else, delete ``removed``; returns what is mounted, and name → what went wrong.
+        """Mount only ``wanted`` and delete ``removed``; return what is mounted, and name → what went wrong.
 
         Nothing may be in use.
         """
@@ -73,7 +73,7 @@ class Disks:
             return mounted, problems
 
     def mend(self, failed: Collection[str], wanted: Sequence[Volume]) -> bool:
-        """Try again what failed, by name, and touch nothing else; returns whether any of it works now."""
+        """Retry what failed, by name, and touch nothing else; return whether any of it works now."""
         by_name = {volume.name: volume for volume in wanted}
         helped = False
         with self._lock:
@@ -114,7 +114,7 @@ class Disks:
         (self.root / volume.path).mkdir(exist_ok=True)
 
     def _make(self, path: Path, size: int) -> None:
-        """A file system in a file that appears whole or not at all."""
+        """Create a file system in a file that appears complete or not at all."""
         new = path.with_suffix(".new")
         with new.open("wb") as file:
             file.truncate(size)

@@ -1,4 +1,4 @@
-"""What the server does next for the students' storage: pure; the keeper (``server.volume_keeper``) looks and acts."""
+"""The server's next step for students' storage. Pure; ``server.volume_keeper`` observes and acts."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from nodisk.storage.volumes import Volume
 Stamp = tuple[tuple[str, int], ...]
 
 SETTLE = 0.5
-"""Seconds for which the records must stay the same: those of a class are written one by one."""
+"""Seconds for which the records must be unchanged: those of a class are written one by one."""
 RETRY = 10.0
-"""Seconds until what failed is tried again: a port that was taken, a program that was missing, a disk that was full."""
+"""Seconds until a failure is retried: a port in use, a missing program, a full disk."""
 LOOK = 10.0
-"""Seconds after which the records are looked at though nobody rang: a writer may have been killed before it did."""
+"""Seconds after which the records are read without a notification: a writer may have been killed before it notified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All that the next step depends on."""
+    """Everything on which the next step depends."""
 
     now: float
     stamp: Stamp
-    """The records as they are."""
+    """The current records."""
     before: Stamp | None = None
-    """The records as they were at the look before, None if there was none; ``since`` is when they last differed."""
+    """The records when last read, None if never; ``since`` is when they last changed."""
     since: float = 0.0
     arranged: Stamp | None = None
-    """The records that were last arranged."""
+    """The records that were last put into effect."""
     failing: bool = False
-    """Something of it could not be done; ``again`` is when it is due once more."""
+    """Part of it failed; ``again`` is when to retry."""
     again: float = 0.0
     refused: bool = False
-    """The NFS server died, was started again, and now finds fault with what it serves."""
+    """The NFS server died, was restarted, and now reports problems with its exports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrange:
-    """Make it as the records say; ``afresh``: though the same is served already."""
+    """Put the records into effect; ``afresh``: even if the same is already served."""
 
     afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Mend:
-    """Try what failed by itself, and arrange if that helps."""
+    """Retry what failed on its own, and put everything into effect if that helps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do for so many seconds, or until somebody rings."""
+    """Nothing to do for this many seconds, or until a notification."""
 
     seconds: float
 
 
 def next_step(seen: Seen) -> Arrange | Mend | Wait:
-    """What to do now. Records that still change are left alone, and failures rest, before anything is interrupted."""
+    """What to do now. Nothing is interrupted while records still change, or before a failure is due for a retry."""
     changing = seen.stamp != seen.before or seen.now < seen.since + SETTLE
     if seen.stamp != seen.arranged and not changing:
         return Arrange()
@@ -71,7 +71,7 @@ def next_step(seen: Seen) -> Arrange | Mend | Wait:
 
 
 def sort(found: Sequence[Volume]) -> tuple[tuple[Volume, ...], tuple[Volume, ...]]:
-    """The volumes to be exported, and those to be deleted: the ones whose record says so, and no others."""
+    """The volumes to export, and those to delete: only the ones whose record says so."""
     wanted = tuple(volume for volume in found if volume.state == "exported")
     removed = tuple(volume for volume in found if volume.state == "removed")
     return wanted, removed

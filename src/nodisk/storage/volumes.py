@@ -1,13 +1,13 @@
-"""Records of volumes: what each student keeps on the server. The records say what is wanted; the server makes it so.
+"""Records of students' volumes on the server. The records are the desired state; the server reconciles it.
 
 ::
 
     STATE/labs/LAB/storage/      0700
     ├── NAME.json                the record (0600)
     ├── NAME.img                 the volume: a sparse file with a file system of exactly that size
-    ├── mounted/NAME/            where it is mounted while it is exported
+    ├── mounted/NAME/            the mount point while it is exported
     ├── root/PATH/               the export's root: a folder for each export's secret path; nobody may list it
-    └── recovery/                what the NFS server remembers of its clients
+    └── recovery/                the NFS server's records of its clients
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Volume(BaseModel):
     name: str
     class_name: str
     key: str
-    """The student, as the class's record has it (``Account.key``)."""
+    """The student, as in the class' record (``Account.key``)."""
     size: int
-    """Bytes of files that it holds."""
+    """Its capacity for files, in bytes."""
     path: str
-    """The last part of the export's path: 128 random bits. Who knows it, on a machine of the lab, can mount it."""
+    """The last part of the export's path: 128 random bits. Whoever knows it can mount it from a machine of the lab."""
     state: Literal["exported", "kept", "removed"] = "exported"
     """``kept``: nobody can reach it; ``removed``: the server is about to delete it."""
 
@@ -65,7 +65,7 @@ def image(state: LabState, volume: Volume) -> Path:
 
 
 def image_size(size: int) -> int:
-    """Bytes of an image whose file system holds ``size`` bytes of files: inodes, bitmaps and a journal come on top."""
+    """Size in bytes of an image whose file system holds ``size`` bytes of files, plus inodes, bitmaps and a journal."""
     return -(-(size + size // 40 + 10 * MIB) // MIB) * MIB
 
 
@@ -92,26 +92,26 @@ def stamp(state: LabState) -> tuple[tuple[str, int], ...]:
 
 
 def save(state: LabState, volume: Volume) -> None:
-    """Write the record, whole or not at all."""
+    """Write the record atomically."""
     folder(state).mkdir(mode=0o700, parents=True, exist_ok=True)
     files.write(folder(state) / f"{volume.name}.json", volume.model_dump_json(indent=1) + "\n", mode=0o600)
 
 
 def forget(state: LabState, volume: Volume) -> None:
-    """Remove the record of a volume that is no more."""
+    """Remove the record of a deleted volume."""
     (folder(state) / f"{volume.name}.json").unlink(missing_ok=True)
 
 
 def of_class(state: LabState, class_name: str) -> dict[str, Volume]:
-    """Student's key → volume, of those that are not removed."""
+    """Student's key → volume, without removed ones."""
     found = load_all(state)
     return {v.key: v for v in found if v.class_name == class_name and v.state != "removed"}
 
 
 def ensure(state: LabState, class_name: str, owners: Mapping[str, str], size: int) -> dict[str, Volume]:
-    """A volume of ``size`` bytes for each owner (key → namespace): those that are there, also kept ones, and new ones.
+    """A volume of ``size`` bytes for each owner (key → namespace): existing ones, including kept ones, and new ones.
 
-    A volume grows, and never shrinks (UsageError). One that was kept gets a new path.
+    A volume can grow but not shrink (UsageError). One that was kept gets a new path.
     """
     with _changing(state):
         known = of_class(state, class_name)
@@ -143,7 +143,7 @@ def ensure(state: LabState, class_name: str, owners: Mapping[str, str], size: in
 
 
 def release(state: LabState, volumes: Iterable[Volume], *, keep: bool) -> None:
-    """End the export of volumes; the server deletes those that aren't to be kept."""
+    """Stop exporting volumes; the server deletes those that aren't kept."""
     with _changing(state):
         for volume in volumes:
             save(state, volume.model_copy(update={"state": "kept" if keep else "removed"}))
@@ -162,16 +162,16 @@ def _changing(state: LabState) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the server says of its exports."""
+    """The server's report on its exports."""
 
     exported: Mapping[str, int]
-    """Volume → bytes that it holds."""
+    """Volume → its capacity in bytes."""
     problems: Mapping[str, str]
     """Volume, or ``""`` for all → why it isn't exported."""
 
 
 def report(state: LabState) -> Report | None:
-    """What the running server last wrote; None: it has written nothing yet."""
+    """The running server's latest report; None: there is none yet."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         data = json.loads((state.run / STATUS).read_text(encoding="utf-8"))
         return Report(dict(data["exported"]), dict(data["problems"]))
@@ -179,13 +179,13 @@ def report(state: LabState) -> Report | None:
 
 
 def write_report(state: LabState, found: Report) -> None:
-    """For the server: say what is exported."""
+    """For the server: write the report."""
     text = json.dumps({"exported": dict(found.exported), "problems": dict(found.problems)}, indent=1)
     files.write(state.run / STATUS, text + "\n", mode=0o600)
 
 
 def wait(state: LabState, volumes: Iterable[Volume], *, seconds: float) -> None:
-    """Wait until the server has made it so; raises EnvironmentProblem with its reason, or TimedOut."""
+    """Wait until the server has put the records into effect; raises EnvironmentProblem with its reason, or TimedOut."""
     wanted = {volume.name: volume for volume in volumes}
     deadline = Deadline(seconds)
     while True:

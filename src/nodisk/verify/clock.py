@@ -1,4 +1,4 @@
-"""The time that a check has, and what stretches it."""
+"""A check's time limit, and what extends it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from nodisk.errors import TimedOut
 from nodisk.waiting import Deadline
 
 SLOW = 1.5
-"""From this pace on a cluster counts as slow: most likely it shares its processors with whoever asks it."""
+"""From this pace on a cluster counts as slow: most likely it shares processors with the program that checks it."""
 CROWDED = 2.0
-"""On a slow cluster a check that runs beside others gets so many times its limit: the pace was measured while alone."""
+"""On a slow cluster, a check that runs beside others gets its limit times this: the pace was measured while idle."""
 
 
 class Clock(Deadline):
     """The time limit of the check that runs. What a check waits for itself asks it.
 
-    The classes' own code (a temporary class, the self-test) and the API's client have limits of their own; a check that
-    calls them may end that much later.
+    The classes' own code (a temporary class, the self-test) and the API client have limits of their own; a check that
+    calls them may end later by that much.
     """
 
     def until(self, attempt: Callable[[], str | None], *, every: float = 0.5, keep: float = 0.0) -> None:
-        """Try until ``attempt`` returns None; raises TimedOut with its complaint ``keep`` seconds before the limit."""
+        """Retry until ``attempt`` returns None; raises TimedOut with its complaint ``keep`` s before the limit."""
         while (complaint := attempt()) is not None:
             if self.left - keep <= every:
                 raise TimedOut(complaint)

@@ -1,4 +1,4 @@
-"""What a check is and how a list of them is run: several at once, each within its time, whatever the others did."""
+"""Checks and how to run a list of them: several at once, each within its time limit, whatever the others' results."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nodisk.verify.clock import CROWDED, SLOW, Clock
 from nodisk.verify.scene import Scene
 
 AT_ONCE = 4
-"""Checks that run at the same time: most of each is waiting for the cluster."""
+"""Number of checks that run at the same time: they mostly wait for the cluster."""
 MOST_EVIDENCE = 12
-"""Lines of evidence that are shown; a room of fifty PCs has 2,450 pairs."""
+"""Lines of evidence shown; a room of fifty PCs has 2,450 pairs."""
 
 
 class Outcome(StrEnum):
@@ -46,30 +46,30 @@ class Warn(_Told):
 
 
 class Skip(NodiskError):
-    """It can't be tried on this cluster; the message says why."""
+    """It can't be tested on this cluster; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must work. ``act`` returns its evidence, or raises Failed, Warn or Skip."""
+    """A feature that must work. ``act`` returns its evidence, or raises Failed, Warn or Skip."""
 
     name: str
     tries: str
-    """What it does, in a sentence."""
+    """What it tests, in one sentence."""
     limit: float
     """Seconds on a healthy PC cluster; a slow cluster gets more (``Scene.pace``, ``CROWDED``)."""
     act: Callable[[Scene], Iterable[str]]
     quick: bool = True
-    """Whether it belongs to ``--quick``."""
+    """Whether ``--quick`` includes it."""
     prepare: Callable[[Scene], None] | None = None
-    """Called before the first check runs: for what only needs time to pass."""
+    """Called before the first check runs, to start something that needs time to pass."""
     phase: int = 1
-    """Phases follow one another; the checks of one run at the same time. What disturbs others has one of its own."""
+    """Phases run one after another; checks of one phase run at the same time. What disturbs others has its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check found."""
+    """A check's result."""
 
     name: str
     tries: str
@@ -95,7 +95,7 @@ class Result:
 
 
 def run_check(check: Check, scene: Scene, *, beside: int = 0) -> Result:
-    """Run one check; an error of any kind becomes its result, because the next check must run all the same.
+    """Run one check; any error becomes its result, because the next check must run anyway.
 
     ``beside``: how many others run at the same time.
     """
@@ -120,9 +120,9 @@ def run_check(check: Check, scene: Scene, *, beside: int = 0) -> Result:
 
 
 def run_checks(checks: Sequence[Check], scene: Scene, tell: Callable[[Result], None] = lambda _: None) -> list[Result]:
-    """Run phase after phase; results in the order of ``checks``, told as they come.
+    """Run phase after phase; return results in the order of ``checks``, and report each as it ends.
 
-    Ctrl-C ends the time of every check that runs, so none goes on in the background.
+    Ctrl-C ends the time of all running checks, so that none continues in the background.
     """
     results: dict[str, Result] = {}
     for phase in sorted({check.phase for check in checks}):
@@ -144,7 +144,7 @@ def run_checks(checks: Sequence[Check], scene: Scene, tell: Callable[[Result], N
 
 
 def _explain(error: Exception, limit: float) -> tuple[list[str], str, str]:
-    """Evidence, likely cause, command to look further."""
+    """Evidence, likely cause, a command to investigate."""
     if isinstance(error, TimedOut):
         return [f"not within {limit:.0f} s: {error.message}"], "", error.hint or "nodisk status"
     if isinstance(error, CommandFailed):

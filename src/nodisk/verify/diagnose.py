@@ -1,4 +1,4 @@
-"""From what the API says of a pod that doesn't run to a likely cause and a command to look further. Pure."""
+"""Derive a likely cause and a command to investigate from what the API says about a pod that doesn't run. Pure."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ _CAUSES: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 
 def cause(trouble: str, *, registry: str, node: str | None) -> tuple[str, str]:
-    """(likely cause, command) for what ``pod_trouble``, an event or a node's condition said."""
+    """(likely cause, command) for the words of ``pod_trouble``, an event or a node's condition."""
     low, names = trouble.lower(), {"node": node or "NODE", "registry": registry}
     why, look = next((why, look) for words, why, look in _CAUSES if any(word in low for word in words))
     return why.format(**names), look.format(**names)
 
 
 def pressures(node: Object) -> list[str]:
-    """The pressure conditions of a node that hold, with kubelet's words."""
+    """A node's active pressure conditions, with kubelet's message."""
     return [
         f"{one['type']}: {one.get('message', '')}"
         for one in conditions(node)

@@ -1,4 +1,4 @@
-"""The objects that verify and bench make. Pure. All pods run the project's own image from the server's registry."""
+"""The objects that verify and bench create. Pure. All pods run the project's own image from the server's registry."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nodisk.assets.container_images import ECHO, ECHO_PORT
 Object = dict[str, Any]
 
 LABEL = "nodisk/temporary"
-"""On everything that verify and bench make: the next run finds what a killed one left."""
+"""Label of everything that verify and bench create: the next run finds what a killed one left."""
 RUN_LABEL = "nodisk/run"
 CORDONED = "nodisk/cordoned-by"
 """Annotation of a node that a check cordoned; the next run uncordons it."""
 LIFETIME = 3 * 3600
-"""Seconds after which a pod by itself and a Job end, should their run have been killed."""
+"""Seconds after which a single pod or a Job ends if its run was killed."""
 EVERYWHERE = [{"operator": "Exists"}]
 
 
@@ -49,7 +49,7 @@ def container(command: Sequence[str] = (), *, image: str = ECHO, pull: str = "If
 
 
 def pod_spec(main: Object, *, everywhere: bool = False, **more: Any) -> Object:
-    """A pod with one container; ``everywhere``: on tainted nodes as well."""
+    """A pod with one container; ``everywhere``: on tainted nodes, too."""
     spec: Object = {
         "containers": [main],
         "automountServiceAccountToken": False,
@@ -98,7 +98,7 @@ def stateful_set(name: str, space: str, spec: Object, storage: Object) -> Object
 
 
 def claim_template(storage_class: str) -> Object:
-    """A claim of its own, of 16 Mi."""
+    """A new claim of 16 Mi per pod."""
     spec = {
         "accessModes": ["ReadWriteOnce"],
         "storageClassName": storage_class,
@@ -108,12 +108,12 @@ def claim_template(storage_class: str) -> Object:
 
 
 def claimed(claim: str) -> Object:
-    """A claim that is there."""
+    """An existing claim."""
     return {"pod": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]}}
 
 
 def service(name: str, space: str, *, app: str | None, node_port: bool = False, port: int = 80) -> Object:
-    """A Service for the pods of ``app`` (None: of nothing yet)."""
+    """A Service for the pods of ``app`` (None: for none yet)."""
     return {
         "apiVersion": "v1",
         "kind": "Service",

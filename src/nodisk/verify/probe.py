@@ -1,7 +1,7 @@
-"""A small program that looks at the lab's network from the server's side of the wire.
+"""A small program that probes the lab's network from the server's side.
 
-It runs in the lab's network namespace, where the caller isn't: probes come in as a JSON list on stdin, answers go out
-as a JSON list on stdout, in the same order. It imports the standard library alone.
+It runs in the lab's network namespace, in which the caller isn't: it reads probes as a JSON list on stdin and prints
+answers as a JSON list on stdout, in the same order. It imports only the standard library.
 
     {"kind": "http", "host": "10.77.0.11", "port": 30080, "path": "/", "timeout": 5}
     {"kind": "https", …, "ca": "-----BEGIN …", "headers": {…}}             trusts that CA alone
@@ -26,7 +26,7 @@ from nodisk.parallel import all_or_raise, in_parallel
 
 
 def probe(wish: dict[str, Any]) -> dict[str, Any]:
-    """Do one probe: ``{"ok": true, …}`` or ``{"ok": false, "error": …}``; ``seconds`` says how long it took."""
+    """Run one probe: ``{"ok": true, …}`` or ``{"ok": false, "error": …}``; ``seconds`` is how long it took."""
     began = time.monotonic()
     try:
         found = _KINDS[wish["kind"]](wish)
@@ -66,17 +66,17 @@ def _tls(wish: dict[str, Any]) -> dict[str, Any]:
 
 
 SPACING = 0.005
-"""Seconds between two questions of ``until``."""
+"""Seconds between two requests of ``until``."""
 PATIENCE = 5.0
-"""Seconds that each of them waits for its answer."""
+"""Seconds for which each of them waits for its answer."""
 IN_FLIGHT = 256
 
 
 def _until(wish: dict[str, Any]) -> dict[str, Any]:
-    """Ask every SPACING seconds, without waiting for the answers to earlier questions.
+    """Send a request every SPACING seconds, without waiting for the answers to earlier ones.
 
-    A connection alone proves nothing: kube-proxy before 1.23 holds a NodePort by a socket that accepts and never
-    answers, and what was connected to it stays there when the Service's rules are in place.
+    A connection alone proves nothing: kube-proxy before 1.23 reserves a NodePort with a socket that accepts and never
+    answers, and connections to it stay there when the Service's rules are in place.
     """
     end, error = time.monotonic() + wish.get("for", 30), "no answer"
     with selectors.DefaultSelector() as waiting:
@@ -104,7 +104,7 @@ def _until(wish: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answered(waiting: selectors.BaseSelector, key: selectors.SelectorKey, ready: int) -> bool:
-    """Ask on a connection that was just made, or read from one that was asked; raises OSError where either fails."""
+    """Send the request on a new connection, or read the answer from an earlier one; raises OSError if either fails."""
     link: socket.socket = key.data[0]
     if ready & selectors.EVENT_WRITE:
         if problem := link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
@@ -126,7 +126,7 @@ _KINDS = {"http": _http, "https": _https, "tls": _tls, "until": _until}
 
 
 def main() -> None:
-    """Probe all that stdin asks for, at once."""
+    """Run all probes from stdin at once."""
     wishes = json.load(sys.stdin)
     json.dump(all_or_raise(in_parallel(probe, wishes, workers=64)), sys.stdout)
 

@@ -1,4 +1,4 @@
-"""One run of verify: the checks that were asked for, on a scene of their own, and the report of it."""
+"""One run of verify: the requested checks, on a scene of their own, and their report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nodisk.verify.staging import staged
 
 
 def choose(checks: Sequence[Check], *, quick: bool, only: Sequence[str]) -> list[Check]:
-    """The checks to run; raises UsageError for a name that is none. ``pods`` comes along with what speaks from them."""
+    """The checks to run; raises UsageError for an unknown name. Checks that use the echo pods bring ``pods`` along."""
     names = {one.name for one in checks}
     if wrong := [name for name in only if name not in names]:
         raise UsageError(f"unknown check {wrong[0]!r}", hint=f"checks: {', '.join(sorted(names))}")
@@ -32,7 +32,7 @@ def run_all(
     quick: bool = False,
     tell: Callable[[Result | str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Run the checks and return the report as in JSON. Raises Busy, or ApiError if the API can't be reached at all."""
+    """Run the checks and return the report as JSON data. Raises Busy, or ApiError if the API can't be reached."""
     began = time.time()
     with staged(context, "verify", keep=keep, say=tell) as scene:
         tell(pace_line(scene))

@@ -1,4 +1,4 @@
-"""The cluster as checks see it: its nodes, a namespace of this run's own, pods to speak from, a probe outside."""
+"""The cluster as checks see it: its nodes, the run's own namespace, pods to send requests from, a probe outside."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SLOWEST = 12.0
 
 @dataclass(slots=True)
 class Scene:
-    """One run of verify or bench. ``pace``: by how much this cluster is slower than one of PCs, at least 1."""
+    """One run of verify or bench. ``pace``: how many times slower this cluster is than one of PCs, at least 1."""
 
     context: LabContext
     client: Client
@@ -46,11 +46,11 @@ class Scene:
     pace: float = 1.0
     clock: Clock = field(default_factory=Clock)
     pending: dict[str, Future[Any]] = field(default_factory=dict)
-    """What goes on beside the checks, by the name of the check that asks for it."""
+    """Background work, by the name of the check that needs it."""
     # Nodes
 
     def nodes(self) -> dict[str, Object]:
-        """Name → node, as the API has them now."""
+        """Name → node, from the API."""
         return {node["metadata"]["name"]: node for node in self.client.list("v1", "Node")}
 
     def workers(self) -> list[str]:
@@ -67,7 +67,7 @@ class Scene:
     # Pods
 
     def pods(self, app: str) -> list[Object]:
-        """The run's pods with that label, those on their way out left out."""
+        """The run's pods with that label, without those being deleted."""
         found = self.client.list("v1", "Pod", namespace=self.space, labels=f"app={app}")
         return [pod for pod in found if not going(pod)]
 
@@ -91,13 +91,14 @@ class Scene:
                 log.info("%s; tried again", error.message)
 
     def exec(self, pod: str, script: str, *, timeout: float | None = None) -> str:
-        """What a shell script prints in a pod."""
+        """Run a shell script in a pod and return its output."""
         return self.kubectl("exec", pod, "--", "sh", "-c", script, timeout=timeout)
 
     def probe(self, wishes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Look at the lab's network from the server's side: ``nodisk.verify.probe``.
+        """Probe the lab's network from the server's side: ``nodisk.verify.probe``.
 
-        It ends with the check's time, or as late as the wishes' own: at the limit their answers are the evidence.
+        It ends at the check's limit or the probes' own, whichever is later: at the limit, their answers are the
+        evidence.
         """
         own = max((one.get("timeout") or one.get("for") or 5 for one in wishes), default=0) + 10 * self.pace
         seconds = min(600.0, max(own, self.clock.left))
@@ -107,20 +108,20 @@ class Scene:
         return answers
 
     def events(self, kind: str, name: str) -> list[str]:
-        """The newest warnings about an object of this run's."""
+        """The newest warnings about an object of this run."""
         selector = f"involvedObject.kind={kind},involvedObject.name={name},type=Warning"
         found = self.client.list("v1", "Event", namespace=self.space, fields=selector)
         found.sort(key=lambda event: str(event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]))
         return [f"{event.get('reason')}: {event.get('message')}" for event in found[-2:]]
 
     def begin(self, name: str, act: Callable[[], Any]) -> None:
-        """Do something in a thread of its own while other checks run; its Future is ``pending[name]``."""
+        """Run something in a separate thread while other checks run; its Future is ``pending[name]``."""
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"nodisk-{name}")
         self.pending[name] = pool.submit(act)
         pool.shutdown(wait=False)
 
     def in_parallel(self, act: Callable[[str], T], names: Iterable[str]) -> dict[str, T]:
-        """Do something for each name at once; the first exception is raised when all have ended."""
+        """Run something for all names at once; raises the first exception when all have ended."""
         listed = list(names)
         return dict(zip(listed, all_or_raise(in_parallel(act, listed, workers=16)), strict=True))
 
@@ -128,7 +129,7 @@ class Scene:
 def measure_pace(client: Client) -> float:
     """How much slower than on PCs a small GET is, at least 1: time limits are multiplied by it.
 
-    Without KVM an emulated cluster is ten to thirty times slower, and its limits must be so.
+    Without KVM an emulated cluster is ten to thirty times slower, and its limits must grow as much.
     """
     client.get("v1", "Namespace", "kube-system")
     times = []
@@ -140,23 +141,23 @@ def measure_pace(client: Client) -> float:
 
 
 def pace_line(scene: Scene) -> str:
-    """What the time limits are multiplied by."""
+    """A line that says by how much the time limits are multiplied."""
     if scene.pace < SLOW:
         return "the API answers as fast as on PCs: time limits are as documented"
     return (
-        f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are that much longer, "
-        f"and {CROWDED:g} times that for what runs beside other checks"
+        f"the API is {scene.pace:.1f} times slower than on PCs (no KVM?): time limits are multiplied by that, "
+        f"and by {CROWDED * scene.pace:.1f} for checks that run beside others"
     )
 
 
 def cordon(client: Client, node: str, run_id: str) -> None:
-    """Let no new pod onto a node, and say on it who did that."""
+    """Cordon a node, and record on it who did so."""
     change = {"metadata": {"annotations": {manifests.CORDONED: run_id}}, "spec": {"unschedulable": True}}
     client.patch("v1", "Node", node, change)
 
 
 def uncordon(client: Client, node: str) -> None:
-    """The reverse; nothing if the node is gone."""
+    """Uncordon a node; do nothing if it is gone."""
     change = {"metadata": {"annotations": {manifests.CORDONED: None}}, "spec": {"unschedulable": None}}
     try:
         client.patch("v1", "Node", node, change)

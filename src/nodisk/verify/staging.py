@@ -1,4 +1,4 @@
-"""A scene set up for one run and cleared away after it, with all that killed runs left."""
+"""Set up a scene for one run, and clean up after it, including what killed runs left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nodisk.verify.scene import Scene, measure_pace, uncordon
 from nodisk.waiting import Deadline
 
 REMOVAL = 90.0
-"""Seconds, times the pace, in which a namespace must be gone."""
+"""Seconds, times the pace, within which a namespace must be gone."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def staged(
     privileged: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Scene]:
-    """A scene with its namespace, alone on this lab; what it made, and what killed runs left, is removed.
+    """A scene with its namespace, the only one on this lab; what it created, and what killed runs left, is removed.
 
     ``purpose`` is ``verify`` or ``bench``. Raises Busy if either runs already, ApiError without an API.
     """
@@ -54,7 +54,7 @@ def staged(
 
 
 def leftovers(client: Client) -> list[Object]:
-    """Everything that verify or bench made and that is still there, but for temporary classes."""
+    """Everything that verify or bench created and that still exists, except temporary classes."""
     found: list[Object] = []
     kinds = [("v1", "Namespace"), ("scheduling.k8s.io/v1", "PriorityClass")]
     kinds += [("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")]

@@ -1,4 +1,4 @@
-"""A class for some minutes: real students by the same code that makes real classes, without a record or handouts."""
+"""A class for some minutes: real students, created by the code for real classes, without a record or handouts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nodisk.storage import volumes
 from nodisk.verify.scene import Scene
 
 PREFIX = "nodisk-temporary-"
-"""Of the class's name and so of all its namespaces: the next run finds by it what a killed one left."""
+"""Prefix of the class' name, and so of all its namespaces, by which the next run finds what a killed one left."""
 
 
 def planned(run_id: str, students: int, *, room: str | None = None) -> Class:
-    """A class of so many students of the smallest size, with ``room`` (as ``16Mi``) of storage each."""
+    """A class of this many students of the smallest size, with ``room`` (such as ``16Mi``) of storage each."""
     now = datetime.now(UTC)
     name = f"{PREFIX}{run_id}"
     accounts = tuple(
@@ -43,9 +43,9 @@ def planned(run_id: str, students: int, *, room: str | None = None) -> Class:
 
 @contextmanager
 def temporary_class(scene: Scene, students: int, *, room: str | None = None, mark: str = "") -> Iterator[Applied]:
-    """Make it, and remove it whatever happens; raises NodiskError if a student could not be made.
+    """Create it, and remove it whatever happens; raises NodiskError if a student could not be created.
 
-    ``mark`` tells it from others of the same run that are there at the same time.
+    ``mark`` distinguishes it from others that the same run has at the same time.
     """
     wanted, state = planned(f"{scene.run_id}{mark}", students, room=room), scene.context.state
     try:
@@ -63,7 +63,7 @@ def temporary_class(scene: Scene, students: int, *, room: str | None = None, mar
 
 
 def leftovers(client: Client) -> list[Object]:
-    """Namespaces and PersistentVolumes of temporary classes that are still there."""
+    """Namespaces and PersistentVolumes of temporary classes that still exist."""
     found = client.list("v1", "Namespace", labels=CLASS) + client.list("v1", "PersistentVolume", labels=CLASS)
     return [one for one in found if one["metadata"]["labels"][CLASS].startswith(PREFIX)]
 
@@ -84,5 +84,5 @@ def remove_leftovers(client: Client, state: LabState, *, limit: float) -> list[s
 
 
 def release_leftovers(state: LabState) -> None:
-    """Have the server delete the volumes of temporary classes."""
+    """Make the server delete the volumes of temporary classes."""
     volumes.release(state, [one for one in volumes.load_all(state) if one.class_name.startswith(PREFIX)], keep=False)

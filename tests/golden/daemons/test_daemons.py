@@ -8,16 +8,22 @@ from __future__ import annotations
 import difflib
 import itertools
 import os
+import re
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from nodisk.errors import UsageError
 from nodisk.plan import show
 from nodisk.plan.daemons_dnsmasq import free_range
 from nodisk.plan.daemons_files import configure, usual_host
+from nodisk.plan.daemons_ganesha import Export, ganesha
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab
+from nodisk.state import State, check_path
 
 HERE = Path(__file__).parent
 
@@ -106,6 +112,33 @@ def test_a_full_subnet_has_none() -> None:
     assert free_range(lab) is None
     host = usual_host(lab, Path("/x"), Path("/y"))
     assert "dhcp-range=10.77.0.0,static,255.255.255.240,12h\n" in configure(lab, host)["dnsmasq.conf"]
+
+
+@given(st.one_of(st.text(max_size=40), st.text("aZ09._+-/", max_size=40)).map(lambda text: Path("/", text)))
+def test_a_state_directory_that_is_taken_stays_one_word(state: Path) -> None:
+    """Whatever a daemon's file takes for the end of a word, none of it is in a path below an accepted directory."""
+    try:
+        check_path(state)
+    except UsageError:
+        assert re.search(r"[^A-Za-z0-9._/+-]", str(state))
+        return
+    lab, room = lab_of(NETWORKS["full"]), State(state).lab("room")
+    texts = configure(lab, usual_host(lab, room.root, room.state.assets / "objects"))
+    exports = [Export(1, room.storage / "k8s-1", "0" * 32)]
+    texts["ganesha.conf"] = ganesha(lab, exports, root=room.storage / "root", recovery=room.storage)
+    for name, text in texts.items():
+        words = re.split(r"""[\s"';={}:,#]+""", text)
+        assert any(word.startswith(str(room.root)) for word in words), name
+        assert all(word.startswith(str(state)) for word in words if "/labs/room" in word), name
+
+
+@pytest.mark.parametrize(
+    "path", ['/a"b', "/a b", "/a;b", "/a$b", "/a#b", "/a\nb", "/a'b", "/a,b", "/żółw", "/a:b", "/a%b"]
+)
+def test_a_state_directory_that_would_break_a_file_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="can't be a state directory") as caught:
+        check_path(Path(path))
+    assert caught.value.hint == "choose another one with --state DIR"
 
 
 def test_no_secret_and_no_other_address() -> None:

@@ -205,9 +205,9 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
     built.record(state, lab, manifests, why="a test")
 
 
-def make_room(dhcp: str, *, lab: str = LAB) -> Room:
+def make_room(dhcp: str, *, lab: str = LAB, folder_suffix: str = "") -> Room:
     name = f"nodisk-test-{os.getpid()}-{next(_NUMBERS)}"
-    folder = Path(tempfile.mkdtemp(prefix=name + "-"))
+    folder = Path(tempfile.mkdtemp(prefix=name + "-", suffix=folder_suffix))
     folder.chmod(0o755)
     lab_file = folder / "lab.yaml"
     lab_file.write_text(lab.format(dhcp=dhcp))

@@ -1,6 +1,7 @@
 """A lab and machines with names that a daemon could take for something else: numbers, times, addresses, its own words.
 
-The whole server runs with them: dnsmasq, nginx, chrony, etcd and the registry each read their file.
+The whole server runs with them, from a path with every sort of character that a state directory may have: dnsmasq,
+nginx, chrony, etcd and the registry each read their file.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def address(number: int) -> str:
 
 @pytest.fixture(scope="module")
 def odd() -> Iterator[Room]:
-    made = make_room("full", lab=lab_text(NAMES).replace("{", "{{").replace("}", "}}"))
+    made = make_room("full", lab=lab_text(NAMES).replace("{", "{{").replace("}", "}}"), folder_suffix=".A0_+-")
     try:
         made.plug("probe", "52:54:00:99:02:01", "10.99.0.200")
         made.start()

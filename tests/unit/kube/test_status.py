@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from nodisk.context import LabContext
-from nodisk.kube.errors import Unreachable
+from nodisk.kube.client import Client
+from nodisk.kube.errors import Late, Unreachable
 from nodisk.machines import status
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
@@ -166,6 +167,21 @@ def test_the_records_are_shown_without_an_answer_that_never_ends(
     found = status.collect(context, now=lambda: NOW, wait=0.2)
     end.set()
     assert found.api is status.Api.SLOW
-    assert "API has not answered within 0.2 s (--wait gives it longer)" in status.summary(found)
+    assert "API is slow or stuck: no answer within 0.2 s (to wait longer: --wait 20s)" in status.summary(found)
+    assert "the server last saw every node Ready" not in status.summary(found)
     assert status.to_json(found)["api_problem"] == "slow"
     assert status.ANSWER_WITHIN < 3
+
+
+def test_a_slow_api_is_no_fault_of_machines_that_are_ready(
+    monkeypatch: pytest.MonkeyPatch, context: LabContext
+) -> None:
+    def late(*_: object, **__: object) -> Client:
+        raise Late("no answer")
+
+    monkeypatch.setattr(status, "connect", late)
+    with Database(context.state.database) as database:
+        for machine in LAB.machines:
+            database.record(Kind.STAGE, "", source="t", mac=machine.mac, boot_id=BOOT, stage=Stage.READY)
+    summary = status.summary(status.collect(context, now=lambda: NOW, wait=30))
+    assert "no answer within 30 s (to wait longer: --wait 120s), the server last saw every node Ready" in summary

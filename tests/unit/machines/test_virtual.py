@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from nodisk import files, run
 from nodisk.cli import nodisk
+from nodisk.context import SeveralLabs
 from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.machines import processes
 from nodisk.machines import virtual as virtual_
@@ -124,6 +125,24 @@ def test_a_room_is_not_taken_down_by_its_name(virtual: Virtual) -> None:
     with pytest.raises(UsageError, match="is a real room's"):
         named(virtual.state.state, str(LAB.name)).down(lambda _: None, purge=True)
     assert virtual.state.pki.exists()
+
+
+def test_several_labs_are_told_apart_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NODISK_LAB", raising=False)
+    for name in ("room", "attic"):
+        record = State(tmp_path).lab(name).virtual
+        record.parent.mkdir(parents=True)
+        record.write_text("{}")
+    error = CliRunner().invoke(nodisk, ["lab", "down", "--state", str(tmp_path)]).exception
+    assert isinstance(error, UsageError)
+    assert (error.message, error.hint) == (
+        "several virtual labs are running: attic, room",
+        "choose one: nodisk lab down --name attic",
+    )
+    error = CliRunner().invoke(nodisk, ["lab", "status", "--state", str(tmp_path)]).exception
+    assert isinstance(error, SeveralLabs)
+    assert error.hint == "choose one with --lab FILE or $NODISK_LAB"
 
 
 def test_a_name_or_a_file_not_both(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""One handler a file: a request in, a response out; policy and texts come from elsewhere."""
+"""One handler per file: a request in, a response out; policy and texts come from elsewhere."""

@@ -20,7 +20,7 @@ from nodisk.values import Mac, Stage
 
 
 async def entry(request: Request) -> Response:
-    """The script that chains to the one of the card that booted."""
+    """The script that chains to the one for the NIC that booted."""
     return PlainTextResponse(app_state_of(request).texts.entry())
 
 

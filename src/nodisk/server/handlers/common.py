@@ -1,4 +1,4 @@
-"""What every handler needs: who asks, the app_state it works at, and how long a body may be."""
+"""What every handler needs: the requester's address, the shared state, and limits for bodies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AppState:
         return self.texts.lab.by_mac(mac)
 
     def alarm(self, sort: str, detail: str, *, request: Request, mac: Mac) -> None:
-        """Record what no honest machine does; ``sort`` is one of few, and never a part of the request."""
+        """Record something that no honest machine does; ``sort`` is from a small fixed set, not the request."""
         machine = self.machine(mac)
         name = str(machine.name) if machine else None
 
@@ -73,7 +73,7 @@ def app_state_of(request: Request) -> AppState:
 
 
 def address_of(request: Request) -> IPv4Address | None:
-    """Where the request came from, as nginx says; None if not from an IPv4 address (this host, by unix socket)."""
+    """The request's source address, from nginx; None if it isn't an IPv4 address (this host, through a unix socket)."""
     try:
         return IPv4Address(request.headers.get("x-real-ip", ""))
     except AddressValueError:
@@ -81,13 +81,13 @@ def address_of(request: Request) -> IPv4Address | None:
 
 
 def source_of(request: Request) -> str:
-    """The same as text, for records."""
+    """The source address as text, for records."""
     address = address_of(request)
     return "this host" if address is None else str(address)
 
 
 def mac_of(text: str) -> Mac:
-    """A MAC from a URL, a form or a header; Problem 400 if it is none."""
+    """Parse a MAC from a URL, a form or a header; raises Problem 400 if it isn't one."""
     try:
         return Mac.parse(text[:64])
     except ValueError as error:
@@ -95,7 +95,7 @@ def mac_of(text: str) -> Mac:
 
 
 async def body_of(request: Request, limit: int) -> bytes:
-    """The request's body; Problem 413 if it is longer than ``limit`` bytes."""
+    """The request's body; raises Problem 413 if it is longer than ``limit`` bytes."""
     body = b""
     try:
         async for chunk in request.stream():

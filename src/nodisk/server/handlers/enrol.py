@@ -26,7 +26,7 @@ _HOST_KEY = re.compile(r"(ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)) (
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A request's body, taken apart."""
+    """A parsed request body."""
 
     host_keys: tuple[str, ...]
     requests: tuple[tuple[Profile, str], ...]
@@ -34,7 +34,7 @@ class Enrolment:
 
 
 def parse(body: bytes) -> Enrolment:
-    """The body of architecture.md: ``ssh-host-key:`` lines, then ``profile:`` lines with a CSR each; raises Refused."""
+    """Parse a body (architecture.md): ``ssh-host-key:`` lines, ``profile:`` lines and their CSRs; raises Refused."""
     try:
         text = body.decode("ascii")
     except UnicodeDecodeError as error:
@@ -65,8 +65,8 @@ async def enrol(request: Request) -> Response:
 
     410 and an alarm where a new boot is likely to help, a few times in a row.
 
-    The nonce is used up before the CSRs are looked at: it is a ticket for one request. That request may come again
-    where its answer was lost, and is then signed again: no answer is kept, so none can be read later.
+    The nonce is used up before the CSRs are checked: it is a ticket for one request. If the answer was lost, the same
+    request may be repeated, and is signed again: answers are not stored, so none can be read later.
     """
     app_state, address = app_state_of(request), address_of(request)
     body = await body_of(request, MAX_ENROL)

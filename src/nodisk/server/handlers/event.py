@@ -1,4 +1,4 @@
-"""``POST /event``: a machine says how far it is. Never more than a record."""
+"""``POST /event``: a machine reports its progress. It is only recorded."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 def _ram(text: str) -> dict[str, int]:
-    """MiB by kind; Problem 400 for anything else."""
+    """Parse MiB by kind; raises Problem 400 for anything else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

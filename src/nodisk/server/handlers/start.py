@@ -1,4 +1,4 @@
-"""What a student types into a browser or a shell: ``/``, ``/kubectl`` and ``/kubectl.sha256``. Public."""
+"""The URLs that students open: ``/``, ``/kubectl`` and ``/kubectl.sha256``. Public."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def _kubectl(request: Request) -> AssetRef:
 
 
 async def kubectl(request: Request) -> Response:
-    """The release's kubectl for Linux on x86-64: the way to where its content is kept for ever."""
+    """The release's kubectl for Linux on x86-64: a redirect to its immutable URL."""
     return RedirectResponse(_kubectl(request).url_path, 302, headers={"Cache-Control": "no-store"})
 
 
 async def checksum(request: Request) -> Response:
-    """As ``sha256sum -c`` reads it."""
+    """Its hash in the format of ``sha256sum -c``."""
     return PlainTextResponse(f"{_kubectl(request).sha256}  kubectl\n", headers={"Cache-Control": "no-store"})
 
 

@@ -15,7 +15,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "certificates",
-        "every kubelet answers, with a certificate of this lab's that lasts",
+        "every kubelet answers with a valid certificate of this lab",
         10,
         nodes.certificates,
         phase=0,
@@ -31,10 +31,10 @@ CHECKS: tuple[Check, ...] = (
     Check("node-port", "a NodePort answers through every node, from outside the cluster", 20, network.node_port),
     Check("dns", "pods find Services by name", 15, network.dns),
     Check("access", "logs, exec and port-forward reach a pod on every node", 25, access.access),
-    Check("rights", "students can't leave their namespace; no binding gives one more", 45, rights.rights),
+    Check("rights", "students can't leave their namespace; no binding gives a student more", 45, rights.rights),
     Check("isolation", "a student's pod can't reach another student's", 120, isolation.apart),
     Check("job", "a Job completes, and so does one made from a CronJob", 30, workloads.job),
-    Check("rollout", "a Deployment rolls out, is undone, scales", 60, workloads.rollout),
+    Check("rollout", "a Deployment rolls out, rolls back and scales", 60, workloads.rollout),
     Check("clock", "every machine's clock agrees with the server's", 25, clocks.clocks, prepare=clocks.watch),
     Check("drain", "a node is drained of this run's pods and uncordoned", 60, workloads.drain, quick=False, phase=2),
     Check(
@@ -45,6 +45,6 @@ CHECKS: tuple[Check, ...] = (
         quick=False,
         phase=3,
     ),
-    Check("leftovers", "nothing of all this is left afterwards", 60, pods.leftovers, phase=4),
+    Check("leftovers", "nothing that this run created is left", 60, pods.leftovers, phase=4),
 )
-"""Limits are for a healthy cluster of PCs. What others need comes first; what closes a node runs alone, last."""
+"""Limits are for a healthy cluster of PCs. Prerequisites come first; checks that cordon a node run alone, last."""

@@ -15,7 +15,7 @@ from nodisk.verify.scene import Scene
 
 
 def access(scene: Scene) -> list[str]:
-    """From the echo pod on every node: its log, a command in it; and one forwarded port."""
+    """For the echo pod on every node: its log and a command in it; and one forwarded port."""
     pods = {node: pod["metadata"]["name"] for node, pod in echoes(scene).items()}
     found = scene.in_parallel(lambda node: talk(scene, pods[node]), pods)
     if bad := {node: words for node, words in found.items() if words}:
@@ -31,10 +31,10 @@ def access(scene: Scene) -> list[str]:
 
 
 def talk(scene: Scene, pod: str) -> str:
-    """The pod's log and a command in it; returns what is wrong, in a line, or "".
+    """The pod's log and a command in it; return what is wrong in one line, or "".
 
-    Once more after an internal error: kubelet, which asks the API server who may do this, drops all its connections
-    when that was silent for a while (kubelet's OnHeartbeatFailure), and the question that was under way with them.
+    Retried after an internal error: kubelet asks the API server who may do this, and drops all its connections, with
+    the pending request, when the API server was silent for a while (kubelet's OnHeartbeatFailure).
     """
     said = _try(scene, pod)
     return _try(scene, pod) if "(InternalError)" in said else said

@@ -1,4 +1,4 @@
-"""The machines' clocks against the server's, without a pod: kubelet renews its Lease with its own clock's time."""
+"""Compare the machines' clocks with the server's, without a pod: kubelet renews its Lease with its own clock's time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ALLOWED = 2.0
 """Seconds. Tokens and certificates of a machine whose clock is behind are refused; logs mislead long before."""
 
 SURE = 0.5
-"""Seconds. A renewal that seems no further off than this needs no second one."""
+"""Seconds. A renewal that seems off by no more than this needs no second one."""
 
 ENOUGH = 6
-"""Renewals after which a clock that still seems wrong is wrong: they won't all have been late."""
+"""Renewals after which a clock that still seems wrong is wrong: not all of them can have been late."""
 
 
 def watch(scene: Scene) -> None:
-    """Begin to listen while other checks run: kubelet renews its Lease every ten seconds."""
+    """Start listening while other checks run: kubelet renews its Lease every ten seconds."""
     names = {str(machine.name) for machine in scene.context.lab.machines}
     scene.begin("clock", lambda: _listen(scene, names, _longest(scene)))
 

@@ -1,4 +1,4 @@
-"""Whether students' pods are kept apart: not what is said to do that, but what two students' pods see."""
+"""Whether students' pods are kept apart, judged by what two students' pods experience."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def apart(scene: Scene) -> list[str]:
 
 
 def judged(found: Finding, by: Enforcer | None) -> list[str]:
-    """The evidence of an attempt (``reach.settled``); raises Failed, or Warn where nothing enforces."""
+    """The evidence of an attempt (``reach.settled``); raises Failed, or Warn where nothing enforces policies."""
     happened = f"{found.who} tries to {found.tried}: {found.happened}"
     if found.verdict == "ok":
         return [happened, f"enforced by {by}"]

@@ -16,7 +16,7 @@ from nodisk.verify.scene import Scene
 
 
 def _script(targets: Mapping[str, str], timeout: int) -> str:
-    """Ask all targets at once: a line ``KEY|the pod that answered`` each, or ``KEY|!|what wget said``.
+    """Ask all targets at once; each prints a line ``KEY|the pod that answered``, or ``KEY|!|wget's message``.
 
     ``timeout`` ends wget from outside: its own ``-T`` crashes in Debian 12's busybox-static.
     """
@@ -42,7 +42,7 @@ def _ask(scene: Scene, pod: str, targets: Mapping[str, str]) -> dict[str, tuple[
 
 
 def pods(scene: Scene) -> list[str]:
-    """The matrix: from the pod on each node to the pod on each node."""
+    """The matrix of requests from the pod on each node to the pod on each node."""
     found = echoes_everywhere(scene)
     urls = {node: f"{pod['status']['podIP']}:{ECHO_PORT}" for node, pod in found.items()}
     expected = {node: pod["metadata"]["name"] for node, pod in found.items()}
@@ -81,7 +81,7 @@ def _broken(
 
 
 def _blame(scene: Scene, pairs: list[tuple[str, str]], nodes: set[str]) -> dict[str, str]:
-    """Which machine's route or bridge it is. A lost route breaks the way there and the way back of the answers."""
+    """Which machine's route or bridge is broken. A lost route breaks the way there and the answers' way back."""
     inside = {a for a, b in pairs if a == b}
     if inside:
         node = min(inside)

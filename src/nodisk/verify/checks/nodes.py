@@ -1,4 +1,4 @@
-"""The nodes as the lab says they are: names, roles, versions, addresses, health; and their kubelets' certificates."""
+"""The nodes compared with lab.yaml: names, roles, versions, addresses, health; and their kubelets' certificates."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _why(node: str, words: str) -> dict[str, str]:
 
 
 def certificates(scene: Scene) -> list[str]:
-    """Every kubelet answers on its port; its certificate is this lab's and lasts. Also the administrator's own."""
+    """Every kubelet answers on its port with a valid certificate of this lab. Also checks the administrator's own."""
     machines = scene.context.lab.machines
     timeout = min(20.0, 3 * scene.pace)
     wishes = [{"kind": "tls", "host": str(one.address), "port": ports.KUBELET, "timeout": timeout} for one in machines]

@@ -1,4 +1,4 @@
-"""Pods on every node, images through the server's registry, and that nothing stays behind."""
+"""Pods on every node, images through the server's registry, and cleaning up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _registry(scene: Scene) -> str:
 
 
 def registry(scene: Scene) -> list[str]:
-    """The server's registry answers over its TLS port and has the image that all else here runs."""
+    """The server's registry answers on its TLS port and has the image that all checks run."""
     repository, tag = ECHO.split(":")
     server, url = str(scene.context.lab.network.server), f"https://{_registry(scene)}/v2/{repository}/manifests/{tag}"
     wish = {
@@ -78,13 +78,13 @@ def echoes_everywhere(scene: Scene) -> dict[str, Object]:
 
 
 def pull(scene: Scene) -> list[str]:
-    """kubelet starts an echo pod only after the registry has resolved its image, also where the node has it."""
+    """kubelet starts an echo pod only after the registry has resolved its image, even if the node has it."""
     found = echoes_everywhere(scene)
     return [f"{node}: pulled {pod['status']['containerStatuses'][0]['imageID']}" for node, pod in found.items()]
 
 
 def _wait(scene: Scene, app: str, wanted: set[str]) -> None:
-    """Until ``app`` is ready on all nodes ``wanted``; raises Failed with the reason of each pod that isn't."""
+    """Wait until ``app`` is ready on all nodes ``wanted``; raises Failed with the reason for each pod that isn't."""
 
     def missing() -> str | None:
         late = wanted - scene.ready(app).keys()
@@ -107,7 +107,7 @@ def _wait(scene: Scene, app: str, wanted: set[str]) -> None:
 
 
 def where(pod: Object) -> str | None:
-    """The node that a pod is meant for: a DaemonSet's pod names it before it is scheduled."""
+    """The node for which a pod is meant: a DaemonSet's pod names it before it is scheduled."""
     spec = pod["spec"]
     if spec.get("nodeName"):
         return str(spec["nodeName"])
@@ -127,7 +127,7 @@ def _trouble(scene: Scene, pod: Object) -> str:
 
 
 def leftovers(scene: Scene) -> list[str]:
-    """Remove what this run made and see that it goes."""
+    """Delete what this run created and wait until it is gone."""
     remove_leftovers(scene.client, scene.context.state, limit=scene.clock.left, wait=True)
     pods = [pod for pod in scene.client.list("v1", "Pod") if pod["metadata"]["namespace"] == scene.space]
     if pods:

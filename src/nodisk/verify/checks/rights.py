@@ -1,4 +1,4 @@
-"""Students' rights: bindings that give one more than a class does, what the API says they may, and a real attempt."""
+"""Students' rights: bindings that give more than a class does, what the API allows students, and a real attempt."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FORBIDDEN = (
     ("create", "rbac.authorization.k8s.io", "clusterrolebindings", "", ""),
     ("list", "", "namespaces", "", ""),
 )
-"""(verb, group, resource, subresource, namespace) that no student may, in any cluster."""
+"""(verb, group, resource, subresource, namespace) that no student may use, in any cluster."""
 MOST = 200
-"""Students that are asked about: enough for any school, and still seconds."""
+"""Maximum number of students to ask about: enough for any school, and still a matter of seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is a student or teacher, and where."""
+    """The students and teachers, and their namespaces."""
 
     spaces: dict[str, str]
     """Namespace → the class it belongs to."""
@@ -142,7 +142,7 @@ def _try(scene: Scene) -> Iterator[str]:
 
 
 def _may(scene: Scene, space: str, account: str) -> list[str]:
-    """What this account may of what no student may, by the API server's own judgement."""
+    """What this account may do, by the API server's own decision, of what no student may do."""
     lines = []
     for verb, group, resource, subresource, where in FORBIDDEN:
         attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}

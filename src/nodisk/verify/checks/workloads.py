@@ -1,4 +1,4 @@
-"""What a class does with a cluster: Deployments, Jobs, CronJobs, volumes, and a node that is emptied."""
+"""What a class does with a cluster: Deployments, Jobs, CronJobs, volumes; and draining a node."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _rolled(scene: Scene, name: str, what: str) -> str:
 
 
 def _wait(scene: Scene, app: str, late: object, *, every: float = 0.5) -> None:
-    """Until ``late()`` is None; on the time limit raises Failed with what its pods say."""
+    """Wait until ``late()`` is None; at the time limit raises Failed with the pods' reasons."""
     try:
         scene.clock.until(late, every=every)  # type: ignore[arg-type] # a function that returns text or None
     except TimedOut as error:
@@ -109,7 +109,7 @@ def _unfinished(scene: Scene, name: str) -> str | None:
 
 
 def schedule(scene: Scene) -> None:
-    """Make the CronJob while other checks run: its minute passes meanwhile."""
+    """Create the CronJob while other checks run, so that its minute passes meanwhile."""
     scene.begin("cron", lambda: scene.client.apply(_cron_job(scene, "minute", "* * * * *", suspend=False)))
 
 
@@ -130,12 +130,12 @@ def cron(scene: Scene) -> list[str]:
 
 
 def _since(made: Object) -> float:
-    """Seconds since the API server says it was made; 0 at least, as its clock may be ahead of this one."""
+    """Seconds since its creation by the API server's clock; at least 0, because that clock may be ahead of this one."""
     return max(0.0, time.time() - datetime.fromisoformat(made["metadata"]["creationTimestamp"]).timestamp())
 
 
 def drain(scene: Scene) -> list[str]:
-    """Cordon the node of a pod of this run's, evict that pod (nobody else's), see it elsewhere, uncordon."""
+    """Cordon the node of one of this run's pods, evict that pod only, find it on another node, uncordon."""
     if len(scene.workers()) < 2:
         raise Skip("fewer than two nodes take ordinary pods: there is no other node to go to")
     name = "drained"
@@ -157,7 +157,7 @@ def drain(scene: Scene) -> list[str]:
 
 
 def _open_again(scene: Scene, node: str) -> None:
-    """Until the node's taint is off as well: the controller manager takes it away some time after the cordon."""
+    """Wait until the node's taint is gone as well: the controller manager removes it some time later."""
 
     def closed() -> str | None:
         return None if node in scene.workers() else f"{node} still takes no ordinary pods"
@@ -188,9 +188,9 @@ def _not_moved(scene: Scene, name: str, node: str, evicted: list[str]) -> str | 
 
 
 def volume(scene: Scene) -> list[str]:
-    """A StatefulSet writes, its pod is moved to another node, and the file is still there.
+    """A StatefulSet writes a file, its pod moves to another node, and the file is still there.
 
-    In the cluster's own StorageClass if it has one that makes volumes, else in a temporary student's storage.
+    It uses the cluster's own StorageClass if that provisions volumes, otherwise a temporary student's storage.
     """
     if len(scene.workers()) < 2:
         raise Skip("fewer than two nodes take ordinary pods: there is no other node to move to")
