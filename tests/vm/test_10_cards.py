@@ -117,7 +117,7 @@ class Room:
         initramfs = re.search(r"^initrd .*/assets/(\S+) \|\|", script, re.MULTILINE)
         assert kernel is not None, script
         assert initramfs is not None, script
-        objects = self.virtual.state.state.objects
+        objects = self.virtual.state.state.assets / "objects"
         return ["-kernel", f"{objects}/{kernel[1]}", "-initrd", f"{objects}/{initramfs[1]}", "-append", kernel[2]]
 
     def cable(self, name: str, device: str, *, up: bool) -> None:

@@ -55,6 +55,7 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
     context = options.load()
     seen = _seen(context)
     known = [] if unknown else list(context.lab.machines)
+    rows: list[tuple[Mac, Machine | None, Sighting | None]]
     rows = [(machine.mac, machine, seen.get(machine.mac)) for machine in known]
     strangers = _strangers(context.lab, seen)
     rows += [(sighting.mac, None, sighting) for sighting in strangers]

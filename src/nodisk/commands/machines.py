@@ -16,7 +16,7 @@ from nodisk.bench import boots
 from nodisk.bench.boots_report import show
 from nodisk.commands.cluster import ssh
 from nodisk.commands.verify import prove
-from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.context import LabContext, LabOptions, SeveralLabs, lab_options, output_option
 from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.machines import console as console_
 from nodisk.machines import qemu

@@ -72,8 +72,8 @@ async def _answer(
         return PlainTextResponse(await elsewhere(request, machine, address))
     nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
-    said = "by GRUB" if part == "grub" else _from_pool(request)
-    detail = "; ".join(filter(None, (said, "" if nonce else "the lab is not armed: this boot can't enrol")))
+    way = "by GRUB" if part == "grub" else _from_pool(request)
+    detail = "; ".join(filter(None, (way, "" if nonce else "the lab is not armed: this boot can't enrol")))
     if app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
