@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kubectl": ("nodisk.commands.cluster:kubectl", "Run the release's kubectl against the lab."),
     "kubeconfig": ("nodisk.commands.cluster:kubeconfig", "Print the administrator's kubeconfig."),
     "ssh": ("nodisk.commands.cluster:ssh", "Log in to a machine by name."),
+    "inventory": ("nodisk.commands.cluster:inventory", "Print the room as an Ansible inventory (JSON)."),
     "class": ("nodisk.commands.classes:class_", "Manage classes of students: create, list, suspend, delete."),
     "students": ("nodisk.commands.thesis:students", "Manage students (the thesis' bin/students)."),
     "student-tokens": (

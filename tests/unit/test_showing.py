@@ -53,6 +53,7 @@ SHOWS = {
     "kubeconfig": [],
     "kubectl": ["get", "nodes"],
     "ssh": ["w1", "true"],
+    "inventory": ["--list"],
     "class list": [],
     "class show": ["k8s"],
     "class storage": [],

@@ -13,11 +13,14 @@ import click
 from nodisk import files, run, ui
 from nodisk.assets import kubectl as kubectl_
 from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.errors import UsageError
 from nodisk.kube import kubeconfig as kubeconfig_
 from nodisk.kube.patience import unheard
+from nodisk.machines import inventory as inventory_
 from nodisk.machines import ssh as ssh_
 from nodisk.machines import status as view
 from nodisk.records import virtual_lab
+from nodisk.spec.lookup import machine_named
 
 
 class _Seconds(click.FloatRange):
@@ -123,3 +126,31 @@ def ssh(options: LabOptions, name: str, command: tuple[str, ...]) -> None:
 
     context = options.load()
     run.replace(ssh_.arguments(context, name, command), netns=context.netns)
+
+
+@click.command(epilog="Example: nodisk inventory --format kubespray --list")
+@click.option("--list", "everything", is_flag=True, help="Print all groups and variables (the default).")
+@click.option("--host", metavar="NAME", help="Print one machine's variables.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice([kind.value for kind in inventory_.Format]),
+    default=inventory_.Format.ANSIBLE.value,
+    show_default=True,
+    help="Whose group names and variables to use.",
+)
+@lab_options
+def inventory(options: LabOptions, host: str | None, kind: str, *, everything: bool) -> None:
+    """Print the room as an Ansible inventory (JSON).
+
+    Ansible asks a program: make an executable file that runs this command with the arguments that it gets, and name it
+    with -i. The machines' host keys of this boot are pinned.
+    """
+
+    if everything and host is not None:
+        raise UsageError("--list and --host are two different questions", hint="nodisk inventory --list")
+    context = options.load()
+    if host is not None:
+        machine_named(context.lab, host)
+    found = inventory_.of_room(context, inventory_.Format(kind))
+    ui.print_json(found if host is None else found["_meta"]["hostvars"][host])

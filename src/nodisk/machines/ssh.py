@@ -39,15 +39,30 @@ def arguments(context: LabContext, name: str, command: tuple[str, ...]) -> list[
         )
     hosts = context.state.run / "ssh" / f"{name}.known_hosts"
     files.write(hosts, known_hosts(machine, keys))
-    words: list[str | Path] = ["ssh"]
-    words += ["-l", USER]
-    words += ["-o", f"UserKnownHostsFile={hosts}"]
-    words += ["-o", "GlobalKnownHostsFile=/dev/null"]
-    words += ["-o", "StrictHostKeyChecking=yes"]
-    words += ["-o", f"HostKeyAlias={name}"]
-    words += ["-o", "ConnectTimeout=20"]
+    words: list[str | Path] = ["ssh", "-l", USER, *checking(machine, hosts), "-o", "ConnectTimeout=20"]
+    if (own := own_key(context)) is not None:
+        words += ["-i", own, "-o", "IdentitiesOnly=yes"]
+    return [*words, str(machine.address), *command]
+
+
+def checking(machine: Machine, hosts: Path) -> list[str]:
+    """ssh's options that make it believe this known_hosts file alone, and the machine's name in it.
+
+    ssh takes a space for the end of a file's name and ``%`` for one of its tokens (ssh_config(5)).
+    """
+    path = str(hosts).replace("%", "%%")
+    settings = (
+        f'UserKnownHostsFile="{path}"',
+        "GlobalKnownHostsFile=/dev/null",
+        "StrictHostKeyChecking=yes",
+        f"HostKeyAlias={machine.name}",
+    )
+    return [word for setting in settings for word in ("-o", setting)]
+
+
+def own_key(context: LabContext) -> Path | None:
+    """The private key that a virtual lab made for itself; None: the machines know the user's own."""
     own = context.state.ssh / "id_ed25519"
     if own.exists() and own.with_suffix(".pub").read_text().strip() in context.lab.ssh_keys:
-        words += ["-i", own, "-o", "IdentitiesOnly=yes"]
-    words += [str(machine.address), *command]
-    return words
+        return own
+    return None
