@@ -1,8 +1,16 @@
-"""GRUB's scripts, read by GRUB's own parser (``grub-script-check``)."""
+"""GRUB's scripts, read by GRUB's own parser (``grub-script-check``) and run by GRUB itself as a program (``grub-emu``).
+
+What needs firmware (``linux``, the network) is put in by functions of GRUB's own language.
+"""
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +27,8 @@ pytestmark = pytest.mark.interop
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 ADDRESSES = st.integers(2, 254).map(lambda number: f"10.77.0.{number}")
+PATIENCE = 60.0
+"""Seconds after which a GRUB that does not end is ended; it takes 0.05."""
 real = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -74,3 +84,104 @@ def test_a_script_that_breaks_off_is_nothing_to_grub(tmp_path: Path) -> None:
     for cut in (*range(begin, end, 97), *lines):
         assert check(whole[:cut], tmp_path).returncode != 0, whole[:cut]
     assert check(script, tmp_path).returncode == 0
+
+
+def run_grub(script: str, folder: Path) -> str:
+    """What GRUB prints when it runs a script; it is ended after the last line, which must be reached."""
+    (folder / "grub.cfg").write_text(f"{script}\necho the end\nexit\n")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        words = ["grub-emu", "--directory", str(folder), "--root=host"]
+        environment = {**os.environ, "TERM": "vt100"}
+        os.execvpe(words[0], words, environment)  # noqa: S606 - there is no shell to start it with
+    said = b""
+    ender = threading.Timer(PATIENCE, os.kill, (pid, signal.SIGKILL))
+    ender.start()
+    try:
+        while part := os.read(terminal, 65536):
+            said += part
+    except OSError:  # how a terminal says that nobody is there any more
+        pass
+    finally:
+        ender.cancel()
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    text = re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>])", "\n", said.decode())
+    assert "the end" in text, text
+    return text
+
+
+def together(said: str) -> str:
+    """Without blanks and ends of lines: GRUB breaks its lines at 80 columns, also within a word."""
+    return "".join(said.split())
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1), min_size=30, max_size=30))
+def test_grub_takes_a_quoted_word_for_what_it_is(tmp_path: Path, words: list[str]) -> None:
+    said = run_grub("".join(f"echo {grub.quoted(f'<{word}>')}\n" for word in words), tmp_path)
+    for word in words:
+        assert f"<{word}>" in together(said)
+
+
+def in_place_of_firmware(script: str, *, linux: str, initrd: str) -> str:
+    """The script with functions for what needs firmware, and without pauses."""
+    for old, new in (("if linux ", "if try_linux "), ("if initrd ", "if try_initrd "), ("sleep 5", "true")):
+        assert old in script
+        script = script.replace(old, new)
+    script = re.sub(r"\bboot$", "echo BOOT", script, flags=re.MULTILINE)
+    return (
+        f'function try_linux {{ echo "LINUX $1 $2 $3"; {linux}; }}\nfunction try_initrd {{ echo INITRD; {initrd}; }}\n'
+        + script
+    )
+
+
+@pytest.mark.parametrize(
+    ("linux", "initrd", "boots"), [("true", "true", 5), ("false", "true", 0), ("true", "false", 0)]
+)
+def test_what_does_not_come_whole_is_not_booted_and_fetched_again(
+    tmp_path: Path, linux: str, initrd: str, boots: int
+) -> None:
+    """``boot`` returns where it fails, so it counts as a try as well."""
+    lab = lab_of("room", "cp1", "10.77.0.11")
+    script = machine_script(lab, lab.machines[0])
+    said = run_grub(in_place_of_firmware(script, linux=linux, initrd=initrd), tmp_path)
+    path = f"(http,10.77.0.1)/assets/{'a' * 64}/vmlinuz"
+    assert together(said).count(f"LINUX{path}console=tty0console=ttyS0,115200") == 5
+    assert said.count("BOOT\r") == boots
+    assert "did not come whole (try 5)" in said
+
+
+def test_grub_runs_nothing_of_a_script_that_breaks_off(tmp_path: Path) -> None:
+    lab = lab_of("room", "cp1", "10.77.0.11")
+    script = in_place_of_firmware(machine_script(lab, lab.machines[0]), linux="true", initrd="true")
+    own = script.index("function nodisk_boot")
+    assert "LINUX" in run_grub(script, tmp_path)
+    for cut in range(own, script.rindex("}"), 131):
+        (tmp_path / "cut.cfg").write_text(script[:cut])
+        said = run_grub(f"source (host){tmp_path}/cut.cfg", tmp_path)
+        assert not {"LINUX", "INITRD", "BOOT"} & set(said.split()), said
+
+
+def test_grub_asks_until_a_script_came(tmp_path: Path) -> None:
+    """The entry script: the first answers are none, broken off, and one that gave up."""
+    lab = lab_of("room", "cp1", "10.77.0.11")
+    answers = {2: "function nodisk_boot {\n", 3: "echo GAVE UP\n", 4: "set nodisk_done=yes\n"}
+    for number, text in answers.items():
+        (tmp_path / f"{number}.cfg").write_text(text)
+    script = grub.entry_script(lab).replace("'(http,10.77.0.1)/grub/'", f"'(host){tmp_path}/'")
+    # The card's variable is GRUB's own. The next answer has the next number, and no time passes.
+    script = script.replace("$net_default_mac", "$mac")
+    script = script.replace("sleep 5", 'set mac="$next"\nset next="$after"\nset after="$last"')
+    said = run_grub(f"set mac=1\nset next=2\nset after=3\nset last=4\n{script}", tmp_path)
+    assert said.count("no boot from 10.77.0.1; again in 5 seconds") == 3
+    assert said.count("GAVE UP") == 1
+
+
+@real
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40))
+def test_what_a_machine_says_of_itself_fits_into_a_url(tmp_path: Path, text: str) -> None:
+    script = grub.unknown_script(lab_of("room", "cp1", "10.77.0.11"), Mac.parse("020000000001"))
+    function = script[script.index("function nodisk_plain") : script.index("menuentry")]
+    said = run_grub(f'{function}nodisk_plain {grub.quoted(text)}\necho "<$nodisk_word>"', tmp_path)
+    assert f"<{re.sub(r'[^A-Za-z0-9._+-]', '+', text)}>" in said
