@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.vm.driver import Driver
 
-pytestmark = [pytest.mark.vm, pytest.mark.apart]
+pytestmark = pytest.mark.vm
 
 LAB = """\
 name: vmtest-secure
