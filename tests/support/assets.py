@@ -16,9 +16,9 @@ from nodisk.state import DEFAULT_STATE, State
 
 LAB = """\
 name: vmtest
-network: {{subnet: 10.78.0.0/24, server: 10.78.0.1}}
-os: {{kernel: {kernel}}}
-machines: [{{name: cp1, mac: "52:54:00:78:00:0b", address: 10.78.0.11, role: control-plane}}]
+network: {subnet: 10.78.0.0/24, server: 10.78.0.1}
+os: {kernel: cloud}
+machines: [{name: cp1, mac: "52:54:00:78:00:0b", address: 10.78.0.11, role: control-plane}]
 """
 
 
@@ -40,5 +40,5 @@ def builder() -> Iterator[Store]:
 def image(kernel: Kernel = Kernel.CLOUD) -> tuple[Store, Manifest]:
     """The node image of the VM tests' lab, or the same with another kernel."""
     with builder() as store:
-        lab = parse(LAB.format(kernel=kernel), file=Path("lab.yaml"))
+        lab = parse(LAB.replace("kernel: cloud", f"kernel: {kernel}"), file=Path("lab.yaml"))
         return store, build(lab, state(), only=["image"]).assets["image"]

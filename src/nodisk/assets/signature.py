@@ -45,7 +45,15 @@ def _names(table: bytes) -> list[str]:
         if not 8 < length <= len(table):
             raise ValueError("its certificate table is damaged")
         if kind == _PKCS7:
-            for certificate in pkcs7.load_der_pkcs7_certificates(table[8:length]):
+            for certificate in pkcs7.load_der_pkcs7_certificates(_unpadded(table[8:length])):
                 names += [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         table = table[(length + 7) // 8 * 8 :]
     return names
+
+
+def _unpadded(der: bytes) -> bytes:
+    """A DER value without what follows it: the entry of some signers is filled up to a multiple of 8 (X.690, 8.1.3)."""
+    if len(der) > 1 and der[1] & 0x80:
+        first = 2 + (der[1] & 0x7F)
+        return der[: first + int.from_bytes(der[2:first])]
+    return der

@@ -67,7 +67,7 @@ def test_a_whole_room_in_one_go(full: tuple[Room, str], capsys: pytest.CaptureFi
     assert [str(one.seat) for one in added[:7]] == ["1,1", "1,2", "1,3", "1,4", "1,5", "1,6", "2,1"]
     assert not {str(one.address) for one in added} & {"10.99.0.1", "10.99.0.11", "10.99.0.21"}
 
-    assert "nodisk: w2 (worker of test)" in boot(room, stranger, [order[0]])
+    assert "nodisk: w2 takes its address" in boot(room, stranger, [order[0]])
     assert json.loads(room.nodisk("machines", "list", "--unknown", "-o", "json").stdout)["machines"] == []
     with pytest.raises(CommandFailed, match="no machine that is not in lab"):
         room.nodisk("machines", "adopt", "--all")
@@ -93,7 +93,7 @@ def test_rename_swap_and_forget_reach_the_server(full: tuple[Room, str]) -> None
     assert "the API does not answer: if the cluster has a node w1" in said
     assert "The server has taken it over." in said
     room.nodisk("machines", "swap", "window", mac(9))
-    assert "nodisk: window (worker of test)" in boot(room, stranger, [9])
+    assert "nodisk: window takes its address" in boot(room, stranger, [9])
     old = room.curl(stranger, "http://10.99.0.1/boot/52-54-00-99-00-21.ipxe")
     assert "nodisk machines adopt 52:54:00:99:00:21" in old
     room.nodisk("machines", "forget", "window")
