@@ -19,9 +19,6 @@ from tests.vm.faults import on
 from nodisk import run
 from nodisk.assets import built
 from nodisk.commands.verify import PROOF
-from nodisk.machines import qemu
-from nodisk.machines.power import FIRST, Power
-from nodisk.values import Role
 
 pytestmark = pytest.mark.vm
 MIB = 1024**2
@@ -39,20 +36,6 @@ def test_all_nodes_are_ready_and_the_proof_passed(vm: Driver) -> None:
         assert conditions["Ready"] == "True", name
     assert "node-role.kubernetes.io/control-plane" in nodes["cp1"]["metadata"]["labels"]
     assert any(taint["effect"] == "NoSchedule" for taint in nodes["cp1"]["spec"]["taints"])
-
-
-def test_an_emulated_control_plane_goes_before_the_hosts_other_work(vm: Driver) -> None:
-    """By its own priority and its session's (sched(7)), or the leases of a busy host's control plane run out."""
-    context = vm.context()
-    power = Power(context.lab, context.state)
-    emulated = qemu.accelerator() is qemu.Accelerator.TCG
-    for machine in context.lab.machines:
-        wanted = FIRST if emulated and machine.role is Role.CONTROL_PLANE else 0
-        pid = power.pid(machine)
-        assert pid is not None
-        assert os.getpriority(os.PRIO_PROCESS, pid) == wanted
-        session = Path(f"/proc/{pid}/autogroup")
-        assert not session.exists() or session.read_text().endswith(f" nice {wanted}\n")
 
 
 def test_status_tells_the_whole_way(vm: Driver) -> None:

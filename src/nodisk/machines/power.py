@@ -19,11 +19,8 @@ AT_ONCE = 16
 """Machines that are switched at the same time."""
 WAIT_OFF = 90.0
 """Seconds for an orderly shutdown; without KVM, stopping containers takes a while."""
-FIRST = -10
-"""Niceness of an emulated control plane. Its leases and time limits go by the clock, whatever else this host does: a
-control plane that gets its fair share of a busy host loses its leases, and then nothing is controlled for a minute."""
-WAITING = 5
-"""Niceness of an emulated worker until the control plane is Ready: nothing else is Ready before."""
+NICE = 5
+"""How much workers stand back for the control plane while there is no KVM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +59,17 @@ class Power:
         tap = segment.tap(machine.mac)
         words = qemu.arguments(self.state, self.lab, machine, tap=tap, accel=accel)
         run.run(words, netns=segment.netns, timeout=60)
-        if accel is qemu.Accelerator.TCG:
-            # Emulated processors share this host's few, among themselves and with all else that it does.
-            self._set_nice(machine, FIRST if machine.role is Role.CONTROL_PLANE else WAITING)
+        if accel is qemu.Accelerator.TCG and machine.role is Role.WORKER:
+            # Emulated processors share this host's few: nothing is Ready before the control plane is.
+            self._stand_back(machine, NICE)
         return True
 
     def level(self) -> None:
         """Let workers have as much of the host as the control plane, which is Ready."""
         for machine in self.lab.by_role(Role.WORKER):
-            self._set_nice(machine, 0)
+            self._stand_back(machine, 0)
 
-    def _set_nice(self, machine: Machine, nice: int) -> None:
+    def _stand_back(self, machine: Machine, nice: int) -> None:
         if (pid := self.pid(machine)) is not None:
             processes.set_nice(pid, nice)
 
