@@ -54,7 +54,7 @@ def address_script(lab: Lab, machine: Machine) -> str:
         f"set ${{nic}}/ip {address}",
         f"set ${{nic}}/netmask {lab.network.subnet.netmask}",
         *([f"set ${{nic}}/gateway {gateway}"] if gateway else []),
-        f"chain --replace --autofree {here}?pool=${{pool}} ||",
+        f"chain --replace --autofree {here}?pool=${{pool}}&busid=${{${{nic}}/busid}} ||",
         "clear ${nic}/ip",
         "clear ${nic}/netmask",
         *(["clear ${nic}/gateway"] if gateway else []),

@@ -126,7 +126,8 @@ def _proxy(lab: Lab, host: Host) -> Iterator[str]:
     yield f"dhcp-range={lab.network.subnet.network_address},proxy,{lab.network.subnet.netmask}"
     yield from _tags()
     yield from _exceptions(lab)
-    yield f"dhcp-boot=tag:ipxe,http://{lab.network.server}/boot.ipxe"
+    # iPXE takes a boot file from a proxy only together with a next server (its dhcp.c, dhcp_has_pxeopts).
+    yield f"dhcp-boot=tag:ipxe,http://{lab.network.server}/boot.ipxe,,{lab.network.server}"
     yield f"pxe-service=tag:!ipxe,0,nodisk,{host.bios}"
     for tags, program in _uefi_programs(lab, host):
         yield from (f"pxe-service=tag:!ipxe,{tags}{number},nodisk,{program}" for number in UEFI_ARCHITECTURES)

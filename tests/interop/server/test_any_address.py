@@ -25,7 +25,7 @@ def alarms(room: Room) -> list[str]:
 def follow(room: Room, script: str) -> str:
     """Do to w1's card what the script would, and ask again as it says; returns the answer."""
     [address] = re.findall(r"^set \$\{nic\}/ip (\S+)$", script, re.MULTILINE)
-    [again] = re.findall(r"^chain --replace --autofree (\S+\?pool=)\$\{pool\} \|\|$", script, re.MULTILINE)
+    [again] = re.findall(r"^chain --replace --autofree (\S+\?pool=)\$\{pool\}&busid=\S+ \|\|$", script, re.MULTILINE)
     namespace = f"{room.name}-w1"
     run.run(["ip", "-n", namespace, "address", "flush", "dev", "eth0"])
     run.run(["ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "eth0"])

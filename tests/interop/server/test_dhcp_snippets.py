@@ -131,7 +131,7 @@ def test_the_proxy_beside_kea(beside_kea: Room, arch: int, file: str) -> None:
     boot = ask(beside_kea, "w1", W1, **pxe(arch), **item, port=4011, address=given["address"])
     assert (boot["type"], boot["file"]) == ("ack", file)
     ipxe = ask(beside_kea, "w1", W1, **pxe(arch), **IPXE, of=SERVER, offer_only=True)
-    assert ipxe["file"] == SCRIPT
+    assert (ipxe["file"], ipxe["next"]) == (SCRIPT, SERVER), "iPXE takes no file of a proxy without a next server"
     # iPXE has Kea's address now, and takes lab.yaml's before anything is minted for it.
     beside_kea.nodisk("arm")
     script = beside_kea.curl(namespace, f"http://{SERVER}/boot/{W1.replace(':', '-')}.ipxe")
