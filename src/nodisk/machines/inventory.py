@@ -86,7 +86,6 @@ def _variables(machine: Machine, stage: Stage | None, access: Access, kind: Form
     found: dict[str, Any] = {
         "ansible_host": str(machine.address),
         "ansible_user": ssh.USER,
-        "ansible_become": True,
         "ansible_ssh_common_args": shlex.join(options),
         "nodisk_mac": str(machine.mac),
         "nodisk_role": str(machine.role),
