@@ -84,6 +84,19 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def _flocked(handle: int, wait: float) -> bool:
+    """Whether an open file or folder is held exclusively now, after ``wait`` seconds at most."""
+    deadline = Deadline(wait)
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not deadline.pause(0.05):
+                return False
+        else:
+            return True
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path, what: str, *, wait: float) -> Iterator[None]:
     """Hold a folder exclusively, with no file made in it; raises Busy where another holds it for ``wait`` seconds.
@@ -92,14 +105,8 @@ def lock_folder(folder: Path, what: str, *, wait: float) -> Iterator[None]:
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        deadline = Deadline(wait)
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if not deadline.pause(0.02):
-                    raise Busy(f"{what} is being changed by another nodisk", hint="wait for it to finish") from error
+        if not _flocked(handle, wait):
+            raise Busy(f"{what} is being changed by another nodisk", hint="wait for it to finish")
         yield
     finally:
         os.close(handle)
@@ -114,14 +121,8 @@ def lock(path: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        deadline = Deadline(wait)
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if not deadline.pause(0.05):
-                    raise _busy(file, path, what) from error
+        if not _flocked(file.fileno(), wait):
+            raise _busy(file, path, what)
         file.seek(0)
         file.truncate()
         file.write(f"{os.getpid()} {_started(os.getpid())}\n")
