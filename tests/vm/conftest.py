@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +37,13 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
         yield driver
     finally:
         driver("lab", "down", "--purge")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the machines' state into the report of a test that failed: the lab is gone before anybody can look."""
+    report = yield
+    driver = getattr(item, "funcargs", {}).get("vm")
+    if report.failed and isinstance(driver, Driver):
+        report.sections.append(("machines", driver("status", check=False).stdout + "\n" + driver.consoles(40)))
+    return report
