@@ -163,7 +163,8 @@ def node_port(scene: Scene) -> list[str]:
         return f"{port} does not answer on {', '.join(bad)}" if bad else None
 
     try:
-        scene.clock.until(attempt, every=1)
+        # As in ``pods``: a few tries tell a lost packet from a port that is blocked; more would only take time.
+        scene.clock.until(attempt, every=1, keep=scene.clock.left * 0.6)
     except TimedOut as error:
         bad = [name for name in machines if not answers[name]["ok"]]
         lines = [f"http://{machines[name]}:{port}/ ({name}) from outside: {answers[name]['error']}" for name in bad]
