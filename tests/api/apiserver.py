@@ -283,6 +283,8 @@ class ControlPlane:
             "--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--use-service-account-credentials=true",
             *self._no_second_port(),
             f"--service-account-private-key-file={pki / 'sa.key'}", f"--root-ca-file={pki / 'ca.crt'}",
+            # No kubelet reports here: after a minute every node would get taints, in the middle of a slow test.
+            "--node-startup-grace-period=24h", "--node-monitor-grace-period=24h",
         ])  # fmt: skip
         with self.client(patience=60) as client:
             deadline = time.monotonic() + 120

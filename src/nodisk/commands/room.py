@@ -7,7 +7,7 @@ import time
 import click
 
 from nodisk import ui
-from nodisk.commands.power import DRAIN_WITHIN, STAGGER, WITHIN, drained, judge, press_machines
+from nodisk.commands import switching
 from nodisk.commands.server import Duration
 from nodisk.commands.verify import prove
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
@@ -42,13 +42,7 @@ def room() -> None:
 @lab_options
 @output_option
 @click.option("--for", "seconds", type=Duration(), default=LONGEST, help="Longest time to wait, armed.  [default: 30m]")
-@click.option(
-    "--stagger",
-    type=click.FloatRange(min=0, max=600),
-    default=STAGGER,
-    show_default=True,
-    help="Seconds between the starts of two machines.",
-)
+@switching.stagger_option()
 @click.option("--no-proof", is_flag=True, help="Stop once all nodes are Ready; skip the test of the cluster.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 def on(  # noqa: PLR0917 - click hands over by name
@@ -65,9 +59,7 @@ def on(  # noqa: PLR0917 - click hands over by name
     room_.need_server(context)
     if dry_run:
         click.echo(f"would arm {context.lab.name} for at most {seconds / 60:.0f} min, and disarm it once all are Ready")
-        for machine in context.lab.machines:
-            how = "qemu" if context.netns is not None else str(machine.power.kind)
-            click.echo(f"would switch on {machine.name} by {how}")
+        switching.would(context, context.lab.machines, "switch on")
         return
     need_root()
     rows, answers, took = _arrive(context, seconds, stagger)
@@ -96,8 +88,8 @@ def _arrive(context: LabContext, seconds: float, stagger: float) -> tuple[list[R
         ui.say(f"Ready already: {', '.join(ready)}")
     try:
         with room_.armed(context, seconds) as database:
-            way = Way(min(WITHIN, seconds), stagger)
-            woken = room_.switch_on(lambda hear: press_machines(context, wanted, Wish.ON, way, hear=hear))
+            way = Way(min(switching.WITHIN, seconds), stagger)
+            woken = room_.switch_on(lambda hear: switching.press_machines(context, wanted, Wish.ON, way, hear=hear))
             rows = room_.arrive(context, database, ready, woken, began + seconds, seen=rows)
     except KeyboardInterrupt:
         up = [str(row.machine.name) for row in rows if row.ready]
@@ -132,13 +124,7 @@ def _report(output: str, took: float, ready: list[Row], lost: dict[str, str]) ->
 @lab_options
 @output_option
 @click.option("--no-drain", is_flag=True, help="Don't give pods time to end before their node is shut down.")
-@click.option(
-    "--within",
-    type=click.FloatRange(min=1, max=3600),
-    default=WITHIN,
-    show_default=True,
-    help="Seconds to wait for one machine, all in all.",
-)
+@switching.within_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 def off(options: LabOptions, output: str, no_drain: bool, within: float, dry_run: bool) -> None:
     """Disarm, let pods end, shut down the workers, then the control plane, and see whether they did.
@@ -150,22 +136,19 @@ def off(options: LabOptions, output: str, no_drain: bool, within: float, dry_run
     workers = context.lab.by_role(Role.WORKER)
     planes = context.lab.by_role(Role.CONTROL_PLANE)
     if dry_run:
-        for machine in (*workers, *planes):
-            how = "qemu" if context.netns is not None else str(machine.power.kind)
-            click.echo(f"would shut down {machine.name} by {how}")
+        switching.would(context, (*workers, *planes), "shut down")
         return
     need_root()
     with Database(context.state.database) as database:
         database.disarm()
         database.record(Kind.DAEMON, "disarmed; the room is switched off", source="nodisk room")
     way = Way(within)
-    with drained(context, () if no_drain else workers, DRAIN_WITHIN):
-        answers = press_machines(context, workers, Wish.OFF, way, output)
-    answers += press_machines(context, planes, Wish.OFF, way, output)
-    if output == "json":
-        ui.print_json({"machines": [answer.to_json() for answer in answers]})
+    with switching.drained(context, () if no_drain else workers):
+        answers = switching.press_machines(context, workers, Wish.OFF, way, output)
+    answers += switching.press_machines(context, planes, Wish.OFF, way, output)
+    switching.show(answers, output)
     try:
-        judge(answers)
+        switching.judge(answers)
     except NodiskError as error:
         error.hint = "look at those machines, or cut their power: nodisk power off NAME --cut"
         raise
