@@ -175,6 +175,8 @@ class ControlPlane:
     extra: tuple[str, ...] = ()
     """More flags of kube-apiserver."""
     name: str = "room"
+    etcd_data: Path | None = None
+    """Where etcd keeps its data; None: in ``folder``."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -235,7 +237,8 @@ class ControlPlane:
         url = f"http://127.0.0.1:{self.etcd_port}"
         peer = f"http://127.0.0.1:{free_port()}"
         self.run("etcd", [
-            etcd, f"--data-dir={self.folder / 'etcd'}", f"--listen-client-urls={url}", f"--advertise-client-urls={url}",
+            etcd, f"--data-dir={self.etcd_data or self.folder / 'etcd'}",
+            f"--listen-client-urls={url}", f"--advertise-client-urls={url}",
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
         ])  # fmt: skip
 

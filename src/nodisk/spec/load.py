@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from nodisk import yamltree
 from nodisk.spec import document, messages, repair, rules
-from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model import Backup, Lab, Machine
 from nodisk.yamltree import Problem, YamlError
 
 
@@ -86,7 +86,14 @@ def _with_whole_paths(lab: Lab, folder: Path) -> Lab:
         if (manifest := getattr(settings, name)) is not None:
             changed[name] = manifest.model_copy(update={"path": folder / manifest.path})
     machines = tuple(_with_whole_power_paths(machine, folder) for machine in lab.machines)
-    return lab.model_copy(update={"kubernetes": settings.model_copy(update=changed), "machines": machines})
+    kubernetes = settings.model_copy(update=changed)
+    return lab.model_copy(update={"kubernetes": kubernetes, "machines": machines, "backup": _whole_backup(lab, folder)})
+
+
+def _whole_backup(lab: Lab, folder: Path) -> Backup | None:
+    if lab.backup is None or lab.backup.password_file is None:
+        return lab.backup
+    return lab.backup.model_copy(update={"password_file": folder / lab.backup.password_file})
 
 
 def _with_whole_power_paths(machine: Machine, folder: Path) -> Machine:

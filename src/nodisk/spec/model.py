@@ -263,6 +263,16 @@ class Machine(_Section):
     """How it is switched on and off; absent: on by Wake-on-LAN, off by its own Linux."""
 
 
+class Backup(_Section):
+    """Where backups of the room go. `nodisk backup` makes, lists, proves and restores them."""
+
+    target: str
+    """A folder, `ssh://USER@HOST/PATH` or `s3://HOST/BUCKET/PATH`; best on another host or disk."""
+    password_file: Path | None = None
+    """The file with the password that encrypts them; absent: nodisk makes one in the state directory. Keep a copy of
+    it elsewhere: without it nobody can read a backup."""
+
+
 class Firmware(StrEnum):
     """What a virtual machine boots with."""
 
@@ -304,6 +314,8 @@ class Lab(_Section):
     """The PCs."""
     virtual: Virtual = Virtual()
     """Settings of the virtual lab."""
+    backup: Backup | None = None
+    """Backups of the room; absent: only those that are asked for by command."""
 
     def machine(self, name: str) -> Machine | None:
         """The machine of that name."""
