@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from nodisk.spec import power as power_
 from nodisk.spec import syntax, versions
+from nodisk.spec import timetable as timetable_
 from nodisk.spec.model import ImageKind, Lab, PodNetwork, Source
 from nodisk.values import Role
 from nodisk.yamltree import Path
@@ -382,6 +383,13 @@ def power(lab: Lab) -> Iterator[Finding]:
             yield Finding((*place, wrong.at), wrong.what, wrong.hint, about=about, key=wrong.is_key)
 
 
+def timetable(lab: Lab) -> Iterator[Finding]:
+    """Lessons don't overlap, and leave the room a pause in which it is off."""
+    for wrong in timetable_.problems(lab.timetable) if lab.timetable is not None else ():
+        other = None if wrong.other is None else ("timetable", *wrong.other)
+        yield Finding(("timetable", *wrong.at), wrong.what, wrong.hint, other=other)
+
+
 RULES: tuple[Rule, ...] = (
     subnet,
     addresses,
@@ -404,4 +412,5 @@ RULES: tuple[Rule, ...] = (
     labels,
     butane,
     power,
+    timetable,
 )
