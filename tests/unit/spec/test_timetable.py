@@ -252,3 +252,13 @@ def test_the_servers_own_zone(tmp_path: Path) -> None:
 
 def test_days_are_named() -> None:
     assert [Lesson.parse(f"{day} 8:00-9:00").days for day in DAYS] == [(number,) for number in range(7)]
+
+
+def test_the_docs_example() -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/timetable.md").read_text(encoding="utf-8")
+    made = parse(lab(top=page.partition("```yaml\n")[2].partition("```")[0]), file="x").timetable
+    assert made is not None
+    assert [str(lesson) for lesson in made.lessons] == ["mon 10:15-12:00", "wed,thu 08:00-09:30", "fri 22:00-01:00"]
+    assert made.model_copy(update={"timezone": None}) == Timetable.model_validate(
+        {"lessons": made.lessons, "except": made.except_}
+    ), "the rest is as without it"
