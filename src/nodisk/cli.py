@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lab": ("nodisk.commands.machines:lab", "Run a virtual lab: QEMU machines in a network namespace."),
     "machines": ("nodisk.commands.adoption:machines", "List, adopt, rename, swap and forget machines."),
     "room": ("nodisk.commands.room:room", "Switch the whole room on before a lesson, and off after it."),
+    "timetable": ("nodisk.commands.timetable:timetable", "Show the next lessons, and when the room is switched."),
     "power": ("nodisk.commands.power:power", "Switch machines on and off, and say what came of it."),
     "status": ("nodisk.commands.cluster:status", "Show one row per machine: stage, node, RAM."),
     "events": ("nodisk.commands.server:events", "Show what happened, and when."),

@@ -48,6 +48,7 @@ SHOWS = {
     "power status": ["--all"],
     "room on": ["--dry-run"],
     "room off": ["--dry-run"],
+    "timetable": ["--week"],
     "status": [],
     "events": [],
     "kubeconfig": [],

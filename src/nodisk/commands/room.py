@@ -22,12 +22,17 @@ from nodisk.machines.remains import need_root
 from nodisk.machines.watch import Row
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
+from nodisk.records.turns import Turned
+from nodisk.spec.timetable import Turn
 from nodisk.values import Role
 
 LONGEST = 30 * 60.0
 """Seconds for which a room is waited for, unless told otherwise."""
 GRACE = 15.0
 """Seconds in which those that are still asked may say why a machine is missing."""
+
+
+_by_timetable = click.option("--by-timetable", is_flag=True, hidden=True, help="The server's own call.")
 
 
 @click.group()
@@ -45,13 +50,23 @@ def room() -> None:
 @switching.stagger_option()
 @click.option("--no-proof", is_flag=True, help="Stop once all nodes are Ready; skip the test of the cluster.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+@_by_timetable
 def on(  # noqa: PLR0917 - click hands over by name
-    options: LabOptions, output: str, seconds: float, stagger: float, no_proof: bool, dry_run: bool
+    options: LabOptions,
+    output: str,
+    seconds: float,
+    stagger: float,
+    no_proof: bool,
+    dry_run: bool,
+    by_timetable: bool,
 ) -> None:
     """Arm, switch every machine on, wait until all are Ready, disarm, and test the cluster.
 
     Names every machine that is missing, and why. The lab is disarmed however it ends, also by Ctrl-C. A machine of
     which nothing is seen for five minutes is not waited for any more once all others are Ready.
+
+    lab.yaml's timetable doesn't switch the room off before --for is over; outside of lessons, not before the end of the
+    next lesson.
     """
     context = options.load()
     if seconds == float("inf"):
@@ -62,6 +77,8 @@ def on(  # noqa: PLR0917 - click hands over by name
         switching.would(context, context.lab.machines, "switch on")
         return
     need_root()
+    if not by_timetable:
+        _by_hand(context, Turn.ON, hold=time.time() + seconds)
     rows, answers, took = _arrive(context, seconds, stagger)
     lost = room_.missing(rows, answers)
     ready = [row for row in rows if row.ready]
@@ -76,6 +93,12 @@ def on(  # noqa: PLR0917 - click hands over by name
             + "\n".join(f"  {name}: {why}" for name, why in lost.items()),
             hint="once they are mended, nodisk room on again: it leaves those alone that are Ready",
         )
+
+
+def _by_hand(context: LabContext, turn: Turn, *, hold: float = 0.0) -> None:
+    """What the timetable then leaves alone."""
+    with Database(context.state.database) as database:
+        database.turn(Turned(turn, time.time(), by_hand=True, hold=hold))
 
 
 def _arrive(context: LabContext, seconds: float, stagger: float) -> tuple[list[Row], dict[str, Answer], float]:
@@ -126,11 +149,16 @@ def _report(output: str, took: float, ready: list[Row], lost: dict[str, str]) ->
 @click.option("--no-drain", is_flag=True, help="Don't give pods time to end before their node is shut down.")
 @switching.within_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
-def off(options: LabOptions, output: str, no_drain: bool, within: float, dry_run: bool) -> None:
+@_by_timetable
+def off(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, no_drain: bool, within: float, dry_run: bool, by_timetable: bool
+) -> None:
     """Disarm, let pods end, shut down the workers, then the control plane, and see whether they did.
 
     Nothing of the cluster is lost: its objects are on the server's disk. Pods without a controller are not evicted,
     which would delete them: they run again on their node after the next boot.
+
+    During a lesson of lab.yaml's timetable the room stays off until the next lesson.
     """
     context = options.load()
     workers = context.lab.by_role(Role.WORKER)
@@ -139,6 +167,8 @@ def off(options: LabOptions, output: str, no_drain: bool, within: float, dry_run
         switching.would(context, (*workers, *planes), "shut down")
         return
     need_root()
+    if not by_timetable:
+        _by_hand(context, Turn.OFF)
     with Database(context.state.database) as database:
         database.disarm()
         database.record(Kind.DAEMON, "disarmed; the room is switched off", source="nodisk room")

@@ -19,6 +19,10 @@ COMMAND_LINE_LIMIT = 2047
 """Characters: the kernel cuts off the rest (COMMAND_LINE_SIZE on x86, its final zero taken off)."""
 
 _RETRY_SECONDS = 5
+_DISK = (
+    "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
+    "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
+)
 
 
 def entry_script(lab: Lab) -> str:
@@ -110,6 +114,11 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
     )
 
 
+def disk_script(lab: Lab, machine: Machine) -> str:
+    """A known machine's script outside of lessons: its own disk, as in the menu of one that is not known."""
+    return _script(f"echo nodisk: no lesson now in {lab.name}: {machine.name} boots its own disk", *_DISK)
+
+
 def unknown_script(lab: Lab, mac: Mac) -> str:
     """The menu of a machine that lab.yaml doesn't know; the same for all of them but for the MAC it shows.
 
@@ -134,8 +143,7 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "choose --default disk --timeout 30000 what || goto disk",
         "goto ${what}",
         ":disk",
-        "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
-        "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
+        *_DISK,
         ":who",
         f"{tell} && echo The server has noted it. || echo The server could not be told.",
         "imgfree told ||",

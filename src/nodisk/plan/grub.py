@@ -85,6 +85,17 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
     )
 
 
+def disk_script(lab: Lab, machine: Machine) -> str:
+    """A known machine's script outside of lessons: its own disk, as in the menu of one that is not known.
+
+    It never says that it is done: where it breaks off on the way, GRUB asks again.
+    """
+    return _script(
+        f"echo {quoted(f'nodisk: no lesson now in {lab.name}: {machine.name} boots its own disk')}",
+        *_disk(),
+    )
+
+
 def arguments(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) -> list[str]:
     """The kernel's arguments, as iPXE's script has them but for iPXE's own ``initrd=``.
 
@@ -119,15 +130,7 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "    done",
         "}",
         f"menuentry {quoted(f'Boot from the disk of this machine ({lab.name} does not know {mac})')} --id disk {{",
-        f"    for loader in {' '.join(_LOADERS)}; do",
-        '        if search --no-floppy --file --set=root "$loader"; then',
-        '            chainloader "$loader"',
-        "            boot",
-        "        fi",
-        "    done",
-        "    echo 'No disk of this machine has a system for UEFI: back to the firmware.'",
-        "    sleep --interruptible 5",
-        "    exit",
+        *(f"    {line}" for line in _disk()),
         "}",
         "menuentry 'Tell the server who I am, and show what to add to lab.yaml' --id who {",
         "    set nodisk_who='platform=efi'",
@@ -145,6 +148,21 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "}",
         f"menuentry 'Ask again' --id again {{ configfile {_on_server(lab, f'/{ENTRY}')} }}",
     )
+
+
+def _disk() -> list[str]:
+    """Lines that start the first system on a disk."""
+    return [
+        f"for loader in {' '.join(_LOADERS)}; do",
+        '    if search --no-floppy --file --set=root "$loader"; then',
+        '        chainloader "$loader"',
+        "        boot",
+        "    fi",
+        "done",
+        "echo 'No disk of this machine has a system for UEFI: back to the firmware.'",
+        "sleep --interruptible 5",
+        "exit",
+    ]
 
 
 def _ask_smbios(*fields: tuple[str, int]) -> list[str]:

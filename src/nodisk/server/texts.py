@@ -38,6 +38,10 @@ class Texts:
             return boot.address_script(self.lab, machine)
         return boot.address_in_use_script(self.lab, machine, holder)
 
+    def disk(self, machine: Machine) -> str:
+        """``/boot/MAC.ipxe`` of a machine of the lab outside of lessons."""
+        return boot.disk_script(self.lab, machine)
+
     def unknown(self, mac: Mac) -> str:
         """``/boot/MAC.ipxe`` of any other."""
         return boot.unknown_script(self.lab, mac)
@@ -49,6 +53,10 @@ class Texts:
     def grub_script(self, machine: Machine, nonce: str | None) -> str:
         """``/grub/MAC.cfg`` of a machine of the lab."""
         return grub.machine_script(self.lab, self.facts, machine, nonce)
+
+    def grub_disk(self, machine: Machine) -> str:
+        """``/grub/MAC.cfg`` of a machine of the lab outside of lessons."""
+        return grub.disk_script(self.lab, machine)
 
     def grub_unknown(self, mac: Mac) -> str:
         """``/grub/MAC.cfg`` of any other."""

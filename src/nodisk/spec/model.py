@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
+from nodisk.spec.lessons import DaysOff, Lead, Lesson, Zone
 from nodisk.values import KubeVersion, Mac, Name, Role, Seat, Size
 
 
@@ -25,7 +27,13 @@ class _Section(BaseModel):
         """A key without a value (``packages:`` with every line below commented out) is treated as absent."""
         if not isinstance(data, dict):
             return data
-        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+        known = keys(cls)
+        return {key: value for key, value in data.items() if value is not None or key not in known}
+
+
+def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a section as lab.yaml has them; one that is a word of Python has another name in the model."""
+    return {info.alias or name: info for name, info in model.model_fields.items()}
 
 
 class DhcpMode(StrEnum):
@@ -290,6 +298,33 @@ class Virtual(_Section):
     """QEMU's CPU model; absent: the host's with KVM, the fastest known with TCG."""
 
 
+class Outside(StrEnum):
+    """What a machine boots outside of lessons."""
+
+    DISK = "disk"
+    LAB = "lab"
+
+
+class Timetable(_Section):
+    """The lessons: `nodisk serve` switches the room on before each and off after it. At least one pause of the week
+    must be longer than twice the `lead`."""
+
+    lessons: tuple[Lesson, ...]
+    """One a line, by the clock on the wall, every week: `mon 10:15-12:00`, `mon,wed 8:00-9:30`, `tue-fri 14:00-15:30`.
+    An end before the begin is on the next day: `fri 22:00-01:00`."""
+    except_: Annotated[tuple[DaysOff, ...], Field(alias="except")] = ()
+    """Days without lessons: `2026-11-11`, or the first and the last, `2026-12-21..2027-01-06`. A lesson over midnight
+    belongs to the day on which it begins."""
+    timezone: Zone | None = None
+    """The lessons' time zone by its IANA name, such as Europe/Warsaw; absent: the server's."""
+    lead: Lead = Lead(15)
+    """How long before a lesson the room is switched on, at most `2h`. A break of up to twice as long is no reason to
+    switch it off."""
+    outside: Outside = Outside.DISK
+    """What a machine of lab.yaml boots that is switched on while the room is off and the lab is not armed: `disk` (its
+    own) or `lab` (Linux in RAM, which can't join)."""
+
+
 class Lab(_Section):
     """The room: one server and its machines."""
 
@@ -312,6 +347,8 @@ class Lab(_Section):
     """Settings by role."""
     machines: Annotated[tuple[Machine, ...], Field(min_length=1)]
     """The PCs."""
+    timetable: Timetable | None = None
+    """The lessons; absent: nobody switches the room but you."""
     virtual: Virtual = Virtual()
     """Settings of the virtual lab."""
     backup: Backup | None = None

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network
 from nodisk.errors import UsageError
 from nodisk.spec import power as power_
 from nodisk.spec import syntax, target, versions
+from nodisk.spec import timetable as timetable_
 from nodisk.spec.model import ImageKind, Lab, PodNetwork, Source
 from nodisk.values import Role
 from nodisk.yamltree import Path
@@ -392,6 +393,13 @@ def backup(lab: Lab) -> Iterator[Finding]:
             yield Finding(("backup", "target"), error.message, f"{target.FORMS}")
 
 
+def timetable(lab: Lab) -> Iterator[Finding]:
+    """Lessons don't overlap, and leave the room a pause in which it is off."""
+    for wrong in timetable_.problems(lab.timetable) if lab.timetable is not None else ():
+        other = None if wrong.other is None else ("timetable", *wrong.other)
+        yield Finding(("timetable", *wrong.at), wrong.what, wrong.hint, other=other)
+
+
 RULES: tuple[Rule, ...] = (
     subnet,
     addresses,
@@ -415,4 +423,5 @@ RULES: tuple[Rule, ...] = (
     butane,
     power,
     backup,
+    timetable,
 )

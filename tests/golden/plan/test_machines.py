@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.plan import boot, dhcp_answers, readable, show
+from nodisk.plan import boot, dhcp_answers, grub, readable, show
 from nodisk.plan.dhcp_snippets import Server, snippet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
@@ -90,6 +90,8 @@ def test_scripts_of_all() -> None:
     lab = Lab.model_validate_json(LARGE)
     compare("boot.ipxe", boot.entry_script(lab))
     compare("unknown.ipxe", boot.unknown_script(lab, Mac.parse("02:00:00:00:00:99")))
+    compare("disk.ipxe", boot.disk_script(lab, lab.machines[0]))
+    compare("disk.cfg", grub.disk_script(lab, lab.machines[0]))
     compare("address.ipxe", boot.address_script(lab, lab.machines[0]))
     compare("address-in-use.ipxe", boot.address_in_use_script(lab, lab.machines[0], Mac.parse("02:00:00:00:00:99")))
 

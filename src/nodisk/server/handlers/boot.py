@@ -6,6 +6,7 @@ iPXE and GRUB (Secure Boot) get the same by the same rules, in the language of e
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from ipaddress import AddressValueError, IPv4Address
 
 from starlette.requests import Request
@@ -14,7 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from nodisk.assets import nic_drivers
 from nodisk.records import sightings
 from nodisk.records.events import Kind
-from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
+from nodisk.records.turns import Plan
+from nodisk.server.handlers.common import AppState, Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.spec.model import Machine
 from nodisk.values import Mac, Stage
 
@@ -50,7 +52,8 @@ async def _answer(
     """A machine's own script; with a nonce if the lab is armed and the machine itself asks.
 
     Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. What one
-    gets who asks from another address is ``elsewhere``. An unknown machine gets its menu. ``part`` is the script's name
+    gets who asks from another address is ``elsewhere``. An unknown machine gets its menu, and one that asks while the
+    timetable has no lesson its own disk. ``part`` is the script's name
     in ``nodisk render``.
     """
     app_state, address = app_state_of(request), address_of(request)
@@ -70,6 +73,12 @@ async def _answer(
         return PlainTextResponse(known(machine, None))
     if address != machine.address:
         return PlainTextResponse(await elsewhere(request, machine, address))
+    if _own_disk(app_state):
+        if app_state.limits.sighting(mac, Stage.IPXE):
+            text = "no lesson now: it boots its own disk (nodisk room on, or nodisk arm, and it boots the lab)"
+            app_state.database.record(Kind.DAEMON, text, source=str(address), mac=mac, machine=str(machine.name))
+        texts = app_state.texts
+        return PlainTextResponse(texts.grub_disk(machine) if part == "grub" else texts.disk(machine))
     nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
     way = "by GRUB" if part == "grub" else _from_pool(request)
@@ -81,6 +90,14 @@ async def _answer(
     app_state.database.reset_traffic(mac)
     app_state.database.serve(mac, {part: known(machine, None), **app_state.texts.daemons})
     return PlainTextResponse(known(machine, nonce))
+
+
+def _own_disk(app_state: AppState) -> bool:
+    """Whether the lab's machines boot their own disks now: outside of lessons, unless somebody arms the lab."""
+    timetable, database = app_state.texts.lab.timetable, app_state.database
+    if timetable is None or database.armed():
+        return False
+    return Plan.of(timetable).own_disk(datetime.fromtimestamp(database.now(), UTC), database.turned())
 
 
 async def _no_nonce(request: Request, machine: Machine, address: IPv4Address) -> str:
