@@ -32,8 +32,11 @@ def loaders(lab: Lab, state: LabState, *, virtual: bool) -> list[Finding]:
 
 def _wanted(lab: Lab, *, virtual: bool) -> list[Finding]:
     plain = [str(machine.name) for machine in lab.machines if not lab.signed_loader(machine)]
-    if virtual and lab.virtual.firmware is Firmware.SECURE_BOOT and plain:
-        text = f"virtual.firmware is secure-boot, which refuses iPXE, and {', '.join(plain)} would get it"
+    refused = [machine for machine in lab.machines if lab.firmware(machine) is Firmware.SECURE_BOOT]
+    refused = [machine for machine in refused if not lab.signed_loader(machine)]
+    if virtual and refused:
+        names = ", ".join(str(machine.name) for machine in refused)
+        text = f"the virtual firmware is secure-boot, which refuses iPXE, and {names} would get it"
         return [error(NAME, text, "add `secure_boot: true` to lab.yaml")]
     if not lab.any_signed_loader:
         return [ok(NAME, "UEFI machines get iPXE, which firmware with Secure Boot on refuses; see secure_boot")]
