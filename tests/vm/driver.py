@@ -79,17 +79,18 @@ class Driver:
     def await_event(self, name: str, stages: Iterable[str], since: float, *, seconds: float = BOOT_WITHIN) -> str:
         """Wait until a machine has reported one of ``stages`` since then; returns the event's detail."""
         wanted = set(stages)
-        context = self.context()
+        what = f"{name} reports {' or '.join(sorted(wanted))}"
+        self.wait(lambda: self.reported(name, wanted, since) is not None, what, seconds=seconds)
+        return self.reported(name, wanted, since) or ""
+
+    def reported(self, name: str, stages: Iterable[str], since: float) -> str | None:
+        """The detail of the first event with one of these stages since then; None: there is none yet."""
+        context, wanted = self.context(), set(stages)
         machine = context.lab.machine(name)
         assert machine is not None
-
-        def found() -> str | None:
-            with Database(context.state.database, reading=True) as database:
-                events = database.events(since=int(since), mac=machine.mac, kinds=(Kind.STAGE,))
-            return next((event.detail for event in events if event.stage in wanted), None)
-
-        self.wait(lambda: found() is not None, f"{name} reports {' or '.join(sorted(wanted))}", seconds=seconds)
-        return found() or ""
+        with Database(context.state.database, reading=True) as database:
+            events = database.events(since=int(since), mac=machine.mac, kinds=(Kind.STAGE,))
+        return next((event.detail for event in events if event.stage in wanted), None)
 
     def await_ready(self, *names: str, before: dict[str, str] | None = None, seconds: float = BOOT_WITHIN) -> None:
         """Wait until these machines' nodes are Ready, in a later boot than ``before`` says."""
