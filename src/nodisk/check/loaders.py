@@ -42,7 +42,7 @@ def _wanted(lab: Lab, *, virtual: bool) -> list[Finding]:
         return [ok(NAME, "UEFI machines get iPXE, which firmware with Secure Boot on refuses; see secure_boot")]
     if lab.network.dhcp is DhcpMode.NONE:
         text = "with `dhcp: none` the room's own server must give UEFI machines shimx64.efi, from this server's TFTP"
-        return [warning(NAME, text, _DOCS)]
+        return [warning(NAME, text, "paste what `nodisk dhcp-snippet` prints")]
     who = "every machine but " + ", ".join(plain) if plain else "every machine"
     return [ok(NAME, f"shim and GRUB, signed, for {who} that boots by UEFI; they boot it with Secure Boot on or off")]
 

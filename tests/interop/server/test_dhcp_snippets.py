@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.interop.server import dhcp_client, room_servers
 from tests.interop.server.rooms import IPXE as IPXE_PROGRAM
-from tests.interop.server.rooms import STRANGER, Room, make_room
+from tests.interop.server.rooms import LAB, STRANGER, Room, make_room
 
 from nodisk import run
 
@@ -93,6 +93,32 @@ def test_every_kind_of_client_gets_its_program(
         unknown = ask(none_room, "stranger", STRANGER[0], **pxe(7))
         assert unknown["file"] == "snponly.efi", "a machine that lab.yaml does not know gets its menu"
         assert LOW <= IPv4Address(str(unknown["address"])) <= HIGH
+
+
+@pytest.fixture
+def secure_room() -> Iterator[Room]:
+    """One with Secure Boot on everywhere but at w1."""
+    made = make_room("none", lab=LAB.replace("memory: 1GiB", "secure_boot: false") + "secure_boot: true\n")
+    try:
+        made.plug("w1", W1, None)
+        made.plug("stranger", STRANGER[0], None)
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("server", sorted(room_servers.START))
+def test_shim_goes_to_whom_lab_yaml_says(secure_room: Room, server: str, tmp_path: Path) -> None:
+    snippet = secure_room.nodisk("dhcp-snippet", server).stdout
+    with room_servers.running(secure_room, room_servers.START[server](tmp_path, snippet), tmp_path):
+        for namespace, mac, program in (("w1", W1, "snponly.efi"), ("stranger", STRANGER[0], "shimx64.efi")):
+            for arch in (7, 9):
+                answer = ask(secure_room, namespace, mac, **pxe(arch))
+                assert (answer["file"], answer["next"], answer["vendor"]) == (program, SERVER, None)
+            http = ask(secure_room, namespace, mac, **pxe(16, "HTTPClient"))
+            assert (http["file"], http["vendor"]) == (f"http://{SERVER}/ipxe/{program}", "HTTPClient")
+            assert ask(secure_room, namespace, mac, **pxe(0))["file"] == "undionly.kpxe"
+            assert ask(secure_room, namespace, mac, **pxe(7), **IPXE)["file"] == SCRIPT
 
 
 def test_the_server_has_what_the_snippets_name(none_room: Room, tmp_path: Path) -> None:
