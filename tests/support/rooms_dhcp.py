@@ -48,5 +48,5 @@ def rooms(draw: st.DrawFn) -> Room:
         }
     )
     lab = parse(text, file="lab.yaml")
-    programs = {"bios": "undionly.kpxe", "uefi": "snponly.efi", "signed": "shimx64.efi"}
+    programs = {"bios": "undionly.kpxe", "uefi": "snponly.efi", "signed": "shimx64.efi", "arm64": "ipxe-arm64.efi"}
     return room(lab, **programs, reservations=draw(st.booleans()))

@@ -27,6 +27,17 @@ BOOT_WITHIN = 900.0
 """Seconds for a boot. Success ends a wait; this only ends a test that has failed."""
 
 
+_START = """\
+import sys
+from pathlib import Path
+from nodisk.context import LabOptions
+from nodisk.machines.virtual import Virtual
+from nodisk.state import DEFAULT_STATE, State
+context = LabOptions(Path(sys.argv[1]), State(DEFAULT_STATE)).load()
+Virtual(context.lab, context.file, context.state).start(print)
+"""
+
+
 class Driver:
     """``nodisk`` on one lab, and waiting for what its commands report."""
 
@@ -46,6 +57,13 @@ class Driver:
         if check and done.returncode != 0:
             pytest.fail(f"nodisk {' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
+
+    def start_server(self) -> None:
+        """All of the virtual lab but its machines, which are off; it must be built.
+
+        In a process of its own, as a command does it: what it starts outlives it.
+        """
+        subprocess.run([sys.executable, "-c", _START, str(self.file)], check=True, timeout=120)
 
     def status(self) -> dict[str, Any]:
         """``nodisk status``, with the machines by name."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from nodisk.plan import network
-from nodisk.plan.daemons_dnsmasq import UEFI_ARCHITECTURES
+from nodisk.plan.daemons_dnsmasq import ARM64, UEFI_ARCHITECTURES
 from nodisk.spec.model import DhcpMode, Lab
 from nodisk.values import Mac
 
@@ -59,13 +59,17 @@ class Room:
         return f"{network.server_url(self.lab)}/boot.ipxe"
 
 
-def room(lab: Lab, *, bios: str, uefi: str, signed: str, reservations: bool) -> Room:
-    """``bios``, ``uefi``, ``signed``: the names of the programs, iPXE's and shim, as the server has them."""
+def room(lab: Lab, *, bios: str, uefi: str, signed: str, arm64: str, reservations: bool) -> Room:
+    """``bios``, ``uefi``, ``signed``, ``arm64``: the names of the programs, iPXE's and shim, as the server has them."""
     if lab.network.dhcp is not DhcpMode.NONE:
         return Room(lab, (), reservations)
     most, other = (signed, uefi) if lab.secure_boot else (uefi, signed)
     exceptions = tuple(one.mac for one in lab.machines if lab.signed_loader(one) is not lab.secure_boot)
-    answers = [Answer("bios", "BIOS", (0,), bios), *_uefi(lab, most, but=exceptions)]
+    plain = [
+        Answer("bios", "BIOS", (0,), bios),
+        Answer("arm64", "UEFI on 64-bit ARM, which has no image", (ARM64,), arm64),
+    ]
+    answers = [*plain, *_uefi(lab, most, but=exceptions)]
     if exceptions:
         answers += _uefi(lab, other, only=exceptions)
     return Room(lab, tuple(answers), reservations)

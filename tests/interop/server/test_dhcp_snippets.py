@@ -48,7 +48,7 @@ KINDS = (
     Kind("iPXE on BIOS", pxe(0) | IPXE, SCRIPT),
     Kind("iPXE on UEFI", pxe(7) | IPXE, SCRIPT),
     Kind("iPXE that UEFI loaded by HTTP", pxe(16) | IPXE, SCRIPT),
-    Kind("ARM", pxe(11), ""),
+    Kind("64-bit ARM", pxe(11), "ipxe-arm64.efi", SERVER),
     Kind("32-bit UEFI", pxe(6), ""),
     Kind("Linux", {}, ""),
 )
@@ -126,7 +126,7 @@ def test_the_server_has_what_the_snippets_name(none_room: Room, tmp_path: Path) 
     namespace = f"{none_room.name}-w1"
     run.run(["ip", "-n", namespace, "address", "add", "10.99.0.150/24", "dev", "eth0"])
     none_room.start()
-    for name in ("undionly.kpxe", "snponly.efi"):
+    for name in ("undionly.kpxe", "snponly.efi", "ipxe-arm64.efi"):
         got = tmp_path / name
         run.run(["busybox", "tftp", "-g", "-r", name, "-l", str(got), SERVER], netns=namespace, timeout=60)
         assert got.read_bytes() == IPXE_PROGRAM + name.encode()
@@ -143,7 +143,7 @@ def beside_kea(proxy_room: Room, tmp_path: Path) -> Iterator[Room]:
         yield proxy_room
 
 
-@pytest.mark.parametrize(("arch", "file"), [(0, "undionly.kpxe"), (7, "snponly.efi")])
+@pytest.mark.parametrize(("arch", "file"), [(0, "undionly.kpxe"), (7, "snponly.efi"), (11, "ipxe-arm64.efi")])
 def test_the_proxy_beside_kea(beside_kea: Room, arch: int, file: str) -> None:
     """Firmware takes the address of one server and the program of the other (PXE 2.1, section 2.2.5)."""
     given = ask(beside_kea, "w1", W1, **pxe(arch), of=room_servers.ADDRESS)
