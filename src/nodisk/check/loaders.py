@@ -27,7 +27,7 @@ _DOCS = "docs/how-to/secure-boot.md"
 
 def loaders(lab: Lab, state: LabState, *, virtual: bool) -> list[Finding]:
     """What lab.yaml says, whether the built kernel is signed, and which machines look refused."""
-    return [*_wanted(lab, virtual=virtual), *_kernel(lab, state), *_stuck(lab, state)]
+    return [*_wanted(lab, virtual=virtual), *_by_http(lab, virtual=virtual), *_kernel(lab, state), *_stuck(lab, state)]
 
 
 def _wanted(lab: Lab, *, virtual: bool) -> list[Finding]:
@@ -45,6 +45,17 @@ def _wanted(lab: Lab, *, virtual: bool) -> list[Finding]:
         return [warning(NAME, text, "paste what `nodisk dhcp-snippet` prints")]
     who = "every machine but " + ", ".join(plain) if plain else "every machine"
     return [ok(NAME, f"shim and GRUB, signed, for {who} that boots by UEFI; they boot it with Secure Boot on or off")]
+
+
+def _by_http(lab: Lab, *, virtual: bool) -> list[Finding]:
+    """Firmware that boots by HTTP, beside a room's own server: dnsmasq's proxyDHCP answers PXE clients alone."""
+    if lab.network.dhcp is not DhcpMode.PROXY:
+        return []
+    names = [str(machine.name) for machine in lab.machines if lab.firmware(machine) is Firmware.UEFI_HTTP]
+    if virtual and names:
+        text = f"with `dhcp: proxy` firmware that boots by HTTP (uefi-http) gets no answer: {', '.join(names)}"
+        return [error(NAME, text, "firmware: uefi, which boots by PXE; or `dhcp: none`, with nodisk dhcp-snippet")]
+    return [ok(NAME, "with `dhcp: proxy` UEFI must boot by PXE: firmware set to HTTP boot alone gets no answer")]
 
 
 def _kernel(lab: Lab, state: LabState) -> list[Finding]:
