@@ -65,6 +65,12 @@ class Driver:
         """
         subprocess.run([sys.executable, "-c", _START, str(self.file)], check=True, timeout=120)
 
+    def up(self) -> None:
+        """Switch every machine on, and let none stand back for the control plane, which nobody waits for."""
+        self("lab", "up", "--detach", timeout=1500)
+        context = self.context()
+        Power(context.lab, context.state).level()
+
     def status(self) -> dict[str, Any]:
         """``nodisk status``, with the machines by name."""
         found: dict[str, Any] = json.loads(self("status", "--output", "json").stdout)

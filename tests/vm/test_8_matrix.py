@@ -19,7 +19,6 @@ from tests.interop.server import room_servers
 from tests.vm.driver import Driver
 
 from nodisk import run
-from nodisk.machines.power import Power
 from nodisk.machines.segment import Segment
 from nodisk.records.virtual_lab import BRIDGE
 from nodisk.spec.model import Firmware
@@ -91,10 +90,8 @@ def boot(driver: Driver, *, but: tuple[str, ...] = ()) -> float:
     A machine that got there is switched off, as its processors are the others' now. ``but`` those stay on.
     """
     began = time.time()
-    driver("lab", "up", "--detach", timeout=1500)
-    context = driver.context()
-    Power(context.lab, context.state).level()  # most of them go no further than `os`: none stands back for the others
-    left = {str(machine.name) for machine in context.lab.machines}
+    driver.up()
+    left = {str(machine.name) for machine in driver.context().lab.machines}
 
     def look() -> bool:
         for name in sorted(left):

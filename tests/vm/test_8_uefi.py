@@ -35,7 +35,7 @@ def uefi(tmp_path: Path) -> Iterator[Driver]:
 def test_uefi_boots_over_the_network(uefi: Driver) -> None:
     """cp1 by PXE, w1 by HTTP, in one lab: what costs is that something boots, not that two things do."""
     began = time.time()
-    uefi("lab", "up", "--detach", timeout=1500)
+    uefi.up()
     for name in ("cp1", "w1"):
         uefi.await_event(name, ["os"], began)
         print(f"{name}: os after {time.time() - began:.0f} s")
