@@ -140,7 +140,8 @@ def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: A
         words += ["-drive", f"if=pflash,format=raw,unit=1,file={_value(paths.variables)}"]
     if firmware is Firmware.UEFI_HTTP:
         # OVMF tries PXE before HTTP, and one order for both is all that QEMU can tell it (OvmfPkg/RUNTIME_CONFIG.md).
-        words += ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"]
+        for version in ("IPv4", "IPv6"):
+            words += ["-fw_cfg", f"name=opt/org.tianocore/{version}PXESupport,string=n"]
     # Only the network; a machine that finds no server asks again, as PCs in a room do.
     words += ["-boot", "order=n,strict=on,reboot-timeout=2000"]
     words += ["-netdev", f"tap,id=net0,ifname={tap},script=no,downscript=no"]

@@ -91,8 +91,9 @@ def test_uefi_boots_by_its_own_pxe() -> None:
 
 
 def test_uefi_that_boots_by_http_does_not_try_pxe_before() -> None:
-    no_pxe = "name=opt/org.tianocore/IPv4PXESupport,string=n"
-    assert value(words(make_lab(virtual=Virtual(firmware=Firmware.UEFI_HTTP))), "-fw_cfg") == no_pxe
+    argv = words(make_lab(virtual=Virtual(firmware=Firmware.UEFI_HTTP)))
+    no_pxe = [f"name=opt/org.tianocore/{version}PXESupport,string=n" for version in ("IPv4", "IPv6")]
+    assert [argv[place + 1] for place, word in enumerate(argv) if word == "-fw_cfg"] == no_pxe
     assert "-fw_cfg" not in words(make_lab(virtual=Virtual(firmware=Firmware.UEFI)))
 
 
