@@ -18,6 +18,8 @@ from nodisk.values import Mac
 COMMAND_LINE_LIMIT = 2047
 """Characters: the kernel cuts off the rest (COMMAND_LINE_SIZE on x86, its final zero taken off)."""
 
+NO_ARM64 = "there is no arm64 image yet: this machine can not join"
+
 _RETRY_SECONDS = 5
 _DISK = (
     "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
@@ -29,16 +31,23 @@ def entry_script(lab: Lab) -> str:
     """``/boot.ipxe``: chains to the script of the card that iPXE booted from.
 
     ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine. What
-    kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need.
+    kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need. A machine for which there is no
+    image is told so, and goes no further.
     """
     server = network.server_url(lab)
     return _script(
+        "iseq ${buildarch} arm64 && goto arm64 ||",
         "isset ${netX/mac} && set card ${netX/mac:hexhyp} || set card ${net0/mac:hexhyp}",
         ":again",
         f"chain --replace --autofree {server}/boot/${{card}}.ipxe?busid=${{netX/busid}} ||",
         f"echo nodisk: no boot script from {lab.network.server}; again in {_RETRY_SECONDS} seconds (is the server up?)",
         f"sleep {_RETRY_SECONDS}",
         "goto again",
+        ":arm64",
+        f"echo nodisk: {NO_ARM64}",
+        "echo Take it out of the firmware's order of boot devices; back to the firmware in a minute.",
+        "sleep 60",
+        "exit",
     )
 
 

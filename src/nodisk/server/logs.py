@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 
 from nodisk import ports
-from nodisk.plan.daemons_dnsmasq import PROGRAMS
+from nodisk.plan.daemons_dnsmasq import ARM64, PROGRAMS
 from nodisk.values import Mac
 
 _LINE = re.compile(r"dnsmasq-dhcp\[\d+\]: (?:(\d+) )?(.*)")
@@ -82,7 +82,7 @@ def _firmware(text: str) -> str:
     if number in PROGRAMS:
         return "firmware"
     what = "no architecture named" if number is None else f"architecture {number}, {_OTHERS.get(number, 'unknown')}"
-    return f"firmware for which there is no program ({what})"
+    return f"firmware for which there is no {'image' if number == ARM64 else 'program'} ({what})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,12 @@ class Texts:
         """``/grub/MAC.cfg`` of a machine of the lab outside of lessons."""
         return grub.disk_script(self.lab, machine)
 
+    def grub_address(self, machine: Machine, holder: Mac | None) -> str:
+        """``/grub/MAC.cfg`` of a machine that asks from another address; ``holder``: who has its own."""
+        if holder is None:
+            return grub.address_script(self.lab, machine)
+        return grub.address_in_use_script(self.lab, machine, holder)
+
     def grub_unknown(self, mac: Mac) -> str:
         """``/grub/MAC.cfg`` of any other."""
         return grub.unknown_script(self.lab, mac)

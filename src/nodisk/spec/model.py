@@ -237,6 +237,15 @@ class PowerSettings(_Section):
     """`plug`: the key in that JSON; absent: `output`, `ison`, `POWER` and their like are known."""
 
 
+class Firmware(StrEnum):
+    """What a virtual machine boots with."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+    UEFI_HTTP = "uefi-http"
+    SECURE_BOOT = "secure-boot"
+
+
 class Machine(_Section):
     """One PC of the room."""
 
@@ -258,6 +267,8 @@ class Machine(_Section):
     """What it is given by UEFI, where that is to differ from the lab's `secure_boot`."""
     cpus: Annotated[int, Field(ge=1, le=512)] = 2
     """Processors of a virtual machine."""
+    firmware: Firmware | None = None
+    """What a virtual machine boots with, where that is to differ from `virtual.firmware`."""
     nic_model: Nic = Nic.VIRTIO
     """The NIC of a virtual machine, by QEMU's name. All but `virtio-net-pci` and `vmxnet3` need `os.kernel: generic`;
     `igb` needs QEMU 8."""
@@ -281,19 +292,12 @@ class Backup(_Section):
     it elsewhere: without it nobody can read a backup."""
 
 
-class Firmware(StrEnum):
-    """What a virtual machine boots with."""
-
-    BIOS = "bios"
-    UEFI = "uefi"
-    SECURE_BOOT = "secure-boot"
-
-
 class Virtual(_Section):
     """Settings for a virtual lab only; a real room ignores them."""
 
     firmware: Firmware = Firmware.BIOS
-    """`bios` (SeaBIOS), `uefi` (OVMF) or `secure-boot` (OVMF with Secure Boot on and Microsoft's keys)."""
+    """`bios` (SeaBIOS), `uefi` (OVMF, which boots by PXE), `uefi-http` (OVMF, which boots by HTTP) or `secure-boot`
+    (OVMF with Secure Boot on and Microsoft's keys, which boots by PXE)."""
     cpu: str | None = None
     """QEMU's CPU model; absent: the host's with KVM, the fastest known with TCG."""
 
@@ -366,6 +370,10 @@ class Lab(_Section):
         """Whether a machine gets shim and GRUB where it boots by UEFI; None: one that lab.yaml doesn't know."""
         own = machine.secure_boot if machine is not None else None
         return self.secure_boot if own is None else own
+
+    def firmware(self, machine: Machine) -> Firmware:
+        """What a virtual machine boots with."""
+        return machine.firmware or self.virtual.firmware
 
     @property
     def any_signed_loader(self) -> bool:

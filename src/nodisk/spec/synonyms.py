@@ -47,6 +47,7 @@ WORDS: dict[str, str] = {
     "machines[].role": "roles type kind group groups node_role node_type function",
     "machines[].memory": "ram mem memory_mb memory_mib ram_mb memory_size memory_gb ram_gb",
     "machines[].cpus": "cpu vcpu vcpus cores ncpus processors smp cpu_count num_cpus",
+    "machines[].firmware": "bios uefi boot_mode",
     "machines[].nic_model": "nic_type card_model network_model virtual_nic",
     "machines[].labels": "label node_labels tags",
     "machines[].taints": "taint node_taints",
@@ -133,6 +134,7 @@ CHOICES: dict[str, dict[str, str]] = {
     "os.kernel": {"generic": "amd64 default real standard linux", "cloud": "virtual vm kvm cloud_amd64"},
     "virtual.firmware": {
         "uefi": "efi ovmf",
+        "uefi-http": "http http_boot uefi_http_boot",
         "bios": "legacy seabios csm pcbios",
         "secure-boot": "secure_boot secureboot sb uefi_secure_boot",
     },

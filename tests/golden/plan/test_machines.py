@@ -99,7 +99,8 @@ def test_scripts_of_all() -> None:
 @pytest.mark.parametrize("server", Server)
 def test_dhcp_snippets(server: Server) -> None:
     lab = Lab.model_validate_json(SMALL.replace('"server": "10.77.0.1"', '"server": "10.77.0.1", "dhcp": "none"'))
-    room = dhcp_answers.room(lab, bios="undionly.kpxe", uefi="snponly.efi", reservations=True)
+    programs = {"bios": "undionly.kpxe", "uefi": "snponly.efi", "signed": "shimx64.efi", "arm64": "ipxe-arm64.efi"}
+    room = dhcp_answers.room(lab, **programs, reservations=True)
     compare(f"dhcp-{server}.txt", snippet(room, server))
 
 

@@ -166,7 +166,7 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
             config=docker_archive.Config(("/pause",)),
             work=work,
         )
-        ipxe = {name: made(name, IPXE + name.encode()) for name in ("undionly.kpxe", "snponly.efi")}
+        ipxe = {name: made(name, IPXE + name.encode()) for name in ("undionly.kpxe", "snponly.efi", "ipxe-arm64.efi")}
         image = {
             "vmlinuz": made("vmlinuz", b"kernel" * 1000),
             "initramfs": made("initramfs", b"initramfs" * 1000),

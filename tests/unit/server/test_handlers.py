@@ -142,7 +142,7 @@ class Scripts:
     def unknown(self, _: object) -> str:
         return "menu"
 
-    grub_script = script
+    grub_script, grub_address = script, address
     grub_disk = disk
 
     def grub_unknown(self, _: object) -> str:
@@ -295,7 +295,8 @@ def test_grub_gets_its_nonce_by_the_same_rules(server: Server) -> None:
     assert server.ask("GET", "/grub/grub.cfg").text == "GRUB's entry"
     first = server.ask("GET", f"/grub/{W1}.cfg").text
     assert server.told(Kind.STAGE) == ["by GRUB"]
-    assert server.ask("GET", f"/grub/{W1}.cfg", source="10.77.0.99").text == "no nonce"
+    assert server.ask("GET", f"/grub/{W1}.cfg", source=POOL).text == "take your address"
+    assert server.ask("GET", f"/grub/{W1}.cfg?pool={POOL}", source=POOL).text == "no nonce"
     assert "it got no nonce" in server.told(Kind.ALARM)[-1]
     assert server.ask("HEAD", f"/grub/{W1}.cfg").status_code == 200
     second = server.ask("GET", f"/boot/{W1}.ipxe").text
