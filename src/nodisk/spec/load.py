@@ -69,8 +69,9 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
         problems += [document.place(root, message) for message in missing if message.path not in misspelt]
         lab = repair.repaired(data, bad)
     if lab is not None:
+        sections = {path[:length] for path in bad for length in range(len(path) + 1)}
         for finding in rules.check(lab):
-            if not any(_tainted(path, bad) for path in (finding.path, *finding.about)):
+            if not any(_tainted(path, bad, sections) for path in (finding.path, *finding.about)):
                 problems.append(document.place(root, finding))
     if lab is not None and not problems:
         lab = _with_whole_paths(lab, Path(file).absolute().parent)
@@ -101,10 +102,11 @@ def _with_whole_power_paths(machine: Machine, folder: Path) -> Machine:
     return machine.model_copy(update={"power": machine.power.model_copy(update=files)}) if files else machine
 
 
-def _tainted(path: yamltree.Path, bad: set[yamltree.Path]) -> bool:
+def _tainted(path: yamltree.Path, bad: set[yamltree.Path], sections: set[yamltree.Path]) -> bool:
     """Whether ``path``, a parent of it, or (for a whole section) something in it could not be read.
 
-    The number of machines is known, whatever is wrong with one of them.
+    ``sections``: all that has something bad in it. The number of machines is known, whatever is wrong with one of them.
     """
-    inside = path != ("machines",)
-    return any(path[: len(other)] == other or (inside and other[: len(path)] == path) for other in bad)
+    if path != ("machines",) and path in sections:
+        return True
+    return any(path[:length] in bad for length in range(len(path) + 1))
