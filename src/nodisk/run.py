@@ -38,6 +38,7 @@ PACKAGES = {
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "ssh": "openssh-client",
+    "unbound-control": "unbound",
     "ssh-keygen": "openssh-client",
 }
 

@@ -41,6 +41,8 @@ class Host:
     """The user that runs nginx' workers."""
     dns_user: str = "nobody"
     """The user that runs dnsmasq."""
+    names_user: str = "nobody"
+    """The user that runs unbound."""
     time_user: str = "nobody"
     """The user that runs chronyd."""
 
