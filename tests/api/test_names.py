@@ -93,8 +93,8 @@ def test_names_follow_the_cluster(plane: ControlPlane, client: Client, dns: Reso
         assert {(port["protocol"], port["port"]) for port in found[0]["ports"]} == {("UDP", 1053), ("TCP", 1053)}
         # Whoever deletes it gets it back.
         client.delete("v1", "Service", "kube-dns", namespace="kube-system")
-        own = {"namespace": "kube-system", "fields": "metadata.name=kube-dns"}
-        client.until("kube-dns", lambda: client.list("v1", "Service", **own))
+        own = "metadata.name=kube-dns"
+        client.until("kube-dns", lambda: client.list("v1", "Service", namespace="kube-system", fields=own))
 
         service(client, space, "pets", clusterIP="None")
         name, times = f"pets.{space}.svc.cluster.local A", []

@@ -54,8 +54,8 @@ class Duration(click.ParamType[float]):
 def serve(options: LabOptions) -> None:
     """Run the lab's server in the foreground.
 
-    Starts dnsmasq, nginx, etcd, docker-registry, chronyd and nodisk's own HTTP service, restarts any that die, and
-    stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml and the PKI.
+    Starts dnsmasq, nginx, etcd, docker-registry, chronyd, unbound (where the release has no CoreDNS) and nodisk's own
+    HTTP service, restarts any that die, and stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml and the PKI.
     """
     # Until the server has handlers of its own, a signal just ends this process. An exception would be lost where it
     # comes amid an import, in a callback whose exceptions are ignored, and the server would start after all.

@@ -151,7 +151,11 @@ class Keeper:
     _watches: dict[str, Watch] = field(default_factory=dict)
     _listed: set[str] = field(default_factory=set)
     _picture: Picture = field(init=False)
+    _pending: dict[str, str] = field(default_factory=dict)
+    """Zone → what its file is to be."""
     _problem: str = ""
+    _began: float = field(default_factory=time.monotonic)
+    _told: bool = False
 
     def __post_init__(self) -> None:
         self._picture = Picture(self.lab)
@@ -249,40 +253,38 @@ class Keeper:
         self._problem = problem
 
     def _keep_writing(self) -> None:
-        began, pending, pause = time.monotonic(), dict[str, str](), 0.0
-        told = False
+        next_one = time.monotonic()
         while True:
             self._dirty.wait()
-            self._stopping.wait(SETTLE + pause)
+            self._stopping.wait(max(SETTLE, next_one - time.monotonic()))
             if self._stopping.is_set():
                 return
             self._dirty.clear()
-            if len(self._listed) < 2:
-                continue
-            start = time.monotonic()
-            with self._lock:
-                pending |= self._picture.files()
-                count = len(self._picture.services())
-            if not self._write(pending):
+            start, done = time.monotonic(), False
+            try:
+                done = len(self._listed) < 2 or self._write()
+            except (NodiskError, OSError) as error:
+                self._complain(f"the cluster's names are not up to date: {describe(error).splitlines()[0]}")
+            except Exception:
+                log.exception("the cluster's names")
+            now = time.monotonic()
+            next_one = now + (min(now - start, LONGEST_PAUSE) if done else AGAIN)
+            if not done:
                 self._dirty.set()
-                pause = AGAIN
-                continue
-            pause = min(time.monotonic() - start, LONGEST_PAUSE)
-            if not told:
-                self.say(f"the names of {count} Services are served after {time.monotonic() - began:.1f} s")
-                told = True
 
-    def _write(self, pending: dict[str, str]) -> bool:
-        """Write zones and let unbound load them, and take from ``pending`` what is done; whether that is all."""
-        try:
-            for zone, text in list(pending.items()):
-                files.write(daemons_unbound.zone_path(self.host, zone), text)
-                load(self.host.conf / daemons_unbound.CONF, zone)
-                del pending[zone]
-        except (NodiskError, OSError) as error:
-            self._complain(f"the cluster's names are not up to date: {describe(error).splitlines()[0]}")
-            return False
+    def _write(self) -> bool:
+        """Write the zones that have changed and let unbound load them; true, or an error: then again what is left."""
+        with self._lock:
+            self._pending |= self._picture.files()
+            count = len(self._picture.services())
+        for zone, text in list(self._pending.items()):
+            files.write(daemons_unbound.zone_path(self.host, zone), text)
+            load(self.host.conf / daemons_unbound.CONF, zone)
+            del self._pending[zone]
         self._problem = ""
+        if not self._told:
+            self.say(f"the names of {count} Services are served after {time.monotonic() - self._began:.1f} s")
+            self._told = True
         return True
 
 
