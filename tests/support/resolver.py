@@ -67,17 +67,21 @@ class Resolver:
 
 
 @contextmanager
-def resolver(lab: Lab) -> Iterator[Resolver]:
-    """Run it, with a folder of its own: pytest's are closed to the user that unbound becomes."""
+def resolver(lab: Lab, server: str | None = None) -> Iterator[Resolver]:
+    """Run it, with a folder of its own: pytest's are closed to the user that unbound becomes.
+
+    ``server``: a namespace that has the server's address; None: one that is made for it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="nodisk-dns-"))
     folder.chmod(0o711)
-    netns = folder.name
+    netns = server or folder.name
     host = usual_host(lab, folder, folder)
     made = Resolver(lab, host, netns, {})
-    run.run(["ip", "netns", "add", netns])
     try:
-        run.run(["ip", "-n", netns, "link", "set", "lo", "up"])
-        run.run(["ip", "-n", netns, "address", "add", f"{lab.network.server}/24", "dev", "lo"])
+        if server is None:
+            run.run(["ip", "netns", "add", netns])
+            run.run(["ip", "-n", netns, "link", "set", "lo", "up"])
+            run.run(["ip", "-n", netns, "address", "add", f"{lab.network.server}/24", "dev", "lo"])
         host.run.mkdir(parents=True, exist_ok=True)
         files.write(host.conf / daemons_unbound.CONF, daemons_unbound.unbound(lab, host))
         names.prepare(lab, host)
@@ -92,5 +96,6 @@ def resolver(lab: Lab) -> Iterator[Resolver]:
     finally:
         for name in list(made.processes):
             made.stop(name)
-        run.run(["ip", "netns", "delete", netns])
+        if server is None:
+            run.run(["ip", "netns", "delete", netns])
         shutil.rmtree(folder)
