@@ -151,7 +151,7 @@ def apiserver(state: State, lab: Lab) -> Path:
 def _api(program: Path, lab: Lab, scratch: LabState, member: etcd.Endpoint, work: Path) -> Iterator[Client]:
     """A real API server on a port of loopback, with the lab's own keys."""
     pki, port, log = scratch.pki, etcd.free_port(), work / "kube-apiserver.log"
-    argv = [
+    argv: list[str | Path] = [
         program,
         f"--etcd-servers={member.url}",
         f"--etcd-cafile={pki / 'etcd-ca.crt'}",

@@ -15,7 +15,7 @@ from nodisk.storage.disks import Disks
 
 FROZEN = 120.0
 """Seconds for which a student's writes may wait at most."""
-_GUARD = "fsfreeze --freeze . && echo frozen && { read -r _; fsfreeze --unfreeze .; }"
+_GUARD = "trap '' TERM INT HUP; fsfreeze --freeze . && echo frozen && { read -r _; fsfreeze --unfreeze .; }"
 """It thaws when its input ends, also where nodisk was killed. Its working folder keeps the volume from being unmounted
 meanwhile: what is frozen and unmounted can't be thawed."""
 
