@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group(epilog="Example: nodisk backup create --to /srv/backups")
 def backup() -> None:
-    """Back up the whole room: make, list, prove and restore backups.
+    """Back up the room: make, list, prove, restore.
 
     A backup holds etcd, keys, lab.yaml, records, classes and students' volumes, encrypted. Without its password nobody
     can read it: keep a copy of STATE/labs/LAB/backup/password on another host.
