@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nodisk.commands.thesis:student_tokens",
         "Print a student's token (the thesis' bin/student-tokens).",
     ),
-    "backup": ("nodisk.commands.backup:backup", "Back up the whole room: make, list, prove and restore backups."),
+    "backup": ("nodisk.commands.backup:backup", "Back up the room: make, list, prove, restore."),
     "verify": ("nodisk.commands.verify:verify", "Prove that the cluster works."),
     "bench": ("nodisk.commands.bench:bench", "Measure how fast the cluster is."),
     "butane": ("nodisk.commands.butane:butane", "Translate Butane or Container Linux Config to Ignition."),

@@ -80,6 +80,7 @@ ACTS = {
     "student-tokens",
     *(f"class {verb}" for verb in ("delete", "export", "extend", "remove", "reset", "resume", "rotate", "suspend")),
     "backup create",
+    "backup prune",
     "backup restore",
     "backup verify",
     "bench compare",  # reads two files that it is given

@@ -54,8 +54,7 @@ def create(
     if not state.root.exists():
         raise EnvironmentProblem(f"lab {state.name} has no state in {state.state.root}", hint="is --state right?")
     with files.lock(state.root / LOCK, f"the backup of {state.name}"):
-        if not repository.exists():
-            repository.create()
+        repository.prepare()
         with _staging(state) as folder:
             manifest = gather(context, folder, with_assets=with_assets, source=source)
             parent = next((one.id for one in reversed(repository.snapshots(state.name))), None)

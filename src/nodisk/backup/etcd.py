@@ -90,7 +90,7 @@ class Endpoint:
 
     def save(self, file: Path) -> None:
         """Write a snapshot (etcd's Maintenance API) to a file that appears whole or not at all."""
-        self._ctl("snapshot", "save", str(file), timeout=600)
+        self.ctl("snapshot", "save", str(file), timeout=600)
         file.chmod(0o600)
 
     def items(self, revision: int = 0) -> Iterator[Item]:
@@ -98,7 +98,7 @@ class Endpoint:
         last = b""
         while True:
             words = ["get", last.decode(errors="surrogateescape"), "--from-key", f"--limit={PAGE}", "-w", "json"]
-            answer = json.loads(self._ctl(*words, *([f"--rev={revision}"] if revision else []), timeout=120))
+            answer = json.loads(self.ctl(*words, *([f"--rev={revision}"] if revision else []), timeout=120))
             revision = revision or int(answer["header"]["revision"])
             found = [
                 Item(
@@ -117,11 +117,12 @@ class Endpoint:
     def answers(self) -> bool:
         """Whether it is there."""
         with contextlib.suppress(NodiskError):
-            self._ctl("endpoint", "health", timeout=5)
+            self.ctl("endpoint", "health", timeout=5)
             return True
         return False
 
-    def _ctl(self, *words: str, timeout: float) -> str:
+    def ctl(self, *words: str, timeout: float) -> str:
+        """What etcdctl prints for these words; raises CommandFailed, or TimedOut after so many seconds."""
         tls = ["--cacert", "etcd-ca.crt", "--cert", "etcd-probe.crt", "--key", "etcd-probe.key"]
         tls = [word if word.startswith("--") else str(self.pki / word) for word in tls]
         argv = [self.tools.etcdctl, "--endpoints", self.url, *tls, *words]

@@ -20,6 +20,11 @@ from nodisk.errors import Busy, CommandFailed, EnvironmentProblem, IntegrityErro
 from nodisk.spec.target import Target
 
 TAG = "nodisk"
+_AWAY = re.compile(
+    "connection|ssh|sftp session|unable to open repository|dial tcp|i/o timeout|no such host|permission denied|"
+    "not a directory|input/output",
+    re.IGNORECASE,
+)
 _ID = re.compile(r"[0-9a-f]{8,64}|latest")
 
 
@@ -51,22 +56,27 @@ class Repository:
     password: Path
     cache: Path
 
-    def exists(self) -> bool:
-        """Whether a repository is there and the password opens it; raises what else keeps it from being read."""
-        try:
-            self._run("cat", "config", "--no-lock", "--no-cache")
-        except _NoRepository:
-            return False
-        return True
+    def prepare(self) -> None:
+        """Make sure that the repository can be read; an absent one is made, with a new password where there is none.
 
-    def create(self) -> None:
-        """Make an empty repository, with a new password where the password's file doesn't exist."""
-        if self.target.folder is not None and not files.nearest(self.target.folder).is_dir():
+        Raises UsageError for a password that doesn't open it, EnvironmentProblem for a place that can't be reached.
+        """
+        folder = self.target.folder
+        if folder is not None and not files.nearest(folder).is_dir():
             raise UsageError(f"{self.target.text} can't be a folder: a part of its path is a file")
-        if not self.password.exists():
+        made = not self.password.exists()
+        if made:
             self.password.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             files.write(self.password, secrets.token_urlsafe(32) + "\n", mode=0o600)
-        self._run("init")
+        try:
+            try:
+                self._run("cat", "config", "--no-lock", "--no-cache")
+            except _NoRepository:
+                self._run("init")
+        except BaseException:
+            if made:  # it opens nothing
+                self.password.unlink(missing_ok=True)
+            raise
 
     def save(self, folder: Path, lab: str, tags: Sequence[str], *, parent: str | None) -> tuple[str, int]:
         """Save a folder's content; returns the snapshot's id and the bytes that the repository grew by."""
@@ -107,12 +117,16 @@ class Repository:
         self._run("restore", snapshot.id, "--no-lock", "--target", str(folder), *some)
 
     def forget(self, lab: str, keep: Mapping[str, int], *, dry_run: bool) -> list[str]:
-        """Remove one lab's snapshots that ``keep`` (``daily`` → how many) doesn't hold; returns their short ids."""
+        """Remove one lab's snapshots that ``keep`` (``daily`` → how many) doesn't hold.
+
+        Returns their short ids, oldest first.
+        """
         words = [word for period, count in keep.items() for word in (f"--keep-{period}", str(count))]
         self._run("unlock")  # drops only the locks of processes that have died
         wanted = ["--tag", TAG, "--host", lab, "--group-by", "host", *words]
         said = json.loads(self._run("forget", "--json", "--dry-run", *wanted) or "[]") or []
-        gone = [str(one["id"])[:8] for group in said for one in group.get("remove") or ()]
+        removed = [one for group in said for one in group.get("remove") or ()]
+        gone = [str(one["id"])[:8] for one in sorted(removed, key=lambda one: str(one["time"]))]
         if gone and not dry_run:
             self._run("forget", *wanted, "--prune")
         return gone
@@ -131,8 +145,8 @@ class Repository:
             "RESTIC_PROGRESS_FPS": "0.01",
         }
         if not self.password.exists():
-            if words[0] in ("cat", "init") and self._empty_folder():
-                raise _NoRepository(f"no backup is in {self.target.text} yet", hint="make one: nodisk backup create")
+            if self.target.folder is not None and not (self.target.folder / "config").exists():
+                raise self._none()
             raise EnvironmentProblem(
                 f"the password of the backups is not in {self.password}",
                 hint="put it there (mode 0600), or name the file that has it: --password-file FILE",
@@ -144,9 +158,9 @@ class Repository:
             raise self._error(done.args, done.returncode, f"{done.stderr}\n{done.stdout}".strip())
         return done.stdout
 
-    def _empty_folder(self) -> bool:
-        folder = self.target.folder
-        return folder is not None and not (folder / "config").exists()
+    def _none(self) -> _NoRepository:
+        hint = "make one (nodisk backup create); is its disk mounted, or the path mistyped?"
+        return _NoRepository(f"no backup is in {self.target.text}", hint=hint)
 
     def _error(self, argv: Sequence[str], status: int, said: str) -> NodiskError:  # noqa: PLR0911 - one a case
         place, last = self.target.text, _last(said)
@@ -157,11 +171,8 @@ class Repository:
             )
         if "already locked" in said:
             return Busy(f"the backups in {place} are in use by another process", hint="wait for it to finish")
-        if "config already" in said or "already initialized" in said:
-            return NodiskError(f"{place} already has backups", hint="run the command again")
         if "unable to open config file" in said and re.search("no such file|does not exist|NoSuchKey", said):
-            hint = "make one (nodisk backup create); is its disk mounted, or the path mistyped?"
-            return _NoRepository(f"no backup is in {place}", hint=hint)
+            return self._none()
         if "no space left" in said or "disk quota" in said:
             return NodiskError(
                 f"no space is left in {place}; earlier backups there are whole",
@@ -173,7 +184,7 @@ class Repository:
                 f"the backups in {place} are damaged: {last}",
                 hint="an older one may be whole: nodisk backup list, nodisk backup verify SNAPSHOT",
             )
-        if re.search(r"connection|ssh|dial tcp|i/o timeout|no such host|permission denied|input/output", said, re.I):
+        if _AWAY.search(said):
             return EnvironmentProblem(f"{place} can't be reached or used: {last}", hint="see docs/how-to/backup.md")
         return CommandFailed(argv, status, said)
 

@@ -162,6 +162,7 @@ def _assemble(tree: Path, new: LabState, with_: etcd.Tools, *, cluster: bool) ->
     """Make the lab's folder of the tree; returns whether etcd's revision was moved on."""
     new.root.parent.mkdir(parents=True)
     (tree / contents.STATE).rename(new.root)
+    new.root.chmod(0o755)  # the daemons' users pass through it
     for image in new.storage.glob("*.img"):
         run.run(["fallocate", "--dig-holes", image], check=False)  # restic before 0.15 writes the holes, too
     bumped = False

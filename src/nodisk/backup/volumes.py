@@ -9,13 +9,14 @@ from pathlib import Path
 
 from nodisk import run
 from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.records import running
 from nodisk.state import LabState
 from nodisk.storage import volumes
 from nodisk.storage.disks import Disks
 
 FROZEN = 120.0
 """Seconds for which a student's writes may wait at most."""
-_GUARD = "fsfreeze --freeze . && echo frozen && { read -r _; fsfreeze --unfreeze .; }"
+_GUARD = "trap '' TERM INT HUP; fsfreeze --freeze . && echo frozen && { read -r _; fsfreeze --unfreeze .; }"
 """It thaws when its input ends, also where nodisk was killed. Its working folder keeps the volume from being unmounted
 meanwhile: what is frozen and unmounted can't be thawed."""
 
@@ -34,16 +35,27 @@ def copy_all(state: LabState, folder: Path) -> None:
             f"a copy of the students' volumes takes {need // volumes.MIB} MiB, and {folder} has {free // volumes.MIB}",
             hint="free some space on the disk of the state directory",
         )
-    disks = Disks(state)
+    disks, server = Disks(state), running.process(state)
+    exported = (volumes.report(state) or volumes.Report({}, {})).exported if server else {}
     for volume in found:
         if volume.state == "removed":
             continue
-        image, place = volumes.image(state, volume), disks.place(volume)
+        image, place = volumes.image(state, volume), seen_by(server, disks.place(volume))
+        if volume.name in exported and not place.is_mount():
+            raise NodiskError(
+                f"{volume.name} is exported, but {place} is no mount: it can't be held still for its backup",
+                hint="run the backup as root, on the host of the server; or again, if a class is just being changed",
+            )
         record = image.with_suffix(".json")
         with contextlib.suppress(FileNotFoundError):  # deleted meanwhile, or not yet made by the server
             shutil.copy2(record, folder / record.name)
             with _still(place) if place.is_mount() else contextlib.nullcontext():
                 _copy(image, folder / image.name)
+
+
+def seen_by(server: int | None, place: Path) -> Path:
+    """A path as the server sees it: a service and a virtual lab's server have mounts that nobody else sees."""
+    return place if server is None else Path(f"/proc/{server}/root") / place.relative_to("/")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
-from nodisk.check import firmware, host, loaders, ram, release, snippets, sync, timetable, tools, wire
+from nodisk.check import backup, firmware, host, loaders, ram, release, snippets, sync, timetable, tools, wire
 from nodisk.check.findings import Finding, warning
 from nodisk.errors import NodiskError, describe
 from nodisk.plan.budget import Budget
@@ -42,6 +42,7 @@ NAMES = (
     "ssh",
     "loaders",
     "timetable",
+    "backup",
     "kvm",
     "memory",
 )
@@ -77,6 +78,7 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
     found["butane"] = lambda: snippets.butane(state, lab, place.file)
     found["firmware"] = lambda: firmware.firmware(place.state, lab)
     found["ram"] = lambda: ram.ram(lab, budgets)
+    found["backup"] = lambda: backup.backup(lab, place.state)
     found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)
     found["loaders"] = lambda: loaders.loaders(lab, place.state, virtual=place.virtual)
     if lab.timetable is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -18,14 +19,16 @@ from nodisk.context import LabContext, LabOptions, lab_options, output_option, s
 from nodisk.errors import UsageError
 from nodisk.records import backups
 from nodisk.spec import target as targets
+from nodisk.spec.model import Backup
 from nodisk.state import State
 
+PERIODS = ("last", "daily", "weekly", "monthly", "yearly")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(epilog="Example: nodisk backup create --to /srv/backups")
 def backup() -> None:
-    """Back up the whole room: make, list, prove and restore backups.
+    """Back up the room: make, list, prove, restore.
 
     A backup holds etcd, keys, lab.yaml, records, classes and students' volumes, encrypted. Without its password nobody
     can read it: keep a copy of STATE/labs/LAB/backup/password on another host.
@@ -264,6 +267,46 @@ def verify(  # noqa: PLR0917 - click hands over by name
         f"Backup {found.short} is proved: {len(proof.manifest.files)} files and {proof.objects} objects are what was "
         f"saved.\nRTO {proof.seconds:.0f} s, from the backup to an API that answers. RPO {_span(proof.age)}: its age."
     )
+
+
+@backup.command(epilog="Example: nodisk backup prune --keep daily=14 --keep monthly=12 --dry-run")
+@lab_options
+@output_option
+@target_options()
+@click.option(
+    "--keep",
+    "keeps",
+    multiple=True,
+    metavar="PERIOD=NUMBER",
+    help="Keep so many: last, daily, weekly, monthly or yearly; repeatable (default: lab.yaml's backup.keep).",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
+def prune(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, to: str | None, password_file: Path | None, keeps: tuple[str, ...], dry_run: bool
+) -> None:
+    """Remove backups of this lab that nothing keeps, and free their space.
+
+    Backups of other labs in the same place stay.
+    """
+    context = options.load()
+    keep = _keep(keeps) or (context.lab.backup or Backup(target="/")).keep.model_dump()
+    gone = repository(context, to, password_file).forget(context.state.name, keep, dry_run=dry_run)
+    if output == "json":
+        ui.print_json({"removed": gone, "dry_run": dry_run})
+    else:
+        click.echo(f"{'Would remove' if dry_run else 'Removed'}: {', '.join(gone) or 'none'}")
+
+
+def _keep(words: Sequence[str]) -> dict[str, int]:
+    found = {}
+    for word in words:
+        period, _, number = word.partition("=")
+        if period not in PERIODS or not re.fullmatch("[0-9]{1,4}", number):
+            raise UsageError(f"--keep {word!r} is not understood", hint=f"use one of {', '.join(PERIODS)}: daily=7")
+        found[period] = int(number)
+    if found and not any(found.values()):
+        raise UsageError("--keep would keep no backup at all", hint="keep at least one: --keep last=1")
+    return found
 
 
 def _span(seconds: float) -> str:

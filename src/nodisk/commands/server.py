@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from nodisk import interrupts, run, ui
+from nodisk.backup import schedule
 from nodisk.classes import expiry
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
@@ -80,7 +81,10 @@ def serve(options: LabOptions) -> None:
                 act = room_switch(context.file, options.state.root)
                 await Keeper(Plan.of(lab.timetable), database, act, say).run()
 
-    beside = {"ending classes": end_classes, "the timetable": keep_timetable}
+    async def back_up(lab: Lab, say: Callable[[str], None]) -> None:
+        await schedule.keep(LabContext(lab, context.file, context.state, None), say)
+
+    beside = {"ending classes": end_classes, "the timetable": keep_timetable, "scheduled backups": back_up}
     Server(context.state, lambda: options.load().lab, beside).run()
 
 

@@ -21,7 +21,8 @@ from nodisk.kube.errors import ApiError, Late, Unreachable
 from nodisk.kube.objects import boot_id, readiness
 from nodisk.kube.patience import Say, unheard
 from nodisk.pki.profiles import MACHINE_LIFETIME
-from nodisk.records import isolation, running
+from nodisk.records import backups, isolation, running
+from nodisk.records.backups import Backups
 from nodisk.records.database import Database, Enrolment
 from nodisk.records.events import Event, Kind, Progress, iso, progress
 from nodisk.records.isolation import Tried
@@ -109,6 +110,9 @@ class Status:
     """What the timetable does next; None: nothing, or there is none."""
     isolation: Tried | None
     """What came of the last attempt of a student's pod to reach another's; None: nobody has tried."""
+    backup: Backups
+    backup_problem: str
+    """What is wrong with the scheduled backups; '' for nothing."""
 
 
 def collect(
@@ -131,7 +135,19 @@ def collect(
     runs = running.pid(context.state) is not None
     tried = isolation.last(context.state, of=built.cluster(context.state.state, context.lab))
     return Status(
-        context.lab, now(), rows, asked.api, asked.words, runs, armed_until, len(alarms), unknown, coming, tried
+        context.lab,
+        now(),
+        rows,
+        asked.api,
+        asked.words,
+        runs,
+        armed_until,
+        len(alarms),
+        unknown,
+        coming,
+        tried,
+        backups.read(context.state),
+        backups.problem(context.lab, context.state, now()),
     )
 
 
@@ -224,6 +240,11 @@ def to_json(status: Status) -> dict[str, Any]:
         "unknown": status.unknown,
         "timetable": None if status.coming is None else status.coming.to_json(),
         "isolation": _isolation_json(status.isolation),
+        "backup": {
+            "made": None if status.backup.made is None else iso(status.backup.made),
+            "proved": None if status.backup.proved is None else iso(status.backup.proved),
+            "problem": status.backup_problem or None,
+        },
         "counts": {"machines": len(status.rows), "ready": ready, "failed": failed},
         "machines": [_machine_json(row, status.api) for row in status.rows],
     }
@@ -300,6 +321,8 @@ def summary(status: Status) -> str:
     if status.unknown:
         asked = "an unknown machine" if status.unknown == 1 else f"{status.unknown} unknown machines"
         words.append(f"{asked} asked (nodisk machines list)")
+    if status.backup_problem:
+        words.append(f"BACKUP: {status.backup_problem}")
     if status.alarms:
         words.append(f"{status.alarms} ALARMS in 24 hours (nodisk events --alarms)")
     return ", ".join(words)

@@ -390,7 +390,11 @@ def backup(lab: Lab) -> Iterator[Finding]:
         try:
             target.parse(lab.backup.target)
         except UsageError as error:
-            yield Finding(("backup", "target"), error.message, f"{target.FORMS}")
+            yield Finding(("backup", "target"), error.message, target.FORMS)
+        if not any(lab.backup.keep.model_dump().values()):
+            yield Finding(("backup", "keep"), "no backup would be kept", "at least `last: 1`")
+        if (when := lab.backup.schedule) is not None and not syntax.is_calendar(when):
+            yield Finding(("backup", "schedule"), f"{when!r} is no calendar event", "such as daily, or Mon..Fri 18:00")
 
 
 def timetable(lab: Lab) -> Iterator[Finding]:

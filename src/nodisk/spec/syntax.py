@@ -18,6 +18,7 @@ Wrong = tuple[str, str] | None
 # Linux takes almost anything. These are what it has in practice, and what no daemon's configuration reads as something
 # else: a comma parts names there, a star stands for several.
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=~-]{0,14}")
+_CALENDAR = re.compile(r"[A-Za-z0-9*][A-Za-z0-9*:,./~ _+-]{0,99}")
 # Debian Policy 5.6.1; a trailing "-" would tell apt to remove the package.
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]")
 _MIRROR = re.compile(r"(https?://[^\s/]+|file://)/?\S*")
@@ -38,6 +39,11 @@ KEY_TYPES = (
 def is_interface(name: str) -> bool:
     """Whether it can be an interface's name (IFNAMSIZ is 16 with the final zero)."""
     return bool(_INTERFACE.fullmatch(name))
+
+
+def is_calendar(text: str) -> bool:
+    """Whether it has only what calendar events have (systemd.time(7)); ``systemd-analyze calendar`` says the rest."""
+    return bool(_CALENDAR.fullmatch(text))
 
 
 def is_package(name: str) -> bool:

@@ -1,0 +1,59 @@
+"""The server's scheduled backups, made by real commands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.spec.labs import TEN_LINES
+
+from nodisk.backup import schedule
+from nodisk.context import LabContext
+from nodisk.pki.authority import Authority
+from nodisk.records import backups
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.spec.load import load
+from nodisk.state import State
+
+pytestmark = pytest.mark.interop
+
+
+def test_made_at_once_and_alarmed_when_old(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(f"{TEN_LINES}backup: {{target: backups, schedule: hourly}}\n")
+    lab, state = load(file), State(tmp_path / "state").lab("room")
+    Authority(state, lab).ensure()
+    said: list[str] = []
+
+    async def run(seconds: float) -> None:
+        done = asyncio.Event()
+
+        def say(text: str) -> None:
+            said.append(text)
+            done.set()
+
+        task = asyncio.create_task(schedule.keep(LabContext(lab, file, state, None), say, every=0.05))
+        await asyncio.wait_for(done.wait(), seconds)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run(120))
+    assert said[0].startswith("Backup ")
+    assert (tmp_path / "backups/config").exists()
+    made = backups.read(state).made
+    assert made is not None
+    assert made > time.time() - 120
+    backups.note_made(state, made - 3 * 3600, "0123abcd", "")
+    (tmp_path / "backups").rename(tmp_path / "gone")
+    (tmp_path / "backups").write_text("not a folder")
+    said.clear()
+    asyncio.run(run(120))
+    assert "failed and will be tried again" in said[0]
+    assert "can't be a folder" in said[0]
+    assert schedule._alarm(LabContext(lab, file, state, None))
+    with Database(state.database, reading=True) as database:
+        (alarm,) = database.events(kinds=(Kind.ALARM,))
+    assert "a later one was due" in alarm.detail
