@@ -66,7 +66,7 @@ class Driver:
         subprocess.run([sys.executable, "-c", _START, str(self.file)], check=True, timeout=120)
 
     def up(self) -> None:
-        """Switch every machine on, and let none stand back for the control plane, which nobody waits for."""
+        """Switch every machine on, and let all have as much of the host: most are to go no further than `os`."""
         self("lab", "up", "--detach", timeout=1500)
         context = self.context()
         Power(context.lab, context.state).level()

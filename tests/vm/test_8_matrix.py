@@ -87,7 +87,7 @@ def scene(tmp_path: Path) -> Iterator[Callable[[str], Driver]]:
 def boot(driver: Driver, *, but: tuple[str, ...] = ()) -> float:
     """Switch everything on and wait for each machine's `os`; returns when it began.
 
-    A machine that got there is switched off, as its processors are the others' now. ``but`` those stay on.
+    A machine that got there is switched off, as its processors are the others' now; those of ``but`` stay on.
     """
     began = time.time()
     driver.up()
