@@ -15,7 +15,7 @@ from nodisk.commands.server import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.machines import adopt as adopt_
-from nodisk.machines import nodes, takeover, vendors
+from nodisk.machines import nodes, passwords, takeover, vendors
 from nodisk.machines.adopt import Wish
 from nodisk.records import running
 from nodisk.records.database import Database
@@ -169,7 +169,11 @@ def adopt(  # noqa: PLR0917 - click hands over by name
             for one in seen.values()
             if one.address and one.mac not in macs and one.last > time.time() - RECENT
         }
-        return adopt_.adopt(text, lab, macs, wish, taken=taken)
+        wanted = adopt_.adopt(text, lab, macs, wish, taken=taken)
+        if not dry_run:
+            # A new machine has none: what lies there is an earlier machine's of that name, whose removal broke off.
+            passwords.clear(context.state, wanted.machines[len(lab.machines) :])
+        return wanted
 
     done = change(context.file, edit, dry_run=dry_run)
     new = done.new.machines[len(done.old.machines) :]
@@ -192,7 +196,8 @@ def adopt(  # noqa: PLR0917 - click hands over by name
 def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: bool) -> None:
     """Take a machine out of lab.yaml and out of the cluster.
 
-    Its node is deleted if the API answers. A MAC that isn't in lab.yaml is taken off the list of unknown machines.
+    Its node is deleted if the API answers, and so is the password that `nodisk power login` keeps for it. A MAC that
+    isn't in lab.yaml is taken off the list of unknown machines.
     """
 
     context = options.load()
@@ -205,6 +210,8 @@ def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: b
     if not force:
         nodes.need_off(name, node, "forget")
     done = change(context.file, lambda text, lab: adopt_.forget(text, lab, name), dry_run=dry_run)
+    if not dry_run:
+        passwords.clear(context.state, [machine])
     lines = [f"{name}: {machine.mac}, {machine.address}; its events are kept"]
     fate = None if dry_run else nodes.delete(context, name, node)
     _finish(context, done, output=output, dry_run=dry_run, what="forgot", lines=lines, machines=[machine], node=fate)
@@ -223,7 +230,7 @@ def rename(  # noqa: PLR0917 - click hands over by name
     """Give a machine another name.
 
     A node's name can't change: the old node is deleted if the API answers, and the machine joins as a new one when it
-    boots next.
+    boots next. The password that `nodisk power login` keeps for it moves along.
     """
 
     context = options.load()
@@ -232,7 +239,16 @@ def rename(  # noqa: PLR0917 - click hands over by name
     node = nodes.look(context, old)
     if not force:
         nodes.need_off(old, node, "rename")
-    done = change(context.file, lambda text, lab: adopt_.rename(text, lab, old, name), dry_run=dry_run)
+
+    def edit(text: str, lab: Lab) -> Edit:
+        wanted = adopt_.rename(text, lab, old, name)
+        if not dry_run:
+            passwords.copy(context.state, machine_named(lab, old), name)
+        return wanted
+
+    done = change(context.file, edit, dry_run=dry_run)
+    if not dry_run:
+        passwords.clear(context.state, [machine_named(done.old, old)])
     machine = machine_named(done.new, new)
     fate = None if dry_run else nodes.delete(context, old, node)
     lines = [f"{old} is {new} now ({machine.mac}, {machine.address}), once it boots again while the lab is armed"]
