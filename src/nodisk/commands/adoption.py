@@ -212,6 +212,8 @@ def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: b
     done = change(context.file, lambda text, lab: adopt_.forget(text, lab, name), dry_run=dry_run)
     if not dry_run:
         passwords.clear(context.state, [machine])
+        with Database(context.state.database) as database:  # or it would be the first of the unknown ones
+            database.sightings.forget(machine.mac)
     lines = [f"{name}: {machine.mac}, {machine.address}; its events are kept"]
     fate = None if dry_run else nodes.delete(context, name, node)
     _finish(context, done, output=output, dry_run=dry_run, what="forgot", lines=lines, machines=[machine], node=fate)

@@ -20,18 +20,29 @@ COMMAND_LINE_LIMIT = 2047
 
 _RETRY_SECONDS = 5
 
+# A maker's text may hold anything, and iPXE writes its & and + into a URL as they are, `uristring` or not: so the texts
+# go as hexadecimal digits (`records.sightings` reads them). Numbers, UUIDs and ids are fit for a URL by themselves.
+_WHO = "&".join(
+    (
+        *(f"hex.{field}=${{{field}:hexraw}}" for field in ("manufacturer", "product", "serial")),
+        "uuid=${uuid}",
+    )
+)
+"""What a machine says of its mainboard, as part of a URL's query."""
+
 
 def entry_script(lab: Lab) -> str:
     """``/boot.ipxe``: chains to the script of the card that iPXE booted from.
 
     ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine. What
-    kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need.
+    kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need, and the mainboard whether two
+    machines have one MAC.
     """
     server = network.server_url(lab)
     return _script(
         "isset ${netX/mac} && set card ${netX/mac:hexhyp} || set card ${net0/mac:hexhyp}",
         ":again",
-        f"chain --replace --autofree {server}/boot/${{card}}.ipxe?busid=${{netX/busid}} ||",
+        f"chain --replace --autofree {server}/boot/${{card}}.ipxe?busid=${{netX/busid}}&{_WHO} ||",
         f"echo nodisk: no boot script from {lab.network.server}; again in {_RETRY_SECONDS} seconds (is the server up?)",
         f"sleep {_RETRY_SECONDS}",
         "goto again",
@@ -54,7 +65,7 @@ def address_script(lab: Lab, machine: Machine) -> str:
         f"set ${{nic}}/ip {address}",
         f"set ${{nic}}/netmask {lab.network.subnet.netmask}",
         *([f"set ${{nic}}/gateway {gateway}"] if gateway else []),
-        f"chain --replace --autofree {here}?pool=${{pool}}&busid=${{${{nic}}/busid}} ||",
+        f"chain --replace --autofree {here}?pool=${{pool}}&busid=${{${{nic}}/busid}}&{_WHO} ||",
         "clear ${nic}/ip",
         "clear ${nic}/netmask",
         *(["clear ${nic}/gateway"] if gateway else []),
@@ -74,6 +85,20 @@ def address_in_use_script(lab: Lab, machine: Machine, holder: Mac) -> str:
         "echo Switch that device off, or give this machine another address in lab.yaml.",
         f"sleep {_RETRY_SECONDS}",
         f"chain --replace --autofree {server}/boot/{machine.mac.hyphened}.ipxe || goto again",
+    )
+
+
+def twin_script(machine: Machine) -> str:
+    """The same where another machine with this MAC runs: it boots nothing, and gives the address up at once.
+
+    Two that answer for one address would take the running one off the network.
+    """
+    return _script(
+        "isset ${netX/mac} && ifclose netX || ifclose",
+        f"echo nodisk: another machine with this MAC ({machine.mac}) is running as {machine.name}.",
+        "echo The lab's server says which: nodisk events --alarms",
+        "prompt Press a key to start over ||",
+        "reboot",
     )
 
 
@@ -117,11 +142,9 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
     """
     server = network.server_url(lab)
     here = f"{server}/boot/{mac.hyphened}.ipxe"
-    # A text of the maker's may hold anything; iPXE prints numbers, UUIDs and ids by itself, as URLs can have them.
-    texts = ("manufacturer", "product", "serial", "platform")
-    who = "&".join(f"{field}=${{{field}:uristring}}" for field in texts)
-    who += "&uuid=${uuid}&memsize=${memsize}&chip=${netX/chip:uristring}&busid=${netX/busid}"
-    tell = f"imgfetch --name told {here}?{who}"
+    # Not every build of iPXE knows memsize; what it doesn't know is empty.
+    rest = "platform=${platform}&memsize=${memsize}&chip=${netX/chip:uristring}&busid=${netX/busid}"
+    tell = f"imgfetch --name told {here}?{_WHO}&{rest}"
     return _script(
         f"{tell} || echo nodisk: the server could not be told what this machine is",
         "imgfree told ||",

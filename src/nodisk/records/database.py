@@ -107,6 +107,10 @@ class Database:
             self._db.close()
             raise
 
+    def now(self) -> float:
+        """The time that records get."""
+        return self._now()
+
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
@@ -207,7 +211,7 @@ class Database:
 
     @property
     def sightings(self) -> Sightings:
-        """Machines that lab.yaml doesn't know."""
+        """Machines that asked for a boot script, with what they said of themselves."""
         return Sightings(self._db, self._now)
 
     # The armed window

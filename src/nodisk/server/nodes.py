@@ -35,6 +35,8 @@ from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
 
+ASK = 3.0
+"""Seconds for an answer of the API that a machine's firmware waits for."""
 APART = 120.0
 """Maximum error of a machine's clock in seconds (the initramfs sets it if it is a minute off)."""
 
@@ -56,6 +58,19 @@ def still_runs(node: dict[str, Any], known: Progress) -> bool:
 def _connect(state: LabState) -> Client:
     # No patience: the watch itself goes on over a server that is away, and ends soon when it is told to.
     return Client(kubeconfig.load(state.admin_kubeconfig), patience=0)
+
+
+async def ready(state: LabState, name: str) -> bool:
+    """Whether the API says now that a node is Ready; False too if it doesn't answer within ``ASK`` seconds."""
+
+    def ask() -> bool:
+        with Client(kubeconfig.load(state.admin_kubeconfig), patience=0, within=ASK) as client:
+            return holds(client.get("v1", "Node", name), "Ready")
+
+    try:
+        return await asyncio.to_thread(ask)
+    except NodiskError:
+        return False
 
 
 @dataclass(slots=True)

@@ -38,6 +38,10 @@ class Texts:
             return boot.address_script(self.lab, machine)
         return boot.address_in_use_script(self.lab, machine, holder)
 
+    def twin(self, machine: Machine) -> str:
+        """``/boot/MAC.ipxe`` of a second machine with the MAC of one that runs."""
+        return boot.twin_script(machine)
+
     def unknown(self, mac: Mac) -> str:
         """``/boot/MAC.ipxe`` of any other."""
         return boot.unknown_script(self.lab, mac)

@@ -91,6 +91,7 @@ def test_scripts_of_all() -> None:
     compare("boot.ipxe", boot.entry_script(lab))
     compare("unknown.ipxe", boot.unknown_script(lab, Mac.parse("02:00:00:00:00:99")))
     compare("address.ipxe", boot.address_script(lab, lab.machines[0]))
+    compare("twin.ipxe", boot.twin_script(lab.machines[0]))
     compare("address-in-use.ipxe", boot.address_in_use_script(lab, lab.machines[0], Mac.parse("02:00:00:00:00:99")))
 
 

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from nodisk.assets import nic_drivers
 from nodisk.records import sightings
 from nodisk.records.events import Kind
+from nodisk.server.handlers import twins
 from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.spec.model import Machine
 from nodisk.values import Mac, Stage
@@ -50,7 +51,8 @@ async def _answer(
     """A machine's own script; with a nonce if the lab is armed and the machine itself asks.
 
     Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. What one
-    gets who asks from another address is ``elsewhere``. An unknown machine gets its menu. ``part`` is the script's name
+    gets who asks from another address is ``elsewhere``. An unknown machine gets its menu, the second machine with a MAC
+    nothing. ``part`` is the script's name
     in ``nodisk render``.
     """
     app_state, address = app_state_of(request), address_of(request)
@@ -59,10 +61,12 @@ async def _answer(
         raise Problem(404, "not found")
     mac = mac_of(file.removesuffix(suffix))
     machine = app_state.machine(mac)
+    said = sightings.said(request.query_params)
+    lab_macs = [one.mac for one in app_state.texts.lab.machines]
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
-            said = sightings.said(request.query_params)
-            app_state.database.sightings.see(mac, address=address, said=said)
+            twins.note(request, mac, said)
+            app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
             text = f"{sightings.words(said) or 'asks for its boot script'}; to add it: nodisk machines adopt {mac}"
             app_state.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
         return PlainTextResponse(unknown(mac))
@@ -70,11 +74,17 @@ async def _answer(
         return PlainTextResponse(known(machine, None))
     if address != machine.address:
         return PlainTextResponse(await elsewhere(request, machine, address))
+    if await twins.refused(request, machine, said):
+        return PlainTextResponse(app_state.texts.twin(machine))
+    new_board = twins.repaired(app_state.database.sightings.of(mac), said)
+    if new_board:
+        app_state.database.sightings.forget(mac)  # what the old one said is not the new one's
+    app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
     nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
     way = "by GRUB" if part == "grub" else _from_pool(request)
-    detail = "; ".join(filter(None, (way, "" if nonce else "the lab is not armed: this boot can't enrol")))
-    if app_state.limits.sighting(mac, Stage.IPXE):
+    detail = "; ".join(filter(None, (way, new_board, "" if nonce else "the lab is not armed: this boot can't enrol")))
+    if new_board or app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
         app_state.database.set_nic(mac, nic)
