@@ -15,6 +15,20 @@ _UDP, _BROADCAST_FLAG = 17, 0x8000
 _DISCOVER, _OFFER, _ACK = 1, 2, 5
 _PAD, _END = 0, 255
 _WANTED, _MESSAGE_TYPE, _SERVER_ID, _PARAMETERS, _VENDOR_CLASS, _TFTP, _BOOTFILE = 50, 53, 54, 55, 60, 66, 67
+_ARCHITECTURE, _IPXE = 93, 175
+FIRMWARE = {
+    0: "BIOS",
+    6: "UEFI, 32-bit x86",
+    7: "UEFI",
+    9: "UEFI",
+    10: "UEFI, 32-bit ARM",
+    11: "UEFI, 64-bit ARM",
+    15: "UEFI by HTTP, 32-bit x86",
+    16: "UEFI by HTTP",
+    18: "UEFI by HTTP, 32-bit ARM",
+    19: "UEFI by HTTP, 64-bit ARM",
+}
+"""Option 93 of the PCs that a room may have (RFC 4578, and IANA's list of processor architectures)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,32 @@ class Offer:
     """From where (option 66, or the field)."""
     relay: str = ""
     """The relay that brought the answer (the field giaddr); '' for a server on this segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client said to whatever DHCP server there is."""
+
+    mac: Mac
+    vendor_class: str = ""
+    """Option 60; ``PXEClient…`` or ``HTTPClient…`` of firmware that boots from the network."""
+    architecture: int | None = None
+    """Option 93; None: it did not say."""
+    ipxe: bool = False
+    relay: str = ""
+    """The relay that passes it on (giaddr); '' for a client on this segment."""
+
+    @property
+    def boots(self) -> bool:
+        """Whether it is a machine that boots from the network."""
+        return self.ipxe or self.architecture is not None or self.vendor_class.startswith(("PXEClient", "HTTPClient"))
+
+    @property
+    def firmware(self) -> str:
+        """Which firmware asks, for people."""
+        if self.architecture is None:
+            return "iPXE" if self.ipxe else "no architecture named"
+        return FIRMWARE.get(self.architecture, f"architecture {self.architecture}")
 
 
 def discover(mac: Mac, transaction: int, wanted: IPv4Address | None = None) -> bytes:
@@ -81,39 +121,92 @@ def checksum(data: bytes) -> int:
 
 def offer(packet: bytes, mac: Mac, transaction: int) -> Offer | None:
     """The offer to ``mac`` in that transaction in an IPv4 packet; None for any other packet, however malformed."""
-    message = _payload(packet)
-    if message is None or len(message) < _FIXED.size + 4:
+    found = _message(packet, _ANSWER)
+    if found is None or (found.mac, found.transaction) != (mac, transaction):
         return None
-    fixed = _FIXED.unpack_from(message)
-    op, _, length, _, number, _, _, _, yours, server, relay, hardware, name, file = fixed
-    if op != 2 or length != 6 or number != transaction or hardware[:6] != mac.value.to_bytes(6, "big"):
+    return _offer(found, packet)
+
+
+def heard(packet: bytes) -> tuple[Mac, Offer] | None:
+    """An offer to anybody in an IPv4 packet, and to whom; None for any other packet, however malformed."""
+    found = _message(packet, _ANSWER)
+    answer = None if found is None else _offer(found, packet)
+    return None if found is None or answer is None else (found.mac, answer)
+
+
+def request(packet: bytes) -> Request | None:
+    """What a client asks in an IPv4 packet; None for any other packet, however malformed."""
+    found = _message(packet, _QUESTION)
+    if found is None:
         return None
-    if message[_FIXED.size : _FIXED.size + 4] != _COOKIE:
-        return None
-    found = options(message[_FIXED.size + 4 :])
-    if found.get(_MESSAGE_TYPE) not in (bytes([_OFFER]), bytes([_ACK])):
-        return None
-    identifier = found.get(_SERVER_ID, b"")
-    at = IPv4Address(server)
-    return Offer(
-        server=IPv4Address(identifier if len(identifier) == 4 else packet[12:16]),
-        address=IPv4Address(yours),
-        vendor_class=_text(found.get(_VENDOR_CLASS, b"")),
-        boot_file=_text(found.get(_BOOTFILE, b"") or file),
-        next_server=_text(found.get(_TFTP, b"") or name) or ("" if at == IPv4Address(0) else str(at)),
-        relay="" if relay == bytes(4) else str(IPv4Address(relay)),
+    number = found.options.get(_ARCHITECTURE, b"")
+    return Request(
+        mac=found.mac,
+        vendor_class=_text(found.options.get(_VENDOR_CLASS, b"")),
+        architecture=int.from_bytes(number[:2], "big") if len(number) >= 2 else None,
+        ipxe=_IPXE in found.options,
+        relay="" if found.relay == IPv4Address(0) else str(found.relay),
     )
 
 
-def _payload(packet: bytes) -> bytes | None:
-    """The UDP payload of an IPv4 packet to a DHCP client; None for any other packet."""
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A DHCP message of a client or a server."""
+
+    mac: Mac
+    transaction: int
+    yours: IPv4Address
+    server: IPv4Address
+    relay: IPv4Address
+    name: bytes
+    file: bytes
+    options: dict[int, bytes]
+
+
+_QUESTION, _ANSWER = 1, 2
+
+
+def _message(packet: bytes, op: int) -> _Message | None:
+    message = _payload(packet, to=SERVER_PORT if op == _QUESTION else CLIENT_PORT)
+    if message is None or len(message) < _FIXED.size + 4:
+        return None
+    is_op, _, length, _, number, _, _, _, yours, server, relay, hardware, name, file = _FIXED.unpack_from(message)
+    if is_op != op or length != 6 or message[_FIXED.size : _FIXED.size + 4] != _COOKIE:
+        return None
+    try:
+        mac = Mac.parse(hardware[:6].hex())
+    except ValueError:
+        return None
+    found = options(message[_FIXED.size + 4 :])
+    return _Message(mac, number, IPv4Address(yours), IPv4Address(server), IPv4Address(relay), name, file, found)
+
+
+def _offer(message: _Message, packet: bytes) -> Offer | None:
+    found, none = message.options, IPv4Address(0)
+    if found.get(_MESSAGE_TYPE) not in (bytes([_OFFER]), bytes([_ACK])):
+        return None
+    identifier = found.get(_SERVER_ID, b"")
+    return Offer(
+        server=IPv4Address(identifier if len(identifier) == 4 else packet[12:16]),
+        address=message.yours,
+        vendor_class=_text(found.get(_VENDOR_CLASS, b"")),
+        boot_file=_text(found.get(_BOOTFILE, b"") or message.file),
+        next_server=_text(found.get(_TFTP, b"") or message.name)
+        or ("" if message.server == none else str(message.server)),
+        relay="" if message.relay == none else str(message.relay),
+    )
+
+
+def _payload(packet: bytes, *, to: int) -> bytes | None:
+    """The UDP payload of an IPv4 packet from one of DHCP's ports to another; None for any other packet."""
     if len(packet) < 20 or packet[0] >> 4 != 4 or packet[9] != _UDP:
         return None
     start = (packet[0] & 15) * 4
     if start < 20 or len(packet) < start + 8:
         return None
     source, target, length, _ = struct.unpack_from("!HHHH", packet, start)
-    if source != SERVER_PORT or target != CLIENT_PORT or length < 8:
+    # A relay asks from the servers' port.
+    if target != to or source not in ({SERVER_PORT, CLIENT_PORT} if to == SERVER_PORT else {SERVER_PORT}) or length < 8:
         return None
     return packet[start + 8 : start + length]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from nodisk.waiting import Deadline
 LISTEN = 5.0
 """Seconds: some servers ping an address for up to three seconds before they offer it."""
 RESEND = 2.0
+LOOK = 0.2
+"""Seconds between two looks at whether listening has ended."""
 _IPV4 = 0x0800
 _EVERYBODY = b"\xff" * 6
 
@@ -23,6 +25,26 @@ _EVERYBODY = b"\xff" * 6
 def mac_of(interface: str) -> Mac:
     """The NIC's own MAC address; raises OSError or ValueError if it has none."""
     return Mac.parse(Path(f"/sys/class/net/{interface}/address").read_text().strip())
+
+
+@contextlib.contextmanager
+def _wire(interface: str) -> Iterator[socket.socket]:
+    """Every IPv4 packet of an interface; raises OSError (PermissionError without root)."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4)) as wire:
+        wire.bind((interface, _IPV4))
+        yield wire
+
+
+def listen(interface: str, deadline: Deadline, take: Callable[[bytes], object], ended: Callable[[], bool]) -> None:
+    """Hand every IPv4 packet of the interface to ``take`` until the deadline or until ``ended``; nothing is sent.
+
+    Raises OSError (PermissionError without root).
+    """
+    with _wire(interface) as wire:
+        while not deadline.passed and not ended():
+            wire.settimeout(max(0.01, min(deadline.left, LOOK)))
+            with contextlib.suppress(TimeoutError):
+                take(wire.recv(65535))
 
 
 def ask(interface: str, macs: Mapping[Mac, IPv4Address | None], *, seconds: float = LISTEN) -> dict[Mac, list[Offer]]:
@@ -36,8 +58,7 @@ def ask(interface: str, macs: Mapping[Mac, IPv4Address | None], *, seconds: floa
     wanted = {mac: secrets.randbits(32) for mac in macs}
     found: dict[Mac, dict[Offer, None]] = {mac: {} for mac in macs}
     listening, again = Deadline(seconds), Deadline(0)
-    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4)) as wire:
-        wire.bind((interface, _IPV4))
+    with _wire(interface) as wire:
         while not listening.passed:
             if again.passed:
                 for mac, transaction in wanted.items():

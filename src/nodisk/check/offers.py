@@ -16,6 +16,8 @@ STRANGERS = 8
 _NONE = IPv4Address("0.0.0.0")  # noqa: S104 - what a proxyDHCP server "offers"
 _STRANGER = 0x026E64 << 24
 """The first half of a made-up MAC: locally administered (RFC 7042 section 2.1)."""
+OWN = _STRANGER | 0xFFFFFF
+"""Another one, which asks as UEFI what this host's card asks as BIOS."""
 
 
 def strangers(lab: Lab) -> dict[Mac, IPv4Address]:
@@ -56,6 +58,22 @@ def judge(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
     for one in by_server.values() if mode is DhcpMode.PROXY else []:
         findings += _boot_options(one)
     return findings
+
+
+def suits(answers: Sequence[Offer]) -> tuple[DhcpMode, str]:
+    """The mode that suits a room whose servers answer so, and why, for people. nodisk's own answers don't belong in."""
+    givers = {one.server: one for one in sorted(answers, key=lambda one: bool(_boots(one))) if one.address != _NONE}
+    proxies = {one.server for one in answers if one.address == _NONE} - set(givers)
+    booting = [f"{one.server} ({_boots(one)})" for one in givers.values() if _boots(one)]
+    booting += [f"{server} (another PXE server)" for server in sorted(proxies)]
+    if not givers:
+        beside = f"; turn off {', '.join(booting)}, or the faster answer wins" if booting else ""
+        return DhcpMode.FULL, f"no DHCP server answered: nodisk gives the addresses{beside}"
+    who = ", ".join(str(server) for server in sorted(givers))
+    if booting:
+        boots = f"{', '.join(booting)} tells machines what to boot"
+        return DhcpMode.NONE, f"{who} gives addresses, and {boots}: paste `nodisk dhcp-snippet` there"
+    return DhcpMode.PROXY, f"{who} gives addresses, and nobody says what to boot: nodisk does that part alone"
 
 
 def _boots(one: Offer) -> str:

@@ -89,6 +89,37 @@ def test_what_is_no_offer_to_us(packet: bytes) -> None:
 @settings(max_examples=200)
 def test_any_packet_is_survived(data: bytes) -> None:
     assert dhcp.offer(data, MAC, 7) is None
+    assert dhcp.heard(data) is None
+    assert dhcp.request(data) is None
+
+
+@given(st.integers(0, 327), st.binary(min_size=1, max_size=60))
+@settings(max_examples=300)
+def test_any_question_is_survived(at: int, noise: bytes) -> None:
+    packet = dhcp.discover(MAC, 7)
+    found = dhcp.request(packet[:at] + noise + packet[at + len(noise) :])
+    if found is not None:
+        assert found.vendor_class.isprintable()
+        assert found.firmware
+
+
+def test_a_question_is_read() -> None:
+    assert dhcp.request(answer()) is None
+    bios, uefi = dhcp.request(dhcp.discover(MAC, 7)), dhcp.request(dhcp.discover(MAC, 7, IPv4Address("10.77.0.9")))
+    assert bios
+    assert uefi
+    assert (bios.mac, bios.architecture, bios.firmware, bios.boots, bios.relay) == (MAC, 0, "BIOS", True, "")
+    assert (uefi.firmware, uefi.vendor_class) == ("UEFI", "PXEClient:Arch:00007:UNDI:003016")
+    assert dhcp.Request(MAC, "PXEClient").firmware == "no architecture named"
+    assert dhcp.Request(MAC, "PXEClient").boots
+    assert not dhcp.Request(MAC, "android-dhcp-14").boots
+    assert dhcp.Request(MAC, ipxe=True).firmware == "iPXE"
+    assert dhcp.Request(MAC, architecture=77).firmware == "architecture 77"
+
+
+def test_an_offer_to_anybody_is_heard() -> None:
+    assert dhcp.heard(answer()) == (MAC, Offer(IPv4Address("10.77.0.5"), IPv4Address("10.77.0.50")))
+    assert dhcp.heard(dhcp.discover(MAC, 7)) is None
 
 
 @given(st.binary(max_size=200))
