@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from nodisk.check.dhcp import Offer, discover, offer
+from nodisk.check.dhcp import Offer, boot_answer, boot_request, discover, offer
 from nodisk.values import Mac
 from nodisk.waiting import Deadline
 
 LISTEN = 5.0
 """Seconds: some servers ping an address for up to three seconds before they offer it."""
 RESEND = 2.0
+QUIET = 2.0
+"""Seconds for which ``nodisk check`` only listens before it asks."""
+BOOT_PORT = 4011
+"""Where a PXE boot server answers those that have an address (PXE 2.1 section 2.2.3)."""
 LOOK = 0.2
 """Seconds between two looks at whether listening has ended."""
 _IPV4 = 0x0800
@@ -71,3 +75,26 @@ def ask(interface: str, macs: Mapping[Mac, IPv4Address | None], *, seconds: floa
                     if (answer := offer(packet, mac, transaction)) is not None:
                         found[mac][answer] = None
     return {mac: list(answers) for mac, answers in found.items()}
+
+
+def ask_boot_server(
+    interface: str, server: IPv4Address, mac: Mac, own: IPv4Address, *, seconds: float = 3.0
+) -> Offer | None:
+    """What a server answers on port 4011 to a PXE client that has the address ``own``; None: nothing.
+
+    Nothing is changed by it there. Raises OSError (PermissionError without root).
+    """
+    transaction, listening, again = secrets.randbits(32), Deadline(seconds), Deadline(0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        line.bind((str(own), 0))
+        while not listening.passed:
+            if again.passed:
+                with contextlib.suppress(ConnectionRefusedError):
+                    line.sendto(boot_request(mac, transaction, own), (str(server), BOOT_PORT))
+                again.start(RESEND / 2)
+            line.settimeout(max(0.01, min(listening.left, again.left)))
+            with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+                if (answer := boot_answer(line.recv(65535), server, mac, transaction)) is not None:
+                    return answer
+    return None

@@ -23,7 +23,7 @@ from nodisk.kube.patience import Say, unheard
 from nodisk.pki.profiles import MACHINE_LIFETIME
 from nodisk.records import isolation, running
 from nodisk.records.database import Database, Enrolment
-from nodisk.records.events import Event, Kind, Progress, iso, progress
+from nodisk.records.events import Event, Kind, Progress, fetched_nothing, iso, progress
 from nodisk.records.isolation import Tried
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Stage
@@ -179,7 +179,7 @@ def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView], no
         database.ram(machine.mac),
         database.traffic(machine.mac),
         enrolment,
-        _warning(way, enrolment, now),
+        _warning(way, enrolment, now) if way.stage is not Stage.DHCP else fetched_nothing(events, now),
     )
 
 

@@ -68,13 +68,34 @@ class Cable:
                 process.wait(10)
 
     @contextmanager
+    def third(self, address: str) -> Iterator[str]:
+        """One more host at the far end, with an address of its own; its namespace."""
+        name = f"{self.other}3"
+        run.run(["ip", "netns", "add", name])
+        try:
+            self.ip(self.other, "link", "add", "more", "link", "eth0", "type", "macvlan", "mode", "bridge")
+            self.ip(self.other, "link", "set", "more", "netns", name, "name", "eth0")
+            self.ip(name, "link", "set", "eth0", "up")
+            self.ip(name, "address", "add", f"{address}/24", "dev", "eth0")
+            yield name
+        finally:
+            run.run(["ip", "netns", "delete", name], check=False)
+
+    @contextmanager
+    def dnsmasq_in(self, namespace: str, *options: str) -> Iterator[None]:
+        """A DHCP server in a namespace whose card has an address."""
+        argv = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
+        leases = self.folder / f"leases-{namespace}"
+        argv += ["--interface=eth0", "--bind-interfaces", f"--dhcp-leasefile={leases}", "--user=root"]
+        with self.program(namespace, 67, *argv, *options):
+            yield
+
+    @contextmanager
     def dnsmasq(self, *options: str) -> Iterator[None]:
         """Somebody else's DHCP server at 10.98.0.200."""
         self.ip(self.other, "address", "add", "10.98.0.200/24", "dev", "eth0")
-        argv = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
-        argv += ["--interface=eth0", "--bind-interfaces", f"--dhcp-leasefile={self.folder / 'leases'}", "--user=root"]
         try:
-            with self.program(self.other, 67, *argv, *options):
+            with self.dnsmasq_in(self.other, *options):
                 yield
         finally:
             self.ip(self.other, "address", "flush", "dev", "eth0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def room() -> Room:
     return Room(frozenset({OWN}), SERVER)
 
 
-def offer(server: str = "10.77.0.5", address: str = "10.77.0.50", **more: str) -> Offer:
+def offer(server: str = "10.77.0.5", address: str = "10.77.0.50", **more: Any) -> Offer:
     return Offer(IPv4Address(server), IPv4Address(address), **more)
 
 
