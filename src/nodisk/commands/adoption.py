@@ -17,9 +17,9 @@ from nodisk.errors import NodiskError, UsageError
 from nodisk.machines import adopt as adopt_
 from nodisk.machines import nodes, passwords, takeover, vendors
 from nodisk.machines.adopt import Wish
-from nodisk.records import running
+from nodisk.records import running, switch_port
 from nodisk.records.database import Database
-from nodisk.records.sightings import Sighting
+from nodisk.records.sightings import Sighting, place
 from nodisk.spec.change import Change, Edit, change
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Lab, Machine
@@ -63,7 +63,20 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
     if output == "json":
         ui.print_json({"lab": str(context.lab.name), "machines": [_json(*row, makers) for row in rows]})
         return
-    headings = ["NAME", "MAC", "ADDRESS", "ROLE", "SEAT", "CARD BY", "MAKER", "PRODUCT", "SERIAL", "RAM", "LAST SEEN"]
+    headings = [
+        "NAME",
+        "MAC",
+        "ADDRESS",
+        "ROLE",
+        "SEAT",
+        "CARD BY",
+        "MAKER",
+        "PRODUCT",
+        "SERIAL",
+        "RAM",
+        "SWITCH PORT",
+        "LAST SEEN",
+    ]
     ui.print_table(headings, [_cells(*row, makers) for row in rows])
     if strangers:
         count = "One machine is" if len(strangers) == 1 else f"{len(strangers)} machines are"
@@ -122,6 +135,13 @@ def show(options: LabOptions, output: str, which: str) -> None:
     "--seats", type=click.IntRange(1, 999), metavar="COLUMNS", help="With --all: seats row by row, COLUMNS in each."
 )
 @click.option(
+    "--order",
+    type=click.Choice(["seen", "port"]),
+    default="seen",
+    show_default=True,
+    help="With --all: as they were first seen, or by switch port, as switches tell it by LLDP.",
+)
+@click.option(
     "--since", type=Duration(), default="1d", show_default=True, help="With --all: only those seen so recently."
 )
 @dry_run_option
@@ -136,6 +156,7 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     address: str,
     seat: str | None,
     seats: int | None,
+    order: str,
     since: float,
     dry_run: bool,
 ) -> None:
@@ -145,7 +166,9 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     seen may be given too, in any usual spelling.
     """
 
-    _need_sense(mac=mac, name=name, every=every, prefix=prefix, address=address, seat=seat, seats=seats)
+    _need_sense(
+        mac=mac, name=name, every=every, by_port=order == "port", prefix=prefix, address=address, seat=seat, seats=seats
+    )
     wish = Wish(
         role=Role(role),
         name=None if name is None else _parsed("NAME", Name.parse, name),
@@ -159,7 +182,8 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     seen = _seen(context)
 
     def edit(text: str, lab: Lab) -> Edit:
-        recent = [one.mac for one in _strangers(lab, seen) if one.last > time.time() - since]
+        newest = [one for one in _strangers(lab, seen) if one.last > time.time() - since]
+        recent = [one.mac for one in (_by_port(newest) if order == "port" else newest)]
         macs = recent if given is None else [given]
         if not macs:
             hint = "switch one on and let it boot from the network; nodisk machines list --unknown shows who did"
@@ -291,13 +315,15 @@ def swap(  # noqa: PLR0917 - click hands over by name
     )
 
 
-def _need_sense(*, every: bool, seats: int | None, **given: str | None) -> None:
+def _need_sense(*, every: bool, by_port: bool, seats: int | None, **given: str | None) -> None:
     if every == (given["mac"] is not None):
         raise UsageError("name one MAC or pass --all, but not both", hint="nodisk machines adopt 8c:ec:4b:00:00:05")
     if given["name"] is not None and given["prefix"] is not None:
         raise UsageError("NAME and --as are two ways to say the name: give one")
     if every and (given["address"] != "next" or given["seat"] is not None):
         raise UsageError("--address and --seat are for one machine", hint="with --all: --seats COLUMNS")
+    if by_port and not every:
+        raise UsageError("--order goes with --all")
     if seats is not None and not every:
         raise UsageError("--seats goes with --all", hint="one machine's seat: --seat ROW,COLUMN")
 
@@ -328,6 +354,16 @@ def _seen(context: LabContext) -> dict[Mac, Sighting]:
 
 def _strangers(lab: Lab, seen: Mapping[Mac, Sighting]) -> list[Sighting]:
     return [sighting for mac, sighting in seen.items() if lab.by_mac(mac) is None]
+
+
+def _by_port(found: list[Sighting]) -> list[Sighting]:
+    """In the order of their switch ports; raises NodiskError if one's isn't known: any place for it would be wrong."""
+    if lost := [str(one.mac) for one in found if "port" not in one.said]:
+        raise NodiskError(
+            f"the switch port of {len(lost)} of {len(found)} machines is not known: {', '.join(lost[:4])}",
+            hint="does their switch speak LLDP? Leave them in their menu for a minute, or adopt them one by one first",
+        )
+    return sorted(found, key=lambda one: switch_port.order(one.said.get("switch", ""), one.said["port"]))
 
 
 def _forget_sighting(context: LabContext, mac: Mac, *, output: str, dry_run: bool) -> None:
@@ -417,5 +453,6 @@ def _cells(
         said.get("product", ""),
         said.get("serial", ""),
         "" if memory is None else f"{memory} MiB",
+        place(said),
         "" if sighting is None else f"{datetime.fromtimestamp(sighting.last).astimezone():%Y-%m-%d %H:%M}",
     )

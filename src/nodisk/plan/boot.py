@@ -20,15 +20,20 @@ COMMAND_LINE_LIMIT = 2047
 
 _RETRY_SECONDS = 5
 
+LLDP = {"chassis": 1, "port": 2, "system": 5}
+"""What iPXE is asked of the switch's LLDP, and the type of its TLV (IEEE 802.1AB section 8.4)."""
+
 # A maker's text may hold anything, and iPXE writes its & and + into a URL as they are, `uristring` or not: so the texts
 # go as hexadecimal digits (`records.sightings` reads them). Numbers, UUIDs and ids are fit for a URL by themselves.
 _WHO = "&".join(
     (
         *(f"hex.{field}=${{{field}:hexraw}}" for field in ("manufacturer", "product", "serial")),
         "uuid=${uuid}",
+        # Whole values with their subtypes, as iPXE heard them (its include/ipxe/lldp.h); empty if it heard none.
+        *(f"hex.{field}=${{netX.lldp/{kind}.0.0.0:hexraw}}" for field, kind in LLDP.items()),
     )
 )
-"""What a machine says of its mainboard, as part of a URL's query."""
+"""What a machine says of its mainboard and of its place, as part of a URL's query."""
 
 
 def entry_script(lab: Lab) -> str:
@@ -157,6 +162,9 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "choose --default disk --timeout 30000 what || goto disk",
         "goto ${what}",
         ":disk",
+        "# A switch speaks every 30 s, the time of this menu: what was not heard before may be known now.",
+        f"isset ${{netX.lldp/2.0.0.0:hexraw}} && {tell.replace('imgfetch', 'imgfetch --timeout 3000')} ||",
+        "imgfetch told ||",
         "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
         "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
         ":who",

@@ -14,11 +14,15 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
 
+from nodisk.plan import boot
+from nodisk.records import switch_port
 from nodisk.records.events import iso
 from nodisk.values import Mac
 
-FIELDS = ("manufacturer", "product", "serial", "uuid", "memsize", "platform", "chip", "busid")
-"""What a machine may say of itself; the names are those of iPXE's settings (ipxe.org/cfg)."""
+PORT = ("switch", "port")
+"""Where a machine hangs, as its switch says by LLDP."""
+FIELDS = ("manufacturer", "product", "serial", "uuid", "memsize", "platform", "chip", "busid", *PORT)
+"""What a machine may say of itself; but for the port, the names are those of iPXE's settings (ipxe.org/cfg)."""
 HEX = "hex."
 """In front of a field's name: its value is the text's bytes in hexadecimal digits."""
 MAINBOARD = ("uuid", "serial")
@@ -31,9 +35,21 @@ MAX_VALUE = 64
 TABLE = """
 CREATE TABLE IF NOT EXISTS sighting (
     mac INTEGER PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL, address TEXT,
-    manufacturer TEXT, product TEXT, serial TEXT, uuid TEXT, memsize TEXT, platform TEXT, chip TEXT, busid TEXT
+    manufacturer TEXT, product TEXT, serial TEXT, uuid TEXT, memsize TEXT, platform TEXT, chip TEXT, busid TEXT,
+    switch TEXT, port TEXT
 )
 """
+
+
+def make(db: sqlite3.Connection) -> None:
+    """Make the table, or complete one of an older nodisk; whoever doesn't know all of it does without."""
+    db.execute(TABLE)
+    for name in sorted(set(FIELDS) - _columns(db)):
+        db.execute(f"ALTER TABLE sighting ADD COLUMN {name} TEXT")
+
+
+def _columns(db: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in db.execute("PRAGMA table_info (sighting)")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +90,38 @@ class Sighting:
             "memory_mib": self.memory_mib,
             "card": self.said.get("chip"),
             "card_id": self.said.get("busid"),
+            "switch": self.said.get("switch"),
+            "switch_port": self.said.get("port"),
         }
 
 
 def said(values: Mapping[str, str]) -> dict[str, str]:
     """What a machine says of itself, from a request's query: the known fields, in printable ASCII, not too long."""
-    texts = {name: values.get(name) or _text(values.get(HEX + name, "")) for name in FIELDS}
+    heard = {name: _bytes(values.get(HEX + name, ""), 256) for name in boot.LLDP}
+    port = {"switch": switch_port.switch(heard), "port": switch_port.port(heard)}
+    texts = {
+        name: port.get(name) or values.get(name) or _bytes(values.get(HEX + name, "")).decode("latin-1")
+        for name in FIELDS
+    }
     found = {name: re.sub(r"[^ -~]", "?", text)[:MAX_VALUE].strip() for name, text in texts.items()}
     return {name: text for name, text in found.items() if text}
 
 
-def _text(digits: str) -> str:
-    """A text from its bytes in hexadecimal digits, up to the first that is no byte; firmware has ASCII at best."""
-    match = re.match(r"(?:[0-9A-Fa-f]{2})*", digits[: 2 * MAX_VALUE])
-    return bytes.fromhex(match[0]).decode("latin-1") if match else ""
+def _bytes(digits: str, most: int = MAX_VALUE) -> bytes:
+    """Bytes from hexadecimal digits, up to the first that is no byte."""
+    match = re.match(r"(?:[0-9A-Fa-f]{2})*", digits[: 2 * most])
+    return bytes.fromhex(match[0]) if match else b""
+
+
+def moved(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """A word on a machine that hangs on another port than before; '' if it doesn't, or if one of them isn't known."""
+    old, new = (tuple(said.get(name, "") for name in PORT) for said in (before, now))
+    return f"another switch port: {place(now)}; before: {place(before)}" if all((*old, *new)) and old != new else ""
+
+
+def place(said: Mapping[str, str]) -> str:
+    """The switch port, for people; '' if it isn't known."""
+    return " ".join(said[name] for name in PORT if name in said) if "port" in said else ""
 
 
 def another(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
@@ -102,7 +136,8 @@ def another(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
 def board(said: Mapping[str, str]) -> str:
     """Which mainboard that is, for people."""
     model = " ".join(said[name] for name in ("manufacturer", "product") if name in said)
-    return ", ".join([model or "a PC", *(f"{name} {said[name]}" for name in reversed(MAINBOARD) if name in said)])
+    words = [model or "a PC", *(f"{name} {said[name]}" for name in reversed(MAINBOARD) if name in said)]
+    return ", ".join([*words, *([f"at {place(said)}"] if place(said) else [])])
 
 
 def words(said: Mapping[str, str]) -> str:
@@ -156,7 +191,8 @@ class Sightings:
     def _rows(self, which: str, *values: int) -> list[Sighting]:
         if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sighting'").fetchone():
             return []  # written by a nodisk that noted none, and opened for reading
-        columns = ", ".join(FIELDS)
+        there = _columns(self.db)
+        columns = ", ".join(name if name in there else "NULL" for name in FIELDS)
         rows = self.db.execute(f"SELECT mac, first, last, address, {columns} FROM sighting {which}", values)  # noqa: S608
         return [
             Sighting(

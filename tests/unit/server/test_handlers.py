@@ -230,6 +230,15 @@ def test_another_mainboard_is_a_word_once(server: Server) -> None:
     assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('B2', 'bbbb')}").text) == 32
 
 
+def test_another_switch_port_is_a_word(server: Server) -> None:
+    for port in ("Gi1/0/7", "Gi1/0/7", "", "Gi1/0/8"):
+        told = f"&hex.system={b'sw1'.hex()}&hex.port=05{port.encode().hex()}" if port else ""
+        assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('A1')}{told}").text) == 32
+    assert server.told(Kind.STAGE)[-1] == "another switch port: sw1 Gi1/0/8; before: sw1 Gi1/0/7"
+    assert server.told(Kind.STAGE)[:-1] == [""] * 3
+    assert server.told(Kind.ALARM) == []
+
+
 def test_who_says_little_or_asks_from_elsewhere_changes_nothing(server: Server) -> None:
     assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('A1')}").text) == 32
     assert len(server.ask("GET", f"/boot/{W1}.ipxe").text) == 32

@@ -76,15 +76,17 @@ async def _answer(
         return PlainTextResponse(await elsewhere(request, machine, address))
     if await twins.refused(request, machine, said):
         return PlainTextResponse(app_state.texts.twin(machine))
-    new_board = twins.repaired(app_state.database.sightings.of(mac), said)
+    new_board, new_port = twins.changed(app_state.database.sightings.of(mac), said)
     if new_board:
         app_state.database.sightings.forget(mac)  # what the old one said is not the new one's
     app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
     nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
     way = "by GRUB" if part == "grub" else _from_pool(request)
-    detail = "; ".join(filter(None, (way, new_board, "" if nonce else "the lab is not armed: this boot can't enrol")))
-    if new_board or app_state.limits.sighting(mac, Stage.IPXE):
+    detail = "; ".join(
+        filter(None, (way, new_board, new_port, "" if nonce else "the lab is not armed: this boot can't enrol"))
+    )
+    if new_board or new_port or app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
         app_state.database.set_nic(mac, nic)

@@ -41,11 +41,12 @@ async def refused(request: Request, machine: Machine, said: Mapping[str, str]) -
     return True
 
 
-def repaired(first: Sighting | None, said: Mapping[str, str]) -> str:
-    """A word on a machine's new mainboard; '' if it has the old one."""
-    if first is None or not sightings.another(first.said, said):
-        return ""
-    return f"another mainboard: {sightings.board(said)}; before: {sightings.board(first.said)}"
+def changed(first: Sighting | None, said: Mapping[str, str]) -> tuple[str, str]:
+    """A word on a machine's new mainboard, and one on its new switch port; '' for what is as it was."""
+    if first is None:
+        return "", ""
+    board = f"another mainboard: {sightings.board(said)}; before: {sightings.board(first.said)}"
+    return board if sightings.another(first.said, said) else "", sightings.moved(first.said, said)
 
 
 def note(request: Request, mac: Mac, said: Mapping[str, str]) -> None:
