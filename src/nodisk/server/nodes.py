@@ -60,16 +60,21 @@ def _connect(state: LabState) -> Client:
     return Client(kubeconfig.load(state.admin_kubeconfig), patience=0)
 
 
-async def ready(state: LabState, name: str) -> bool:
-    """Whether the API says now that a node is Ready; False too if it doesn't answer within ``ASK`` seconds."""
+def _connect_briefly(state: LabState) -> Client:
+    return Client(kubeconfig.load(state.admin_kubeconfig), patience=0, within=ASK)
+
+
+async def ready(state: LabState, name: str, connect: Callable[[LabState], Client] = _connect_briefly) -> bool:
+    """Whether the API says now that a node is Ready; False too if it can't be asked or doesn't answer in time."""
 
     def ask() -> bool:
-        with Client(kubeconfig.load(state.admin_kubeconfig), patience=0, within=ASK) as client:
+        with connect(state) as client:
             return holds(client.get("v1", "Node", name), "Ready")
 
     try:
         return await asyncio.to_thread(ask)
-    except NodiskError:
+    except (NodiskError, OSError) as error:
+        log.info("whether %s is Ready: %s", name, describe(error))
         return False
 
 
