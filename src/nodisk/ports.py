@@ -6,6 +6,8 @@ from __future__ import annotations
 HTTP = 80
 """Boot scripts, images, and the console."""
 DNS = 53
+NAMES = 1053
+"""The cluster's names for pods, where the release brings no CoreDNS: behind port 53 of the Service ``kube-dns``."""
 NTP = 123
 NFS = 2049
 """Students' storage."""

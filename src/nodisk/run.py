@@ -7,14 +7,15 @@ Every command is logged as a line that can be pasted into a terminal. A secret i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn, cast
 
 from nodisk import interrupts
 from nodisk.errors import CommandFailed, TimedOut, ToolMissing
@@ -30,6 +31,7 @@ PACKAGES = {
     "ip": "iproute2",
     "ganesha.nfsd": "nfs-ganesha",
     "mkfs.ext4": "e2fsprogs",
+    "fsfreeze": "util-linux",
     "mksquashfs": "squashfs-tools",
     "unsquashfs": "squashfs-tools",
     "nft": "nftables",
@@ -38,6 +40,7 @@ PACKAGES = {
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "ssh": "openssh-client",
+    "unbound-control": "unbound",
     "ssh-keygen": "openssh-client",
 }
 
@@ -127,6 +130,30 @@ def start(
             env=_env(),
             start_new_session=True,
         )
+
+
+@contextlib.contextmanager
+def held(argv: Sequence[str | Path], *, cwd: Path) -> Iterator[str]:
+    """Run a program that waits for the end of its input while the block runs; yields the first line that it prints.
+
+    That end also comes when this process is killed. The program is in a session of its own, so that a terminal's
+    Ctrl-C doesn't end it before it has tidied up.
+    """
+    with subprocess.Popen(
+        _argv(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=cwd,
+        env=_env(),
+        start_new_session=True,
+    ) as child:
+        said, end = cast("IO[bytes]", child.stdout), cast("IO[bytes]", child.stdin)
+        try:
+            yield said.readline().decode(errors="replace").strip()
+        finally:
+            end.close()
+            child.wait()
 
 
 async def start_async(

@@ -5,6 +5,8 @@
     STATE (default /var/lib/nodisk)
     ├── assets/              the content-addressed store, shared by all labs of this host
     ├── cache/               downloads and build roots; may be deleted at any time
+    ├── restoring/           0700: what a restore or its proof has loaded so far; empty while none runs
+    ├── set-aside/           0700: what restores have replaced, by lab and time
     └── labs/NAME/
         ├── pki/             0700: CA keys, service-account key, administrator's kubeconfig
         ├── etcd/            0700: etcd's data
@@ -63,6 +65,16 @@ class State:
     def cache(self) -> Path:
         """What can be made again: downloads, build roots."""
         return self.root / "cache"
+
+    @property
+    def restoring(self) -> Path:
+        """What a restore, or the proof of a backup, has loaded so far; 0700."""
+        return self.root / "restoring"
+
+    @property
+    def set_aside(self) -> Path:
+        """What restores have replaced; 0700."""
+        return self.root / "set-aside"
 
     @property
     def labs(self) -> Path:
@@ -124,6 +136,16 @@ class LabState:
     def power(self) -> Path:
         """Passwords of BMCs and smart plugs (``machines.passwords`` reads and writes them); 0700."""
         return self.root / "power"
+
+    @property
+    def backup(self) -> Path:
+        """The backups' password and record (``records.backups``); what one gathers while it runs; 0700."""
+        return self.root / "backup"
+
+    @property
+    def built(self) -> Path:
+        """Which assets are the lab's (``assets.built`` reads and writes it)."""
+        return self.root / "built.json"
 
     @property
     def reports(self) -> Path:

@@ -29,13 +29,14 @@ _IMAGE = re.compile(
 )
 
 
-class _Parsed:
+class Parsed:
     """What pydantic needs to use a value type as a field's type."""
 
     schema: ClassVar[dict[str, Any]] = {"type": "string"}
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """The value that a text means; raises ValueError with a sentence, and after ``; `` what to do."""
         raise NotImplementedError
 
     @classmethod
@@ -57,7 +58,7 @@ class _Parsed:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Mac(_Parsed):
+class Mac(Parsed):
     """A unicast Ethernet address; prints as ``52:54:00:ab:01:02``."""
 
     value: int
@@ -92,7 +93,7 @@ class Mac(_Parsed):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Name(_Parsed):
+class Name(Parsed):
     """A DNS label (RFC 1123): the name of a lab, a machine, a class."""
 
     value: str
@@ -117,7 +118,7 @@ class Name(_Parsed):
 
 @total_ordering
 @dataclass(frozen=True, slots=True)
-class Seat(_Parsed):
+class Seat(Parsed):
     """Where in the room a machine stands; prints as ``2,3``: the third place of the second row."""
 
     row: int
@@ -141,7 +142,7 @@ class Seat(_Parsed):
 
 @total_ordering
 @dataclass(frozen=True, slots=True)
-class KubeVersion(_Parsed):
+class KubeVersion(Parsed):
     """A version of Kubernetes; prints as ``1.36.1``. The patch may be absent: ``1.36`` is the newest of that line."""
 
     major: int
@@ -184,7 +185,7 @@ class KubeVersion(_Parsed):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Size(_Parsed):
+class Size(Parsed):
     """An amount of memory or disk in bytes; prints as ``2Gi``. Both ``2G`` and ``2Gi`` mean 2 × 2³⁰, as for RAM."""
 
     bytes: int

@@ -175,6 +175,8 @@ class ControlPlane:
     extra: tuple[str, ...] = ()
     """More flags of kube-apiserver."""
     name: str = "room"
+    etcd_data: Path | None = None
+    """Where etcd keeps its data; None: in ``folder``."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -235,7 +237,8 @@ class ControlPlane:
         url = f"http://127.0.0.1:{self.etcd_port}"
         peer = f"http://127.0.0.1:{free_port()}"
         self.run("etcd", [
-            etcd, f"--data-dir={self.folder / 'etcd'}", f"--listen-client-urls={url}", f"--advertise-client-urls={url}",
+            etcd, f"--data-dir={self.etcd_data or self.folder / 'etcd'}",
+            f"--listen-client-urls={url}", f"--advertise-client-urls={url}",
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
         ])  # fmt: skip
 
@@ -283,6 +286,8 @@ class ControlPlane:
             "--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--use-service-account-credentials=true",
             *self._no_second_port(),
             f"--service-account-private-key-file={pki / 'sa.key'}", f"--root-ca-file={pki / 'ca.crt'}",
+            # No kubelet reports here: after a minute every node would get taints, in the middle of a slow test.
+            "--node-startup-grace-period=24h", "--node-monitor-grace-period=24h",
         ])  # fmt: skip
         with self.client(patience=60) as client:
             deadline = time.monotonic() + 120

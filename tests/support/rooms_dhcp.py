@@ -34,16 +34,19 @@ def rooms(draw: st.DrawFn) -> Room:
         {
             "name": draw(NAMES),
             "network": network,
+            "secure_boot": draw(st.booleans()),
             "machines": [
                 {
                     "name": name,
                     "mac": ":".join(f"{byte:02x}" for byte in mac.to_bytes(6, "big")),
                     "address": f"{base}{place}",
                     "role": "worker" if index else "control-plane",
+                    **draw(st.sampled_from([{}, {}, {"secure_boot": True}, {"secure_boot": False}])),
                 }
                 for index, (name, mac, place) in enumerate(zip(names, macs, places, strict=True))
             ],
         }
     )
     lab = parse(text, file="lab.yaml")
-    return room(lab, bios="undionly.kpxe", uefi="snponly.efi", reservations=draw(st.booleans()))
+    programs = {"bios": "undionly.kpxe", "uefi": "snponly.efi", "signed": "shimx64.efi", "arm64": "ipxe-arm64.efi"}
+    return room(lab, **programs, reservations=draw(st.booleans()))

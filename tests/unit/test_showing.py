@@ -48,6 +48,7 @@ SHOWS = {
     "power status": ["--all"],
     "room on": ["--dry-run"],
     "room off": ["--dry-run"],
+    "timetable": ["--week"],
     "status": [],
     "events": [],
     "kubeconfig": [],
@@ -59,6 +60,7 @@ SHOWS = {
     "class storage": [],
     "class create": ["k8s", "--students", "Jan Kowalski", "--dry-run"],
     "class add": ["k8s", "--students", "Jan Kowalski", "--dry-run"],
+    "backup list": ["--to", "/nonexistent/backups"],
     "verify": ["--list"],
     "bench": ["--list"],
 }
@@ -77,6 +79,9 @@ ACTS = {
     "students",
     "student-tokens",
     *(f"class {verb}" for verb in ("delete", "export", "extend", "remove", "reset", "resume", "rotate", "suspend")),
+    "backup create",
+    "backup restore",
+    "backup verify",
     "bench compare",  # reads two files that it is given
     "butane",
 }

@@ -45,5 +45,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     driver = getattr(item, "funcargs", {}).get("vm")
     if report.failed and isinstance(driver, Driver):
-        report.sections.append(("machines", driver("status", check=False).stdout + "\n" + driver.consoles(40)))
+        said = [driver(*words, check=False).stdout for words in (("status",), ("events", "--since", "15m"))]
+        report.sections.append(("machines", "\n".join([*said, driver.consoles(40)])))
     return report

@@ -27,6 +27,17 @@ BOOT_WITHIN = 900.0
 """Seconds for a boot. Success ends a wait; this only ends a test that has failed."""
 
 
+_START = """\
+import sys
+from pathlib import Path
+from nodisk.context import LabOptions
+from nodisk.machines.virtual import Virtual
+from nodisk.state import DEFAULT_STATE, State
+context = LabOptions(Path(sys.argv[1]), State(DEFAULT_STATE)).load()
+Virtual(context.lab, context.file, context.state).start(print)
+"""
+
+
 class Driver:
     """``nodisk`` on one lab, and waiting for what its commands report."""
 
@@ -46,6 +57,19 @@ class Driver:
         if check and done.returncode != 0:
             pytest.fail(f"nodisk {' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
+
+    def start_server(self) -> None:
+        """All of the virtual lab but its machines, which are off; it must be built.
+
+        In a process of its own, as a command does it: what it starts outlives it.
+        """
+        subprocess.run([sys.executable, "-c", _START, str(self.file)], check=True, timeout=120)
+
+    def up(self) -> None:
+        """Switch every machine on, and let none stand back for the control plane, which nobody waits for."""
+        self("lab", "up", "--detach", timeout=1500)
+        context = self.context()
+        Power(context.lab, context.state).level()
 
     def status(self) -> dict[str, Any]:
         """``nodisk status``, with the machines by name."""
@@ -79,17 +103,18 @@ class Driver:
     def await_event(self, name: str, stages: Iterable[str], since: float, *, seconds: float = BOOT_WITHIN) -> str:
         """Wait until a machine has reported one of ``stages`` since then; returns the event's detail."""
         wanted = set(stages)
-        context = self.context()
+        what = f"{name} reports {' or '.join(sorted(wanted))}"
+        self.wait(lambda: self.reported(name, wanted, since) is not None, what, seconds=seconds)
+        return self.reported(name, wanted, since) or ""
+
+    def reported(self, name: str, stages: Iterable[str], since: float) -> str | None:
+        """The detail of the first event with one of these stages since then; None: there is none yet."""
+        context, wanted = self.context(), set(stages)
         machine = context.lab.machine(name)
         assert machine is not None
-
-        def found() -> str | None:
-            with Database(context.state.database, reading=True) as database:
-                events = database.events(since=int(since), mac=machine.mac, kinds=(Kind.STAGE,))
-            return next((event.detail for event in events if event.stage in wanted), None)
-
-        self.wait(lambda: found() is not None, f"{name} reports {' or '.join(sorted(wanted))}", seconds=seconds)
-        return found() or ""
+        with Database(context.state.database, reading=True) as database:
+            events = database.events(since=int(since), mac=machine.mac, kinds=(Kind.STAGE,))
+        return next((event.detail for event in events if event.stage in wanted), None)
 
     def await_ready(self, *names: str, before: dict[str, str] | None = None, seconds: float = BOOT_WITHIN) -> None:
         """Wait until these machines' nodes are Ready, in a later boot than ``before`` says."""

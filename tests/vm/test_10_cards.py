@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -44,16 +43,6 @@ LISTENING, FORWARDING = 1, 3
 """States of a bridge's port, as Linux numbers them (uapi/linux/if_bridge.h)."""
 HANDED = (Nic.PCNET, Nic.USB_NET)
 """iPXE of 2019 brings a kilobyte a second over the first, emulated, and does not see the second at all."""
-START = """\
-import sys
-from pathlib import Path
-from nodisk.context import LabOptions
-from nodisk.machines.virtual import Virtual
-from nodisk.state import DEFAULT_STATE, State
-context = LabOptions(Path(sys.argv[1]), State(DEFAULT_STATE)).load()
-Virtual(context.lab, context.file, context.state).start(print)
-"""
-"""All of a virtual lab but its machines."""
 HAND_WIRED = ("two-cards", "late-carrier", "spanning-tree")
 
 
@@ -243,8 +232,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
         driver("build", timeout=1800)
         found = Room(driver)
         nics.check(found.virtual.lab)
-        # In a process of its own, as a command does it: what it starts outlives it.
-        subprocess.run([sys.executable, "-c", START, str(file)], check=True, timeout=120)
+        driver.start_server()
         yield found
     finally:
         driver("lab", "down", "--purge")

@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,8 +138,9 @@ def test_the_hosts_network_is_as_it_was(vm: Driver) -> None:
     assert "tap" not in links
 
 
-def test_pods_cannot_reach_the_servers_private_ports(vm: Driver) -> None:
-    """From a pod's network API and DNS answer; boot files, storage, etcd, registry, enrolment and TFTP don't."""
+@pytest.fixture(scope="module")
+def probe(vm: Driver) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs a program in a pod on w1."""
     manifest = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -152,33 +154,59 @@ def test_pods_cannot_reach_the_servers_private_ports(vm: Driver) -> None:
     path = vm.file.with_name("probe.json")
     path.write_text(json.dumps(manifest))
     vm("kubectl", "apply", "-f", str(path))
+
+    def in_pod(*words: str) -> subprocess.CompletedProcess[str]:
+        return vm("kubectl", "exec", "probe", "--", "timeout", "5", *words, check=False)
+
     try:
         vm("kubectl", "wait", "--for=condition=Ready", "pod/probe", "--timeout=180s", timeout=200)
-
-        def reached(port: int) -> bool:
-            words = ("kubectl", "exec", "probe", "--", "timeout", "5", "nc", "10.78.0.1", str(port), "-e", "true")
-            return vm(*words, check=False).returncode == 0
-
-        def in_pod(*words: str) -> int:
-            return vm("kubectl", "exec", "probe", "--", "timeout", "5", *words, check=False).returncode
-
-        def rejected() -> int:
-            found = re.search(r"counter packets (\d+)", on(vm, "w1", "sudo nft list chain ip nodisk server"))
-            assert found
-            return int(found[1])
-
-        assert reached(6443)
-        assert reached(53)
-        assert in_pod("nslookup", f"server.{vm.context().lab.name}.internal", "10.78.0.1") == 0
-        for port in (80, 2049, 2379, 5000, 6444):
-            before = rejected()
-            assert not reached(port), port
-            assert rejected() > before, f"{port}: closed, but not by the machine"
-        before = rejected()
-        assert in_pod("tftp", "-g", "-l", "/dev/null", "-r", "undionly.kpxe", "10.78.0.1") != 0
-        assert rejected() > before, "UDP, by TFTP"
+        yield in_pod
     finally:
         vm("kubectl", "delete", "pod", "probe", "--grace-period=0", "--force")
+
+
+def test_a_pod_finds_services_and_the_lab_by_name(
+    vm: Driver, probe: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """By its own resolv.conf: the release has no CoreDNS, so the server answers behind the Service kube-dns."""
+    said = probe("cat", "/etc/resolv.conf").stdout
+    assert "nameserver 10.96.0.10\n" in said
+    assert "default.svc.cluster.local svc.cluster.local cluster.local" in said
+    assert "ndots:5" in said
+    lab = vm.context().lab.name
+    wanted = {"kubernetes.default.svc.cluster.local": "10.96.0.1", f"server.{lab}.internal": "10.78.0.1"}
+    for name, address in wanted.items():
+
+        def answered(name: str = name, address: str = address) -> bool:
+            return f"Address: {address}\n" in probe("nslookup", name).stdout
+
+        vm.wait(answered, f"{name} is answered", seconds=60)
+
+
+def test_pods_cannot_reach_the_servers_private_ports(
+    vm: Driver, probe: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """From a pod's network API and DNS answer; boot files, storage, etcd, registry, enrolment and TFTP don't."""
+
+    def reached(port: int) -> bool:
+        return probe("nc", "10.78.0.1", str(port), "-e", "true").returncode == 0
+
+    def rejected() -> int:
+        found = re.search(r"counter packets (\d+)", on(vm, "w1", "sudo nft list chain ip nodisk server"))
+        assert found
+        return int(found[1])
+
+    assert reached(6443)
+    assert reached(53)
+    assert reached(1053)
+    assert probe("nslookup", f"server.{vm.context().lab.name}.internal", "10.78.0.1").returncode == 0
+    for port in (80, 2049, 2379, 5000, 6444):
+        before = rejected()
+        assert not reached(port), port
+        assert rejected() > before, f"{port}: closed, but not by the machine"
+    before = rejected()
+    assert probe("tftp", "-g", "-l", "/dev/null", "-r", "undionly.kpxe", "10.78.0.1").returncode != 0
+    assert rejected() > before, "UDP, by TFTP"
 
 
 def test_machines_reach_services_from_their_own_network(vm: Driver) -> None:

@@ -21,6 +21,7 @@ LAB_EXAMPLES = [example for page in pages() for example in examples(page) if exa
 
 @pytest.mark.parametrize("example", LAB_EXAMPLES, ids=lambda example: example.where)
 def test_example(vm: Driver, example: Example, tmp_path: Path) -> None:
+    vm.await_ready("cp1", "w1", "w2")  # what the pages assume
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NODISK_LAB": str(vm.file)}
     for step in example.steps:
         done = subprocess.run(

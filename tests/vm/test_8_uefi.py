@@ -1,4 +1,4 @@
-"""A machine with UEFI firmware: OVMF's own PXE client, our iPXE by TFTP, and on to Linux."""
+"""Machines with UEFI firmware: OVMF's own PXE client or its HTTP client, our iPXE, and on to Linux."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ os: {kernel: cloud}
 virtual: {firmware: uefi}
 machines:
   - {name: cp1, mac: "52:54:00:79:00:0b", address: 10.79.0.11, role: control-plane, memory: 2GiB}
+  - {name: w1, mac: "52:54:00:79:00:15", address: 10.79.0.21, memory: 1GiB, firmware: uefi-http}
 """
 
 
@@ -32,8 +33,19 @@ def uefi(tmp_path: Path) -> Iterator[Driver]:
 
 
 def test_uefi_boots_over_the_network(uefi: Driver) -> None:
+    """cp1 by PXE, w1 by HTTP, in one lab: what costs is that something boots, not that two things do."""
     began = time.time()
-    uefi("lab", "up", "--detach", timeout=1500)
-    uefi.await_event("cp1", ["os"], began)
-    stages = uefi.status()["machines"]["cp1"]["stages"]
-    assert list(stages)[:6] == ["dhcp", "ipxe", "kernel", "rootfs", "config", "os"]
+    uefi.up()
+    for name in ("cp1", "w1"):
+        uefi.await_event(name, ["os"], began)
+        print(f"{name}: os after {time.time() - began:.0f} s")
+        stages = uefi.status()["machines"][name]["stages"]
+        assert list(stages)[:6] == ["dhcp", "ipxe", "kernel", "rootfs", "config", "os"]
+        uefi("lab", "power", name, "cut")
+    log = uefi.context().state.log
+    sent = (log / "dnsmasq.log").read_text(errors="replace")
+    assert "/snponly.efi to 10.79.0.11" in sent
+    assert "/snponly.efi to 10.79.0.21" not in sent, "w1 got nothing by TFTP"
+    fetched = [line for line in (log / "nginx.log").read_text(errors="replace").splitlines() if "/snponly.efi" in line]
+    assert fetched
+    assert all('"address":"10.79.0.21","method":' in line for line in fetched), fetched

@@ -164,7 +164,7 @@ def signed_loaders(state: State, lab: Lab) -> dict[str, Path]:
 
 
 def _file(state: State, name: str) -> Path:
-    return state.lab(name).root / "built.json"
+    return state.lab(name).built
 
 
 def _read(state: State, lab: Lab) -> dict[str, Any]:

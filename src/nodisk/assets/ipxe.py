@@ -14,8 +14,9 @@ from nodisk.assets.store import Manifest, Store
 from nodisk.assets.work import Work
 from nodisk.spec.model import Suite
 
-PROGRAMS = ("undionly.kpxe", "ipxe.efi", "snponly.efi")
-"""BIOS, UEFI with iPXE's own drivers, UEFI with the firmware's driver."""
+PROGRAMS = ("undionly.kpxe", "ipxe.efi", "snponly.efi", "ipxe-arm64.efi")
+"""BIOS, UEFI with iPXE's own drivers, UEFI with the firmware's driver, UEFI on 64-bit ARM (which says that there is no
+image for it yet)."""
 SUITE = Suite.TRIXIE
 
 
@@ -28,7 +29,7 @@ def recipe(os_mirror: str | None) -> Recipe:
         content = {name: path.resolve() for name, path in content.items()}
         return Made(name="iPXE", version=version, content=content, facts={})
 
-    inputs = {"recipe": 2, "package": "ipxe", "suite": SUITE.value}
+    inputs = {"recipe": 3, "package": "ipxe", "suite": SUITE.value}
     return Recipe(kind="ipxe", what="iPXE", inputs=inputs, build=build, loads="iPXE")
 
 

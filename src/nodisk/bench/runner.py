@@ -51,8 +51,7 @@ def _cold(stage: Stage) -> list[Measurement]:
 
 
 def _dns(stage: Stage) -> list[Measurement]:
-    context = stage.scene.context
-    return service_load.dns(stage, has_dns=built.facts(context.state.state, context.lab)[1].has_dns)
+    return service_load.dns(stage)
 
 
 LOADS: dict[str, Act] = {

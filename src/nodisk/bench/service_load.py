@@ -96,10 +96,8 @@ def has_endpoints(obj: Object) -> bool:
     )
 
 
-def dns(stage: Stage, *, has_dns: bool) -> list[Measurement]:
+def dns(stage: Stage) -> list[Measurement]:
     """Lookups of a Service's name from a pod, by dnsperf: one after another, each with its own time."""
-    if not has_dns:
-        return [Measurement("dns_p99", None, note="the release has no DNS add-on")]
     scene, count = stage.scene, stage.profile.lookups
     main = manifests.container(["sleep", "100000"], image=BENCH)
     main["resources"]["limits"] = {"memory": "64Mi"}  # dnsperf has room for 65,536 questions

@@ -24,21 +24,35 @@ _DOCS = "docs/how-to/secure-boot.md"
 
 def loaders(lab: Lab, state: LabState, *, virtual: bool) -> list[Finding]:
     """What lab.yaml says, whether the built kernel is signed, and which machines look refused."""
-    return [*_wanted(lab, virtual=virtual), *_kernel(lab, state), *_stuck(lab, state)]
+    return [*_wanted(lab, virtual=virtual), *_by_http(lab, virtual=virtual), *_kernel(lab, state), *_stuck(lab, state)]
 
 
 def _wanted(lab: Lab, *, virtual: bool) -> list[Finding]:
     plain = [str(machine.name) for machine in lab.machines if not lab.signed_loader(machine)]
-    if virtual and lab.virtual.firmware is Firmware.SECURE_BOOT and plain:
-        text = f"virtual.firmware is secure-boot, which refuses iPXE, and {', '.join(plain)} would get it"
+    refused = [machine for machine in lab.machines if lab.firmware(machine) is Firmware.SECURE_BOOT]
+    refused = [machine for machine in refused if not lab.signed_loader(machine)]
+    if virtual and refused:
+        names = ", ".join(str(machine.name) for machine in refused)
+        text = f"the virtual firmware is secure-boot, which refuses iPXE, and {names} would get it"
         return [error(NAME, text, "add `secure_boot: true` to lab.yaml")]
     if not lab.any_signed_loader:
         return [ok(NAME, "UEFI machines get iPXE, which firmware with Secure Boot on refuses; see secure_boot")]
     if lab.network.dhcp is DhcpMode.NONE:
         text = "with `dhcp: none` the room's own server must give UEFI machines shimx64.efi, from this server's TFTP"
-        return [warning(NAME, text, _DOCS)]
+        return [warning(NAME, text, "paste what `nodisk dhcp-snippet` prints")]
     who = "every machine but " + ", ".join(plain) if plain else "every machine"
     return [ok(NAME, f"shim and GRUB, signed, for {who} that boots by UEFI; they boot it with Secure Boot on or off")]
+
+
+def _by_http(lab: Lab, *, virtual: bool) -> list[Finding]:
+    """Firmware that boots by HTTP, beside a room's own server: dnsmasq's proxyDHCP answers PXE clients alone."""
+    if lab.network.dhcp is not DhcpMode.PROXY:
+        return []
+    names = [str(machine.name) for machine in lab.machines if lab.firmware(machine) is Firmware.UEFI_HTTP]
+    if virtual and names:
+        text = f"with `dhcp: proxy` firmware that boots by HTTP (uefi-http) gets no answer: {', '.join(names)}"
+        return [error(NAME, text, "firmware: uefi, which boots by PXE; or `dhcp: none`, with nodisk dhcp-snippet")]
+    return [ok(NAME, "with `dhcp: proxy` UEFI must boot by PXE: firmware set to HTTP boot alone gets no answer")]
 
 
 def _kernel(lab: Lab, state: LabState) -> list[Finding]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
-from nodisk.check import firmware, host, loaders, ram, release, snippets, sync, tools, wire
+from nodisk.check import firmware, host, loaders, ram, release, snippets, sync, timetable, tools, wire
 from nodisk.check.findings import Finding, warning
 from nodisk.errors import NodiskError, describe
 from nodisk.plan.budget import Budget
@@ -41,6 +41,7 @@ NAMES = (
     "ram",
     "ssh",
     "loaders",
+    "timetable",
     "kvm",
     "memory",
 )
@@ -78,6 +79,8 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
     found["ram"] = lambda: ram.ram(lab, budgets)
     found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)
     found["loaders"] = lambda: loaders.loaders(lab, place.state, virtual=place.virtual)
+    if lab.timetable is not None:
+        found["timetable"] = lambda: timetable.timetable(lab, place.file, virtual=place.virtual)
     if place.virtual:
         found["kvm"] = lambda: host.kvm(lab)
         if place.netns is None:  # when it runs, its machines have their memory already

@@ -30,6 +30,7 @@ class Tool:
 
 TOOLS = (
     Tool("dnsmasq", "dnsmasq-base", "DHCP, TFTP, names", least=(2, 85)),
+    Tool("unbound", "unbound", "the cluster's names", "-V", (1, 17)),
     Tool("nginx", "nginx", "files, balancing the API", "-v", (1, 18)),
     Tool("etcd", "etcd-server", "the cluster's objects", least=(3, 4)),
     Tool("docker-registry", "docker-registry", "container images", least=(2, 8)),
@@ -46,8 +47,11 @@ TOOLS = (
     Tool("ssh", "openssh-client", "nodisk ssh"),
     Tool("qemu-system-x86_64", "qemu-system-x86", "virtual machines", least=(7, 2), virtual_only=True),
 )
-_SERVICES = ("nginx", "etcd-server", "docker-registry")
-"""Packages whose service takes a port that a lab needs. chrony's serves nobody and sets the host's clock."""
+_SERVICES = ("nginx", "etcd-server", "docker-registry", "unbound")
+"""Packages whose service takes a port that a lab needs, or that nobody needs.
+
+chrony's serves nobody and sets the host's clock.
+"""
 _STREAM = "libnginx-mod-stream"
 
 

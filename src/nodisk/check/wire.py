@@ -15,7 +15,7 @@ from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.server import host
-from nodisk.spec.model import DhcpMode, Lab
+from nodisk.spec.model import DhcpMode, Lab, Source
 from nodisk.values import Mac
 from nodisk.waiting import Deadline
 
@@ -81,7 +81,7 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
     found = card(lab)
     if found is None or not found.holds:
         return [warning(name, "not checked: this host doesn't have the server's address yet")]
-    wanted = host.bound_ports(lab, found.name)
+    wanted = host.bound_ports(lab, found.name, names=lab.kubernetes.source is Source.DEBIAN)
     if os.geteuid() != 0:
         return [warning(name, "not checked: ports below 1024 need root", "sudo nodisk check")]
     findings = []

@@ -147,12 +147,15 @@ def network_policy(record: Class, student: Account, networks: Networks, features
         "to": [{"namespaceSelector": system, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
         "ports": [{"protocol": "UDP", "port": ports.DNS}, {"protocol": "TCP", "port": ports.DNS}],
     }
+    # Where the release brings no CoreDNS, the lab's server answers behind the same Service.
+    names: Object = {"to": [{"ipBlock": {"cidr": f"{networks.server}/32"}}]}
+    names["ports"] = [{"protocol": protocol, "port": ports.NAMES} for protocol in ("UDP", "TCP")]
     # Also where the lab's networks are such as 198.18.0.0/15: neither private nor of the Internet.
     own = (networks.lab, networks.pods, networks.services)
     closed = [*PRIVATE, *(str(n) for n in own if not any(n.subnet_of(IPv4Network(p)) for p in PRIVATE))]
     internet = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": closed}}]}
     both: Object = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    both |= {"ingress": incoming, "egress": [{"to": [inside]}, dns, internet]}
+    both |= {"ingress": incoming, "egress": [{"to": [inside]}, dns, internet, names]}
     return _object("networking.k8s.io/v1", "NetworkPolicy", "nodisk", name, labels, spec=both)
 
 

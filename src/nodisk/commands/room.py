@@ -7,7 +7,7 @@ import time
 import click
 
 from nodisk import ui
-from nodisk.commands.power import DRAIN_WITHIN, STAGGER, WITHIN, drained, judge, press_machines
+from nodisk.commands import switching
 from nodisk.commands.server import Duration
 from nodisk.commands.verify import prove
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
@@ -22,12 +22,17 @@ from nodisk.machines.remains import need_root
 from nodisk.machines.watch import Row
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
+from nodisk.records.turns import Turned
+from nodisk.spec.timetable import Turn
 from nodisk.values import Role
 
 LONGEST = 30 * 60.0
 """Seconds for which a room is waited for, unless told otherwise."""
 GRACE = 15.0
 """Seconds in which those that are still asked may say why a machine is missing."""
+
+
+_by_timetable = click.option("--by-timetable", is_flag=True, hidden=True, help="The server's own call.")
 
 
 @click.group()
@@ -42,22 +47,26 @@ def room() -> None:
 @lab_options
 @output_option
 @click.option("--for", "seconds", type=Duration(), default=LONGEST, help="Longest time to wait, armed.  [default: 30m]")
-@click.option(
-    "--stagger",
-    type=click.FloatRange(min=0, max=600),
-    default=STAGGER,
-    show_default=True,
-    help="Seconds between the starts of two machines.",
-)
+@switching.stagger_option()
 @click.option("--no-proof", is_flag=True, help="Stop once all nodes are Ready; skip the test of the cluster.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+@_by_timetable
 def on(  # noqa: PLR0917 - click hands over by name
-    options: LabOptions, output: str, seconds: float, stagger: float, no_proof: bool, dry_run: bool
+    options: LabOptions,
+    output: str,
+    seconds: float,
+    stagger: float,
+    no_proof: bool,
+    dry_run: bool,
+    by_timetable: bool,
 ) -> None:
     """Arm, switch every machine on, wait until all are Ready, disarm, and test the cluster.
 
     Names every machine that is missing, and why. The lab is disarmed however it ends, also by Ctrl-C. A machine of
     which nothing is seen for five minutes is not waited for any more once all others are Ready.
+
+    lab.yaml's timetable doesn't switch the room off before --for is over; outside of lessons, not before the end of the
+    next lesson.
     """
     context = options.load()
     if seconds == float("inf"):
@@ -65,11 +74,11 @@ def on(  # noqa: PLR0917 - click hands over by name
     room_.need_server(context)
     if dry_run:
         click.echo(f"would arm {context.lab.name} for at most {seconds / 60:.0f} min, and disarm it once all are Ready")
-        for machine in context.lab.machines:
-            how = "qemu" if context.netns is not None else str(machine.power.kind)
-            click.echo(f"would switch on {machine.name} by {how}")
+        switching.would(context, context.lab.machines, "switch on")
         return
     need_root()
+    if not by_timetable:
+        _by_hand(context, Turn.ON, hold=time.time() + seconds)
     rows, answers, took = _arrive(context, seconds, stagger)
     lost = room_.missing(rows, answers)
     ready = [row for row in rows if row.ready]
@@ -86,6 +95,12 @@ def on(  # noqa: PLR0917 - click hands over by name
         )
 
 
+def _by_hand(context: LabContext, turn: Turn, *, hold: float = 0.0) -> None:
+    """What the timetable then leaves alone."""
+    with Database(context.state.database) as database:
+        database.turn(Turned(turn, time.time(), by_hand=True, hold=hold))
+
+
 def _arrive(context: LabContext, seconds: float, stagger: float) -> tuple[list[Row], dict[str, Answer], float]:
     """The room's arrival, in its armed window; says how far it got if it is interrupted."""
     began = time.monotonic()
@@ -96,8 +111,8 @@ def _arrive(context: LabContext, seconds: float, stagger: float) -> tuple[list[R
         ui.say(f"Ready already: {', '.join(ready)}")
     try:
         with room_.armed(context, seconds) as database:
-            way = Way(min(WITHIN, seconds), stagger)
-            woken = room_.switch_on(lambda hear: press_machines(context, wanted, Wish.ON, way, hear=hear))
+            way = Way(min(switching.WITHIN, seconds), stagger)
+            woken = room_.switch_on(lambda hear: switching.press_machines(context, wanted, Wish.ON, way, hear=hear))
             rows = room_.arrive(context, database, ready, woken, began + seconds, seen=rows)
     except KeyboardInterrupt:
         up = [str(row.machine.name) for row in rows if row.ready]
@@ -132,40 +147,38 @@ def _report(output: str, took: float, ready: list[Row], lost: dict[str, str]) ->
 @lab_options
 @output_option
 @click.option("--no-drain", is_flag=True, help="Don't give pods time to end before their node is shut down.")
-@click.option(
-    "--within",
-    type=click.FloatRange(min=1, max=3600),
-    default=WITHIN,
-    show_default=True,
-    help="Seconds to wait for one machine, all in all.",
-)
+@switching.within_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
-def off(options: LabOptions, output: str, no_drain: bool, within: float, dry_run: bool) -> None:
+@_by_timetable
+def off(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, no_drain: bool, within: float, dry_run: bool, by_timetable: bool
+) -> None:
     """Disarm, let pods end, shut down the workers, then the control plane, and see whether they did.
 
     Nothing of the cluster is lost: its objects are on the server's disk. Pods without a controller are not evicted,
     which would delete them: they run again on their node after the next boot.
+
+    During a lesson of lab.yaml's timetable the room stays off until the next lesson.
     """
     context = options.load()
     workers = context.lab.by_role(Role.WORKER)
     planes = context.lab.by_role(Role.CONTROL_PLANE)
     if dry_run:
-        for machine in (*workers, *planes):
-            how = "qemu" if context.netns is not None else str(machine.power.kind)
-            click.echo(f"would shut down {machine.name} by {how}")
+        switching.would(context, (*workers, *planes), "shut down")
         return
     need_root()
+    if not by_timetable:
+        _by_hand(context, Turn.OFF)
     with Database(context.state.database) as database:
         database.disarm()
         database.record(Kind.DAEMON, "disarmed; the room is switched off", source="nodisk room")
     way = Way(within)
-    with drained(context, () if no_drain else workers, DRAIN_WITHIN):
-        answers = press_machines(context, workers, Wish.OFF, way, output)
-    answers += press_machines(context, planes, Wish.OFF, way, output)
-    if output == "json":
-        ui.print_json({"machines": [answer.to_json() for answer in answers]})
+    with switching.drained(context, () if no_drain else workers):
+        answers = switching.press_machines(context, workers, Wish.OFF, way, output)
+    answers += switching.press_machines(context, planes, Wish.OFF, way, output)
+    switching.show(answers, output)
     try:
-        judge(answers)
+        switching.judge(answers)
     except NodiskError as error:
         error.hint = "look at those machines, or cut their power: nodisk power off NAME --cut"
         raise

@@ -18,8 +18,11 @@ from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
 from nodisk.records.database import Database
 from nodisk.records.events import Event, Kind, iso
+from nodisk.records.turns import Plan
 from nodisk.server import host
+from nodisk.server.room_switch import room_switch
 from nodisk.server.serve import Server
+from nodisk.server.timetable import Keeper
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Lab
 
@@ -54,8 +57,10 @@ class Duration(click.ParamType[float]):
 def serve(options: LabOptions) -> None:
     """Run the lab's server in the foreground.
 
-    Starts dnsmasq, nginx, etcd, docker-registry, chronyd and nodisk's own HTTP service, restarts any that die, and
-    stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml and the PKI.
+    Starts dnsmasq, nginx, etcd, docker-registry, chronyd, unbound (where the release has no CoreDNS) and nodisk's own
+    HTTP service, restarts any that die, and stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml and the PKI.
+
+    Where lab.yaml has a timetable, the room is switched on before each lesson and off after it.
     """
     # Until the server has handlers of its own, a signal just ends this process. An exception would be lost where it
     # comes amid an import, in a callback whose exceptions are ignored, and the server would start after all.
@@ -69,7 +74,14 @@ def serve(options: LabOptions) -> None:
     async def end_classes(lab: Lab, say: Callable[[str], None]) -> None:
         await expiry.keep(LabContext(lab, context.file, context.state, None), say)
 
-    Server(context.state, lambda: options.load().lab, {"ending classes": end_classes}).run()
+    async def keep_timetable(lab: Lab, say: Callable[[str], None]) -> None:
+        if lab.timetable is not None:
+            with Database(context.state.database) as database:
+                act = room_switch(context.file, options.state.root)
+                await Keeper(Plan.of(lab.timetable), database, act, say).run()
+
+    beside = {"ending classes": end_classes, "the timetable": keep_timetable}
+    Server(context.state, lambda: options.load().lab, beside).run()
 
 
 @click.command(epilog="Example: nodisk arm --for 15m")

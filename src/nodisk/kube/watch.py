@@ -12,7 +12,7 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -49,7 +49,9 @@ class Watch:
     """An endless iterator of changes; the objects that exist at the start come first, as ADDED.
 
     With ``resource_version`` it starts right after that moment instead. ``close`` (from any thread) ends it.
-    An answer that a retry can't mend (Forbidden, NotFound) is raised; a server that is away is waited for.
+    ``on_listed`` is called whenever all objects that exist have been given out: at the start, and after each gap that
+    only a new list could bridge. An answer that a retry can't mend (Forbidden, NotFound) is raised; a server that is
+    away is waited for.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class Watch:
         labels: str | None = None,
         fields: str | None = None,
         resource_version: str | None = None,
+        on_listed: Callable[[], None] | None = None,
     ) -> None:
         self._client = client
         self._what = (api_version, kind)
         self._namespace, self._labels, self._fields = namespace, labels, fields
         self._version = resource_version
+        self._on_listed = on_listed
         self._known: dict[str, Object] = {}
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -117,6 +121,8 @@ class Watch:
         for meta in before.values():
             yield WatchEvent(Change.DELETED, {"apiVersion": self._what[0], "kind": self._what[1], "metadata": meta})
         self._version = listing.resource_version
+        if self._on_listed is not None:
+            self._on_listed()
 
     def _remember(self, item: Object) -> None:
         meta = item["metadata"]

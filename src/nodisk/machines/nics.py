@@ -43,7 +43,7 @@ CARDS: Mapping[Nic, Card] = {
 
 def arguments(lab: Lab, machine: Machine) -> list[str]:
     """The machine's card on the network ``net0``, and what boots it where no option ROM does."""
-    card, uefi = CARDS[machine.nic_model], lab.virtual.firmware is not Firmware.BIOS
+    card, uefi = CARDS[machine.nic_model], lab.firmware(machine) is not Firmware.BIOS
     # Without virtio's option ROM OVMF boots by its own PXE client, as a UEFI PC does; for others it has no driver.
     # SeaBIOS always needs iPXE's.
     rom = ",romfile=" if uefi and machine.nic_model is Nic.VIRTIO else ""
@@ -72,7 +72,7 @@ def _problem(lab: Lab, machine: Machine) -> tuple[str, str] | None:
         return text, f'mac: "{USB_MAC}{str(machine.mac)[len(USB_MAC) :]}"'
     if card.rom:
         return None
-    if lab.virtual.firmware is not Firmware.BIOS:
+    if lab.firmware(machine) is not Firmware.BIOS:
         return f"QEMU's {nic} has no option ROM, so UEFI can't boot from it", "virtual: {firmware: bios}"
     if not IPXE_KERNEL.exists():
         text = f"QEMU's {nic} has no option ROM, and iPXE's own image is not installed ({IPXE_KERNEL})"

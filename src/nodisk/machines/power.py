@@ -53,7 +53,7 @@ class Power:
         paths = qemu.Paths.of(self.state, machine)
         paths.pid.parent.mkdir(parents=True, exist_ok=True)
         self.state.log.mkdir(parents=True, exist_ok=True)
-        if flash := qemu.uefi(self.lab.virtual.firmware):
+        if flash := qemu.uefi(self.lab.firmware(machine)):
             shutil.copyfile(flash[1], paths.variables)
         accel = qemu.accelerator()
         tap = segment.tap(machine.mac)

@@ -84,6 +84,18 @@ def processor_seconds(pid: int) -> float:
     return 0.0 if stat is None else (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def waiting_seconds(pid: int) -> float:
+    """How long the process' threads could have run and got no processor, all together; 0 if it is gone.
+
+    The second field of /proc/PID/task/TID/schedstat, in nanoseconds (the kernel's scheduler/sched-stats).
+    """
+    nanoseconds = 0
+    for file in Path("/proc").glob(f"{pid}/task/*/schedstat"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            nanoseconds += int(file.read_text().split()[1])
+    return nanoseconds / 1e9
+
+
 @contextlib.contextmanager
 def handles(pids: Collection[int]) -> Iterator[dict[int, int]]:
     """Open a pidfd for each process that lives; pid → descriptor."""

@@ -99,13 +99,14 @@ def uefi(firmware: Firmware) -> tuple[Path, Path] | None:
     return {
         Firmware.BIOS: None,
         Firmware.UEFI: (OVMF_CODE, OVMF_VARS),
+        Firmware.UEFI_HTTP: (OVMF_CODE, OVMF_VARS),
         Firmware.SECURE_BOOT: (OVMF_SECURE_CODE, OVMF_SECURE_VARS),
     }[firmware]
 
 
 def check_firmware(lab: Lab) -> None:
     """Raise EnvironmentProblem where UEFI is asked for and Debian's ovmf is not installed."""
-    for file in uefi(lab.virtual.firmware) or ():
+    for file in (file for machine in lab.machines for file in uefi(lab.firmware(machine)) or ()):
         if not file.exists():
             raise EnvironmentProblem(
                 f"UEFI firmware is not installed on this host ({file})",
@@ -116,8 +117,8 @@ def check_firmware(lab: Lab) -> None:
 def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: Accelerator) -> list[str]:
     """The command line of one machine: network boot and nothing else, no disk, console on a serial line."""
     paths = Paths.of(state, machine)
-    flash = uefi(lab.virtual.firmware)
-    secure = lab.virtual.firmware is Firmware.SECURE_BOOT
+    firmware = lab.firmware(machine)
+    flash, secure = uefi(firmware), firmware is Firmware.SECURE_BOOT
     cpu = lab.virtual.cpu or ("host" if accel is Accelerator.KVM else EMULATED_CPU)
     words = ["qemu-system-x86_64"]
     words += ["-name", identity(lab, machine)]
@@ -137,6 +138,10 @@ def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: A
     if flash:
         words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={flash[0]}"]
         words += ["-drive", f"if=pflash,format=raw,unit=1,file={_value(paths.variables)}"]
+    if firmware is Firmware.UEFI_HTTP:
+        # OVMF tries PXE before HTTP, and one order for both is all that QEMU can tell it (OvmfPkg/RUNTIME_CONFIG.md).
+        for version in ("IPv4", "IPv6"):
+            words += ["-fw_cfg", f"name=opt/org.tianocore/{version}PXESupport,string=n"]
     # Only the network; a machine that finds no server asks again, as PCs in a room do.
     words += ["-boot", "order=n,strict=on,reboot-timeout=2000"]
     words += ["-netdev", f"tap,id=net0,ifname={tap},script=no,downscript=no"]

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +25,8 @@ from nodisk.records import isolation, running
 from nodisk.records.database import Database, Enrolment
 from nodisk.records.events import Event, Kind, Progress, fetched_nothing, iso, progress
 from nodisk.records.isolation import Tried
+from nodisk.records.turns import Coming, Plan
+from nodisk.spec import timetable as calendar
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Stage
 
@@ -103,6 +105,8 @@ class Status:
     """In the last 24 hours."""
     unknown: int
     """Machines that lab.yaml doesn't know and that asked for a boot script in the last 24 hours."""
+    coming: Coming | None
+    """What the timetable does next; None: nothing, or there is none."""
     isolation: Tried | None
     """What came of the last attempt of a student's pod to reach another's; None: nobody has tried."""
 
@@ -120,10 +124,15 @@ def collect(
         rows = tuple(_row(machine, database, asked.nodes, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
         recent = (one.mac for one in database.sightings.all() if one.last > now() - RECENT_ALARMS)
+        timetable = context.lab.timetable
+        plan = None if timetable is None else Plan.of(timetable)
+        coming = None if plan is None else plan.next(datetime.fromtimestamp(now(), UTC), database.turned())
         unknown = sum(context.lab.by_mac(mac) is None for mac in recent)
     runs = running.pid(context.state) is not None
     tried = isolation.last(context.state, of=built.cluster(context.state.state, context.lab))
-    return Status(context.lab, now(), rows, asked.api, asked.words, runs, armed_until, len(alarms), unknown, tried)
+    return Status(
+        context.lab, now(), rows, asked.api, asked.words, runs, armed_until, len(alarms), unknown, coming, tried
+    )
 
 
 def _ask(context: LabContext, wait: float, say: Say) -> Asked:
@@ -213,6 +222,7 @@ def to_json(status: Status) -> dict[str, Any]:
         "armed_until": None if until is None or until == float("inf") else iso(until),
         "alarms": status.alarms,
         "unknown": status.unknown,
+        "timetable": None if status.coming is None else status.coming.to_json(),
         "isolation": _isolation_json(status.isolation),
         "counts": {"machines": len(status.rows), "ready": ready, "failed": failed},
         "machines": [_machine_json(row, status.api) for row in status.rows],
@@ -280,6 +290,8 @@ def summary(status: Status) -> str:
         words.append("armed until disarmed")
     else:
         words.append(f"armed for {span(status.armed_until - status.time)}")
+    if status.coming is not None and status.lab.timetable is not None:
+        words.append(f"the timetable switches the room {status.coming.words(calendar.zone(status.lab.timetable))}")
     if status.isolation is None and status.api is Api.ANSWERS:
         words.append("nobody has tried whether students' pods are kept apart (nodisk verify --only isolation)")
     elif status.isolation is not None:

@@ -18,7 +18,13 @@ from nodisk.values import Mac
 COMMAND_LINE_LIMIT = 2047
 """Characters: the kernel cuts off the rest (COMMAND_LINE_SIZE on x86, its final zero taken off)."""
 
+NO_ARM64 = "there is no arm64 image yet: this machine can not join"
+
 _RETRY_SECONDS = 5
+_DISK = (
+    "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
+    "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
+)
 
 LLDP = {"chassis": 1, "port": 2, "system": 5}
 """What iPXE is asked of the switch's LLDP, and the type of its TLV (IEEE 802.1AB section 8.4)."""
@@ -41,16 +47,22 @@ def entry_script(lab: Lab) -> str:
 
     ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine. What
     kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need, and the mainboard whether two
-    machines have one MAC.
+    machines have one MAC. A machine for which there is no image is told so, and goes no further.
     """
     server = network.server_url(lab)
     return _script(
+        "iseq ${buildarch} arm64 && goto arm64 ||",
         "isset ${netX/mac} && set card ${netX/mac:hexhyp} || set card ${net0/mac:hexhyp}",
         ":again",
         f"chain --replace --autofree {server}/boot/${{card}}.ipxe?busid=${{netX/busid}}&{_WHO} ||",
         f"echo nodisk: no boot script from {lab.network.server}; again in {_RETRY_SECONDS} seconds (is the server up?)",
         f"sleep {_RETRY_SECONDS}",
         "goto again",
+        ":arm64",
+        f"echo nodisk: {NO_ARM64}",
+        "echo Take it out of the firmware's order of boot devices; back to the firmware in a minute.",
+        "sleep 60",
+        "exit",
     )
 
 
@@ -140,6 +152,11 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
     )
 
 
+def disk_script(lab: Lab, machine: Machine) -> str:
+    """A known machine's script outside of lessons: its own disk, as in the menu of one that is not known."""
+    return _script(f"echo nodisk: no lesson now in {lab.name}: {machine.name} boots its own disk", *_DISK)
+
+
 def unknown_script(lab: Lab, mac: Mac) -> str:
     """The menu of a machine that lab.yaml doesn't know; the same for all of them but for the MAC it shows.
 
@@ -165,8 +182,7 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "# A switch speaks every 30 s, the time of this menu: what was not heard before may be known now.",
         f"isset ${{netX.lldp/2.0.0.0:hexraw}} && {tell.replace('imgfetch', 'imgfetch --timeout 3000')} ||",
         "imgfetch told ||",
-        "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
-        "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
+        *_DISK,
         ":who",
         f"{tell} && echo The server has noted it. || echo The server could not be told.",
         "imgfree told ||",

@@ -101,13 +101,14 @@ def cni_config(lab: Lab, machine: Machine) -> str:
     )
 
 
-def firewall(lab: Lab) -> str:
+def firewall(lab: Lab, *, names: bool) -> str:
     """nftables rules of a machine: what pods may not reach, how they reach other networks, and addresses that no
     Service has.
 
-    On the server, pods reach the API, DNS and time, and ping for diagnosis: everything else there is for machines, or
-    none of the cluster's business. This affects only traffic forwarded from pods: containerd's pulls and the kernel's
-    NFS mounts are the machine's own. Answers of pods pass: a Service may give them the server's own address.
+    On the server, pods reach the API, DNS and time, and ping for diagnosis; with ``names`` also the cluster's own
+    names, which the server has where no CoreDNS runs. Everything else there is for machines, or none of the cluster's
+    business. This affects only traffic forwarded from pods: containerd's pulls and the kernel's NFS mounts are the
+    machine's own. Answers of pods pass: a Service may give them the server's own address.
 
     What kube-proxy redirects has another destination by the time of the filters (nat comes at priority -100), so what
     still goes to the Services' range is served by nobody: it is refused here, or the machine's route for that range
@@ -118,7 +119,8 @@ def firewall(lab: Lab) -> str:
     The table is replaced as a whole.
     """
     pods, services, server = lab.kubernetes.pods, lab.kubernetes.services, lab.network.server
-    tcp, udp = (", ".join(map(str, open_to)) for open_to in (ports.POD_TCP, ports.POD_UDP))
+    more = (ports.NAMES,) if names else ()
+    tcp, udp = (", ".join(map(str, (*open_to, *more))) for open_to in (ports.POD_TCP, ports.POD_UDP))
     return f"""#!/usr/sbin/nft -f
 {HEADER}table ip nodisk
 delete table ip nodisk

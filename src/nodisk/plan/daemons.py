@@ -33,6 +33,8 @@ class Host:
     """The binary for BIOS; it drives the NIC from which the firmware booted."""
     uefi: str = "snponly.efi"
     """The one for UEFI on x86-64; snponly.efi drives the card that the firmware booted from, ipxe.efi any it knows."""
+    arm64: str = "ipxe-arm64.efi"
+    """The one for UEFI on 64-bit ARM, which has no image: iPXE says so on the screen."""
     signed: str = "shimx64.efi"
     """The one for UEFI on x86-64 with Secure Boot; it then loads grubx64.efi from the same place."""
     stream_module: Path | None = None
@@ -41,6 +43,8 @@ class Host:
     """The user that runs nginx' workers."""
     dns_user: str = "nobody"
     """The user that runs dnsmasq."""
+    names_user: str = "nobody"
+    """The user that runs unbound."""
     time_user: str = "nobody"
     """The user that runs chronyd."""
 

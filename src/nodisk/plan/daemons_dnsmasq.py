@@ -8,8 +8,9 @@ what asks             option 93              gets
 BIOS                  0                      undionly.kpxe by TFTP
 UEFI x86-64           7, 9                   snponly.efi or shimx64.efi by TFTP
 UEFI x86-64, HTTP     16                     the same from http://SERVER/ipxe/
+UEFI arm64            11                     ipxe-arm64.efi by TFTP, which says that there is no image
 iPXE (option 175)     any                    http://SERVER/boot.ipxe
-all others            6, 11, 15, 19, none    an address and no program; an event says which it is (server.logs)
+all others            6, 15, 19, none        an address and no program; an event says which it is (server.logs)
 ====================  =====================  ==========================================
 
 No option says whether Secure Boot is on. So lab.yaml says who gets shim, which loads GRUB from the same place: the
@@ -34,7 +35,8 @@ from nodisk.spec.model import DhcpMode, Lab
 
 UEFI_ARCHITECTURES = (7, 9)
 PROGRAMS = (0, *UEFI_ARCHITECTURES, 16)
-"""Architectures for which there is a program."""
+"""Architectures for which there is a program that leads to Linux."""
+ARM64 = 11
 LEASE = "12h"
 UNKNOWN_LEASE = "5m"
 """A machine that lab.yaml doesn't know keeps its address only as long as it shows its menu."""
@@ -90,6 +92,7 @@ def _tags() -> Iterator[str]:
     yield "dhcp-match=set:ipxe,175"
     yield "dhcp-match=set:bios,option:client-arch,0"
     yield from (f"dhcp-match=set:uefi,option:client-arch,{number}" for number in UEFI_ARCHITECTURES)
+    yield f"dhcp-match=set:arm64,option:client-arch,{ARM64}"
 
 
 def _full(lab: Lab, host: Host) -> Iterator[str]:
@@ -115,6 +118,7 @@ def _full(lab: Lab, host: Host) -> Iterator[str]:
     yield from _exceptions(lab)
     yield f"dhcp-boot=tag:ipxe,http://{server}/boot.ipxe"
     yield f"dhcp-boot=tag:!ipxe,tag:bios,{host.bios},,{server}"
+    yield f"dhcp-boot=tag:!ipxe,tag:arm64,{host.arm64},,{server}"
     for tags, program in _uefi_programs(lab, host):
         yield f"dhcp-boot=tag:!ipxe,tag:uefi,{tags}{program},,{server}"
         yield f"dhcp-boot=tag:!ipxe,tag:uefihttp,{tags}http://{server}/ipxe/{program}"
@@ -129,6 +133,7 @@ def _proxy(lab: Lab, host: Host) -> Iterator[str]:
     # iPXE takes a boot file from a proxy only together with a next server (its dhcp.c, dhcp_has_pxeopts).
     yield f"dhcp-boot=tag:ipxe,http://{lab.network.server}/boot.ipxe,,{lab.network.server}"
     yield f"pxe-service=tag:!ipxe,0,nodisk,{host.bios}"
+    yield f"pxe-service=tag:!ipxe,{ARM64},nodisk,{host.arm64}"
     for tags, program in _uefi_programs(lab, host):
         yield from (f"pxe-service=tag:!ipxe,{tags}{number},nodisk,{program}" for number in UEFI_ARCHITECTURES)
 

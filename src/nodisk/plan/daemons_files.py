@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nodisk.plan import daemons, daemons_dnsmasq, daemons_nginx
+from nodisk.plan import daemons, daemons_dnsmasq, daemons_nginx, daemons_unbound
 from nodisk.plan.daemons import Host
 from nodisk.spec.model import Lab
 
@@ -13,6 +13,7 @@ def configure(lab: Lab, host: Host) -> dict[str, str]:
     """Every daemon's configuration: file name → text. Pure."""
     return {
         "dnsmasq.conf": daemons_dnsmasq.dnsmasq(lab, host),
+        daemons_unbound.CONF: daemons_unbound.unbound(lab, host),
         "nginx.conf": daemons_nginx.nginx(lab, host),
         "etcd.yaml": daemons.etcd(lab, host),
         "registry.yaml": daemons.registry(lab, host),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from nodisk.plan import network
-from nodisk.plan.daemons_dnsmasq import UEFI_ARCHITECTURES
+from nodisk.plan.daemons_dnsmasq import ARM64, UEFI_ARCHITECTURES
 from nodisk.spec.model import DhcpMode, Lab
+from nodisk.values import Mac
 
 IPXE_OPTION = 175
 """iPXE's own option: whoever sends it is iPXE already."""
@@ -31,6 +32,10 @@ class Answer:
     """The boot file: a name for TFTP, or a URL."""
     http: bool = False
     """It boots by HTTP: no TFTP server, and option 60 is ``HTTP_CLIENT``."""
+    only: tuple[Mac, ...] = ()
+    """These machines alone; empty: every one that is not in ``but``."""
+    but: tuple[Mac, ...] = ()
+    """These machines get another answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,27 @@ class Room:
         return f"{network.server_url(self.lab)}/boot.ipxe"
 
 
-def room(lab: Lab, *, bios: str, uefi: str, reservations: bool) -> Room:
-    """``bios``, ``uefi``: the names of iPXE's programs, as the server has them."""
-    answers = (
+def room(lab: Lab, *, bios: str, uefi: str, signed: str, arm64: str, reservations: bool) -> Room:
+    """``bios``, ``uefi``, ``signed``, ``arm64``: the names of the programs, iPXE's and shim, as the server has them."""
+    if lab.network.dhcp is not DhcpMode.NONE:
+        return Room(lab, (), reservations)
+    most, other = (signed, uefi) if lab.secure_boot else (uefi, signed)
+    exceptions = tuple(one.mac for one in lab.machines if lab.signed_loader(one) is not lab.secure_boot)
+    plain = [
         Answer("bios", "BIOS", (0,), bios),
-        Answer("uefi", "UEFI by TFTP", UEFI_ARCHITECTURES, uefi),
-        Answer("http", "UEFI by HTTP", (HTTP_ARCHITECTURE,), f"{network.server_url(lab)}/ipxe/{uefi}", http=True),
-    )
-    return Room(lab, answers if lab.network.dhcp is DhcpMode.NONE else (), reservations)
+        Answer("arm64", "UEFI on 64-bit ARM, which has no image", (ARM64,), arm64),
+    ]
+    answers = [*plain, *_uefi(lab, most, but=exceptions)]
+    if exceptions:
+        answers += _uefi(lab, other, only=exceptions)
+    return Room(lab, tuple(answers), reservations)
+
+
+def _uefi(lab: Lab, program: str, *, only: tuple[Mac, ...] = (), but: tuple[Mac, ...] = ()) -> list[Answer]:
+    """Both ways by which UEFI asks; whether Secure Boot is on, no option says (see ``Lab.secure_boot``)."""
+    more = "-exception" if only else ""
+    url = f"{network.server_url(lab)}/ipxe/{program}"
+    return [
+        Answer(f"uefi{more}", "UEFI by TFTP", UEFI_ARCHITECTURES, program, only=only, but=but),
+        Answer(f"http{more}", "UEFI by HTTP", (HTTP_ARCHITECTURE,), url, http=True, only=only, but=but),
+    ]

@@ -17,6 +17,7 @@ from typing import Any
 from nodisk.plan import dhcp_snippets_others as others
 from nodisk.plan.dhcp_answers import ARCHITECTURE_OPTION, HTTP_CLIENT, IPXE_OPTION, Answer, Room
 from nodisk.spec.model import DhcpMode
+from nodisk.values import Mac
 
 
 class Server(StrEnum):
@@ -51,6 +52,9 @@ def _heading(room: Room, server: Server) -> Iterator[str]:
         yield "nodisk itself says what to boot: this server gives no boot file, next server or option 60."
     if server not in RUN and (room.answers or room.reservations):
         yield "NOT RUN: written from the vendor's documentation, never tried on such a server. Look before you paste."
+    for answer in room.answers if server in others.NO_EXCEPTIONS else ():
+        if answer.only:
+            yield f"Add by hand: {answer.what}, {answer.file} for {', '.join(map(str, answer.only))} alone."
     if room.reservations:
         yield "The machines' addresses must not be in a pool that this server gives to others."
     elif room.answers:
@@ -84,7 +88,11 @@ def _isc(room: Room) -> Iterator[str]:
         yield "if exists nodisk-ipxe {"
         yield f'  filename "{room.script}";'
         for answer in room.answers:
-            yield f"}} elsif {_either(answer, 'option nodisk-architecture = {0[0]:02x}:{0[1]:02x}')} {{"
+            # hardware is the kind of network, 1 for Ethernet, and the MAC. dhcpd 4.4.3 reads no condition on after a
+            # parenthesis with which it begins.
+            whose = _whose(answer, lambda mac: f"hardware = 1:{mac}")
+            asks = _either(answer, "option nodisk-architecture = {0[0]:02x}:{0[1]:02x}")
+            yield f"}} elsif {f'exists nodisk-architecture and ({asks}){whose}' if whose else asks} {{"
             yield f"  # {answer.what}"
             if answer.http:
                 yield f'  option vendor-class-identifier "{HTTP_CLIENT}";'
@@ -97,6 +105,12 @@ def _isc(room: Room) -> Iterator[str]:
 def _either(answer: Answer, test: str) -> str:
     """``test`` for each of the answer's architectures, with their two bytes put in."""
     return " or ".join(test.format(number.to_bytes(2, "big")) for number in answer.architectures)
+
+
+def _whose(answer: Answer, test: Callable[[Mac], str]) -> str:
+    """What to add to a condition so that it is true for the answer's machines alone; ISC's words are Kea's."""
+    found = " or ".join(test(mac) for mac in answer.only or answer.but)
+    return f" and {'' if answer.only else 'not '}({found})" if found else ""
 
 
 def _kea(room: Room) -> Iterator[str]:
@@ -130,7 +144,7 @@ def _kea_classes(room: Room) -> Iterator[dict[str, Any]]:
         test = _either(answer, f"option[{ARCHITECTURE_OPTION}].hex == 0x{{0[0]:02x}}{{0[1]:02x}}")
         found = {
             "name": f"nodisk-{answer.name}",
-            "test": f"not {ipxe} and ({test})",
+            "test": f"not {ipxe} and ({test})" + _whose(answer, lambda mac: f"pkt4.mac == 0x{mac.value:012x}"),
             "only-if-required": True,
             "boot-file-name": answer.file,
         }

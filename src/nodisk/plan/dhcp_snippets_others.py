@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nodisk.plan.dhcp_answers import HTTP_CLIENT, IPXE_OPTION, Room
+from nodisk.plan.dhcp_answers import HTTP_CLIENT, IPXE_OPTION, Answer, Room
+
+NO_EXCEPTIONS = ("windows", "mikrotik")
+"""Servers whose snippet does not give single machines another program: how is not clear enough from their docs."""
 
 
 def dnsmasq_lines(room: Room) -> Iterator[str]:
@@ -15,15 +18,23 @@ def dnsmasq_lines(room: Room) -> Iterator[str]:
     if room.answers:
         yield f"dhcp-match=set:nodisk-ipxe,{IPXE_OPTION}"
         yield f"dhcp-boot=tag:nodisk-ipxe,{room.script}"
+    for mac in sorted({mac for answer in room.answers for mac in answer.only}):
+        yield f"dhcp-mac=set:nodisk-exception,{mac}"
     for answer in room.answers:
         tag = f"nodisk-{answer.name}"
+        whose = "tag:nodisk-exception," if answer.only else "tag:!nodisk-exception," if answer.but else ""
         yield from (f"dhcp-match=set:{tag},option:client-arch,{number}" for number in answer.architectures)
         server = "" if answer.http else f",,{room.server}"
-        yield f"dhcp-boot=tag:!nodisk-ipxe,tag:{tag},{answer.file}{server}"
+        yield f"dhcp-boot=tag:!nodisk-ipxe,tag:{tag},{whose}{answer.file}{server}"
         if answer.http:
             yield f"dhcp-option-force=tag:!nodisk-ipxe,tag:{tag},60,{HTTP_CLIENT}"
     if room.reservations:
         yield from (f"dhcp-host={one.mac},{one.address},{one.name}." for one in room.lab.machines)
+
+
+def _for_all(room: Room) -> Iterator[Answer]:
+    """The answers that do not concern single machines only."""
+    return (answer for answer in room.answers if not answer.only)
 
 
 def windows(room: Room) -> Iterator[str]:
@@ -39,7 +50,7 @@ def windows(room: Room) -> Iterator[str]:
         yield "Add-DhcpServerv4Policy -Name 'nodisk ipxe' -ScopeId $scope -Condition OR -UserClass EQ,'nodisk ipxe'"
         setting = "Set-DhcpServerv4OptionValue -ScopeId $scope -PolicyName 'nodisk ipxe'"
         yield f"{setting} -OptionId 67 -Value '{room.script}'"
-    for answer in room.answers:
+    for answer in _for_all(room):
         name, kind = f"nodisk {answer.name}", HTTP_CLIENT if answer.http else "PXEClient"
         classes = [f"{name} {number}" for number in answer.architectures]
         for one, number in zip(classes, answer.architectures, strict=True):
@@ -65,7 +76,7 @@ def mikrotik(room: Room) -> Iterator[str]:
     if room.answers:
         yield f"/ip dhcp-server network set [find address={room.lab.network.subnet}] next-server={room.server}"
         yield from _matcher("ipxe", room.script, 77, "iPXE")
-    for answer in room.answers:
+    for answer in _for_all(room):
         kind = HTTP_CLIENT if answer.http else "PXEClient"
         for number in answer.architectures:
             also = HTTP_CLIENT if answer.http else ""

@@ -55,6 +55,33 @@ def entry_script(lab: Lab) -> str:
     )
 
 
+def address_script(lab: Lab, machine: Machine) -> str:
+    """A known machine's script where it asks from an address that a pool gave it: it takes lab.yaml's, and asks again.
+
+    GRUB takes the most specific route to a host, so one to the server alone decides which address it asks from, and the
+    pool's can stay: GRUB frees an address that it deletes while routes and connections still point to it.
+    """
+    here = _on_server(lab, f"/grub/{machine.mac.hyphened}.cfg?pool=")
+    takes = f"nodisk: {machine.name} takes its address {machine.address}; the room's DHCP server gave it "
+    return _script(
+        "function nodisk_address {",
+        f'    echo {quoted(takes)}"$net_default_ip"',
+        f'    net_add_addr nodisk "$net_default_interface" {machine.address}',
+        f"    net_add_route nodisk {lab.network.server} nodisk",
+        f'    source {here}"$net_default_ip"',
+        "}",
+        "nodisk_address",
+    )
+
+
+def address_in_use_script(lab: Lab, machine: Machine, holder: Mac) -> str:
+    """The same where another device has the machine's address: it waits, and ``entry_script`` asks again."""
+    return _script(
+        f"echo {quoted(f'nodisk: {machine.address}, the address of {machine.name}, is in use by {holder}')}",
+        "echo 'Switch that device off, or give this machine another address in lab.yaml.'",
+    )
+
+
 def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) -> str:
     """A known machine's script: kernel, small initramfs, command line.
 
@@ -82,6 +109,17 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
         "    done",
         "}",
         "nodisk_boot",
+    )
+
+
+def disk_script(lab: Lab, machine: Machine) -> str:
+    """A known machine's script outside of lessons: its own disk, as in the menu of one that is not known.
+
+    It never says that it is done: where it breaks off on the way, GRUB asks again.
+    """
+    return _script(
+        f"echo {quoted(f'nodisk: no lesson now in {lab.name}: {machine.name} boots its own disk')}",
+        *_disk(),
     )
 
 
@@ -119,15 +157,7 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "    done",
         "}",
         f"menuentry {quoted(f'Boot from the disk of this machine ({lab.name} does not know {mac})')} --id disk {{",
-        f"    for loader in {' '.join(_LOADERS)}; do",
-        '        if search --no-floppy --file --set=root "$loader"; then',
-        '            chainloader "$loader"',
-        "            boot",
-        "        fi",
-        "    done",
-        "    echo 'No disk of this machine has a system for UEFI: back to the firmware.'",
-        "    sleep --interruptible 5",
-        "    exit",
+        *(f"    {line}" for line in _disk()),
         "}",
         "menuentry 'Tell the server who I am, and show what to add to lab.yaml' --id who {",
         "    set nodisk_who='platform=efi'",
@@ -145,6 +175,21 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "}",
         f"menuentry 'Ask again' --id again {{ configfile {_on_server(lab, f'/{ENTRY}')} }}",
     )
+
+
+def _disk() -> list[str]:
+    """Lines that start the first system on a disk."""
+    return [
+        f"for loader in {' '.join(_LOADERS)}; do",
+        '    if search --no-floppy --file --set=root "$loader"; then',
+        '        chainloader "$loader"',
+        "        boot",
+        "    fi",
+        "done",
+        "echo 'No disk of this machine has a system for UEFI: back to the firmware.'",
+        "sleep --interruptible 5",
+        "exit",
+    ]
 
 
 def _ask_smbios(*fields: tuple[str, int]) -> list[str]:

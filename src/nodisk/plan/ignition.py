@@ -59,7 +59,7 @@ def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
         file("/etc/sysctl.d/90-nodisk.conf", system.SYSCTL),
         file("/etc/modules-load.d/nodisk.conf", system.MODULES),
         file("/etc/sudoers.d/nodisk", system.SUDOERS, mode=0o440),
-        file("/etc/nftables.conf", containers.firewall(lab)),
+        file("/etc/nftables.conf", containers.firewall(lab, names=not facts.release.has_dns)),
         file("/etc/containerd/config.toml", containers.containerd_config(facts)),
         file("/etc/containerd/certs.d/_default/hosts.toml", containers.registry_hosts(lab)),
         file("/etc/nodisk/ca.crt", facts.ca_pem),

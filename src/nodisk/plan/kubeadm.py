@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodisk import ports
-from nodisk.plan import kubelet
+from nodisk.plan import kubelet, network
 from nodisk.plan.documents import documents
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab, Machine, PodNetwork
@@ -73,7 +73,7 @@ def config(lab: Lab, facts: Facts, machine: Machine) -> str:
         "controlPlaneEndpoint": f"{lab.network.server}:{ports.API}",
         "certificatesDir": PKI,
         "networking": {
-            "dnsDomain": "cluster.local",
+            "dnsDomain": network.CLUSTER_DOMAIN,
             "serviceSubnet": str(lab.kubernetes.services),
             # With `routed` every machine's range is fixed by lab.yaml: no allocator runs that could disagree.
             **({} if lab.kubernetes.network is PodNetwork.ROUTED else {"podSubnet": str(lab.kubernetes.pods)}),

@@ -61,7 +61,9 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "systemd",
         "resolvConf": "/etc/resolv.conf",
-        "clusterDomain": "cluster.local",
+        "clusterDomain": network.CLUSTER_DOMAIN,
+        # CoreDNS, or (``cluster_dns``) the lab's server in its place.
+        "clusterDNS": [str(network.dns_service(lab))],
         # As many pods as the scalability thresholds speak of: min(110, 10 a core).
         "maxPods": 110,
         "podsPerCore": 10,
@@ -93,8 +95,6 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
         "nodeStatusReportFrequency": "5m0s",
         "shutdownGracePeriod": "0s",
     }
-    if facts.release.has_dns:
-        config["clusterDNS"] = [str(network.dns_service(lab))]
     if line >= (1, 23):
         config["registerWithTaints"] = as_objects(taints(machine, facts.release.version))
     if line >= (1, 27):  # both were flags before; seccompDefault became stable

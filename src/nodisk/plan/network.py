@@ -9,6 +9,7 @@ from nodisk import ports
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac, Role
 
+CLUSTER_DOMAIN = "cluster.local"
 POD_PREFIX = 24
 """Every machine's pod range is a /24: 254 pods are more than kubelet's limit of 110 (kubelet's ``maxPods``)."""
 MAX_ROUTES = 256

@@ -20,6 +20,7 @@ from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.records import nonces, sightings
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
+from nodisk.records.turns import Turned
 from nodisk.values import Mac, Role, Stage
 
 SCHEMA = 2
@@ -108,7 +109,7 @@ class Database:
             raise
 
     def now(self) -> float:
-        """The time that records get."""
+        """The time by which it records."""
         return self._now()
 
     def close(self) -> None:
@@ -235,6 +236,21 @@ class Database:
         """Whether a machine may enrol now."""
         until = self.armed_until()
         return until is not None and self._now() < until
+
+    # The room
+
+    def turned(self) -> Turned | None:
+        """What was last done to the whole room; None: nothing yet."""
+        value = self._get("room")
+        return None if value is None else Turned.from_text(value)
+
+    def turn(self, turned: Turned, *, instead_of: Turned | None = None) -> bool:
+        """Record what is done to the room; with ``instead_of``, only if that is what was recorded last."""
+        with self._transaction():
+            if instead_of is not None and self.turned() != instead_of:
+                return False
+            self._set("room", turned.to_text())
+        return True
 
     # Nonces
 

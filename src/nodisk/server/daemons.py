@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 
 from nodisk import files, ports, run
-from nodisk.plan import daemons_dnsmasq, daemons_files
+from nodisk.plan import daemons_dnsmasq, daemons_files, daemons_unbound, network
 from nodisk.plan.daemons import Host
 from nodisk.server import probes
 from nodisk.server.supervisor import Daemon
 from nodisk.spec.model import Lab
+
+APPARMOR = Path("/sys/kernel/security/apparmor/profiles")
+"""The profiles that the kernel has loaded, a line each."""
 
 
 def write(lab: Lab, host: Host) -> None:
@@ -31,8 +35,9 @@ def daemons(
     etcd_program: Path | str = "etcd",
     on_dnsmasq: Callable[[str], None],
     on_nginx: Callable[[str], None],
+    names: bool,
 ) -> tuple[Daemon, ...]:
-    """All daemons; they are stopped from the last to the first. Raises ToolMissing."""
+    """All daemons; they are stopped from the last to the first. ``names``: also unbound. Raises ToolMissing."""
     server = lab.network.server
     registry_socket = host.run / "registry.sock"
     etcd_tls = ssl.create_default_context(cafile=str(host.pki / "etcd-ca.crt"))
@@ -54,9 +59,13 @@ def daemons(
     async def dnsmasq_answers() -> bool:
         return await probes.dns(server, f"server.{daemons_dnsmasq.domain(lab)}")
 
+    async def unbound_answers() -> bool:
+        return await probes.dns(server, f"ns.dns.{network.CLUSTER_DOMAIN}", port=ports.NAMES)
+
     async def chronyd_answers() -> bool:
         return await probes.ntp(server)
 
+    unbound: tuple[str | Path, ...] = (*_unconfined(), "unbound", "-d", "-c", host.conf / daemons_unbound.CONF)
     return (
         Daemon("etcd", (etcd_program, "--config-file", host.conf / "etcd.yaml"), etcd_answers),
         Daemon(
@@ -85,10 +94,31 @@ def daemons(
             chronyd_answers,
             leftovers=(host.run / "chronyd.pid",),
         ),
+        *((Daemon("unbound", unbound, unbound_answers, leftovers=(host.run / "unbound.sock",)),) if names else ()),
     )
 
 
-def need_programs() -> None:
+def _unconfined() -> tuple[str, ...]:
+    """Debian's AppArmor profile for unbound allows it the files of /etc/unbound and no lab's: run it without."""
+    with contextlib.suppress(OSError):
+        if "unbound " in APPARMOR.read_text(encoding="utf-8", errors="replace"):
+            return ("aa-exec", "--profile", "unconfined", "--")
+    return ()
+
+
+def need_programs(*, names: bool) -> None:
     """Raise ToolMissing for the first program that this host lacks."""
-    for tool in ("etcd", "docker-registry", "nginx", "dnsmasq", "chronyd", "skopeo", "setpriv", "unshare", "ss", "ip"):
+    for tool in (
+        *(("unbound", "unbound-control") if names else ()),
+        "etcd",
+        "docker-registry",
+        "nginx",
+        "dnsmasq",
+        "chronyd",
+        "skopeo",
+        "setpriv",
+        "unshare",
+        "ss",
+        "ip",
+    ):
         run.find(tool)

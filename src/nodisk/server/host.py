@@ -58,6 +58,7 @@ def inspect(lab: Lab, state: LabState, *, uefi: str) -> Host:
         stream_module=modules[0] if modules else None,
         web_user=_user("www-data", "nginx", "nobody"),
         dns_user=_user("dnsmasq", "nobody"),
+        names_user=_user("unbound", "nobody"),
         time_user=_user("_chrony", "nobody"),  # chronyd may be here without its package, and then without its user
     )
 
@@ -104,8 +105,8 @@ def _user(*names: str) -> str:
     raise EnvironmentProblem(f"this host has none of the users {', '.join(names)}")
 
 
-def bound_ports(lab: Lab, interface: str) -> tuple[Port, ...]:
-    """All ports that the server binds for this lab."""
+def bound_ports(lab: Lab, interface: str, *, names: bool) -> tuple[Port, ...]:
+    """All ports that the server binds for this lab; ``names``: also those of the cluster's names."""
     server = lab.network.server
     found = [
         Port(ports.HTTP, False, "nginx: files and boot scripts", server),
@@ -119,6 +120,8 @@ def bound_ports(lab: Lab, interface: str) -> tuple[Port, ...]:
         Port(69, True, "dnsmasq: TFTP", server),
         Port(ports.NTP, True, "chronyd: time", server),
     ]
+    if names:
+        found += [Port(ports.NAMES, udp, "unbound: the cluster's names", server) for udp in (False, True)]
     anywhere = IPv4Address("0.0.0.0")  # noqa: S104 - DHCP clients have no address yet
     if lab.network.dhcp is not DhcpMode.NONE:
         found.append(Port(67, True, "dnsmasq: DHCP", anywhere, interface))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 
 from nodisk import ports
-from nodisk.plan.daemons_dnsmasq import PROGRAMS
+from nodisk.plan.daemons_dnsmasq import ARM64, PROGRAMS
 from nodisk.records.events import FIRMWARE, IPXE
 from nodisk.values import Mac
 
@@ -83,7 +83,7 @@ def _firmware(text: str) -> str:
     if number in PROGRAMS:
         return FIRMWARE
     what = "no architecture named" if number is None else f"architecture {number}, {_OTHERS.get(number, 'unknown')}"
-    return f"{FIRMWARE} for which there is no program ({what})"
+    return f"{FIRMWARE} for which there is no {'image' if number == ARM64 else 'program'} ({what})"
 
 
 @dataclass(frozen=True, slots=True)

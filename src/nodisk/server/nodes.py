@@ -55,7 +55,8 @@ def still_runs(node: dict[str, Any], known: Progress) -> bool:
     return bool(begun and beat and beat > (known.since or 0) + APART and holds(node, "Ready"))
 
 
-def _connect(state: LabState) -> Client:
+def api(state: LabState) -> Client:
+    """The API as the server itself reaches it."""
     # No patience: the watch itself goes on over a server that is away, and ends soon when it is told to.
     return Client(kubeconfig.load(state.admin_kubeconfig), patience=0)
 
@@ -84,7 +85,7 @@ class Watcher:
 
     lab: Lab
     state: LabState
-    connect: Callable[[LabState], Client] = _connect
+    connect: Callable[[LabState], Client] = api
     """How to reach the API: from the server itself, by its address."""
     _stopping: threading.Event = field(default_factory=threading.Event)
     _watch: Watch | None = None

@@ -62,11 +62,11 @@ async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, targe
     return b" 200 " in line
 
 
-async def dns(address: IPv4Address, name: str) -> bool:
+async def dns(address: IPv4Address, name: str, *, port: int = ports.DNS) -> bool:
     """A DNS server knows the name (an A record)."""
     number = secrets.randbelow(1 << 16)
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    answer = await _udp(address, ports.DNS, struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1")
+    answer = await _udp(address, port, struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1")
     if answer is None or len(answer) < 12:
         return False
     got, flags, _, answers, _, _ = struct.unpack("!6H", answer[:12])

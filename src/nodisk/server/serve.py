@@ -27,7 +27,20 @@ from nodisk.records import running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.running import Ready
-from nodisk.server import arp, assets, background, daemons, host, logs, nodes, probes, renewal, seed, volume_keeper
+from nodisk.server import (
+    arp,
+    assets,
+    background,
+    daemons,
+    host,
+    logs,
+    names,
+    nodes,
+    probes,
+    renewal,
+    seed,
+    volume_keeper,
+)
 from nodisk.server.app import application
 from nodisk.server.handlers.common import AppState
 from nodisk.server.notify import notify
@@ -107,7 +120,8 @@ class Server:
         # Before anything is read: a build meanwhile is then one that is missing.
         plan = built.fingerprint(self.state, lab)
         found = assets.find(self.state, lab)
-        daemons.need_programs()
+        own_names = not found.release.has_dns
+        daemons.need_programs(names=own_names)
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)
         authority.ensure()
@@ -120,9 +134,10 @@ class Server:
         )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
+        names.prepare(lab, place)
         host_record.write(place, self.state.host)
         host.check_readable(place)
-        host.check_free(host.bound_ports(lab, place.interface))
+        host.check_free(host.bound_ports(lab, place.interface, names=own_names))
 
         say = functools.partial(self._say, database)
         await seed.collect_garbage(self.state, place.conf / "registry.yaml", say)
@@ -134,6 +149,7 @@ class Server:
             etcd_program=_etcd(found),
             on_dnsmasq=sightings.dnsmasq,
             on_nginx=sightings.nginx,
+            names=own_names,
         )
         async with _application(app_state, place, wake):
             await _unless(wake, supervisor.start(programs))
@@ -141,6 +157,7 @@ class Server:
                 await supervisor.stop()
                 return
             watcher = nodes.Watcher(lab, self.state)
+            namer = names.Keeper(lab, self.state, place, say)
             keeper = volume_keeper.Keeper(lab, self.state, supervisor, say)
             tasks = {
                 "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),
@@ -148,6 +165,8 @@ class Server:
                 "students' storage": keeper.run,
                 "renewing certificates": lambda: renewal.keep(authority, say, running.reload_self),
             }
+            if own_names:
+                tasks["the cluster's names"] = namer.run
             tasks |= {what: functools.partial(work, lab, say) for what, work in self.beside.items()}
             beside = [asyncio.create_task(background.keep(what, work, say), name=what) for what, work in tasks.items()]
             try:
@@ -159,6 +178,7 @@ class Server:
                 running.withdraw(self.state)
                 notify("STOPPING=1" if signal.SIGHUP not in self._signals else "RELOADING=1")
                 watcher.stop()
+                namer.stop()
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)

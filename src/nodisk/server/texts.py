@@ -42,6 +42,10 @@ class Texts:
         """``/boot/MAC.ipxe`` of a second machine with the MAC of one that runs."""
         return boot.twin_script(machine)
 
+    def disk(self, machine: Machine) -> str:
+        """``/boot/MAC.ipxe`` of a machine of the lab outside of lessons."""
+        return boot.disk_script(self.lab, machine)
+
     def unknown(self, mac: Mac) -> str:
         """``/boot/MAC.ipxe`` of any other."""
         return boot.unknown_script(self.lab, mac)
@@ -53,6 +57,16 @@ class Texts:
     def grub_script(self, machine: Machine, nonce: str | None) -> str:
         """``/grub/MAC.cfg`` of a machine of the lab."""
         return grub.machine_script(self.lab, self.facts, machine, nonce)
+
+    def grub_disk(self, machine: Machine) -> str:
+        """``/grub/MAC.cfg`` of a machine of the lab outside of lessons."""
+        return grub.disk_script(self.lab, machine)
+
+    def grub_address(self, machine: Machine, holder: Mac | None) -> str:
+        """``/grub/MAC.cfg`` of a machine that asks from another address; ``holder``: who has its own."""
+        if holder is None:
+            return grub.address_script(self.lab, machine)
+        return grub.address_in_use_script(self.lab, machine, holder)
 
     def grub_unknown(self, mac: Mac) -> str:
         """``/grub/MAC.cfg`` of any other."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from nodisk import yamltree
 from nodisk.spec import document, messages, repair, rules
-from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model import Backup, Lab, Machine
 from nodisk.yamltree import Problem, YamlError
 
 
@@ -69,8 +69,9 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
         problems += [document.place(root, message) for message in missing if message.path not in misspelt]
         lab = repair.repaired(data, bad)
     if lab is not None:
+        sections = {path[:length] for path in bad for length in range(len(path) + 1)}
         for finding in rules.check(lab):
-            if not any(_tainted(path, bad) for path in (finding.path, *finding.about)):
+            if not any(_tainted(path, bad, sections) for path in (finding.path, *finding.about)):
                 problems.append(document.place(root, finding))
     if lab is not None and not problems:
         lab = _with_whole_paths(lab, Path(file).absolute().parent)
@@ -86,7 +87,14 @@ def _with_whole_paths(lab: Lab, folder: Path) -> Lab:
         if (manifest := getattr(settings, name)) is not None:
             changed[name] = manifest.model_copy(update={"path": folder / manifest.path})
     machines = tuple(_with_whole_power_paths(machine, folder) for machine in lab.machines)
-    return lab.model_copy(update={"kubernetes": settings.model_copy(update=changed), "machines": machines})
+    kubernetes = settings.model_copy(update=changed)
+    return lab.model_copy(update={"kubernetes": kubernetes, "machines": machines, "backup": _whole_backup(lab, folder)})
+
+
+def _whole_backup(lab: Lab, folder: Path) -> Backup | None:
+    if lab.backup is None or lab.backup.password_file is None:
+        return lab.backup
+    return lab.backup.model_copy(update={"password_file": folder / lab.backup.password_file})
 
 
 def _with_whole_power_paths(machine: Machine, folder: Path) -> Machine:
@@ -94,10 +102,11 @@ def _with_whole_power_paths(machine: Machine, folder: Path) -> Machine:
     return machine.model_copy(update={"power": machine.power.model_copy(update=files)}) if files else machine
 
 
-def _tainted(path: yamltree.Path, bad: set[yamltree.Path]) -> bool:
+def _tainted(path: yamltree.Path, bad: set[yamltree.Path], sections: set[yamltree.Path]) -> bool:
     """Whether ``path``, a parent of it, or (for a whole section) something in it could not be read.
 
-    The number of machines is known, whatever is wrong with one of them.
+    ``sections``: all that has something bad in it. The number of machines is known, whatever is wrong with one of them.
     """
-    inside = path != ("machines",)
-    return any(path[: len(other)] == other or (inside and other[: len(path)] == path) for other in bad)
+    if path != ("machines",) and path in sections:
+        return True
+    return any(path[:length] in bad for length in range(len(path) + 1))

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from nodisk.spec import synonyms
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, keys
 from nodisk.spec.rules import Finding
 from nodisk.yamltree import Path
 
@@ -31,6 +31,8 @@ def _words(error: Mapping[str, Any], path: Path) -> tuple[str, str]:
         return _unknown(path, error["input"])
     if error["type"] == "missing":
         return f"{path[-1]!r} is missing", _MISSING.get(str(path[-1]), "add it")
+    if path == ("timetable",) and isinstance(error["input"], (list, tuple)):
+        return "expected a mapping (`key: value` lines), not a list", "put the lessons below `lessons:`"
     if error["type"] in _SINGLE and isinstance(error["input"], (list, tuple, dict)):
         return _no_single(path, error["input"])
     if error["type"] == "enum":
@@ -120,6 +122,7 @@ _MISSING = {
     "mac": "it is on the PC's label or in the DHCP server's log, such as `mac: 52:54:00:ab:01:02`",
     "address": "a fixed address in the subnet, such as `address: 10.77.0.11`",
     "kind": "one of wake-on-lan, ipmi, redfish, amt, plug",
+    "lessons": "add `lessons:` with a line each, such as `- mon 10:15-12:00`",
     "effect": "one of NoSchedule, PreferNoSchedule, NoExecute",
 }
 
@@ -214,8 +217,8 @@ def sections() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
 
     def walk(model: type[BaseModel], place: str) -> None:
-        found[place] = tuple(model.model_fields)
-        for name, info in model.model_fields.items():
+        found[place] = tuple(keys(model))
+        for name, info in keys(model).items():
             inner = f"{place}.{name}" if place else name
             for kind in (info.annotation, *get_args(info.annotation)):
                 if isinstance(kind, type) and issubclass(kind, BaseModel):

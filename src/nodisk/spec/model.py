@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
+from nodisk.spec.lessons import DaysOff, Lead, Lesson, Zone
 from nodisk.values import KubeVersion, Mac, Name, Role, Seat, Size
 
 
@@ -25,7 +27,13 @@ class _Section(BaseModel):
         """A key without a value (``packages:`` with every line below commented out) is treated as absent."""
         if not isinstance(data, dict):
             return data
-        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+        known = keys(cls)
+        return {key: value for key, value in data.items() if value is not None or key not in known}
+
+
+def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a section as lab.yaml has them; one that is a word of Python has another name in the model."""
+    return {info.alias or name: info for name, info in model.model_fields.items()}
 
 
 class DhcpMode(StrEnum):
@@ -229,6 +237,15 @@ class PowerSettings(_Section):
     """`plug`: the key in that JSON; absent: `output`, `ison`, `POWER` and their like are known."""
 
 
+class Firmware(StrEnum):
+    """What a virtual machine boots with."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+    UEFI_HTTP = "uefi-http"
+    SECURE_BOOT = "secure-boot"
+
+
 class Machine(_Section):
     """One PC of the room."""
 
@@ -250,6 +267,8 @@ class Machine(_Section):
     """What it is given by UEFI, where that is to differ from the lab's `secure_boot`."""
     cpus: Annotated[int, Field(ge=1, le=512)] = 2
     """Processors of a virtual machine."""
+    firmware: Firmware | None = None
+    """What a virtual machine boots with, where that is to differ from `virtual.firmware`."""
     nic_model: Nic = Nic.VIRTIO
     """The NIC of a virtual machine, by QEMU's name. All but `virtio-net-pci` and `vmxnet3` need `os.kernel: generic`;
     `igb` needs QEMU 8."""
@@ -263,21 +282,51 @@ class Machine(_Section):
     """How it is switched on and off; absent: on by Wake-on-LAN, off by its own Linux."""
 
 
-class Firmware(StrEnum):
-    """What a virtual machine boots with."""
+class Backup(_Section):
+    """Where backups of the room go. `nodisk backup` makes, lists, proves and restores them."""
 
-    BIOS = "bios"
-    UEFI = "uefi"
-    SECURE_BOOT = "secure-boot"
+    target: str
+    """A folder, `ssh://USER@HOST/PATH` or `s3://HOST/BUCKET/PATH`; best on another host or disk."""
+    password_file: Path | None = None
+    """The file with the password that encrypts them; absent: nodisk makes one in the state directory. Keep a copy of
+    it elsewhere: without it nobody can read a backup."""
 
 
 class Virtual(_Section):
     """Settings for a virtual lab only; a real room ignores them."""
 
     firmware: Firmware = Firmware.BIOS
-    """`bios` (SeaBIOS), `uefi` (OVMF) or `secure-boot` (OVMF with Secure Boot on and Microsoft's keys)."""
+    """`bios` (SeaBIOS), `uefi` (OVMF, which boots by PXE), `uefi-http` (OVMF, which boots by HTTP) or `secure-boot`
+    (OVMF with Secure Boot on and Microsoft's keys, which boots by PXE)."""
     cpu: str | None = None
     """QEMU's CPU model; absent: the host's with KVM, the fastest known with TCG."""
+
+
+class Outside(StrEnum):
+    """What a machine boots outside of lessons."""
+
+    DISK = "disk"
+    LAB = "lab"
+
+
+class Timetable(_Section):
+    """The lessons: `nodisk serve` switches the room on before each and off after it. At least one pause of the week
+    must be longer than twice the `lead`."""
+
+    lessons: tuple[Lesson, ...]
+    """One a line, by the clock on the wall, every week: `mon 10:15-12:00`, `mon,wed 8:00-9:30`, `tue-fri 14:00-15:30`.
+    An end before the begin is on the next day: `fri 22:00-01:00`."""
+    except_: Annotated[tuple[DaysOff, ...], Field(alias="except")] = ()
+    """Days without lessons: `2026-11-11`, or the first and the last, `2026-12-21..2027-01-06`. A lesson over midnight
+    belongs to the day on which it begins."""
+    timezone: Zone | None = None
+    """The lessons' time zone by its IANA name, such as Europe/Warsaw; absent: the server's."""
+    lead: Lead = Lead(15)
+    """How long before a lesson the room is switched on, at most `2h`. A break of up to twice as long is no reason to
+    switch it off."""
+    outside: Outside = Outside.DISK
+    """What a machine of lab.yaml boots that is switched on while the room is off and the lab is not armed: `disk` (its
+    own) or `lab` (Linux in RAM, which can't join)."""
 
 
 class Lab(_Section):
@@ -302,8 +351,12 @@ class Lab(_Section):
     """Settings by role."""
     machines: Annotated[tuple[Machine, ...], Field(min_length=1)]
     """The PCs."""
+    timetable: Timetable | None = None
+    """The lessons; absent: nobody switches the room but you."""
     virtual: Virtual = Virtual()
     """Settings of the virtual lab."""
+    backup: Backup | None = None
+    """Backups of the room; absent: only those that are asked for by command."""
 
     def machine(self, name: str) -> Machine | None:
         """The machine of that name."""
@@ -317,6 +370,10 @@ class Lab(_Section):
         """Whether a machine gets shim and GRUB where it boots by UEFI; None: one that lab.yaml doesn't know."""
         own = machine.secure_boot if machine is not None else None
         return self.secure_boot if own is None else own
+
+    def firmware(self, machine: Machine) -> Firmware:
+        """What a virtual machine boots with."""
+        return machine.firmware or self.virtual.firmware
 
     @property
     def any_signed_loader(self) -> bool:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from nodisk.errors import UsageError
 from nodisk.spec import power as power_
-from nodisk.spec import syntax, versions
+from nodisk.spec import syntax, target, versions
+from nodisk.spec import timetable as timetable_
 from nodisk.spec.model import ImageKind, Lab, PodNetwork, Source
 from nodisk.values import Role
 from nodisk.yamltree import Path
@@ -382,6 +384,22 @@ def power(lab: Lab) -> Iterator[Finding]:
             yield Finding((*place, wrong.at), wrong.what, wrong.hint, about=about, key=wrong.is_key)
 
 
+def backup(lab: Lab) -> Iterator[Finding]:
+    """A place that restic knows."""
+    if lab.backup is not None:
+        try:
+            target.parse(lab.backup.target)
+        except UsageError as error:
+            yield Finding(("backup", "target"), error.message, f"{target.FORMS}")
+
+
+def timetable(lab: Lab) -> Iterator[Finding]:
+    """Lessons don't overlap, and leave the room a pause in which it is off."""
+    for wrong in timetable_.problems(lab.timetable) if lab.timetable is not None else ():
+        other = None if wrong.other is None else ("timetable", *wrong.other)
+        yield Finding(("timetable", *wrong.at), wrong.what, wrong.hint, other=other)
+
+
 RULES: tuple[Rule, ...] = (
     subnet,
     addresses,
@@ -404,4 +422,6 @@ RULES: tuple[Rule, ...] = (
     labels,
     butane,
     power,
+    backup,
+    timetable,
 )

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nodisk import files
-from nodisk.spec.model import Lab
+from nodisk.spec.lessons import DaysOff, Lead, Lesson, Zone
+from nodisk.spec.model import Lab, keys
 from nodisk.values import KubeVersion, Mac, Name, Seat, Size
 
 SCHEMA, REFERENCE = "lab.schema.json", "lab-yaml.md"
@@ -58,7 +59,7 @@ def reference() -> str:
     tables = []
     for place, model in _sections(Lab, ""):
         title = f"## `{place}`" if place else "## The top level"
-        rows = [_row(name, info) for name, info in model.model_fields.items()]
+        rows = [_row(name, info) for name, info in keys(model).items()]
         head = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
         tables.append("\n".join([title, "", _sentence(model.__doc__), "", *head, *rows]))
     page = (Path(__file__).parent / "reference.md").read_text(encoding="utf-8")
@@ -67,7 +68,7 @@ def reference() -> str:
 
 def _sections(model: type[BaseModel], place: str) -> Iterator[tuple[str, type[BaseModel]]]:
     yield place, model
-    for name, info in model.model_fields.items():
+    for name, info in keys(model).items():
         inner = f"{place}.{name}" if place else name
         for kind in _parts(info.annotation):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -97,6 +98,10 @@ _KINDS: dict[Any, str] = {
     KubeVersion: "version",
     Size: "size, such as `2GiB`",
     Seat: "seat, such as `2,3`",
+    Lesson: "lesson, such as `mon 10:15-12:00`",
+    DaysOff: "date or dates, such as `2026-12-21..2027-01-06`",
+    Zone: "time zone, such as Europe/Warsaw",
+    Lead: "time, such as `15m`",
     Path: "path, from lab.yaml's folder",
 }
 

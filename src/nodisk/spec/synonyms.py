@@ -47,6 +47,7 @@ WORDS: dict[str, str] = {
     "machines[].role": "roles type kind group groups node_role node_type function",
     "machines[].memory": "ram mem memory_mb memory_mib ram_mb memory_size memory_gb ram_gb",
     "machines[].cpus": "cpu vcpu vcpus cores ncpus processors smp cpu_count num_cpus",
+    "machines[].firmware": "bios uefi boot_mode",
     "machines[].nic_model": "nic_type card_model network_model virtual_nic",
     "machines[].labels": "label node_labels tags",
     "machines[].taints": "taint node_taints",
@@ -55,6 +56,13 @@ WORDS: dict[str, str] = {
     "secure_boot": "secureboot uefi_secure_boot sb shim",
     "machines[].secure_boot": "secureboot uefi_secure_boot sb shim",
     "virtual.firmware": "bios uefi boot_mode",
+    "timetable": "schedule calendar plan agenda lesson_plan opening_hours hours cron",
+    "timetable.lessons": "lesson entries slots times events periods on weekly courses",
+    "timetable.except": "exceptions exclude excluded holidays holiday vacation vacations exdate days_off off skip"
+    " not_on free closed",
+    "timetable.timezone": "tz time_zone zone tzid",
+    "timetable.lead": "lead_time before warm_up early prepare in_advance start_before",
+    "timetable.outside": "otherwise outside_of_lessons between idle default_boot rest",
     "virtual.cpu": "cpu_model cpu_type",
 }
 
@@ -119,9 +127,14 @@ CHOICES: dict[str, dict[str, str]] = {
         "path": "local file folder dir directory offline",
     },
     "kubernetes.network": {"routed": "bridge kubenet host_gw hostgw none default native ptp"},
+    "timetable.outside": {
+        "disk": "local local_disk own_disk hdd ssd windows none nothing",
+        "lab": "network ram nodisk pxe",
+    },
     "os.kernel": {"generic": "amd64 default real standard linux", "cloud": "virtual vm kvm cloud_amd64"},
     "virtual.firmware": {
         "uefi": "efi ovmf",
+        "uefi-http": "http http_boot uefi_http_boot",
         "bios": "legacy seabios csm pcbios",
         "secure-boot": "secure_boot secureboot sb uefi_secure_boot",
     },

@@ -90,9 +90,10 @@ class Scene:
                     raise
                 log.info("%s; tried again", error.message)
 
-    def exec(self, pod: str, script: str, *, timeout: float | None = None) -> str:
-        """Run a shell script in a pod and return its output."""
-        return self.kubectl("exec", pod, "--", "sh", "-c", script, timeout=timeout)
+    def exec(self, pod: str, script: str, *, space: str = "", timeout: float | None = None) -> str:
+        """Run a shell script in a pod, of the run's namespace or of ``space``, and return its output."""
+        where = ("--namespace", space) if space else ()
+        return self.kubectl(*where, "exec", pod, "--", "sh", "-c", script, timeout=timeout)
 
     def probe(self, wishes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Probe the lab's network from the server's side: ``nodisk.verify.probe``.

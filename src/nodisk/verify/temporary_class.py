@@ -20,14 +20,23 @@ PREFIX = "nodisk-temporary-"
 """Prefix of the class' name, and so of all its namespaces, by which the next run finds what a killed one left."""
 
 
-def planned(run_id: str, students: int, *, room: str | None = None) -> Class:
-    """A class of this many students of the smallest size, with ``room`` (such as ``16Mi``) of storage each."""
+def planned(run_id: str, students: int, *, room: str | None = None, pods: int = 0) -> Class:
+    """A class of this many students of size small, with ``room`` (such as ``16Mi``) of storage each.
+
+    ``pods``: how many each must be able to have, if that is more than the size allows.
+    """
     now = datetime.now(UTC)
     name = f"{PREFIX}{run_id}"
     accounts = tuple(
         Account(key=f"s{number}", name=f"Student {number}", label=f"s{number:02d}") for number in range(1, students + 1)
     )
     size_name, size = sizes.find("small")
+    if pods > size.pods:
+        # As the check's own pods ask for little, each gets what the size gives a container.
+        times = -(-pods // size.pods)
+        each = ("cpu", "cpu_burst", "memory", "ephemeral")
+        more = {key: f"{sizes.amount(getattr(size, key)) * times:f}" for key in each}
+        size = size.model_copy(update={**more, "pods": pods})
     return Class(
         name=name,
         prefix=f"{name}-",
@@ -42,12 +51,14 @@ def planned(run_id: str, students: int, *, room: str | None = None) -> Class:
 
 
 @contextmanager
-def temporary_class(scene: Scene, students: int, *, room: str | None = None, mark: str = "") -> Iterator[Applied]:
+def temporary_class(
+    scene: Scene, students: int, *, room: str | None = None, mark: str = "", pods: int = 0
+) -> Iterator[Applied]:
     """Create it, and remove it whatever happens; raises NodiskError if a student could not be created.
 
     ``mark`` distinguishes it from others that the same run has at the same time.
     """
-    wanted, state = planned(f"{scene.run_id}{mark}", students, room=room), scene.context.state
+    wanted, state = planned(f"{scene.run_id}{mark}", students, room=room, pods=pods), scene.context.state
     try:
         served = homes.provide(state, wanted, wanted.students)
         applied = reconcile.apply(scene.client, wanted, scene.context.lab, volumes=served)

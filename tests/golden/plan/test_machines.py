@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.plan import boot, dhcp_answers, readable, show
+from nodisk.plan import boot, dhcp_answers, grub, readable, show
 from nodisk.plan.dhcp_snippets import Server, snippet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
@@ -90,6 +90,8 @@ def test_scripts_of_all() -> None:
     lab = Lab.model_validate_json(LARGE)
     compare("boot.ipxe", boot.entry_script(lab))
     compare("unknown.ipxe", boot.unknown_script(lab, Mac.parse("02:00:00:00:00:99")))
+    compare("disk.ipxe", boot.disk_script(lab, lab.machines[0]))
+    compare("disk.cfg", grub.disk_script(lab, lab.machines[0]))
     compare("address.ipxe", boot.address_script(lab, lab.machines[0]))
     compare("twin.ipxe", boot.twin_script(lab.machines[0]))
     compare("address-in-use.ipxe", boot.address_in_use_script(lab, lab.machines[0], Mac.parse("02:00:00:00:00:99")))
@@ -98,7 +100,8 @@ def test_scripts_of_all() -> None:
 @pytest.mark.parametrize("server", Server)
 def test_dhcp_snippets(server: Server) -> None:
     lab = Lab.model_validate_json(SMALL.replace('"server": "10.77.0.1"', '"server": "10.77.0.1", "dhcp": "none"'))
-    room = dhcp_answers.room(lab, bios="undionly.kpxe", uefi="snponly.efi", reservations=True)
+    programs = {"bios": "undionly.kpxe", "uefi": "snponly.efi", "signed": "shimx64.efi", "arm64": "ipxe-arm64.efi"}
+    room = dhcp_answers.room(lab, **programs, reservations=True)
     compare(f"dhcp-{server}.txt", snippet(room, server))
 
 

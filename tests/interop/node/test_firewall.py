@@ -13,7 +13,7 @@ from tests.interop.node.wires import Wire
 from nodisk import run
 
 pytestmark = pytest.mark.interop
-PORTS = (53, 67, 69, 80, 123, 2049, 2379, 4011, 5000, 6443, 6444, 8080)
+PORTS = (53, 67, 69, 80, 123, 1053, 2049, 2379, 4011, 5000, 6443, 6444, 8080)
 ASK = """\
 import json, socket, sys
 
@@ -57,7 +57,7 @@ def reached(wire: Wire, who: str, address: str) -> dict[str, list[int]]:
 
 def test_what_a_pod_reaches(wire: Wire) -> None:
     everything = {"tcp": list(PORTS), "udp": list(PORTS)}
-    assert reached(wire, "pod", "10.77.0.1") == {"tcp": [53, 6443], "udp": [53, 123]}
+    assert reached(wire, "pod", "10.77.0.1") == {"tcp": [53, 1053, 6443], "udp": [53, 123, 1053]}
     run.run(["ping", "-c", "1", "-W", "2", "10.77.0.1"], netns=wire.name("pod"))
     assert reached(wire, "pod", "10.77.0.22") == everything, "another machine, such as the API's own"
     assert reached(wire, "machine", "10.77.0.1") == everything, "the machine itself: pulls, NFS, enrolment"

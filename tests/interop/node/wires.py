@@ -75,7 +75,7 @@ class Wire:
         self.ip("-n", self.name("server"), "route", "add", "10.244.21.0/24", "via", "10.77.0.21")
         run.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], netns=self.name("machine"))
         rules = self.folder / "nftables.conf"
-        rules.write_text(containers.firewall(LAB))
+        rules.write_text(containers.firewall(LAB, names=True))
         for _ in range(2):  # again: the table is replaced
             run.run(["nft", "-f", rules], netns=self.name("machine"))
 

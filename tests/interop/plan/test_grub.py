@@ -62,7 +62,10 @@ def test_grub_reads_the_scripts_of_every_lab(tmp_path: Path, name: str, machine:
     for script in (
         grub.entry_script(lab),
         machine_script(lab, lab.machines[0]),
+        grub.address_script(lab, lab.machines[0]),
+        grub.address_in_use_script(lab, lab.machines[0], Mac.parse("020000000001")),
         grub.unknown_script(lab, Mac.parse("020000000001")),
+        grub.disk_script(lab, lab.machines[0]),
     ):
         done = check(script, tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr

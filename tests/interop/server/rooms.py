@@ -170,7 +170,7 @@ def make_store(
             config=docker_archive.Config(("/pause",)),
             work=work,
         )
-        fake = {name: IPXE + name.encode() for name in ("undionly.kpxe", "snponly.efi")}
+        fake = {name: IPXE + name.encode() for name in ("undionly.kpxe", "snponly.efi", "ipxe-arm64.efi")}
         ipxe = {name: made(name, content) for name, content in {**fake, **programs}.items()}
         image = {
             "vmlinuz": made("vmlinuz", b"kernel" * 1000),

@@ -65,6 +65,7 @@ def settled(room: Room) -> int:
         ("PXEClient", 0, "undionly.kpxe", None),
         ("PXEClient", 7, "snponly.efi", None),
         ("PXEClient", 9, "snponly.efi", None),
+        ("PXEClient", 11, "ipxe-arm64.efi", None),
         ("HTTPClient", 16, f"http://{SERVER}/ipxe/snponly.efi", "HTTPClient"),
     ],
 )
@@ -125,10 +126,17 @@ def test_an_unknown_machine_gets_a_free_address_for_its_menu(room: Room) -> None
 
 def test_firmware_for_which_there_is_no_program(room: Room) -> None:
     last = settled(room)
-    answer = ask(room, "w1", W1, vendor="PXEClient:Arch:00011:UNDI:003000", arch=11, offer_only=True)
+    answer = ask(room, "w1", W1, vendor="PXEClient:Arch:00006:UNDI:003016", arch=6, offer_only=True)
     assert not answer.get("file")
     details = recorded(room, lambda database: database.events(after=last, kinds=(Kind.STAGE,), mac=Mac.parse(W1)))
-    assert details == ["firmware for which there is no program (architecture 11, UEFI on 64-bit ARM)"]
+    assert details == ["firmware for which there is no program (architecture 6, UEFI on 32-bit x86)"]
+
+
+def test_firmware_for_which_there_is_no_image(room: Room) -> None:
+    last = settled(room)
+    ask(room, "w1", W1, vendor="PXEClient:Arch:00011:UNDI:003000", arch=11)
+    details = recorded(room, lambda database: database.events(after=last, kinds=(Kind.STAGE,), mac=Mac.parse(W1)))
+    assert details[0] == "firmware for which there is no image (architecture 11, UEFI on 64-bit ARM)"
 
 
 def test_tftp_gives_ipxe_and_nothing_else(room: Room, tmp_path: Path) -> None:

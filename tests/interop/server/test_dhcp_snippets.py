@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.interop.server import dhcp_client, room_servers
 from tests.interop.server.rooms import IPXE as IPXE_PROGRAM
-from tests.interop.server.rooms import STRANGER, Room, make_room
+from tests.interop.server.rooms import LAB, STRANGER, Room, make_room
 
 from nodisk import run
 
@@ -48,7 +48,7 @@ KINDS = (
     Kind("iPXE on BIOS", pxe(0) | IPXE, SCRIPT),
     Kind("iPXE on UEFI", pxe(7) | IPXE, SCRIPT),
     Kind("iPXE that UEFI loaded by HTTP", pxe(16) | IPXE, SCRIPT),
-    Kind("ARM", pxe(11), ""),
+    Kind("64-bit ARM", pxe(11), "ipxe-arm64.efi", SERVER),
     Kind("32-bit UEFI", pxe(6), ""),
     Kind("Linux", {}, ""),
 )
@@ -95,12 +95,38 @@ def test_every_kind_of_client_gets_its_program(
         assert LOW <= IPv4Address(str(unknown["address"])) <= HIGH
 
 
+@pytest.fixture
+def secure_room() -> Iterator[Room]:
+    """One with Secure Boot on everywhere but at w1."""
+    made = make_room("none", lab=LAB.replace("memory: 1GiB", "secure_boot: false") + "secure_boot: true\n")
+    try:
+        made.plug("w1", W1, None)
+        made.plug("stranger", STRANGER[0], None)
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("server", sorted(room_servers.START))
+def test_shim_goes_to_whom_lab_yaml_says(secure_room: Room, server: str, tmp_path: Path) -> None:
+    snippet = secure_room.nodisk("dhcp-snippet", server).stdout
+    with room_servers.running(secure_room, room_servers.START[server](tmp_path, snippet), tmp_path):
+        for namespace, mac, program in (("w1", W1, "snponly.efi"), ("stranger", STRANGER[0], "shimx64.efi")):
+            for arch in (7, 9):
+                answer = ask(secure_room, namespace, mac, **pxe(arch))
+                assert (answer["file"], answer["next"], answer["vendor"]) == (program, SERVER, None)
+            http = ask(secure_room, namespace, mac, **pxe(16, "HTTPClient"))
+            assert (http["file"], http["vendor"]) == (f"http://{SERVER}/ipxe/{program}", "HTTPClient")
+            assert ask(secure_room, namespace, mac, **pxe(0))["file"] == "undionly.kpxe"
+            assert ask(secure_room, namespace, mac, **pxe(7), **IPXE)["file"] == SCRIPT
+
+
 def test_the_server_has_what_the_snippets_name(none_room: Room, tmp_path: Path) -> None:
     """With `dhcp: none` too it gives iPXE by TFTP and by HTTP."""
     namespace = f"{none_room.name}-w1"
     run.run(["ip", "-n", namespace, "address", "add", "10.99.0.150/24", "dev", "eth0"])
     none_room.start()
-    for name in ("undionly.kpxe", "snponly.efi"):
+    for name in ("undionly.kpxe", "snponly.efi", "ipxe-arm64.efi"):
         got = tmp_path / name
         run.run(["busybox", "tftp", "-g", "-r", name, "-l", str(got), SERVER], netns=namespace, timeout=60)
         assert got.read_bytes() == IPXE_PROGRAM + name.encode()
@@ -117,7 +143,7 @@ def beside_kea(proxy_room: Room, tmp_path: Path) -> Iterator[Room]:
         yield proxy_room
 
 
-@pytest.mark.parametrize(("arch", "file"), [(0, "undionly.kpxe"), (7, "snponly.efi")])
+@pytest.mark.parametrize(("arch", "file"), [(0, "undionly.kpxe"), (7, "snponly.efi"), (11, "ipxe-arm64.efi")])
 def test_the_proxy_beside_kea(beside_kea: Room, arch: int, file: str) -> None:
     """Firmware takes the address of one server and the program of the other (PXE 2.1, section 2.2.5)."""
     given = ask(beside_kea, "w1", W1, **pxe(arch), of=room_servers.ADDRESS)

@@ -21,7 +21,7 @@ from nodisk.values import Stage
 pytestmark = pytest.mark.interop
 
 SERVER = "10.99.0.1"
-PROGRAMS = ("etcd ", "docker-registry ", "nginx: master", "nginx: worker", "dnsmasq ", "chronyd ")
+PROGRAMS = ("etcd ", "docker-registry ", "nginx: master", "nginx: worker", "dnsmasq ", "chronyd ", "unbound ")
 
 
 def until(condition, seconds: float = 60.0):  # type: ignore[no-untyped-def]
@@ -56,7 +56,8 @@ def test_nginx_works_unprivileged(room: Room) -> None:
             uid = Path(f"/proc/{pid}").stat().st_uid
         except FileNotFoundError:  # One that ran for a moment only.
             continue
-        assert (uid != 0) == ("nginx: worker" in words or words.startswith("dnsmasq ")) or "chronyd" in words
+        own = ("dnsmasq ", "unbound ")
+        assert (uid != 0) == ("nginx: worker" in words or words.startswith(own)) or "chronyd" in words
 
 
 def test_what_a_machine_booted_with_is_remembered_whole(room: Room) -> None:

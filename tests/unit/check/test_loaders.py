@@ -55,9 +55,25 @@ def test_what_lab_yaml_says(state: LabState) -> None:
 def test_a_virtual_lab_whose_firmware_would_refuse_what_it_gets(state: LabState) -> None:
     firmware = {"firmware": "secure-boot"}
     assert found(lab(virtual=firmware), state, virtual=True) == [
-        (Level.ERROR, "virtual.firmware is secure-boot, which refuses iPXE, and cp1, w1 would get it")
+        (Level.ERROR, "the virtual firmware is secure-boot, which refuses iPXE, and cp1, w1 would get it")
     ]
     assert found(lab(virtual=firmware, secure_boot=True), state, virtual=True)[0][0] is Level.OK
+    one = [MACHINES[0], {**MACHINES[1], **firmware}]
+    assert found(lab(machines=one), state, virtual=True) == [
+        (Level.ERROR, "the virtual firmware is secure-boot, which refuses iPXE, and w1 would get it")
+    ]
+
+
+def test_firmware_that_boots_by_http_beside_a_rooms_server(state: LabState) -> None:
+    one = [MACHINES[0], {**MACHINES[1], "firmware": "uefi-http"}]
+    said = "with `dhcp: proxy` UEFI must boot by PXE: firmware set to HTTP boot alone gets no answer"
+    assert found(lab("proxy"), state)[1] == (Level.OK, said)
+    assert found(lab("proxy", machines=one), state)[1] == (Level.OK, said), "a real room ignores `firmware`"
+    assert found(lab("proxy", machines=one), state, virtual=True)[1] == (
+        Level.ERROR,
+        "with `dhcp: proxy` firmware that boots by HTTP (uefi-http) gets no answer: w1",
+    )
+    assert len(found(lab("none", machines=one), state, virtual=True)) == 1
 
 
 def test_a_firmware_that_came_no_further(state: LabState) -> None:

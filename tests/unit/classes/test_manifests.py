@@ -88,7 +88,9 @@ def test_network_policies() -> None:
     both = manifests.network_policy(found, found.students[0], NETS, NEW)
     assert both["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert both["spec"]["ingress"][1]["from"][0]["ipBlock"]["except"] == ["10.244.0.0/16"]
-    _, dns, internet = both["spec"]["egress"]
+    _, dns, internet, names = both["spec"]["egress"]
+    assert names["to"] == [{"ipBlock": {"cidr": f"{SERVER}/32"}}]
+    assert {(port["protocol"], port["port"]) for port in names["ports"]} == {("UDP", 1053), ("TCP", 1053)}
     assert dns["to"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
     closed = [IPv4Network(cidr) for cidr in internet["to"][0]["ipBlock"]["except"]]
     for network in (NETS.lab, NETS.pods, NETS.services):

@@ -25,12 +25,14 @@ class Host:
 
     pids: dict[str, int] = field(default_factory=lambda: {str(m.name): n for n, m in enumerate(MACHINES, start=1)})
     used: dict[int, float] = field(default_factory=dict)
+    waited: dict[int, float] = field(default_factory=dict)
     now: float = 0.0
 
     def hangs(self) -> Hangs:
         return Hangs(
             lambda machine: self.pids.get(str(machine.name)),
             used=lambda pid: self.used.get(pid, 0.0),
+            waited=lambda pid: self.waited.get(pid, 0.0),
             now=lambda: self.now,
         )
 
@@ -54,6 +56,16 @@ def test_only_an_idle_machine_hangs_and_is_named_once() -> None:
     assert host.pass_(watching, WINDOW, Stage.IPXE, **busy) == [first]
     host.pids[first] = 99  # switched off and on, and it hangs again: that is another fault
     assert host.pass_(watching, 3 * WINDOW, Stage.IPXE, **busy) == []
+
+
+def test_a_machine_that_gets_no_processor_does_not_hang() -> None:
+    host, first = Host(), str(MACHINES[0].name)
+    watching = host.hangs()
+    busy = dict.fromkeys(map(str, host.pids), 1.0) | {first: 0.1}
+    for _ in range(int(2 * WINDOW)):
+        host.waited[host.pids[first]] = host.waited.get(host.pids[first], 0.0) + 0.9
+        assert host.pass_(watching, 1, Stage.IPXE, **busy) == []
+    assert host.pass_(watching, 2 * WINDOW, Stage.IPXE, **busy) == [first], "it waits for none any more"
 
 
 @pytest.mark.parametrize("stage", [None, Stage.DHCP, Stage.KERNEL, Stage.ENROLLED, Stage.READY])
@@ -80,3 +92,19 @@ def test_a_real_process_s_use_is_seen() -> None:
         finally:
             busy.kill()
     assert processes.processor_seconds(busy.pid) == 0.0
+
+
+def test_a_real_process_s_waiting_is_seen() -> None:
+    """Two on one processor: one of them waits."""
+    one = {min(os.sched_getaffinity(0))}
+    both = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        for busy in both:
+            os.sched_setaffinity(busy.pid, one)
+        while sum(processes.waiting_seconds(busy.pid) for busy in both) < 0.1:
+            os.sched_yield()
+    finally:
+        for busy in both:
+            busy.kill()
+            busy.wait()
+    assert processes.waiting_seconds(both[0].pid) == 0.0

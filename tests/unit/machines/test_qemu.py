@@ -90,6 +90,22 @@ def test_uefi_boots_by_its_own_pxe() -> None:
     assert f"if=pflash,format=raw,unit=0,readonly=on,file={qemu.OVMF_CODE}" in argv
 
 
+def test_uefi_that_boots_by_http_does_not_try_pxe_before() -> None:
+    argv = words(make_lab(virtual=Virtual(firmware=Firmware.UEFI_HTTP)))
+    no_pxe = [f"name=opt/org.tianocore/{version}PXESupport,string=n" for version in ("IPv4", "IPv6")]
+    assert [argv[place + 1] for place, word in enumerate(argv) if word == "-fw_cfg"] == no_pxe
+    assert "-fw_cfg" not in words(make_lab(virtual=Virtual(firmware=Firmware.UEFI)))
+
+
+def test_a_machine_may_have_firmware_of_its_own() -> None:
+    lab = make_lab(virtual=Virtual(firmware=Firmware.UEFI))
+    cp1, w1 = lab.machines
+    mixed = lab.model_copy(update={"machines": (cp1, w1.model_copy(update={"firmware": Firmware.BIOS}))})
+    assert "-drive" in words(mixed, 0)
+    assert "-drive" not in words(mixed, 1)
+    assert not value(words(mixed, 1), "-device").endswith(",romfile="), "SeaBIOS boots by iPXE's ROM"
+
+
 def test_cpu_is_the_hosts_under_kvm_and_the_labs_if_it_says_so() -> None:
     assert value(words(make_lab(), accel=Accelerator.KVM), "-cpu") == "host"
     assert value(words(make_lab(virtual=Virtual(cpu="Nehalem"))), "-cpu") == "Nehalem"

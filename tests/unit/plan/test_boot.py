@@ -46,6 +46,7 @@ def test_scripts_jump_only_to_labels_they_have() -> None:
         boot.entry_script(LAB),
         boot.machine_script(LAB, facts(), CP, NONCE),
         boot.unknown_script(LAB, Mac.parse("020000000001")),
+        boot.disk_script(LAB, CP),
         boot.address_script(LAB, CP),
         boot.address_in_use_script(LAB, CP, Mac.parse("020000000001")),
         boot.twin_script(CP),

@@ -62,6 +62,15 @@ def test_a_machine_script_does_nothing_before_its_last_line() -> None:
     assert not grub.machine_script(LAB, facts(), CP, NONCE).count("nodisk_done"), "GRUB asks again after it"
 
 
+def test_a_pools_address_is_changed_before_anything_is_minted() -> None:
+    script = grub.address_script(LAB, CP)
+    first, *inner, brace, last, end = script.split("\n")
+    assert (first, brace, last, end) == ("function nodisk_address {", "}", "nodisk_address", "")
+    assert [line.split()[0] for line in inner] == ["echo", "net_add_addr", "net_add_route", "source"]
+    assert "linux" not in script
+    assert "pool=" in inner[-1]
+
+
 def test_the_command_line_with_grubs_own_word_must_fit() -> None:
     name = "k" * 1400  # the kernel's path is in GRUB's command line, and not in iPXE's
     boot.machine_script(LAB, facts(name), CP, NONCE)

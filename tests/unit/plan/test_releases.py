@@ -142,7 +142,10 @@ def test_kubelet_fields_that_came() -> None:
 
 def test_cluster_dns_only_where_the_release_has_it() -> None:
     with_dns = facts("1.36", images=("registry.k8s.io/coredns/coredns:v1.13.1",))
-    assert "clusterDNS" not in config(kubelet.kubelet_config(LAB, facts("1.36"), WORKER))[0]
+    # Without CoreDNS the server answers at the same address, and only then do machines let pods ask it there.
+    assert config(kubelet.kubelet_config(LAB, facts("1.36"), WORKER))[0]["clusterDNS"] == ["10.96.0.10"]
+    assert "1053" in containers.firewall(LAB, names=True)
+    assert "1053" not in containers.firewall(LAB, names=False)
     assert config(kubelet.kubelet_config(LAB, with_dns, WORKER))[0]["clusterDNS"] == ["10.96.0.10"]
     assert "addon,coredns" in kubeadm.phases(with_dns)
     assert "addon,coredns" not in kubeadm.phases(facts("1.36"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +20,13 @@ from nodisk.pki.profiles import PROFILES, Refused
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import FOREVER, LIFETIME
+from nodisk.records.turns import Turned
 from nodisk.server.app import application
 from nodisk.server.handlers.common import AppState
 from nodisk.server.handlers.enrol import parse
 from nodisk.server.texts import Texts
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, Outside, Timetable
+from nodisk.spec.timetable import Turn
 from nodisk.values import Mac
 
 KEY = "ssh-host-key: ssh-ed25519 " + "A" * 68 + "\n"
@@ -136,10 +139,14 @@ class Scripts:
     def twin(self, _: object) -> str:
         return "there is another one"
 
+    def disk(self, _: object) -> str:
+        return "own disk"
+
     def unknown(self, _: object) -> str:
         return "menu"
 
-    grub_script = script
+    grub_script, grub_address = script, address
+    grub_disk = disk
 
     def grub_unknown(self, _: object) -> str:
         return "GRUB's menu"
@@ -149,6 +156,32 @@ class Scripts:
 
 
 POOL = "10.77.0.150"
+
+
+def test_outside_of_lessons_a_machine_boots_its_own_disk_unless_the_lab_is_armed(server: Server) -> None:
+    lessons = Timetable.model_validate({"lessons": ["mon 10:15-12:00"], "timezone": "UTC"})
+    database = server.app_state.database
+
+    def asks(when: str, timetable: Timetable | None = lessons) -> str:
+        server.now = datetime.fromisoformat(f"{when}+00:00").timestamp()
+        lab = LAB.model_copy(update={"timetable": timetable})
+        server.app_state.texts = cast("Texts", Scripts(lab))
+        answers = {server.ask("GET", path).text for path in (f"/boot/{W1}.ipxe", f"/grub/{W1}.cfg")}
+        return "nonces" if len(answers) == 2 else answers.pop()
+
+    assert asks("2026-11-30T09:00") == "nonces", "armed until it is disarmed"
+    database.disarm()
+    assert asks("2026-11-30T09:59") == "own disk"
+    assert "no lesson now" in server.told(Kind.DAEMON)[-1]
+    stages = len(server.told(Kind.STAGE))
+    assert asks("2026-11-30T10:00") == "no nonce", "a lesson, but the room is there already"
+    assert len(server.told(Kind.STAGE)) > stages
+    assert asks("2026-11-30T12:00") == "own disk"
+    assert server.ask("GET", f"/boot/{STRANGER}.ipxe").text == "menu"
+    assert asks("2026-11-30T12:00", lessons.model_copy(update={"outside": Outside.LAB})) == "no nonce"
+    assert asks("2026-11-30T12:00", None) == "no nonce"
+    database.turn(Turned(Turn.ON, server.now, by_hand=True))
+    assert asks("2026-11-30T15:00") == "no nonce", "somebody has switched the room on"
 
 
 def test_a_pools_address_is_told_to_take_the_machines(server: Server) -> None:
@@ -341,7 +374,8 @@ def test_grub_gets_its_nonce_by_the_same_rules(server: Server) -> None:
     assert server.ask("GET", "/grub/grub.cfg").text == "GRUB's entry"
     first = server.ask("GET", f"/grub/{W1}.cfg").text
     assert server.told(Kind.STAGE) == ["by GRUB"]
-    assert server.ask("GET", f"/grub/{W1}.cfg", source="10.77.0.99").text == "no nonce"
+    assert server.ask("GET", f"/grub/{W1}.cfg", source=POOL).text == "take your address"
+    assert server.ask("GET", f"/grub/{W1}.cfg?pool={POOL}", source=POOL).text == "no nonce"
     assert "it got no nonce" in server.told(Kind.ALARM)[-1]
     assert server.ask("HEAD", f"/grub/{W1}.cfg").status_code == 200
     second = server.ask("GET", f"/boot/{W1}.ipxe").text

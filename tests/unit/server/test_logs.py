@@ -35,11 +35,11 @@ def test_firmware() -> None:
 @pytest.mark.parametrize(
     ("vendor", "what"),
     [
-        ("PXEClient:Arch:00011:UNDI:003000", "architecture 11, UEFI on 64-bit ARM"),
-        ("HTTPClient:Arch:00019:UNDI:003000", "architecture 19, UEFI on 64-bit ARM by HTTP"),
-        ("PXEClient:Arch:00006:UNDI:003016", "architecture 6, UEFI on 32-bit x86"),
-        ("PXEClient:Arch:00041:UNDI:003016", "architecture 41, unknown"),
-        ("PXEClient", "no architecture named"),
+        ("PXEClient:Arch:00011:UNDI:003000", "image (architecture 11, UEFI on 64-bit ARM)"),
+        ("HTTPClient:Arch:00019:UNDI:003000", "program (architecture 19, UEFI on 64-bit ARM by HTTP)"),
+        ("PXEClient:Arch:00006:UNDI:003016", "program (architecture 6, UEFI on 32-bit x86)"),
+        ("PXEClient:Arch:00041:UNDI:003016", "program (architecture 41, unknown)"),
+        ("PXEClient", "program (no architecture named)"),
     ],
 )
 def test_firmware_that_gets_no_program_is_seen_when_it_asks(vendor: str, what: str) -> None:
@@ -47,7 +47,7 @@ def test_firmware_that_gets_no_program_is_seen_when_it_asks(vendor: str, what: s
     log = DhcpLog()
     ask = "dnsmasq-dhcp[2]: 77 DHCPDISCOVER(lan) 52:54:00:99:00:21"
     assert log.read(f"dnsmasq-dhcp[2]: 77 vendor class: {vendor}") is None
-    assert log.read(ask) == Lease(W1, None, f"firmware for which there is no program ({what})")
+    assert log.read(ask) == Lease(W1, None, f"firmware for which there is no {what}")
     assert log.read(ask) is None
     for line in (f"dnsmasq-dhcp[2]: 77 vendor class: {vendor}", "dnsmasq-dhcp[2]: 77 user class: iPXE", ask):
         assert log.read(line) is None, "iPXE is its own program"

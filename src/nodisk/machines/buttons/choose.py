@@ -19,8 +19,8 @@ from nodisk.machines.power import Power
 from nodisk.spec.model import Machine, PowerKind
 
 
-def button(context: LabContext, machine: Machine, *, card: Callable[[], str]) -> Button:
-    """A machine's button; ``card`` finds the server's interface. Raises PowerTrouble without a password."""
+def button(context: LabContext, machine: Machine, *, nic: Callable[[], str]) -> Button:
+    """A machine's button; ``nic`` finds the server's interface. Raises PowerTrouble without a password."""
     if context.netns is not None:
         return Virtual(Power(context.lab, context.state), machine)
     power, name = machine.power, str(machine.name)
@@ -30,7 +30,7 @@ def button(context: LabContext, machine: Machine, *, card: Callable[[], str]) ->
 
         def send() -> None:
             try:
-                wake.send([machine.mac], server=network.server, subnet=network.subnet, interface=card())
+                wake.send([machine.mac], server=network.server, subnet=network.subnet, interface=nic())
             except NodiskError as error:
                 raise PowerTrouble(error.message, hint=error.hint) from error
 

@@ -5,7 +5,8 @@ iPXE and GRUB (Secure Boot) get the same by the same rules, in the language of e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from ipaddress import AddressValueError, IPv4Address
 
 from starlette.requests import Request
@@ -14,8 +15,9 @@ from starlette.responses import PlainTextResponse, Response
 from nodisk.assets import nic_drivers
 from nodisk.records import sightings
 from nodisk.records.events import Kind
+from nodisk.records.turns import Plan
 from nodisk.server.handlers import twins
-from nodisk.server.handlers.common import Problem, address_of, app_state_of, mac_of, source_of
+from nodisk.server.handlers.common import AppState, Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.spec.model import Machine
 from nodisk.values import Mac, Stage
 
@@ -28,7 +30,7 @@ async def entry(request: Request) -> Response:
 async def script(request: Request) -> Response:
     """A machine's own script for iPXE."""
     texts = app_state_of(request).texts
-    return await _answer(request, ".ipxe", texts.script, texts.unknown, _take_address, part="script")
+    return await _answer(request, ".ipxe", texts.script, texts.unknown, texts.address, part="script")
 
 
 async def grub(request: Request) -> Response:
@@ -36,7 +38,7 @@ async def grub(request: Request) -> Response:
     texts = app_state_of(request).texts
     if request.path_params["file"] == "grub.cfg":
         return PlainTextResponse(texts.grub_entry())
-    return await _answer(request, ".cfg", texts.grub_script, texts.grub_unknown, _no_nonce, part="grub")
+    return await _answer(request, ".cfg", texts.grub_script, texts.grub_unknown, texts.grub_address, part="grub")
 
 
 async def _answer(
@@ -44,16 +46,16 @@ async def _answer(
     suffix: str,
     known: Callable[[Machine, str | None], str],
     unknown: Callable[[Mac], str],
-    elsewhere: Callable[[Request, Machine, IPv4Address], Awaitable[str]],
+    elsewhere: Callable[[Machine, Mac | None], str],
     *,
     part: str,
 ) -> Response:
     """A machine's own script; with a nonce if the lab is armed and the machine itself asks.
 
     Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. What one
-    gets who asks from another address is ``elsewhere``. An unknown machine gets its menu, the second machine with a MAC
-    nothing. ``part`` is the script's name
-    in ``nodisk render``.
+    gets who asks from another address is ``elsewhere``, given who has the machine's. An unknown machine gets its menu,
+    one that asks while the timetable has no lesson its own disk, and the second machine with a MAC nothing. ``part``:
+    the script's name in ``nodisk render``.
     """
     app_state, address = app_state_of(request), address_of(request)
     file = request.path_params["file"]
@@ -62,10 +64,10 @@ async def _answer(
     mac = mac_of(file.removesuffix(suffix))
     machine = app_state.machine(mac)
     said = sightings.said(request.query_params)
-    lab_macs = [one.mac for one in app_state.texts.lab.machines]
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
             twins.note(request, mac, said)
+            lab_macs = [one.mac for one in app_state.texts.lab.machines]
             app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
             text = f"{sightings.words(said) or 'asks for its boot script'}; to add it: nodisk machines adopt {mac}"
             app_state.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
@@ -73,7 +75,32 @@ async def _answer(
     if request.method != "GET" or address is None:
         return PlainTextResponse(known(machine, None))
     if address != machine.address:
-        return PlainTextResponse(await elsewhere(request, machine, address))
+        if not _may_take(request, machine, address):
+            return PlainTextResponse(known(machine, None))
+        holder = await app_state.holder(machine.address)
+        if holder is not None:
+            _alarm(request, machine, address, f", which {holder} has")
+        return PlainTextResponse(elsewhere(machine, holder))
+    if _own_disk(app_state):
+        if app_state.limits.sighting(mac, Stage.IPXE):
+            text = "no lesson now: it boots its own disk (nodisk room on, or nodisk arm, and it boots the lab)"
+            app_state.database.record(Kind.DAEMON, text, source=str(address), mac=mac, machine=str(machine.name))
+        texts = app_state.texts
+        return PlainTextResponse(texts.grub_disk(machine) if part == "grub" else texts.disk(machine))
+    return await _own(request, machine, address, said, known, part)
+
+
+async def _own(  # noqa: PLR0917 - what _answer knows by then
+    request: Request,
+    machine: Machine,
+    address: IPv4Address,
+    said: Mapping[str, str],
+    known: Callable[[Machine, str | None], str],
+    part: str,
+) -> Response:
+    """The script for the machine itself, from its own address: it may count as a boot."""
+    app_state, mac = app_state_of(request), machine.mac
+    lab_macs = [one.mac for one in app_state.texts.lab.machines]
     if await twins.refused(request, machine, said):
         return PlainTextResponse(app_state.texts.twin(machine))
     new_board, new_port = twins.changed(app_state.database.sightings.of(mac), said)
@@ -82,10 +109,9 @@ async def _answer(
     app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
     nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
-    way = "by GRUB" if part == "grub" else _from_pool(request)
-    detail = "; ".join(
-        filter(None, (way, new_board, new_port, "" if nonce else "the lab is not armed: this boot can't enrol"))
-    )
+    unarmed = "" if nonce else "the lab is not armed: this boot can't enrol"
+    way = "by GRUB" if part == "grub" else ""
+    detail = "; ".join(filter(None, (way, _from_pool(request), new_board, new_port, unarmed)))
     if new_board or new_port or app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
@@ -95,22 +121,24 @@ async def _answer(
     return PlainTextResponse(known(machine, nonce))
 
 
-async def _no_nonce(request: Request, machine: Machine, address: IPv4Address) -> str:
-    """GRUB's script for who asks for a machine's from another address, which is an alarm: GRUB keeps DHCP's address."""
-    _alarm(request, machine, address)
-    return app_state_of(request).texts.grub_script(machine, None)
+def _own_disk(app_state: AppState) -> bool:
+    """Whether the lab's machines boot their own disks now: outside of lessons, unless somebody arms the lab."""
+    timetable, database = app_state.texts.lab.timetable, app_state.database
+    if timetable is None or database.armed():
+        return False
+    return Plan.of(timetable).own_disk(datetime.fromtimestamp(database.now(), UTC), database.turned())
 
 
-async def _take_address(request: Request, machine: Machine, address: IPv4Address) -> str:
-    """iPXE's: take the machine's address, which a pool did not give it, and ask again; never with a nonce."""
-    app_state = app_state_of(request)
-    net, holder = app_state.texts.lab.network, None
+def _may_take(request: Request, machine: Machine, address: IPv4Address) -> bool:
+    """Whether who asks from this address may take the machine's own and ask again; if not, that is an alarm.
+
+    Not from outside of the segment, where lab.yaml's address would reach nobody, and not after it was told once.
+    """
+    net = app_state_of(request).texts.lab.network
     if address in net.subnet and address != net.server and "pool" not in request.query_params:
-        holder = await app_state.holder(machine.address)
-        if holder is None:
-            return app_state.texts.address(machine, None)
-    _alarm(request, machine, address, f", which {holder} has" if holder else "")
-    return app_state.texts.address(machine, holder) if holder else app_state.texts.script(machine, None)
+        return True
+    _alarm(request, machine, address)
+    return False
 
 
 def _alarm(request: Request, machine: Machine, address: IPv4Address, in_use: str = "") -> None:

@@ -32,7 +32,7 @@ CHECKS: tuple[Check, ...] = (
     Check("dns", "pods find Services by name", 15, network.dns),
     Check("access", "logs, exec and port-forward reach a pod on every node", 25, access.access),
     Check("rights", "students can't leave their namespace; no binding gives a student more", 45, rights.rights),
-    Check("isolation", "a student's pod can't reach another student's", 120, isolation.apart),
+    Check("isolation", "a student's pod can't reach another student's, on any node", 120, isolation.apart),
     Check("job", "a Job completes, and so does one made from a CronJob", 30, workloads.job),
     Check("rollout", "a Deployment rolls out, rolls back and scales", 60, workloads.rollout),
     Check("clock", "every machine's clock agrees with the server's", 25, clocks.clocks, prepare=clocks.watch),

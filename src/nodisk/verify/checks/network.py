@@ -10,6 +10,7 @@ from nodisk.errors import NodiskError, TimedOut
 from nodisk.kube.client import Object
 from nodisk.kube.errors import NotFound
 from nodisk.plan import network as plan
+from nodisk.plan.daemons_dnsmasq import domain
 from nodisk.verify.checks.pods import APP, echoes, echoes_everywhere
 from nodisk.verify.core import Failed, Skip
 from nodisk.verify.scene import Scene
@@ -163,7 +164,8 @@ def node_port(scene: Scene) -> list[str]:
         return f"{port} does not answer on {', '.join(bad)}" if bad else None
 
     try:
-        scene.clock.until(attempt, every=1)
+        # As in ``pods``: a few tries tell a lost packet from a port that is blocked; more would only take time.
+        scene.clock.until(attempt, every=1, keep=scene.clock.left * 0.6)
     except TimedOut as error:
         bad = [name for name in machines if not answers[name]["ok"]]
         lines = [f"http://{machines[name]}:{port}/ ({name}) from outside: {answers[name]['error']}" for name in bad]
@@ -180,11 +182,13 @@ def _pod(body: str) -> str:
 
 
 def dns(scene: Scene) -> list[str]:
-    """The names of two Services, from a pod on every node."""
-    if not built.facts(scene.context.state.state, scene.context.lab)[1].has_dns:
-        raise Skip("the release has no DNS add-on (Debian packages no CoreDNS)")
+    """The names of two Services and of the lab's server, from a pod on every node."""
     _service(scene)
-    wanted = ("kubernetes.default.svc.cluster.local", f"{APP}.{scene.space}.svc.cluster.local")
+    wanted = (
+        "kubernetes.default.svc.cluster.local",
+        f"{APP}.{scene.space}.svc.cluster.local",
+        f"server.{domain(scene.context.lab)}",
+    )
     names = {node: pod["metadata"]["name"] for node, pod in echoes(scene).items()}
     script = " && ".join(f"nslookup {name} >/dev/null" for name in wanted)
     bad: dict[str, str] = {}
@@ -198,9 +202,15 @@ def dns(scene: Scene) -> list[str]:
 
     scene.in_parallel(ask, names)
     if bad:
+        if built.facts(scene.context.state.state, scene.context.lab)[1].has_dns:
+            cause = "CoreDNS doesn't run or can't be reached from there"
+            look = "nodisk kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide"
+        else:
+            cause = "the server's unbound doesn't run or can't be reached from there"
+            look = "nodisk kubectl -n kube-system get service,endpoints kube-dns; nodisk events"
         raise Failed(
             *(f"{node}: {words}" for node, words in sorted(bad.items())),
-            cause="CoreDNS doesn't run or can't be reached from there",
-            look="nodisk kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide",
+            cause=cause,
+            look=look,
         )
     return [f"{', '.join(wanted)} from {len(names)} nodes"]

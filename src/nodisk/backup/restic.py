@@ -1,0 +1,196 @@
+"""The only user of restic: one repository, its snapshots; restic's failures as nodisk's errors.
+
+The password is in a file that restic reads itself; it is never an argument. restic dies with nodisk, also by
+``kill -9``, and leaves then at most data that no snapshot names: the next ``prune`` removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nodisk import files, run
+from nodisk.errors import Busy, CommandFailed, EnvironmentProblem, IntegrityError, NodiskError, UsageError
+from nodisk.spec.target import Target
+
+TAG = "nodisk"
+_ID = re.compile(r"[0-9a-f]{8,64}|latest")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One backup in the repository."""
+
+    id: str
+    time: datetime
+    lab: str
+    tags: tuple[str, ...]
+
+    @property
+    def short(self) -> str:
+        """The id as people type it."""
+        return self.id[:8]
+
+    @property
+    def with_assets(self) -> bool:
+        """Whether it holds the assets themselves."""
+        return "assets" in self.tags
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A restic repository and what opens it."""
+
+    target: Target
+    password: Path
+    cache: Path
+
+    def exists(self) -> bool:
+        """Whether a repository is there and the password opens it; raises what else keeps it from being read."""
+        try:
+            self._run("cat", "config", "--no-lock", "--no-cache")
+        except _NoRepository:
+            return False
+        return True
+
+    def create(self) -> None:
+        """Make an empty repository, with a new password where the password's file doesn't exist."""
+        if self.target.folder is not None and not files.nearest(self.target.folder).is_dir():
+            raise UsageError(f"{self.target.text} can't be a folder: a part of its path is a file")
+        if not self.password.exists():
+            self.password.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.write(self.password, secrets.token_urlsafe(32) + "\n", mode=0o600)
+        self._run("init")
+
+    def save(self, folder: Path, lab: str, tags: Sequence[str], *, parent: str | None) -> tuple[str, int]:
+        """Save a folder's content; returns the snapshot's id and the bytes that the repository grew by."""
+        words = [word for tag in (TAG, *tags) for word in ("--tag", tag)]
+        known = ["--parent", parent] if parent else ["--force"]
+        said = self._run("backup", "--json", "--host", lab, *words, *known, ".", cwd=folder)
+        for line in reversed(said.splitlines()):
+            value = json.loads(line)
+            if value.get("message_type") == "summary":
+                return str(value["snapshot_id"]), int(value["data_added"])
+        raise NodiskError("restic saved the backup but doesn't say under which name", hint="see: nodisk backup list")
+
+    def snapshots(self, lab: str | None = None) -> list[Snapshot]:
+        """nodisk's own snapshots, oldest first; those of one lab, or of all."""
+        host = ["--host", lab] if lab else []
+        said = json.loads(self._run("snapshots", "--json", "--no-lock", "--no-cache", "--tag", TAG, *host)) or []
+        return sorted(map(_snapshot, said), key=lambda one: one.time)
+
+    def find(self, wanted: str, lab: str | None = None) -> Snapshot:
+        """The snapshot with this id, or its beginning; ``latest``. Raises UsageError if there is none, or several."""
+        if _ID.fullmatch(wanted) is None:
+            raise UsageError(f"{wanted!r} is no id of a backup", hint="nodisk backup list shows them; or use: latest")
+        all_of_them = self.snapshots(lab)
+        found = all_of_them[-1:] if wanted == "latest" else [one for one in all_of_them if one.id.startswith(wanted)]
+        if wanted == "latest" and len({one.lab for one in all_of_them}) > 1:
+            labs = ", ".join(sorted({one.lab for one in all_of_them}))
+            raise UsageError(f"{self.target.text} has backups of several labs: {labs}", hint="name one by its id")
+        if len(found) != 1:
+            raise UsageError(
+                f"{self.target.text} has {'no' if not found else 'more than one'} backup {wanted}",
+                hint="nodisk backup list shows those that are there",
+            )
+        return found[0]
+
+    def load(self, snapshot: Snapshot, folder: Path, *, only: str | None = None) -> None:
+        """Write a snapshot's content into a folder; restic checks each piece's hash."""
+        some = ["--include", only] if only else []
+        self._run("restore", snapshot.id, "--no-lock", "--target", str(folder), *some)
+
+    def forget(self, lab: str, keep: Mapping[str, int], *, dry_run: bool) -> list[str]:
+        """Remove one lab's snapshots that ``keep`` (``daily`` → how many) doesn't hold; returns their short ids."""
+        words = [word for period, count in keep.items() for word in (f"--keep-{period}", str(count))]
+        self._run("unlock")  # drops only the locks of processes that have died
+        wanted = ["--tag", TAG, "--host", lab, "--group-by", "host", *words]
+        said = json.loads(self._run("forget", "--json", "--dry-run", *wanted) or "[]") or []
+        gone = [str(one["id"])[:8] for group in said for one in group.get("remove") or ()]
+        if gone and not dry_run:
+            self._run("forget", *wanted, "--prune")
+        return gone
+
+    def check(self) -> None:
+        """Read all of the repository and compare every hash; raises IntegrityError."""
+        self._run("unlock")
+        self._run("check", "--read-data")
+
+    def _run(self, *words: str, cwd: Path | None = None) -> str:
+        run.find("restic")
+        env = {
+            "RESTIC_REPOSITORY": self.target.repository,
+            "RESTIC_PASSWORD_FILE": str(self.password),
+            "RESTIC_CACHE_DIR": str(self.cache),
+            "RESTIC_PROGRESS_FPS": "0.01",
+        }
+        if not self.password.exists():
+            if words[0] in ("cat", "init") and self._empty_folder():
+                raise _NoRepository(f"no backup is in {self.target.text} yet", hint="make one: nodisk backup create")
+            raise EnvironmentProblem(
+                f"the password of the backups is not in {self.password}",
+                hint="put it there (mode 0600), or name the file that has it: --password-file FILE",
+            )
+        # In a session of its own it would miss a terminal's Ctrl-C; nodisk passes that on to it.
+        argv = ["setpriv", "--pdeathsig", "TERM", "restic", *self.target.options, *words]
+        done = run.run(argv, env=env, cwd=cwd, check=False)
+        if done.returncode != 0:
+            raise self._error(done.args, done.returncode, f"{done.stderr}\n{done.stdout}".strip())
+        return done.stdout
+
+    def _empty_folder(self) -> bool:
+        folder = self.target.folder
+        return folder is not None and not (folder / "config").exists()
+
+    def _error(self, argv: Sequence[str], status: int, said: str) -> NodiskError:  # noqa: PLR0911 - one a case
+        place, last = self.target.text, _last(said)
+        if "wrong password" in said or "empty password" in said or "no key found" in said:
+            return UsageError(
+                f"the password in {self.password} doesn't open the backups in {place}",
+                hint="name the file with the right one: --password-file FILE",
+            )
+        if "already locked" in said:
+            return Busy(f"the backups in {place} are in use by another process", hint="wait for it to finish")
+        if "config already" in said or "already initialized" in said:
+            return NodiskError(f"{place} already has backups", hint="run the command again")
+        if "unable to open config file" in said and re.search("no such file|does not exist|NoSuchKey", said):
+            hint = "make one (nodisk backup create); is its disk mounted, or the path mistyped?"
+            return _NoRepository(f"no backup is in {place}", hint=hint)
+        if "no space left" in said or "disk quota" in said:
+            return NodiskError(
+                f"no space is left in {place}; earlier backups there are whole",
+                hint="free some (nodisk backup prune --keep …) and run the command again",
+            )
+        if re.search(r"ciphertext verification|invalid data|does not match|hash mismatch|not found in|damaged|pack|"
+                     r"unexpected EOF|blob", said):  # fmt: skip
+            return IntegrityError(
+                f"the backups in {place} are damaged: {last}",
+                hint="an older one may be whole: nodisk backup list, nodisk backup verify SNAPSHOT",
+            )
+        if re.search(r"connection|ssh|dial tcp|i/o timeout|no such host|permission denied|input/output", said, re.I):
+            return EnvironmentProblem(f"{place} can't be reached or used: {last}", hint="see docs/how-to/backup.md")
+        return CommandFailed(argv, status, said)
+
+
+class _NoRepository(UsageError):
+    """Nothing is there yet."""
+
+
+def _last(said: str) -> str:
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith("{")]
+    told = next(
+        (line for line in reversed(lines) if line.startswith(("Fatal", "error", "Load", "ssh", "subprocess"))), ""
+    )
+    return (told or (lines or [""])[-1]).removeprefix("Fatal: ")[:300]
+
+
+def _snapshot(value: Mapping[str, Any]) -> Snapshot:
+    # restic writes nanoseconds, which Python reads from 3.11 on, and drops.
+    when = datetime.fromisoformat(str(value["time"]))
+    return Snapshot(str(value["id"]), when, str(value["hostname"]), tuple(value.get("tags") or ()))

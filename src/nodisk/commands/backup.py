@@ -1,0 +1,273 @@
+"""``nodisk backup``: make, list, prove, prune and restore backups of the room."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+from nodisk import ui
+from nodisk.backup import create as making
+from nodisk.backup import prove
+from nodisk.backup import restore as restoring
+from nodisk.backup.restic import Repository, Snapshot
+from nodisk.context import LabContext, LabOptions, lab_options, output_option, state_option
+from nodisk.errors import UsageError
+from nodisk.records import backups
+from nodisk.spec import target as targets
+from nodisk.state import State
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group(epilog="Example: nodisk backup create --to /srv/backups")
+def backup() -> None:
+    """Back up the whole room: make, list, prove and restore backups.
+
+    A backup holds etcd, keys, lab.yaml, records, classes and students' volumes, encrypted. Without its password nobody
+    can read it: keep a copy of STATE/labs/LAB/backup/password on another host.
+    """
+
+
+def target_options(option: str = "--to") -> Callable[[F], F]:
+    """Add the options that name a repository; the command gets them as ``to`` and ``password_file``."""
+
+    def add(command: F) -> F:
+        @click.option(
+            option,
+            "to",
+            metavar="DIR|ssh://…|s3://…",
+            help="Where the backups are (default: lab.yaml's backup.target).",
+        )
+        @click.option(
+            "--password-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="File with the backups' password (default: lab.yaml's, else the one in the state directory).",
+        )
+        @functools.wraps(command)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return command(*args, **kwargs)
+
+        return cast("F", wrapper)
+
+    return add
+
+
+def repository(context: LabContext, to: str | None, password_file: Path | None) -> Repository:
+    """The repository that is meant; raises UsageError if neither options nor lab.yaml name one."""
+    section = context.lab.backup
+    if to is not None:
+        target = targets.parse(to)
+    elif section is not None:
+        target = targets.parse(section.target, base=context.file.parent)
+    else:
+        raise UsageError("no place for backups is named", hint="use --to DIR, or set backup.target in lab.yaml")
+    password = password_file or (section and section.password_file) or context.state.backup / "password"
+    return Repository(target, password.absolute(), _cache(context.state.state))
+
+
+def _cache(state: State) -> Path:
+    return state.cache / "restic"
+
+
+@backup.command(epilog="Example: nodisk backup create --to ssh://backup@nas/srv/room")
+@lab_options
+@output_option
+@target_options()
+@click.option("--with-assets", is_flag=True, help="Save images and releases too, for a host that can't build them.")
+def create(options: LabOptions, output: str, to: str | None, password_file: Path | None, with_assets: bool) -> None:
+    """Make a backup.
+
+    The server may run meanwhile; students' writes to their volumes wait while their volume is copied. The first backup
+    to a place makes the password, in the state directory.
+    """
+    context = options.load()
+    place = repository(context, to, password_file)
+    new = not place.password.exists()
+    made = making.create(context, place, with_assets=with_assets)
+    census = made.manifest.etcd
+    objects = sum(one.count for one in census.resources.values()) if census else 0
+    if output == "json":
+        ui.print_json(
+            {
+                "id": made.id,
+                "lab": made.manifest.lab,
+                "time": made.manifest.created.isoformat(timespec="seconds"),
+                "target": place.target.text,
+                "seconds": round(made.seconds, 1),
+                "added": made.added,
+                "files": len(made.manifest.files),
+                "objects": objects,
+                "outside": list(made.manifest.outside),
+            }
+        )
+    else:
+        click.echo(
+            f"Backup {made.id} of {made.manifest.lab} is in {place.target.text}: {objects} objects, "
+            f"{len(made.manifest.files)} files; {made.added / 1e6:.1f} MB were added in {made.seconds:.0f} s."
+        )
+    for path in made.manifest.outside:
+        ui.say(f"warning: {path} is not in it: lab.yaml names it, and it isn't below lab.yaml's folder")
+    if new:
+        ui.say(
+            f"Its password is in {place.password}. Copy that file to another host: without it, no backup can be read."
+        )
+
+
+@backup.command("list", epilog="Example: nodisk backup list --output json")
+@lab_options
+@output_option
+@target_options()
+@click.option("--all-labs", is_flag=True, help="Also list the backups of other labs that are kept there.")
+def list_(options: LabOptions, output: str, to: str | None, password_file: Path | None, all_labs: bool) -> None:
+    """List the backups, oldest first."""
+    context = options.load()
+    found = repository(context, to, password_file).snapshots(None if all_labs else context.state.name)
+    proved = backups.read(context.state).proved_id
+    if output == "json":
+        ui.print_json({"backups": [_json(one, proved) for one in found]})
+        return
+    ui.print_table(
+        ["ID", "TIME", "LAB", "ASSETS", "PROVED"],
+        [
+            (
+                one.short,
+                f"{one.time.astimezone():%Y-%m-%d %H:%M:%S}",
+                one.lab,
+                "yes" if one.with_assets else "no",
+                "yes" if one.short == proved else "",
+            )
+            for one in found
+        ],
+    )
+
+
+def _json(one: Snapshot, proved: str) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "time": one.time.isoformat(timespec="seconds"),
+        "lab": one.lab,
+        "assets": one.with_assets,
+        "proved": one.short == proved,
+    }
+
+
+@backup.command(epilog="Example: nodisk backup restore latest --from /mnt/backups --password-file /mnt/password")
+@state_option
+@output_option
+@target_options("--from")
+@click.argument("snapshot", default="latest")
+@click.option("--as", "name", metavar="NAME", help="Restore under another lab's name.")
+@click.option(
+    "--lab-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="lab.yaml",
+    show_default=True,
+    help="Where to write lab.yaml. One that is there and differs stays; the backup's is written beside it.",
+)
+@click.option("--lab-name", metavar="NAME", help="Whose `latest` is meant, where several labs' backups are kept.")
+@click.option("--replace", is_flag=True, help="Set aside a lab of that name that is in the state directory.")
+@click.option("--dry-run", is_flag=True, help="Show which backup would be restored; change nothing.")
+def restore(  # noqa: PLR0917 - click hands over by name
+    state: State,
+    output: str,
+    to: str | None,
+    password_file: Path | None,
+    snapshot: str,
+    name: str | None,
+    lab_file: Path,
+    lab_name: str | None,
+    replace: bool,
+    dry_run: bool,
+) -> None:
+    """Restore a backup: SNAPSHOT is an id of nodisk backup list, or latest.
+
+    On another host, with an empty state directory, the room then boots as the same cluster. A running lab is never
+    restored over.
+    """
+    place = _elsewhere(state, to, password_file, lab_file)
+    found = place.find(snapshot, lab_name)
+    if dry_run:
+        click.echo(f"Would restore {found.short} of {found.lab}, made {found.time.astimezone():%Y-%m-%d %H:%M:%S}.")
+        return
+    done = restoring.restore(state, place, found, lab_file=lab_file.absolute(), name=name, replace=replace)
+    if output == "json":
+        ui.print_json(
+            {
+                "id": found.short,
+                "lab": done.lab,
+                "lab_file": str(done.lab_file),
+                "set_aside": done.set_aside and str(done.set_aside),
+                "rto_seconds": round(done.seconds, 1),
+                "rpo_seconds": round(done.lost, 1),
+                "revision_bumped": done.bumped,
+            }
+        )
+        return
+    click.echo(
+        f"Backup {found.short} is restored as {done.lab}, with {done.lab_file}.\n"
+        f"RTO {done.seconds:.0f} s: what this took. RPO {_span(done.lost)}: what happened since the backup is lost."
+    )
+    if done.set_aside:
+        click.echo(f"What was there before is in {done.set_aside}.")
+    if done.manifest.etcd and not done.bumped:
+        ui.say("This etcd can't move its revision on: restart programs outside the room that watch the API.")
+    click.echo("Next: nodisk build (if the assets aren't here), nodisk serve, nodisk arm, and switch the machines on.")
+
+
+def _elsewhere(state: State, to: str | None, password_file: Path | None, lab_file: Path) -> Repository:
+    """The repository to restore from, on a host that may have no lab.yaml yet."""
+    if lab_file.exists() and (to is None or password_file is None):
+        return repository(LabOptions(lab_file, state).load(), to, password_file)
+    if to is None:
+        raise UsageError("no place for backups is named", hint="use --from DIR")
+    if password_file is None:
+        raise UsageError("the file with the backups' password is not named", hint="use --password-file FILE")
+    return Repository(targets.parse(to), password_file.absolute(), _cache(state))
+
+
+@backup.command(epilog="Example: nodisk backup verify latest")
+@lab_options
+@output_option
+@target_options()
+@click.argument("snapshot", default="latest")
+@click.option("--read-all", is_flag=True, help="Also read every other backup that is kept there, and compare hashes.")
+def verify(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, to: str | None, password_file: Path | None, snapshot: str, read_all: bool
+) -> None:
+    """Prove a backup: restore it into a scratch etcd and API server, and compare.
+
+    SNAPSHOT is an id of nodisk backup list, or latest. A backup that was never restored isn't one. The lab may run
+    meanwhile: the scratch uses loopback and a folder of its own.
+    """
+    context = options.load()
+    place = repository(context, to, password_file)
+    if read_all:
+        place.check()
+    found = place.find(snapshot, context.state.name)
+    proof = prove.prove(context.state.state, place, found, record=context.state)
+    if output == "json":
+        ui.print_json(
+            {
+                "id": found.short,
+                "objects": proof.objects,
+                "files": len(proof.manifest.files),
+                "rto_seconds": round(proof.seconds, 1),
+                "rpo_seconds": round(proof.age, 1),
+            }
+        )
+        return
+    click.echo(
+        f"Backup {found.short} is proved: {len(proof.manifest.files)} files and {proof.objects} objects are what was "
+        f"saved.\nRTO {proof.seconds:.0f} s, from the backup to an API that answers. RPO {_span(proof.age)}: its age."
+    )
+
+
+def _span(seconds: float) -> str:
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {word}"
+    return f"{seconds:.0f} s"

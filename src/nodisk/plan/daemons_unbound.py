@@ -1,0 +1,81 @@
+"""unbound's configuration: the cluster's names where the release brings no CoreDNS, and for pods all others. Pure.
+
+Its zones are files that the server writes (``server.names``); it follows an ExternalName to wherever that leads, and
+asks dnsmasq for all other names, as machines do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nodisk import ports
+from nodisk.plan.daemons import Host
+from nodisk.plan.zones import zones
+from nodisk.spec.model import Lab
+
+CONF = "unbound.conf"
+
+
+def zone_path(host: Host, zone: str) -> Path:
+    """Where a zone's file is."""
+    return host.data / "names" / f"{zone}.zone"
+
+
+def unbound(lab: Lab, host: Host) -> str:
+    """The configuration file for ``unbound -c``."""
+    return "\n".join((*_server(lab, host), *_zones(lab, host), *_forward(lab), *_control(host), ""))
+
+
+def _server(lab: Lab, host: Host) -> Iterator[str]:
+    yield "server:"
+    yield f'    directory: "{host.data / "names"}"'
+    yield '    chroot: ""'
+    yield f'    username: "{host.names_user}"'
+    yield '    pidfile: ""'
+    yield "    do-daemonize: no"
+    yield "    use-syslog: no"
+    yield f"    interface: {lab.network.server}@{ports.NAMES}"
+    yield "    do-ip6: no"
+    # Pods' questions come with the address of their machine.
+    yield f"    access-control: {lab.network.subnet} allow"
+    yield "    num-threads: 2"
+    yield "    so-reuseport: yes"
+    yield "    edns-buffer-size: 1232"
+    yield "    hide-identity: yes"
+    yield "    hide-version: yes"
+    # Nothing in the lab is signed, and what dnsmasq passes on is checked by whoever it asks.
+    yield '    module-config: "iterator"'
+    # The Services' and pods' addresses are private ones, for which unbound otherwise knows no names.
+    yield "    unblock-lan-zones: yes"
+    yield "    qname-minimisation: no"
+    # dnsmasq is asked again as soon as it is back.
+    yield "    infra-keep-probing: yes"
+    yield "    infra-host-ttl: 5"
+
+
+def _zones(lab: Lab, host: Host) -> Iterator[str]:
+    for zone in zones(lab):
+        yield "auth-zone:"
+        yield f'    name: "{zone}."'
+        yield f'    zonefile: "{zone_path(host, zone)}"'
+        # For its own look-ups, not as an authoritative server: only so it follows a CNAME that leads out of the zone.
+        yield "    for-downstream: no"
+        yield "    for-upstream: yes"
+        # The forwarding of all names would come before a zone that has no servers. This one is never asked.
+        yield "stub-zone:"
+        yield f'    name: "{zone}."'
+        yield "    stub-addr: 127.0.0.1@9"
+
+
+def _forward(lab: Lab) -> Iterator[str]:
+    yield "forward-zone:"
+    yield '    name: "."'
+    yield f"    forward-addr: {lab.network.server}@{ports.DNS}"
+
+
+def _control(host: Host) -> Iterator[str]:
+    yield "remote-control:"
+    yield "    control-enable: yes"
+    yield f'    control-interface: "{host.run / "unbound.sock"}"'
+    yield "    control-use-cert: no"

@@ -1,0 +1,293 @@
+"""The cluster's names where the release brings no CoreDNS: watched Services and EndpointSlices → zone files → unbound.
+
+Two threads follow the API and keep what names depend on; a third writes the zones that changed and lets unbound load
+them. While the API is away, or the server itself has only just started, the zones stay as they were last written:
+nothing is written before both kinds have been listed once, and after a gap in a watch what vanished meanwhile goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nodisk import files, run
+from nodisk.errors import NodiskError, describe
+from nodisk.kube.client import Client, Object
+from nodisk.kube.errors import ApiError, NotFound, Overloaded, Unreachable
+from nodisk.kube.watch import Change, Watch, WatchEvent
+from nodisk.plan import cluster_dns, daemons_unbound, network, zones
+from nodisk.plan.daemons import Host
+from nodisk.plan.names import Key, Service, Slice, records, service_of, slice_of
+from nodisk.server.nodes import api
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
+
+log = logging.getLogger("nodisk.server")
+
+SETTLE = 0.02
+"""Seconds in which changes that come together are taken together."""
+LONGEST_PAUSE = 0.3
+"""Between two writings there is as long a pause as the last one took, but no longer than this."""
+AGAIN = 1.0
+"""Seconds until what failed is tried again."""
+SLICES = ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1")
+_SERVICE_OF = "kubernetes.io/service-name"
+
+
+def prepare(lab: Lab, host: Host) -> None:
+    """Make the zone files that are not there yet: unbound starts with what the last run left, or with empty zones."""
+    for zone in zones.zones(lab):
+        if not (path := daemons_unbound.zone_path(host, zone)).exists():
+            files.write(path, zones.zone_file(lab, zone))
+    (host.data / "names").chmod(0o755)
+
+
+def load(conf: Path, zone: str) -> None:
+    """Let unbound load a zone's file, and forget what it has answered from the one before; raises CommandFailed.
+
+    A zone is replaced as a whole: at no moment does a name vanish that is in both files.
+    """
+    for command in ("auth_zone_reload", "flush_zone"):
+        run.run(["unbound-control", "-c", conf, command, f"{zone}."], timeout=30)
+
+
+@dataclass(slots=True)
+class Picture:
+    """What is known of the cluster, and the lines of zone files that follow from it. Not for several threads."""
+
+    lab: Lab
+    _zones: frozenset[str] = field(init=False)
+    _services: dict[Key, Service] = field(default_factory=dict)
+    _slices: dict[Key, dict[str, Slice]] = field(default_factory=dict)
+    """By Service, and then by the slice's own name."""
+    _owners: dict[Key, Key] = field(default_factory=dict)
+    """Slice → its Service: of a slice that vanished unseen only the name is told."""
+    _blocks: dict[str, dict[Key, str]] = field(default_factory=dict)
+    """Zone → Service → its lines."""
+    _changed: set[Key] = field(default_factory=set)
+    _stale: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._zones = frozenset(zones.zones(self.lab))
+        self._stale = set(self._zones)
+
+    def services(self) -> set[Key]:
+        """The Services that are known."""
+        return set(self._services)
+
+    def slices(self) -> set[Key]:
+        """The EndpointSlices that are known."""
+        return set(self._owners)
+
+    def take_service(self, event: WatchEvent) -> None:
+        """A change of a Service."""
+        key = _key(event.object)
+        if event.change is Change.DELETED:
+            self._services.pop(key, None)
+        else:
+            self._services[key] = service_of(event.object)
+        self._changed.add(key)
+
+    def take_slice(self, event: WatchEvent) -> None:
+        """A change of an EndpointSlice."""
+        namespace, name = _key(event.object)
+        before = self._owners.pop((namespace, name), None)
+        if before is not None:
+            self._slices[before].pop(name, None)
+            if not self._slices[before]:
+                del self._slices[before]
+            self._changed.add(before)
+        owner = (event.object["metadata"].get("labels") or {}).get(_SERVICE_OF)
+        if event.change is not Change.DELETED and owner:
+            key = (namespace, owner)
+            self._owners[namespace, name] = key
+            self._slices.setdefault(key, {})[name] = slice_of(event.object)
+            self._changed.add(key)
+
+    def files(self) -> dict[str, str]:
+        """Zone → its file, for each zone that has changed since the last call; at the first call all of them."""
+        for key in self._changed:
+            self._describe(key)
+        self._changed.clear()
+        stale, self._stale = self._stale, set()
+        return {zone: zones.zone_file(self.lab, zone, self._blocks.get(zone, {}).values()) for zone in sorted(stale)}
+
+    def _describe(self, key: Key) -> None:
+        service = self._services.get(key)
+        found: dict[str, str] = {}
+        if service is not None:
+            pieces = self._slices.get(key, {}).values()
+            told = records(service, pieces, network.CLUSTER_DOMAIN, self.lab.kubernetes.services)
+            found = zones.lines(told, self._zones)
+        for zone in self._zones:
+            block = self._blocks.setdefault(zone, {})
+            if block.get(key) == found.get(zone):
+                continue
+            self._stale.add(zone)
+            if zone in found:
+                block[key] = found[zone]
+            else:
+                del block[key]
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Keeps unbound's zones as the cluster is, from ``run`` until ``stop``."""
+
+    lab: Lab
+    state: LabState
+    host: Host
+    say: Callable[[str], None]
+    connect: Callable[[LabState], Client] = api
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _dirty: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _watches: dict[str, Watch] = field(default_factory=dict)
+    _listed: set[str] = field(default_factory=set)
+    _picture: Picture = field(init=False)
+    _pending: dict[str, str] = field(default_factory=dict)
+    """Zone → what its file is to be."""
+    _problem: str = ""
+    _began: float = field(default_factory=time.monotonic)
+    _told: bool = False
+
+    def __post_init__(self) -> None:
+        self._picture = Picture(self.lab)
+
+    async def run(self) -> None:
+        """Follow the API and write until ``stop``."""
+        loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(3, "names")
+        followers = (self._follow_services, self._follow_slices)
+        try:
+            work = [loop.run_in_executor(pool, self._keep_following, follow) for follow in followers]
+            await asyncio.gather(*work, loop.run_in_executor(pool, self._keep_writing))
+        finally:
+            self.stop()
+            pool.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """End the threads soon."""
+        self._stopping.set()
+        self._dirty.set()
+        for watch in list(self._watches.values()):
+            watch.close()
+
+    def _keep_following(self, follow: Callable[[Client], None]) -> None:
+        while not self._stopping.is_set():
+            try:
+                with self.connect(self.state) as client:
+                    follow(client)
+            except NodiskError as error:
+                log.info("the cluster's names: %s", error.message)
+            except Exception:
+                log.exception("the cluster's names")
+            self._stopping.wait(2)
+
+    def _follow_services(self, client: Client) -> None:
+        self._provide(client)
+
+        for event in self._follow(client, "v1", "Service", self._picture.services, self._picture.take_service):
+            if event.change is Change.DELETED and _key(event.object) == (cluster_dns.NAMESPACE, cluster_dns.NAME):
+                self._provide(client)
+
+    def _follow_slices(self, client: Client) -> None:
+        version = client.first_supported("EndpointSlice", SLICES)
+        if version is None:
+            raise NodiskError("this release has no EndpointSlices")
+        for _ in self._follow(client, version, "EndpointSlice", self._picture.slices, self._picture.take_slice):
+            pass
+
+    def _follow(
+        self,
+        client: Client,
+        version: str,
+        kind: str,
+        known: Callable[[], set[Key]],
+        take: Callable[[WatchEvent], None],
+    ) -> Iterator[WatchEvent]:
+        """Take all changes of a kind, and yield each.
+
+        Of what an earlier watch has told, what this one doesn't list is gone.
+        """
+        with self._lock:
+            missing = known()
+
+        def listed() -> None:
+            with self._lock:
+                for namespace, name in missing:
+                    take(WatchEvent(Change.DELETED, {"metadata": {"namespace": namespace, "name": name}}))
+            missing.clear()
+            self._listed.add(kind)
+            self._dirty.set()
+
+        with Watch(client, version, kind, on_listed=listed) as watch:
+            self._watches[kind] = watch
+            if self._stopping.is_set():
+                return
+            for event in watch:
+                missing.discard(_key(event.object))
+                with self._lock:
+                    take(event)
+                self._dirty.set()
+                yield event
+
+    def _provide(self, client: Client) -> None:
+        """Create the Service that pods ask. Raises what a retry may mend; what it can't is said."""
+        try:
+            for one in cluster_dns.objects(self.lab):
+                client.apply(one)
+        except (Unreachable, Overloaded, NotFound):  # a young cluster has no namespaces yet
+            raise
+        except ApiError as error:
+            self._complain(f"pods can't ask for the cluster's names: {error.message}")
+
+    def _complain(self, problem: str) -> None:
+        if problem != self._problem:
+            self.say(problem)
+        self._problem = problem
+
+    def _keep_writing(self) -> None:
+        next_one = time.monotonic()
+        while True:
+            self._dirty.wait()
+            self._stopping.wait(max(SETTLE, next_one - time.monotonic()))
+            if self._stopping.is_set():
+                return
+            self._dirty.clear()
+            start, done = time.monotonic(), False
+            try:
+                done = len(self._listed) < 2 or self._write()
+            except (NodiskError, OSError) as error:
+                self._complain(f"the cluster's names are not up to date: {describe(error).splitlines()[0]}")
+            except Exception:
+                log.exception("the cluster's names")
+            now = time.monotonic()
+            next_one = now + (min(now - start, LONGEST_PAUSE) if done else AGAIN)
+            if not done:
+                self._dirty.set()
+
+    def _write(self) -> bool:
+        """Write the zones that have changed and let unbound load them; true, or an error: then again what is left."""
+        with self._lock:
+            self._pending |= self._picture.files()
+            count = len(self._picture.services())
+        for zone, text in list(self._pending.items()):
+            files.write(daemons_unbound.zone_path(self.host, zone), text)
+            load(self.host.conf / daemons_unbound.CONF, zone)
+            del self._pending[zone]
+        self._problem = ""
+        if not self._told:
+            self.say(f"the names of {count} Services are served after {time.monotonic() - self._began:.1f} s")
+            self._told = True
+        return True
+
+
+def _key(obj: Object) -> Key:
+    meta = obj["metadata"]
+    return meta.get("namespace", ""), meta["name"]
