@@ -12,7 +12,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,6 +64,19 @@ def cancelling(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> It
         for number, handler in before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[Callable[[], bool]]:
+    """While it lasts, Ctrl-C raises nothing; what is yielded says whether it came. ``kill`` ends as ever."""
+    came_now: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, _: came_now.append(number))
+    try:
+        yield lambda: bool(came_now)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def leave() -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from nodisk.errors import NodiskError
 from nodisk.kube.client import Client
 from nodisk.machines import nodes
 from nodisk.machines.nodes import Presence
+from nodisk.server import nodes as server_nodes
 
 
 @pytest.fixture
@@ -24,9 +26,11 @@ def node(client: Client) -> Iterator[str]:
 def test_a_node_that_is_off_is_deleted(plane: ControlPlane, client: Client, node: str) -> None:
     found = nodes.look(plane.context, node)
     assert found.presence is Presence.THERE
+    assert not asyncio.run(server_nodes.ready(plane.lab_state, node, lambda _: plane.client(patience=0)))
     nodes.need_off(node, found, "forget")
     assert nodes.delete(plane.context, node, found) == f"deleted the node {node}; what ran there starts elsewhere"
     assert nodes.look(plane.context, node).presence is Presence.ABSENT
+    assert not asyncio.run(server_nodes.ready(plane.lab_state, node, lambda _: plane.client(patience=0)))
     assert nodes.delete(plane.context, node, nodes.look(plane.context, node)) == f"the cluster has no node {node}"
 
 
@@ -36,6 +40,7 @@ def test_a_node_that_is_ready_is_left_alone(plane: ControlPlane, client: Client,
     client.request("PATCH", path, body=ready, content_type="application/merge-patch+json")
     found = nodes.look(plane.context, node)
     assert found.presence is Presence.READY
+    assert asyncio.run(server_nodes.ready(plane.lab_state, node, lambda _: plane.client(patience=0)))
     with pytest.raises(NodiskError, match="leaving is running") as refused:
         nodes.need_off(node, found, "rename")
     assert "rename it anyway with --force" in str(refused.value.hint)

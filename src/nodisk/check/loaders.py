@@ -14,14 +14,11 @@ from nodisk.assets.store import Store
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError
 from nodisk.records.database import Database
-from nodisk.records.events import Kind, progress
+from nodisk.records.events import Kind, fetched_nothing
 from nodisk.spec.model import DhcpMode, Firmware, Lab
 from nodisk.state import LabState
-from nodisk.values import Stage
 
 NAME = "loaders"
-PATIENCE = 120.0
-"""Seconds from the answer by DHCP after which a machine should have asked for its script."""
 _DOCS = "docs/how-to/secure-boot.md"
 
 
@@ -82,16 +79,13 @@ def kernel_finding(kernel: Path) -> Finding:
 
 
 def _stuck(lab: Lab, state: LabState, now: float | None = None) -> list[Finding]:
-    """Machines whose firmware was told what to load and that then never asked for a script."""
+    """Machines that got an address and then fetched nothing, by what stands in the way."""
     if not state.database.exists():
         return []
-    found, now = [], time.time() if now is None else now
+    found, now = dict[str, list[str]](), time.time() if now is None else now
     with Database(state.database, reading=True) as database:
         for machine in lab.machines:
-            seen = progress(database.events(mac=machine.mac, kinds=(Kind.STAGE,)))
-            if seen.stage is Stage.DHCP and seen.since is not None and now - seen.since > PATIENCE:
-                found.append(str(machine.name))
-    if not found:
-        return []
-    text = f"{', '.join(found)}: firmware was told what to load, and no boot script was asked for since"
-    return [warning(NAME, text, f"look at the screen: TFTP blocked, or Secure Boot refuses iPXE ({_DOCS})")]
+            if why := fetched_nothing(database.events(mac=machine.mac, kinds=(Kind.STAGE,), limit=500), now):
+                found.setdefault(why, []).append(str(machine.name))
+    hint = f"look at the machine's screen, and at this host's firewall ({_DOCS})"
+    return [warning(NAME, f"{', '.join(names)}: {why}", hint) for why, names in found.items()]

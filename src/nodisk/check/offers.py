@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
+from types import MappingProxyType
 
 from nodisk.check.dhcp import Offer
 from nodisk.check.findings import Finding, error, ok, warning
@@ -16,6 +17,8 @@ STRANGERS = 8
 _NONE = IPv4Address("0.0.0.0")  # noqa: S104 - what a proxyDHCP server "offers"
 _STRANGER = 0x026E64 << 24
 """The first half of a made-up MAC: locally administered (RFC 7042 section 2.1)."""
+OWN = _STRANGER | 0xFFFFFF
+"""Another one, which asks as UEFI what this host's card asks as BIOS."""
 
 
 def strangers(lab: Lab) -> dict[Mac, IPv4Address]:
@@ -30,11 +33,34 @@ def strangers(lab: Lab) -> dict[Mac, IPv4Address]:
     return {Mac(_STRANGER | int(address) & 0xFFFFFF): address for address in sorted(chosen)}
 
 
-def judge(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
+def judge(
+    lab: Lab,
+    offers: Mapping[Mac, Sequence[Offer]],
+    boots: Mapping[IPv4Address, str] = MappingProxyType({}),
+    relays: Collection[str] = (),
+) -> list[Finding]:
     """What it means, by the MAC asked for: the lab's machines' and strangers'.
 
-    What the lab's own server answers doesn't count.
+    ``boots``: what servers named on port 4011, the file or ''. ``relays``: DHCP relays that asked on this segment. What
+    the lab's own server answers doesn't count.
     """
+    return [*_judge(lab, offers), *_ports_4011(lab, boots), *_relays(relays)]
+
+
+def _ports_4011(lab: Lab, boots: Mapping[IPv4Address, str]) -> Iterator[Finding]:
+    for server, file in sorted(boots.items()):
+        if server != lab.network.server:
+            text = f"{server} answers on port 4011 as a PXE boot server{f', with {file}' if file else ''}"
+            yield warning(NAME, text, "firmware that is sent there boots from it: turn it off, or set `dhcp: none`")
+
+
+def _relays(relays: Collection[str]) -> Iterator[Finding]:
+    for relay in sorted(relays):
+        text = f"the DHCP relay {relay} passes requests on: whoever it asks may answer the machines too"
+        yield warning(NAME, text, "have it relay to no boot server but this one, or turn it off for this segment")
+
+
+def _judge(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
     mode = lab.network.dhcp
     given = {mac: [one for one in found if one.server != lab.network.server] for mac, found in offers.items()}
     # Of a server's answers the one that says most of booting: it may say that to UEFI alone.
@@ -58,9 +84,26 @@ def judge(lab: Lab, offers: Mapping[Mac, Sequence[Offer]]) -> list[Finding]:
     return findings
 
 
+def suits(answers: Sequence[Offer]) -> tuple[DhcpMode, str]:
+    """The mode that suits a room whose servers answer so, and why, for people. nodisk's own answers don't belong in."""
+    givers = {one.server: one for one in sorted(answers, key=lambda one: bool(_boots(one))) if one.address != _NONE}
+    proxies = {one.server for one in answers if one.address == _NONE} - set(givers)
+    booting = [f"{one.server} ({_boots(one)})" for one in givers.values() if _boots(one)]
+    booting += [f"{server} (another PXE server)" for server in sorted(proxies)]
+    if not givers:
+        beside = f"; turn off {', '.join(booting)}, or the faster answer wins" if booting else ""
+        return DhcpMode.FULL, f"no DHCP server answered: nodisk gives the addresses{beside}"
+    who = ", ".join(str(server) for server in sorted(givers))
+    if booting:
+        boots = f"{', '.join(booting)} tells machines what to boot"
+        return DhcpMode.NONE, f"{who} gives addresses, and {boots}: paste `nodisk dhcp-snippet` there"
+    return DhcpMode.PROXY, f"{who} gives addresses, and nobody says what to boot: nodisk does that part alone"
+
+
 def _boots(one: Offer) -> str:
     """What it says of booting; '' for nothing."""
-    return one.boot_file or ("option 60" if one.vendor_class.startswith("PXEClient") else "")
+    pxe = one.vendor_class.startswith("PXEClient")
+    return one.boot_file or ("" if not pxe else "options 43 and 60" if one.menu else "option 60")
 
 
 def _beside(one: Offer) -> str:
@@ -82,14 +125,22 @@ def _boot_options(one: Offer) -> Iterator[Finding]:
 
 
 def _addresses(lab: Lab, given: Mapping[Mac, Sequence[Offer]]) -> Iterator[Finding]:
-    """A machine needs an address of the subnet; if it is not lab.yaml's, it takes that by itself."""
+    """A machine needs an address of the subnet; if it is not lab.yaml's, it takes that by itself.
+
+    Another machine's address will not do: until then the two would share it.
+    """
     silent, pooled = list[str](), list[str]()
+    owners = {machine.address: machine for machine in lab.machines}
     for machine in lab.machines:
         offers = [one for one in given.get(machine.mac, ()) if one.address != _NONE]
         for one in offers:
             if one.address not in lab.network.subnet:
                 text = f"{one.server} gives {machine.name} {one.address}, which is outside of the subnet"
                 hint = f"have it give {machine.mac} an address of {lab.network.subnet}, or correct network.subnet"
+                yield error(NAME, text, hint)
+            elif (owner := owners.get(one.address, machine)) is not machine:
+                text = f"{one.server} gives {machine.name} {one.address}, the address of {owner.name}"
+                hint = f"have it give {machine.mac} {machine.address}, or an address that nobody in lab.yaml has"
                 yield error(NAME, text, hint)
             elif one.address != machine.address:
                 pooled.append(f"{machine.name} {one.address}")

@@ -10,12 +10,14 @@ from ipaddress import IPv4Address
 
 from nodisk import run
 from nodisk.check import dhcp_probe, offers
+from nodisk.check.arrivals import Room
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.server import host
 from nodisk.spec.model import DhcpMode, Lab, Source
 from nodisk.values import Mac
+from nodisk.waiting import Deadline
 
 _REPLY = re.compile(r"reply from (\S+) \[([0-9A-Fa-f:]{17})\]")
 
@@ -101,12 +103,26 @@ def dhcp(lab: Lab) -> list[Finding]:
         own = dhcp_probe.mac_of(found.name)
         strangers = offers.strangers(lab) if lab.network.dhcp is not DhcpMode.FULL else {}
         macs = {own: None, **{machine.mac: None for machine in lab.machines}, **strangers}
-        answers = dhcp_probe.ask(found.name, macs)
+        heard = Room(frozenset({own}), lab.network.server)
+        dhcp_probe.listen(found.name, Deadline(dhcp_probe.QUIET), heard.take, lambda: False)
+        for mac, some in dhcp_probe.ask(found.name, macs).items():
+            for one in some:
+                heard.note(mac, one)
+        boots = _boot_servers(lab, found, own, heard) if found.holds else {}
     except PermissionError:
         return [warning(name, "not checked: the probe needs root", "sudo nodisk check")]
     except (OSError, ValueError) as problem:
         return [warning(name, f"not checked: {problem}")]
-    return offers.judge(lab, answers)
+    return offers.judge(lab, {mac: heard.answers.get(mac, []) for mac in {*macs, *heard.answers}}, boots, heard.relays)
+
+
+def _boot_servers(lab: Lab, found: Card, own: Mac, heard: Room) -> dict[IPv4Address, str]:
+    """What PXE servers say on port 4011, to which option 60 sends firmware: server → boot file."""
+    servers = {
+        one.server for some in heard.answers.values() for one in some if one.vendor_class.startswith("PXEClient")
+    }
+    said = {server: dhcp_probe.ask_boot_server(found.name, server, own, lab.network.server) for server in servers}
+    return {server: answer.boot_file for server, answer in said.items() if answer is not None}
 
 
 def duplicates(lab: Lab) -> list[Finding]:

@@ -15,11 +15,11 @@ from nodisk.commands.server import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.machines import adopt as adopt_
-from nodisk.machines import nodes, takeover, vendors
+from nodisk.machines import nodes, passwords, takeover, vendors
 from nodisk.machines.adopt import Wish
-from nodisk.records import running
+from nodisk.records import running, switch_port
 from nodisk.records.database import Database
-from nodisk.records.sightings import Sighting
+from nodisk.records.sightings import Sighting, place
 from nodisk.spec.change import Change, Edit, change
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Lab, Machine
@@ -63,7 +63,20 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
     if output == "json":
         ui.print_json({"lab": str(context.lab.name), "machines": [_json(*row, makers) for row in rows]})
         return
-    headings = ["NAME", "MAC", "ADDRESS", "ROLE", "SEAT", "CARD BY", "MAKER", "PRODUCT", "SERIAL", "RAM", "LAST SEEN"]
+    headings = [
+        "NAME",
+        "MAC",
+        "ADDRESS",
+        "ROLE",
+        "SEAT",
+        "CARD BY",
+        "MAKER",
+        "PRODUCT",
+        "SERIAL",
+        "RAM",
+        "SWITCH PORT",
+        "LAST SEEN",
+    ]
     ui.print_table(headings, [_cells(*row, makers) for row in rows])
     if strangers:
         count = "One machine is" if len(strangers) == 1 else f"{len(strangers)} machines are"
@@ -122,6 +135,13 @@ def show(options: LabOptions, output: str, which: str) -> None:
     "--seats", type=click.IntRange(1, 999), metavar="COLUMNS", help="With --all: seats row by row, COLUMNS in each."
 )
 @click.option(
+    "--order",
+    type=click.Choice(["seen", "port"]),
+    default="seen",
+    show_default=True,
+    help="With --all: as they were first seen, or by switch port, as switches tell it by LLDP.",
+)
+@click.option(
     "--since", type=Duration(), default="1d", show_default=True, help="With --all: only those seen so recently."
 )
 @dry_run_option
@@ -136,6 +156,7 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     address: str,
     seat: str | None,
     seats: int | None,
+    order: str,
     since: float,
     dry_run: bool,
 ) -> None:
@@ -145,7 +166,9 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     seen may be given too, in any usual spelling.
     """
 
-    _need_sense(mac=mac, name=name, every=every, prefix=prefix, address=address, seat=seat, seats=seats)
+    _need_sense(
+        mac=mac, name=name, every=every, by_port=order == "port", prefix=prefix, address=address, seat=seat, seats=seats
+    )
     wish = Wish(
         role=Role(role),
         name=None if name is None else _parsed("NAME", Name.parse, name),
@@ -159,7 +182,8 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     seen = _seen(context)
 
     def edit(text: str, lab: Lab) -> Edit:
-        recent = [one.mac for one in _strangers(lab, seen) if one.last > time.time() - since]
+        newest = [one for one in _strangers(lab, seen) if one.last > time.time() - since]
+        recent = [one.mac for one in (_by_port(newest) if order == "port" else newest)]
         macs = recent if given is None else [given]
         if not macs:
             hint = "switch one on and let it boot from the network; nodisk machines list --unknown shows who did"
@@ -169,7 +193,11 @@ def adopt(  # noqa: PLR0917 - click hands over by name
             for one in seen.values()
             if one.address and one.mac not in macs and one.last > time.time() - RECENT
         }
-        return adopt_.adopt(text, lab, macs, wish, taken=taken)
+        wanted = adopt_.adopt(text, lab, macs, wish, taken=taken)
+        if not dry_run:
+            # A new machine has none: what lies there is an earlier machine's of that name, whose removal broke off.
+            passwords.clear(context.state, wanted.machines[len(lab.machines) :])
+        return wanted
 
     done = change(context.file, edit, dry_run=dry_run)
     new = done.new.machines[len(done.old.machines) :]
@@ -192,7 +220,8 @@ def adopt(  # noqa: PLR0917 - click hands over by name
 def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: bool) -> None:
     """Take a machine out of lab.yaml and out of the cluster.
 
-    Its node is deleted if the API answers. A MAC that isn't in lab.yaml is taken off the list of unknown machines.
+    Its node is deleted if the API answers, and so is the password that `nodisk power login` keeps for it. A MAC that
+    isn't in lab.yaml is taken off the list of unknown machines.
     """
 
     context = options.load()
@@ -205,6 +234,10 @@ def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: b
     if not force:
         nodes.need_off(name, node, "forget")
     done = change(context.file, lambda text, lab: adopt_.forget(text, lab, name), dry_run=dry_run)
+    if not dry_run:
+        passwords.clear(context.state, [machine])
+        with Database(context.state.database) as database:  # or it would be the first of the unknown ones
+            database.sightings.forget(machine.mac)
     lines = [f"{name}: {machine.mac}, {machine.address}; its events are kept"]
     fate = None if dry_run else nodes.delete(context, name, node)
     _finish(context, done, output=output, dry_run=dry_run, what="forgot", lines=lines, machines=[machine], node=fate)
@@ -223,7 +256,7 @@ def rename(  # noqa: PLR0917 - click hands over by name
     """Give a machine another name.
 
     A node's name can't change: the old node is deleted if the API answers, and the machine joins as a new one when it
-    boots next.
+    boots next. The password that `nodisk power login` keeps for it moves along.
     """
 
     context = options.load()
@@ -232,7 +265,16 @@ def rename(  # noqa: PLR0917 - click hands over by name
     node = nodes.look(context, old)
     if not force:
         nodes.need_off(old, node, "rename")
-    done = change(context.file, lambda text, lab: adopt_.rename(text, lab, old, name), dry_run=dry_run)
+
+    def edit(text: str, lab: Lab) -> Edit:
+        wanted = adopt_.rename(text, lab, old, name)
+        if not dry_run:
+            passwords.copy(context.state, machine_named(lab, old), name)
+        return wanted
+
+    done = change(context.file, edit, dry_run=dry_run)
+    if not dry_run:
+        passwords.clear(context.state, [machine_named(done.old, old)])
     machine = machine_named(done.new, new)
     fate = None if dry_run else nodes.delete(context, old, node)
     lines = [f"{old} is {new} now ({machine.mac}, {machine.address}), once it boots again while the lab is armed"]
@@ -273,13 +315,15 @@ def swap(  # noqa: PLR0917 - click hands over by name
     )
 
 
-def _need_sense(*, every: bool, seats: int | None, **given: str | None) -> None:
+def _need_sense(*, every: bool, by_port: bool, seats: int | None, **given: str | None) -> None:
     if every == (given["mac"] is not None):
         raise UsageError("name one MAC or pass --all, but not both", hint="nodisk machines adopt 8c:ec:4b:00:00:05")
     if given["name"] is not None and given["prefix"] is not None:
         raise UsageError("NAME and --as are two ways to say the name: give one")
     if every and (given["address"] != "next" or given["seat"] is not None):
         raise UsageError("--address and --seat are for one machine", hint="with --all: --seats COLUMNS")
+    if by_port and not every:
+        raise UsageError("--order goes with --all")
     if seats is not None and not every:
         raise UsageError("--seats goes with --all", hint="one machine's seat: --seat ROW,COLUMN")
 
@@ -310,6 +354,16 @@ def _seen(context: LabContext) -> dict[Mac, Sighting]:
 
 def _strangers(lab: Lab, seen: Mapping[Mac, Sighting]) -> list[Sighting]:
     return [sighting for mac, sighting in seen.items() if lab.by_mac(mac) is None]
+
+
+def _by_port(found: list[Sighting]) -> list[Sighting]:
+    """In the order of their switch ports; raises NodiskError if one's isn't known: any place for it would be wrong."""
+    if lost := [str(one.mac) for one in found if "port" not in one.said]:
+        raise NodiskError(
+            f"the switch port of {len(lost)} of {len(found)} machines is not known: {', '.join(lost[:4])}",
+            hint="does their switch speak LLDP? Leave them in their menu for a minute, or adopt them one by one first",
+        )
+    return sorted(found, key=lambda one: switch_port.order(one.said.get("switch", ""), one.said["port"]))
 
 
 def _forget_sighting(context: LabContext, mac: Mac, *, output: str, dry_run: bool) -> None:
@@ -399,5 +453,6 @@ def _cells(
         said.get("product", ""),
         said.get("serial", ""),
         "" if memory is None else f"{memory} MiB",
+        place(said),
         "" if sighting is None else f"{datetime.fromtimestamp(sighting.last).astimezone():%Y-%m-%d %H:%M}",
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator
+
 from nodisk import files
-from nodisk.errors import UsageError
+from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.spec.model import Machine
 from nodisk.state import LabState
+from nodisk.values import Name
 
 LONGEST = 256
 """Characters; IPMI takes 20, AMT 32."""
@@ -23,9 +27,7 @@ def check(password: str) -> None:
 def save(state: LabState, machine: Machine, password: str) -> None:
     """Keep a machine's password instead of an earlier one."""
     check(password)
-    state.power.mkdir(parents=True, exist_ok=True)
-    state.power.chmod(0o700)
-    files.write(state.power / str(machine.name), password, mode=0o600)
+    _write(state, machine.name, password)
 
 
 def read(state: LabState, machine: Machine) -> str | None:
@@ -41,3 +43,40 @@ def forget(state: LabState, machine: Machine) -> bool:
     there = (state.power / str(machine.name)).exists()
     (state.power / str(machine.name)).unlink(missing_ok=True)
     return there
+
+
+def copy(state: LabState, machine: Machine, new: Name) -> None:
+    """Keep a machine's password under a name that no machine has yet, before lab.yaml gives it that name.
+
+    The old file stays until ``forget``: whatever breaks off in between, the password is there under the name that
+    lab.yaml has. Where the machine has none, one that lies under the new name is removed: it was somebody else's.
+    Raises EnvironmentProblem where the state can't be read and written.
+    """
+    with _telling(state):
+        password = read(state, machine)
+        if password is None:
+            (state.power / str(new)).unlink(missing_ok=True)
+        else:
+            _write(state, new, password)
+
+
+def clear(state: LabState, machines: Iterable[Machine]) -> None:
+    """Forget what lies under machines' names; raises EnvironmentProblem where the state can't be written."""
+    with _telling(state):
+        for machine in machines:
+            forget(state, machine)
+
+
+def _write(state: LabState, name: Name, password: str) -> None:
+    state.power.mkdir(parents=True, exist_ok=True)
+    state.power.chmod(0o700)
+    files.write(state.power / str(name), password, mode=0o600)
+
+
+@contextlib.contextmanager
+def _telling(state: LabState) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "run the command as root with sudo: the passwords belong to the lab's state"
+        raise EnvironmentProblem(f"{state.power}: {error.strerror}", hint=hint) from error

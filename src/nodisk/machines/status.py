@@ -24,7 +24,7 @@ from nodisk.pki.profiles import MACHINE_LIFETIME
 from nodisk.records import backups, isolation, running
 from nodisk.records.backups import Backups
 from nodisk.records.database import Database, Enrolment
-from nodisk.records.events import Event, Kind, Progress, iso, progress
+from nodisk.records.events import Event, Kind, Progress, fetched_nothing, iso, progress
 from nodisk.records.isolation import Tried
 from nodisk.records.turns import Coming, Plan
 from nodisk.spec import timetable as calendar
@@ -204,7 +204,7 @@ def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView], no
         database.ram(machine.mac),
         database.traffic(machine.mac),
         enrolment,
-        _warning(way, enrolment, now),
+        _warning(way, enrolment, now) if way.stage is not Stage.DHCP else fetched_nothing(events, now),
     )
 
 

@@ -6,6 +6,7 @@ udev, which most hosts have anyway.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ _UDEV = re.compile(r"^OUI:([0-9A-F]{2})([0-9A-F]{2})([0-9A-F]{2})\*\n ID_OUI_FRO
 def vendors(macs: Iterable[Mac], files: Sequence[Path] = FILES) -> dict[Mac, str | None]:
     """The maker of each card; None where no list on this host knows it."""
     wanted = set(macs)
-    known = _read(files) if any(not _is_local(mac) for mac in wanted) else {}
+    known = _read(tuple(files)) if any(not _is_local(mac) for mac in wanted) else {}
     return {mac: known.get(mac.value >> 24) or (LOCAL if _is_local(mac) else None) for mac in wanted}
 
 
@@ -36,7 +37,8 @@ def _is_local(mac: Mac) -> bool:
     return bool(mac.value >> 40 & 2)
 
 
-def _read(files: Sequence[Path]) -> dict[int, str]:
+@functools.cache
+def _read(files: tuple[Path, ...]) -> dict[int, str]:
     for file in files:
         try:
             text = file.read_text(encoding="utf-8", errors="replace")

@@ -26,20 +26,35 @@ _DISK = (
     "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
 )
 
+LLDP = {"chassis": 1, "port": 2, "system": 5}
+"""What iPXE is asked of the switch's LLDP, and the type of its TLV (IEEE 802.1AB section 8.4)."""
+
+# A maker's text may hold anything, and iPXE writes its & and + into a URL as they are, `uristring` or not: so the texts
+# go as hexadecimal digits (`records.sightings` reads them). Numbers, UUIDs and ids are fit for a URL by themselves.
+_WHO = "&".join(
+    (
+        *(f"hex.{field}=${{{field}:hexraw}}" for field in ("manufacturer", "product", "serial")),
+        "uuid=${uuid}",
+        # Whole values with their subtypes, as iPXE heard them (its include/ipxe/lldp.h); empty if it heard none.
+        *(f"hex.{field}=${{netX.lldp/{kind}.0.0.0:hexraw}}" for field, kind in LLDP.items()),
+    )
+)
+"""What a machine says of its mainboard and of its place, as part of a URL's query."""
+
 
 def entry_script(lab: Lab) -> str:
     """``/boot.ipxe``: chains to the script of the card that iPXE booted from.
 
     ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine. What
-    kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need. A machine for which there is no
-    image is told so, and goes no further.
+    kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need, and the mainboard whether two
+    machines have one MAC. A machine for which there is no image is told so, and goes no further.
     """
     server = network.server_url(lab)
     return _script(
         "iseq ${buildarch} arm64 && goto arm64 ||",
         "isset ${netX/mac} && set card ${netX/mac:hexhyp} || set card ${net0/mac:hexhyp}",
         ":again",
-        f"chain --replace --autofree {server}/boot/${{card}}.ipxe?busid=${{netX/busid}} ||",
+        f"chain --replace --autofree {server}/boot/${{card}}.ipxe?busid=${{netX/busid}}&{_WHO} ||",
         f"echo nodisk: no boot script from {lab.network.server}; again in {_RETRY_SECONDS} seconds (is the server up?)",
         f"sleep {_RETRY_SECONDS}",
         "goto again",
@@ -67,7 +82,7 @@ def address_script(lab: Lab, machine: Machine) -> str:
         f"set ${{nic}}/ip {address}",
         f"set ${{nic}}/netmask {lab.network.subnet.netmask}",
         *([f"set ${{nic}}/gateway {gateway}"] if gateway else []),
-        f"chain --replace --autofree {here}?pool=${{pool}}&busid=${{${{nic}}/busid}} ||",
+        f"chain --replace --autofree {here}?pool=${{pool}}&busid=${{${{nic}}/busid}}&{_WHO} ||",
         "clear ${nic}/ip",
         "clear ${nic}/netmask",
         *(["clear ${nic}/gateway"] if gateway else []),
@@ -87,6 +102,20 @@ def address_in_use_script(lab: Lab, machine: Machine, holder: Mac) -> str:
         "echo Switch that device off, or give this machine another address in lab.yaml.",
         f"sleep {_RETRY_SECONDS}",
         f"chain --replace --autofree {server}/boot/{machine.mac.hyphened}.ipxe || goto again",
+    )
+
+
+def twin_script(machine: Machine) -> str:
+    """The same where another machine with this MAC runs: it boots nothing, and gives the address up at once.
+
+    Two that answer for one address would take the running one off the network.
+    """
+    return _script(
+        "isset ${netX/mac} && ifclose netX || ifclose",
+        f"echo nodisk: another machine with this MAC ({machine.mac}) is running as {machine.name}.",
+        "echo The lab's server says which: nodisk events --alarms",
+        "prompt Press a key to start over ||",
+        "reboot",
     )
 
 
@@ -135,11 +164,9 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
     """
     server = network.server_url(lab)
     here = f"{server}/boot/{mac.hyphened}.ipxe"
-    # A text of the maker's may hold anything; iPXE prints numbers, UUIDs and ids by itself, as URLs can have them.
-    texts = ("manufacturer", "product", "serial", "platform")
-    who = "&".join(f"{field}=${{{field}:uristring}}" for field in texts)
-    who += "&uuid=${uuid}&memsize=${memsize}&chip=${netX/chip:uristring}&busid=${netX/busid}"
-    tell = f"imgfetch --name told {here}?{who}"
+    # Not every build of iPXE knows memsize; what it doesn't know is empty.
+    rest = "platform=${platform}&memsize=${memsize}&chip=${netX/chip:uristring}&busid=${netX/busid}"
+    tell = f"imgfetch --name told {here}?{_WHO}&{rest}"
     return _script(
         f"{tell} || echo nodisk: the server could not be told what this machine is",
         "imgfree told ||",
@@ -152,6 +179,9 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "choose --default disk --timeout 30000 what || goto disk",
         "goto ${what}",
         ":disk",
+        "# A switch speaks every 30 s, the time of this menu: what was not heard before may be known now.",
+        f"isset ${{netX.lldp/2.0.0.0:hexraw}} && {tell.replace('imgfetch', 'imgfetch --timeout 3000')} ||",
+        "imgfetch told ||",
         *_DISK,
         ":who",
         f"{tell} && echo The server has noted it. || echo The server could not be told.",

@@ -17,9 +17,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
-from nodisk.records import nonces
+from nodisk.records import nonces, sightings
 from nodisk.records.events import Event, Kind
-from nodisk.records.sightings import TABLE, Sightings
+from nodisk.records.sightings import Sightings
 from nodisk.records.turns import Turned
 from nodisk.values import Mac, Role, Stage
 
@@ -128,7 +128,7 @@ class Database:
                 _make_tables(self._db)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
             # Whoever doesn't know this table does without it: no reason for another schema.
-            self._db.execute(TABLE)
+            sightings.make(self._db)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -212,7 +212,7 @@ class Database:
 
     @property
     def sightings(self) -> Sightings:
-        """Machines that lab.yaml doesn't know."""
+        """Machines that asked for a boot script, with what they said of themselves."""
         return Sightings(self._db, self._now)
 
     # The armed window

@@ -77,6 +77,32 @@ class Progress:
     """When each stage of this boot was first reached, in the order of arrival."""
 
 
+FIRMWARE, IPXE = "firmware", "iPXE"
+"""The detail of an event ``dhcp``: who asked for an address. Firmware for which there is no program has more words."""
+FETCHES_WITHIN = 120.0
+"""Seconds from a machine's DHCP lease to what it fetches next; a slow PC's firmware needs some."""
+
+
+def fetched_nothing(events: Iterable[Event], now: float) -> str:
+    """What stands in the way of a machine that got an address and has fetched nothing since, from its events in order.
+
+    '' if it has fetched something, or may still do.
+    """
+    since, last = None, None
+    for event in events:
+        if event.kind is Kind.STAGE and event.stage is not None:
+            last = event
+            # Firmware that gets nothing asks for an address again and again.
+            since = None if event.stage is not Stage.DHCP else event.time if since is None else since
+    if last is None or since is None or now - since < FETCHES_WITHIN:
+        return ""
+    if last.detail == IPXE:
+        return "iPXE got an address and never asked for its boot script: is HTTP (80/tcp) to the server blocked?"
+    if last.detail.startswith(f"{FIRMWARE} for"):
+        return f"its {last.detail}"
+    return "its firmware got an address and iPXE never started: TFTP (69/udp) blocked, or Secure Boot refuses iPXE?"
+
+
 def progress(events: Iterable[Event]) -> Progress:
     """The newest boot's furthest stage, from one machine's events in their order.
 

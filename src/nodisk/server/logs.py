@@ -9,6 +9,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from nodisk import ports
 from nodisk.plan.daemons_dnsmasq import ARM64, PROGRAMS
+from nodisk.records.events import FIRMWARE, IPXE
 from nodisk.values import Mac
 
 _LINE = re.compile(r"dnsmasq-dhcp\[\d+\]: (?:(\d+) )?(.*)")
@@ -57,11 +58,11 @@ class DhcpLog:
         if text.startswith(("vendor class: PXEClient", "vendor class: HTTPClient")):
             self._remember(transaction, _firmware(text))
         elif text.startswith("user class: iPXE"):
-            self._remember(transaction, "iPXE")
+            self._remember(transaction, IPXE)
         reply = _REPLY.match(text)
         if reply is None or transaction not in self._clients:
             return None
-        if reply.group(1) == "DHCPDISCOVER" and self._clients[transaction] in ("firmware", "iPXE"):
+        if reply.group(1) == "DHCPDISCOVER" and self._clients[transaction] in (FIRMWARE, IPXE):
             return None
         by = self._clients.pop(transaction)
         try:
@@ -80,9 +81,9 @@ def _firmware(text: str) -> str:
     match = re.search(r":Arch:(\d{5})", text)
     number = int(match[1]) if match else None
     if number in PROGRAMS:
-        return "firmware"
+        return FIRMWARE
     what = "no architecture named" if number is None else f"architecture {number}, {_OTHERS.get(number, 'unknown')}"
-    return f"firmware for which there is no {'image' if number == ARM64 else 'program'} ({what})"
+    return f"{FIRMWARE} for which there is no {'image' if number == ARM64 else 'program'} ({what})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
 
+ASK = 3.0
+"""Seconds for an answer of the API that a machine's firmware waits for."""
 APART = 120.0
 """Maximum error of a machine's clock in seconds (the initramfs sets it if it is a minute off)."""
 
@@ -57,6 +59,24 @@ def api(state: LabState) -> Client:
     """The API as the server itself reaches it."""
     # No patience: the watch itself goes on over a server that is away, and ends soon when it is told to.
     return Client(kubeconfig.load(state.admin_kubeconfig), patience=0)
+
+
+def _connect_briefly(state: LabState) -> Client:
+    return Client(kubeconfig.load(state.admin_kubeconfig), patience=0, within=ASK)
+
+
+async def ready(state: LabState, name: str, connect: Callable[[LabState], Client] = _connect_briefly) -> bool:
+    """Whether the API says now that a node is Ready; False too if it can't be asked or doesn't answer in time."""
+
+    def ask() -> bool:
+        with connect(state) as client:
+            return holds(client.get("v1", "Node", name), "Ready")
+
+    try:
+        return await asyncio.to_thread(ask)
+    except (NodiskError, OSError) as error:
+        log.info("whether %s is Ready: %s", name, describe(error))
+        return False
 
 
 @dataclass(slots=True)

@@ -130,6 +130,7 @@ class Server:
             authority,
             database,
             holder=arp.Neighbours(place.interface).holder,
+            ready=functools.partial(nodes.ready, self.state),
         )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
@@ -295,7 +296,8 @@ class _Sightings:
                 Kind.STAGE, lease.by, source="dnsmasq", mac=lease.mac, machine=str(machine.name), stage=Stage.DHCP
             )
         elif self.app_state.limits.unknown(lease.mac):
-            self.app_state.database.sightings.see(lease.mac, address=lease.address)
+            known = [one.mac for one in self.app_state.texts.lab.machines]
+            self.app_state.database.sightings.see(lease.mac, address=lease.address, known=known)
             self.app_state.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
 
     def nginx(self, line: str) -> None:

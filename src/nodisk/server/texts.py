@@ -38,6 +38,10 @@ class Texts:
             return boot.address_script(self.lab, machine)
         return boot.address_in_use_script(self.lab, machine, holder)
 
+    def twin(self, machine: Machine) -> str:
+        """``/boot/MAC.ipxe`` of a second machine with the MAC of one that runs."""
+        return boot.twin_script(machine)
+
     def disk(self, machine: Machine) -> str:
         """``/boot/MAC.ipxe`` of a machine of the lab outside of lessons."""
         return boot.disk_script(self.lab, machine)

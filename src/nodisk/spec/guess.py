@@ -28,14 +28,14 @@ class Guess:
 EXAMPLE = Guess(IPv4Network("10.77.0.0/24"), IPv4Address("10.77.0.1"))
 
 
-def guess(*, home: Path | None = None) -> Guess:
-    """Ask ``ip`` and ~/.ssh; return an example where they say nothing useful."""
+def guess(*, home: Path | None = None, interface: str | None = None) -> Guess:
+    """Ask ``ip`` and ~/.ssh; return an example where they say nothing useful. ``interface``: no other counts."""
     try:
         addresses = json.loads(run.run(["ip", "-json", "-4", "address", "show"], timeout=5).stdout or "[]")
         routes = json.loads(run.run(["ip", "-json", "-4", "route", "show", "default"], timeout=5).stdout or "[]")
     except (NodiskError, ValueError):
         addresses, routes = [], []
-    found = from_ip(addresses, routes)
+    found = from_ip([one for one in addresses if interface in (None, one.get("ifname"))], routes)
     keys = public_keys((home or Path.home()) / ".ssh")
     return Guess(found.subnet, found.server, found.interface, found.gateway, keys)
 

@@ -1,22 +1,44 @@
-"""The commented lab.yaml that ``nodisk init`` writes: pure, a guess in, text out. The text is a valid lab.yaml."""
+"""The commented lab.yaml that ``nodisk init`` writes: pure, a guess in, text out. The text is a valid lab.yaml.
+
+Its machines are examples, or those that were seen in the room.
+"""
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from nodisk import yamltext
+from nodisk.errors import UsageError
 from nodisk.spec.guess import Guess
-from nodisk.spec.model import Kubernetes
-from nodisk.values import Name
+from nodisk.spec.model import DhcpMode, Kubernetes
+from nodisk.values import Mac, Name
 
 _MACHINES = 3
+_SEARCH = 1 << 16
+"""Addresses of a large subnet that are looked at."""
 
 
-def render(name: Name, guess: Guess) -> str:
-    """The text of a first lab.yaml."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a room."""
+
+    machines: Sequence[tuple[Mac, str]]
+    """In the order of lab.yaml, each with what was seen of it; the first is the control plane. At least one."""
+    dhcp: DhcpMode
+    why: str
+    """Why that suits the room."""
+    taken: Collection[IPv4Address] = ()
+    """Addresses that others have."""
+
+
+def render(name: Name, guess: Guess, seen: Seen | None = None) -> str:
+    """The text of a first lab.yaml; raises UsageError if its subnet has no addresses for all that was seen."""
     net = guess.subnet
     real = guess.interface is not None
-    cp, *workers = _free(guess)
     text = f"""\
 # The lab: one server (this host) and the machines that it boots over the network.
 # Reference of every key: docs/reference/lab-yaml.md. `nodisk check` says what is wrong, with its line.
@@ -34,7 +56,9 @@ network:
         f"  {'' if guess.gateway else '# '}gateway: {gateway}   # the machines' way out of the room; may be left out\n"
     )
     text += "  # dns: [9.9.9.9]   # at most three; left out: the machines know only the lab's own names\n"
-    if real:
+    if seen is not None:
+        text += f"  dhcp: {seen.dhcp}   # {_comment(seen.why)}\n"
+    elif real:
         text += "  dhcp: proxy   # the room's own server gives each machine the address below; `full`: nodisk does\n"
     else:
         text += "  dhcp: full    # nodisk is the segment's only DHCP server; `proxy`: it joins the room's own\n"
@@ -56,33 +80,62 @@ network:
         text += "".join(f"  - {yamltext.scalar(key)}\n" for key in guess.ssh_keys)
     else:
         text += "# ssh_keys:   # may log in as `admin` on every machine\n#   - ssh-ed25519 AAAA… you@here\n"
-    text += """
+    return text + (_examples(guess) if seen is None else _seen(guess, seen))
+
+
+def _examples(guess: Guess) -> str:
+    """Machines to put one's own in place of."""
+    text = """
 # One entry a PC. `nodisk machines adopt MAC` writes one, `nodisk machines list` shows the PCs that asked so far.
 machines:
 """
-    text += _machine("cp1", 1, cp, "control-plane", "2GiB", comment="   # runs the API; 2 GiB or more")
-    for number, address in enumerate(workers, 1):
-        text += _machine(f"w{number}", number + 1, address, "worker", "1GiB")
+    addresses = list(itertools.islice(_free(guess, ()), _MACHINES))
+    for number, address in enumerate(addresses, 1):
+        first = number == 1
+        text += (
+            f"  - name: {'cp1' if first else f'w{number - 1}'}\n"
+            f'    mac: "52:54:00:00:00:{number:02x}"\n    address: {address}\n'
+            f"    role: {'control-plane   # runs the API; 2 GiB or more' if first else 'worker'}\n"
+            f"    memory: {'2GiB' if first else '1GiB'}\n"
+        )
     return text
 
 
-def _machine(name: str, number: int, address: IPv4Address, role: str, memory: str, *, comment: str = "") -> str:
-    return (
-        f'  - name: {name}\n    mac: "52:54:00:00:00:{number:02x}"\n    address: {address}\n'
-        f"    role: {role}{comment}\n    memory: {memory}\n"
-    )
+def _seen(guess: Guess, seen: Seen) -> str:
+    """The room's own machines, each with what was seen of it."""
+    text = """
+# The PCs that were switched on, in that order; the control plane comes first. `memory` may be added to each, for the
+# RAM budget of `nodisk check`; `nodisk machines rename` and `adopt` change this list later.
+machines:
+"""
+    addresses = list(itertools.islice(_free(guess, seen.taken), len(seen.machines)))
+    if len(addresses) < len(seen.machines):
+        raise UsageError(
+            f"{guess.subnet} has no addresses for {len(seen.machines)} machines",
+            hint="use a larger subnet, or write lab.yaml by hand",
+        )
+    for number, ((mac, what), address) in enumerate(zip(seen.machines, addresses, strict=True)):
+        role = "    role: control-plane   # runs the API; 2 GiB or more\n" if number == 0 else ""
+        text += (
+            f"  - name: {f'w{number}' if number else 'cp1'}   # {_comment(what)}\n"
+            f'    mac: "{mac}"\n    address: {address}\n{role}'
+        )
+    return text
 
 
-def _free(guess: Guess) -> list[IPv4Address]:
-    """Free addresses for the example's machines: from the eleventh on if there is room."""
+def _comment(text: str) -> str:
+    """Fit for the rest of a line, whatever somebody on the wire has said."""
+    return re.sub(r"[^ -~]", "?", text)
+
+
+def _free(guess: Guess, taken: Collection[IPv4Address]) -> Iterator[IPv4Address]:
+    """Free addresses for machines: from the eleventh on if there is room, then those before it."""
     net = guess.subnet
-    first = 11 if net.prefixlen <= 27 else 1
-    found = []
-    for offset in range(first, first + _MACHINES + 2):
+    first, last = 11 if net.prefixlen <= 27 else 1, net.num_addresses - 1
+    for offset in (*range(first, min(last, first + _SEARCH)), *range(1, first)):
         address = net.network_address + offset
-        if address not in (guess.server, guess.gateway):
-            found.append(address)
-    return found[:_MACHINES]
+        if address not in (guess.server, guess.gateway) and address not in taken:
+            yield address
 
 
 def _ranges(subnet: IPv4Network) -> str:

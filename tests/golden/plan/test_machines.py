@@ -93,6 +93,7 @@ def test_scripts_of_all() -> None:
     compare("disk.ipxe", boot.disk_script(lab, lab.machines[0]))
     compare("disk.cfg", grub.disk_script(lab, lab.machines[0]))
     compare("address.ipxe", boot.address_script(lab, lab.machines[0]))
+    compare("twin.ipxe", boot.twin_script(lab.machines[0]))
     compare("address-in-use.ipxe", boot.address_in_use_script(lab, lab.machines[0], Mac.parse("02:00:00:00:00:99")))
 
 

@@ -2,107 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.interop.check.cables import ROGUE_MAC, Cable
 
 from nodisk import run
 from nodisk.check.findings import Finding, Level
 
 pytestmark = pytest.mark.interop
-
-LAB = """\
-name: wire
-network: {{subnet: 10.98.0.0/24, server: 10.98.0.1, dhcp: {dhcp}, interface: {interface}}}
-machines:
-- {{name: cp1, mac: 52:54:00:98:00:11, address: 10.98.0.11, role: control-plane, memory: 2GiB}}
-- {{name: w1, mac: 52:54:00:98:00:21, address: 10.98.0.21, memory: 1GiB}}
-"""
-ROGUE_MAC = "52:54:00:98:00:99"
-_NUMBERS = itertools.count(1)
-
-
-@dataclass
-class Cable:
-    """The server's namespace and, at the other end, somebody else's."""
-
-    server: str
-    other: str
-    folder: Path
-
-    def lab(self, *, dhcp: str = "full", interface: str = "eth0") -> Path:
-        file = self.folder / f"{dhcp}-{interface}.yaml"
-        file.write_text(LAB.format(dhcp=dhcp, interface=interface))
-        return file
-
-    def check(self, name: str, **lab: str) -> list[Finding]:
-        argv: list[str | Path] = [sys.executable, "-m", "nodisk.check.inside", self.lab(**lab), "0", name]
-        return [Finding.from_json(value) for value in json.loads(run.run(argv, netns=self.server, timeout=300).stdout)]
-
-    def ip(self, namespace: str, *words: str) -> None:
-        run.run(["ip", "-n", namespace, *words])
-
-    def held(self, namespace: str, port: int) -> bool:
-        """Whether anybody in the namespace has the port."""
-        table = run.run(["cat", "/proc/net/udp", "/proc/net/tcp"], netns=namespace).stdout
-        return f":{port:04X} 00000000:0000" in table
-
-    @contextmanager
-    def program(self, namespace: str, port: int, *argv: str) -> Iterator[None]:
-        """Run a program in a namespace for a while, from when it holds ``port`` (TCP or UDP) on."""
-        words = [str(run.find("ip")), "netns", "exec", namespace, *argv]
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-            try:
-                end = time.monotonic() + 120
-                while not self.held(namespace, port):
-                    assert process.poll() is None, process.stderr and process.stderr.read()
-                    assert time.monotonic() < end, f"{argv[0]} does not bind port {port}"
-                    time.sleep(0.1)
-                yield
-            finally:
-                process.terminate()
-                process.wait(10)
-
-    @contextmanager
-    def dnsmasq(self, *options: str) -> Iterator[None]:
-        """Somebody else's DHCP server at 10.98.0.200."""
-        self.ip(self.other, "address", "add", "10.98.0.200/24", "dev", "eth0")
-        argv = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
-        argv += ["--interface=eth0", "--bind-interfaces", f"--dhcp-leasefile={self.folder / 'leases'}", "--user=root"]
-        try:
-            with self.program(self.other, 67, *argv, *options):
-                yield
-        finally:
-            self.ip(self.other, "address", "flush", "dev", "eth0")
-
-
-@pytest.fixture
-def cable(tmp_path: Path) -> Iterator[Cable]:
-    assert os.geteuid() == 0, "these tests make network namespaces: run them as root"
-    name = f"nodisk-test-{os.getpid()}-wire{next(_NUMBERS)}"
-    made = Cable(f"{name}-a", f"{name}-b", tmp_path)
-    try:
-        for namespace in (made.server, made.other):
-            run.run(["ip", "netns", "add", namespace])
-            made.ip(namespace, "link", "set", "lo", "up")
-        made.ip(made.server, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", made.other)
-        made.ip(made.other, "link", "set", "eth0", "address", ROGUE_MAC)
-        for namespace in (made.server, made.other):
-            made.ip(namespace, "link", "set", "eth0", "up")
-        made.ip(made.server, "address", "add", "10.98.0.1/24", "dev", "eth0")
-        yield made
-    finally:
-        for namespace in (made.server, made.other):
-            run.run(["ip", "netns", "delete", namespace], check=False)
 
 
 def only(findings: list[Finding]) -> Finding:
@@ -150,9 +60,68 @@ def test_a_room_server_that_boots_uefi_alone(cable: Cable) -> None:
 
 def test_another_proxy_server(cable: Cable) -> None:
     with cable.dnsmasq("--dhcp-range=10.98.0.0,proxy", "--pxe-service=x86PC,theirs,pxelinux"):
-        found = only(cable.check("dhcp"))
-        assert found.level is Level.ERROR
+        found, port_4011 = cable.check("dhcp")
+        assert (found.level, port_4011.level) == (Level.ERROR, Level.WARNING)
         assert "10.98.0.200 is a proxyDHCP server" in found.message
+        assert port_4011.message.startswith("10.98.0.200 answers on port 4011 as a PXE boot server")
+
+
+def messages(findings: list[Finding], level: Level) -> str:
+    return "\n".join(finding.message for finding in findings if finding.level is level)
+
+
+def test_two_pxe_servers_beside_the_rooms_dhcp(cable: Cable) -> None:
+    with (
+        cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150"),
+        cable.third("10.98.0.201") as third,
+        cable.dnsmasq_in(third, "--dhcp-range=10.98.0.0,proxy", "--pxe-service=x86PC,theirs,pxelinux"),
+    ):
+        joined = cable.check("dhcp", dhcp="proxy")
+    assert "10.98.0.201 is another PXE server (proxyDHCP)" in messages(joined, Level.WARNING)
+    assert "10.98.0.201 answers on port 4011 as a PXE boot server" in messages(joined, Level.WARNING)
+    assert "10.98.0.200 offers" in messages(joined, Level.OK)
+
+
+def test_a_windows_deployment_server(cable: Cable) -> None:
+    """On the host of the room's DHCP server: its options send firmware to port 4011."""
+    wds = ["--dhcp-option-force=60,PXEClient", "--dhcp-option-force=43,06:01:0b:ff"]
+    with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", *wds):
+        joined = cable.check("dhcp", dhcp="proxy")
+    assert "10.98.0.200 sends its own boot options (options 43 and 60)" in messages(joined, Level.WARNING)
+
+
+def test_a_server_that_offers_another_machines_address(cable: Cable) -> None:
+    """A reservation with a typo."""
+    hosts = ["--dhcp-host=52:54:00:98:00:11,10.98.0.21"]
+    with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", *hosts):
+        found = messages(cable.check("dhcp", dhcp="proxy"), Level.ERROR)
+    assert found == "10.98.0.200 gives cp1 10.98.0.21, the address of w1"
+
+
+def test_a_relay_in_the_way(cable: Cable) -> None:
+    """The room's DHCP server stands elsewhere; a router of the room passes its answers on."""
+    far = f"{cable.other}-far"
+    run.run(["ip", "netns", "add", far])
+    try:
+        cable.ip(cable.other, "link", "add", "far0", "type", "veth", "peer", "name", "eth0", "netns", far)
+        for namespace, card, address in ((cable.other, "far0", "10.97.0.1/24"), (far, "eth0", "10.97.0.2/24")):
+            cable.ip(namespace, "address", "add", address, "dev", card)
+            cable.ip(namespace, "link", "set", card, "up")
+        cable.ip(cable.other, "address", "add", "10.98.0.254/24", "dev", "eth0")
+        cable.ip(far, "route", "add", "10.98.0.0/24", "via", "10.97.0.1")
+        relay = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root"]
+        relay += ["--dhcp-relay=10.98.0.254,10.97.0.2"]
+        with (
+            cable.dnsmasq_in(far, "--dhcp-range=10.98.0.100,10.98.0.150,255.255.255.0"),
+            cable.program(cable.other, 67, *relay),
+        ):
+            found = cable.check("dhcp", dhcp="proxy")
+            beside = cable.check("dhcp")
+    finally:
+        run.run(["ip", "netns", "delete", far], check=False)
+    assert "through the relay 10.98.0.254" in messages(found, Level.OK)
+    assert "another DHCP server answers" in messages(beside, Level.ERROR)
+    assert "through the relay 10.98.0.254" in messages(beside, Level.ERROR)
 
 
 @pytest.mark.parametrize(

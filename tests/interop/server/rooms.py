@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from nodisk import run
 from nodisk.assets import built, docker_archive, shim
@@ -145,10 +147,12 @@ IPXE = b"as large as iPXE's programs are" * 8000
 """What a program of iPXE begins with; its name follows."""
 
 
-def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
+def make_store(
+    state: State, lab: Lab, *, pause: bytes = b"x" * 1000, programs: Mapping[str, bytes] = MappingProxyType({})
+) -> None:
     """A store as ``nodisk build`` leaves it, with small files instead of real ones.
 
-    ``pause``: what the one container image holds.
+    ``pause``: what the one container image holds; ``programs``: of iPXE, that are to be real.
     """
     store = Store(state)
     with store.builder(), store.workspace() as work:
@@ -166,7 +170,8 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
             config=docker_archive.Config(("/pause",)),
             work=work,
         )
-        ipxe = {name: made(name, IPXE + name.encode()) for name in ("undionly.kpxe", "snponly.efi", "ipxe-arm64.efi")}
+        fake = {name: IPXE + name.encode() for name in ("undionly.kpxe", "snponly.efi", "ipxe-arm64.efi")}
+        ipxe = {name: made(name, content) for name, content in {**fake, **programs}.items()}
         image = {
             "vmlinuz": made("vmlinuz", b"kernel" * 1000),
             "initramfs": made("initramfs", b"initramfs" * 1000),
@@ -205,7 +210,9 @@ def make_store(state: State, lab: Lab, *, pause: bytes = b"x" * 1000) -> None:
     built.record(state, lab, manifests, why="a test")
 
 
-def make_room(dhcp: str, *, lab: str = LAB, folder_suffix: str = "") -> Room:
+def make_room(
+    dhcp: str, *, lab: str = LAB, folder_suffix: str = "", programs: Mapping[str, bytes] = MappingProxyType({})
+) -> Room:
     name = f"nodisk-test-{os.getpid()}-{next(_NUMBERS)}"
     folder = Path(tempfile.mkdtemp(prefix=name + "-", suffix=folder_suffix))
     folder.chmod(0o755)
@@ -217,5 +224,5 @@ def make_room(dhcp: str, *, lab: str = LAB, folder_suffix: str = "") -> Room:
     run.run(["ip", "-n", name, "link", "add", "lan", "type", "bridge"])
     run.run(["ip", "-n", name, "link", "set", "lan", "up"])
     run.run(["ip", "-n", name, "address", "add", "10.99.0.1/24", "dev", "lan"])
-    make_store(State(folder / "state"), room.lab)
+    make_store(State(folder / "state"), room.lab, programs=programs)
     return room

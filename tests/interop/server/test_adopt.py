@@ -73,6 +73,26 @@ def test_a_whole_room_in_one_go(full: tuple[Room, str], capsys: pytest.CaptureFi
         room.nodisk("machines", "adopt", "--all")
 
 
+def test_a_room_by_its_switch_ports(full: tuple[Room, str]) -> None:
+    """In the order of the ports, however they were switched on; one whose port isn't known keeps all out."""
+    room, stranger = full
+
+    def tell(number: int, port: str) -> None:
+        told = f"hex.system={b'sw & 1'.hex()}&hex.port=05{port.encode().hex()}" if port else "serial=1"
+        room.curl(stranger, f"http://10.99.0.1/boot/{mac(number).replace(':', '-')}.ipxe?{told}")
+
+    for number, port in ((1, "Gi1/0/10"), (2, "Gi1/0/9"), (3, "")):
+        tell(number, port)
+    with pytest.raises(CommandFailed, match=f"switch port of 1 of 3 machines is not known: {mac(3)}"):
+        room.nodisk("machines", "adopt", "--all", "--order", "port")
+    tell(3, "Gi1/0/2")
+    listed = json.loads(room.nodisk("machines", "list", "--unknown", "-o", "json").stdout)["machines"]
+    assert [one["switch_port"] for one in listed] == ["Gi1/0/10", "Gi1/0/9", "Gi1/0/2"]
+    assert {one["switch"] for one in listed} == {"sw & 1"}
+    room.nodisk("machines", "adopt", "--all", "--order", "port")
+    assert [str(one.mac) for one in room.lab.machines[2:]] == [mac(3), mac(2), mac(1)]
+
+
 def test_of_two_who_adopt_the_same_machine_one_is_told(empty_room: Room) -> None:
     words = [["machines", "adopt", mac(1), name] for name in ("left", "right")]
     racing = [

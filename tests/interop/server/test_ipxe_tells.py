@@ -59,8 +59,7 @@ def server() -> Iterator[tuple[int, queue.Queue[str]]]:
 @contextlib.contextmanager
 def machine(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A BIOS machine whose network has the lab's server, at whose port 80 is ours."""
-    # iPXE writes an & and a + of the maker's into the URL as they are: a text ends at the first, the second is a space.
-    smbios = "type=1,manufacturer=Dell Inc. / Sons #1,product=OptiPlex=7010?,serial=A%20 B,uuid=" + UUID
+    smbios = "type=1,manufacturer=Dell & Sons+ / #1,product=OptiPlex=7010?,serial=A%20 B,uuid=" + UUID
     # 10.77.0.1, the lab's server, can't be the emulated router itself.
     net = (
         "user,id=n,net=10.77.0.0/24,host=10.77.0.2,dns=10.77.0.3,dhcpstart=10.77.0.66,"
@@ -87,7 +86,7 @@ def test_it_tells_by_itself_what_it_is(tmp_path: Path) -> None:
             pytest.fail(f"nothing was asked; QEMU: {process.poll()} {(tmp_path / 'qemu.log').read_text()}")
     assert told.path == f"/boot/{MAC.hyphened}.ipxe"
     said = sightings.said(dict(parse_qsl(told.query)))
-    assert said["manufacturer"] == "Dell Inc. / Sons #1"
+    assert said["manufacturer"] == "Dell & Sons+ / #1"
     assert said["product"] == "OptiPlex=7010?"
     assert said["serial"] == "A%20 B"
     assert said["uuid"] == UUID

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +90,37 @@ def test_what_is_no_offer_to_us(packet: bytes) -> None:
 @settings(max_examples=200)
 def test_any_packet_is_survived(data: bytes) -> None:
     assert dhcp.offer(data, MAC, 7) is None
+    assert dhcp.heard(data) is None
+    assert dhcp.request(data) is None
+
+
+@given(st.integers(0, 327), st.binary(min_size=1, max_size=60))
+@settings(max_examples=300)
+def test_any_question_is_survived(at: int, noise: bytes) -> None:
+    packet = dhcp.discover(MAC, 7)
+    found = dhcp.request(packet[:at] + noise + packet[at + len(noise) :])
+    if found is not None:
+        assert found.vendor_class.isprintable()
+        assert found.firmware
+
+
+def test_a_question_is_read() -> None:
+    assert dhcp.request(answer()) is None
+    bios, uefi = dhcp.request(dhcp.discover(MAC, 7)), dhcp.request(dhcp.discover(MAC, 7, IPv4Address("10.77.0.9")))
+    assert bios
+    assert uefi
+    assert (bios.mac, bios.architecture, bios.firmware, bios.boots, bios.relay) == (MAC, 0, "BIOS", True, "")
+    assert (uefi.firmware, uefi.vendor_class) == ("UEFI", "PXEClient:Arch:00007:UNDI:003016")
+    assert dhcp.Request(MAC, "PXEClient").firmware == "no architecture named"
+    assert dhcp.Request(MAC, "PXEClient").boots
+    assert not dhcp.Request(MAC, "android-dhcp-14").boots
+    assert dhcp.Request(MAC, ipxe=True).firmware == "iPXE"
+    assert dhcp.Request(MAC, architecture=77).firmware == "architecture 77"
+
+
+def test_an_offer_to_anybody_is_heard() -> None:
+    assert dhcp.heard(answer()) == (MAC, Offer(IPv4Address("10.77.0.5"), IPv4Address("10.77.0.50")))
+    assert dhcp.heard(dhcp.discover(MAC, 7)) is None
 
 
 @given(st.binary(max_size=200))
@@ -114,7 +146,7 @@ def lab(mode: DhcpMode) -> Lab:
     return parse(TEN_LINES.replace("10.77.0.1}", f"10.77.0.1, dhcp: {mode}}}"), file="x")
 
 
-def offer(server: str = "10.77.0.5", address: str = "10.77.0.50", **more: str) -> Offer:
+def offer(server: str = "10.77.0.5", address: str = "10.77.0.50", **more: Any) -> Offer:
     return Offer(IPv4Address(server), IPv4Address(address), **more)
 
 
@@ -206,3 +238,36 @@ def test_the_mode_that_suits_a_room() -> None:
     assert "`dhcp: none` and paste `nodisk dhcp-snippet`" in boots.hint
     [nobody] = judge(lab(DhcpMode.PROXY), {MAC: []})
     assert "`dhcp: full`" in nobody.hint
+
+
+def test_a_windows_deployment_server_is_told_by_its_options() -> None:
+    wds = dhcp.heard(answer(more=bytes([60, 9]) + b"PXEClient" + bytes([43, 4, 6, 1, 11, 255])))
+    assert wds
+    assert wds[1].menu
+    found = judge(lab(DhcpMode.PROXY), {**KNOWN, MAC: [wds[1]]})
+    assert any("10.77.0.5 sends its own boot options (options 43 and 60)" in one.message for one in found)
+
+
+def test_port_4011_and_relays() -> None:
+    boots = {IPv4Address("10.77.0.1"): "ours", IPv4Address("10.77.0.5"): "theirs"}
+    found = judge(lab(DhcpMode.FULL), {}, boots, {"10.77.0.254"})
+    assert [one.level for one in found] == [Level.OK, Level.WARNING, Level.WARNING]
+    assert found[1].message == "10.77.0.5 answers on port 4011 as a PXE boot server, with theirs"
+    assert found[2].message.startswith("the DHCP relay 10.77.0.254 passes requests on")
+
+
+def test_another_machines_address() -> None:
+    found = judge(lab(DhcpMode.PROXY), {CP1: [offer(address="10.77.0.12")], W1: KNOWN[W1]})
+    assert (worst(found), [one.message for one in found if one.level is Level.ERROR]) == (
+        Level.ERROR,
+        ["10.77.0.5 gives cp1 10.77.0.12, the address of w1"],
+    )
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=100)
+def test_any_boot_answer_is_survived(data: bytes) -> None:
+    server = IPv4Address("10.77.0.5")
+    assert dhcp.boot_answer(data, server, MAC, 7) is None
+    found = dhcp.boot_answer(answer(kind=5, more=data)[28:], server, MAC, 7)
+    assert found is None or found.boot_file.isprintable()

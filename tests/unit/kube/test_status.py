@@ -80,6 +80,29 @@ def test_a_machine_that_gets_no_further(context: LabContext, stage: Stage, later
     assert row["warning"] == warning
 
 
+@pytest.mark.parametrize(
+    ("asked", "later", "warning"),
+    [
+        (["firmware"], 119, None),
+        (["firmware"], 120, "its firmware got an address and iPXE never started: TFTP (69/udp) blocked"),
+        (["firmware", "iPXE"], 120, "never asked for its boot script: is HTTP (80/tcp) to the server blocked?"),
+        (
+            ["firmware for which there is no program (architecture 11)"],
+            120,
+            "its firmware for which there is no program",
+        ),
+    ],
+)
+def test_a_machine_that_fetches_nothing(
+    context: LabContext, asked: list[str], later: float, warning: str | None
+) -> None:
+    with Database(context.state.database, now=lambda: NOW) as database:
+        for who in asked:
+            database.record(Kind.STAGE, who, source="dnsmasq", mac=W1.mac, machine="w1", stage=Stage.DHCP)
+    row = status.to_json(status.collect(context, now=lambda: NOW + later))["machines"][1]
+    assert (row["warning"] is None) if warning is None else (warning in row["warning"])
+
+
 def test_rows(seen: LabContext) -> None:
     found = status.collect(seen, now=lambda: NOW)
     value = status.to_json(found)

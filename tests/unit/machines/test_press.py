@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from nodisk import interrupts
+from nodisk.cli import nodisk
 from nodisk.errors import UsageError
 from nodisk.machines import passwords
 from nodisk.machines.buttons.button import Answer, Outcome, PowerTrouble, Seen, State, Wish, bounded
 from nodisk.machines.buttons.press import Way, press, press_all
 from nodisk.spec.model import Machine
 from nodisk.state import State as Root
+from nodisk.values import Name
 
 QUICK = Way(within=1.5)
 
@@ -133,3 +136,44 @@ def test_passwords(tmp_path: Path) -> None:
             passwords.save(state, machine, bad)
     assert passwords.forget(state, machine)
     assert not passwords.forget(state, machine)
+
+
+def test_a_password_follows_its_machine(tmp_path: Path) -> None:
+    """Through the commands, broken off after each step, and tried again."""
+    file, state = tmp_path / "lab.yaml", Root(tmp_path / "state").lab("room")
+    file.write_text(
+        "name: room\nnetwork: {subnet: 10.77.0.0/24, server: 10.77.0.1}\nmachines:\n"
+        "  - {name: cp1, mac: 52:54:00:00:00:01, address: 10.77.0.11, role: control-plane}\n"
+        "  - {name: w1, mac: 52:54:00:00:00:02, address: 10.77.0.12}\n"
+    )
+
+    def machine(name: str) -> Machine:
+        return Machine.model_validate({"name": name, "mac": "52:54:00:00:00:02", "address": "10.77.0.12"})
+
+    def nodisk_(*words: str) -> int:
+        options = ["--lab", str(file), "--state", str(tmp_path / "state")]
+        return CliRunner().invoke(nodisk, ["machines", *words, *options]).exit_code
+
+    def kept() -> dict[str, str]:
+        return {path.name: path.read_text() for path in state.power.iterdir()}
+
+    passwords.save(state, machine("w1"), "ours")
+    passwords.save(state, machine("cp1"), "theirs")
+    assert nodisk_("rename", "w1", "cp1") != 0, "that name is taken"
+    assert nodisk_("rename", "w1", "w7", "--dry-run") == 0
+    assert kept() == {"w1": "ours", "cp1": "theirs"}
+    # Broken off before lab.yaml was written: the copy is there, and the command comes again.
+    passwords.copy(state, machine("w1"), Name("w7"))
+    assert kept() == {"w1": "ours", "w7": "ours", "cp1": "theirs"}
+    assert nodisk_("rename", "w1", "w7") == 0
+    assert kept() == {"w7": "ours", "cp1": "theirs"}
+    assert (state.power / "w7").stat().st_mode & 0o777 == 0o600
+    # Broken off after it: what is left under the old name is nobody's, so the next of that name does not get it.
+    passwords.save(state, machine("w1"), "left over")
+    assert nodisk_("adopt", "52:54:00:00:00:09", "w1") == 0
+    assert kept() == {"w7": "ours", "cp1": "theirs"}
+    passwords.save(state, machine("w8"), "left over")
+    assert nodisk_("rename", "w1", "w8") == 0
+    assert kept() == {"w7": "ours", "cp1": "theirs"}
+    assert nodisk_("forget", "w7") == 0
+    assert kept() == {"cp1": "theirs"}

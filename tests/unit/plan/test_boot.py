@@ -49,6 +49,7 @@ def test_scripts_jump_only_to_labels_they_have() -> None:
         boot.disk_script(LAB, CP),
         boot.address_script(LAB, CP),
         boot.address_in_use_script(LAB, CP, Mac.parse("020000000001")),
+        boot.twin_script(CP),
     ]
     for script in scripts:
         assert script.startswith("#!ipxe\n")
@@ -78,6 +79,13 @@ def test_unknown_machine_boots_nothing_of_the_lab() -> None:
     assert "kernel " not in script
     assert "/assets/" not in script
     assert "02:00:00:00:00:01" in script
+
+
+def test_a_second_machine_with_a_mac_gives_its_address_up_and_boots_nothing() -> None:
+    lines = boot.twin_script(CP).splitlines()
+    assert "ifclose" in lines[1]
+    assert "running as cp1" in lines[2]
+    assert not any(line.startswith(("kernel", "chain")) for line in lines)
 
 
 def test_command_line_is_one_line_and_as_short_as_the_kernel_wants() -> None:

@@ -136,6 +136,9 @@ class Scripts:
     def address(self, _: object, holder: object) -> str:
         return f"{holder} has it" if holder else "take your address"
 
+    def twin(self, _: object) -> str:
+        return "there is another one"
+
     def disk(self, _: object) -> str:
         return "own disk"
 
@@ -213,6 +216,82 @@ def test_an_address_that_another_device_has_is_not_taken(server: Server) -> None
     assert f"({ADDRESS}, which {STRANGER} has)" in server.told(Kind.ALARM)[-1]
     # From its own address the machine asks as ever: the server looks for nobody.
     assert len(server.ask("GET", f"/boot/{W1}.ipxe").text) == 32
+
+
+def board(serial: str, uuid: str = "") -> str:
+    return f"?busid=01&hex.product={b'OptiPlex & Co'.hex()}&hex.serial={serial.encode().hex()}&uuid={uuid}"
+
+
+def test_of_two_machines_with_one_mac_the_second_gets_nothing(server: Server) -> None:
+    first, second = f"/boot/{W1}.ipxe{board('A1')}", f"/boot/{W1}.ipxe{board('B2')}"
+    nonce = server.ask("GET", first).text
+    assert len(nonce) == 32
+    server.now += 60
+    assert server.ask("GET", second).text == "there is another one"
+    (alarm,) = server.told(Kind.ALARM)
+    assert (
+        "w1: OptiPlex & Co, serial B2 asks and gets nothing; it is not OptiPlex & Co, serial A1, which asked 1 min ago"
+        in alarm
+    )
+    assert "gave" not in server.enrol(nonce).text, "the first one's nonce still counts"
+    # However long the first one runs, and however often the second asks.
+    server.app_state.ready = yes
+    for _ in range(3):
+        server.now += 1000
+        assert server.ask("GET", second).text == "there is another one"
+    assert "whose node is Ready" in server.told(Kind.ALARM)[-1]
+    assert len(server.ask("GET", first).text) == 32
+
+
+async def yes(name: str) -> bool:
+    return name == "w1"
+
+
+def test_another_mainboard_is_a_word_once(server: Server) -> None:
+    server.ask("GET", f"/boot/{W1}.ipxe{board('A1', 'aaaa')}")
+    server.now += LIFETIME + 1
+    for _ in range(2):
+        assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('B2')}").text) == 32
+        server.now += 60
+    assert server.told(Kind.ALARM) == []
+    assert server.told(Kind.STAGE) == [
+        "",
+        "another mainboard: OptiPlex & Co, serial B2; before: OptiPlex & Co, serial A1, uuid aaaa",
+        "",
+    ]
+    # The old one's UUID is forgotten with it: the new one may tell its own later.
+    assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('B2', 'bbbb')}").text) == 32
+
+
+def test_another_switch_port_is_a_word(server: Server) -> None:
+    for port in ("Gi1/0/7", "Gi1/0/7", "", "Gi1/0/8"):
+        told = f"&hex.system={b'sw1'.hex()}&hex.port=05{port.encode().hex()}" if port else ""
+        assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('A1')}{told}").text) == 32
+    assert server.told(Kind.STAGE)[-1] == "another switch port: sw1 Gi1/0/8; before: sw1 Gi1/0/7"
+    assert server.told(Kind.STAGE)[:-1] == [""] * 3
+    assert server.told(Kind.ALARM) == []
+
+
+def test_who_says_little_or_asks_from_elsewhere_changes_nothing(server: Server) -> None:
+    assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('A1')}").text) == 32
+    assert len(server.ask("GET", f"/boot/{W1}.ipxe").text) == 32
+    assert len(server.ask("GET", f"/grub/{W1}.cfg").text) == 32
+    assert server.ask("GET", f"/boot/{W1}.ipxe{board('B2')}", source=POOL).text == "take your address"
+    assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('A1')}").text) == 32
+    assert server.told(Kind.ALARM) == []
+
+
+def test_two_machines_with_one_mac_that_nobody_knows(server: Server) -> None:
+    for serial, alarms in (("A1", 0), ("A1", 0), ("B2", 1)):
+        assert server.ask("GET", f"/boot/{STRANGER}.ipxe{board(serial)}").text == "menu"
+        assert len(server.told(Kind.ALARM)) == alarms
+    assert server.told(Kind.ALARM) == [
+        f"two machines have the MAC {STRANGER}: OptiPlex & Co, serial A1; and OptiPlex & Co, serial B2"
+    ]
+    server.now += LIFETIME + 1
+    server.app_state.database.sightings.see(Mac.parse(STRANGER))  # its firmware asks by DHCP first
+    server.ask("GET", f"/boot/{STRANGER}.ipxe{board('C3')}")
+    assert len(server.told(Kind.ALARM)) == 1
 
 
 def test_who_fills_the_records_keeps_nobody_else_out(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, Progress, iso
-from nodisk.server.nodes import APART, Watcher, heartbeat, still_runs
+from nodisk.server.nodes import APART, Watcher, heartbeat, ready, still_runs
 from nodisk.spec.load import parse
 from nodisk.state import State
 from nodisk.values import Stage
@@ -73,3 +74,7 @@ def test_no_file_of_the_users_keeps_the_nodes_from_being_watched(tmp_path: Path)
             Watcher(lab, state)._prepare(database, _Api())  # type: ignore[arg-type]
         said = [event.detail for event in database.events(kinds=(Kind.DAEMON,))]
     assert "add-ons: ValueError: odd" in said
+
+
+def test_a_lab_without_a_cluster_has_no_node_that_is_ready(tmp_path: Path) -> None:
+    assert not asyncio.run(ready(State(tmp_path).lab("room"), "w1"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from nodisk.errors import UsageError
 from nodisk.spec.guess import EXAMPLE, Guess, from_ip, public_keys
 from nodisk.spec.load import parse
 from nodisk.spec.model import DhcpMode
-from nodisk.spec.template import render
-from nodisk.values import Name
+from nodisk.spec.template import Seen, render
+from nodisk.values import Mac, Name, Role
 
 
 def link(
@@ -84,6 +85,36 @@ def test_what_is_written_parses(guess: Guess, name: str) -> None:
     # Beside a room's own DHCP server a second one would do harm: what was guessed from a real card joins it.
     assert read.network.dhcp is DhcpMode.PROXY
     assert len(read.machines) == 3
+
+
+@given(
+    guesses(),
+    st.lists(
+        st.integers(1, 2**40 - 1).map(lambda n: Mac(n << 8 | 2)).filter(lambda m: not m.value >> 40 & 1),
+        min_size=1,
+        max_size=40,
+        unique=True,
+    ),
+    st.text(max_size=60),
+    st.sampled_from(list(DhcpMode)),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_room_that_was_seen_parses(guess: Guess, macs: list[Mac], words: str, mode: DhcpMode) -> None:
+    """Whatever was said on the wire, it stays a comment."""
+    assert guess.interface
+    taken = {guess.server + 1} if guess.server + 1 in guess.subnet else set()
+    seen = Seen([(mac, words) for mac in macs], mode, words, taken)
+    if guess.subnet.num_addresses - 5 < len(macs):
+        with contextlib.suppress(UsageError):  # there may be just enough
+            render(Name("room"), guess, seen)
+        return
+    text = render(Name("room"), guess, seen)
+    read = parse(text, file="lab.yaml")
+    assert [machine.mac for machine in read.machines] == macs
+    assert [str(machine.name) for machine in read.machines] == ["cp1", *(f"w{n}" for n in range(1, len(macs)))]
+    assert read.machines[0].role is Role.CONTROL_PLANE
+    assert not {machine.address for machine in read.machines} & taken
+    assert read.network.dhcp is mode
 
 
 @pytest.mark.parametrize("name", ["2026", "112", "08", "1e3", "no", "null", "2026-01-01"])

@@ -5,7 +5,7 @@ iPXE and GRUB (Secure Boot) get the same by the same rules, in the language of e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from ipaddress import AddressValueError, IPv4Address
 
@@ -16,6 +16,7 @@ from nodisk.assets import nic_drivers
 from nodisk.records import sightings
 from nodisk.records.events import Kind
 from nodisk.records.turns import Plan
+from nodisk.server.handlers import twins
 from nodisk.server.handlers.common import AppState, Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.spec.model import Machine
 from nodisk.values import Mac, Stage
@@ -53,7 +54,8 @@ async def _answer(
 
     Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. What one
     gets who asks from another address is ``elsewhere``, given who has the machine's. An unknown machine gets its menu,
-    and one that asks while the timetable has no lesson its own disk. ``part``: the script's name in ``nodisk render``.
+    one that asks while the timetable has no lesson its own disk, and the second machine with a MAC nothing. ``part``:
+    the script's name in ``nodisk render``.
     """
     app_state, address = app_state_of(request), address_of(request)
     file = request.path_params["file"]
@@ -61,10 +63,12 @@ async def _answer(
         raise Problem(404, "not found")
     mac = mac_of(file.removesuffix(suffix))
     machine = app_state.machine(mac)
+    said = sightings.said(request.query_params)
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
-            said = sightings.said(request.query_params)
-            app_state.database.sightings.see(mac, address=address, said=said)
+            twins.note(request, mac, said)
+            lab_macs = [one.mac for one in app_state.texts.lab.machines]
+            app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
             text = f"{sightings.words(said) or 'asks for its boot script'}; to add it: nodisk machines adopt {mac}"
             app_state.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
         return PlainTextResponse(unknown(mac))
@@ -83,11 +87,32 @@ async def _answer(
             app_state.database.record(Kind.DAEMON, text, source=str(address), mac=mac, machine=str(machine.name))
         texts = app_state.texts
         return PlainTextResponse(texts.grub_disk(machine) if part == "grub" else texts.disk(machine))
+    return await _own(request, machine, address, said, known, part)
+
+
+async def _own(  # noqa: PLR0917 - what _answer knows by then
+    request: Request,
+    machine: Machine,
+    address: IPv4Address,
+    said: Mapping[str, str],
+    known: Callable[[Machine, str | None], str],
+    part: str,
+) -> Response:
+    """The script for the machine itself, from its own address: it may count as a boot."""
+    app_state, mac = app_state_of(request), machine.mac
+    lab_macs = [one.mac for one in app_state.texts.lab.machines]
+    if await twins.refused(request, machine, said):
+        return PlainTextResponse(app_state.texts.twin(machine))
+    new_board, new_port = twins.changed(app_state.database.sightings.of(mac), said)
+    if new_board:
+        app_state.database.sightings.forget(mac)  # what the old one said is not the new one's
+    app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
     nonce = app_state.database.mint(mac, machine.role, address)
     name = str(machine.name)
     unarmed = "" if nonce else "the lab is not armed: this boot can't enrol"
-    detail = "; ".join(filter(None, ("by GRUB" if part == "grub" else "", _from_pool(request), unarmed)))
-    if app_state.limits.sighting(mac, Stage.IPXE):
+    way = "by GRUB" if part == "grub" else ""
+    detail = "; ".join(filter(None, (way, _from_pool(request), new_board, new_port, unarmed)))
+    if new_board or new_port or app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
         app_state.database.set_nic(mac, nic)

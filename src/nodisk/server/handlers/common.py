@@ -23,6 +23,10 @@ async def _nobody(_: IPv4Address) -> Mac | None:
     return None
 
 
+async def _never(_: str) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class AppState:
     """Shared state of the HTTP handlers; the server replaces ``texts`` when it reloads lab.yaml."""
@@ -34,6 +38,10 @@ class AppState:
     passing: Passing = field(default_factory=Passing)
     holder: Callable[[IPv4Address], Awaitable[Mac | None]] = _nobody
     """Which card has an address on the segment now; None: nobody answers."""
+    ready: Callable[[str], Awaitable[bool]] = _never
+    """Whether the API says that the node of a name is Ready; False too if it doesn't answer."""
+    told: dict[Mac, float] = field(default_factory=dict)
+    """When each machine that lab.yaml doesn't know last said which mainboard it has."""
 
     def machine(self, mac: Mac) -> Machine | None:
         """The lab's machine of that MAC."""

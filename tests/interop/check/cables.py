@@ -1,0 +1,101 @@
+"""Two network namespaces on one cable: the server's, and somebody else's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk import run
+from nodisk.check.findings import Finding
+
+LAB = """\
+name: wire
+network: {{subnet: 10.98.0.0/24, server: 10.98.0.1, dhcp: {dhcp}, interface: {interface}}}
+machines:
+- {{name: cp1, mac: 52:54:00:98:00:11, address: 10.98.0.11, role: control-plane, memory: 2GiB}}
+- {{name: w1, mac: 52:54:00:98:00:21, address: 10.98.0.21, memory: 1GiB}}
+"""
+ROGUE_MAC = "52:54:00:98:00:99"
+NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Cable:
+    """The server's namespace and, at the other end, somebody else's."""
+
+    server: str
+    other: str
+    folder: Path
+
+    def lab(self, *, dhcp: str = "full", interface: str = "eth0") -> Path:
+        file = self.folder / f"{dhcp}-{interface}.yaml"
+        file.write_text(LAB.format(dhcp=dhcp, interface=interface))
+        return file
+
+    def check(self, name: str, **lab: str) -> list[Finding]:
+        argv: list[str | Path] = [sys.executable, "-m", "nodisk.check.inside", self.lab(**lab), "0", name]
+        return [Finding.from_json(value) for value in json.loads(run.run(argv, netns=self.server, timeout=300).stdout)]
+
+    def ip(self, namespace: str, *words: str) -> None:
+        run.run(["ip", "-n", namespace, *words])
+
+    def held(self, namespace: str, port: int) -> bool:
+        """Whether anybody in the namespace has the port."""
+        table = run.run(["cat", "/proc/net/udp", "/proc/net/tcp"], netns=namespace).stdout
+        return f":{port:04X} 00000000:0000" in table
+
+    @contextmanager
+    def program(self, namespace: str, port: int, *argv: str) -> Iterator[None]:
+        """Run a program in a namespace for a while, from when it holds ``port`` (TCP or UDP) on."""
+        words = [str(run.find("ip")), "netns", "exec", namespace, *argv]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            try:
+                end = time.monotonic() + 120
+                while not self.held(namespace, port):
+                    assert process.poll() is None, process.stderr and process.stderr.read()
+                    assert time.monotonic() < end, f"{argv[0]} does not bind port {port}"
+                    time.sleep(0.1)
+                yield
+            finally:
+                process.terminate()
+                process.wait(10)
+
+    @contextmanager
+    def third(self, address: str) -> Iterator[str]:
+        """One more host at the far end, with an address of its own; its namespace."""
+        name = f"{self.other}3"
+        run.run(["ip", "netns", "add", name])
+        try:
+            self.ip(self.other, "link", "add", "more", "link", "eth0", "type", "macvlan", "mode", "bridge")
+            self.ip(self.other, "link", "set", "more", "netns", name, "name", "eth0")
+            self.ip(name, "link", "set", "eth0", "up")
+            self.ip(name, "address", "add", f"{address}/24", "dev", "eth0")
+            yield name
+        finally:
+            run.run(["ip", "netns", "delete", name], check=False)
+
+    @contextmanager
+    def dnsmasq_in(self, namespace: str, *options: str) -> Iterator[None]:
+        """A DHCP server in a namespace whose card has an address."""
+        argv = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
+        leases = self.folder / f"leases-{namespace}"
+        argv += ["--interface=eth0", "--bind-interfaces", f"--dhcp-leasefile={leases}", "--user=root"]
+        with self.program(namespace, 67, *argv, *options):
+            yield
+
+    @contextmanager
+    def dnsmasq(self, *options: str) -> Iterator[None]:
+        """Somebody else's DHCP server at 10.98.0.200."""
+        self.ip(self.other, "address", "add", "10.98.0.200/24", "dev", "eth0")
+        try:
+            with self.dnsmasq_in(self.other, *options):
+                yield
+        finally:
+            self.ip(self.other, "address", "flush", "dev", "eth0")
