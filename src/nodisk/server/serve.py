@@ -130,6 +130,7 @@ class Server:
             authority,
             database,
             holder=arp.Neighbours(place.interface).holder,
+            menu_password=self.state.menu_password,
         )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -34,6 +35,8 @@ class AppState:
     passing: Passing = field(default_factory=Passing)
     holder: Callable[[IPv4Address], Awaitable[Mac | None]] = _nobody
     """Which card has an address on the segment now; None: nobody answers."""
+    menu_password: Path | None = None
+    """Where the hash of the menu's password is kept."""
 
     def machine(self, mac: Mac) -> Machine | None:
         """The lab's machine of that MAC."""
