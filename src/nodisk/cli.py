@@ -40,6 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "room": ("nodisk.commands.room:room", "Switch the whole room on before a lesson, and off after it."),
     "timetable": ("nodisk.commands.timetable:timetable", "Show the next lessons, and when the room is switched."),
     "power": ("nodisk.commands.power:power", "Switch machines on and off, and say what came of it."),
+    "menu": ("nodisk.commands.menu:menu", "Show the boot menu, and set its password."),
+    "next-boot": ("nodisk.commands.menu:next_boot", "Choose what a machine starts at its next boot."),
     "status": ("nodisk.commands.cluster:status", "Show one row per machine: stage, node, RAM."),
     "events": ("nodisk.commands.server:events", "Show what happened, and when."),
     "kubectl": ("nodisk.commands.cluster:kubectl", "Run the release's kubectl against the lab."),

@@ -148,6 +148,11 @@ class LabState:
         return self.root / "built.json"
 
     @property
+    def menu_password(self) -> Path:
+        """The hash of the boot menu's password (``records.menu_password`` reads and writes it); 0600."""
+        return self.root / "menu-password.json"
+
+    @property
     def reports(self) -> Path:
         """Reports of verify and bench, for the trend."""
         return self.root / "reports"

@@ -49,6 +49,8 @@ SHOWS = {
     "room on": ["--dry-run"],
     "room off": ["--dry-run"],
     "timetable": ["--week"],
+    "menu show": [],
+    "next-boot": ["w1", "disk", "--once", "--dry-run"],
     "status": [],
     "events": [],
     "kubeconfig": [],
@@ -75,6 +77,7 @@ ACTS = {
     "arm",
     "disarm",
     "power login",
+    "menu password",
     "lab ssh",  # the same as ssh
     "students",
     "student-tokens",

@@ -3,7 +3,7 @@
 All of it is public: anyone on the wire may read it. The one-time nonce is worth nothing from another address, after
 its minutes, or a second time.
 
-iPXE can't send anything: what the server sees is which files a machine fetches.
+iPXE can send nothing but the menu's password: what the server sees is which files a machine fetches.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from nodisk.errors import NodiskError
 from nodisk.plan import network
 from nodisk.plan.budget import budget
 from nodisk.plan.facts import Facts
+from nodisk.spec import menu
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac
 
@@ -21,10 +22,18 @@ COMMAND_LINE_LIMIT = 2047
 NO_ARM64 = "there is no arm64 image yet: this machine can not join"
 
 _RETRY_SECONDS = 5
-_DISK = (
-    "# Back to the firmware, which tries its next boot device; iPXE's own way if it gives up.",
-    "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 || exit",
+DISK = (
+    "# By UEFI back to the firmware, which tries its next boot device.",
+    "iseq ${platform} efi && echo nodisk: back to the firmware, for its next boot device ||",
+    "iseq ${platform} efi && exit || sanboot --no-describe --drive 0x80 ||",
 )
+"""Boots this machine's disk; what comes after it runs where there is none."""
+
+FORGET = "clear password ||"
+"""The first line of what comes for a password: whatever runs after it can't read it from iPXE's settings."""
+
+PAUSE = "prompt --timeout 10000 Press a key for the menu ||"
+"""Time to read what went wrong."""
 
 LLDP = {"chassis": 1, "port": 2, "system": 5}
 """What iPXE is asked of the switch's LLDP, and the type of its TLV (IEEE 802.1AB section 8.4)."""
@@ -47,14 +56,18 @@ def entry_script(lab: Lab) -> str:
 
     ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine. What
     kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need, and the mainboard whether two
-    machines have one MAC. A machine for which there is no image is told so, and goes no further.
+    machines have one MAC. The first request says that a boot begins; whatever is asked after it, because an answer was
+    lost, belongs to the same boot. A machine for which there is no image is told so, and goes no further.
     """
     server = network.server_url(lab)
-    return _script(
+    return script(
         "iseq ${buildarch} arm64 && goto arm64 ||",
         "isset ${netX/mac} && set card ${netX/mac:hexhyp} || set card ${net0/mac:hexhyp}",
+        "set nodisk-boot new",
         ":again",
-        f"chain --replace --autofree {server}/boot/${{card}}.ipxe?busid=${{netX/busid}}&{_WHO} ||",
+        f"chain --replace --autofree {server}/boot/${{card}}.ipxe"
+        f"?busid=${{netX/busid}}&boot=${{nodisk-boot}}&{_WHO} ||",
+        "set nodisk-boot same",
         f"echo nodisk: no boot script from {lab.network.server}; again in {_RETRY_SECONDS} seconds (is the server up?)",
         f"sleep {_RETRY_SECONDS}",
         "goto again",
@@ -75,14 +88,15 @@ def address_script(lab: Lab, machine: Machine) -> str:
     """
     server, address, gateway = network.server_url(lab), machine.address, lab.network.gateway
     here = f"{server}/boot/{machine.mac.hyphened}.ipxe"
-    return _script(
+    return script(
         "isset ${netX/mac} && set nic netX || set nic net0",
         "set pool ${${nic}/ip}",
         f"echo nodisk: {machine.name} takes its address {address}; the room's DHCP server gave it ${{pool}}",
         f"set ${{nic}}/ip {address}",
         f"set ${{nic}}/netmask {lab.network.subnet.netmask}",
         *([f"set ${{nic}}/gateway {gateway}"] if gateway else []),
-        f"chain --replace --autofree {here}?pool=${{pool}}&busid=${{${{nic}}/busid}}&{_WHO} ||",
+        f"chain --replace --autofree {here}?pool=${{pool}}&busid=${{${{nic}}/busid}}&boot=${{nodisk-boot}}&{_WHO} ||",
+        "set nodisk-boot same",
         "clear ${nic}/ip",
         "clear ${nic}/netmask",
         *(["clear ${nic}/gateway"] if gateway else []),
@@ -96,7 +110,7 @@ def address_script(lab: Lab, machine: Machine) -> str:
 def address_in_use_script(lab: Lab, machine: Machine, holder: Mac) -> str:
     """The same where another device has the machine's address: it waits, because two with one address reach nobody."""
     server = network.server_url(lab)
-    return _script(
+    return script(
         ":again",
         f"echo nodisk: {machine.address}, the address of {machine.name}, is in use by {holder}",
         "echo Switch that device off, or give this machine another address in lab.yaml.",
@@ -110,7 +124,7 @@ def twin_script(machine: Machine) -> str:
 
     Two that answer for one address would take the running one off the network.
     """
-    return _script(
+    return script(
         "isset ${netX/mac} && ifclose netX || ifclose",
         f"echo nodisk: another machine with this MAC ({machine.mac}) is running as {machine.name}.",
         "echo The lab's server says which: nodisk events --alarms",
@@ -125,6 +139,7 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
     ``nonce`` is this boot's, or None while the lab is not armed: the machine boots and says that it can't join.
     """
     server = network.server_url(lab)
+    lab_again = "" if menu.choice(lab, machine) == menu.Choice(menu.LAB, 0) else f"?entry={menu.LAB}"
     armed = (
         []
         if nonce
@@ -133,7 +148,7 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
             "echo On the server: nodisk arm, then switch this machine off and on.",
         ]
     )
-    return _script(
+    return script(
         f"echo nodisk: {machine.name} ({machine.role} of {lab.name}), {machine.address}",
         *armed,
         "set tries:int32 0",
@@ -148,13 +163,13 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
         f"sleep {_RETRY_SECONDS}",
         "iseq ${tries} 5 || goto load",
         "# A fresh script: by now there may be another image, and the nonce may be too old.",
-        f"chain --replace --autofree {server}/boot/{machine.mac.hyphened}.ipxe || reboot",
+        f"chain --replace --autofree {server}/boot/{machine.mac.hyphened}.ipxe{lab_again} || reboot",
     )
 
 
 def disk_script(lab: Lab, machine: Machine) -> str:
     """A known machine's script outside of lessons: its own disk, as in the menu of one that is not known."""
-    return _script(f"echo nodisk: no lesson now in {lab.name}: {machine.name} boots its own disk", *_DISK)
+    return script(f"echo nodisk: no lesson now in {lab.name}: {machine.name} boots its own disk", *DISK, "exit")
 
 
 def unknown_script(lab: Lab, mac: Mac) -> str:
@@ -167,7 +182,7 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
     # Not every build of iPXE knows memsize; what it doesn't know is empty.
     rest = "platform=${platform}&memsize=${memsize}&chip=${netX/chip:uristring}&busid=${netX/busid}"
     tell = f"imgfetch --name told {here}?{_WHO}&{rest}"
-    return _script(
+    return script(
         f"{tell} || echo nodisk: the server could not be told what this machine is",
         "imgfree told ||",
         ":menu",
@@ -175,14 +190,15 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "item disk  Boot from the disk of this machine",
         "item who   Tell the server who I am, and show how to add me",
         "item again Ask again",
-        "item shell iPXE shell",
+        "item shell iPXE shell (password)",
         "choose --default disk --timeout 30000 what || goto disk",
         "goto ${what}",
         ":disk",
         "# A switch speaks every 30 s, the time of this menu: what was not heard before may be known now.",
         f"isset ${{netX.lldp/2.0.0.0:hexraw}} && {tell.replace('imgfetch', 'imgfetch --timeout 3000')} ||",
         "imgfetch told ||",
-        *_DISK,
+        *DISK,
+        "exit",
         ":who",
         f"{tell} && echo The server has noted it. || echo The server could not be told.",
         "imgfree told ||",
@@ -196,7 +212,24 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         ":again",
         f"chain --replace --autofree {here} || goto menu",
         ":shell",
-        "shell",
+        *by_password(lab, mac, menu.SHELL),
+    )
+
+
+def by_password(lab: Lab, mac: Mac, entry: str) -> tuple[str, ...]:
+    """The end of a script with a label ``menu``: ask for the menu's password, and run what the server gives for it.
+
+    iPXE's ``login`` shows stars. The password goes out in an ``Authorization`` header (RFC 7617), which is in no log of
+    the server; iPXE shows stars in place of one in a URL, too. Debian's iPXE has no form to post (``param``).
+    """
+    where = f"{lab.network.server}/boot/{mac.hyphened}.ipxe?entry={entry}"
+    return (
+        "login || goto menu",
+        f"chain --replace --autofree http://nodisk:${{password:uristring}}@{where} ||",
+        FORGET,
+        "echo nodisk: refused: a wrong password, too many tries (wait a minute), or none is set yet",
+        "echo On the server: nodisk menu password",
+        PAUSE,
         "goto menu",
     )
 
@@ -243,5 +276,6 @@ def command_line(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) ->
     return line
 
 
-def _script(*lines: str) -> str:
+def script(*lines: str) -> str:
+    """An iPXE script of these lines."""
     return "\n".join(("#!ipxe", *lines, ""))

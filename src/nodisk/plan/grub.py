@@ -25,10 +25,23 @@ its prefix is ``/grub``, and ``grub.cfg`` the only name there that it tries (its
 network file system)."""
 
 _TRIES = 5
-_RETRY_SECONDS = 5
-_DONE = "nodisk_done"
-_LOADERS = ("/EFI/Microsoft/Boot/bootmgfw.efi", "/EFI/debian/shimx64.efi", "/EFI/BOOT/BOOTX64.EFI")
+RETRY_SECONDS = 5
+DONE = "nodisk_done"
+LOADERS = ("/EFI/Microsoft/Boot/bootmgfw.efi", "/EFI/debian/shimx64.efi", "/EFI/BOOT/BOOTX64.EFI")
 """On a disk's EFI system partition, in this order."""
+DISK = (
+    f"    for loader in {' '.join(LOADERS)}; do",
+    '        if search --no-floppy --file --set=root "$loader"; then',
+    '            chainloader "$loader"',
+    "            boot",
+    "        fi",
+    "    done",
+)
+"""Boots this machine's disk, as part of a block; what comes after it runs where there is none."""
+LOCK = ("set superusers=nodisk", "export superusers")
+"""Shuts GRUB's command line and editor, which would start any kernel with any argument: they are only for a superuser
+who has given a password, and this one has none. Entries need ``--unrestricted`` then (GRUB's manual, "Authentication
+and authorisation")."""
 
 
 def quoted(text: str) -> str:
@@ -41,15 +54,19 @@ def quoted(text: str) -> str:
 def entry_script(lab: Lab) -> str:
     """``/grub/grub.cfg``: runs the script of the card that GRUB was loaded by, until one says that it is done.
 
-    ``source`` reports no failure. So the script sets a variable, and one that did not come leaves it unset.
+    ``source`` reports no failure. So the script sets a variable, and one that did not come leaves it unset. The first
+    request says that a boot begins, as iPXE's does.
     """
-    return _script(
-        f"set {_DONE}=",
-        f'while [ -z "${_DONE}" ]; do',
-        f"    source {_on_server(lab, '/grub/')}$net_default_mac.cfg",
-        f'    if [ -z "${_DONE}" ]; then',
-        f"        echo {quoted(f'nodisk: no boot from {lab.network.server}; again in {_RETRY_SECONDS} seconds')}",
-        f"        sleep {_RETRY_SECONDS}",
+    return script(
+        f"set {DONE}=",
+        "set nodisk_boot=new",
+        f'while [ -z "${DONE}" ]; do',
+        # Quoted: outside of quotes, GRUB takes a ? for a wildcard.
+        f'    source {on_server(lab, "/grub/")}"$net_default_mac.cfg?boot=$nodisk_boot"',
+        "    set nodisk_boot=same",
+        f'    if [ -z "${DONE}" ]; then',
+        f"        echo {quoted(f'nodisk: no boot from {lab.network.server}; again in {RETRY_SECONDS} seconds')}",
+        f"        sleep {RETRY_SECONDS}",
         "    fi",
         "done",
     )
@@ -61,14 +78,14 @@ def address_script(lab: Lab, machine: Machine) -> str:
     GRUB takes the most specific route to a host, so one to the server alone decides which address it asks from, and the
     pool's can stay: GRUB frees an address that it deletes while routes and connections still point to it.
     """
-    here = _on_server(lab, f"/grub/{machine.mac.hyphened}.cfg?pool=")
+    here = on_server(lab, f"/grub/{machine.mac.hyphened}.cfg?pool=")
     takes = f"nodisk: {machine.name} takes its address {machine.address}; the room's DHCP server gave it "
-    return _script(
+    return script(
         "function nodisk_address {",
         f'    echo {quoted(takes)}"$net_default_ip"',
         f'    net_add_addr nodisk "$net_default_interface" {machine.address}',
         f"    net_add_route nodisk {lab.network.server} nodisk",
-        f'    source {here}"$net_default_ip"',
+        f'    source {here}"$net_default_ip&boot=$nodisk_boot"',
         "}",
         "nodisk_address",
     )
@@ -76,7 +93,7 @@ def address_script(lab: Lab, machine: Machine) -> str:
 
 def address_in_use_script(lab: Lab, machine: Machine, holder: Mac) -> str:
     """The same where another device has the machine's address: it waits, and ``entry_script`` asks again."""
-    return _script(
+    return script(
         f"echo {quoted(f'nodisk: {machine.address}, the address of {machine.name}, is in use by {holder}')}",
         "echo 'Switch that device off, or give this machine another address in lab.yaml.'",
     )
@@ -88,13 +105,13 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
     It ends only where nothing came whole: then GRUB asks for a fresh one, as there may be another image by now.
     ``nonce`` is this boot's, or None while the lab is not armed. Raises NodiskError if the command line is too long.
     """
-    kernel, initramfs = (_on_server(lab, ref.url_path) for ref in (facts.image.kernel, facts.image.initramfs))
+    kernel, initramfs = (on_server(lab, ref.url_path) for ref in (facts.image.kernel, facts.image.initramfs))
     words = " ".join(quoted(word) for word in arguments(lab, facts, machine, nonce))
     unarmed = [
         "nodisk: the lab is not armed: this machine will boot, but can not join the cluster.",
         "On the server: nodisk arm, then switch this machine off and on.",
     ]
-    return _script(
+    return script(
         "function nodisk_boot {",
         f"    echo {quoted(f'nodisk: {machine.name} ({machine.role} of {lab.name}), {machine.address}')}",
         *(f"    echo {quoted(line)}" for line in ([] if nonce else unarmed)),
@@ -104,8 +121,8 @@ def machine_script(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) 
         "                boot",
         "            fi",
         "        fi",
-        f'        echo "nodisk: kernel or initramfs did not come whole (try $try); again in {_RETRY_SECONDS} seconds"',
-        f"        sleep {_RETRY_SECONDS}",
+        f'        echo "nodisk: kernel or initramfs did not come whole (try $try); again in {RETRY_SECONDS} seconds"',
+        f"        sleep {RETRY_SECONDS}",
         "    done",
         "}",
         "nodisk_boot",
@@ -117,7 +134,7 @@ def disk_script(lab: Lab, machine: Machine) -> str:
 
     It never says that it is done: where it breaks off on the way, GRUB asks again.
     """
-    return _script(
+    return script(
         f"echo {quoted(f'nodisk: no lesson now in {lab.name}: {machine.name} boots its own disk')}",
         *_disk(),
     )
@@ -144,9 +161,11 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
 
     What SMBIOS says goes into a URL, so everything but letters, digits and ``._-`` becomes ``+``, a blank.
     """
-    here = _on_server(lab, f"/grub/{mac.hyphened}.cfg")
-    return _script(
-        f"set {_DONE}=yes",
+    here = on_server(lab, f"/grub/{mac.hyphened}.cfg")
+    title = f"Boot from the disk of this machine ({lab.name} does not know {mac})"
+    return script(
+        *LOCK,
+        f"set {DONE}=yes",
         "set timeout=30",
         "set default=disk",
         "function nodisk_plain {",
@@ -156,10 +175,10 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         '        set nodisk_word="$nodisk_left+$nodisk_right"',
         "    done",
         "}",
-        f"menuentry {quoted(f'Boot from the disk of this machine ({lab.name} does not know {mac})')} --id disk {{",
+        f"menuentry {quoted(title)} --id disk --unrestricted {{",
         *(f"    {line}" for line in _disk()),
         "}",
-        "menuentry 'Tell the server who I am, and show what to add to lab.yaml' --id who {",
+        "menuentry 'Tell the server who I am, and show what to add to lab.yaml' --id who --unrestricted {",
         "    set nodisk_who='platform=efi'",
         *_ask_smbios(("manufacturer", 4), ("product", 5), ("serial", 7)),
         f'    if [ -s {here}"?$nodisk_who" ]; then',
@@ -173,19 +192,14 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         "    echo 'with a free name and a free address, then ask again. Escape leads to the menu.'",
         "    sleep --interruptible 120",
         "}",
-        f"menuentry 'Ask again' --id again {{ configfile {_on_server(lab, f'/{ENTRY}')} }}",
+        f"menuentry 'Ask again' --id again --unrestricted {{ configfile {on_server(lab, f'/{ENTRY}')} }}",
     )
 
 
 def _disk() -> list[str]:
     """Lines that start the first system on a disk."""
     return [
-        f"for loader in {' '.join(_LOADERS)}; do",
-        '    if search --no-floppy --file --set=root "$loader"; then',
-        '        chainloader "$loader"',
-        "        boot",
-        "    fi",
-        "done",
+        *(line[4:] for line in DISK),
         "echo 'No disk of this machine has a system for UEFI: back to the firmware.'",
         "sleep --interruptible 5",
         "exit",
@@ -205,10 +219,11 @@ def _ask_smbios(*fields: tuple[str, int]) -> list[str]:
     return lines
 
 
-def _on_server(lab: Lab, path: str) -> str:
+def on_server(lab: Lab, path: str) -> str:
     """A file of the server as GRUB names it, quoted."""
     return quoted(f"(http,{lab.network.server}){path}")
 
 
-def _script(*lines: str) -> str:
+def script(*lines: str) -> str:
+    """A GRUB script of these lines."""
     return "\n".join((*lines, ""))

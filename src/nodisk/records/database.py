@@ -17,6 +17,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
+from nodisk.records import next_boots as next_boots_
 from nodisk.records import nonces, sightings
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
@@ -127,8 +128,9 @@ class Database:
             if not _schema_of(self._db, self.path):
                 _make_tables(self._db)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
-            # Whoever doesn't know this table does without it: no reason for another schema.
+            # Whoever doesn't know these tables does without them: no reason for another schema.
             sightings.make(self._db)
+            self._db.execute(next_boots_.TABLE)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -214,6 +216,11 @@ class Database:
     def sightings(self) -> Sightings:
         """Machines that asked for a boot script, with what they said of themselves."""
         return Sightings(self._db, self._now)
+
+    @property
+    def next_boots(self) -> next_boots_.NextBoots:
+        """What machines start at their next boot."""
+        return next_boots_.NextBoots(self._db, self._now, self._transaction)
 
     # The armed window
 

@@ -76,6 +76,15 @@ class Limits:
     all_unknown_macs: RateLimit = field(default_factory=lambda: RateLimit(burst=300, per_second=0.5))
     """The same from all such MACs together, because anyone can make up MACs."""
 
+    passwords: RateLimit = field(default_factory=lambda: RateLimit(burst=5, per_second=1 / 20))
+    """Tries of the menu's password from one address, right or wrong."""
+    all_passwords: RateLimit = field(default_factory=lambda: RateLimit(burst=40, per_second=0.5))
+    """The same from all addresses together: a room of thirty, and who takes one address after another."""
+
+    def password(self, source: str) -> bool:
+        """Whether to look at a password from this address."""
+        return self.passwords.allows(source) and self.all_passwords.allows("")
+
     def report(self, mac: Mac, stage: Stage) -> bool:
         """Whether to accept a machine's own report."""
         return self.reports.allows(f"{mac} {stage}")

@@ -131,6 +131,7 @@ class Server:
             database,
             holder=arp.Neighbours(place.interface).holder,
             ready=functools.partial(nodes.ready, self.state),
+            menu_password=self.state.menu_password,
         )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodisk.plan import boot, grub
+from nodisk.plan import boot, grub, grub_menu
+from nodisk.plan import menu as ipxe_menu
 from nodisk.plan.facts import AssetRef, Facts
+from nodisk.spec import menu
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac
 
@@ -31,6 +33,12 @@ class Texts:
     def script(self, machine: Machine, nonce: str | None) -> str:
         """``/boot/MAC.ipxe`` of a machine of the lab."""
         return boot.machine_script(self.lab, self.facts, machine, nonce)
+
+    def other(self, machine: Machine, entry: str) -> str:
+        """``/boot/MAC.ipxe`` that shows the menu, or starts another entry than the lab."""
+        if entry == menu.MENU:
+            return ipxe_menu.menu_script(self.lab, machine)
+        return ipxe_menu.entry_script(self.lab, machine, entry)
 
     def address(self, machine: Machine, holder: Mac | None) -> str:
         """``/boot/MAC.ipxe`` of a machine that asks from another address; ``holder``: who has its own."""
@@ -67,6 +75,12 @@ class Texts:
         if holder is None:
             return grub.address_script(self.lab, machine)
         return grub.address_in_use_script(self.lab, machine, holder)
+
+    def grub_other(self, machine: Machine, entry: str) -> str:
+        """``/grub/MAC.cfg`` that shows the menu, or starts another entry than the lab."""
+        if entry == menu.MENU:
+            return grub_menu.menu_script(self.lab, machine)
+        return grub_menu.entry_script(self.lab, machine, entry)
 
     def grub_unknown(self, mac: Mac) -> str:
         """``/grub/MAC.cfg`` of any other."""

@@ -189,11 +189,53 @@ class Taint(_Section):
     """NoSchedule, PreferNoSchedule or NoExecute."""
 
 
+class MenuChoice(_Section):
+    """What a role or a machine has otherwise than the lab's `menu`."""
+
+    default: str | None = None
+    """The entry that starts by itself."""
+    timeout: Annotated[int, Field(ge=0, le=3600)] | None = None
+    """Seconds for which the menu waits for a key; 0: no menu."""
+
+
+class MenuEntry(_Section):
+    """Another system of the room."""
+
+    name: Name
+    """Its name for `default` and `nodisk next-boot`."""
+    title: str | None = None
+    """The line in the menu, in plain ASCII; absent: its name."""
+    url: str | None = None
+    """What to chain to: an iPXE script or a program that iPXE starts. GRUB, with Secure Boot, takes only a signed
+    `.efi` from http or tftp."""
+    kernel: str | None = None
+    """Instead of `url`: the URL of a Linux kernel. With Secure Boot it must be signed, and come by http or tftp."""
+    initrd: str | None = None
+    """With `kernel`: the URL of its initramfs."""
+    arguments: str = ""
+    """With `kernel`: its command line. Everybody on the wire can read it."""
+    password: bool = False
+    """`true`: asks for the menu's password (`nodisk menu password`). GRUB's menu leaves such an entry out."""
+
+
+class Menu(_Section):
+    """What a machine shows before it boots: the lab, its disk, `entries`, a shell (by password), reboot, power off."""
+
+    default: str = "lab"
+    """The entry that starts by itself: `lab`, `disk` or the name of one of `entries` that asks for no password."""
+    timeout: Annotated[int, Field(ge=0, le=3600)] = 0
+    """Seconds for which the menu waits for a key; 0: no menu, `default` starts at once."""
+    entries: tuple[MenuEntry, ...] = ()
+    """More systems."""
+
+
 class RoleSettings(_Section):
     """What all machines of one role have in common."""
 
     butane: str | None = None
     """A Butane snippet that is merged into the Ignition of every machine of this role."""
+    menu: MenuChoice = MenuChoice()
+    """What these machines start by themselves, and when."""
 
 
 class PowerKind(StrEnum):
@@ -280,6 +322,8 @@ class Machine(_Section):
     """A Butane snippet that is merged into this machine's Ignition."""
     power: PowerSettings = PowerSettings(kind=PowerKind.WAKE_ON_LAN)
     """How it is switched on and off; absent: on by Wake-on-LAN, off by its own Linux."""
+    menu: MenuChoice = MenuChoice()
+    """What it starts by itself, and when."""
 
 
 Number = Annotated[int, Field(ge=0, le=1000)]
@@ -368,6 +412,8 @@ class Lab(_Section):
     instead of iPXE, which nobody has signed. Those loaders run with Secure Boot off as well."""
     butane: str | None = None
     """A Butane snippet that is merged into every machine's Ignition."""
+    menu: Menu = Menu()
+    """What a machine shows before it boots."""
     roles: dict[Role, RoleSettings] = Field(default_factory=dict)
     """Settings by role."""
     machines: Annotated[tuple[Machine, ...], Field(min_length=1)]

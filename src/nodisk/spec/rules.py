@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from nodisk.errors import UsageError
+from nodisk.spec import menu as menu_
 from nodisk.spec import power as power_
 from nodisk.spec import syntax, target, versions
 from nodisk.spec import timetable as timetable_
@@ -404,6 +405,12 @@ def timetable(lab: Lab) -> Iterator[Finding]:
         yield Finding(("timetable", *wrong.at), wrong.what, wrong.hint, other=other)
 
 
+def menu(lab: Lab) -> Iterator[Finding]:
+    """The menu's entries can be written into boot scripts, and every default is there."""
+    for wrong in menu_.problems(lab):
+        yield Finding(wrong.path, wrong.what, wrong.hint, about=wrong.about, key=wrong.is_key)
+
+
 RULES: tuple[Rule, ...] = (
     subnet,
     addresses,
@@ -428,4 +435,5 @@ RULES: tuple[Rule, ...] = (
     power,
     backup,
     timetable,
+    menu,
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.plan import boot, dhcp_answers, grub, readable, show
+from nodisk.plan import boot, dhcp_answers, grub, grub_menu, menu, readable, show
 from nodisk.plan.dhcp_snippets import Server, snippet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
@@ -103,6 +103,25 @@ def test_dhcp_snippets(server: Server) -> None:
     programs = {"bios": "undionly.kpxe", "uefi": "snponly.efi", "signed": "shimx64.efi", "arm64": "ipxe-arm64.efi"}
     room = dhcp_answers.room(lab, **programs, reservations=True)
     compare(f"dhcp-{server}.txt", snippet(room, server))
+
+
+MENU = """
+{"default": "lab", "timeout": 10, "entries": [
+  {"name": "debian", "title": "Debian's installer", "kernel": "http://192.168.8.3/linux",
+   "initrd": "http://192.168.8.3/initrd.gz", "arguments": "priority=low --- quiet"},
+  {"name": "windows", "url": "http://192.168.8.3/wds.ipxe"},
+  {"name": "rescue", "title": "Rescue system", "url": "http://192.168.8.3/rescue.efi", "password": true}]}
+"""
+
+
+def test_menus() -> None:
+    lab = Lab.model_validate({**json.loads(LARGE), "menu": json.loads(MENU)})
+    machine = lab.machines[2]
+    compare("menu.ipxe", menu.menu_script(lab, machine))
+    compare("menu-disk.ipxe", menu.entry_script(lab, machine, "disk"))
+    compare("menu-debian.ipxe", menu.entry_script(lab, machine, "debian"))
+    compare("menu.cfg", grub_menu.menu_script(lab, machine))
+    compare("menu-debian.cfg", grub_menu.entry_script(lab, machine, "debian"))
 
 
 def test_armed_script() -> None:

@@ -133,6 +133,11 @@ class Scripts:
     def script(self, _: object, nonce: str | None) -> str:
         return nonce or "no nonce"
 
+    def other(self, _: object, entry: str) -> str:
+        if entry not in ("menu", "disk", "debian", "shell", "rescue"):
+            raise KeyError(entry)
+        return f"for {entry}"
+
     def address(self, _: object, holder: object) -> str:
         return f"{holder} has it" if holder else "take your address"
 
@@ -147,6 +152,7 @@ class Scripts:
 
     grub_script, grub_address = script, address
     grub_disk = disk
+    grub_other = other
 
     def grub_unknown(self, _: object) -> str:
         return "GRUB's menu"

@@ -6,6 +6,7 @@ iPXE and GRUB (Secure Boot) get the same by the same rules, in the language of e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import AddressValueError, IPv4Address
 
@@ -16,8 +17,9 @@ from nodisk.assets import nic_drivers
 from nodisk.records import sightings
 from nodisk.records.events import Kind
 from nodisk.records.turns import Plan
-from nodisk.server.handlers import twins
+from nodisk.server.handlers import menu, twins
 from nodisk.server.handlers.common import AppState, Problem, address_of, app_state_of, mac_of, source_of
+from nodisk.spec.menu import LAB, asks
 from nodisk.spec.model import Machine
 from nodisk.values import Mac, Stage
 
@@ -27,10 +29,30 @@ async def entry(request: Request) -> Response:
     return PlainTextResponse(app_state_of(request).texts.entry())
 
 
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    """What iPXE or GRUB gets."""
+
+    suffix: str
+    part: str
+    """The machine's script by its name in ``nodisk render``."""
+    known: Callable[[Machine, str | None], str]
+    other: Callable[[Machine, str], str]
+    """The menu, or an entry of it that is not the lab; raises KeyError for what is no entry."""
+    unknown: Callable[[Mac], str]
+    elsewhere: Callable[[Machine, Mac | None], str]
+    """For who asks from another address than the machine's, given who has that."""
+    disk: Callable[[Machine], str]
+    """For a machine of the lab outside of lessons."""
+
+
 async def script(request: Request) -> Response:
-    """A machine's own script for iPXE."""
+    """A machine's own script for iPXE, or what it gets for the menu's password."""
     texts = app_state_of(request).texts
-    return await _answer(request, ".ipxe", texts.script, texts.unknown, texts.address, part="script")
+    if asks(texts.lab, request.query_params.get("entry", "")):
+        return await menu.by_password(request, _mac(request, ".ipxe"))
+    ipxe = _Loader(".ipxe", "script", texts.script, texts.other, texts.unknown, texts.address, texts.disk)
+    return await _answer(request, ipxe)
 
 
 async def grub(request: Request) -> Response:
@@ -38,30 +60,21 @@ async def grub(request: Request) -> Response:
     texts = app_state_of(request).texts
     if request.path_params["file"] == "grub.cfg":
         return PlainTextResponse(texts.grub_entry())
-    return await _answer(request, ".cfg", texts.grub_script, texts.grub_unknown, texts.grub_address, part="grub")
+    signed = _Loader(
+        ".cfg", "grub", texts.grub_script, texts.grub_other, texts.grub_unknown, texts.grub_address, texts.grub_disk
+    )
+    return await _answer(request, signed)
 
 
-async def _answer(
-    request: Request,
-    suffix: str,
-    known: Callable[[Machine, str | None], str],
-    unknown: Callable[[Mac], str],
-    elsewhere: Callable[[Machine, Mac | None], str],
-    *,
-    part: str,
-) -> Response:
+async def _answer(request: Request, loader: _Loader) -> Response:
     """A machine's own script; with a nonce if the lab is armed and the machine itself asks.
 
-    Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce. What one
-    gets who asks from another address is ``elsewhere``, given who has the machine's. An unknown machine gets its menu,
-    one that asks while the timetable has no lesson its own disk, and the second machine with a MAC nothing. ``part``:
-    the script's name in ``nodisk render``.
+    Anybody may read the script, but only the machine's address gets (and so replaces) the machine's nonce, and only it
+    uses up what it is to start once. An unknown machine gets its menu, and one that asks while the timetable has no
+    lesson its own disk, unless somebody chose otherwise for it. The second machine with a MAC gets nothing.
     """
     app_state, address = app_state_of(request), address_of(request)
-    file = request.path_params["file"]
-    if not file.endswith(suffix):
-        raise Problem(404, "not found")
-    mac = mac_of(file.removesuffix(suffix))
+    mac = _mac(request, loader.suffix)
     machine = app_state.machine(mac)
     said = sightings.said(request.query_params)
     if machine is None:
@@ -71,54 +84,82 @@ async def _answer(
             app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
             text = f"{sightings.words(said) or 'asks for its boot script'}; to add it: nodisk machines adopt {mac}"
             app_state.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
-        return PlainTextResponse(unknown(mac))
+        return PlainTextResponse(loader.unknown(mac))
     if request.method != "GET" or address is None:
-        return PlainTextResponse(known(machine, None))
+        return PlainTextResponse(loader.known(machine, None))
     if address != machine.address:
         if not _may_take(request, machine, address):
-            return PlainTextResponse(known(machine, None))
+            return PlainTextResponse(loader.known(machine, None))
         holder = await app_state.holder(machine.address)
         if holder is not None:
             _alarm(request, machine, address, f", which {holder} has")
-        return PlainTextResponse(elsewhere(machine, holder))
-    if _own_disk(app_state):
-        if app_state.limits.sighting(mac, Stage.IPXE):
-            text = "no lesson now: it boots its own disk (nodisk room on, or nodisk arm, and it boots the lab)"
-            app_state.database.record(Kind.DAEMON, text, source=str(address), mac=mac, machine=str(machine.name))
-        texts = app_state.texts
-        return PlainTextResponse(texts.grub_disk(machine) if part == "grub" else texts.disk(machine))
-    return await _own(request, machine, address, said, known, part)
+        return PlainTextResponse(loader.elsewhere(machine, holder))
+    return await _own(request, loader, machine, address, said)
 
 
-async def _own(  # noqa: PLR0917 - what _answer knows by then
-    request: Request,
-    machine: Machine,
-    address: IPv4Address,
-    said: Mapping[str, str],
-    known: Callable[[Machine, str | None], str],
-    part: str,
+async def _own(
+    request: Request, loader: _Loader, machine: Machine, address: IPv4Address, said: Mapping[str, str]
 ) -> Response:
     """The script for the machine itself, from its own address: it may count as a boot."""
     app_state, mac = app_state_of(request), machine.mac
-    lab_macs = [one.mac for one in app_state.texts.lab.machines]
     if await twins.refused(request, machine, said):
         return PlainTextResponse(app_state.texts.twin(machine))
     new_board, new_port = twins.changed(app_state.database.sightings.of(mac), said)
     if new_board:
         app_state.database.sightings.forget(mac)  # what the old one said is not the new one's
+    lab_macs = [one.mac for one in app_state.texts.lab.machines]
     app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
+    wish = menu.wish(request, machine)
+    ways = ("by GRUB" if loader.part == "grub" else "", _from_pool(request), new_board, new_port)
+    news = bool(new_board or new_port)
+    if (text := _instead(request, loader, machine, wish, ways, news=news)) is not None:
+        return PlainTextResponse(text)
     nonce = app_state.database.mint(mac, machine.role, address)
-    name = str(machine.name)
     unarmed = "" if nonce else "the lab is not armed: this boot can't enrol"
-    way = "by GRUB" if part == "grub" else ""
-    detail = "; ".join(filter(None, (way, _from_pool(request), new_board, new_port, unarmed)))
-    if new_board or new_port or app_state.limits.sighting(mac, Stage.IPXE):
-        app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
+    _booting(request, machine, *ways, wish.why, unarmed, news=news)
     if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
         app_state.database.set_nic(mac, nic)
     app_state.database.reset_traffic(mac)
-    app_state.database.serve(mac, {part: known(machine, None), **app_state.texts.daemons})
-    return PlainTextResponse(known(machine, nonce))
+    app_state.database.serve(mac, {loader.part: loader.known(machine, None), **app_state.texts.daemons})
+    return PlainTextResponse(loader.known(machine, nonce))
+
+
+def _instead(
+    request: Request, loader: _Loader, machine: Machine, wish: menu.Wish, ways: tuple[str, ...], *, news: bool
+) -> str | None:
+    """What a machine starts instead of the lab; None: the lab. Raises Problem 404 for what is no entry."""
+    app_state = app_state_of(request)
+    if not wish.chosen and _own_disk(app_state):
+        if app_state.limits.sighting(machine.mac, Stage.IPXE):
+            text = "no lesson now: it boots its own disk (nodisk room on, or nodisk arm, and it boots the lab)"
+            source, name = source_of(request), str(machine.name)
+            app_state.database.record(Kind.DAEMON, text, source=source, mac=machine.mac, machine=name)
+        return loader.disk(machine)
+    if wish.entry == LAB:
+        return None
+    try:
+        text = loader.other(machine, wish.entry)
+    except KeyError as error:
+        raise Problem(404, "the menu has no such entry, or it asks for the password") from error
+    _booting(request, machine, *ways, wish.why, news=news)
+    return text
+
+
+def _mac(request: Request, suffix: str) -> Mac:
+    file = request.path_params["file"]
+    if not file.endswith(suffix):
+        raise Problem(404, "not found")
+    return mac_of(file.removesuffix(suffix))
+
+
+def _booting(request: Request, machine: Machine, *details: str, news: bool) -> None:
+    """Record that a machine boots, and how; ``news``: whether that must be said, however often it asks."""
+    app_state = app_state_of(request)
+    if news or app_state.limits.sighting(machine.mac, Stage.IPXE):
+        detail, source = "; ".join(filter(None, details)), source_of(request)
+        app_state.database.record(
+            Kind.STAGE, detail, source=source, mac=machine.mac, machine=str(machine.name), stage=Stage.IPXE
+        )
 
 
 def _own_disk(app_state: AppState) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -42,6 +43,8 @@ class AppState:
     """Whether the API says that the node of a name is Ready; False too if it doesn't answer."""
     told: dict[Mac, float] = field(default_factory=dict)
     """When each machine that lab.yaml doesn't know last said which mainboard it has."""
+    menu_password: Path | None = None
+    """Where the hash of the menu's password is kept."""
 
     def machine(self, mac: Mac) -> Machine | None:
         """The lab's machine of that MAC."""

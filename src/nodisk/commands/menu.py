@@ -1,0 +1,172 @@
+"""``nodisk menu`` and ``nodisk next-boot``."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from nodisk import ui
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import UsageError
+from nodisk.records import menu_password
+from nodisk.records.database import Database
+from nodisk.records.events import Kind, iso
+from nodisk.records.next_boots import NextBoot
+from nodisk.spec import menu as menu_
+from nodisk.spec.lookup import machine_named
+from nodisk.spec.model import Machine
+from nodisk.values import Mac
+
+
+@click.group()
+def menu() -> None:
+    """Show the boot menu, and set its password.
+
+    `menu:` in lab.yaml says what a machine offers before it boots, for how long, and what starts by itself.
+    """
+
+
+@menu.command(epilog="Example: nodisk menu show")
+@lab_options
+@output_option
+def show(options: LabOptions, output: str) -> None:
+    """Show what every machine starts by itself, and what else its menu has."""
+    context = options.load()
+    wishes, password = _wishes(context), menu_password.is_set(context.state.menu_password)
+    rows = [(machine, menu_.choice(context.lab, machine), wishes.get(machine.mac)) for machine in context.lab.machines]
+    asks = {name: menu_.asks(context.lab, name) for name in _every(context)}
+    if output == "json":
+        machines = [
+            {
+                "machine": str(machine.name),
+                "default": choice.default,
+                "timeout": choice.timeout,
+                "next_boot": _json(wish),
+            }
+            for machine, choice, wish in rows
+        ]
+        entries = [{"name": name, "asks_for_password": needs} for name, needs in asks.items()]
+        ui.print_json({"machines": machines, "entries": entries, "password_set": password})
+        return
+    cells = [
+        (str(machine.name), choice.default, f"{choice.timeout} s" if choice.timeout else "no menu", _words(wish))
+        for machine, choice, wish in rows
+    ]
+    ui.print_table(("MACHINE", "DEFAULT", "MENU", "NEXT BOOT"), cells)
+    click.echo("\nEntries: " + ", ".join(name + (" (password)" if needs else "") for name, needs in asks.items()))
+    if not password:
+        click.echo("No password is set, so nobody can start what asks for one: nodisk menu password")
+
+
+@menu.command(epilog="Example: nodisk menu password <password.txt")
+@lab_options
+@click.option("--forget", is_flag=True, help="Remove it: then nobody can start what asks for it.")
+def password(options: LabOptions, forget: bool) -> None:
+    """Set the password that the menu asks for: for its shell, and for entries with `password: true`.
+
+    Asks without an echo on a terminal; otherwise reads the first line of stdin. Only a hash is kept, on the server,
+    readable by root alone. iPXE sends it over plain HTTP: use one that is used for nothing else. A running server takes
+    it at once.
+    """
+    file = options.load().state.menu_password
+    if forget:
+        click.echo("forgotten" if menu_password.forget(file) else "there was none")
+        return
+    if sys.stdin.isatty():
+        word = str(click.prompt("Password of the menu", hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        word = sys.stdin.readline(menu_password.LONGEST + 2).rstrip("\r\n")
+    menu_password.save(file, word)
+    ui.say("kept")
+
+
+@click.command(epilog="Example: nodisk next-boot w1 disk --once")
+@lab_options
+@output_option
+@click.argument("name", required=False)
+@click.argument("entry", required=False)
+@click.option("--once", is_flag=True, help="For one boot only; after it, the default again.")
+@click.option("--clear", is_flag=True, help="Forget what was chosen: the default again.")
+@click.option("--dry-run", is_flag=True, help="Say what would be chosen; write nothing.")
+def next_boot(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, name: str | None, entry: str | None, once: bool, clear: bool, dry_run: bool
+) -> None:
+    """Choose what a machine starts at its next boot.
+
+    Without a menu, whatever its default is. With no arguments, or a name alone, shows what is chosen. ENTRY is lab,
+    disk, or an entry of `menu:` in lab.yaml that asks for no password. The running server gives it to the machine when
+    it next asks for its boot script. With --once, a machine that asks again within the same boot gets the same; its
+    next boot is by the default.
+    """
+    context = options.load()
+    if name is None:
+        if once or clear:
+            raise UsageError("name a machine", hint="nodisk next-boot w1 disk --once")
+        _show(context, output, context.lab.machines)
+        return
+    machine = machine_named(context.lab, name)
+    if clear == (entry is not None):
+        if clear:
+            raise UsageError("--clear takes no entry", hint=f"nodisk next-boot {name} --clear")
+        if once:
+            raise UsageError("--once needs an entry", hint=f"nodisk next-boot {name} disk --once")
+        _show(context, output, [machine])
+        return
+    if entry is not None:
+        _need_able(context, entry)
+    words = "its default" if entry is None else _words(NextBoot(entry, once, time.time()))
+    if dry_run:
+        click.echo(f"would start at the next boot of {name}: {words}")
+        return
+    with Database(context.state.database) as database:
+        if entry is None:
+            database.next_boots.clear(machine.mac)
+        else:
+            database.next_boots.set(machine.mac, entry, once=once)
+        database.record(Kind.DAEMON, f"next boot: {words}", source="nodisk", mac=machine.mac, machine=name)
+    _show(context, output, [machine])
+
+
+def _need_able(context: LabContext, entry: str) -> None:
+    able = menu_.names(context.lab)
+    if entry in able:
+        return
+    if entry in _every(context):
+        raise UsageError(f"{entry} can only be chosen at the machine", hint=f"one of {', '.join(able)}")
+    raise UsageError(f"the menu has no entry {entry!r}", hint=f"one of {', '.join(able)}")
+
+
+def _every(context: LabContext) -> list[str]:
+    own = [str(one.name) for one in context.lab.menu.entries]
+    return [menu_.LAB, menu_.DISK, *own, menu_.SHELL, menu_.REBOOT, menu_.POWEROFF]
+
+
+def _wishes(context: LabContext) -> dict[Mac, NextBoot]:
+    with Database(context.state.database, reading=True) as database:
+        return database.next_boots.all()
+
+
+def _show(context: LabContext, output: str, machines: tuple[Machine, ...] | list[Machine]) -> None:
+    wishes = _wishes(context)
+    if output == "json":
+        shown = [{"machine": str(machine.name), "next_boot": _json(wishes.get(machine.mac))} for machine in machines]
+        ui.print_json({"machines": shown})
+        return
+    ui.print_table(("MACHINE", "NEXT BOOT"), [(str(one.name), _words(wishes.get(one.mac))) for one in machines])
+
+
+def _words(wish: NextBoot | None) -> str:
+    if wish is None:
+        return "its default"
+    if not wish.once:
+        return f"{wish.entry}, until cleared"
+    return f"{wish.entry}, once" if wish.served is None else f"its default ({wish.entry} was started once)"
+
+
+def _json(wish: NextBoot | None) -> dict[str, object] | None:
+    if wish is None:
+        return None
+    served = None if wish.served is None else iso(wish.served)
+    return {"entry": wish.entry, "once": wish.once, "since": iso(wish.since), "served": served}
