@@ -21,8 +21,8 @@ def owner(client: Client) -> Iterator[dict[str, Any]]:
     meta = {"name": "drain-owner", "namespace": "default"}
     yield client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
     client.delete("v1", "ConfigMap", "drain-owner", namespace="default")
-    for pod in client.list("v1", "Pod", namespace="default"):
-        client.delete("v1", "Pod", pod["metadata"]["name"], namespace="default")
+    for name in pods(client):
+        client.delete("v1", "Pod", name, namespace="default")
     for name in NODES:
         client.delete("v1", "Node", name)
 
@@ -47,7 +47,9 @@ def pod(name: str, node: str, owner: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def pods(client: Client) -> set[str]:
-    return {found["metadata"]["name"] for found in client.list("v1", "Pod", namespace="default")}
+    """Those on this module's nodes: other tests have pods of their own."""
+    found = client.list("v1", "Pod", namespace="default")
+    return {one["metadata"]["name"] for one in found if one["spec"].get("nodeName") in NODES}
 
 
 def test_pods_go_and_nodes_open_again(client: Client, owner: dict[str, Any]) -> None:

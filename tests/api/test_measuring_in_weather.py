@@ -22,8 +22,8 @@ from nodisk.verify.runner import choose, run_all
 from nodisk.verify.scene import measure_pace
 
 NODELESS = {
-    **dict.fromkeys(("nodes", "certificates", "registry", "pods", "dns", "job", "rollout"), "failed"),
-    **dict.fromkeys(("pull", "pod-network", "service", "node-port", "access", "isolation"), "skipped"),
+    **dict.fromkeys(("nodes", "certificates", "registry", "pods", "job", "rollout"), "failed"),
+    **dict.fromkeys(("pull", "pod-network", "service", "node-port", "dns", "access", "isolation"), "skipped"),
     **dict.fromkeys(("rights", "leftovers"), "ok"),
 }
 """What each check of ``verify --quick`` finds here. ``clock`` watches machines that there aren't for half a minute."""

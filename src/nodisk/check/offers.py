@@ -127,7 +127,7 @@ def _boot_options(one: Offer) -> Iterator[Finding]:
 def _addresses(lab: Lab, given: Mapping[Mac, Sequence[Offer]]) -> Iterator[Finding]:
     """A machine needs an address of the subnet; if it is not lab.yaml's, it takes that by itself.
 
-    Another machine's address will not do: until then the two would share it.
+    Another machine's address in a pool is no good: until the machine takes its own, the two share it.
     """
     silent, pooled = list[str](), list[str]()
     owners = {machine.address: machine for machine in lab.machines}
@@ -141,7 +141,7 @@ def _addresses(lab: Lab, given: Mapping[Mac, Sequence[Offer]]) -> Iterator[Findi
             elif (owner := owners.get(one.address, machine)) is not machine:
                 text = f"{one.server} gives {machine.name} {one.address}, the address of {owner.name}"
                 hint = f"have it give {machine.mac} {machine.address}, or an address that nobody in lab.yaml has"
-                yield error(NAME, text, hint)
+                yield warning(NAME, text, hint)
             elif one.address != machine.address:
                 pooled.append(f"{machine.name} {one.address}")
         if not offers:

@@ -36,15 +36,20 @@ class Woken:
 
 @contextlib.contextmanager
 def armed(context: LabContext, seconds: float) -> Iterator[Database]:
-    """The armed window of one arrival: open for at most ``seconds``, and closed however it ends."""
+    """The armed window of one arrival: open for at most ``seconds``, and closed however it ends.
+
+    One that somebody else has opened meanwhile is theirs to close: a ``room on`` by hand overtakes the timetable's.
+    """
+    until = time.time() + seconds
     with Database(context.state.database) as database:
-        database.arm(time.time() + seconds)
+        database.arm(until)
         database.record(Kind.DAEMON, f"armed for at most {seconds:g} s while the room comes up", source="nodisk room")
         try:
             yield database
         finally:
-            database.disarm()
-            database.record(Kind.DAEMON, "disarmed", source="nodisk room")
+            if database.armed_until() == until:
+                database.disarm()
+                database.record(Kind.DAEMON, "disarmed", source="nodisk room")
 
 
 def need_server(context: LabContext) -> None:

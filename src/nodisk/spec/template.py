@@ -80,6 +80,12 @@ network:
         text += "".join(f"  - {yamltext.scalar(key)}\n" for key in guess.ssh_keys)
     else:
         text += "# ssh_keys:   # may log in as `admin` on every machine\n#   - ssh-ed25519 AAAA… you@here\n"
+    text += """
+# timetable:   # the server switches the room on before each lesson and off after it
+#   lessons: [mon 10:15-12:00, "tue,thu 8:00-9:30"]
+#   except: [2026-12-21..2027-01-06]
+#   timezone: Europe/Warsaw
+"""
     return text + (_examples(guess) if seen is None else _seen(guess, seen))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from nodisk.context import LabContext
 from nodisk.pki.authority import Authority
 from nodisk.records import backups
 from nodisk.records.database import Database
-from nodisk.records.events import Kind
+from nodisk.records.events import Event, Kind
 from nodisk.spec.load import load
 from nodisk.state import State
 
@@ -28,19 +29,19 @@ def test_made_at_once_and_alarmed_when_old(tmp_path: Path) -> None:
     Authority(state, lab).ensure()
     said: list[str] = []
 
-    async def run(seconds: float) -> None:
-        done = asyncio.Event()
+    def alarms() -> list[Event]:
+        with Database(state.database) as database:
+            return database.events(kinds=(Kind.ALARM,))
 
-        def say(text: str) -> None:
-            said.append(text)
-            done.set()
-
-        task = asyncio.create_task(schedule.keep(LabContext(lab, file, state, None), say, every=0.05))
-        await asyncio.wait_for(done.wait(), seconds)
+    async def run(until: Callable[[], bool]) -> None:
+        task = asyncio.create_task(schedule.keep(LabContext(lab, file, state, None), said.append, every=0.05))
+        async with asyncio.timeout(120):
+            while not until():
+                await asyncio.sleep(0.05)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(run(120))
+    asyncio.run(run(lambda: bool(said)))
     assert said[0].startswith("Backup ")
     assert (tmp_path / "backups/config").exists()
     made = backups.read(state).made
@@ -50,10 +51,8 @@ def test_made_at_once_and_alarmed_when_old(tmp_path: Path) -> None:
     (tmp_path / "backups").rename(tmp_path / "gone")
     (tmp_path / "backups").write_text("not a folder")
     said.clear()
-    asyncio.run(run(120))
+    asyncio.run(run(lambda: bool(said and alarms())))
     assert "failed and will be tried again" in said[0]
     assert "can't be a folder" in said[0]
-    assert schedule._alarm(LabContext(lab, file, state, None))
-    with Database(state.database, reading=True) as database:
-        (alarm,) = database.events(kinds=(Kind.ALARM,))
+    (alarm,) = alarms()
     assert "a later one was due" in alarm.detail

@@ -165,7 +165,7 @@ def test_a_room_that_boots_from_somebody_else(cable: Cable) -> None:
         with client(cable, "52:54:00:98:00:31", *BIOS):
             found = json.loads(command.end())
     assert (found["dhcp"], found["dry_run"]) == ("none", True)
-    assert "10.98.0.200 (option 60) tells machines what to boot" in found["why"]
+    assert "10.98.0.200 (options 43 and 60) tells machines what to boot" in found["why"]
     assert [one["mac"] for one in found["machines"]] == ["52:54:00:98:00:31"]
     assert not command.file.exists()
 

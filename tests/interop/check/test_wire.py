@@ -94,8 +94,8 @@ def test_a_server_that_offers_another_machines_address(cable: Cable) -> None:
     """A reservation with a typo."""
     hosts = ["--dhcp-host=52:54:00:98:00:11,10.98.0.21"]
     with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", *hosts):
-        found = messages(cable.check("dhcp", dhcp="proxy"), Level.ERROR)
-    assert found == "10.98.0.200 gives cp1 10.98.0.21, the address of w1"
+        found = messages(cable.check("dhcp", dhcp="proxy"), Level.WARNING)
+    assert "10.98.0.200 gives cp1 10.98.0.21, the address of w1" in found
 
 
 def test_a_relay_in_the_way(cable: Cable) -> None:

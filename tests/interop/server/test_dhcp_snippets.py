@@ -180,7 +180,6 @@ def test_check_sees_that_a_pool_has_a_machines_address(proxy_room: Room, server:
     with room_servers.running(proxy_room, words, tmp_path):
         check = [sys.executable, "-m", "nodisk.check.inside", str(proxy_room.lab_file), "0", "dhcp"]
         findings = json.loads(run.run(check, netns=proxy_room.name, timeout=300).stdout)
-    assert [one["message"] for one in findings if one["level"] == "warning"] == [
-        f"{room_servers.ADDRESS} seems to have addresses of lab.yaml in its pool, for others too: 10.99.0.21 (w1)"
-    ]
+    text = f"{room_servers.ADDRESS} seems to have addresses of lab.yaml in its pool, for others too: 10.99.0.21 (w1)"
+    assert text in [one["message"] for one in findings if one["level"] == "warning"]
     assert not [one for one in findings if one["level"] == "error"]
