@@ -8,7 +8,7 @@ from typing import Any
 from nodisk.assets import built
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError
-from nodisk.plan.budget import Budget, Verdict, budget
+from nodisk.plan.budget import PODS, Budget, Verdict, budget
 from nodisk.plan.facts import Facts
 from nodisk.spec.model import Lab
 from nodisk.state import State
@@ -32,15 +32,14 @@ def ram(lab: Lab, found: Sequence[Budget]) -> list[Finding]:
     for group in groups(found):
         one, who = group[0], _names(group)
         if one.verdict is Verdict.TOO_LITTLE:
-            text = (
-                f"{who}: {one.total} MiB is not enough for a {one.role}, which uses {one.used} MiB before the first pod"
-            )
+            before = "before the first pod" if one.use == PODS else "by itself"
+            text = f"{who}: {one.total} MiB is not enough for a {one.role}, which uses {one.used} MiB {before}"
             findings.append(error(_NAME, text, f"at least {one.needed} MiB are needed"))
         elif one.verdict is Verdict.TIGHT:
-            text = f"{who}: {one.total} MiB leave {one.left} for pods"
+            text = f"{who}: {one.total} MiB leave {one.left} for {one.use}"
             findings.append(warning(_NAME, text, f"this works; {one.needed} MiB or more is recommended"))
         else:
-            findings.append(ok(_NAME, f"{who}: {one.total} MiB, {one.left} for pods"))
+            findings.append(ok(_NAME, f"{who}: {one.total} MiB, {one.left} for {one.use}"))
         if not one.declared:
             text = f"{who}: lab.yaml gives no memory size; assuming {one.total} MiB"
             findings.append(warning(_NAME, text, "add `memory:`"))
@@ -74,7 +73,8 @@ def table(found: Sequence[Budget]) -> tuple[list[str], list[list[str]]]:
             row = next((row for row in group[0].rows if row.kind == kind), None)
             cells.append("—" if row is None else f"{row.used}" + (f" (cap {row.cap})" if row.cap is not None else ""))
         body.append([kind, *cells])
-    for title, field in (("left for pods", "left"), ("of", "total"), ("verdict", "verdict")):
+    rest = f"left for {found[0].use}" if found else "left"
+    for title, field in ((rest, "left"), ("of", "total"), ("verdict", "verdict")):
         body.append([title, *(str(getattr(group[0], field)) for group in columns)])
     return headings, body
 

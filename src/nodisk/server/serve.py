@@ -120,8 +120,8 @@ class Server:
         # Before anything is read: a build meanwhile is then one that is missing.
         plan = built.fingerprint(self.state, lab)
         found = assets.find(self.state, lab)
-        own_names = not found.release.has_dns
-        daemons.need_programs(names=own_names)
+        own_names = found.release is not None and not found.release.has_dns
+        daemons.need_programs(lab, names=own_names)
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)
         authority.ensure()
@@ -133,13 +133,15 @@ class Server:
         )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
-        names.prepare(lab, place)
+        if lab.has_cluster:
+            names.prepare(lab, place)
         host_record.write(place, self.state.host)
         host.check_readable(place)
         host.check_free(host.bound_ports(lab, place.interface, names=own_names))
 
         say = functools.partial(self._say, database)
-        await seed.collect_garbage(self.state, place.conf / "registry.yaml", say)
+        if lab.has_cluster:
+            await seed.collect_garbage(self.state, place.conf / "registry.yaml", say)
         supervisor = Supervisor(self.state.log, say)
         sightings = _Sightings(app_state)
         programs = daemons.daemons(
@@ -158,12 +160,15 @@ class Server:
             watcher = nodes.Watcher(lab, self.state)
             namer = names.Keeper(lab, self.state, place, say)
             keeper = volume_keeper.Keeper(lab, self.state, supervisor, say)
-            tasks = {
-                "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),
-                "watching nodes": watcher.run,
-                "students' storage": keeper.run,
+            tasks: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
                 "renewing certificates": lambda: renewal.keep(authority, say, running.reload_self),
             }
+            if lab.has_cluster:
+                tasks |= {
+                    "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),
+                    "watching nodes": watcher.run,
+                    "students' storage": keeper.run,
+                }
             if own_names:
                 tasks["the cluster's names"] = namer.run
             tasks |= {what: functools.partial(work, lab, say) for what, work in self.beside.items()}
@@ -209,8 +214,8 @@ def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> 
 
 def _etcd(found: assets.Built) -> Path | str:
     """The release's own etcd if it has one, otherwise Debian's."""
-    own = found.release_bin / "etcd"
-    return own if own.exists() else "etcd"
+    own = found.release_bin / "etcd" if found.release_bin is not None else None
+    return own if own is not None and own.exists() else "etcd"
 
 
 @contextlib.contextmanager
