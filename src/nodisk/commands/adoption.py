@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from nodisk import ui
+from nodisk.check import firmware
 from nodisk.commands.server import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
@@ -80,7 +81,11 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
 @output_option
 @click.argument("which", metavar="NAME|MAC")
 def show(options: LabOptions, output: str, which: str) -> None:
-    """Show what is known of a machine, in lab.yaml or not."""
+    """Show what is known of a machine, in lab.yaml or not.
+
+    Firmware packages are those that its NIC's driver may ask for and the image lacks: name them in lab.yaml
+    (os.firmware), and build again.
+    """
 
     context = options.load()
     seen = _seen(context)
@@ -90,12 +95,14 @@ def show(options: LabOptions, output: str, which: str) -> None:
         hint = "nodisk machines list --unknown shows those that were; does it boot from the network?"
         raise UsageError(f"{mac} is not in lab.yaml and was never seen", hint=hint)
     found = _json(mac, machine, sighting, vendors.vendors([mac]))
+    found |= firmware.of_machine(context.state, context.lab, mac, sighting.said.get("busid") if sighting else None)
     if output == "json":
         ui.print_json(found)
         return
     for key, value in found.items():
-        text = "unknown" if value is None else str(value)
-        click.echo(f"{key.replace('_', ' '):<13} {text}")
+        text = "unknown" if value is None else ", ".join(value) or "none" if isinstance(value, list) else str(value)
+        if (key, value) != ("nic_problem", None):
+            click.echo(f"{key.replace('_', ' '):<17} {text}")
     if machine is None:
         click.echo(f"\nIt is not in lab.yaml. To add it: nodisk machines adopt {mac}")
 
