@@ -132,3 +132,9 @@ def test_a_playbook_installs_a_package(ansible: list[str], tmp_path: Path) -> No
     first, second = (run(["ansible-playbook", *ansible, "play.yaml"], tmp_path) for _ in range(2))
     assert "changed=2" in first
     assert "changed=0" in second
+
+
+def test_the_room_is_on_already(plain: Driver) -> None:
+    """``room on`` finds a machine that is ready and answers, without an API to ask, and proves no cluster."""
+    told = json.loads(plain("room", "on", "--for", "5m", "--output", "json").stdout)
+    assert (told["ready"], told["missing"]) == (["p1"], {})

@@ -77,7 +77,7 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
         found["sync"] = lambda: sync.sync(place.state)
     found["butane"] = lambda: snippets.butane(state, lab, place.file)
     found["firmware"] = lambda: firmware.firmware(place.state, lab)
-    found["ram"] = lambda: ram.ram(lab, budgets)
+    found["ram"] = lambda: [*ram.short(lab, ram.measured(state, lab)), *ram.ram(lab, budgets)]
     found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)
     found["loaders"] = lambda: loaders.loaders(lab, place.state, virtual=place.virtual)
     if lab.timetable is not None:

@@ -19,6 +19,8 @@ IMAGE = HERE / "image"
 """A tree that is copied over the image's root."""
 DRACUT = HERE / "dracut"
 """The dracut module."""
+INVENTORY = HERE / "inventory"
+"""The program of an inventory boot; it comes with the Ignition, not in the image."""
 
 
 def packages(*, plain: bool = False) -> tuple[str, ...]:

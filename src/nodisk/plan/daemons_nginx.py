@@ -82,6 +82,7 @@ http {{
         location /grub/ {{ proxy_pass http://application; }}
         location /ignition/ {{ proxy_pass http://application; }}
         location = /event {{ proxy_pass http://application; }}
+        location = /inventory {{ proxy_pass http://application; }}
         location = / {{ proxy_pass http://application; }}
         location = /kubectl {{ proxy_pass http://application; }}
         location = /kubectl.sha256 {{ proxy_pass http://application; }}

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
-from nodisk.records import nonces
+from nodisk.records import inventories, nonces
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import TABLE, Sightings
 from nodisk.records.turns import Turned
@@ -127,8 +127,9 @@ class Database:
             if not _schema_of(self._db, self.path):
                 _make_tables(self._db)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
-            # Whoever doesn't know this table does without it: no reason for another schema.
+            # Whoever doesn't know these tables does without them: no reason for another schema.
             self._db.execute(TABLE)
+            self._db.execute(inventories.TABLE)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -214,6 +215,11 @@ class Database:
     def sightings(self) -> Sightings:
         """Machines that lab.yaml doesn't know."""
         return Sightings(self._db, self._now)
+
+    @property
+    def inventories(self) -> inventories.Inventories:
+        """Machines that are to be measured, and what they reported."""
+        return inventories.Inventories(self._db, self._now)
 
     # The armed window
 

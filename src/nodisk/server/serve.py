@@ -51,6 +51,8 @@ from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
 
+Task = Callable[[], Coroutine[Any, Any, None]]
+"""Runs until it is cancelled, or done."""
 Beside = Callable[[Lab, Callable[[str], None]], Coroutine[Any, Any, None]]
 """Gets the lab and a function for messages; runs until it is cancelled."""
 
@@ -133,7 +135,7 @@ class Server:
         )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
-        if lab.has_cluster:
+        if own_names:
             names.prepare(lab, place)
         host_record.write(place, self.state.host)
         host.check_readable(place)
@@ -160,17 +162,12 @@ class Server:
             watcher = nodes.Watcher(lab, self.state)
             namer = names.Keeper(lab, self.state, place, say)
             keeper = volume_keeper.Keeper(lab, self.state, supervisor, say)
-            tasks: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            tasks: dict[str, Task] = {
                 "renewing certificates": lambda: renewal.keep(authority, say, running.reload_self),
+                **({"the cluster's names": namer.run} if own_names else {}),
             }
             if lab.has_cluster:
-                tasks |= {
-                    "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),
-                    "watching nodes": watcher.run,
-                    "students' storage": keeper.run,
-                }
-            if own_names:
-                tasks["the cluster's names"] = namer.run
+                tasks |= _of_cluster(lab, self.state, found, watcher, keeper, say)
             tasks |= {what: functools.partial(work, lab, say) for what, work in self.beside.items()}
             beside = [asyncio.create_task(background.keep(what, work, say), name=what) for what, work in tasks.items()]
             try:
@@ -199,6 +196,22 @@ class Server:
         if not self.quiet:
             with contextlib.suppress(OSError):
                 ui.say(text)
+
+
+def _of_cluster(
+    lab: Lab,
+    state: LabState,
+    found: assets.Built,
+    watcher: nodes.Watcher,
+    keeper: volume_keeper.Keeper,
+    say: Callable[[str], None],
+) -> dict[str, Task]:
+    """What is done beside the server for a cluster alone, by description."""
+    return {
+        "filling the registry": lambda: seed.fill(lab, state, found.container_images, say),
+        "watching nodes": watcher.run,
+        "students' storage": keeper.run,
+    }
 
 
 def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> Ready:

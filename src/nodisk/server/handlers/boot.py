@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.assets import nic_drivers
+from nodisk.plan import inventory
 from nodisk.records import sightings
 from nodisk.records.events import Kind
 from nodisk.records.turns import Plan
@@ -61,6 +62,8 @@ async def _answer(
         raise Problem(404, "not found")
     mac = mac_of(file.removesuffix(suffix))
     machine = app_state.machine(mac)
+    if (measuring := _inventory(request, mac, known)) is not None:
+        return measuring
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
             said = sightings.said(request.query_params)
@@ -102,6 +105,17 @@ def _own_disk(app_state: AppState) -> bool:
     if timetable is None or database.armed():
         return False
     return Plan.of(timetable).own_disk(datetime.fromtimestamp(database.now(), UTC), database.turned())
+
+
+def _inventory(request: Request, mac: Mac, known: Callable[[Machine, str | None], str]) -> Response | None:
+    """The script of an inventory boot, for a machine that is to be measured; its nonce counts for a report alone."""
+    app_state, address = app_state_of(request), address_of(request)
+    if request.method != "GET" or address is None or address not in app_state.texts.lab.network.subnet:
+        return None
+    if app_state.database.inventories.wanted(mac) is None:
+        return None
+    nonce = app_state.database.inventories.mint(mac, address)
+    return PlainTextResponse(known(inventory.machine(mac, address), nonce))
 
 
 def _may_take(request: Request, machine: Machine, address: IPv4Address) -> bool:
