@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from nodisk.errors import UsageError
+from nodisk.errors import NoCluster, UsageError
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab
 from nodisk.state import DEFAULT_STATE, LabState, State, check_path
@@ -79,6 +79,13 @@ class LabOptions:
         lab = with_own_key(lab, state)
         netns = json.loads(state.virtual.read_text())["netns"] if state.virtual.exists() else None
         return LabContext(lab, file, state, netns)
+
+    def load_cluster(self) -> LabContext:
+        """The same for a command that works on the cluster; raises NoCluster where the machines are plain Debian."""
+        context = self.load()
+        if not context.lab.has_cluster:
+            raise NoCluster(str(context.lab.name))
+        return context
 
 
 def with_own_key(lab: Lab, state: LabState) -> Lab:

@@ -12,6 +12,7 @@
     ├── TimedOut                6   something did not happen in time
     ├── CommandFailed           1   a program that nodisk ran failed
     ├── IntegrityError          7   data on disk or from the network doesn't match its hash
+    ├── NoCluster               8   the command needs a cluster, and this lab has none (kubernetes.engine: none)
     └── ApiError                1   the API server refused or didn't answer: subclasses in kube/errors.py
 
 Ctrl-C exits with 130, SIGTERM with 143, SIGHUP with 129, as a shell reports them. The numbers are documented in
@@ -93,6 +94,15 @@ class IntegrityError(NodiskError):
     """Content doesn't match its recorded or published hash."""
 
     exit_code = 7
+
+
+class NoCluster(NodiskError):
+    """The command needs a cluster, and this lab's machines are plain Debian."""
+
+    exit_code = 8
+
+    def __init__(self, lab: str) -> None:
+        super().__init__(f"lab {lab} has no cluster: lab.yaml says kubernetes.engine: none")
 
 
 class CommandFailed(NodiskError):

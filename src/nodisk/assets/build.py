@@ -33,6 +33,9 @@ from nodisk.spec.model import Lab, Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
 
+PLAIN = "no Kubernetes: the machines are plain Debian (kubernetes.engine: none)"
+"""Why a lab gets no release."""
+
 Coming = Callable[[], Awaitable[Manifest]]
 
 
@@ -86,20 +89,32 @@ def build(
     with store.builder(), progress.board() as board:
         work = Work(state, store, board, offline, refresh)
         kinds = frozenset(only) or frozenset((*built.KINDS, *built.SOMETIMES))
-        return _run(_build(work, lab, kinds, whole=not only))
+        make = _build if lab.has_cluster else _build_plain
+        return _run(make(work, lab, kinds, whole=not only))
 
 
 def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = False) -> tuple[str, list[Planned]]:
     """Which release a build would take and why, and which assets it would build; uses the network only for this."""
     work = Work(state, Store(state), progress.Board(None), offline, refresh)
-    chosen = asyncio.run(choose(work, lab))
-    asked = recipes(lab, chosen, Upstream.from_environment(), lambda: chosen.recipe.make(work))
+    if lab.has_cluster:
+        chosen = asyncio.run(choose(work, lab))
+        why, asked = chosen.why, recipes(lab, chosen, Upstream.from_environment(), lambda: chosen.recipe.make(work))
+    else:
+        why, asked = PLAIN, plain_recipes(lab)
     plan = [Planned(one.kind, one.key, not refresh and one.find(work.store) is not None) for one in asked.values()]
-    return chosen.why, plan
+    return why, plan
+
+
+def plain_recipes(lab: Lab) -> dict[str, Recipe]:
+    """All assets of a lab without a cluster, by kind, in display order."""
+    found = [image_debian.plain_recipe(image_debian.Wish.plain_of(lab)), ipxe.recipe(lab.os.mirror)]
+    if lab.any_signed_loader:
+        found.append(shim.recipe(lab.os.mirror))
+    return {one.kind: one for one in found}
 
 
 def recipes(lab: Lab, chosen: Release, upstream: Upstream, coming: Coming) -> dict[str, Recipe]:
-    """All assets of a lab, by kind, in display order. ``coming``: how the image gets its release."""
+    """All assets of a lab with a cluster, by kind, in display order. ``coming``: how the image gets its release."""
     found = [
         image_debian.recipe(image_debian.Wish.of(lab, chosen.version), chosen.recipe, coming),
         chosen.recipe,
@@ -123,6 +138,17 @@ def _run(main: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run(guarded())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+async def _build_plain(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) -> Result:
+    work.board.line(PLAIN)
+    asked = plain_recipes(lab)
+    made = await all_of(
+        work, {kind: asyncio.create_task(one.make(work)) for kind, one in asked.items() if kind in kinds}
+    )
+    if whole:
+        built.record(work.state, lab, made, why=PLAIN)
+    return Result(made, PLAIN, dict(work.board.times))
 
 
 async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) -> Result:

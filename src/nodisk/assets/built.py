@@ -14,14 +14,16 @@ from nodisk import files
 from nodisk.assets import addons, image_debian, ipxe, release, shim
 from nodisk.assets.store import Manifest, Store
 from nodisk.context import with_own_key
-from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
+from nodisk.errors import EnvironmentProblem, IntegrityError, NoCluster, NodiskError
 from nodisk.plan.facts import ContainerImage, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab, PodNetwork
 from nodisk.state import LabState, State
 from nodisk.values import KubeVersion
 
-KINDS = ("image", "release", "ipxe", "containers")
+PLAIN_KINDS = ("image", "ipxe")
 """What every lab needs."""
+KINDS = ("image", "release", "ipxe", "containers")
+"""What every lab with a cluster needs."""
 SOMETIMES = (addons.KIND, shim.KIND)
 """For those whose network needs something in the cluster; for those with machines whose Secure Boot is on."""
 
@@ -39,7 +41,8 @@ class Before:
 
 def wishes(lab: Lab) -> dict[str, Any]:
     """The parts of lab.yaml that decide what is built."""
-    kubernetes = lab.kubernetes.model_dump(mode="json", include={"source", "version", "path"})
+    deciding = {"source", "version", "path"} if lab.has_cluster else {"engine"}
+    kubernetes = lab.kubernetes.model_dump(mode="json", include=deciding)
     found: dict[str, Any] = {"kubernetes": kubernetes, "os": lab.os.model_dump(mode="json", exclude={"mirror"})}
     if lab.kubernetes.network is not PodNetwork.ROUTED:
         manifest = lab.kubernetes.network_manifest
@@ -53,9 +56,10 @@ def wishes(lab: Lab) -> dict[str, Any]:
 
 def record(state: State, lab: Lab, made: Mapping[str, Manifest], *, why: str) -> None:
     """Record what was built for this lab. ``why``: how the source was chosen."""
-    release_made = {"version": made["release"].version, "source": made["release"].facts["source"]}
     assets = {kind: made[kind].id for kind in (*KINDS, *SOMETIMES) if kind in made}
-    value = {"wishes": wishes(lab), "why": why, "assets": assets, "release": release_made}
+    value: dict[str, Any] = {"wishes": wishes(lab), "why": why, "assets": assets}
+    if "release" in made:
+        value["release"] = {"version": made["release"].version, "source": made["release"].facts["source"]}
     files.write(_file(state, str(lab.name)), json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
@@ -76,6 +80,8 @@ def release_before(state: State, lab: Lab) -> Before | None:
     except EnvironmentProblem:
         return None
     asked = value["wishes"].get("kubernetes") == wishes(lab)["kubernetes"]
+    if "release" not in value["assets"]:
+        return None  # the machines were plain Debian
     if "release" in value:
         return Before(KubeVersion.parse(value["release"]["version"]), value["release"]["source"], asked)
     made = Store(state).read(value["assets"]["release"])  # a record of before it said so itself
@@ -90,7 +96,8 @@ def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
             "lab.yaml asks for a different release or image than the one built", hint="run: nodisk build"
         )
     store = Store(state)
-    kinds = (*KINDS, *(kind for kind in SOMETIMES if kind in value["assets"]))
+    needed = KINDS if lab.has_cluster else PLAIN_KINDS
+    kinds = (*needed, *(kind for kind in SOMETIMES if kind in value["assets"]))
     made = {kind: store.read(value["assets"][kind]) for kind in kinds}
     whole = {kind: manifest for kind, manifest in made.items() if manifest is not None}
     if lost := sorted(set(made) - set(whole)):
@@ -100,15 +107,28 @@ def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
     return whole
 
 
-def facts(state: State, lab: Lab) -> tuple[ImageFacts, ReleaseFacts]:
-    """The public facts about the lab's image and release."""
+def facts(state: State, lab: Lab) -> tuple[ImageFacts, ReleaseFacts | None]:
+    """The public facts about the lab's image and release; no release where the machines are plain Debian."""
     made = manifests(state, lab)
-    return image_debian.facts_of(made["image"]), release.facts_of(made["release"])
+    return image_debian.facts_of(made["image"]), release.facts_of(made["release"]) if "release" in made else None
+
+
+def release_facts(state: State, lab: Lab) -> ReleaseFacts:
+    """Those about the release; raises NoCluster for a lab that has none."""
+    found = facts(state, lab)[1]
+    if found is None:
+        raise NoCluster(str(lab.name))
+    return found
 
 
 def release_bin(state: State, lab: Lab) -> Path:
-    """A folder with the release's programs: kubectl, kubeadm, and if it has them kube-apiserver, etcd …"""
-    made = manifests(state, lab)["release"]
+    """A folder with the release's programs: kubectl, kubeadm, and if it has them kube-apiserver, etcd …
+
+    Raises NoCluster for a lab that has none.
+    """
+    made = manifests(state, lab).get("release")
+    if made is None:
+        raise NoCluster(str(lab.name))
     return Store(state).tree(made, release.programs_of(made))
 
 
@@ -178,7 +198,7 @@ def _load(path: Path) -> dict[str, Any]:
     """Read a record; raises IntegrityError if it is damaged: its assets must be neither guessed nor pruned."""
     try:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        texts = [value["why"], *(value["assets"][kind] for kind in KINDS), *value["assets"].values()]
+        texts = [value["why"], *(value["assets"][kind] for kind in PLAIN_KINDS), *value["assets"].values()]
         if "release" in value:
             texts += [value["release"]["source"], str(KubeVersion.parse(value["release"]["version"]))]
         if not isinstance(value["wishes"], dict) or not all(isinstance(text, str) for text in texts):

@@ -23,6 +23,8 @@ from nodisk.spec import versions
 from nodisk.spec.model import Kernel, Lab, Suite
 from nodisk.values import KubeVersion
 
+Coming = Callable[[], Awaitable[Manifest]]
+"""Provides the release."""
 _RECIPE = 1
 _KERNELS = {Kernel.GENERIC: "linux-image-amd64", Kernel.CLOUD: "linux-image-cloud-amd64"}
 # Never read on a machine, and leaving them out while packages are unpacked is faster than removing them.
@@ -43,6 +45,16 @@ class Wish:
     packages: tuple[str, ...]
     firmware: tuple[str, ...]
     mirror: str | None
+    plain: bool = False
+    """Debian for whatever people install on it, with Python and apt instead of containerd."""
+
+    @classmethod
+    def plain_of(cls, lab: Lab) -> Wish:
+        """From lab.yaml, for machines without Kubernetes."""
+        settings = lab.os
+        suite = settings.suite or Suite.TRIXIE
+        packages, firmware = tuple(sorted(set(settings.packages))), tuple(sorted(settings.firmware))
+        return cls(suite, settings.kernel, packages, firmware, settings.mirror, plain=True)
 
     @classmethod
     def of(cls, lab: Lab, version: KubeVersion) -> Wish:
@@ -58,22 +70,29 @@ class Wish:
 
     def include(self) -> list[str]:
         """All packages requested by name."""
-        return sorted({_KERNELS[self.kernel], *node.packages(), *self.packages, *self.firmware})
+        return sorted({_KERNELS[self.kernel], *node.packages(plain=self.plain), *self.packages, *self.firmware})
+
+    @property
+    def whole(self) -> bool:
+        """Whether Perl stays, which many packages' own scripts need."""
+        return self.plain or bool(self.packages)
 
     def components(self) -> list[str]:
         """The archive's components; firmware has its own since bookworm."""
         return ["main", *(["contrib", "non-free-firmware"] if self.firmware else [])]
 
 
-def inputs(wish: Wish, release_key: str) -> dict[str, Any]:
-    """What decides the image, except the versions of Debian's packages, which the mirror decides (``--refresh``)."""
+def inputs(wish: Wish, release_key: str | None) -> dict[str, Any]:
+    """What decides the image, except the versions of Debian's packages, which the mirror decides (``--refresh``).
+
+    ``release_key``: of the release that it carries; None for a plain one.
+    """
     return {
         **_base_inputs(wish),
         "files": tree_hash(node.IMAGE, node.DRACUT),
         "image": tree_hash(RECIPES / "image.sh"),
         "modules": sorted(kernel_modules.LEFT_OUT),
-        "release": release_key,
-        "programs": list(NODE_PROGRAMS),
+        **({"release": release_key, "programs": list(NODE_PROGRAMS)} if release_key else {"plain": True}),
     }
 
 
@@ -83,26 +102,38 @@ def _base_inputs(wish: Wish) -> dict[str, Any]:
         "image": "debian",
         "suite": wish.suite.value,
         "include": wish.include(),
-        "trim": not wish.packages,
+        "trim": not wish.whole,
     }
 
 
-def recipe(wish: Wish, release: Recipe, coming: Callable[[], Awaitable[Manifest]]) -> Recipe:
+def recipe(wish: Wish, release: Recipe, coming: Coming) -> Recipe:
     """The image with the programs of ``release``. ``coming`` provides the release, and is awaited only when it is
     needed, at the very end. If it fails, Debian is unpacked anyway and kept for the next build.
     """
+    return _recipe(wish, inputs(wish, release.key), coming)
+
+
+def plain_recipe(wish: Wish) -> Recipe:
+    """The image of machines without Kubernetes; it takes no release."""
+    return _recipe(wish, inputs(wish, None), None)
+
+
+def _recipe(wish: Wish, decided_by: dict[str, Any], coming: Coming | None) -> Recipe:
 
     async def build(work: Work, step: Step, folder: Path) -> Made:
         root, out = folder / "root", folder / "out"
         out.mkdir()
-        programs = asyncio.ensure_future(coming())
+        programs = asyncio.ensure_future(coming()) if coming is not None else None
         await _base(work, step, wish, root)
-        if programs.done():
+        if programs is not None and programs.done():
             programs.result()  # raises what it failed with
         without = await _prepare(work, step, wish, root, out)
-        step.doing("waiting for the release")
-        made = await programs
-        unpacked = await asyncio.to_thread(_put_programs, work, made, root)
+        made = None
+        if programs is not None:
+            step.doing("waiting for the release")
+            made = await programs
+            await asyncio.to_thread(_put_programs, work, made, root)
+        unpacked = await asyncio.to_thread(_size, root)
         step.doing("making the squashfs")
         await sandbox.build(
             ["mksquashfs", root, out / "root.squashfs", *_SQUASHFS],
@@ -111,21 +142,21 @@ def recipe(wish: Wish, release: Recipe, coming: Callable[[], Awaitable[Manifest]
         )
         packages = dict(line.split("=", 1) for line in (out / "packages").read_text().splitlines())
         return Made(
-            name=f"Debian {wish.suite}, {wish.kernel} kernel",
-            version=made.version,
+            name=f"Debian {wish.suite}, {wish.kernel} kernel" + ("" if made else ", plain"),
+            version=made.version if made else str(wish.suite),
             content={name: out / name for name in ("vmlinuz", "initramfs", "root.squashfs", nic_drivers.FILE)},
             facts={
                 "kernel_version": (out / "kernel-version").read_text().strip(),
                 "rootfs_unpacked": unpacked,
-                "containerd": _upstream_version(packages["containerd"]),
-                "release": made.id,
+                "containerd": _upstream_version(packages["containerd"]) if made else "",
+                **({"release": made.id} if made else {}),
                 "packages": packages,
                 "missing_network_drivers": without,
             },
         )
 
     what = f"node image ({wish.suite}, {wish.kernel} kernel)"
-    return Recipe(kind="image", what=what, inputs=inputs(wish, release.key), build=build)
+    return Recipe(kind="image", what=what, inputs=decided_by, build=build)
 
 
 def facts_of(manifest: Manifest) -> ImageFacts:
@@ -206,7 +237,7 @@ async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) ->
     step.doing("trimming the kernel's modules")
     whole = await asyncio.to_thread(image_modules.trim, root)
     await sandbox.build(
-        ["sh", RECIPES / "image.sh", root, out, "yes" if wish.packages else "no"],
+        ["sh", RECIPES / "image.sh", root, out, "yes" if wish.whole else "no", "plain" if wish.plain else "cluster"],
         log_file=work.log("image"),
         env={"SOURCE_DATE_EPOCH": EPOCH},
         on_line=step.heed,
@@ -235,12 +266,16 @@ def _copy_tree(source: Path, target: Path) -> None:
             to.chmod(0o755 if path.stat().st_mode & 0o111 else 0o644)
 
 
-def _put_programs(work: Work, release: Manifest, root: Path) -> int:
-    """Copy the node's programs into the root; returns the bytes of all files in it."""
+def _put_programs(work: Work, release: Manifest, root: Path) -> None:
+    """Copy the node's programs into the root."""
     for name in NODE_PROGRAMS:
         target = root / "usr/bin" / name
         shutil.copyfile(work.store.path(release.file(name)), target)
         target.chmod(0o755)
+
+
+def _size(root: Path) -> int:
+    """Bytes of all files in the root; a file with several names counts once."""
     sizes = {}
     for path in root.rglob("*"):
         status = path.lstat()

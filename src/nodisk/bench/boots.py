@@ -139,7 +139,7 @@ def _measure(lab: Lab, state: State, *, within: float, power_cycle: bool, say: C
     return Result(
         accelerator=str(qemu.accelerator()),
         processors=len(os.sched_getaffinity(0)),
-        kubernetes=f"{release.version} ({release.source})",
+        kubernetes=f"{release.version} ({release.source})" if release is not None else "none",
         floor=max(floors.values()),
         ready=_last(found),
         again=again,
@@ -151,9 +151,9 @@ def _measure(lab: Lab, state: State, *, within: float, power_cycle: bool, say: C
 
 def _settled(lab: Lab, state: State) -> Lab:
     """The lab with the release with which it was built, if lab.yaml leaves that open: both labs must have it."""
-    if lab.kubernetes.source is not Source.AUTO:
+    if not lab.has_cluster or lab.kubernetes.source is not Source.AUTO:
         return lab
-    release = built.facts(state, lab)[1]
+    release = built.release_facts(state, lab)
     chosen = {"source": Source(release.source), "version": release.version}
     return lab.model_copy(update={"kubernetes": lab.kubernetes.model_copy(update=chosen)})
 

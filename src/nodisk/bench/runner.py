@@ -129,7 +129,7 @@ def _not_measured(group: str, why: str) -> list[Measurement]:
 
 def _header(stage: Stage, began: datetime) -> dict[str, Any]:
     scene, profile = stage.scene, stage.profile
-    release = built.facts(scene.context.state.state, scene.context.lab)[1]
+    release = built.release_facts(scene.context.state.state, scene.context.lab)
     rates = f"{profile.api_rate / stage.pace:.2g} API cycles and {profile.pod_rate / stage.pace:.2g} pods a second"
     return {
         "lab": str(scene.context.lab.name),

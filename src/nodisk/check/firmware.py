@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nodisk.assets import built, nic_drivers
 from nodisk.assets.nic_drivers import Driver
@@ -12,6 +13,7 @@ from nodisk.errors import NodiskError
 from nodisk.records.database import Database
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
+from nodisk.values import Mac
 
 _NAME = "firmware"
 
@@ -22,15 +24,41 @@ def firmware(state: LabState, lab: Lab) -> list[Finding]:
         seen = database.nics()
     if not seen:
         return [ok(_NAME, "no machine has told yet which NIC it boots from")]
+    known = _known(state, lab)
+    if isinstance(known, str):
+        return [ok(_NAME, known)]
+    names = {str(machine.name): seen[machine.mac] for machine in lab.machines if machine.mac in seen}
+    return judge(names, known, asked=lab.os.firmware)
+
+
+def of_machine(state: LabState, lab: Lab, mac: Mac, busid: str | None) -> dict[str, Any]:
+    """What is known of one machine's NIC, for ``nodisk machines show``; None for what is not.
+
+    ``busid``: what the machine told of its NIC in iPXE's words, for one that lab.yaml doesn't have.
+    """
+    with Database(state.database, reading=True) as database:
+        nic = database.nics().get(mac) or nic_drivers.of_busid(busid or "")
+    known = _known(state, lab) if nic else ""
+    found: dict[str, Any] = {"nic": nic, "nic_driver": None, "nic_problem": None, "firmware_packages": None}
+    if nic is None or isinstance(known, str):
+        return found
+    drivers = list(nic_drivers.drivers_of(nic, known))
+    there = [driver for driver in drivers if not driver.left_out]
+    if drivers and not there:
+        found["nic_problem"] = f"the image lacks its driver: {drivers[0].left_out}"
+    packages = sorted({package for driver in there for package in driver.packages})
+    return found | {"nic_driver": drivers[0].name if drivers else None, "firmware_packages": packages}
+
+
+def _known(state: LabState, lab: Lab) -> list[Driver] | str:
+    """The drivers of the lab's image, or why they are not known."""
     try:
         image = built.manifests(state.state, lab)["image"]
     except NodiskError:
-        return [ok(_NAME, "nothing is built yet, so it is not known what the machines' NICs need")]
+        return "nothing is built yet, so it is not known what the machines' NICs need"
     if not any(ref.name == nic_drivers.FILE for ref in image.files):
-        return [ok(_NAME, "the image was built by an older nodisk, which did not list the firmware of NICs")]
-    text = Store(state.state).path(image.file(nic_drivers.FILE)).read_text(encoding="utf-8")
-    names = {str(machine.name): seen[machine.mac] for machine in lab.machines if machine.mac in seen}
-    return judge(names, nic_drivers.loads(text), asked=lab.os.firmware)
+        return "the image was built by an older nodisk, which did not list the firmware of NICs"
+    return nic_drivers.loads(Store(state.state).path(image.file(nic_drivers.FILE)).read_text(encoding="utf-8"))
 
 
 def judge(nics: Mapping[str, str], known: Iterable[Driver], *, asked: tuple[str, ...] = ()) -> list[Finding]:

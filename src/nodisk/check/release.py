@@ -22,6 +22,8 @@ TO_BUILD = {Source.AUTO: 5 * GIB, Source.UPSTREAM: 5 * GIB, Source.PATH: 4 * GIB
 """Disk space that a first build needs at its peak, including what it keeps; compiling Debian's source needs more."""
 TO_RUN = 2 * GIB
 """Once built: etcd may grow to 2 GiB, and the registry takes what classes push to it."""
+PLAIN_TO_BUILD, PLAIN_TO_RUN = 3 * GIB, 1 * GIB
+"""The same for a lab without a cluster."""
 
 
 def is_built(state: State, lab: Lab) -> str | None:
@@ -36,6 +38,10 @@ def is_built(state: State, lab: Lab) -> str | None:
 def release_and_disk(state: State, lab: Lab) -> list[Finding]:
     """The release that a build would choose, by the build's own code, and disk space for its missing parts."""
     missing = is_built(state, lab)
+    if not lab.has_cluster:
+        need = PLAIN_TO_RUN if missing is None else PLAIN_TO_BUILD
+        what = "build" if missing else "run"
+        return [ok("release", build.PLAIN), disk(state, need, least=need // 2, what=what)]
     findings, chosen = _release(state, lab, missing)
     work = _work(state)
     compiles = chosen is not None and chosen.source is Source.DEBIAN and chosen.recipe.find(work.store) is None

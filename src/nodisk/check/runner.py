@@ -63,7 +63,7 @@ class Place:
 def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[Finding]]]:
     """The checks that apply in that place, by name."""
     lab, state = place.lab, place.state.state
-    found: dict[str, Callable[[], list[Finding]]] = {"tools": lambda: tools.tools(virtual=place.virtual)}
+    found: dict[str, Callable[[], list[Finding]]] = {"tools": lambda: tools.tools(lab, virtual=place.virtual)}
     if not place.virtual or place.netns:
         pid = running.pid(place.state)
         if place.netns is None:
@@ -74,10 +74,11 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
             found["interface and the rest of the wire"] = lambda: _inside(place.file, netns, pid)
     found["clock and mirror"] = lambda: host.clock_and_mirror(state, lab)
     found["release and disk"] = lambda: release.release_and_disk(state, lab)
-    found["sync"] = lambda: sync.sync(place.state)
+    if lab.has_cluster:  # etcd waits for the disk
+        found["sync"] = lambda: sync.sync(place.state)
     found["butane"] = lambda: snippets.butane(state, lab, place.file)
     found["firmware"] = lambda: firmware.firmware(place.state, lab)
-    found["ram"] = lambda: ram.ram(lab, budgets)
+    found["ram"] = lambda: [*ram.short(lab, ram.measured(state, lab)), *ram.ram(lab, budgets)]
     found["backup"] = lambda: backup.backup(lab, place.state)
     found["ssh"] = lambda: host.ssh_keys(lab, virtual=place.virtual)
     found["loaders"] = lambda: loaders.loaders(lab, place.state, virtual=place.virtual)

@@ -42,4 +42,4 @@ def _facts(state: State, lab: Lab) -> Facts:
     except NodiskError:
         file = AssetRef("file", "0" * 64, ASSUMED_ROOTFS_MIB * MIB)
         image = ImageFacts(file, file, file, "", 3 * file.size, "1.7.24")
-        return Facts("", image, ReleaseFacts(expected_version(lab), "", (), file))
+        return Facts("", image, ReleaseFacts(expected_version(lab), "", (), file) if lab.has_cluster else None)

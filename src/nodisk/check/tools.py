@@ -11,6 +11,7 @@ from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError, ToolMissing
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.server import host
+from nodisk.spec.model import Lab
 
 Version = tuple[int, ...]
 
@@ -26,20 +27,21 @@ class Tool:
     least: Version = ()
     """Older versions are not tested; empty: any version will do."""
     virtual_only: bool = False
+    cluster_only: bool = False
 
 
 TOOLS = (
     Tool("dnsmasq", "dnsmasq-base", "DHCP, TFTP, names", least=(2, 85)),
     Tool("unbound", "unbound", "the cluster's names", "-V", (1, 17)),
     Tool("nginx", "nginx", "files, balancing the API", "-v", (1, 18)),
-    Tool("etcd", "etcd-server", "the cluster's objects", least=(3, 4)),
-    Tool("docker-registry", "docker-registry", "container images", least=(2, 8)),
+    Tool("etcd", "etcd-server", "the cluster's objects", least=(3, 4), cluster_only=True),
+    Tool("docker-registry", "docker-registry", "container images", least=(2, 8), cluster_only=True),
     Tool("chronyd", "chrony", "time for the machines", least=(4, 0)),
     Tool("mmdebstrap", "mmdebstrap", "making the node image", least=(1, 3)),
     Tool("mksquashfs", "squashfs-tools", "packing the node image", "-version", (4, 5)),
     Tool("zstd", "zstd", "packing the initramfs"),
     Tool("cpio", "cpio", "reading an initramfs"),
-    Tool("skopeo", "skopeo", "filling the registry", least=(1, 9)),
+    Tool("skopeo", "skopeo", "filling the registry", least=(1, 9), cluster_only=True),
     Tool("openssl", "openssl", "looking at certificates"),
     Tool("ip", "iproute2", "addresses, namespaces"),
     Tool("nft", "nftables", "rules of a virtual lab", virtual_only=True),
@@ -61,13 +63,14 @@ def version_in(text: str) -> Version | None:
     return tuple(int(part) for part in match[1].split(".")) if match else None
 
 
-def tools(*, virtual: bool) -> list[Finding]:
+def tools(lab: Lab, *, virtual: bool) -> list[Finding]:
     """All programs are installed in tested versions; one hint installs everything that is missing."""
-    wanted = [tool for tool in TOOLS if virtual or not tool.virtual_only]
+    cluster = lab.has_cluster
+    wanted = [tool for tool in TOOLS if (virtual or not tool.virtual_only) and (cluster or not tool.cluster_only)]
     answers = all_or_raise(in_parallel(_look, wanted))
     missing = [tool for tool, answer in zip(wanted, answers, strict=True) if answer is None]
     packages = [tool.package for tool in missing]
-    if not any(tool.name == "nginx" for tool in missing) and not _has_stream():
+    if cluster and not any(tool.name == "nginx" for tool in missing) and not _has_stream():
         packages.append(_STREAM)
     findings = []
     if packages:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from nodisk import ui
+from nodisk.check import firmware
+from nodisk.commands.measuring import inventory, measured_json, measured_ram
 from nodisk.commands.server import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
@@ -42,6 +44,9 @@ def machines() -> None:
     """
 
 
+machines.add_command(inventory)
+
+
 @machines.command(name="list", epilog="Example: nodisk machines list --unknown")
 @lab_options
 @output_option
@@ -60,8 +65,10 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
     strangers = _strangers(context.lab, seen)
     rows += [(sighting.mac, None, sighting) for sighting in strangers]
     makers = vendors.vendors(mac for mac, _, _ in rows)
+    ram = measured_ram(context)
     if output == "json":
-        ui.print_json({"lab": str(context.lab.name), "machines": [_json(*row, makers) for row in rows]})
+        listed = [_json(*row, makers) | {"measured_mib": ram.get(row[0])} for row in rows]
+        ui.print_json({"lab": str(context.lab.name), "machines": listed})
         return
     headings = [
         "NAME",
@@ -77,7 +84,7 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
         "SWITCH PORT",
         "LAST SEEN",
     ]
-    ui.print_table(headings, [_cells(*row, makers) for row in rows])
+    ui.print_table(headings, [_cells(*row, makers, ram.get(row[0])) for row in rows])
     if strangers:
         count = "One machine is" if len(strangers) == 1 else f"{len(strangers)} machines are"
         click.echo(f"\n{count} not in lab.yaml. Add one:  nodisk machines adopt MAC [NAME]")
@@ -93,7 +100,11 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
 @output_option
 @click.argument("which", metavar="NAME|MAC")
 def show(options: LabOptions, output: str, which: str) -> None:
-    """Show what is known of a machine, in lab.yaml or not."""
+    """Show what is known of a machine, in lab.yaml or not.
+
+    Firmware packages are those that its NIC's driver may ask for and the image lacks: name them in lab.yaml
+    (os.firmware), and build again.
+    """
 
     context = options.load()
     seen = _seen(context)
@@ -103,12 +114,20 @@ def show(options: LabOptions, output: str, which: str) -> None:
         hint = "nodisk machines list --unknown shows those that were; does it boot from the network?"
         raise UsageError(f"{mac} is not in lab.yaml and was never seen", hint=hint)
     found = _json(mac, machine, sighting, vendors.vendors([mac]))
+    found |= firmware.of_machine(context.state, context.lab, mac, sighting.said.get("busid") if sighting else None)
+    with Database(context.state.database, reading=True) as database:
+        measured = database.inventories.all().get(mac)
     if output == "json":
-        ui.print_json(found)
+        ui.print_json(found | {"measured": None if measured is None else measured_json(measured)})
         return
     for key, value in found.items():
-        text = "unknown" if value is None else str(value)
-        click.echo(f"{key.replace('_', ' '):<13} {text}")
+        text = "unknown" if value is None else ", ".join(value) or "none" if isinstance(value, list) else str(value)
+        if (key, value) != ("nic_problem", None):
+            click.echo(f"{key.replace('_', ' '):<17} {text}")
+    if measured is not None:
+        click.echo(f"\nMeasured {datetime.fromtimestamp(measured.time).astimezone():%Y-%m-%d %H:%M}:")
+        for heading, words in measured.hardware.lines():
+            click.echo(f"{heading:<17} {words}")
     if machine is None:
         click.echo(f"\nIt is not in lab.yaml. To add it: nodisk machines adopt {mac}")
 
@@ -437,10 +456,10 @@ def _json(
 
 
 def _cells(
-    mac: Mac, machine: Machine | None, sighting: Sighting | None, makers: Mapping[Mac, str | None]
+    mac: Mac, machine: Machine | None, sighting: Sighting | None, makers: Mapping[Mac, str | None], measured: int | None
 ) -> tuple[str, ...]:
     said = {} if sighting is None else sighting.said
-    memory = None if sighting is None else sighting.memory_mib
+    memory = measured or (None if sighting is None else sighting.memory_mib)
     address = machine.address if machine else sighting.address if sighting else None
     return (
         str(machine.name) if machine else "(unknown)",

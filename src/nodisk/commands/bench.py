@@ -74,7 +74,7 @@ def bench(
     if plots:
         report.need_plots()  # before minutes of measuring, not after
     before = result.load(baseline) if baseline is not None else None
-    context = options.load()
+    context = options.load_cluster()
     earlier = report.earlier_runs(context.state.reports)
     run = runner.bench(context, PROFILES[profile_name], only, ui.say)
     run = replace(run, header=run.header | {"runs": len(earlier)})

@@ -104,7 +104,7 @@ def create(*, options: LabOptions, name: str, yes: bool, dry_run: bool, output: 
     """Create a class from a roster, or update it to match."""
     asked = Request(**words)
     people = prompts.people(asked.roster, asked.students, asked.reading)
-    context = options.load()
+    context = options.load_cluster()
     with contextlib.ExitStack() as stack:
         stack.enter_context(record.changing(context.state, plan.check_name(name), dry_run=dry_run))
         existing = record.load(context.state, name)
@@ -197,7 +197,7 @@ def add(
 ) -> None:
     """Add students to a class; existing students are not changed."""
     people = prompts.people(roster, students, reading)
-    context = options.load()
+    context = options.load_cluster()
     with contextlib.ExitStack() as stack:
         stack.enter_context(record.changing(context.state, name, dry_run=dry_run))
         existing = record.need(context.state, name)
@@ -226,7 +226,7 @@ def add(
 @lab_options
 def list_(*, options: LabOptions, output: str) -> None:
     """List the classes and when they end."""
-    found = record.load_all(options.load().state)
+    found = record.load_all(options.load_cluster().state)
     now = record.now()
     rows = [
         {
@@ -259,7 +259,7 @@ def list_(*, options: LabOptions, output: str) -> None:
 @lab_options
 def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
     """Show a class's students, and optionally its drift or isolation."""
-    context = options.load()
+    context = options.load_cluster()
     found = record.need(context.state, name)
     if drift:
         with prompts.client(context) as client:
@@ -291,7 +291,7 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
 @lab_options
 def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_policy: str | None, yes: bool) -> None:
     """Remove students and everything they have, or teachers."""
-    context = options.load()
+    context = options.load_cluster()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name)
         _remove(context, client, found, prompts.chosen(found, student), policy=storage_policy, yes=yes)
@@ -307,7 +307,7 @@ def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_
 @lab_options
 def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: str | None, yes: bool) -> None:
     """Delete a class and everything its students have."""
-    context = options.load()
+    context = options.load_cluster()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name)
         prompts.ask(f"Delete class {name} with {len(found.students)} students and everything they have?", yes)
@@ -325,7 +325,7 @@ def delete(*, options: LabOptions, name: str, timeout: float, storage_policy: st
 @lab_options
 def reset(*, options: LabOptions, name: str, student: tuple[str, ...], yes: bool) -> None:
     """Replace students' namespaces with empty ones; their credentials stay valid."""
-    context = options.load()
+    context = options.load_cluster()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = prompts.running(context, name)
         chosen = record.each_once(found.student(word) for word in student)
@@ -354,7 +354,7 @@ def resume(*, options: LabOptions, name: str, student: tuple[str, ...]) -> None:
 
 
 def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspended: bool) -> None:
-    context = options.load()
+    context = options.load_cluster()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name) if suspended else prompts.running(context, name)
         chosen = prompts.chosen(found, words)
@@ -373,7 +373,7 @@ def _set_suspended(options: LabOptions, name: str, words: tuple[str, ...], suspe
 @lab_options
 def rotate(*, options: LabOptions, name: str, student: tuple[str, ...], out: Path | None, output: str) -> None:
     """Replace credentials (default: all students'); the old ones stop working at once."""
-    context = options.load()
+    context = options.load_cluster()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = prompts.running(context, name)
         chosen = prompts.chosen(found, student)
@@ -392,7 +392,7 @@ def extend(
     *, options: LabOptions, name: str, expires: str | None, days: int | None, out: Path | None, output: str
 ) -> None:
     """Change the end date of a class, and write new handouts with new tokens."""
-    context = options.load()
+    context = options.load_cluster()
     now = record.now()
     end = plan.expiry(expires, days, now)
     if end is None:
@@ -409,7 +409,7 @@ def extend(
 @lab_options
 def export(*, options: LabOptions, name: str, folder: Path) -> None:
     """Export each student's objects as manifests, one file per student."""
-    context = options.load()
+    context = options.load_cluster()
     found = record.need(context.state, name)
     with prompts.client(context) as client:
         texts = differences.export(client, found, found.students)
@@ -426,7 +426,7 @@ def export(*, options: LabOptions, name: str, folder: Path) -> None:
 @lab_options
 def storage(*, options: LabOptions, remove: tuple[str, ...], yes: bool, output: str) -> None:
     """List student volumes of all classes, including deleted classes."""
-    context = options.load()
+    context = options.load_cluster()
     if remove:
         prompts.ask(f"Delete {', '.join(remove)} and all files in them?", yes)
         volumes.remove_kept(context.state, remove)

@@ -87,7 +87,7 @@ def kubectl(options: LabOptions, words: tuple[str, ...]) -> None:
     Runs as the administrator, for real and virtual labs alike. Put --lab and --state before kubectl's own arguments.
     """
 
-    context = options.load()
+    context = options.load_cluster()
     env = {"KUBECONFIG": str(kubeconfig_.of_admin(context.state))}
     run.replace([kubectl_.kubectl_program(context), *words], env=env, netns=context.netns)
 
@@ -103,7 +103,7 @@ def kubeconfig(options: LabOptions, out: Path | None) -> None:
     It gives full access to the cluster. For a virtual lab, it uses the forwarded API port on 127.0.0.1.
     """
 
-    context = options.load()
+    context = options.load_cluster()
     virtual = virtual_lab.read(context.state)
     text = kubectl_.for_this_host(context, api_port=None if virtual is None else virtual.api_port)
     if out is None:

@@ -56,7 +56,8 @@ def up(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """Build, start the server, power on the machines, and test the cluster.
 
-    The lab keeps running. If `lab up` was interrupted, run it again to continue.
+    Without a cluster (kubernetes.engine: none), a machine is ready once it has enrolled and takes logins by SSH. The
+    lab keeps running. If `lab up` was interrupted, run it again to continue.
     """
 
     virtual = _virtual(options)
@@ -82,7 +83,7 @@ def _arrive(virtual: Virtual, *, within: float, proof: bool) -> None:
     with Database(virtual.state.database) as database:
         rows = wait_ready(virtual.power, database, seconds=within, alive=virtual.services.check_server)
         _show_times(rows)
-    if proof:
+    if proof and virtual.lab.has_cluster:
         prove(LabContext(virtual.lab, virtual.file, virtual.state, virtual.segment.netns))
 
 
@@ -100,14 +101,16 @@ def _try_next(options: LabOptions, virtual: Virtual, http_port: int, api_port: i
     if program.name == "__main__.py":  # python -m nodisk
         name = "nodisk"
     state = "" if options.state.root == type(options.state)().root else f" --state {options.state.root}"
+    cluster = virtual.lab.has_cluster
+    api = f"   API: https://127.0.0.1:{api_port}" if cluster else ""
     click.echo(
-        f"\nLab {virtual.lab.name} is running. Server: http://127.0.0.1:{http_port}   API: https://127.0.0.1:{api_port}\n"
+        f"\nLab {virtual.lab.name} is running. Server: http://127.0.0.1:{http_port}{api}\n"
         "Try next:\n"
-        f"  {name} kubectl{state} get nodes -o wide\n"
-        f"  {name} status{state}\n"
+        + (f"  {name} kubectl{state} get nodes -o wide\n" if cluster else "")
+        + f"  {name} status{state}\n"
         f"  {name} ssh{state} {virtual.lab.machines[-1].name}\n"
-        f"  {name} class create{state} {FIRST_CLASS}\n"
-        f"  {name} lab power{state} --all cut     then: on\n"
+        + (f"  {name} class create{state} {FIRST_CLASS}\n" if cluster else f"  {name} inventory{state} --list\n")
+        + f"  {name} lab power{state} --all cut     then: on\n"
         f"  {name} lab down{state}"
     )
 
@@ -192,7 +195,8 @@ def lab_status(options: LabOptions, output: str) -> None:
     else:
         click.echo(
             f"namespace {found.netns}   server {'pid ' + str(pid) if pid else 'not running'}   "
-            f"http://127.0.0.1:{found.http_port}   https://127.0.0.1:{found.api_port}"
+            f"http://127.0.0.1:{found.http_port}"
+            + (f"   https://127.0.0.1:{found.api_port}" if virtual.lab.has_cluster else "")
         )
     table = []
     for row in machines:

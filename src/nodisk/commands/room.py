@@ -83,9 +83,13 @@ def on(  # noqa: PLR0917 - click hands over by name
     lost = room_.missing(rows, answers)
     ready = [row for row in rows if row.ready]
     _report(output, took, ready, lost)
-    if ready:
+    if ready and context.lab.has_cluster:
         _open(context, [str(row.machine.name) for row in ready])
-    if not no_proof and {row.machine.role for row in ready} >= {row.machine.role for row in rows}:
+    if (
+        context.lab.has_cluster
+        and not no_proof
+        and {row.machine.role for row in ready} >= {row.machine.role for row in rows}
+    ):
         prove(context, quiet=output == "json")
     if lost:
         raise TimedOut(
@@ -173,7 +177,8 @@ def off(  # noqa: PLR0917 - click hands over by name
         database.disarm()
         database.record(Kind.DAEMON, "disarmed; the room is switched off", source="nodisk room")
     way = Way(within)
-    with switching.drained(context, () if no_drain else workers):
+    drains = context.lab.has_cluster and not no_drain
+    with switching.drained(context, workers if drains else ()):
         answers = switching.press_machines(context, workers, Wish.OFF, way, output)
     answers += switching.press_machines(context, planes, Wish.OFF, way, output)
     switching.show(answers, output)

@@ -73,7 +73,8 @@ def serve(options: LabOptions) -> None:
         run.replace([sys.executable, "-m", "nodisk", "serve", *words], netns=context.netns)
 
     async def end_classes(lab: Lab, say: Callable[[str], None]) -> None:
-        await expiry.keep(LabContext(lab, context.file, context.state, None), say)
+        if lab.has_cluster:
+            await expiry.keep(LabContext(lab, context.file, context.state, None), say)
 
     async def keep_timetable(lab: Lab, say: Callable[[str], None]) -> None:
         if lab.timetable is not None:

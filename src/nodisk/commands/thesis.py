@@ -27,7 +27,7 @@ CLASS = "students"
 @lab_options
 def students(options: LabOptions, usernames: str | None, command: str | None, *, overcommit: bool) -> None:
     """Manage students (the thesis' bin/students)."""
-    context = options.load()
+    context = options.load_cluster()
     with prompts.client(context) as client:
         if usernames in (None, "", "list"):
             _list(client)
@@ -51,7 +51,7 @@ def students(options: LabOptions, usernames: str | None, command: str | None, *,
 @lab_options
 def student_tokens(options: LabOptions, name: str) -> None:
     """Print a student's token (the thesis' bin/student-tokens)."""
-    context = options.load()
+    context = options.load_cluster()
     with record.changing(context.state, CLASS), prompts.client(context) as client:
         found = record.need(context.state, CLASS)
         account = found.student(name)

@@ -52,7 +52,7 @@ def verify(
             ((c.name, "yes" if c.quick else "", f"{c.limit:.0f} s", c.tries) for c in chosen),
         )
         return
-    context = options.load()
+    context = options.load_cluster()
     live = output == "table"
     report = run_all(context, chosen, keep=keep, quick=quick, tell=tell if live else (lambda _: None))
     _save(context, report)

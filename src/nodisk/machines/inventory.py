@@ -42,6 +42,9 @@ class Access:
     """The namespace that a virtual lab's addresses exist in."""
 
 
+PYTHON = "/usr/bin/python3"
+"""Of a machine without Kubernetes; a node has none."""
+
 DISKLESS: Mapping[str, Any] = {
     # The room's server downloads once; a machine keeps in RAM only what it runs.
     "download_run_once": True,
@@ -61,6 +64,8 @@ def inventory(lab: Lab, stages: Mapping[str, Stage | None], access: Access, kind
     variables = {
         str(machine.name): _variables(machine, stages.get(str(machine.name)), access, kind) for machine in lab.machines
     }
+    if not lab.has_cluster:  # its image has Python
+        variables = {name: {**one, "ansible_python_interpreter": PYTHON} for name, one in variables.items()}
     control_plane = [str(machine.name) for machine in lab.by_role(Role.CONTROL_PLANE)]
     workers = [str(machine.name) for machine in lab.by_role(Role.WORKER)]
     if kind is Format.ANSIBLE:

@@ -33,8 +33,8 @@ class Found:
 
 
 def look(context: LabContext, name: str) -> Found:
-    """Ask the API for a node; a lab that has never had a cluster has none."""
-    if not context.state.admin_kubeconfig.exists():
+    """Ask the API for a node; a lab without a cluster, or that has never had one, has none."""
+    if not context.lab.has_cluster or not context.state.admin_kubeconfig.exists():
         return Found(Presence.ABSENT)
     try:
         with connect(context, patience=0.0, within=WITHIN) as client:

@@ -12,6 +12,7 @@ from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.machines import status, watch
 from nodisk.machines.buttons.button import Answer, Outcome
+from nodisk.machines.buttons.linux import Linux
 from nodisk.machines.power import Power
 from nodisk.machines.watch import Row
 from nodisk.records import running
@@ -60,8 +61,19 @@ def need_server(context: LabContext) -> None:
 
 
 def up_already(context: LabContext) -> dict[str, float]:
-    """Machines whose node is Ready in their newest boot → when that boot began."""
+    """Machines whose node is Ready in their newest boot → when that boot began.
+
+    In a lab without a cluster: those that were ready when they last reported, and answer ping.
+    """
     found = status.collect(context).rows
+    if not context.lab.has_cluster:
+        return {
+            str(row.machine.name): row.progress.started
+            for row in found
+            if row.progress.stage is Stage.READY
+            and row.progress.started is not None
+            and Linux(context, row.machine).seen(time.time())
+        }
     return {
         str(row.machine.name): row.progress.started
         for row in found

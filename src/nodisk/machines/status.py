@@ -63,6 +63,8 @@ class Api(StrEnum):
     """No answer yet: it may need more time, or never answer."""
     REFUSES = "refuses"
     """It answered, with an error."""
+    NONE = "none"
+    """The lab has no cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,11 @@ def collect(
 
     ``wait``: seconds for which the API's answer is waited for; ``say`` is told once that takes long.
     """
-    asked = _ask(context, wait, say)
+    cluster = context.lab.has_cluster
+    asked = _ask(context, wait, say) if cluster else Asked(Api.NONE, {}, "no cluster (kubernetes.engine: none)")
     with Database(context.state.database, reading=True) as database:
         armed_until = database.armed_until() if database.armed() else None
-        rows = tuple(_row(machine, database, asked.nodes, now()) for machine in context.lab.machines)
+        rows = tuple(_row(machine, database, asked, now()) for machine in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
         recent = (one.mac for one in database.sightings.all() if one.last > now() - RECENT_ALARMS)
         timetable = context.lab.timetable
@@ -133,7 +136,8 @@ def collect(
         coming = None if plan is None else plan.next(datetime.fromtimestamp(now(), UTC), database.turned())
         unknown = sum(context.lab.by_mac(mac) is None for mac in recent)
     runs = running.pid(context.state) is not None
-    tried = isolation.last(context.state, of=built.cluster(context.state.state, context.lab))
+    of = built.cluster(context.state.state, context.lab)
+    tried = isolation.last(context.state, of=of) if cluster else None
     return Status(
         context.lab,
         now(),
@@ -190,13 +194,14 @@ def view(node: Mapping[str, Any]) -> NodeView:
     return NodeView(readiness(node), info.get("kubeletVersion"), boot_id(node))
 
 
-def _row(machine: Machine, database: Database, nodes: Mapping[str, NodeView], now: float) -> Row:
+def _row(machine: Machine, database: Database, asked: Asked, now: float) -> Row:
     events: Sequence[Event] = database.events(mac=machine.mac, kinds=(Kind.STAGE,), limit=500)
     way = progress(events)
-    node = nodes.get(str(machine.name))
+    node = asked.nodes.get(str(machine.name))
     if node is not None and way.stage is not None and node.boot_id != way.boot_id:
         node = NodeView("Unknown", node.version, node.boot_id)  # the object of an earlier boot says nothing
-    enrolment = database.enrolment(machine.mac)
+    # A plain machine has no certificates that could end.
+    enrolment = database.enrolment(machine.mac) if asked.api is not Api.NONE else None
     return Row(
         machine,
         way,
@@ -232,8 +237,8 @@ def to_json(status: Status) -> dict[str, Any]:
         "lab": str(status.lab.name),
         "time": iso(status.time),
         "server": "running" if status.server else "stopped",
-        "api": "answers" if status.api is Api.ANSWERS else "unknown",
-        "api_problem": None if status.api is Api.ANSWERS else str(status.api),
+        "api": str(status.api) if status.api in (Api.ANSWERS, Api.NONE) else "unknown",
+        "api_problem": None if status.api in (Api.ANSWERS, Api.NONE) else str(status.api),
         "armed": until is not None,
         "armed_until": None if until is None or until == float("inf") else iso(until),
         "alarms": status.alarms,
@@ -279,7 +284,9 @@ def _machine_json(row: Row, api: Api) -> dict[str, Any]:
 
 
 def _node_word(row: Row, api: Api) -> str:
-    """``ready``, ``not ready``, ``unknown`` or ``absent``."""
+    """``ready``, ``not ready``, ``unknown``, ``absent``, or ``none`` in a lab without a cluster."""
+    if api is Api.NONE:
+        return "none"
     if api is not Api.ANSWERS:
         return "unknown"
     if row.node is None:

@@ -5,7 +5,7 @@ How the image's builder uses it, in this order:
 1. install ``packages()`` and the kernel;
 2. copy ``IMAGE`` over the root, and ``DRACUT`` to ``usr/lib/dracut/modules.d/95nodisk`` (its ``init`` executable);
 3. put ``kubelet``, ``kube-proxy`` and ``kubeadm`` into ``usr/bin``;
-4. run ``sh /usr/lib/nodisk/prepare`` in the root;
+4. run ``sh /usr/lib/nodisk/prepare cluster`` in the root (``plain`` without Kubernetes; then 3 is left out);
 5. run ``dracut --force --kver VERSION FILE`` in the root: its configuration is in ``IMAGE``;
 6. make the squashfs without ``/boot`` (the kernel is served beside it).
 """
@@ -19,9 +19,17 @@ IMAGE = HERE / "image"
 """A tree that is copied over the image's root."""
 DRACUT = HERE / "dracut"
 """The dracut module."""
+INVENTORY = HERE / "inventory"
+"""The program of an inventory boot; it comes with the Ignition, not in the image."""
 
 
-def packages() -> tuple[str, ...]:
-    """The Debian packages that a node needs, in the file's order."""
-    lines = (HERE / "packages.txt").read_text(encoding="utf-8").splitlines()
-    return tuple(line.split()[0] for line in lines if line.strip() and not line.startswith("#"))
+def packages(*, plain: bool = False) -> tuple[str, ...]:
+    """The Debian packages that a node needs, in the file's order; ``plain``: one without Kubernetes."""
+    wanted, section = ("every", "plain" if plain else "cluster"), ""
+    found = []
+    for line in (HERE / "packages.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line.strip() and not line.startswith("#") and section in wanted:
+            found.append(line.split()[0])
+    return tuple(found)

@@ -39,6 +39,10 @@ PLUGINS_MIB = {PodNetwork.CALICO: 200, PodNetwork.CILIUM: 120}
 """What a pod network writes over the rootfs: its CNI plugins. Estimates; other networks' plugins are in the image."""
 
 
+PODS, PROGRAMS = "pods", "your programs"
+"""What the rest of a machine's RAM is for: with a cluster, and without one."""
+
+
 class Verdict(StrEnum):
     """The budget's verdict on a machine."""
 
@@ -79,6 +83,8 @@ class Budget:
     kube_reserved_mib: int
     eviction_hard_mib: int
     eviction_soft_mib: int
+    use: str = PODS
+    """What the rest is for."""
 
     @property
     def used(self) -> int:
@@ -110,7 +116,8 @@ class Budget:
         comfort = ASSUMED_PODS_MIB if self.role is Role.CONTROL_PLANE else COMFORT_PODS_MIB
         fixed = self.used - _grows(self.total)
         totals = (steps * 256 for steps in range(2, 1 << 20))
-        return next(total for total in totals if total - fixed - _grows(total) - _eviction(total) >= comfort)
+        reserve = _eviction if self.eviction_hard_mib else lambda _: 0
+        return next(total for total in totals if total - fixed - _grows(total) - reserve(total) >= comfort)
 
 
 EVICTION = "eviction reserve"
@@ -172,6 +179,8 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     """The budget of one machine; without ``facts`` (nothing built yet) from documented estimates."""
     total = machine.memory.mib if machine.memory is not None else ASSUMED_MIB[machine.role]
     control_plane = machine.role is Role.CONTROL_PLANE
+    if not lab.has_cluster:
+        return _plain(machine, total, facts)
     if facts is None:
         version = expected_version(lab)
         rootfs, images = ASSUMED_ROOTFS_MIB, _images_mib(version)
@@ -224,6 +233,38 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
         kube_reserved_mib=processes.node,
         eviction_hard_mib=eviction,
         eviction_soft_mib=eviction * 3 // 2,
+    )
+
+
+def _plain(machine: Machine, total: int, facts: Facts | None) -> Budget:
+    """Of a machine without a cluster: the overlay is its disk, so it may take half of the RAM."""
+    rootfs = ASSUMED_ROOTFS_MIB if facts is None else _up(facts.image.rootfs.size)
+    overlay, journald = max(96, total // 2), _journald(total)
+    rows = (
+        Row("kernel", _kernel(total), note="installed RAM minus MemTotal"),
+        Row("kernel's data", _KERNEL_DATA, note="slabs, page tables, stacks, device buffers"),
+        Row("rootfs", rootfs, rootfs, "the squashfs, compressed"),
+        Row("overlay", 12, overlay, "files written on top of the rootfs: what you install"),
+        Row("system", _SYSTEM, note="systemd, udev, journald, sshd, time"),
+        Row("journal", journald // 2, journald),
+    )
+    return Budget(
+        name=str(machine.name),
+        role=machine.role,
+        total=total,
+        declared=machine.memory is not None,
+        estimated=facts is None,
+        rows=rows,
+        overlay_mib=overlay,
+        # Only for what is put on them: an overlay file system can't hold a container runtime's snapshots.
+        containerd_mib=max(160, total * 3 // 8),
+        kubelet_mib=max(96, total // 4),
+        journald_mib=journald,
+        system_reserved_mib=_SYSTEM + _KERNEL_DATA + rootfs + 12,
+        kube_reserved_mib=0,
+        eviction_hard_mib=0,
+        eviction_soft_mib=0,
+        use=PROGRAMS,
     )
 
 

@@ -10,13 +10,16 @@ from nodisk.spec.model import Lab
 
 
 def configure(lab: Lab, host: Host) -> dict[str, str]:
-    """Every daemon's configuration: file name → text. Pure."""
-    return {
-        "dnsmasq.conf": daemons_dnsmasq.dnsmasq(lab, host),
+    """Every daemon's configuration: file name → text; without a cluster no etcd, registry and unbound. Pure."""
+    cluster = {
         daemons_unbound.CONF: daemons_unbound.unbound(lab, host),
-        "nginx.conf": daemons_nginx.nginx(lab, host),
         "etcd.yaml": daemons.etcd(lab, host),
         "registry.yaml": daemons.registry(lab, host),
+    }
+    return {
+        "dnsmasq.conf": daemons_dnsmasq.dnsmasq(lab, host),
+        "nginx.conf": daemons_nginx.nginx(lab, host),
+        **(cluster if lab.has_cluster else {}),
         "chrony.conf": daemons.chrony(lab, host),
     }
 

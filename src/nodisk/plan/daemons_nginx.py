@@ -82,6 +82,7 @@ http {{
         location /grub/ {{ proxy_pass http://application; }}
         location /ignition/ {{ proxy_pass http://application; }}
         location = /event {{ proxy_pass http://application; }}
+        location = /inventory {{ proxy_pass http://application; }}
         location = / {{ proxy_pass http://application; }}
         location = /kubectl {{ proxy_pass http://application; }}
         location = /kubectl.sha256 {{ proxy_pass http://application; }}
@@ -97,7 +98,9 @@ http {{
         location = /enrol {{ proxy_pass http://application; }}
         location / {{ return 404; }}
     }}
-
+{registry_server}}}
+{stream}"""
+_REGISTRY = """
     server {{
         listen {server}:{registry} ssl;
         client_max_body_size 0;
@@ -115,8 +118,8 @@ http {{
         }}
         location / {{ return 404; }}
     }}
-}}
-
+"""
+_STREAM = """
 stream {{
     # Pods come with their machine's address: one that opens connections and does nothing takes none from the others.
     limit_conn_zone $binary_remote_addr zone=addresses:1m;
@@ -146,8 +149,18 @@ def nginx(lab: Lab, host: Host) -> str:
         f"        server {machine.address}:{ports.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;"
         for machine in lab.by_role(Role.CONTROL_PLANE)
     )
+    registry = _REGISTRY.format(server=lab.network.server, registry=ports.REGISTRY, run=host.run)
+    stream = _STREAM.format(
+        server=lab.network.server,
+        api=ports.API,
+        run=host.run,
+        per_address=API_CONNECTIONS,
+        api_servers=api_servers,
+    )
     return _TEMPLATE.format(
-        module=f"load_module {host.stream_module};\n" if host.stream_module else "",
+        module=f"load_module {host.stream_module};\n" if host.stream_module and lab.has_cluster else "",
+        registry_server=registry if lab.has_cluster else "",
+        stream=stream if lab.has_cluster else "",
         user=host.web_user,
         run=host.run,
         pki=host.pki,
@@ -156,10 +169,6 @@ def nginx(lab: Lab, host: Host) -> str:
         server=lab.network.server,
         http=ports.HTTP,
         enrol=ports.ENROL,
-        registry=ports.REGISTRY,
-        api=ports.API,
-        per_address=API_CONNECTIONS,
         max_event=MAX_EVENT,
         max_enrol=MAX_ENROL,
-        api_servers=api_servers,
     )

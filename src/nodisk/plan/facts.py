@@ -33,7 +33,7 @@ class ImageFacts:
     rootfs_unpacked: int
     """Bytes of the files in the squashfs."""
     containerd: str
-    """Its version, such as 1.7.24."""
+    """Its version, such as 1.7.24; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,14 @@ class Facts:
     ca_pem: str
     """The lab's CA: signs the server's TLS certificates, which machines check."""
     image: ImageFacts
-    release: ReleaseFacts
+    cluster: ReleaseFacts | None
+    """The release of Kubernetes that the image carries; None: the machines are plain Debian."""
     masked: tuple[str, ...] = ()
     """Units that stay disabled: Kubernetes' on the machines with which ``lab bench`` measures the image alone."""
+
+    @property
+    def release(self) -> ReleaseFacts:
+        """The release of a lab that has a cluster; raises LookupError for one that has none."""
+        if self.cluster is None:
+            raise LookupError("the machines are plain Debian: no release")
+        return self.cluster

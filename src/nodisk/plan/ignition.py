@@ -14,6 +14,7 @@ from nodisk.plan import containers, kubeadm, kubelet, network, snippet_words, sn
 from nodisk.plan.budget import budget
 from nodisk.plan.documents import HEADER, dropin, file, program, unit
 from nodisk.plan.facts import Facts
+from nodisk.spec import versions
 from nodisk.spec.model import Lab, Machine, PodNetwork
 from nodisk.values import Role
 
@@ -47,7 +48,6 @@ def render(lab: Lab, facts: Facts, machine: Machine, *, where: snippets.Where = 
 
 def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
     caps = budget(lab, machine, facts)
-    flags = " ".join(kubelet.kubelet_flags(facts, machine))
     found = [
         file("/etc/hostname", f"{machine.name}\n"),
         file("/etc/hosts", system.hosts(lab, machine)),
@@ -56,15 +56,29 @@ def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
         file("/etc/systemd/networkd.conf.d/nodisk.conf", system.NETWORKD),
         file("/etc/systemd/timesyncd.conf.d/nodisk.conf", system.timesyncd(lab)),
         file("/etc/systemd/journald.conf.d/nodisk.conf", system.journald(caps.journald_mib)),
-        file("/etc/sysctl.d/90-nodisk.conf", system.SYSCTL),
-        file("/etc/modules-load.d/nodisk.conf", system.MODULES),
         file("/etc/sudoers.d/nodisk", system.SUDOERS, mode=0o440),
-        file("/etc/nftables.conf", containers.firewall(lab, names=not facts.release.has_dns)),
-        file("/etc/containerd/config.toml", containers.containerd_config(facts)),
-        file("/etc/containerd/certs.d/_default/hosts.toml", containers.registry_hosts(lab)),
         file("/etc/nodisk/ca.crt", facts.ca_pem),
         file("/etc/nodisk/node.env", _node_env(lab, facts, machine)),
         file("/etc/nodisk/profiles", requests(lab, machine)),
+    ]
+    return found + (_cluster_files(lab, facts, machine) if lab.has_cluster else _plain_files(lab))
+
+
+def _plain_files(lab: Lab) -> list[dict[str, Any]]:
+    """Where a machine gets packages from. Without a mirror in lab.yaml: the host's own may be out of its reach."""
+    if lab.os.mirror is None:
+        return []
+    return [file("/etc/apt/sources.list.d/nodisk.sources", system.apt_sources(lab.os.mirror, versions.suite(lab)))]
+
+
+def _cluster_files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
+    flags = " ".join(kubelet.kubelet_flags(facts, machine))
+    found = [
+        file("/etc/sysctl.d/90-nodisk.conf", system.SYSCTL),
+        file("/etc/modules-load.d/nodisk.conf", system.MODULES),
+        file("/etc/nftables.conf", containers.firewall(lab, names=not facts.release.has_dns)),
+        file("/etc/containerd/config.toml", containers.containerd_config(facts)),
+        file("/etc/containerd/certs.d/_default/hosts.toml", containers.registry_hosts(lab)),
         file("/etc/nodisk/kubelet.env", f"{HEADER}KUBELET_FLAGS={flags}\n"),
         file("/etc/kubernetes/kubelet.yaml", kubelet.kubelet_config(lab, facts, machine)),
         file("/etc/kubernetes/kube-proxy.yaml", kubelet.kube_proxy_config(lab, facts, machine)),
@@ -84,12 +98,19 @@ def _units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
     found = [
         unit("var-lib-containerd.mount", system.ram_mount("/var/lib/containerd", caps.containerd_mib, mode="0711")),
         unit("var-lib-kubelet.mount", system.ram_mount("/var/lib/kubelet", caps.kubelet_mib, mode="0750")),
+    ]
+    found += _cluster_units(machine) if lab.has_cluster else []
+    off: list[dict[str, Any]] = [{"name": name, "mask": True} for name in facts.masked]
+    return [one for one in found if one["name"] not in facts.masked] + off
+
+
+def _cluster_units(machine: Machine) -> list[dict[str, Any]]:
+    found = [
         dropin("containerd.service", "nodisk.conf", "[Unit]\nRequiresMountsFor=/var/lib/containerd\n"),
     ]
     if machine.role is Role.CONTROL_PLANE:
         found += [unit(f"nodisk-{part}.service") for part in ("manifests", "images", "control-plane")]
-    off: list[dict[str, Any]] = [{"name": name, "mask": True} for name in facts.masked]
-    return [one for one in found if one["name"] not in facts.masked] + off
+    return found
 
 
 def _node_env(lab: Lab, facts: Facts, machine: Machine) -> str:
@@ -101,19 +122,22 @@ def _node_env(lab: Lab, facts: Facts, machine: Machine) -> str:
         "ADDRESS": str(machine.address),
         "ROLE": str(machine.role),
         "SERVER": str(lab.network.server),
-        "API": network.api_url(lab, machine),
-        "PHASES": '"' + " ".join(kubeadm.phases(facts)) + '"',
     }
+    if lab.has_cluster:
+        values |= {
+            "API": network.api_url(lab, machine),
+            "PHASES": '"' + " ".join(kubeadm.phases(facts)) + '"',
+        }
     return HEADER + "".join(f"{key}={value}\n" for key, value in values.items())
 
 
 def requests(lab: Lab, machine: Machine) -> str:
     """The certificates that the machine asks for: ``profile|subject|alternative names``, as openssl writes them.
 
-    From the same table with which the server checks the requests.
+    From the same table with which the server checks the requests. A plain machine asks for none.
     """
     lines = []
-    for profile in profiles.allowed(machine.role):
+    for profile in profiles.allowed(machine.role) if lab.has_cluster else ():
         organization = f"/O={profile.organization}" if profile.organization else ""
         subject = f"{organization}/CN={profile.common_name.format(name=machine.name)}"
         sans = profiles.sans(profile, lab, machine)

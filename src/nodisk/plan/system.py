@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodisk.plan import network
 from nodisk.plan.documents import HEADER
-from nodisk.spec.model import Lab, Machine, PodNetwork
+from nodisk.spec.model import Lab, Machine, PodNetwork, Suite
 
 SYSCTL = (
     HEADER
@@ -46,19 +46,30 @@ def card(lab: Lab, machine: Machine) -> str:
     The initramfs has already set it up with the same values, so the link doesn't flap when networkd takes over.
     """
     # Other pod networks give out the ranges, and make the routes, by themselves.
-    ranges = network.other_ranges(lab, machine) if lab.kubernetes.network is PodNetwork.ROUTED else ()
+    routed = lab.has_cluster and lab.kubernetes.network is PodNetwork.ROUTED
+    ranges = network.other_ranges(lab, machine) if routed else ()
     routes = "".join(f"\n[Route]\nDestination={pods}\nGateway={address}\n" for pods, address in ranges)
     gateway = f"Gateway={lab.network.gateway}\n" if lab.network.gateway else ""
     # What runs in the host's network reaches a Service only if the kernel knows some way to its address: the packet is
     # routed first, and redirected by kube-proxy's rules on its way out. In a room without a gateway there is no other
     # way; and where there is one, a Service's address is none of its business.
     services = f"\n[Route]\nDestination={lab.kubernetes.services}\nScope=link\nPreferredSource={machine.address}\n"
+    services = services if lab.has_cluster else ""
     return (
         f"{HEADER}[Match]\nMACAddress={machine.mac}\nType=ether\nKind=!*\n\n"
         f"[Link]\nRequiredForOnline=no\n\n"
         f"[Network]\nAddress={machine.address}/{lab.network.subnet.prefixlen}\n{gateway}"
         "KeepConfiguration=static\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\n"
         f"{services}{routes}"
+    )
+
+
+def apt_sources(mirror: str, suite: Suite) -> str:
+    """A deb822 file for /etc/apt/sources.list.d (sources.list(5)): one suite and its updates."""
+    suites = f"{suite} {suite}-updates" if suite is not Suite.SID else str(suite)
+    return (
+        f"{HEADER}Types: deb\nURIs: {mirror}\nSuites: {suites}\nComponents: main contrib non-free-firmware\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     )
 
 

@@ -17,8 +17,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
+from nodisk.records import inventories, nonces, sightings
 from nodisk.records import next_boots as next_boots_
-from nodisk.records import nonces, sightings
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
 from nodisk.records.turns import Turned
@@ -131,6 +131,7 @@ class Database:
             # Whoever doesn't know these tables does without them: no reason for another schema.
             sightings.make(self._db)
             self._db.execute(next_boots_.TABLE)
+            self._db.execute(inventories.TABLE)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -221,6 +222,11 @@ class Database:
     def next_boots(self) -> next_boots_.NextBoots:
         """What machines start at their next boot."""
         return next_boots_.NextBoots(self._db, self._now, self._transaction)
+
+    @property
+    def inventories(self) -> inventories.Inventories:
+        """Machines that are to be measured, and what they reported."""
+        return inventories.Inventories(self._db, self._now)
 
     # The armed window
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from nodisk.server.handlers import boot, enrol, event, ignition, start
+from nodisk.server.handlers import boot, enrol, event, ignition, inventory, start
 from nodisk.server.handlers.common import AppState, Problem, problem_response
 
 
@@ -25,6 +25,7 @@ def application(app_state: AppState) -> Starlette:
             Route("/grub/{file}", boot.grub),
             Route("/ignition/{mac}", ignition.ignition),
             Route("/event", event.event, methods=["POST"]),
+            Route("/inventory", inventory.report, methods=["POST"]),
             Route("/", start.start),
             Route("/kubectl", start.kubectl),
             Route("/kubectl.sha256", start.checksum),

@@ -23,12 +23,13 @@ class Built:
     """The lab's assets in the store."""
 
     image: ImageFacts
-    release: ReleaseFacts
+    release: ReleaseFacts | None
+    """None: the machines are plain Debian."""
     ipxe: Path
     """The folder with iPXE's binaries."""
     container_images: tuple[tuple[ContainerImage, Path], ...]
-    release_bin: Path
-    """The folder with kubectl and perhaps etcd."""
+    release_bin: Path | None
+    """The folder with kubectl and perhaps etcd; None without a release."""
     kubectl: AssetRef | None = None
     """For students, where the release brings one."""
     signed: Mapping[str, Path] = field(default_factory=dict)
@@ -39,8 +40,9 @@ class Built:
     @property
     def objects(self) -> list[str]:
         """Names of the store's folders that this server keeps reading, whatever is built in the meantime."""
-        boot = (self.image.kernel, self.image.initramfs, self.image.rootfs, self.release.kubeadm)
-        programs = (self.kubectl,) if self.kubectl is not None else ()
+        boot = (self.image.kernel, self.image.initramfs, self.image.rootfs)
+        kubeadm = (self.release.kubeadm,) if self.release is not None else ()
+        programs = (*kubeadm, self.kubectl) if self.kubectl is not None else kubeadm
         return sorted(
             {
                 *(ref.sha256 for ref in (*boot, *programs)),
@@ -57,13 +59,14 @@ class Built:
 def find(state: LabState, lab: Lab) -> Built:
     """What ``nodisk build`` made for this lab; the errors that it raises say what is missing."""
     image, release = built.facts(state.state, lab)
-    of_release = {ref.name: ref for ref in built.manifests(state.state, lab)["release"].files}
+    made = built.manifests(state.state, lab)
+    of_release = {ref.name: ref for ref in made["release"].files} if "release" in made else {}
     return Built(
         image,
         release,
         built.tftp_root(state.state, lab),
         tuple(built.image_archives(state.state, lab)),
-        built.release_bin(state.state, lab),
+        built.release_bin(state.state, lab) if lab.has_cluster else None,
         of_release.get("kubectl"),
         built.signed_loaders(state.state, lab),
         tuple(state.bench.read_text(encoding="utf-8").split()) if state.bench.exists() else (),

@@ -39,22 +39,15 @@ def daemons(
 ) -> tuple[Daemon, ...]:
     """All daemons; they are stopped from the last to the first. ``names``: also unbound. Raises ToolMissing."""
     server = lab.network.server
-    registry_socket = host.run / "registry.sock"
-    etcd_tls = ssl.create_default_context(cafile=str(host.pki / "etcd-ca.crt"))
-    etcd_tls.load_cert_chain(host.pki / "etcd-probe.crt", host.pki / "etcd-probe.key")
     server_tls = ssl.create_default_context(cafile=str(host.pki / "server-ca.crt"))
-
-    async def etcd_answers() -> bool:
-        return await probes.https(server, ports.ETCD, "/health", etcd_tls)
-
-    async def registry_answers() -> bool:
-        return probes.give_to(registry_socket, host.web_user) and await probes.http_unix(registry_socket, "/v2/")
 
     async def nginx_answers() -> bool:
         # By way of the application: so its socket, its rights and the route to it are proved too.
         unix = await probes.http_unix(host.run / "http.sock", "/boot.ipxe")
-        tcp = [await probes.tcp(server, port) for port in (ports.HTTP, ports.ENROL, ports.API)]
-        return unix and all(tcp) and await probes.https(server, ports.REGISTRY, "/v2/", server_tls)
+        listening = (ports.HTTP, ports.ENROL, *([ports.API] if lab.has_cluster else ()))
+        tcp = [await probes.tcp(server, port) for port in listening]
+        registry = not lab.has_cluster or await probes.https(server, ports.REGISTRY, "/v2/", server_tls)
+        return unix and all(tcp) and registry
 
     async def dnsmasq_answers() -> bool:
         return await probes.dns(server, f"server.{daemons_dnsmasq.domain(lab)}")
@@ -67,13 +60,7 @@ def daemons(
 
     unbound: tuple[str | Path, ...] = (*_unconfined(), "unbound", "-d", "-c", host.conf / daemons_unbound.CONF)
     return (
-        Daemon("etcd", (etcd_program, "--config-file", host.conf / "etcd.yaml"), etcd_answers),
-        Daemon(
-            "docker-registry",
-            ("docker-registry", "serve", host.conf / "registry.yaml"),
-            registry_answers,
-            leftovers=(registry_socket,),
-        ),
+        *(_of_cluster(lab, host, etcd_program) if lab.has_cluster else ()),
         Daemon(
             "nginx",
             ("nginx", "-c", host.conf / "nginx.conf", "-p", host.run / "nginx"),
@@ -106,19 +93,33 @@ def _unconfined() -> tuple[str, ...]:
     return ()
 
 
-def need_programs(*, names: bool) -> None:
+def _of_cluster(lab: Lab, host: Host, etcd_program: Path | str) -> tuple[Daemon, ...]:
+    """What only a cluster needs."""
+    server = lab.network.server
+    registry_socket = host.run / "registry.sock"
+    etcd_tls = ssl.create_default_context(cafile=str(host.pki / "etcd-ca.crt"))
+    etcd_tls.load_cert_chain(host.pki / "etcd-probe.crt", host.pki / "etcd-probe.key")
+
+    async def etcd_answers() -> bool:
+        return await probes.https(server, ports.ETCD, "/health", etcd_tls)
+
+    async def registry_answers() -> bool:
+        return probes.give_to(registry_socket, host.web_user) and await probes.http_unix(registry_socket, "/v2/")
+
+    return (
+        Daemon("etcd", (etcd_program, "--config-file", host.conf / "etcd.yaml"), etcd_answers),
+        Daemon(
+            "docker-registry",
+            ("docker-registry", "serve", host.conf / "registry.yaml"),
+            registry_answers,
+            leftovers=(registry_socket,),
+        ),
+    )
+
+
+def need_programs(lab: Lab, *, names: bool) -> None:
     """Raise ToolMissing for the first program that this host lacks."""
-    for tool in (
-        *(("unbound", "unbound-control") if names else ()),
-        "etcd",
-        "docker-registry",
-        "nginx",
-        "dnsmasq",
-        "chronyd",
-        "skopeo",
-        "setpriv",
-        "unshare",
-        "ss",
-        "ip",
-    ):
+    of_cluster = ("etcd", "docker-registry", "skopeo") if lab.has_cluster else ()
+    of_names = ("unbound", "unbound-control") if names else ()
+    for tool in (*of_names, *of_cluster, "nginx", "dnsmasq", "chronyd", "setpriv", "unshare", "ss", "ip"):
         run.find(tool)

@@ -111,15 +111,18 @@ def bound_ports(lab: Lab, interface: str, *, names: bool) -> tuple[Port, ...]:
     found = [
         Port(ports.HTTP, False, "nginx: files and boot scripts", server),
         Port(ports.ENROL, False, "nginx: enrolment", server),
-        Port(ports.REGISTRY, False, "nginx: registry", server),
-        Port(ports.API, False, "nginx: the cluster's API", server),
-        Port(ports.ETCD, False, "etcd", server),
-        Port(ports.ETCD_PEER, False, "etcd", IPv4Address("127.0.0.1")),
         Port(ports.DNS, False, "dnsmasq: DNS", server),
         Port(ports.DNS, True, "dnsmasq: DNS", server),
         Port(69, True, "dnsmasq: TFTP", server),
         Port(ports.NTP, True, "chronyd: time", server),
     ]
+    if lab.has_cluster:
+        found += [
+            Port(ports.REGISTRY, False, "nginx: registry", server),
+            Port(ports.API, False, "nginx: the cluster's API", server),
+            Port(ports.ETCD, False, "etcd", server),
+            Port(ports.ETCD_PEER, False, "etcd", IPv4Address("127.0.0.1")),
+        ]
     if names:
         found += [Port(ports.NAMES, udp, "unbound: the cluster's names", server) for udp in (False, True)]
     anywhere = IPv4Address("0.0.0.0")  # noqa: S104 - DHCP clients have no address yet

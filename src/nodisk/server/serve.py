@@ -33,21 +33,20 @@ from nodisk.server import (
     background,
     daemons,
     host,
-    logs,
     names,
     nodes,
     probes,
     renewal,
     seed,
-    volume_keeper,
 )
 from nodisk.server.app import application
+from nodisk.server.cluster_work import ClusterWork, Work
 from nodisk.server.handlers.common import AppState
+from nodisk.server.log_records import LogRecords
 from nodisk.server.notify import notify
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
-from nodisk.values import Stage
 
 log = logging.getLogger("nodisk.server")
 
@@ -120,8 +119,8 @@ class Server:
         # Before anything is read: a build meanwhile is then one that is missing.
         plan = built.fingerprint(self.state, lab)
         found = assets.find(self.state, lab)
-        own_names = not found.release.has_dns
-        daemons.need_programs(names=own_names)
+        own_names = found.release is not None and not found.release.has_dns
+        daemons.need_programs(lab, names=own_names)
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)
         authority.ensure()
@@ -135,21 +134,23 @@ class Server:
         )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
-        names.prepare(lab, place)
+        if own_names:
+            names.prepare(lab, place)
         host_record.write(place, self.state.host)
         host.check_readable(place)
         host.check_free(host.bound_ports(lab, place.interface, names=own_names))
 
         say = functools.partial(self._say, database)
-        await seed.collect_garbage(self.state, place.conf / "registry.yaml", say)
+        if lab.has_cluster:
+            await seed.collect_garbage(self.state, place.conf / "registry.yaml", say)
         supervisor = Supervisor(self.state.log, say)
-        sightings = _Sightings(app_state)
+        lines = LogRecords(app_state)
         programs = daemons.daemons(
             lab,
             place,
             etcd_program=_etcd(found),
-            on_dnsmasq=sightings.dnsmasq,
-            on_nginx=sightings.nginx,
+            on_dnsmasq=lines.dnsmasq,
+            on_nginx=lines.nginx,
             names=own_names,
         )
         async with _application(app_state, place, wake):
@@ -157,17 +158,11 @@ class Server:
             if wake.is_set():
                 await supervisor.stop()
                 return
-            watcher = nodes.Watcher(lab, self.state)
-            namer = names.Keeper(lab, self.state, place, say)
-            keeper = volume_keeper.Keeper(lab, self.state, supervisor, say)
-            tasks = {
-                "filling the registry": lambda: seed.fill(lab, self.state, found.container_images, say),
-                "watching nodes": watcher.run,
-                "students' storage": keeper.run,
+            cluster = ClusterWork(lab, place, self.state, supervisor, say)
+            tasks: dict[str, Work] = {
                 "renewing certificates": lambda: renewal.keep(authority, say, running.reload_self),
+                **cluster.tasks(found, own_names=own_names),
             }
-            if own_names:
-                tasks["the cluster's names"] = namer.run
             tasks |= {what: functools.partial(work, lab, say) for what, work in self.beside.items()}
             beside = [asyncio.create_task(background.keep(what, work, say), name=what) for what, work in tasks.items()]
             try:
@@ -178,13 +173,12 @@ class Server:
             finally:
                 running.withdraw(self.state)
                 notify("STOPPING=1" if signal.SIGHUP not in self._signals else "RELOADING=1")
-                watcher.stop()
-                namer.stop()
+                cluster.stop()
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
                 await supervisor.stop()
-                await keeper.close()
+                await cluster.close()
                 self._say(database, "stopped")
 
     def _say(self, database: Database, text: str) -> None:
@@ -211,8 +205,8 @@ def _ready(lab: Lab, plan: str, found: assets.Built, supervisor: Supervisor) -> 
 
 def _etcd(found: assets.Built) -> Path | str:
     """The release's own etcd if it has one, otherwise Debian's."""
-    own = found.release_bin / "etcd"
-    return own if own.exists() else "etcd"
+    own = found.release_bin / "etcd" if found.release_bin is not None else None
+    return own if own is not None and own.exists() else "etcd"
 
 
 @contextlib.contextmanager
@@ -271,41 +265,3 @@ async def _unless(wake: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         doing.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await doing
-
-
-@dataclass(slots=True)
-class _Sightings:
-    """Turns the daemons' log lines into records."""
-
-    app_state: AppState
-    _dhcp: logs.DhcpLog
-
-    def __init__(self, app_state: AppState) -> None:
-        self.app_state = app_state
-        self._dhcp = logs.DhcpLog()
-
-    def dnsmasq(self, line: str) -> None:
-        """Process a line of dnsmasq's log."""
-        lease = self._dhcp.read(line)
-        if lease is None:
-            return
-        machine = self.app_state.machine(lease.mac)
-        if machine is not None:
-            if not self.app_state.limits.sighting(lease.mac, Stage.DHCP):
-                return
-            self.app_state.database.record(
-                Kind.STAGE, lease.by, source="dnsmasq", mac=lease.mac, machine=str(machine.name), stage=Stage.DHCP
-            )
-        elif self.app_state.limits.unknown(lease.mac):
-            known = [one.mac for one in self.app_state.texts.lab.machines]
-            self.app_state.database.sightings.see(lease.mac, address=lease.address, known=known)
-            self.app_state.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
-
-    def nginx(self, line: str) -> None:
-        """Process a line of nginx' access log."""
-        fetch = logs.fetch(line)
-        if fetch is None:
-            return
-        for machine in self.app_state.texts.lab.machines:
-            if machine.address == fetch.address:
-                self.app_state.database.add_traffic(machine.mac, fetch.what, fetch.bytes)

@@ -44,6 +44,13 @@ class DhcpMode(StrEnum):
     NONE = "none"  # the room's own server or iPXE menu chains to http://SERVER/boot.ipxe
 
 
+class Engine(StrEnum):
+    """What makes a cluster of the machines."""
+
+    KUBEADM = "kubeadm"  # Kubernetes, by nodisk
+    NONE = "none"  # nobody: plain Debian with SSH
+
+
 class Source(StrEnum):
     """Where a release of Kubernetes comes from."""
 
@@ -138,6 +145,9 @@ class NetworkManifest(_Section):
 class Kubernetes(_Section):
     """The release of Kubernetes and the cluster's inner networks."""
 
+    engine: Engine = Engine.KUBEADM
+    """`kubeadm`: nodisk makes a Kubernetes cluster of the machines. `none`: they boot plain Debian with SSH and Python,
+    for whatever you install on them; every other setting of this section is then refused."""
     source: Source = Source.AUTO
     """`upstream` (official binaries), `debian` (1.20.2, built from Debian's source; for tests), `path` (a folder of
     yours), `auto` (upstream where it can be reached, else debian)."""
@@ -424,6 +434,11 @@ class Lab(_Section):
     """Settings of the virtual lab."""
     backup: Backup | None = None
     """Backups of the room; absent: only those that are asked for by command."""
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether nodisk makes a cluster of the machines; otherwise they are plain Debian."""
+        return self.kubernetes.engine is not Engine.NONE
 
     def machine(self, name: str) -> Machine | None:
         """The machine of that name."""

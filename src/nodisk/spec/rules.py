@@ -63,7 +63,8 @@ GATEWAY: Path = ("network", "gateway")
 
 def check(lab: Lab) -> list[Finding]:
     """Everything that is wrong with a lab whose individual values are valid."""
-    return [finding for rule in RULES for finding in rule(lab)]
+    rules = RULES if lab.has_cluster else (*(rule for rule in RULES if rule not in OF_CLUSTER), plain)
+    return [finding for rule in rules for finding in rule(lab)]
 
 
 def unique(lab: Lab) -> Iterator[Finding]:
@@ -365,6 +366,16 @@ def labels(lab: Lab) -> Iterator[Finding]:
                 yield Finding(place, text, "keep one of them", other=(*place[:-1], first))
 
 
+def plain(lab: Lab) -> Iterator[Finding]:
+    """Without a cluster nothing is set that only a cluster has."""
+    engine: Path = ("kubernetes", "engine")
+    places: list[Path] = [("kubernetes", key) for key in sorted(lab.kubernetes.model_fields_set - {"engine"})]
+    for index, machine in enumerate(lab.machines):
+        places += [("machines", index, key) for key in ("labels", "taints") if getattr(machine, key)]
+    for path in places:
+        yield Finding(path, f"`{path[-1]}` has no effect with engine: none", "remove it", about=(engine,), key=True)
+
+
 def butane(lab: Lab) -> Iterator[Finding]:
     """Snippets are YAML mappings; ``nodisk.butane`` checks their content."""
     places: list[tuple[Path, str | None]] = [(("butane",), lab.butane)]
@@ -437,3 +448,5 @@ RULES: tuple[Rule, ...] = (
     timetable,
     menu,
 )
+OF_CLUSTER: tuple[Rule, ...] = (reachable, ranges, pods, services, control_plane, release, network, suite, labels)
+"""Rules for labs with a cluster."""

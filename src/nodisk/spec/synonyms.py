@@ -131,6 +131,10 @@ CHOICES: dict[str, dict[str, str]] = {
         "`proxy` or `none`: with the first, nodisk says what to boot, with the other the room's server does": "false no"
         " off external room disabled disable relay existing",
     },
+    "kubernetes.engine": {
+        "kubeadm": "kubernetes k8s true yes on",
+        "none": "no off false plain bare debian",
+    },
     "kubernetes.source": {
         "upstream": "official online internet release dl_k8s_io",
         "debian": "distro distribution apt",

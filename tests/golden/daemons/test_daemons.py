@@ -49,12 +49,19 @@ def lab_of(network: str, more: str = "") -> Lab:
     return parse(f"name: room\nnetwork: {network}\n{more}{MACHINES}", file=Path("lab.yaml"))
 
 
-@pytest.mark.parametrize("case", NETWORKS)
+ENGINE = {"plain": "kubernetes: {engine: none}\n"}
+SHOW = {"full": None, "plain": ("nginx.conf",)}
+"""Whose configurations a case shows; None: all. The others show dnsmasq's."""
+
+
+@pytest.mark.parametrize("case", [*NETWORKS, *ENGINE])
 def test_configurations(case: str) -> None:
-    lab = lab_of(NETWORKS[case])
+    lab = lab_of(NETWORKS.get(case, NETWORKS["full"]), ENGINE.get(case, ""))
     host = usual_host(lab, Path("/var/lib/nodisk/labs/room"), Path("/var/lib/nodisk/assets/objects"))
     texts = configure(lab, host)
-    shown = texts if case == "full" else {"dnsmasq.conf": texts["dnsmasq.conf"]}
+    assert ("etcd.yaml" in texts) is ("registry.yaml" in texts) is lab.has_cluster
+    names = SHOW.get(case, ("dnsmasq.conf",))
+    shown = {name: text for name, text in texts.items() if names is None or name in names}
     text = "".join(f"==== {name} ====\n{content}\n" for name, content in shown.items())
     golden = HERE / f"{case}.txt"
     if os.environ.get("NODISK_UPDATE_GOLDEN"):

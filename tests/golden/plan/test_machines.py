@@ -1,4 +1,4 @@
-"""Whole artefacts of three releases: what every kind of machine gets, compared to the letter.
+"""Whole artefacts of three releases, and of none: what every kind of machine gets, compared to the letter.
 
 ``NODISK_UPDATE_GOLDEN=1 pytest tests/golden`` writes the files anew; their diff is then what is reviewed.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ LARGE = """
 """
 
 
+PLAIN = """
+{"name": "shed", "network": {"subnet": "10.79.0.0/27", "server": "10.79.0.1"}, "ssh_keys": ["ssh-ed25519 AAAA teacher"],
+ "kubernetes": {"engine": "none"}, "os": {"mirror": "http://10.79.0.1:8000/debian"},
+ "machines": [{"name": "p1", "mac": "52:54:00:79:00:15", "address": "10.79.0.21", "memory": "2GiB"}]}
+"""
+
+
 def facts(version: str, registry: str, containerd: str, *others: str) -> Facts:
     def asset(name: str, size: int) -> AssetRef:
         return AssetRef(name, name.encode().hex().ljust(64, "0")[:64], size)
@@ -56,14 +64,16 @@ def facts(version: str, registry: str, containerd: str, *others: str) -> Facts:
             rootfs_unpacked=420 << 20,
             containerd=containerd,
         ),
-        release=ReleaseFacts(KubeVersion.parse(version), "upstream", tuple(images), asset("kubeadm", 70 << 20)),
+        cluster=ReleaseFacts(KubeVersion.parse(version), "upstream", tuple(images), asset("kubeadm", 70 << 20)),
     )
 
 
+OF_36 = facts("1.36.1", "registry.k8s.io", "2.1.4", "pause:3.10.1", "coredns/coredns:v1.13.1")
 CASES = {
     "1.20": (SMALL, facts("1.20.2", "k8s.gcr.io", "1.7.24", "pause:3.2")),
     "1.31": (SMALL, facts("1.31.4", "registry.k8s.io", "1.7.24", "pause:3.10", "coredns/coredns:v1.11.3")),
-    "1.36": (LARGE, facts("1.36.1", "registry.k8s.io", "2.1.4", "pause:3.10.1", "coredns/coredns:v1.13.1")),
+    "1.36": (LARGE, OF_36),
+    "plain": (PLAIN, replace(OF_36, image=replace(OF_36.image, containerd=""), cluster=None)),
 }
 
 

@@ -237,7 +237,7 @@ def settings_of(program: list[str | Path], version: str) -> dict[str, Any]:
     facts = Facts(
         ca_pem="",
         image=ImageFacts(asset, asset, asset, "6.12", 1, version),
-        release=ReleaseFacts(KubeVersion(1, 36, 2), "upstream", (pause,), asset),
+        cluster=ReleaseFacts(KubeVersion(1, 36, 2), "upstream", (pause,), asset),
     )
     config = containers.containerd_config(facts)
     read = tomllib.loads(run.run([*program, "--config", "/dev/stdin", "config", "dump"], stdin=config).stdout)

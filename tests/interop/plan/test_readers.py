@@ -67,7 +67,7 @@ def asset(name: str) -> AssetRef:
 FACTS = Facts(
     ca_pem="",
     image=ImageFacts(asset("vmlinuz"), asset("initramfs"), asset("root"), "6.12", 420 << 20, "1.7.24"),
-    release=ReleaseFacts(
+    cluster=ReleaseFacts(
         VERSION,
         "debian",
         tuple(

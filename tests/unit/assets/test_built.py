@@ -15,7 +15,7 @@ from nodisk.assets.prune import prune
 from nodisk.assets.release import ReleaseImage, facts_to_json
 from nodisk.assets.store import Manifest, Store
 from nodisk.commands.assets import assets
-from nodisk.errors import EnvironmentProblem, IntegrityError
+from nodisk.errors import EnvironmentProblem, IntegrityError, NoCluster
 from nodisk.plan.facts import ContainerImage
 from nodisk.records import running
 from nodisk.spec.model import Lab
@@ -71,6 +71,7 @@ def test_after_a_build_everyone_finds_their_part(state: State) -> None:
     made = everything(state)
     built.record(state, lab(), made, why="because")
     image, release = built.facts(state, lab())
+    assert release is not None
     assert image.rootfs == made["image"].file("root.squashfs")
     assert (image.kernel_version, image.containerd, image.rootfs_unpacked) == ("6.12.0", "1.7.24", 9)
     assert (str(release.version), release.source, release.has_dns) == ("1.36.1", "path", False)
@@ -98,6 +99,21 @@ def test_a_lab_yaml_that_asks_for_something_else_wants_another_build(state: Stat
     other = built.release_before(state, lab(kubernetes={"source": "debian"}))
     assert other is not None
     assert not other.asked
+
+
+def test_a_lab_without_a_cluster_needs_no_release(state: State) -> None:
+    plain = lab(kubernetes={"engine": "none"})
+    made = everything(state)
+    built.record(state, plain, {kind: made[kind] for kind in built.PLAIN_KINDS}, why="no Kubernetes")
+    image, release = built.facts(state, plain)
+    assert (image.rootfs, release) == (made["image"].file("root.squashfs"), None)
+    assert built.image_archives(state, plain) == []
+    assert built.release_before(state, plain) is None
+    for call in (built.release_bin, built.release_facts):
+        with pytest.raises(NoCluster, match="room has no cluster"):
+            call(state, plain)
+    with pytest.raises(EnvironmentProblem, match="asks for a different release or image"):
+        built.facts(state, lab())
 
 
 def test_add_ons_are_recorded_where_there_are_any(state: State) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.spec.labs import TEN_LINES
@@ -12,7 +14,7 @@ from nodisk.plan.budget import EVICTION, PLUGINS_MIB, Budget, Verdict, budget
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab, PodNetwork
-from nodisk.values import KubeVersion
+from nodisk.values import KubeVersion, Size
 
 MIB = 1024 * 1024
 
@@ -124,3 +126,22 @@ def test_a_network_that_brings_its_plugins_gets_room_for_them() -> None:
     )
     assert calico.overlay_mib - plain.overlay_mib == PLUGINS_MIB[PodNetwork.CALICO]
     assert calico.used - plain.used == PLUGINS_MIB[PodNetwork.CALICO]
+
+
+def test_without_a_cluster_nothing_is_kept_for_one() -> None:
+    plain = parse(TEN_LINES + "kubernetes: {engine: none}\n", file="x")
+    known = replace(facts(), cluster=None)
+    found, node = budget(plain, plain.machines[1], known), budget(lab(), lab().machines[1], facts())
+    assert {row.kind for row in found.rows} < {row.kind for row in node.rows}
+    assert found.left == found.free > node.left
+    assert found.overlay_mib == found.total // 2  # its disk
+    assert budget(plain, plain.machines[1]).estimated
+    assert "your programs" in ram.ram(plain, [found])[0].message
+    assert ram.table([found])[1][-3][0] == "left for your programs"
+    small = parse(
+        TEN_LINES.replace("address:", "memory: 512MiB\n    address:") + "kubernetes: {engine: none}\n", file="x"
+    )
+    tight = budget(small, small.machines[1], known)
+    assert tight.verdict is Verdict.TIGHT
+    enough = small.machines[1].model_copy(update={"memory": Size(tight.needed * MIB)})
+    assert budget(small, enough, known).verdict is Verdict.FITS

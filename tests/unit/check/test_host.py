@@ -17,6 +17,7 @@ from nodisk.check.findings import Finding, Level, worst
 from nodisk.check.runner import NAMES
 from nodisk.commands.check import check
 from nodisk.spec.load import parse
+from nodisk.spec.model import Engine, Kubernetes
 from nodisk.state import State
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -58,7 +59,11 @@ def test_missing_programs_are_one_command(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr("nodisk.run.SEARCH_PATH", str(tmp_path))  # a host with nothing
     (tmp_path / "dnsmasq").write_text("#!/bin/sh\necho Dnsmasq version 2.76\n")
     (tmp_path / "dnsmasq").chmod(0o755)
-    missing, old = tools.tools(virtual=False)
+    made = parse(TEN_LINES, file="x")
+    missing, old = tools.tools(made, virtual=False)
+    assert "etcd (" in missing.message
+    plain = made.model_copy(update={"kubernetes": Kubernetes(engine=Engine.NONE)})
+    assert "etcd (" not in tools.tools(plain, virtual=False)[0].message
     assert missing.level is Level.ERROR
     assert "nginx (files, balancing the API)" in missing.message
     assert "dnsmasq" not in missing.message

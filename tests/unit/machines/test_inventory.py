@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nodisk.machines.inventory import Access, Format, inventory
 from nodisk.spec.load import parse
+from nodisk.spec.model import Engine, Kubernetes
 from nodisk.values import Stage
 
 LAB = parse(
@@ -50,3 +51,9 @@ def test_ssh_checks_the_key_and_enters_the_labs_namespace() -> None:
     assert "StrictHostKeyChecking=yes" in words
     assert "ProxyCommand=ip netns exec nodisk-room socat - TCP4:%h:%p" in words
     assert told["ansible_ssh_private_key_file"] == "/keys/own"
+
+
+def test_only_a_machine_without_kubernetes_has_python() -> None:
+    plain = LAB.model_copy(update={"kubernetes": Kubernetes(engine=Engine.NONE)})
+    found = [inventory(lab, {}, ACCESS, Format.ANSIBLE)["_meta"]["hostvars"]["w1"] for lab in (plain, LAB)]
+    assert [one.get("ansible_python_interpreter") for one in found] == ["/usr/bin/python3", None]

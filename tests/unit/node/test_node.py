@@ -119,10 +119,30 @@ def test_a_control_plane_frees_the_leases_of_its_own_last_boot(
 
 def test_packages_have_reasons() -> None:
     lines = (node.HERE / "packages.txt").read_text(encoding="utf-8").splitlines()
-    found = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+    found = [line.split(maxsplit=1) for line in lines if line and not line.startswith(("#", "["))]
     assert all(len(parts) == 2 for parts in found)
-    assert node.packages() == tuple(parts[0] for parts in found)
-    assert len(set(node.packages())) == len(node.packages())
+    cluster, plain = node.packages(), node.packages(plain=True)
+    assert {*cluster, *plain} == {parts[0] for parts in found}
+    assert len(set(cluster)) == len(cluster)
+    assert ("containerd" in cluster, "python3" in cluster) == (True, False)
+    assert ("containerd" in plain, "python3" in plain, "openssh-server" in plain) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("profiles_", "listening", "ready"), [("", "0", True), ("", "3", False), ("x|/CN=x|", "0", False)]
+)
+def test_a_machine_without_a_cluster_is_ready_once_it_takes_logins(
+    profiles_: str, listening: str, ready: bool, tmp_path: Path
+) -> None:
+    """The question of the script ``report``: with profiles the API is asked, which isn't there."""
+    (tmp_path / "profiles").write_text(profiles_)
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\nexit {listening}\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    script = (node.IMAGE / "usr/lib/nodisk/report").read_text(encoding="utf-8")
+    function = script[script.index("ready() {") : script.index("}\n", script.index("ready() {")) + 2]
+    words = function.replace("/etc/nodisk", str(tmp_path)) + "\nnode() { return 1; }\nready"
+    done = subprocess.run(["dash", "-uc", words], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    assert (done.returncode == 0) is ready
 
 
 @pytest.mark.parametrize("machine", LAB.machines, ids=lambda machine: machine.name.value)

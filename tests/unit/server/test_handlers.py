@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +27,7 @@ from nodisk.server.app import application
 from nodisk.server.handlers.common import AppState
 from nodisk.server.handlers.enrol import parse
 from nodisk.server.texts import Texts
-from nodisk.spec.model import Lab, Outside, Timetable
+from nodisk.spec.model import Engine, Lab, Outside, Timetable
 from nodisk.spec.timetable import Turn
 from nodisk.values import Mac
 
@@ -42,8 +44,6 @@ def test_a_body() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "no profile"),
-        (KEY.encode(), "no profile"),
         (b"hello\nprofile: kube-proxy\n", "not an SSH host key"),
         (b"ssh-host-key: ssh-dss AAAA\nprofile: kube-proxy\n", "not an SSH host key"),
         (b"profile: kube-proxy\nx\nprofile: kube-proxy\nx\n", "kube-proxy is there twice"),
@@ -65,6 +65,10 @@ def test_no_body_does_more_than_be_refused(body: bytes) -> None:
     except Refused:
         return
     assert names <= set(PROFILES)
+
+
+def test_a_body_without_profiles_is_one_of_a_plain_machine() -> None:
+    assert parse(KEY.encode()).requests == ()
 
 
 W1, STRANGER = "52:54:00:77:00:15", "02:00:00:00:00:99"
@@ -406,3 +410,30 @@ def test_grub_of_a_machine_that_is_not_known(server: Server) -> None:
         assert server.ask("GET", f"/grub/{malformed}.cfg").status_code == 400
     for other in (f"{W1}.ipxe", "grub.cfg-amd64", "x86_64-efi"):
         assert server.ask("GET", f"/grub/{other}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("engine", "body", "status", "says"),
+    [
+        ("none", KEY, 200, ""),
+        ("none", f"{KEY}profile: kubelet-client\n{CSR}", 403, "no cluster to sign for"),
+        ("kubeadm", KEY, 403, "no profile at all"),
+    ],
+)
+def test_a_plain_machine_enrols_with_its_host_keys_alone(
+    server: Server, engine: str, body: str, status: int, says: str
+) -> None:
+    kubernetes = LAB.kubernetes.model_copy(update={"engine": Engine(engine)})
+    scripts = Scripts(LAB.model_copy(update={"kubernetes": kubernetes}))
+    server.app_state.texts = cast("Texts", scripts)
+    nonce = server.ask("GET", f"/boot/{W1.replace(':', '-')}.ipxe").text
+    headers = {"Nodisk-Nonce": nonce, "Nodisk-Mac": W1}
+    answer = server.ask("POST", "/enrol", headers=headers, content=body.encode())
+    assert answer.status_code == status
+    keys = server.app_state.database.host_keys(Mac.parse(W1))
+    if says:
+        assert (says in answer.text, keys) == (True, ())
+    else:
+        with tarfile.open(fileobj=io.BytesIO(answer.content)) as tar:
+            assert tar.getnames() == []  # nothing of the cluster's
+        assert keys == (KEY.removeprefix("ssh-host-key: ").strip(),)

@@ -27,7 +27,7 @@ RELEASE: Any = SimpleNamespace(version=KubeVersion(1, 36, 2))
 
 
 def ask(path: str, kubectl: AssetRef | None) -> httpx2.Response:
-    texts = SimpleNamespace(lab=LAB, facts=SimpleNamespace(release=RELEASE), kubectl=kubectl)
+    texts = SimpleNamespace(lab=LAB, facts=SimpleNamespace(release=RELEASE, cluster=RELEASE), kubectl=kubectl)
 
     async def send() -> httpx2.Response:
         transport = httpx2.ASGITransport(application(cast("AppState", SimpleNamespace(texts=texts))))

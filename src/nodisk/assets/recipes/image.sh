@@ -1,9 +1,10 @@
 #!/bin/sh
 # Makes kernel, initramfs and a trimmed root from an unpacked Debian root. Run as root on the host, in a mount namespace
-# of its own. Arguments: ROOT OUT KEEP_PERL(yes|no); ROOT/usr/lib/nodisk and the dracut module are already in place.
+# of its own. Arguments: ROOT OUT KEEP_PERL(yes|no) KIND(cluster|plain); ROOT/usr/lib/nodisk and the dracut module are
+# already in place.
 # Says `step: TEXT` as it goes.
 set -eu
-root=$1 out=$2 keep_perl=$3
+root=$1 out=$2 keep_perl=$3 kind=$4
 
 for folder in tmp run var/tmp; do
     mount -t tmpfs -o mode=1777 tmpfs "$root/$folder"
@@ -15,7 +16,7 @@ kernel=$(ls "$root/lib/modules")
 chroot "$root" depmod "$kernel"
 
 echo "step: preparing the root"
-chroot "$root" sh /usr/lib/nodisk/prepare
+chroot "$root" sh /usr/lib/nodisk/prepare "$kind"
 
 echo "step: making the initramfs"
 mkdir "$root/tmp/boot"
@@ -31,23 +32,35 @@ echo "step: trimming the root"
 # Ignition's program lives among dracut's modules; everything else of dracut has done its work.
 find "$root/usr/lib/dracut" -mindepth 1 -maxdepth 1 ! -name modules.d -exec rm -rf {} +
 find "$root/usr/lib/dracut/modules.d" -mindepth 1 -maxdepth 1 ! -name '*ignition' -exec rm -rf {} +
-# Of the network plugins those that the pod networks name; containerd's shims of its first versions; tools for building.
-for plugin in dhcp dummy firewall host-device ipvlan macvlan ptp sbr static vlan vrf; do
-    rm -f "$root/usr/lib/cni/$plugin"
-done
-# Pod networks that install their own plugins write to /opt/cni/bin, and call the others beside them.
-mkdir -p "$root/opt/cni"
-ln -s /usr/lib/cni "$root/opt/cni/bin"
-rm -f "$root"/usr/bin/containerd-shim "$root"/usr/bin/containerd-shim-runc-v1 "$root"/usr/bin/containerd-stress \
-    "$root"/usr/bin/ignition-validate "$root"/usr/bin/pzstd "$root"/usr/bin/sqv
+if [ "$kind" = cluster ]; then
+    # Of the network plugins those that the pod networks name; containerd's shims of its first versions.
+    for plugin in dhcp dummy firewall host-device ipvlan macvlan ptp sbr static vlan vrf; do
+        rm -f "$root/usr/lib/cni/$plugin"
+    done
+    # Pod networks that install their own plugins write to /opt/cni/bin, and call the others beside them.
+    mkdir -p "$root/opt/cni"
+    ln -s /usr/lib/cni "$root/opt/cni/bin"
+    rm -f "$root"/usr/bin/containerd-shim "$root"/usr/bin/containerd-shim-runc-v1 "$root"/usr/bin/containerd-stress
+fi
+# Tools for building.
+rm -f "$root"/usr/bin/ignition-validate "$root"/usr/bin/pzstd
 rm -rf "$root"/boot/* "$root"/usr/bin/dracut* "$root"/usr/bin/lsinitrd "$root"/vmlinuz* "$root"/initrd.img*
-# Nothing is installed on a machine that forgets it at the next boot. The list of what is inside stays. /etc/apt names
-# the mirror and proxy of the host that builds: nobody's business, and the same packages would give another hash.
-rm -rf "$root"/etc/apt "$root"/usr/lib/apt "$root"/usr/bin/apt* "$root"/var/lib/dpkg/info "$root"/var/lib/dpkg/*-old \
-    "$root"/usr/lib/x86_64-linux-gnu/libapt-*.so* "$root"/var/lib/apt "$root"/var/cache/* "$root"/var/log/* \
-    "$root"/usr/share/doc "$root"/usr/share/man "$root"/usr/share/info "$root"/usr/share/locale "$root"/usr/share/perl5/Debconf \
+# /etc/apt names the mirror and proxy of the host that builds: nobody's business, and the same packages would give
+# another hash.
+rm -rf "$root"/etc/apt "$root"/var/lib/dpkg/*-old "$root"/var/lib/apt "$root"/var/cache/* "$root"/var/log/* \
+    "$root"/usr/share/doc "$root"/usr/share/man "$root"/usr/share/info "$root"/usr/share/locale \
     "$root"/usr/lib/x86_64-linux-gnu/gconv "$root"/usr/share/i18n "$root"/usr/lib/udev/hwdb.bin "$root"/usr/lib/udev/hwdb.d \
     "$root"/etc/udev/hwdb.bin
+if [ "$kind" = cluster ]; then
+    # Nothing is installed on a node that forgets it at the next boot. The list of what is inside stays.
+    rm -rf "$root"/usr/lib/apt "$root"/usr/bin/apt* "$root"/usr/bin/sqv "$root"/var/lib/dpkg/info \
+        "$root"/usr/lib/x86_64-linux-gnu/libapt-*.so* "$root"/usr/share/perl5/Debconf
+else
+    for folder in etc/apt/apt.conf.d etc/apt/preferences.d etc/apt/sources.list.d etc/apt/trusted.gpg.d \
+        var/lib/apt/lists/partial var/cache/apt/archives/partial var/log/apt; do
+        mkdir -p "$root/$folder"
+    done
+fi
 mkdir -p "$root/var/lib/dpkg" "$root/var/log" "$root/var/cache"
 if [ "$keep_perl" = no ]; then
     rm -rf "$root"/usr/bin/perl* "$root"/usr/lib/x86_64-linux-gnu/perl* "$root"/usr/share/perl*

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.assets import nic_drivers
+from nodisk.plan import inventory
 from nodisk.records import sightings
 from nodisk.records.events import Kind
 from nodisk.records.turns import Plan
@@ -77,6 +78,8 @@ async def _answer(request: Request, loader: _Loader) -> Response:
     mac = _mac(request, loader.suffix)
     machine = app_state.machine(mac)
     said = sightings.said(request.query_params)
+    if (measuring := _inventory(request, mac, loader.known)) is not None:
+        return measuring
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
             twins.note(request, mac, said)
@@ -168,6 +171,17 @@ def _own_disk(app_state: AppState) -> bool:
     if timetable is None or database.armed():
         return False
     return Plan.of(timetable).own_disk(datetime.fromtimestamp(database.now(), UTC), database.turned())
+
+
+def _inventory(request: Request, mac: Mac, known: Callable[[Machine, str | None], str]) -> Response | None:
+    """The script of an inventory boot, for a machine that is to be measured; its nonce counts for a report alone."""
+    app_state, address = app_state_of(request), address_of(request)
+    if request.method != "GET" or address is None or address not in app_state.texts.lab.network.subnet:
+        return None
+    if app_state.database.inventories.wanted(mac) is None:
+        return None
+    nonce = app_state.database.inventories.mint(mac, address)
+    return PlainTextResponse(known(inventory.machine(mac, address), nonce))
 
 
 def _may_take(request: Request, machine: Machine, address: IPv4Address) -> bool:

@@ -55,8 +55,8 @@ def parse(body: bytes) -> Enrolment:
         if name in requests:
             raise Refused(f"{name} is there twice")
         requests[name] = (PROFILES[name], pem)
-    if not requests or len(host_keys) > MAX_HOST_KEYS:
-        raise Refused("no profile at all" if not requests else "too many SSH host keys")
+    if len(host_keys) > MAX_HOST_KEYS:
+        raise Refused("too many SSH host keys")
     return Enrolment(tuple(host_keys), tuple(requests.values()))
 
 
@@ -82,19 +82,24 @@ async def enrol(request: Request) -> Response:
         return PlainTextResponse(f"{refusal.text}\n", status)
     try:
         enrolment = parse(body)
+        if app_state.texts.lab.has_cluster != bool(enrolment.requests):
+            raise Refused("this lab has no cluster to sign for" if enrolment.requests else "no profile at all")
         answer = await run_in_threadpool(_answer, app_state, machine, enrolment)
     except Refused as error:
         return _refuse(app_state, request, mac, "request", error.message)
     app_state.passing.forget(mac)
     app_state.database.enrolled(mac, time.time() + MACHINE_LIFETIME.total_seconds(), enrolment.host_keys)
     names = ", ".join(profile.name for profile, _ in enrolment.requests)
-    what = f"signed {names}" + (" again: the answer before was lost" if verdict.again else "")
+    what = (f"signed {names}" if names else "took its SSH host keys") + (
+        " again: the answer before was lost" if verdict.again else ""
+    )
     app_state.database.record(Kind.NODE, what, source=source_of(request), mac=mac, machine=str(machine.name))
     return Response(answer, media_type="application/x-tar")
 
 
 def _answer(app_state: AppState, machine: Machine, enrolment: Enrolment) -> bytes:
-    files = app_state.authority.companions(machine.role)
+    # A plain machine gets nothing: what a cluster's certificates go with is no use to it.
+    files = app_state.authority.companions(machine.role) if enrolment.requests else {}
     for profile, csr in enrolment.requests:
         files[f"{profile.name}.crt"] = app_state.authority.sign(machine, profile, csr)
     packed = io.BytesIO()

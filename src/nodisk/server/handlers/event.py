@@ -26,6 +26,8 @@ async def event(request: Request) -> Response:
     form = _form(await body_of(request, MAX_EVENT))
     mac = mac_of(form.get("mac", ""))
     machine = app_state.machine(mac)
+    if app_state.database.inventories.boots(mac, address) is not None:
+        return PlainTextResponse("measured, not recorded\n")  # its boot is no way to Ready
     if machine is None or machine.address != address:
         what = f"{address} reports an event of {machine.name if machine else mac}"
         app_state.alarm("event", what, request=request, mac=mac)

@@ -30,4 +30,6 @@ async def checksum(request: Request) -> Response:
 async def start(request: Request) -> Response:
     """How a student's own computer gets kubectl and the key file, system by system."""
     texts = app_state_of(request).texts
+    if texts.facts.cluster is None:
+        raise Problem(404, "this lab has no cluster")
     return HTMLResponse(page(texts.lab, texts.facts.release, texts.kubectl))

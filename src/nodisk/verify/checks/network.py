@@ -202,7 +202,7 @@ def dns(scene: Scene) -> list[str]:
 
     scene.in_parallel(ask, names)
     if bad:
-        if built.facts(scene.context.state.state, scene.context.lab)[1].has_dns:
+        if built.release_facts(scene.context.state.state, scene.context.lab).has_dns:
             cause = "CoreDNS doesn't run or can't be reached from there"
             look = "nodisk kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide"
         else:

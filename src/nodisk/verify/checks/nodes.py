@@ -24,7 +24,7 @@ SOON = 3600.0
 
 def nodes(scene: Scene) -> list[str]:
     """Every machine is a node as lab.yaml says, Ready and without pressure."""
-    release = built.facts(scene.context.state.state, scene.context.lab)[1]
+    release = built.release_facts(scene.context.state.state, scene.context.lab)
     found = scene.nodes()
     wrong: list[tuple[str, str]] = []
     good = []

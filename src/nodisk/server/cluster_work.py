@@ -1,0 +1,48 @@
+"""What the server does for a lab with a cluster beside running its daemons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from nodisk.plan.daemons import Host
+from nodisk.server import assets, names, nodes, seed, volume_keeper
+from nodisk.server.supervisor import Supervisor
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class ClusterWork:
+    """Fills the registry, watches nodes, keeps students' storage and, where the release brings no DNS, the names."""
+
+    def __init__(
+        self, lab: Lab, place: Host, state: LabState, supervisor: Supervisor, say: Callable[[str], None]
+    ) -> None:
+        self._lab = lab
+        self._state = state
+        self._say = say
+        self._watcher = nodes.Watcher(lab, state)
+        self._namer = names.Keeper(lab, state, place, say)
+        self._keeper = volume_keeper.Keeper(lab, state, supervisor, say)
+
+    def tasks(self, found: assets.Built, *, own_names: bool) -> dict[str, Work]:
+        """By description; none for a lab without a cluster. Each runs until it is cancelled."""
+        if not self._lab.has_cluster:
+            return {}
+        return {
+            "filling the registry": lambda: seed.fill(self._lab, self._state, found.container_images, self._say),
+            "watching nodes": self._watcher.run,
+            "students' storage": self._keeper.run,
+            **({"the cluster's names": self._namer.run} if own_names else {}),
+        }
+
+    def stop(self) -> None:
+        """End the watches, which block; the tasks are cancelled after it."""
+        self._watcher.stop()
+        self._namer.stop()
+
+    async def close(self) -> None:
+        """Give back what storage holds; the daemons have stopped."""
+        await self._keeper.close()
