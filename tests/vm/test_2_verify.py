@@ -150,6 +150,8 @@ def test_an_enforcer_of_policies_that_enforces_nothing(vm: Driver, scene: Scene)
     try:
         words = ("-n", "kube-system", "rollout", "status", "daemonset/kube-network-policies", "--timeout=240s")
         vm("kubectl", *words, timeout=260)
+        # A node that was silent for a moment makes its pod one that is missing, which is another fault.
+        vm.await_ready("cp1", "w1", "w2")
         found = look(scene, "isolation")
     finally:
         vm("kubectl", "delete", "-f", str(path), timeout=200)
