@@ -195,7 +195,7 @@ class Repository:
                 hint="free some (nodisk backup prune --keep …) and run the command again",
             )
         if re.search(r"ciphertext verification|invalid data|does not match|hash mismatch|not found in|damaged|"
-                     r"\bpack\b|unexpected EOF|ReadFull\(.*EOF|\bblob\b", said):  # fmt: skip
+                     r"\bpack\b|unexpected EOF|ReadFull\(.*EOF|\bblob\b|^panic:", said, re.MULTILINE):  # fmt: skip
             return IntegrityError(
                 f"the backups in {place} are damaged: {last}",
                 hint="an older one may be whole: nodisk backup list, nodisk backup verify SNAPSHOT",
@@ -219,9 +219,8 @@ class _Full(NodiskError):
 
 def _last(said: str) -> str:
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("{")]
-    told = next(
-        (line for line in reversed(lines) if line.startswith(("Fatal", "error", "Load", "ssh", "subprocess"))), ""
-    )
+    starts = ("Fatal", "error", "Load", "ssh", "subprocess", "panic")
+    told = next((line for line in reversed(lines) if line.startswith(starts)), "")
     return (told or (lines or [""])[-1]).removeprefix("Fatal: ")[:300]
 
 
