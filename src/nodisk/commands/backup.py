@@ -209,6 +209,7 @@ def restore(  # noqa: PLR0917 - click hands over by name
                 "id": found.short,
                 "lab": done.lab,
                 "lab_file": str(done.lab_file),
+                "beside": [str(path) for path in done.beside],
                 "set_aside": done.set_aside and str(done.set_aside),
                 "rto_seconds": round(done.seconds, 1),
                 "rpo_seconds": round(done.lost, 1),
@@ -220,6 +221,8 @@ def restore(  # noqa: PLR0917 - click hands over by name
         f"Backup {found.short} is restored as {done.lab}, with {done.lab_file}.\n"
         f"RTO {done.seconds:.0f} s: what this took. RPO {span(done.lost)}: what happened since the backup is lost."
     )
+    for path in done.beside:
+        ui.say(f"warning: {path.with_suffix('')} is there and differs, and stays; the backup's is in {path}")
     if done.set_aside:
         click.echo(f"What was there before is in {done.set_aside}.")
     if done.manifest.etcd and not done.bumped:

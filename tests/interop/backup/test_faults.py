@@ -220,6 +220,17 @@ def test_a_lab_that_is_there(backed_up: Room) -> None:
     backed_up.call("create", "--to", "backups")
 
 
+def test_a_lab_file_that_differs(backed_up: Room, tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(f"{TEN_LINES}# mine\n")
+    words = ["--from", "backups", "--password-file", str(backed_up.password), "--lab-file", str(file), "-o", "json"]
+    said = json.loads(backed_up.call("restore", *words, state=tmp_path / "there"))
+    beside = tmp_path / "lab.yaml.restored"
+    assert said["beside"] == [str(beside)]
+    assert file.read_text() == f"{TEN_LINES}# mine\n"
+    assert beside.read_text() == TEN_LINES
+
+
 def test_a_lab_that_runs(backed_up: Room) -> None:
     backed_up.lab.run.mkdir(exist_ok=True)
     backed_up.lab.virtual.write_text('{"file": "lab.yaml", "netns": null}')
