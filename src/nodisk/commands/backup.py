@@ -17,9 +17,10 @@ from nodisk.backup import restore as restoring
 from nodisk.backup.restic import Repository, Snapshot
 from nodisk.context import LabContext, LabOptions, lab_options, output_option, state_option
 from nodisk.errors import UsageError
+from nodisk.machines.status import span
 from nodisk.records import backups
 from nodisk.spec import target as targets
-from nodisk.spec.model import Backup
+from nodisk.spec.model import Keep
 from nodisk.state import State
 
 PERIODS = ("last", "daily", "weekly", "monthly", "yearly")
@@ -193,6 +194,11 @@ def restore(  # noqa: PLR0917 - click hands over by name
     """
     place = _elsewhere(state, to, password_file, lab_file)
     found = place.find(snapshot, lab_name)
+    if dry_run and output == "json":
+        ui.print_json(
+            {"id": found.short, "lab": found.lab, "time": found.time.isoformat(timespec="seconds"), "dry_run": True}
+        )
+        return
     if dry_run:
         click.echo(f"Would restore {found.short} of {found.lab}, made {found.time.astimezone():%Y-%m-%d %H:%M:%S}.")
         return
@@ -203,6 +209,7 @@ def restore(  # noqa: PLR0917 - click hands over by name
                 "id": found.short,
                 "lab": done.lab,
                 "lab_file": str(done.lab_file),
+                "beside": [str(path) for path in done.beside],
                 "set_aside": done.set_aside and str(done.set_aside),
                 "rto_seconds": round(done.seconds, 1),
                 "rpo_seconds": round(done.lost, 1),
@@ -212,8 +219,10 @@ def restore(  # noqa: PLR0917 - click hands over by name
         return
     click.echo(
         f"Backup {found.short} is restored as {done.lab}, with {done.lab_file}.\n"
-        f"RTO {done.seconds:.0f} s: what this took. RPO {_span(done.lost)}: what happened since the backup is lost."
+        f"RTO {done.seconds:.0f} s: what this took. RPO {span(done.lost)}: what happened since the backup is lost."
     )
+    for path in done.beside:
+        ui.say(f"warning: {path.with_suffix('')} is there and differs, and stays; the backup's is in {path}")
     if done.set_aside:
         click.echo(f"What was there before is in {done.set_aside}.")
     if done.manifest.etcd and not done.bumped:
@@ -265,7 +274,10 @@ def verify(  # noqa: PLR0917 - click hands over by name
         return
     click.echo(
         f"Backup {found.short} is proved: {len(proof.manifest.files)} files and {proof.objects} objects are what was "
-        f"saved.\nRTO {proof.seconds:.0f} s, from the backup to an API that answers. RPO {_span(proof.age)}: its age."
+        f"saved.\nRTO {proof.seconds:.0f} s, from the backup to an API that answers. RPO {span(proof.age)}: its age."
+        if proof.manifest.etcd
+        else f"Backup {found.short} holds {len(proof.manifest.files)} files, all as they were saved; the lab had no "
+        f"cluster yet.\nRPO {span(proof.age)}: its age."
     )
 
 
@@ -289,7 +301,7 @@ def prune(  # noqa: PLR0917 - click hands over by name
     Backups of other labs in the same place stay.
     """
     context = options.load()
-    keep = _keep(keeps) or (context.lab.backup or Backup(target="/")).keep.model_dump()
+    keep = _keep(keeps) or (context.lab.backup.keep if context.lab.backup else Keep()).model_dump()
     gone = repository(context, to, password_file).forget(context.state.name, keep, dry_run=dry_run)
     if output == "json":
         ui.print_json({"removed": gone, "dry_run": dry_run})
@@ -307,10 +319,3 @@ def _keep(words: Sequence[str]) -> dict[str, int]:
     if found and not any(found.values()):
         raise UsageError("--keep would keep no backup at all", hint="keep at least one: --keep last=1")
     return found
-
-
-def _span(seconds: float) -> str:
-    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {word}"
-    return f"{seconds:.0f} s"
