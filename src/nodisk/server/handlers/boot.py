@@ -112,7 +112,7 @@ async def _own(  # noqa: PLR0917 - what _answer knows by then
     unarmed = "" if nonce else "the lab is not armed: this boot can't enrol"
     way = "by GRUB" if part == "grub" else ""
     detail = "; ".join(filter(None, (way, _from_pool(request), new_board, new_port, unarmed)))
-    if new_board or new_port or app_state.limits.sighting(mac, Stage.IPXE):
+    if new_board or app_state.limits.sighting(mac, Stage.IPXE):
         app_state.database.record(Kind.STAGE, detail, source=str(address), mac=mac, machine=name, stage=Stage.IPXE)
     if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
         app_state.database.set_nic(mac, nic)
