@@ -143,6 +143,8 @@ class Keeper:
 
 def words(due: Due) -> str:
     """Why, for people."""
+    if due.again:
+        return "the last attempt was not finished"
     if due.sitting is None:
         return "the lesson it was on for is no longer in lab.yaml"
     what = "lesson" if due.turn is Turn.ON else "end of the lesson"
