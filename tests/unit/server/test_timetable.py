@@ -264,6 +264,12 @@ def test_what_fails_is_tried_three_times_and_what_is_missing_once(make: Make) ->
     assert len(room.serve("2026-12-06 11:59")) == 3
 
 
+def test_the_end_has_three_attempts_whatever_failed_before(make: Make) -> None:
+    room = make("2026-11-30 11:50", "mon 10:15-12:00")
+    room.results = [Result(Outcome.FAILED, "no")] * 9
+    assert [turn.rpartition(" ")[2] for turn in room.serve("2026-11-30 13:00")] == ["on", "on", "off", "off", "off"]
+
+
 def test_a_clock_that_is_set(make: Make) -> None:
     room = make("2026-11-30 09:00", "mon 10:15-12:00")
     room.longest = LONGEST
