@@ -65,7 +65,7 @@ def _summary(found: Coming | None, plan: Plan, *, server: bool) -> str:
     if found is None:
         return "No lesson is to come: the timetable switches nothing."
     text = f"Next: the room is switched {found.words(plan.where)} ({plan.where} time)."
-    return text if server else f"{text} But the server is stopped: nobody will, until nodisk serve runs."
+    return text if server else f"{text} But the server is stopped: nothing is switched until nodisk serve runs."
 
 
 def _last_json(last: Turned | None) -> dict[str, Any] | None:
