@@ -243,6 +243,9 @@ def test_the_servers_own_zone(tmp_path: Path) -> None:
     assert tt.server_zone(tmp_path / "absent") is UTC
     (tmp_path / "bad").write_text("no zone")
     assert tt.server_zone(tmp_path / "bad") is UTC
+    (tmp_path / "cut").write_bytes(b"TZif2")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert [tt.server_zone(tmp_path / name) for name in ("cut", "loop")] == [UTC, UTC]
     whole = Path("/usr/share/zoneinfo/Europe/Warsaw")
     (tmp_path / "localtime").symlink_to(whole)
     assert str(tt.server_zone(tmp_path / "localtime")) == "Europe/Warsaw"
