@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# A run that is ended by `kill` or `timeout` takes its namespaces and daemons away, as after Ctrl-C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 # How long an example takes is the host's affair: a busy one must fail no test. And the same commit gives the same
 # examples, so that nobody's change is red for what another's text would have met: `make test-all` looks for new ones.

@@ -40,8 +40,9 @@ PACKAGES = {
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "ssh": "openssh-client",
-    "unbound-control": "unbound",
     "ssh-keygen": "openssh-client",
+    "systemd-analyze": "systemd",
+    "unbound-control": "unbound",
 }
 
 # Daemons live where an ordinary user's PATH doesn't look.

@@ -162,4 +162,4 @@ def test_a_backup_of_a_stopped_lab_is_proved(room: Room, release_bin: Path) -> N
     assert backups.read(room.plane.lab_state).proved_id == found.short
     assert not list(room.plane.state.restoring.glob("verify-*"))
     listed = json.loads(nodisk(room.plane, "list", "--to", room.repository.target.text, "-o", "json").stdout)
-    assert [one["proved"] for one in listed["backups"] if one["id"] == found.id] == [True] or found.short in str(listed)
+    assert [one["proved"] for one in listed["backups"] if one["id"] == found.id] == [True]

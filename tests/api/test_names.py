@@ -1,6 +1,6 @@
 """The cluster's names from a real API server to a real unbound: changes, gaps in the watch, ten thousand Services.
 
-The bounds are for a host that is busy with other tests; docs/explanation/names.md has the figures of an idle one.
+The bounds leave room for a host that is busier than the one whose figures docs/explanation/names.md has.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ class Resolver:
 
     def ask(self, *questions: str) -> set[str]:
         """``name TYPE`` each: all answers, as ``name. TYPE data``."""
-        words = ["kdig", f"@{self.lab.network.server}", "-p", str(ports.NAMES), "+noall", "+answer", "+retry=0"]
+        words = ["kdig", f"@{self.lab.network.server}", "-p", str(ports.NAMES), "+noall", "+answer"]
+        words += ["+retry=0", "+time=20"]  # a busy host needs its time
         for question in questions:
             words += question.split()
         said = run.run(words, netns=self.netns, timeout=60).stdout

@@ -45,6 +45,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     driver = getattr(item, "funcargs", {}).get("vm")
     if report.failed and isinstance(driver, Driver):
-        said = [driver(*words, check=False).stdout for words in (("status",), ("events", "--since", "15m"))]
-        report.sections.append(("machines", "\n".join([*said, driver.consoles(40)])))
+        try:
+            said = [driver(*words, check=False).stdout for words in (("status",), ("events", "--since", "15m"))]
+            text = "\n".join([*said, driver.consoles(40)])
+        except Exception as error:  # an error here would end the whole session
+            text = f"not to be had: {error!r}"
+        report.sections.append(("machines", text))
     return report

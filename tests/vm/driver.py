@@ -63,7 +63,7 @@ class Driver:
 
         In a process of its own, as a command does it: what it starts outlives it.
         """
-        subprocess.run([sys.executable, "-c", _START, str(self.file)], check=True, timeout=120)
+        subprocess.run([sys.executable, "-c", _START, str(self.file)], check=True, timeout=600)
 
     def up(self) -> None:
         """Switch every machine on, and let all have as much of the host: most are to go no further than `os`."""

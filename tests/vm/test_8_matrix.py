@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.interop.server import room_servers
-from tests.vm.driver import Driver
+from tests.vm.driver import BOOT_WITHIN, Driver
 
 from nodisk import run
 from nodisk.machines.segment import Segment
@@ -102,7 +102,8 @@ def boot(driver: Driver, *, but: tuple[str, ...] = ()) -> float:
                     driver("lab", "power", name, "cut")
         return not left
 
-    driver.wait(look, "every machine reports os")
+    # They boot at the same time, on the same processors.
+    driver.wait(look, "every machine reports os", seconds=BOOT_WITHIN * len(left))
     return began
 
 

@@ -33,6 +33,9 @@ from nodisk.waiting import Deadline
 
 _DERIVED = b"kube-aggregator.kubernetes.io/automanaged"
 """The label of those APIServices (k8s.io/kube-aggregator, ``AutoRegisterManagedLabel``)."""
+_CLAIMS = b"/registry/leases/kube-system/"
+"""Who is there and who leads. A kube-apiserver of 1.26 or later deletes at its start the claims of API servers that
+haven't been heard of for an hour (Kubernetes, ``apiserverleasegc``): each time, where the backup is that old."""
 SETTLE = 60.0
 """Seconds within which the scratch API server serves all that is stored."""
 START = 180.0
@@ -121,7 +124,7 @@ def _cluster(saved: contents.Etcd, lab: Lab, scratch: LabState, with_: etcd.Tool
         items = list(member.items())
         if wrong := list(differences(saved.resources, etcd.census(iter(items)))):
             raise IntegrityError(f"the restored etcd differs from what was saved: {'; '.join(wrong[:5])}")
-        stored = {uid: item.key for item in items if _lasts(item) and (uid := uids.uid_of(item.value))}
+        stored = {uid: item.key for item in items if lasts(item) and (uid := uids.uid_of(item.value))}
         with _api(program, lab, scratch, member, work) as client:
             missing, deadline = stored.keys() - set(_served(client)), Deadline(SETTLE)
             while missing and deadline.pause(1):  # custom kinds come a moment after the server says that it is ready
@@ -131,11 +134,13 @@ def _cluster(saved: contents.Etcd, lab: Lab, scratch: LabState, with_: etcd.Tool
     return len(stored)
 
 
-def _lasts(item: etcd.Item) -> bool:
-    """Whether an API server that starts leaves an object as it is: not what expires, nor the APIServices of custom
-    kinds, which it derives from their definitions and replaces by itself.
+def lasts(item: etcd.Item) -> bool:
+    """Whether an API server that starts leaves an object as it is. Pure.
+
+    Not what expires, nor the APIServices of custom kinds, which it derives from their definitions and replaces by
+    itself, nor the claims of programs that ran when the backup was made.
     """
-    return not item.lease and _DERIVED not in item.value
+    return not item.lease and _DERIVED not in item.value and not item.key.startswith(_CLAIMS)
 
 
 def differences(wanted: Mapping[str, Count], found: Mapping[str, Count]) -> Iterator[str]:

@@ -73,6 +73,10 @@ class Repository:
                 self._run("cat", "config", "--no-lock", "--no-cache")
             except _NoRepository:
                 self._run("init")
+            except _WrongPassword as error:
+                if made:
+                    raise self._no_password() from error
+                raise
         except BaseException:
             if made:  # it opens nothing
                 self.password.unlink(missing_ok=True)
@@ -103,18 +107,27 @@ class Repository:
         found = all_of_them[-1:] if wanted == "latest" else [one for one in all_of_them if one.id.startswith(wanted)]
         if wanted == "latest" and len({one.lab for one in all_of_them}) > 1:
             labs = ", ".join(sorted({one.lab for one in all_of_them}))
-            raise UsageError(f"{self.target.text} has backups of several labs: {labs}", hint="name one by its id")
-        if len(found) != 1:
             raise UsageError(
-                f"{self.target.text} has {'no' if not found else 'more than one'} backup {wanted}",
+                f"{self.target.text} has backups of several labs: {labs}",
+                hint="name one by its id, or whose latest you mean: --lab-name NAME",
+            )
+        if len(found) != 1:
+            what = (f"of lab {lab}" if lab else "yet") if wanted == "latest" else wanted
+            raise UsageError(
+                f"{self.target.text} has {'no' if not found else 'more than one'} backup {what}",
                 hint="nodisk backup list shows those that are there",
             )
         return found[0]
 
-    def load(self, snapshot: Snapshot, folder: Path, *, only: str | None = None) -> None:
+    def load(self, snapshot: Snapshot, folder: Path) -> None:
         """Write a snapshot's content into a folder; restic checks each piece's hash."""
-        some = ["--include", only] if only else []
-        self._run("restore", snapshot.id, "--no-lock", "--target", str(folder), *some)
+        try:
+            self._run("restore", snapshot.id, "--no-lock", "--target", str(folder))
+        except _Full as error:
+            raise EnvironmentProblem(
+                f"no space is left for the content of backup {snapshot.short} in {folder}",
+                hint="free some space on the disk of the state directory, or use another one: --state DIR",
+            ) from error
 
     def forget(self, lab: str, keep: Mapping[str, int], *, dry_run: bool) -> list[str]:
         """Remove one lab's snapshots that ``keep`` (``daily`` → how many) doesn't hold.
@@ -147,10 +160,7 @@ class Repository:
         if not self.password.exists():
             if self.target.folder is not None and not (self.target.folder / "config").exists():
                 raise self._none()
-            raise EnvironmentProblem(
-                f"the password of the backups is not in {self.password}",
-                hint="put it there (mode 0600), or name the file that has it: --password-file FILE",
-            )
+            raise self._no_password()
         # In a session of its own it would miss a terminal's Ctrl-C; nodisk passes that on to it.
         argv = ["setpriv", "--pdeathsig", "TERM", "restic", *self.target.options, *words]
         done = run.run(argv, env=env, cwd=cwd, check=False)
@@ -162,10 +172,16 @@ class Repository:
         hint = "make one (nodisk backup create); is its disk mounted, or the path mistyped?"
         return _NoRepository(f"no backup is in {self.target.text}", hint=hint)
 
+    def _no_password(self) -> EnvironmentProblem:
+        return EnvironmentProblem(
+            f"the password of the backups in {self.target.text} is not in {self.password}",
+            hint="put it there (mode 0600), or name the file that has it: --password-file FILE",
+        )
+
     def _error(self, argv: Sequence[str], status: int, said: str) -> NodiskError:  # noqa: PLR0911 - one a case
         place, last = self.target.text, _last(said)
         if "wrong password" in said or "empty password" in said or "no key found" in said:
-            return UsageError(
+            return _WrongPassword(
                 f"the password in {self.password} doesn't open the backups in {place}",
                 hint="name the file with the right one: --password-file FILE",
             )
@@ -174,12 +190,12 @@ class Repository:
         if "unable to open config file" in said and re.search("no such file|does not exist|NoSuchKey", said):
             return self._none()
         if "no space left" in said or "disk quota" in said:
-            return NodiskError(
+            return _Full(
                 f"no space is left in {place}; earlier backups there are whole",
                 hint="free some (nodisk backup prune --keep …) and run the command again",
             )
-        if re.search(r"ciphertext verification|invalid data|does not match|hash mismatch|not found in|damaged|pack|"
-                     r"unexpected EOF|blob", said):  # fmt: skip
+        if re.search(r"ciphertext verification|invalid data|does not match|hash mismatch|not found in|damaged|"
+                     r"\bpack\b|unexpected EOF|ReadFull\(.*EOF|\bblob\b|^panic:", said, re.MULTILINE):  # fmt: skip
             return IntegrityError(
                 f"the backups in {place} are damaged: {last}",
                 hint="an older one may be whole: nodisk backup list, nodisk backup verify SNAPSHOT",
@@ -193,11 +209,18 @@ class _NoRepository(UsageError):
     """Nothing is there yet."""
 
 
+class _WrongPassword(UsageError):
+    """It is another repository's."""
+
+
+class _Full(NodiskError):
+    """The disk that restic writes to has no space left."""
+
+
 def _last(said: str) -> str:
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("{")]
-    told = next(
-        (line for line in reversed(lines) if line.startswith(("Fatal", "error", "Load", "ssh", "subprocess"))), ""
-    )
+    starts = ("Fatal", "error", "Load", "ssh", "subprocess", "panic")
+    told = next((line for line in reversed(lines) if line.startswith(starts)), "")
     return (told or (lines or [""])[-1]).removeprefix("Fatal: ")[:300]
 
 

@@ -45,6 +45,8 @@ class Restored:
     lost: float
     """Seconds between the backup's content and now: what was done in them is not in it."""
     lab_file: Path
+    beside: tuple[Path, ...]
+    """Files of the backup that went beside one that is there and differs."""
     set_aside: Path | None
     bumped: bool
     """Whether etcd's revision was moved on."""
@@ -78,11 +80,11 @@ def restore(
         _keep_password(repository, new)
         backups.note_made(new, manifest.created.timestamp(), snapshot.short, repository.target.text)
         _may(target, replace=replace)  # nobody started it meanwhile
-        _put_lab_file(work / "tree" / contents.LAB, lab_file, text)
+        beside = _put_lab_file(work / "tree" / contents.LAB, lab_file, text)
         aside = _swap(new.root, target)
     lost = datetime.now(UTC) - manifest.created
     return Restored(
-        target.name, manifest, time.monotonic() - began, lost.total_seconds(), lab_file, aside, bumped=bumped
+        target.name, manifest, time.monotonic() - began, lost.total_seconds(), lab_file, beside, aside, bumped=bumped
     )
 
 
@@ -203,8 +205,12 @@ def _keep_password(repository: Repository, new: LabState) -> None:
     files.write(new.backup / "password", repository.password.read_bytes(), mode=0o600)
 
 
-def _put_lab_file(folder: Path, lab_file: Path, text: str) -> None:
-    """Write lab.yaml and what it names; a file that is there and differs stays, and the backup's goes beside it."""
+def _put_lab_file(folder: Path, lab_file: Path, text: str) -> tuple[Path, ...]:
+    """Write lab.yaml and what it names; a file that is there and differs stays, and the backup's goes beside it.
+
+    Returns those that went beside another.
+    """
+    beside = []
     wanted = {lab_file: text.encode()}
     for source in folder.rglob("*"):
         if source.is_file() and source != folder / "lab.yaml":
@@ -212,7 +218,9 @@ def _put_lab_file(folder: Path, lab_file: Path, text: str) -> None:
     for path, content in wanted.items():
         if path.exists() and path.read_bytes() != content:
             path = path.with_name(f"{path.name}.restored")  # noqa: PLW2901
+            beside.append(path)
         files.write(path, content)
+    return tuple(beside)
 
 
 def _swap(new: Path, target: LabState) -> Path | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodisk import run
-from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut
 from nodisk.records import running
 from nodisk.state import LabState
 from nodisk.storage import volumes
@@ -49,8 +49,9 @@ def copy_all(state: LabState, folder: Path) -> None:
         record = image.with_suffix(".json")
         with contextlib.suppress(FileNotFoundError):  # deleted meanwhile, or not yet made by the server
             shutil.copy2(record, folder / record.name)
-            with _still(place) if place.is_mount() else contextlib.nullcontext():
-                _copy(image, folder / image.name)
+            mounted = place.is_mount()
+            with _still(place) if mounted else contextlib.nullcontext():
+                _copy(image, folder / image.name, timeout=FROZEN if mounted else None)
 
 
 def seen_by(server: int | None, place: Path) -> Path:
@@ -58,10 +59,17 @@ def seen_by(server: int | None, place: Path) -> Path:
     return place if server is None else Path(f"/proc/{server}/root") / place.relative_to("/")
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, *, timeout: float | None) -> None:
     if not source.exists():
         return
-    run.run(["cp", "--reflink=auto", "--sparse=always", "--preserve=mode,timestamps", source, target], timeout=FROZEN)
+    words = ["cp", "--reflink=auto", "--sparse=always", "--preserve=mode,timestamps"]
+    try:
+        run.run([*words, source, target], timeout=timeout)
+    except TimedOut as error:
+        raise TimedOut(
+            f"{source} takes longer to copy than students' writes may wait ({FROZEN:g} s): the backup is not made",
+            hint="stop the server for the backup, or put the state directory on XFS or Btrfs: a copy is a moment there",
+        ) from error
 
 
 @contextlib.contextmanager

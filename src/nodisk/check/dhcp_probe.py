@@ -82,7 +82,7 @@ def ask_boot_server(
 ) -> Offer | None:
     """What a server answers on port 4011 to a PXE client that has the address ``own``; None: nothing.
 
-    Nothing is changed by it there. Raises OSError (PermissionError without root).
+    Nothing is changed by it there. Raises OSError where the interface hasn't got the address ``own``.
     """
     transaction, listening, again = secrets.randbits(32), Deadline(seconds), Deadline(0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
@@ -90,7 +90,7 @@ def ask_boot_server(
         line.bind((str(own), 0))
         while not listening.passed:
             if again.passed:
-                with contextlib.suppress(ConnectionRefusedError):
+                with contextlib.suppress(OSError):  # it may name any address as its own, one that can't be asked too
                     line.sendto(boot_request(mac, transaction, own), (str(server), BOOT_PORT))
                 again.start(RESEND / 2)
             line.settimeout(max(0.01, min(listening.left, again.left)))

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from nodisk import run
 from nodisk.check import dhcp_probe, offers
 from nodisk.check.arrivals import Room
+from nodisk.check.dhcp import Offer
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.parallel import all_or_raise, in_parallel
@@ -118,11 +119,15 @@ def dhcp(lab: Lab) -> list[Finding]:
 
 def _boot_servers(lab: Lab, found: Card, own: Mac, heard: Room) -> dict[IPv4Address, str]:
     """What PXE servers say on port 4011, to which option 60 sends firmware: server → boot file."""
-    servers = {
-        one.server for some in heard.answers.values() for one in some if one.vendor_class.startswith("PXEClient")
-    }
-    said = {server: dhcp_probe.ask_boot_server(found.name, server, own, lab.network.server) for server in servers}
-    return {server: answer.boot_file for server, answer in said.items() if answer is not None}
+    servers = sorted(
+        {one.server for some in heard.answers.values() for one in some if one.vendor_class.startswith("PXEClient")}
+    )
+
+    def asked(server: IPv4Address) -> Offer | None:
+        return dhcp_probe.ask_boot_server(found.name, server, own, lab.network.server)
+
+    said = zip(servers, all_or_raise(in_parallel(asked, servers)), strict=True)
+    return {server: answer.boot_file for server, answer in said if answer is not None}
 
 
 def duplicates(lab: Lab) -> list[Finding]:

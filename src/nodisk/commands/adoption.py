@@ -312,8 +312,8 @@ def swap(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """Put another PC, or another network card, in a machine's place.
 
-    It keeps the name, the address, the role and the node. The PC with the old MAC is an unknown one from now on: it
-    can't enrol, but a certificate that it has is valid until it ends (14 days).
+    It keeps the name, the address, the role and the node. The PC with the old MAC is an unknown one when it next
+    boots: it can't enrol, but a certificate that it has is valid until it ends (14 days).
     """
 
     new = _parsed("NEW-MAC", Mac.parse, mac)
@@ -322,6 +322,9 @@ def swap(  # noqa: PLR0917 - click hands over by name
     if not force:
         nodes.need_off(name, nodes.look(context, name), "swap")
     done = change(context.file, lambda text, lab: adopt_.swap(text, lab, name, new), dry_run=dry_run)
+    if not dry_run and old.mac in _seen(context):
+        with Database(context.state.database) as database:  # what is gone is no unknown machine to adopt
+            database.sightings.forget(old.mac)
     lines = [f"{name} is {new} now, instead of {old.mac}; its node stays, and its events go by the new MAC"]
     _finish(
         context,

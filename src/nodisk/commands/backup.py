@@ -17,9 +17,10 @@ from nodisk.backup import restore as restoring
 from nodisk.backup.restic import Repository, Snapshot
 from nodisk.context import LabContext, LabOptions, lab_options, output_option, state_option
 from nodisk.errors import UsageError
+from nodisk.machines.status import span
 from nodisk.records import backups
 from nodisk.spec import target as targets
-from nodisk.spec.model import Backup
+from nodisk.spec.model import Keep
 from nodisk.state import State
 
 PERIODS = ("last", "daily", "weekly", "monthly", "yearly")
@@ -30,8 +31,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def backup() -> None:
     """Back up the room: make, list, prove, restore.
 
-    A backup holds etcd, keys, lab.yaml, records, classes and students' volumes, encrypted. Without its password nobody
-    can read it: keep a copy of STATE/labs/LAB/backup/password on another host.
+    A backup holds etcd, keys, lab.yaml, records, classes and students' volumes, encrypted. It can't be read without its
+    password: keep a copy of STATE/labs/LAB/backup/password on another host.
     """
 
 
@@ -43,12 +44,12 @@ def target_options(option: str = "--to") -> Callable[[F], F]:
             option,
             "to",
             metavar="DIR|ssh://…|s3://…",
-            help="Where the backups are (default: lab.yaml's backup.target).",
+            help="Location of the backups (default: backup.target in lab.yaml).",
         )
         @click.option(
             "--password-file",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="File with the backups' password (default: lab.yaml's, else the one in the state directory).",
+            help="File that holds the password (default: lab.yaml's, else the one in the state directory).",
         )
         @functools.wraps(command)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -80,12 +81,12 @@ def _cache(state: State) -> Path:
 @lab_options
 @output_option
 @target_options()
-@click.option("--with-assets", is_flag=True, help="Save images and releases too, for a host that can't build them.")
+@click.option("--with-assets", is_flag=True, help="Include images and releases, for a host that can't build them.")
 def create(options: LabOptions, output: str, to: str | None, password_file: Path | None, with_assets: bool) -> None:
     """Make a backup.
 
-    The server may run meanwhile; students' writes to their volumes wait while their volume is copied. The first backup
-    to a place makes the password, in the state directory.
+    The server can keep running; students' writes to a volume wait while it is copied. The first backup generates the
+    password, in the state directory.
     """
     context = options.load()
     place = repository(context, to, password_file)
@@ -124,7 +125,7 @@ def create(options: LabOptions, output: str, to: str | None, password_file: Path
 @lab_options
 @output_option
 @target_options()
-@click.option("--all-labs", is_flag=True, help="Also list the backups of other labs that are kept there.")
+@click.option("--all-labs", is_flag=True, help="Also list backups of other labs in the same location.")
 def list_(options: LabOptions, output: str, to: str | None, password_file: Path | None, all_labs: bool) -> None:
     """List the backups, oldest first."""
     context = options.load()
@@ -169,10 +170,12 @@ def _json(one: Snapshot, proved: str) -> dict[str, Any]:
     type=click.Path(path_type=Path, dir_okay=False),
     default="lab.yaml",
     show_default=True,
-    help="Where to write lab.yaml. One that is there and differs stays; the backup's is written beside it.",
+    help="Where to write lab.yaml. A different file there is kept; the backup's is written next to it.",
 )
-@click.option("--lab-name", metavar="NAME", help="Whose `latest` is meant, where several labs' backups are kept.")
-@click.option("--replace", is_flag=True, help="Set aside a lab of that name that is in the state directory.")
+@click.option(
+    "--lab-name", metavar="NAME", help="The lab that `latest` refers to, if the location holds backups of several."
+)
+@click.option("--replace", is_flag=True, help="If the state directory already has a lab of that name, move it aside.")
 @click.option("--dry-run", is_flag=True, help="Show which backup would be restored; change nothing.")
 def restore(  # noqa: PLR0917 - click hands over by name
     state: State,
@@ -186,13 +189,18 @@ def restore(  # noqa: PLR0917 - click hands over by name
     replace: bool,
     dry_run: bool,
 ) -> None:
-    """Restore a backup: SNAPSHOT is an id of nodisk backup list, or latest.
+    """Restore a backup.
 
-    On another host, with an empty state directory, the room then boots as the same cluster. A running lab is never
-    restored over.
+    SNAPSHOT is an id from nodisk backup list, or latest. On another host, with an empty state directory, the room then
+    boots as the same cluster. A running lab is never overwritten.
     """
     place = _elsewhere(state, to, password_file, lab_file)
     found = place.find(snapshot, lab_name)
+    if dry_run and output == "json":
+        ui.print_json(
+            {"id": found.short, "lab": found.lab, "time": found.time.isoformat(timespec="seconds"), "dry_run": True}
+        )
+        return
     if dry_run:
         click.echo(f"Would restore {found.short} of {found.lab}, made {found.time.astimezone():%Y-%m-%d %H:%M:%S}.")
         return
@@ -203,6 +211,7 @@ def restore(  # noqa: PLR0917 - click hands over by name
                 "id": found.short,
                 "lab": done.lab,
                 "lab_file": str(done.lab_file),
+                "beside": [str(path) for path in done.beside],
                 "set_aside": done.set_aside and str(done.set_aside),
                 "rto_seconds": round(done.seconds, 1),
                 "rpo_seconds": round(done.lost, 1),
@@ -212,8 +221,10 @@ def restore(  # noqa: PLR0917 - click hands over by name
         return
     click.echo(
         f"Backup {found.short} is restored as {done.lab}, with {done.lab_file}.\n"
-        f"RTO {done.seconds:.0f} s: what this took. RPO {_span(done.lost)}: what happened since the backup is lost."
+        f"RTO {done.seconds:.0f} s: what this took. RPO {span(done.lost)}: what happened since the backup is lost."
     )
+    for path in done.beside:
+        ui.say(f"warning: {path.with_suffix('')} is there and differs, and stays; the backup's is in {path}")
     if done.set_aside:
         click.echo(f"What was there before is in {done.set_aside}.")
     if done.manifest.etcd and not done.bumped:
@@ -237,14 +248,14 @@ def _elsewhere(state: State, to: str | None, password_file: Path | None, lab_fil
 @output_option
 @target_options()
 @click.argument("snapshot", default="latest")
-@click.option("--read-all", is_flag=True, help="Also read every other backup that is kept there, and compare hashes.")
+@click.option("--read-all", is_flag=True, help="Also read every other backup in the location, and compare hashes.")
 def verify(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, to: str | None, password_file: Path | None, snapshot: str, read_all: bool
 ) -> None:
-    """Prove a backup: restore it into a scratch etcd and API server, and compare.
+    """Prove a backup by restoring it into a temporary etcd and API server.
 
-    SNAPSHOT is an id of nodisk backup list, or latest. A backup that was never restored isn't one. The lab may run
-    meanwhile: the scratch uses loopback and a folder of its own.
+    SNAPSHOT is an id from nodisk backup list, or latest. The lab can keep running: the test uses loopback and a folder
+    of its own.
     """
     context = options.load()
     place = repository(context, to, password_file)
@@ -265,7 +276,10 @@ def verify(  # noqa: PLR0917 - click hands over by name
         return
     click.echo(
         f"Backup {found.short} is proved: {len(proof.manifest.files)} files and {proof.objects} objects are what was "
-        f"saved.\nRTO {proof.seconds:.0f} s, from the backup to an API that answers. RPO {_span(proof.age)}: its age."
+        f"saved.\nRTO {proof.seconds:.0f} s, from the backup to an API that answers. RPO {span(proof.age)}: its age."
+        if proof.manifest.etcd
+        else f"Backup {found.short} holds {len(proof.manifest.files)} files, all as they were saved; the lab had no "
+        f"cluster yet.\nRPO {span(proof.age)}: its age."
     )
 
 
@@ -278,18 +292,18 @@ def verify(  # noqa: PLR0917 - click hands over by name
     "keeps",
     multiple=True,
     metavar="PERIOD=NUMBER",
-    help="Keep so many: last, daily, weekly, monthly or yearly; repeatable (default: lab.yaml's backup.keep).",
+    help="How many to keep: last, daily, weekly, monthly or yearly; repeatable (default: backup.keep in lab.yaml).",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
 def prune(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, to: str | None, password_file: Path | None, keeps: tuple[str, ...], dry_run: bool
 ) -> None:
-    """Remove backups of this lab that nothing keeps, and free their space.
+    """Remove old backups of this lab, and free their space.
 
     Backups of other labs in the same place stay.
     """
     context = options.load()
-    keep = _keep(keeps) or (context.lab.backup or Backup(target="/")).keep.model_dump()
+    keep = _keep(keeps) or (context.lab.backup.keep if context.lab.backup else Keep()).model_dump()
     gone = repository(context, to, password_file).forget(context.state.name, keep, dry_run=dry_run)
     if output == "json":
         ui.print_json({"removed": gone, "dry_run": dry_run})
@@ -307,10 +321,3 @@ def _keep(words: Sequence[str]) -> dict[str, int]:
     if found and not any(found.values()):
         raise UsageError("--keep would keep no backup at all", hint="keep at least one: --keep last=1")
     return found
-
-
-def _span(seconds: float) -> str:
-    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {word}"
-    return f"{seconds:.0f} s"

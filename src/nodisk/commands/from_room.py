@@ -6,6 +6,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any
 
 import click
 
@@ -23,6 +24,24 @@ from nodisk.waiting import Deadline
 _NOBODY = IPv4Address(0)
 
 
+class NumberOrMac(click.ParamType[int | Mac]):
+    """A machine by its place in the order in which they come, or by its MAC."""
+
+    name = "number|mac"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Mac:
+        """What a text says."""
+        if isinstance(value, int | Mac):
+            return value
+        text = str(value)
+        if text.isascii() and text.isdigit() and 1 <= len(text) <= 4 and int(text):
+            return int(text)
+        try:
+            return Mac.parse(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a number of the list (1, 2 …) nor a MAC", param, ctx)
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """How to listen, and whom to ask."""
@@ -30,7 +49,7 @@ class Way:
     seconds: float
     count: int | None
     """So many machines are enough; None: as many as come."""
-    control_plane: str | None
+    control_plane: int | Mac | None
     """A number in the order in which they came, or a MAC; None: the first, or whom the user names."""
     ask: bool
     """Whether somebody is asked before anything is written."""
@@ -117,6 +136,8 @@ def _listen(guess: Guess, own: Mac, way: Way) -> tuple[Room, bool]:
 def _ask(interface: str, probes: dict[Mac, IPv4Address | None], answers: dict[Mac, list[Offer]]) -> None:
     try:
         answers |= dhcp_probe.ask(interface, probes)
+    except PermissionError:
+        return  # whoever may not ask may not listen, and listening says so
     except OSError as error:
         ui.say(f"who gives addresses could not be asked: {error}")
 
@@ -129,20 +150,16 @@ def _what(room: Room, mac: Mac, maker: str | None) -> str:
 
 def _control_plane(macs: list[Mac], way: Way) -> Mac | None:
     """Whom --control-plane means."""
-    text = way.control_plane
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit() and len(text) < 5:
-        if 1 <= int(text) <= len(macs):
-            return macs[int(text) - 1]
-        raise UsageError(f"--control-plane {text}: {len(macs)} machines were seen", hint=f"1 to {len(macs)}, or a MAC")
-    try:
-        mac = Mac.parse(text)
-    except ValueError as error:
-        raise UsageError(f"--control-plane: {error}", hint="a number in the order of the list, or a MAC") from error
-    if mac not in macs:
-        raise UsageError(f"--control-plane {mac}: it was not seen", hint="is it on, and does it boot from the network?")
-    return mac
+    wanted = way.control_plane
+    if isinstance(wanted, int):
+        if wanted <= len(macs):
+            return macs[wanted - 1]
+        text = f"--control-plane {wanted}: {len(macs)} machines were seen"
+        raise UsageError(text, hint=f"1 to {len(macs)}, or a MAC")
+    if wanted is not None and wanted not in macs:
+        text = f"--control-plane {wanted}: it was not seen"
+        raise UsageError(text, hint="is it on, and does it boot from the network?")
+    return wanted
 
 
 def _control_plane_asked(macs: list[Mac]) -> Mac:

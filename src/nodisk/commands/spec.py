@@ -12,7 +12,7 @@ from nodisk.commands.server import Duration
 from nodisk.context import output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.spec import guess, template
-from nodisk.values import Name
+from nodisk.values import Mac, Name
 
 
 @click.command(
@@ -22,7 +22,7 @@ from nodisk.values import Name
 @click.option("--name", help="Name of the lab (default: the name of the file's folder).")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option(
-    "--from-room", "listens", is_flag=True, help="Listen while the room is switched on; write its machines. Needs root."
+    "--from-room", "listens", is_flag=True, help="Listen while the PCs are switched on, and write them in. Needs root."
 )
 @click.option(
     "--for",
@@ -33,11 +33,12 @@ from nodisk.values import Name
     help="With --from-room: how long to listen. Ctrl-C ends it earlier.",
 )
 @click.option(
-    "--count", type=click.IntRange(1, 1000), help="With --from-room: end as soon as so many machines were seen."
+    "--count", type=click.IntRange(1, 1000), help="With --from-room: stop as soon as this many machines have been seen."
 )
 @click.option("--interface", help="The network interface of the room (default: the one with the default route).")
 @click.option(
     "--control-plane",
+    type=from_room.NumberOrMac(),
     metavar="NUMBER|MAC",
     help="With --from-room: the machine that runs the API (default: the first).",
 )
@@ -52,7 +53,7 @@ def init(  # noqa: PLR0917 - click hands over by name
     seconds: float,
     count: int | None,
     interface: str | None,
-    control_plane: str | None,
+    control_plane: int | Mac | None,
     yes: bool,
     dry_run: bool,
     output: str,
@@ -66,6 +67,8 @@ def init(  # noqa: PLR0917 - click hands over by name
     order, whoever gives addresses in this room, and the file says which `dhcp` mode suits it. Nothing is answered.
     """
 
+    if not listens and (yes or count is not None or control_plane is not None):
+        raise UsageError("--count, --control-plane and --yes go with --from-room")
     lab = _name(name, file)
     if file.exists() and not force and not dry_run:
         raise UsageError(f"{file} already exists", hint="choose another name, or overwrite it with --force")

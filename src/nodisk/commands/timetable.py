@@ -25,12 +25,11 @@ HEADINGS = ("DAY", "LESSON", "ROOM ON", "ROOM OFF", "NOTE")
 @click.command(epilog="Example: nodisk timetable --week")
 @lab_options
 @output_option
-@click.option("--week", is_flag=True, help="Show those of the next seven days instead, also what days off cancel.")
+@click.option("--week", is_flag=True, help="Show the next seven days, including lessons that days off cancel.")
 def timetable(options: LabOptions, output: str, week: bool) -> None:
     """Show the next lessons, and when the room is switched.
 
-    Ten of them, or a week. Times are those of the timetable's time zone. What is switched next also depends on
-    `nodisk room on` and `off`, which win over the timetable.
+    Shows the next ten. Times are in the timetable's time zone. `nodisk room on` and `off` override the timetable.
     """
     context = options.load()
     if context.lab.timetable is None:
@@ -65,7 +64,7 @@ def _summary(found: Coming | None, plan: Plan, *, server: bool) -> str:
     if found is None:
         return "No lesson is to come: the timetable switches nothing."
     text = f"Next: the room is switched {found.words(plan.where)} ({plan.where} time)."
-    return text if server else f"{text} But the server is stopped: nobody will, until nodisk serve runs."
+    return text if server else f"{text} But the server is stopped: nothing is switched until nodisk serve runs."
 
 
 def _last_json(last: Turned | None) -> dict[str, Any] | None:

@@ -196,7 +196,7 @@ def unknown_script(lab: Lab, mac: Mac) -> str:
         ":disk",
         "# A switch speaks every 30 s, the time of this menu: what was not heard before may be known now.",
         f"isset ${{netX.lldp/2.0.0.0:hexraw}} && {tell.replace('imgfetch', 'imgfetch --timeout 3000')} ||",
-        "imgfetch told ||",
+        "imgfree told ||",
         *DISK,
         "exit",
         ":who",

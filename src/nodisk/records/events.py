@@ -99,7 +99,7 @@ def fetched_nothing(events: Iterable[Event], now: float) -> str:
     if last.detail == IPXE:
         return "iPXE got an address and never asked for its boot script: is HTTP (80/tcp) to the server blocked?"
     if last.detail.startswith(f"{FIRMWARE} for"):
-        return f"its {last.detail}"
+        return f"it has {last.detail}"
     return "its firmware got an address and iPXE never started: TFTP (69/udp) blocked, or Secure Boot refuses iPXE?"
 
 

@@ -55,11 +55,13 @@ class Due:
 
     turn: Turn
     sitting: Sitting | None
-    """The lesson that it is for; None: lab.yaml has it no more."""
+    """The lesson that it is for; None: lab.yaml has it no more, or ``again``."""
     until: datetime | None = None
     """Of ON: when the lesson (and what follows without a pause) ends."""
     missed: bool = False
     """Of OFF: it is too late; record it as done, and do nothing."""
+    again: bool = False
+    """Of OFF: it was begun before, and not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ class Plan:
         if ends is None or now < ends:
             return None
         window = self.window(began)
-        return Due(Turn.OFF, window.sittings[-1] if window else None, missed=now - ends > LATE)
+        sitting = window.sittings[-1] if window else None
+        return Due(Turn.OFF, sitting, missed=now - ends > LATE, again=last.turn is Turn.OFF)
 
     def next(self, now: datetime, last: Turned | None) -> Coming | None:
         """The next thing that the timetable is going to do after ``now``, if nobody does anything before."""

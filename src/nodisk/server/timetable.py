@@ -97,6 +97,8 @@ class Keeper:
         return self.longest if coming is None else min(self.longest, max(0.01, (coming.at - now).total_seconds()))
 
     async def _do(self, due: Due, now: datetime, last: Turned | None) -> None:
+        if last is None or last.done or last.turn is not due.turn:
+            self._failures = 0  # not another attempt at what failed
         hold = last.hold if last is not None and due.turn is Turn.ON else 0.0
         begun = Turned(due.turn, now.timestamp(), done=False, hold=hold)
         if last is None:
@@ -107,7 +109,6 @@ class Keeper:
         result = await self._unless_overtaken(due, begun)
         if result is None:
             self._note("a command was given: the timetable does nothing more about this")
-            self._failures = 0
             return
         again = result.outcome is Outcome.FAILED and self._failures < len(PAUSES)
         how = {Outcome.DONE: f"the room is {due.turn}", Outcome.PARTLY: f"the room is {due.turn}, but"}
@@ -118,7 +119,6 @@ class Keeper:
             self._failures += 1
             await self.clock.sleep(pause)
             return
-        self._failures = 0
         self.database.turn(Turned(due.turn, begun.time, hold=begun.hold), instead_of=begun)
 
     async def _unless_overtaken(self, due: Due, begun: Turned) -> Result | None:
@@ -143,6 +143,8 @@ class Keeper:
 
 def words(due: Due) -> str:
     """Why, for people."""
+    if due.again:
+        return "the last attempt was not finished"
     if due.sitting is None:
         return "the lesson it was on for is no longer in lab.yaml"
     what = "lesson" if due.turn is Turn.ON else "end of the lesson"

@@ -48,6 +48,9 @@ class Lesson(Parsed):
     def parse(cls, text: str) -> Self:
         """Accept ``mon 10:15-12:00``, ``mon,wed 8:00-9:30``, ``mon-fri …``, ``fri 22:00-01:00``, and whole names."""
         match = _LESSON.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+        if match is None and text.strip().lower() in _NUMBER:
+            hint = "write DAY BEGIN-END; within [ ], one with a comma needs quotes: 'mon,wed 8:00-9:30'"
+            raise ValueError(f"{text.strip()!r} is a day without hours; {hint}")
         if match is None:
             raise ValueError(f"{_shown(text)} is not a lesson; write DAY BEGIN-END, such as mon 10:15-12:00")
         days = _days(match["days"])

@@ -39,13 +39,15 @@ class Target:
 def parse(text: str, *, base: Path | None = None) -> Target:
     """Read a target; raises UsageError if it is none. ``base``: the folder that a relative path starts from.
 
-    ssh never asks for a password or an unknown host's key: nobody is there to answer a scheduled backup.
+    ssh never asks for a password or an unknown host's key: nobody is there to answer a scheduled backup. It also ends
+    when the other host says nothing for three minutes, because the next backup waits for this one.
     """
     if match := _SSH.fullmatch(text):
         user, host, port, path = match["user"], match["host"], match["port"], match["path"]
         if port is None or 1 <= int(port) <= 65535:
             login = f"{user}@{host}" if user else host
-            words = ["ssh", "-o", "BatchMode=yes", *(["-p", port] if port else []), login, "-s", "sftp"]
+            quiet = ["-o", "BatchMode=yes", "-o", "ServerAliveInterval=60"]
+            words = ["ssh", *quiet, *(["-p", port] if port else []), login, "-s", "sftp"]
             place = f"sftp://{login}:{port or 22}/{path}"
             return Target(text, place, ("-o", f"sftp.command={' '.join(words)}"))
     elif match := _S3.fullmatch(text):

@@ -159,6 +159,18 @@ def test_a_target_that_is_full(room: Room, tiny: Callable[[str], Path]) -> None:
     assert room.no_remains()
 
 
+def test_a_restore_onto_a_full_disk(room: Room, tiny: Callable[[str], Path], tmp_path: Path) -> None:
+    place = tiny("1m")
+    room.lab.reports.mkdir()
+    (room.lab.reports / "big").write_bytes(os.urandom(2_000_000))
+    room.call("create", "--to", "backups")
+    words = ["--from", "backups", "--password-file", str(room.password), "--lab-file", str(tmp_path / "new.yaml")]
+    said = room.call("restore", *words, state=place, status=4)
+    assert "no space is left for the content of backup" in said
+    assert str(place) in said
+    assert not list((place / "restoring").glob("*/"))
+
+
 def test_a_target_that_is_gone(backed_up: Room) -> None:
     shutil.rmtree(backed_up.folder / "backups")
     assert "no backup is in" in backed_up.call("list", "--to", "backups", status=2)
@@ -181,9 +193,12 @@ def test_a_wrong_password(backed_up: Room) -> None:
         assert f"the password in {wrong} doesn't open" in said
     said = backed_up.call("list", "--to", "backups", "--password-file", "absent", status=4)
     assert "is not in" in said
+    said = backed_up.call("create", "--to", "backups", "--password-file", "absent", status=4)
+    assert "is not in" in said, "a new password would open nothing"
+    assert not (backed_up.folder / "absent").exists()
 
 
-def test_a_truncated_pack(backed_up: Room, tmp_path: Path) -> None:
+def test_a_truncated_file(backed_up: Room, tmp_path: Path) -> None:
     for pack in (backed_up.folder / "backups/data").glob("*/*"):
         os.truncate(pack, pack.stat().st_size // 2)
     shutil.rmtree(backed_up.state.cache)
@@ -203,6 +218,17 @@ def test_a_lab_that_is_there(backed_up: Room) -> None:
     assert (backed_up.lab.classes / "k8s.json").exists()
     assert (Path(said["set_aside"]) / "pki/ca.key").read_bytes() == key
     backed_up.call("create", "--to", "backups")
+
+
+def test_a_lab_file_that_differs(backed_up: Room, tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(f"{TEN_LINES}# mine\n")
+    words = ["--from", "backups", "--password-file", str(backed_up.password), "--lab-file", str(file), "-o", "json"]
+    said = json.loads(backed_up.call("restore", *words, state=tmp_path / "there"))
+    beside = tmp_path / "lab.yaml.restored"
+    assert said["beside"] == [str(beside)]
+    assert file.read_text() == f"{TEN_LINES}# mine\n"
+    assert beside.read_text() == TEN_LINES
 
 
 def test_a_lab_that_runs(backed_up: Room) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 from tests.interop.check.cables import ROGUE_MAC, Cable
 
 from nodisk import run
+from nodisk.check import dhcp_probe
 from nodisk.check.findings import Finding, Level
+from nodisk.values import Mac
 
 pytestmark = pytest.mark.interop
 
@@ -64,6 +67,13 @@ def test_another_proxy_server(cable: Cable) -> None:
         assert (found.level, port_4011.level) == (Level.ERROR, Level.WARNING)
         assert "10.98.0.200 is a proxyDHCP server" in found.message
         assert port_4011.message.startswith("10.98.0.200 answers on port 4011 as a PXE boot server")
+
+
+def test_a_server_that_says_it_is_everybody_is_not_asked() -> None:
+    """An identifier to which nothing can be sent is no answer, and no reason to give up the other findings."""
+    for server in ("255.255.255.255", "240.0.0.1", "127.0.0.1"):
+        own = IPv4Address("127.0.0.1")
+        assert dhcp_probe.ask_boot_server("lo", IPv4Address(server), Mac.parse(ROGUE_MAC), own, seconds=0.1) is None
 
 
 def messages(findings: list[Finding], level: Level) -> str:

@@ -30,17 +30,12 @@ def room() -> Iterator[Room]:
         made.close()
 
 
-def armed(room: Room) -> bool:
-    with room.database() as database:
-        return database.armed()
-
-
 def started(room: Room, *words: str) -> subprocess.Popen[str]:
     """A command that is under way: it has armed the lab."""
     argv = ["ip", "netns", "exec", room.name, *room.words(*words)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + LONG
-    while not armed(room):
+    while not room.armed():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -51,7 +46,7 @@ def test_without_a_server_nothing_is_armed(room: Room) -> None:
     done = room.nodisk("room", "on", check=False)
     assert done.returncode == 4
     assert "is not running" in done.stderr
-    assert not armed(room)
+    assert not room.armed()
     forever = room.nodisk("room", "on", "--for", "always", check=False)
     assert forever.returncode == 2
 
@@ -62,14 +57,14 @@ def test_nobody_comes_or_somebody_presses_ctrl_c(room: Room) -> None:
     assert done.returncode == 6, done.stderr
     assert "2 of 2 machines are missing:" in done.stderr
     assert "  cp1: never seen: took the request, but it does not answer ping" in done.stderr
-    assert not armed(room)
+    assert not room.armed()
 
     process = started(room, "room", "on", "--stagger", "0")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=3 * LONG)
     assert process.returncode == 130
     assert "interrupted: the lab is disarmed; 0 of 2 machines are Ready" in said
-    assert not armed(room)
+    assert not room.armed()
 
 
 def test_one_comes_and_one_does_not(room: Room) -> None:
@@ -88,7 +83,7 @@ def test_one_comes_and_one_does_not(room: Room) -> None:
     assert found["ready"] == ["cp1"]
     assert found["missing"] == {"w1": "has come as far as dhcp"}
     assert found["armed"] is False
-    assert not armed(room)
+    assert not room.armed()
 
 
 def test_power_of_three_kinds_of_machines(room: Room) -> None:

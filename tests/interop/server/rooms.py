@@ -119,6 +119,10 @@ class Room:
     def database(self) -> Database:
         return Database(self.state.database)
 
+    def armed(self) -> bool:
+        with self.database() as database:
+            return database.armed()
+
     def curl(self, namespace: str, *words: str) -> str:
         return run.run(["curl", "-sS", "--max-time", "10", *words], netns=namespace).stdout
 

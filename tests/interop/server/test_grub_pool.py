@@ -49,7 +49,10 @@ def running_grub(namespace: str, script: str, folder: Path) -> Iterator[bytearra
     pid, terminal = pty.fork()
     if pid == 0:
         words = ["ip", "netns", "exec", namespace, "grub-emu", "--directory", str(folder), "--root=host"]
-        os.execvpe(words[0], words, {**os.environ, "TERM": "vt100"})  # noqa: S606 - there is no shell to start it with
+        try:
+            os.execvpe(words[0], words, {**os.environ, "TERM": "vt100"})  # noqa: S606 - there is no shell to start it with
+        finally:
+            os._exit(127)  # or a second pytest would go on from here
     said = bytearray()
 
     def read() -> None:

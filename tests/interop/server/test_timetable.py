@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import pytest
-from tests.interop.server.rooms import Room, make_room
+from tests.interop.server.rooms import Room
 from tests.support.asleep import LONG
 
 from nodisk.records.events import Kind
@@ -19,15 +18,6 @@ from nodisk.waiting import Deadline, until
 
 HOURS = (2, 9)
 """A lesson that goes on, and one that doesn't: hours from now to its end; both are three hours long."""
-
-
-@pytest.fixture
-def room() -> Iterator[Room]:
-    made = make_room("full")
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def write(room: Room, ends_in: int) -> None:
@@ -41,11 +31,6 @@ def wait_for(what: Callable[[], bool], room: Room) -> None:
     assert until(what, Deadline(LONG), every=0.1), (room.folder / "serve.log").read_text()
 
 
-def armed(room: Room) -> bool:
-    with room.database() as database:
-        return database.armed()
-
-
 def said(room: Room, words: str) -> int:
     with room.database() as database:
         return sum(words in event.detail for event in database.events(kinds=(Kind.DAEMON,)))
@@ -55,12 +40,13 @@ def script(room: Room) -> str:
     return room.curl(f"{room.name}-w1", f"http://10.99.0.1/boot/{room.machine('w1').mac.hyphened}.ipxe")
 
 
-def test_a_lesson_that_goes_on(room: Room) -> None:
+def test_a_lesson_that_goes_on(empty_room: Room) -> None:
+    room = empty_room
     w1 = room.machine("w1")
     room.plug("w1", str(w1.mac), str(w1.address))
     write(room, HOURS[0])
     room.start()
-    wait_for(lambda: armed(room), room)
+    wait_for(room.armed, room)
     assert said(room, "timetable: switching the room on: lesson") == 1
     assert "nodisk.nonce=" in script(room)
 
@@ -68,15 +54,15 @@ def test_a_lesson_that_goes_on(room: Room) -> None:
     began = time.monotonic()
     assert room.stop() == 0
     assert time.monotonic() - began < LONG
-    assert not armed(room)
+    assert not room.armed()
     room.start()
-    wait_for(lambda: armed(room), room)
+    wait_for(room.armed, room)
     assert said(room, "timetable: switching the room on: lesson") == 2
 
     # A command wins.
     room.nodisk("room", "off", "--no-drain", "--within", "1", check=False)
     wait_for(lambda: said(room, "timetable: a command was given") == 1, room)
-    assert not armed(room)
+    assert not room.armed()
     assert "boots its own disk" in script(room)
     with room.database() as database:
         last = database.turned()
@@ -84,17 +70,18 @@ def test_a_lesson_that_goes_on(room: Room) -> None:
     assert (last.turn, last.by_hand) == (Turn.OFF, True)
 
 
-def test_a_lesson_that_is_no_more(room: Room) -> None:
+def test_a_lesson_that_is_no_more(empty_room: Room) -> None:
+    room = empty_room
     w1 = room.machine("w1")
     room.plug("w1", str(w1.mac), str(w1.address))
     write(room, HOURS[0])
     room.start()
-    wait_for(lambda: armed(room), room)
+    wait_for(room.armed, room)
     write(room, HOURS[1])
     assert room.server is not None
     room.server.send_signal(signal.SIGHUP)
     wait_for(lambda: said(room, "timetable: switching the room off: the lesson it was on for is no longer") == 1, room)
-    wait_for(lambda: not armed(room), room)
+    wait_for(lambda: not room.armed(), room)
     assert "boots its own disk" in script(room)
     with room.database() as database:
         database.turn(Turned(Turn.ON, time.time(), by_hand=True))

@@ -89,7 +89,7 @@ def test_a_machine_that_gets_no_further(context: LabContext, stage: Stage, later
         (
             ["firmware for which there is no program (architecture 11)"],
             120,
-            "its firmware for which there is no program",
+            "it has firmware for which there is no program",
         ),
     ],
 )

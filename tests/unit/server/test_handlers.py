@@ -282,6 +282,12 @@ def test_another_switch_port_is_a_word(server: Server) -> None:
     assert server.told(Kind.ALARM) == []
 
 
+def test_a_machine_that_names_port_after_port_does_not_fill_the_records(server: Server) -> None:
+    for number in range(100):
+        server.ask("GET", f"/boot/{W1}.ipxe?hex.system={b'sw1'.hex()}&hex.port=05{str(number).encode().hex()}")
+    assert len(server.told(Kind.STAGE)) < 40
+
+
 def test_who_says_little_or_asks_from_elsewhere_changes_nothing(server: Server) -> None:
     assert len(server.ask("GET", f"/boot/{W1}.ipxe{board('A1')}").text) == 32
     assert len(server.ask("GET", f"/boot/{W1}.ipxe").text) == 32

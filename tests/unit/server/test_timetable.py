@@ -185,6 +185,10 @@ def test_a_server_that_ends_while_it_switches(make: Make) -> None:
     assert room.serve("2026-11-30 10:02") == ["Mon 30 Nov 10:02 on cancelled"]
     assert room.serve("2026-11-30 12:01") == ["Mon 30 Nov 10:02 on", "Mon 30 Nov 12:01 off cancelled"]
     assert room.serve("2026-11-30 13:00") == ["Mon 30 Nov 12:01 off"]
+    assert [line for line in room.said if line.startswith("switching the room off")] == [
+        "switching the room off: end of the lesson mon 10:15-12:00 of 2026-11-30",
+        "switching the room off: the last attempt was not finished",
+    ]
 
 
 def test_a_server_that_is_down_at_the_end(make: Make) -> None:
@@ -258,6 +262,12 @@ def test_what_fails_is_tried_three_times_and_what_is_missing_once(make: Make) ->
     ]
     room.results = [Result(Outcome.FAILED, "no")] * 9
     assert len(room.serve("2026-12-06 11:59")) == 3
+
+
+def test_the_end_has_three_attempts_whatever_failed_before(make: Make) -> None:
+    room = make("2026-11-30 11:50", "mon 10:15-12:00")
+    room.results = [Result(Outcome.FAILED, "no")] * 9
+    assert [turn.rpartition(" ")[2] for turn in room.serve("2026-11-30 13:00")] == ["on", "on", "off", "off", "off"]
 
 
 def test_a_clock_that_is_set(make: Make) -> None:

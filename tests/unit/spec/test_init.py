@@ -166,3 +166,17 @@ def test_names(tmp_path: Path) -> None:
     bad = CliRunner().invoke(init, [str(tmp_path / "b.yaml"), "--name", "A B"])
     assert isinstance(bad.exception, UsageError)
     assert not (tmp_path / "b.yaml").exists()
+
+
+@pytest.mark.parametrize("words", [["--count", "3"], ["--control-plane", "2"], ["--yes"]])
+def test_what_needs_from_room_says_so(tmp_path: Path, words: list[str]) -> None:
+    with pytest.raises(UsageError, match="go with --from-room"):
+        CliRunner().invoke(init, [str(tmp_path / "lab.yaml"), *words], catch_exceptions=False, standalone_mode=False)
+    assert not (tmp_path / "lab.yaml").exists()
+
+
+@pytest.mark.parametrize("text", ["w1", "0", "99999", "01:00:5e:00:00:01", ""])
+def test_a_control_plane_that_is_none_is_refused_before_anybody_listens(tmp_path: Path, text: str) -> None:
+    done = CliRunner().invoke(init, [str(tmp_path / "lab.yaml"), "--from-room", "--control-plane", text])
+    assert done.exit_code == 2
+    assert "neither a number of the list" in done.output

@@ -22,7 +22,8 @@ def test_a_folder(tmp_path: Path) -> None:
 def test_ssh() -> None:
     found = target.parse("ssh://backup@nas.example.org:2222/srv/room")
     assert found.repository == "sftp://backup@nas.example.org:2222//srv/room"
-    assert found.options == ("-o", "sftp.command=ssh -o BatchMode=yes -p 2222 backup@nas.example.org -s sftp")
+    ssh = "ssh -o BatchMode=yes -o ServerAliveInterval=60 -p 2222 backup@nas.example.org -s sftp"
+    assert found.options == ("-o", f"sftp.command={ssh}")
     assert target.parse("ssh://nas/srv").repository == "sftp://nas:22//srv"
     assert found.folder is None
 

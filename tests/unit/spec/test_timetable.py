@@ -87,6 +87,7 @@ timetable:
     [
         ("[mon 10:15-25:00]", "mon", "lessons[0]: '25:00' is not a time of day"),
         ("[mon 8:00-9:00, mon 10:15]", "mon 10", "lessons[1]: 'mon 10:15' is not a lesson; write DAY BEGIN-END"),
+        ("[mon,wed 8:00-9:00]", "mon", "lessons[0]: 'mon' is a day without hours; write DAY BEGIN-END; within [ ],"),
         ("[lundi 8:00-9:00]", "lundi", "lessons[0]: 'lundi' is not a day; one of mon, tue"),
         ("[mon 8:00-8:00]", "mon", "lessons[0]: 'mon 8:00-8:00' begins and ends at once"),
         ("[mon 24:00-8:00]", "mon", "lessons[0]: a lesson can't begin at 24:00"),
@@ -242,6 +243,9 @@ def test_the_servers_own_zone(tmp_path: Path) -> None:
     assert tt.server_zone(tmp_path / "absent") is UTC
     (tmp_path / "bad").write_text("no zone")
     assert tt.server_zone(tmp_path / "bad") is UTC
+    (tmp_path / "cut").write_bytes(b"TZif2")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert [tt.server_zone(tmp_path / name) for name in ("cut", "loop")] == [UTC, UTC]
     whole = Path("/usr/share/zoneinfo/Europe/Warsaw")
     (tmp_path / "localtime").symlink_to(whole)
     assert str(tt.server_zone(tmp_path / "localtime")) == "Europe/Warsaw"

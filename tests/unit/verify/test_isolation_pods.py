@@ -147,7 +147,7 @@ def test_a_shell_runs_the_script(tmp_path: Path, others: str, open_to: str, said
     for name, text in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    script = SCRIPT.format(port=ECHO_PORT, own="10.0.0.1", others=others)
+    script = SCRIPT.format(port=ECHO_PORT, own="10.0.0.1", others=others, limit=5)
     done = subprocess.run(
         ["/bin/sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True, timeout=120
     )

@@ -114,7 +114,7 @@ async def _own(
     app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
     wish = menu.wish(request, machine)
     ways = ("by GRUB" if loader.part == "grub" else "", _from_pool(request), new_board, new_port)
-    news = bool(new_board or new_port)
+    news = bool(new_board)
     if (text := _instead(request, loader, machine, wish, ways, news=news)) is not None:
         return PlainTextResponse(text)
     nonce = app_state.database.mint(mac, machine.role, address)

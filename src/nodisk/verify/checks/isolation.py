@@ -32,7 +32,8 @@ AT_ONCE = 16
 # Whom the pod may reach comes first: what lets it through has learnt of the pod by then. The others are tried at once.
 # busybox's nc has no -z: once it is connected it becomes `true`.
 SCRIPT = """\
-reach() {{ n=0; until timeout 5 nc $2 {port} -e true; do n=$((n + 1)); [ $n -lt $1 ] || return 1; sleep 1; done; }}
+limit={limit}
+reach() {{ n=0; until timeout $limit nc $2 {port} -e true; do n=$((n + 1)); [ $n -lt $1 ] || return 1; sleep 1; done; }}
 reach 5 {own} && echo own
 for other in {others}; do ( reach 3 ${{other#*=}} && echo ${{other%%=*}} ) & done
 wait
@@ -169,14 +170,17 @@ class Turn:
                 return found
 
     def _answers(self, there: Sequence[int], addresses: Mapping[tuple[int, int], str]) -> list[Answers | None]:
+        # A machine that is slow to connect must not pass for one that keeps pods apart.
+        limit = round(min(20.0, 4 + self.scene.pace))
         after = {seat: there[(number + 1) % len(there)] for number, seat in enumerate(there)}
 
         def ask(key: tuple[int, int]) -> set[str]:
             student, seat = key
             others = f"here={addresses[1, seat]} across={addresses[1, after[seat]]}" if student == 0 else ""
-            script = SCRIPT.format(port=ECHO_PORT, own=addresses[student, after[seat]], others=others)
-            space, limit = self.students[student][1], ASKING * self.scene.pace
-            return set(self.scene.exec(self._name(seat), script, space=space, timeout=limit).split())
+            own = addresses[student, after[seat]]
+            script = SCRIPT.format(port=ECHO_PORT, own=own, others=others, limit=limit)
+            space, within = self.students[student][1], ASKING * self.scene.pace
+            return set(self.scene.exec(self._name(seat), script, space=space, timeout=within).split())
 
         # The second student's answer at once, the first's pods try for a while.
         keys = [(student, seat) for student in (1, 0) for seat in there]
