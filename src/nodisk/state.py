@@ -203,6 +203,11 @@ class LabState:
         return self.root / "made-by-lab-bench"
 
     @property
+    def emulated(self) -> Path:
+        """There while a virtual lab runs without KVM; ``records.virtual_lab`` reads and writes it."""
+        return self.run / "emulated"
+
+    @property
     def virtual(self) -> Path:
         """The record of a running virtual lab (absent: none runs); ``records.virtual_lab`` reads and writes it."""
         return self.run / "virtual.json"

@@ -1,4 +1,7 @@
-"""One virtual lab for all VM tests: booted once, removed at the end."""
+"""One virtual lab for all VM tests: booted once, removed at the end.
+
+Its machines have three kinds of firmware: what boots anyway shows that each kind becomes Ready.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ network: {subnet: 10.78.0.0/24, server: 10.78.0.1}
 os: {kernel: cloud}
 machines:
   - {name: cp1, mac: "52:54:00:78:00:0b", address: 10.78.0.11, role: control-plane, memory: 2GiB}
-  - {name: w1, mac: "52:54:00:78:00:15", address: 10.78.0.21, memory: 1GiB}
-  - {name: w2, mac: "52:54:00:78:00:16", address: 10.78.0.22, memory: 1GiB}
+  - {name: w1, mac: "52:54:00:78:00:15", address: 10.78.0.21, memory: 1GiB, firmware: uefi-http}
+  - {name: w2, mac: "52:54:00:78:00:16", address: 10.78.0.22, memory: 1GiB, firmware: secure-boot, secure_boot: true}
 """
 
 

@@ -50,6 +50,22 @@ def test_status_tells_the_whole_way(vm: Driver) -> None:
         assert times == sorted(times)
 
 
+def test_uefi_fetched_the_loader_by_http(vm: Driver) -> None:
+    log = vm.context().state.log
+    assert "/snponly.efi to 10.78.0.21" not in (log / "dnsmasq.log").read_text(errors="replace"), "not by TFTP"
+    fetched = [line for line in (log / "nginx.log").read_text(errors="replace").splitlines() if "/snponly.efi" in line]
+    assert fetched
+    assert all('"address":"10.78.0.21","method":' in line for line in fetched), fetched
+
+
+def test_secure_boot_booted_what_debian_signed(vm: Driver) -> None:
+    """The chain as the machine tells it; its kernel's lockdown leaves a node what it needs, or it were not Ready."""
+    assert vm.reported("w2", ["ipxe"], 0) == "by GRUB"
+    told = on(vm, "w2", "cat /sys/kernel/security/lockdown /proc/cmdline")
+    assert "[integrity]" in told, "the kernel itself saw that Secure Boot is on"
+    assert "BOOT_IMAGE=(http,10.78.0.1)/assets/" in told
+
+
 def test_machines_stay_within_their_budget(vm: Driver) -> None:
     def reported() -> bool:
         return all(row["ram"] for row in vm.status()["machines"].values())

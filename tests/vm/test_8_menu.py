@@ -33,7 +33,7 @@ from nodisk.server.texts import Texts
 from nodisk.spec.load import parse
 from nodisk.values import KubeVersion, Mac
 
-pytestmark = [pytest.mark.vm, pytest.mark.apart]
+pytestmark = pytest.mark.vm
 
 MAC, ADDRESS = "52:54:00:77:00:15", "10.77.0.21"
 LAB = f"""\
@@ -124,14 +124,17 @@ class Console:
         self.place = found + len(text)
 
     def press(self, keys: str) -> None:
-        """One key after another, as fast as a person: the emulated port has a small buffer."""
-        for key in keys:
+        """One key after another, as fast as a person: the emulated port has a small buffer.
+
+        An arrow is one key of three characters, which must come together.
+        """
+        for key in re.findall(r"\x1b\[.|.", keys, re.DOTALL):
             os.write(self.terminal, key.encode())
             time.sleep(0.05)
 
 
-DOWN = "\x0e"
-"""Ctrl-N, which iPXE takes for the arrow."""
+DOWN = "\x1b[B"
+"""The arrow, as a terminal sends it."""
 
 
 @contextlib.contextmanager
@@ -162,7 +165,7 @@ def test_the_menu_on_a_machine_without_a_disk(tmp_path: Path) -> None:
         console.read("nodisk: w1 (worker of room), 10.77.0.21")
         console.read("Power off")
         assert [one.split("?")[0] for one in asked.asked] == ["GET /boot.ipxe", f"GET {here}"]
-        assert asked.asked[1].endswith("&boot=new")
+        assert "&boot=new&" in asked.asked[1]
 
         console.press(f"{DOWN}\r")  # the disk, of which there is none
         console.read("nodisk: this machine has no disk that boots")

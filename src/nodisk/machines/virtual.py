@@ -15,7 +15,7 @@ from nodisk import run
 from nodisk.assets import built
 from nodisk.errors import EnvironmentProblem
 from nodisk.machines import power as power_
-from nodisk.machines import processes
+from nodisk.machines import processes, qemu
 from nodisk.machines.power import Power, everywhere
 from nodisk.machines.remains import Remains, need_root
 from nodisk.machines.segment import Segment
@@ -88,6 +88,7 @@ class Virtual:
             say(f"network namespace {segment.netns}: {BRIDGE} is {segment.server}")
         segment.up()
         self.make_ssh_key()
+        virtual_lab.note_emulated(self.state, yes=qemu.accelerator() is qemu.Accelerator.TCG)
         if running.process(self.state) is None:
             say(f"server in it (log: {services.server_log})")
         if not services.start_server() and services.update_server(built.fingerprint(self.state, self.lab)):

@@ -96,6 +96,8 @@ class Facts:
     """The release of Kubernetes that the image carries; None: the machines are plain Debian."""
     masked: tuple[str, ...] = ()
     """Units that stay disabled: Kubernetes' on the machines with which ``lab bench`` measures the image alone."""
+    emulated: bool = False
+    """Whether QEMU translates the machines' instructions: a virtual lab on a host without KVM."""
 
     @property
     def release(self) -> ReleaseFacts:

@@ -51,6 +51,19 @@ def remove(state: LabState) -> None:
     state.virtual.unlink(missing_ok=True)
 
 
+def note_emulated(state: LabState, *, yes: bool) -> None:
+    """Record whether QEMU translates the machines' instructions, before the server of a virtual lab starts."""
+    if yes:
+        files.write(state.emulated, "")
+    else:
+        state.emulated.unlink(missing_ok=True)
+
+
+def emulated(state: LabState) -> bool:
+    """Whether QEMU translates the machines' instructions; False in a real room."""
+    return state.emulated.exists()
+
+
 def file_of(state: LabState) -> Path | None:
     """The lab.yaml of the virtual lab that runs."""
     record = read(state)

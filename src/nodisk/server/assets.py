@@ -13,6 +13,7 @@ from nodisk.errors import EnvironmentProblem
 from nodisk.plan import daemons_files, grub, ignition
 from nodisk.plan.daemons import Host
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
+from nodisk.records import virtual_lab
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
@@ -36,6 +37,8 @@ class Built:
     """shim and GRUB by name, for a lab with machines whose Secure Boot is on."""
     masked: tuple[str, ...] = ()
     """Units that are disabled on the machines: see ``Facts``."""
+    emulated: bool = False
+    """See ``Facts``."""
 
     @property
     def objects(self) -> list[str]:
@@ -70,12 +73,13 @@ def find(state: LabState, lab: Lab) -> Built:
         of_release.get("kubectl"),
         built.signed_loaders(state.state, lab),
         tuple(state.bench.read_text(encoding="utf-8").split()) if state.bench.exists() else (),
+        virtual_lab.emulated(state),
     )
 
 
 def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:
     """Everything that machines get; raises SpecError for mistakes in Butane snippets."""
-    facts = Facts(ca_pem, found.image, found.release, found.masked)
+    facts = Facts(ca_pem, found.image, found.release, found.masked, found.emulated)
     ignitions = {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines}
     return Texts(lab, facts, ignitions, daemons_files.configure(lab, host), found.kubectl)
 

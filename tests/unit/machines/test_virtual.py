@@ -148,3 +148,12 @@ def test_several_labs_are_told_apart_by_name(tmp_path: Path, monkeypatch: pytest
 def test_a_name_or_a_file_not_both(tmp_path: Path) -> None:
     words = ["lab", "down", "--state", str(tmp_path), "--lab", "lab.yaml", "--name", "room"]
     assert isinstance(CliRunner().invoke(nodisk, words).exception, UsageError)
+
+
+def test_emulated_machines_get_words_of_their_own(virtual: Virtual) -> None:
+    """The server that starts next reads whether QEMU translates; in a real room there is no such note."""
+    assert not virtual_lab.emulated(virtual.state)
+    virtual_lab.note_emulated(virtual.state, yes=True)
+    assert virtual_lab.emulated(virtual.state)
+    virtual_lab.note_emulated(virtual.state, yes=False)
+    assert not virtual_lab.emulated(virtual.state)

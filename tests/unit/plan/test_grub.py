@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,12 @@ def test_a_pools_address_is_changed_before_anything_is_minted() -> None:
     assert [line.split()[0] for line in inner] == ["echo", "net_add_addr", "net_add_route", "source"]
     assert "linux" not in script
     assert "pool=" in inner[-1]
+
+
+def test_only_emulated_machines_trust_their_counter() -> None:
+    real = boot.command_line(LAB, facts(), CP, None).split()
+    emulated = boot.command_line(LAB, replace(facts(), emulated=True), CP, None).split()
+    assert emulated == [*real, "tsc=reliable", "mitigations=off"]
 
 
 def test_the_command_line_with_grubs_own_word_must_fit() -> None:
