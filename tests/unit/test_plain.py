@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.cli import nodisk
+from nodisk.commands.switching import drained
+from nodisk.context import LabContext
 from nodisk.errors import NoCluster, SpecError
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
@@ -72,6 +74,14 @@ def _first(command: list[str]) -> list[str]:
 
 def _rest(command: list[str]) -> list[str]:
     return command[2:] if command[0] == "class" else command[1:]
+
+
+def test_no_pod_is_moved_where_there_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = parse(PLAIN, file="x")
+    context = LabContext(lab, tmp_path / "lab.yaml", State(tmp_path).lab("room"), None)
+    with drained(context, lab.machines):
+        pass
+    assert capsys.readouterr() == ("", "")
 
 
 def test_status_asks_no_api(words: list[str], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def menu_script(lab: Lab, machine: Machine) -> str:
         "function nodisk_menu {",
         *(f"    {line}" for line in LOCK),
         f"    set timeout={choice.timeout or ipxe.WITHOUT_TIMEOUT}",
-        f"    set default={default}",
+        f"    set default={_id(default)}",
         *_block(menu.LAB, titles[menu.LAB], "while true; do", *_lab(lab, machine), "done"),
         *_block(menu.DISK, titles[menu.DISK], *_disk(lab, machine)),
         *(line for one in own for line in _block(str(one.name), menu.title(one), *_own(one), *_back(lab, machine))),
@@ -66,10 +66,15 @@ def offered(one: MenuEntry) -> bool:
 
 def _block(name: str, title: str, *lines: str) -> list[str]:
     return [
-        f"    menuentry {quoted(title)} --id {name} --unrestricted {{",
+        f"    menuentry {quoted(title)} --id {_id(name)} --unrestricted {{",
         *(f"        {line.strip()}" for line in lines),
         "    }",
     ]
+
+
+def _id(name: str) -> str:
+    """An entry's id: not its bare name, because GRUB takes a default of digits for the number of an entry."""
+    return f"go-{name}"
 
 
 def _lab(lab: Lab, machine: Machine) -> list[str]:

@@ -66,6 +66,10 @@ class Inventories:
         ).fetchone()
         return None if row is None or row[0] + LIFETIME < self.now() else int(row[1])
 
+    def ends(self, mac: Mac) -> None:
+        """Forget the nonce of a measurement that never reported: the machine boots something else now."""
+        self.db.execute("UPDATE inventory SET digest = NULL WHERE mac = ? AND digest IS NOT NULL", (mac.value,))
+
     def take(self, mac: Mac, nonce: str, address: IPv4Address, report: Hardware) -> bool:
         """Keep a report and use up its nonce; returns whether it was valid. Of two at once, one is."""
         done = self.db.execute(

@@ -124,7 +124,7 @@ def test_grub_starts_nothing_that_asks_for_a_password() -> None:
 
 
 def grub_entries(machine: Machine, of: Lab) -> list[str]:
-    return re.findall(r"menuentry .* --id (\S+) --unrestricted \{", grub_menu.menu_script(of, machine))
+    return re.findall(r"menuentry .* --id go-(\S+) --unrestricted \{", grub_menu.menu_script(of, machine))
 
 
 def test_grub_offers_what_it_can_load() -> None:
@@ -132,7 +132,14 @@ def test_grub_offers_what_it_can_load() -> None:
     assert "chainloader '(http,10.77.0.9)/tools.efi'" in grub_menu.entry_script(LAB, CP, "tools")
     assert "GRUB can not start https" in grub_menu.entry_script(LAB, CP, "https")
     other = lab(default="script")
-    assert "set default=disk\n" in grub_menu.menu_script(other, other.machines[0]), "GRUB can't load the lab's default"
+    assert "set default=go-disk\n" in grub_menu.menu_script(other, other.machines[0]), "GRUB can't load the default"
+
+
+def test_grub_takes_no_name_for_a_number() -> None:
+    """``set default=1`` would be the second entry."""
+    of = lab(default="1", entries=[{"name": "1", "url": "http://10.77.0.9/tools.efi"}])
+    assert "set default=go-1\n" in grub_menu.menu_script(of, of.machines[0])
+    assert grub_entries(of.machines[0], of)[2] == "1"
 
 
 def test_grubs_command_line_is_shut_before_any_entry() -> None:

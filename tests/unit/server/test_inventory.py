@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +32,8 @@ from nodisk.state import State
 from nodisk.values import Mac
 
 W1, STRANGER = "52:54:00:77:00:15", "02:00:00:00:00:99"
-POOL = "10.77.0.150"
+OWN, POOL = "10.77.0.21", "10.77.0.150"
+MAC = Mac.parse(W1)
 LAB = Lab.model_validate(
     {
         "name": "room",
@@ -96,7 +97,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield made
 
 
-@pytest.mark.parametrize(("mac", "source"), [(W1, "10.77.0.21"), (W1, POOL), (STRANGER, POOL)])
+@pytest.mark.parametrize(("mac", "source"), [(W1, OWN), (STRANGER, POOL)])
 def test_a_machine_is_measured_once(server: Server, mac: str, source: str) -> None:
     server.inventories.ask(Mac.parse(mac), until=2000, seconds=7)
     nonce = server.boot(mac, source)
@@ -126,17 +127,37 @@ def test_its_nonce_enrols_nobody(server: Server) -> None:
 
 def test_whose_report_does_not_count(server: Server) -> None:
     server.inventories.ask(Mac.parse(W1), until=2000, seconds=0)
-    first, second = server.boot(W1, POOL), server.boot(W1, POOL)
+    first, second = server.boot(W1, OWN), server.boot(W1, OWN)
     assert first is not None
     assert second is not None
-    assert server.report(W1, first, POOL) == 403  # it asked for its script again
+    assert server.report(W1, first, OWN) == 403  # it asked for its script again
     assert server.report(W1, second, "10.77.0.151") == 403
-    assert server.report(STRANGER, second, POOL) == 403
+    assert server.report(STRANGER, second, OWN) == 403
     assert server.ask("GET", f"/ignition/{STRANGER}", POOL).status_code == 404
     server.now += inventories.LIFETIME + 1
-    assert server.report(W1, second, POOL) == 403
+    assert server.report(W1, second, OWN) == 403
     assert server.inventories.all() == {}
     assert all("without the nonce" in one.detail for one in server.app_state.database.events(kinds=(Kind.ALARM,)))
+
+
+def test_another_address_measures_no_machine_of_the_lab(server: Server) -> None:
+    server.inventories.ask(Mac.parse(W1), until=2000, seconds=0)
+    nonce = server.boot(W1, OWN) or ""
+    script = server.ask("GET", f"/boot/{W1}.ipxe", POOL).text
+    assert "set ${nic}/ip 10.77.0.21" in script  # it takes its own address, and asks again
+    assert "nodisk.nonce" not in script
+    assert server.report(W1, nonce, OWN) == 200  # the machine's own nonce was not replaced
+
+
+def test_a_machine_that_never_reported_comes_back_to_the_lab(server: Server) -> None:
+    """Its power went while it was being measured, and the time for that is over when it boots again."""
+    server.app_state = replace(server.app_state, texts=Texts(LAB, server.app_state.texts.facts, {MAC: "{}"}, {}))
+    server.inventories.ask(MAC, until=1010, seconds=0)
+    measuring = server.boot(W1, OWN) or ""
+    server.now = 1020
+    assert server.boot(W1, OWN) is None  # the lab's script; it is not armed
+    assert server.ask("GET", f"/ignition/{W1}", OWN).text == "{}"
+    assert server.report(W1, measuring, OWN) == 403
 
 
 def test_nobody_is_measured_who_is_not_to_be(server: Server) -> None:
@@ -168,10 +189,10 @@ def test_nobody_is_measured_who_is_not_to_be(server: Server) -> None:
 )
 def test_reports_that_are_refused(server: Server, change: dict[str, Any]) -> None:
     server.inventories.ask(Mac.parse(W1), until=2000, seconds=0)
-    nonce = server.boot(W1, POOL) or ""
-    assert server.report(W1, nonce, POOL, {**REPORT, **change}) == 400
-    assert server.report(W1, nonce, POOL, "x" * (16 << 10)) == 413
-    assert server.report(W1, nonce, POOL) == 200  # it was not used up
+    nonce = server.boot(W1, OWN) or ""
+    assert server.report(W1, nonce, OWN, {**REPORT, **change}) == 400
+    assert server.report(W1, nonce, OWN, "x" * (16 << 10)) == 413
+    assert server.report(W1, nonce, OWN) == 200  # it was not used up
 
 
 @given(st.binary(max_size=300) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))

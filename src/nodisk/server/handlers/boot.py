@@ -78,7 +78,9 @@ async def _answer(request: Request, loader: _Loader) -> Response:
     mac = _mac(request, loader.suffix)
     machine = app_state.machine(mac)
     said = sightings.said(request.query_params)
-    if (measuring := _inventory(request, mac, loader.known)) is not None:
+    if (machine is None or address == machine.address) and (
+        measuring := _inventory(request, mac, loader.known)
+    ) is not None:
         return measuring
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
@@ -117,6 +119,7 @@ async def _own(
     news = bool(new_board)
     if (text := _instead(request, loader, machine, wish, ways, news=news)) is not None:
         return PlainTextResponse(text)
+    app_state.database.inventories.ends(mac)  # or its Ignition would still be the one that measures
     nonce = app_state.database.mint(mac, machine.role, address)
     unarmed = "" if nonce else "the lab is not armed: this boot can't enrol"
     _booting(request, machine, *ways, wish.why, unarmed, news=news)
@@ -174,7 +177,11 @@ def _own_disk(app_state: AppState) -> bool:
 
 
 def _inventory(request: Request, mac: Mac, known: Callable[[Machine, str | None], str]) -> Response | None:
-    """The script of an inventory boot, for a machine that is to be measured; its nonce counts for a report alone."""
+    """The script of an inventory boot, for a machine that is to be measured; its nonce counts for a report alone.
+
+    A machine of the lab takes lab.yaml's address first, as for any boot; of one that isn't in lab.yaml nothing is known
+    but the MAC that it says, so whoever is on its segment can report in its name.
+    """
     app_state, address = app_state_of(request), address_of(request)
     if request.method != "GET" or address is None or address not in app_state.texts.lab.network.subnet:
         return None
