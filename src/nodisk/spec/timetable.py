@@ -14,6 +14,7 @@ part of it, because a room that is shut down and started again within a break is
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -28,6 +29,9 @@ HORIZON = 800
 """Days that are looked ahead: more than two years of `except` are the end of the lessons."""
 _BACK = 15
 """Days that are looked back: two weeks have two pauses (``problems``), of which a change of the clocks takes one."""
+
+_LARGEST = 1 << 20
+"""Bytes of a time zone's file; real ones have less than 4 KiB."""
 
 
 class Turn(StrEnum):
@@ -86,12 +90,23 @@ def zone(timetable: Timetable) -> tzinfo:
     return server_zone() if timetable.timezone is None else timetable.timezone.info
 
 
+class _Whole(io.BytesIO):
+    """A file that fails where it is cut off: zoneinfo would look for the end of a line for ever."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        if size is not None and len(found) < size:
+            raise EOFError
+        return found
+
+
 def server_zone(localtime: Path = Path("/etc/localtime")) -> tzinfo:
     """This host's time zone, localtime(5); UTC if there is none. ``$TZ`` is not asked: it differs between shells."""
     try:
         _, found, name = str(localtime.resolve()).partition("/zoneinfo/")
         with localtime.open("rb") as file:
-            return ZoneInfo.from_file(file, key=name if found else "local time")
+            whole = _Whole(file.read(_LARGEST))
+        return ZoneInfo.from_file(whole, key=name if found else "local time")
     except Exception:  # zoneinfo has no common class for damaged files, nor Python 3.11 for a loop of links
         return UTC
 

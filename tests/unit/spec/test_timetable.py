@@ -254,6 +254,14 @@ def test_the_servers_own_zone(tmp_path: Path) -> None:
     assert datetime(2026, 7, 1, tzinfo=found).utcoffset() == timedelta(hours=2)
 
 
+def test_a_time_zone_cut_off_anywhere_ends_as_utc(tmp_path: Path) -> None:
+    data = Path("/usr/share/zoneinfo/Europe/Warsaw").read_bytes()
+    # Behind the last newline but one, zoneinfo alone would never come back.
+    for length in (*range(0, len(data), 97), *range(len(data) - 40, len(data))):
+        (tmp_path / "cut").write_bytes(data[:length])
+        assert tt.server_zone(tmp_path / "cut") is UTC, length
+
+
 def test_days_are_named() -> None:
     assert [Lesson.parse(f"{day} 8:00-9:00").days for day in DAYS] == [(number,) for number in range(7)]
 
