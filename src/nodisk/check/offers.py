@@ -94,10 +94,11 @@ def suits(answers: Sequence[Offer]) -> tuple[DhcpMode, str]:
         beside = f"; turn off {', '.join(booting)}, or the faster answer wins" if booting else ""
         return DhcpMode.FULL, f"no DHCP server answered: nodisk gives the addresses{beside}"
     who = ", ".join(str(server) for server in sorted(givers))
+    give = "gives" if len(givers) == 1 else "give"
     if booting:
-        boots = f"{', '.join(booting)} tells machines what to boot"
-        return DhcpMode.NONE, f"{who} gives addresses, and {boots}: paste `nodisk dhcp-snippet` there"
-    return DhcpMode.PROXY, f"{who} gives addresses, and nobody says what to boot: nodisk does that part alone"
+        boots = f"{', '.join(booting)} {'tells' if len(booting) == 1 else 'tell'} machines what to boot"
+        return DhcpMode.NONE, f"{who} {give} addresses, and {boots}: paste `nodisk dhcp-snippet` there"
+    return DhcpMode.PROXY, f"{who} {give} addresses, and nobody says what to boot: nodisk does that part alone"
 
 
 def _boots(one: Offer) -> str:

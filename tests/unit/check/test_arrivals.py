@@ -65,7 +65,7 @@ def test_its_own_answers_count_for_nothing() -> None:
         ([], DhcpMode.FULL, "no DHCP server answered"),
         ([offer(address="0.0.0.0")], DhcpMode.FULL, "turn off 10.77.0.5 (another PXE server)"),
         ([offer()], DhcpMode.PROXY, "10.77.0.5 gives addresses, and nobody says what to boot"),
-        ([offer(), offer("10.77.0.6")], DhcpMode.PROXY, "10.77.0.5, 10.77.0.6 gives addresses"),
+        ([offer(), offer("10.77.0.6")], DhcpMode.PROXY, "10.77.0.5, 10.77.0.6 give addresses, and nobody"),
         ([offer(boot_file="pxelinux.0")], DhcpMode.NONE, "10.77.0.5 (pxelinux.0) tells machines what to boot"),
         ([offer(vendor_class="PXEClient")], DhcpMode.NONE, "10.77.0.5 (option 60) tells"),
         ([offer(), offer("10.77.0.6", "0.0.0.0")], DhcpMode.NONE, "10.77.0.6 (another PXE server) tells"),
