@@ -48,8 +48,7 @@ def armed(context: LabContext, seconds: float) -> Iterator[Database]:
         try:
             yield database
         finally:
-            if database.armed_until() == until:
-                database.disarm()
+            if database.disarm(window=until):
                 database.record(Kind.DAEMON, "disarmed", source="nodisk room")
 
 

@@ -234,11 +234,14 @@ class Database:
         """Let machines enrol until then (``nonces.FOREVER``: until disarmed)."""
         self._set("armed_until", repr(until))
 
-    def disarm(self) -> None:
-        """Let no machine enrol; issued nonces become invalid."""
+    def disarm(self, *, window: float | None = None) -> bool:
+        """Let no machine enrol; issued nonces become invalid. With ``window``, only if that is when it ends."""
         with self._transaction():
+            if window is not None and self.armed_until() != window:
+                return False
             self._db.execute("DELETE FROM setting WHERE name = 'armed_until'")
             self._db.execute("UPDATE nonce SET superseded = 1")
+            return True
 
     def armed_until(self) -> float | None:
         """The end of the window, even if it is past; None: disarmed."""

@@ -134,7 +134,9 @@ def test_the_window(database: Database, clock: Clock) -> None:
     database.arm(FOREVER)
     clock.now = 1e12
     assert database.armed()
-    database.disarm()
+    assert not database.disarm(window=1100.0)  # another's, by now
+    assert database.armed()
+    assert database.disarm(window=FOREVER)
     assert database.armed_until() is None
 
 
