@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from nodisk import yamltree
 from nodisk.errors import SpecError
 from nodisk.spec import document, messages
-from nodisk.spec.rules import Finding
+from nodisk.spec.finding import Finding
 from nodisk.yamltree import Problem, YamlError
 
 if TYPE_CHECKING:

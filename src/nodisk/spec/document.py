@@ -9,7 +9,7 @@ from typing import Any
 
 from nodisk import yamltree
 from nodisk.errors import NodiskError, SpecError
-from nodisk.spec.rules import Finding
+from nodisk.spec.finding import Finding
 from nodisk.yamltree import Node, Problem, YamlError
 
 _SHOWN = 100

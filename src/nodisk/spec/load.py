@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from nodisk import yamltree
 from nodisk.spec import document, messages, repair, rules
+from nodisk.spec.finding import Finding
 from nodisk.spec.model import Backup, Lab, Machine
 from nodisk.yamltree import Problem, YamlError
 
@@ -47,7 +48,7 @@ def examine(text: str, *, file: str | Path) -> tuple[Lab | None, list[Problem]]:
     data = document.data_of(root)
     problems = list(found)
     bad: set[yamltree.Path] = set()
-    missing: list[rules.Finding] = []
+    missing: list[Finding] = []
     misspelt: set[yamltree.Path] = set()
     lab: Lab | None
     try:

@@ -13,8 +13,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from nodisk.spec import synonyms
+from nodisk.spec.finding import Finding
 from nodisk.spec.model import Lab, keys
-from nodisk.spec.rules import Finding
 from nodisk.yamltree import Path
 
 
