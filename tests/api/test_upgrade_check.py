@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.api.apiserver import ControlPlane
 
+from nodisk.assets import built
+from nodisk.assets.store import Store
 from nodisk.check import upgrade
 from nodisk.check.findings import Level
+from nodisk.cli import nodisk
+from nodisk.errors import UsageError
 from nodisk.kube import removals
 from nodisk.kube.client import Client
 from nodisk.kube.removals import Requested, Stored
+from nodisk.state import State
 from nodisk.values import KubeVersion
 
 RULE = {"host": "old.example", "http": {"paths": [{"backend": {"serviceName": "web", "servicePort": 80}}]}}
@@ -111,3 +118,46 @@ def test_the_release_that_runs_and_one_too_far(plane: ControlPlane, client: Clie
     assert (same.level, same.message) == (Level.OK, f"Kubernetes {running} runs, and no other release is asked for")
     (far,) = upgrade.upgrade(plane.context, KubeVersion(running.major, running.minor + 2))
     assert (far.level, "skips" in far.message) == (Level.ERROR, True)
+
+
+def build(state: State, plane: ControlPlane, version: str) -> None:
+    """A build of that release, as far as going back looks at it."""
+    store, made = Store(state), {}
+    with store.workspace() as folder:
+        for kind in built.KINDS:
+            (folder / kind).write_text(f"{kind} {version}")
+            made[kind] = store.add(
+                kind,
+                name=kind,
+                version=version,
+                inputs={"version": version},
+                content={kind: folder / kind},
+                facts={"source": "path"},
+            )
+    built.record(state, plane.lab, made, why="a test")
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_cluster_does_not_go_back_across_a_minor(
+    plane: ControlPlane, client: Client, tmp_path: Path, older: bool
+) -> None:
+    """The API server that runs decides: a build that no control plane has booted yet may be taken back."""
+    running = client.version()
+    state = State(tmp_path / "state")
+    folder = state.lab(plane.lab_state.name).root
+    folder.mkdir(parents=True)
+    for name in ("pki", "run"):
+        (folder / name).symlink_to(plane.lab_state.root / name)
+    before = running.minor - 1 if older else running.minor
+    for minor in (before, before + 1):
+        build(state, plane, f"{running.major}.{minor}.0")
+    words = ["rollback", "--lab", str(plane.lab_file), "--state", str(state.root)]
+    done = CliRunner().invoke(nodisk, words)
+    if older:
+        assert isinstance(done.exception, UsageError), done.output
+        assert "no way back across a minor release" in done.exception.message
+    else:
+        assert done.exit_code == 0, done.output
+    current = built.release_before(state, plane.lab)
+    assert current is not None
+    assert current.version.minor == running.minor

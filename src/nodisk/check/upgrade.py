@@ -166,7 +166,7 @@ def _kept(lab: Lab, state: LabState, *, now: float | None = None) -> Iterator[Fi
 
 def _forbids_all(budget: Object) -> bool:
     status = budget.get("status") or {}
-    return status.get("expectedPods", 0) > 0 and status.get("disruptionsAllowed", 0) == 0
+    return bool(status.get("expectedPods", 0) and not status.get("disruptionsAllowed", 0))
 
 
 def _full_name(one: Object) -> str:

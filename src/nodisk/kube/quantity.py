@@ -23,7 +23,12 @@ def parse(text: str | int | float) -> Fraction:
         raise ValueError(f"{str(text)[:80]!r} is not a quantity of Kubernetes, such as 250m or 1536Mi")
     number, suffix, exponent = match.groups()
     if exponent is not None:
-        return Fraction(number) * Fraction(10) ** int(exponent)
+        return Fraction(number) * _ten_to(int(exponent))
     if suffix and suffix.endswith("i"):
-        return Fraction(number) * 1024 ** (_BINARY.index(suffix[0]) + 1)
-    return Fraction(number) * Fraction(10) ** _POWERS[suffix or ""]
+        return Fraction(number) * (1 << 10 * (_BINARY.index(suffix[0]) + 1))
+    return Fraction(number) * _ten_to(_POWERS[suffix or ""])
+
+
+def _ten_to(power: int) -> Fraction:
+    value = Fraction(10) ** power
+    return Fraction(value)
