@@ -9,11 +9,14 @@ import pytest
 from click.testing import CliRunner
 from tests.unit.assets.test_built import everything, lab
 
-from nodisk.assets import built
+from nodisk.assets import built, rollback
 from nodisk.check import age, upgrade
 from nodisk.check.findings import Level
 from nodisk.cli import nodisk
 from nodisk.context import LabContext
+from nodisk.plan import boot, grub
+from nodisk.plan.facts import Facts
+from nodisk.records.database import Database
 from nodisk.spec.model import Lab
 from nodisk.state import State
 from nodisk.values import KubeVersion
@@ -45,6 +48,31 @@ def test_the_age_of_the_image(state: State) -> None:
         assert found.level is level
         assert found.message.endswith(words)
     assert "--refresh" in age.image(state, room, now=now + 45 * 86400)[0].hint
+
+
+@pytest.mark.parametrize("part", ["script", "grub"])
+def test_machines_that_run_another_image(state: State, part: str) -> None:
+    """By the scripts that they were served, as the server records them."""
+    room = made(state)
+    machine = room.machines[0]
+    assert [one.level for one in age.image(state, room)] == [Level.OK]  # it never booted
+
+    def boots() -> None:
+        text = {"script": boot.machine_script, "grub": grub.machine_script}[part]
+        with Database(state.lab("room").database) as database:
+            facts = Facts("a CA", *built.facts(state, room))
+            database.serve(machine.mac, {part: text(room, facts, machine, None), "ignition": "{}"})
+
+    boots()
+    assert [one.level for one in age.image(state, room)] == [Level.OK]
+    built.record(state, room, everything(state, 2), why="newer")
+    _, found = age.image(state, room)
+    assert (found.level, found.message) == (Level.WARNING, "last booted another image than the built one: c1")
+    assert "nodisk power cycle" in found.hint
+    boots()
+    assert len(age.image(state, room)) == 1
+    rollback.go_back(state, room)
+    assert age.behind(state, room, built.facts(state, room)[0].rootfs.sha256) == ["c1"]
 
 
 def ask(state: State, room: Lab, wanted: str | None = None) -> tuple[Level, str, str]:
