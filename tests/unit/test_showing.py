@@ -25,6 +25,7 @@ SHOWS = {
     "assets verify": [],
     "assets prune": ["--dry-run"],
     "build": ["--dry-run", "--offline"],
+    "rollback": ["--dry-run"],
     "render": ["w1"],
     "dhcp-snippet": ["kea"],
     "pki list": [],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files
-from nodisk.assets import addons, image_debian, ipxe, release, shim
+from nodisk.assets import addons, image_debian, ipxe, previous, release, shim
 from nodisk.assets.store import Manifest, Store
 from nodisk.context import with_own_key
 from nodisk.errors import EnvironmentProblem, IntegrityError, NoCluster, NodiskError
@@ -55,11 +55,15 @@ def wishes(lab: Lab) -> dict[str, Any]:
 
 
 def record(state: State, lab: Lab, made: Mapping[str, Manifest], *, why: str) -> None:
-    """Record what was built for this lab. ``why``: how the source was chosen."""
+    """Record what was built for this lab, and keep the build before. ``why``: how the source was chosen."""
     assets = {kind: made[kind].id for kind in (*KINDS, *SOMETIMES) if kind in made}
     value: dict[str, Any] = {"wishes": wishes(lab), "why": why, "assets": assets}
     if "release" in made:
         value["release"] = {"version": made["release"].version, "source": made["release"].facts["source"]}
+    value[previous.MANIFESTS] = {kind: made[kind].to_json() for kind in assets}
+    with contextlib.suppress(NodiskError):  # none yet, or a damaged one, which this one replaces
+        if (before := previous.kept(_read(state, lab), value)) is not None:
+            value[previous.BEFORE] = before
     files.write(_file(state, str(lab.name)), json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
@@ -71,6 +75,17 @@ def why(state: State, lab: Lab) -> str:
 def used(state: State) -> set[str]:
     """Ids of the assets that any lab of this host uses."""
     return {asset for path in sorted(state.labs.glob("*/built.json")) for asset in _load(path)["assets"].values()}
+
+
+def used_before(state: State) -> set[str]:
+    """Names of the store's folders that the build before of any lab of this host needs (``nodisk rollback``)."""
+    found = (previous.objects(_load(path)) for path in sorted(state.labs.glob("*/built.json")))
+    return {name for names in found for name in names}
+
+
+def read_record(state: State, lab: Lab) -> dict[str, Any]:
+    """The record as it is; raises EnvironmentProblem if there is none."""
+    return _read(state, lab)
 
 
 def release_before(state: State, lab: Lab) -> Before | None:
@@ -203,6 +218,8 @@ def _load(path: Path) -> dict[str, Any]:
             texts += [value["release"]["source"], str(KubeVersion.parse(value["release"]["version"]))]
         if not isinstance(value["wishes"], dict) or not all(isinstance(text, str) for text in texts):
             raise TypeError("a value is of another kind")
+        for build in (value, value.get(previous.BEFORE) or {}):
+            previous.manifests(build)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
             f"{path} is not a valid build record: {type(error).__name__}: {error}",

@@ -22,8 +22,10 @@ class Pruned:
     """Bytes freed."""
 
 
-def prune(state: State, *, dry_run: bool, read: Collection[str] = ()) -> Pruned:
+def prune(state: State, *, dry_run: bool, read: Collection[str] = (), before: bool = False) -> Pruned:
     """Remove unused and incomplete assets, orphaned files, and the cache; raises Busy while something is built.
+
+    ``before``: also files of labs' builds before their current ones, so that nothing can be rolled back.
 
     ``read`` names objects that stay anyway, because a server that started before the last build reads them.
     """
@@ -33,7 +35,7 @@ def prune(state: State, *, dry_run: bool, read: Collection[str] = ()) -> Pruned:
         keep = [manifest for manifest in store.manifests() if manifest.id in used and store.read(manifest.id)]
         kept = {manifest.id for manifest in keep}
         unread = [path for path in store.manifest_files() if path.stem not in kept]
-        garbage = store.garbage(keep, read=read)
+        garbage = store.garbage(keep, read={*read, *(() if before else built.used_before(state))})
         cache = sorted(state.cache.glob("*"))
         removed = [path.stem for path in unread] + [str(path.relative_to(state.root)) for path in cache]
         size = sum(_size(path) for path in (*garbage, *cache))

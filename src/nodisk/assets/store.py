@@ -230,9 +230,16 @@ class Store:
             refs = tuple(self._adopt(file_name, path) for file_name, path in content.items())
             now = datetime.now(UTC).isoformat(timespec="seconds")
             manifest = Manifest(kind, name, version, key_of(inputs), inputs, refs, facts, now)
-            text = json.dumps(manifest.to_json(), indent=1, sort_keys=True) + "\n"
-            files.write(self.root / "manifests" / f"{manifest.id}.json", text)
+            self._write(manifest)
         return manifest
+
+    def has(self, ref: AssetRef) -> bool:
+        """Whether a file is there and of its size."""
+        return self._missing(ref) is None
+
+    def restore(self, manifest: Manifest) -> None:
+        """Record an asset again whose files are still there, in place of a newer one of the same id."""
+        self._write(manifest)
 
     def tree(self, manifest: Manifest, names: Iterable[str]) -> Path:
         """A folder with these files of an asset (hard links), made on demand."""
@@ -274,6 +281,10 @@ class Store:
             *(path for path in sorted(self.objects.glob("*")) if path.name not in hashes),
             *(path for path in sorted((self.root / "trees").glob("*")) if path.name not in keys),
         ]
+
+    def _write(self, manifest: Manifest) -> None:
+        text = json.dumps(manifest.to_json(), indent=1, sort_keys=True) + "\n"
+        files.write(self.root / "manifests" / f"{manifest.id}.json", text)
 
     def _missing(self, ref: AssetRef) -> str | None:
         try:

@@ -11,13 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
-from nodisk.check import backup, firmware, host, loaders, ram, release, snippets, sync, timetable, tools, wire
+from nodisk.check import (
+    age,
+    backup,
+    firmware,
+    host,
+    loaders,
+    ram,
+    release,
+    snippets,
+    sync,
+    timetable,
+    tools,
+    upgrade,
+    wire,
+)
 from nodisk.check.findings import Finding, warning
+from nodisk.context import LabContext
 from nodisk.errors import NodiskError, describe
 from nodisk.plan.budget import Budget
 from nodisk.records import running
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
+from nodisk.values import KubeVersion
 from nodisk.waiting import Deadline
 
 log = logging.getLogger("nodisk.check")
@@ -36,6 +52,8 @@ NAMES = (
     "sync",
     "mirror",
     "release",
+    "image",
+    "upgrade",
     "butane",
     "firmware",
     "ram",
@@ -58,6 +76,8 @@ class Place:
     virtual: bool
     netns: str | None
     """The network namespace of a virtual lab that runs."""
+    upgrade_to: KubeVersion | None = None
+    """The release to which the cluster might go; None: lab.yaml's."""
 
 
 def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[Finding]]]:
@@ -74,8 +94,11 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
             found["interface and the rest of the wire"] = lambda: _inside(place.file, netns, pid)
     found["clock and mirror"] = lambda: host.clock_and_mirror(state, lab)
     found["release and disk"] = lambda: release.release_and_disk(state, lab)
-    if lab.has_cluster:  # etcd waits for the disk
-        found["sync"] = lambda: sync.sync(place.state)
+    found["image"] = lambda: age.image(state, lab)
+    if lab.has_cluster:
+        context = LabContext(lab, place.file, place.state, place.netns)
+        found["upgrade"] = lambda: upgrade.upgrade(context, place.upgrade_to)
+        found["sync"] = lambda: sync.sync(place.state)  # etcd waits for the disk
     found["butane"] = lambda: snippets.butane(state, lab, place.file)
     found["firmware"] = lambda: firmware.firmware(place.state, lab)
     found["ram"] = lambda: [*ram.short(lab, ram.measured(state, lab)), *ram.ram(lab, budgets)]

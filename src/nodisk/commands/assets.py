@@ -12,7 +12,9 @@ from nodisk.assets.store import Store
 from nodisk.context import LabContext, LabOptions, lab_options, output_option, state_option
 from nodisk.errors import IntegrityError
 from nodisk.records import running
+from nodisk.spec import skew
 from nodisk.state import State
+from nodisk.values import KubeVersion
 
 
 @click.command(epilog="Example: nodisk build --lab lab.yaml")
@@ -42,6 +44,7 @@ def build(
             rows = [(item.kind, item.key, "is there" if item.present else "would be built") for item in plan]
             ui.print_table(("ASSET", "KEY", "STATE"), rows)
         return
+    before = built.release_before(options.state, context.lab)
     result = building.build(context.lab, options.state, offline=offline, refresh=refresh, only=only)
     if output == "json":
         made = [manifest.to_json() for manifest in result.assets.values()]
@@ -54,7 +57,15 @@ def build(
     if only:
         ui.say("The lab's record was not updated; run `nodisk build` without --only to use these.")
         return
+    if before is not None and "release" in result.assets:
+        _tell_of_skew(before.version, KubeVersion.parse(result.assets["release"].version))
     _tell_of_the_server(context)
+
+
+def _tell_of_skew(before: KubeVersion, now: KubeVersion) -> None:
+    """Warn of a build to which a cluster of the release before can't go; a new cluster may have any."""
+    if (refused := skew.problem(before, now)) is not None:
+        ui.say(f"warning: {refused}. A cluster that has run {before} can't use this build; nodisk check says more")
 
 
 def _tell_of_the_server(context: LabContext) -> None:
@@ -110,11 +121,12 @@ def verify(state: State, output: str) -> None:
 
 @assets.command(epilog="Example: nodisk assets prune --dry-run")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
+@click.option("--before", is_flag=True, help="Also remove the build before each lab's current one: no more rollback.")
 @state_option
 @output_option
-def prune(dry_run: bool, state: State, output: str) -> None:
+def prune(dry_run: bool, before: bool, state: State, output: str) -> None:
     """Remove unused and incomplete items, and the download cache."""
-    done = prune_(state, dry_run=dry_run, read=running.objects(state))
+    done = prune_(state, dry_run=dry_run, read=running.objects(state), before=before)
     if output == "json":
         ui.print_json({"removed": list(done.removed), "bytes": done.size, "dry_run": dry_run})
         return

@@ -14,9 +14,21 @@ from nodisk.check.runner import Place
 from nodisk.context import LabOptions, lab_options, output_option
 from nodisk.errors import EnvironmentProblem
 from nodisk.plan.budget import Budget
+from nodisk.spec import versions
+from nodisk.values import KubeVersion
 
 PATIENCE = 2.0
 """Seconds before showing what is still running."""
+
+
+def _version(_context: click.Context, _option: click.Parameter, value: str | None) -> KubeVersion | None:
+    try:
+        found = None if value is None else KubeVersion.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if found is not None and not versions.known(found):
+        raise click.BadParameter(f"nodisk supports {versions.OLDEST} to {versions.NEWEST}")
+    return found
 
 
 @click.command(epilog="Example: nodisk check --lab room.yaml")
@@ -27,16 +39,23 @@ PATIENCE = 2.0
     default=None,
     help="Kind of lab (default: real if lab.yaml names an interface or this host has the server's address).",
 )
-def check(options: LabOptions, output: str, virtual: bool | None) -> int:
+@click.option(
+    "--upgrade-to",
+    metavar="VERSION",
+    callback=_version,
+    help="Check whether the cluster could go to this release (default: lab.yaml's).",
+)
+def check(options: LabOptions, output: str, virtual: bool | None, upgrade_to: KubeVersion | None) -> int:
     """Check for anything that would stop this lab from booting.
 
     Checks programs and their versions, the server's network interface and ports, other DHCP servers, addresses in use,
-    the clock, disk space and speed, the Debian mirror, the release, Butane snippets, each machine's RAM, and SSH keys;
-    for a virtual lab also KVM and this host's memory. Changes nothing, apart from a temporary file to measure the
-    disk. Exits with 0 if it finds no errors (warnings are allowed), else 4.
+    the clock, disk space and speed, the Debian mirror, the release, the age of the image, whether the cluster can go to
+    lab.yaml's release, Butane snippets, each machine's RAM, and SSH keys; for a virtual lab also KVM and this host's
+    memory. Changes nothing, apart from a temporary file to measure the disk. Exits with 0 if it finds no errors
+    (warnings are allowed), else 4.
     """
 
-    place = _place(options, virtual)
+    place = _place(options, virtual, upgrade_to)
     budgets = ram.budgets(place.state.state, place.lab)
     with _Waiting() as waiting:
         findings = runner.run_all(place, budgets, waiting)
@@ -58,13 +77,13 @@ def check(options: LabOptions, output: str, virtual: bool | None) -> int:
     return EnvironmentProblem.exit_code if level is Level.ERROR else 0
 
 
-def _place(options: LabOptions, virtual: bool | None) -> Place:
-    lab = options.load()
+def _place(options: LabOptions, virtual: bool | None, upgrade_to: KubeVersion | None) -> Place:
+    lab = options.load() if upgrade_to is None else options.load_cluster()
     if virtual is None:
         # An interface in lab.yaml, or the lab's address on this host, means a real room.
         real = lab.lab.network.interface is not None or wire.card(lab.lab) is not None
         virtual = lab.netns is not None or not real
-    return Place(lab.lab, lab.file, lab.state, virtual, lab.netns if virtual else None)
+    return Place(lab.lab, lab.file, lab.state, virtual, lab.netns if virtual else None, upgrade_to)
 
 
 def _show(findings: list[Finding], budgets: list[Budget]) -> None:
