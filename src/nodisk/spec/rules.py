@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from nodisk import ports
 from nodisk.errors import UsageError
 from nodisk.spec import menu as menu_
 from nodisk.spec import power as power_
@@ -422,6 +423,12 @@ def menu(lab: Lab) -> Iterator[Finding]:
         yield Finding(wrong.path, wrong.what, wrong.hint, about=wrong.about, key=wrong.is_key)
 
 
+def console(lab: Lab) -> Iterator[Finding]:
+    """The console's port is none of the server's others."""
+    if (port := lab.console.port) in ports.OF_SERVER:
+        yield Finding(("console", "port"), f"port {port} is another of the server's", f"such as {ports.CONSOLE}")
+
+
 RULES: tuple[Rule, ...] = (
     subnet,
     addresses,
@@ -447,6 +454,7 @@ RULES: tuple[Rule, ...] = (
     backup,
     timetable,
     menu,
+    console,
 )
 OF_CLUSTER: tuple[Rule, ...] = (reachable, ranges, pods, services, control_plane, release, network, suite, labels)
 """Rules for labs with a cluster."""
