@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.console.consoles import HOST, W1, Room, room_in
 
-from nodisk.console import app, security
+from nodisk.console import app, pages, security
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
 from nodisk.values import Stage
@@ -60,7 +60,7 @@ def test_an_error_inside_tells_nothing_and_is_guarded(room: Room, monkeypatch: p
         raise RuntimeError("a secret")
 
     browser = room.browser().sign_in()
-    monkeypatch.setattr(app.pages, "page", broken)
+    monkeypatch.setattr(pages, "page", broken)
     answer = browser.get("/")
     assert answer.status_code == 500
     assert "secret" not in answer.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Hall:
         machine = self.context.lab.machine(name)
         assert machine is not None
         for stage, at, detail in stages:
-            with Database(self.context.state.database, now=lambda at=at: T0 + at) as database:
+            with Database(self.context.state.database, now=functools.partial(float, T0 + at)) as database:
                 database.record(Kind.STAGE, detail, source="x", mac=machine.mac, machine=name, boot_id="1", stage=stage)
 
     def status(self, at: float) -> Status:
