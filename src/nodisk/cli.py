@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "menu": ("nodisk.commands.menu:menu", "Show the boot menu, and set its password."),
     "next-boot": ("nodisk.commands.menu:next_boot", "Choose what a machine starts at its next boot."),
     "status": ("nodisk.commands.cluster:status", "Show one row per machine: stage, node, RAM."),
+    "console": ("nodisk.commands.console:console", "Sign in to the room's pages in a browser, and invite others."),
     "events": ("nodisk.commands.server:events", "Show what happened, and when."),
     "kubectl": ("nodisk.commands.cluster:kubectl", "Run the release's kubectl against the lab."),
     "kubeconfig": ("nodisk.commands.cluster:kubeconfig", "Print the administrator's kubeconfig."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # The server's.
 HTTP = 80
-"""Boot scripts, images, and the console."""
+"""Boot scripts and images."""
 DNS = 53
 NAMES = 1053
 """The cluster's names for pods, where the release brings no CoreDNS: behind port 53 of the Service ``kube-dns``."""
@@ -19,6 +19,11 @@ API = 6443
 """The cluster's API, balanced by the server; each control-plane machine's own API server listens on the same port."""
 ENROL = 6444
 """The machines' script also has it: ``node/image/usr/lib/nodisk/enrol``."""
+CONSOLE = 6445
+"""The room's console, unless lab.yaml has another port for it."""
+
+OF_SERVER = frozenset({HTTP, DNS, NAMES, NFS, ETCD, ETCD_PEER, REGISTRY, API, ENROL})
+"""Its TCP ports besides the console's, which lab.yaml may choose."""
 
 # The machines'.
 KUBELET = 10250

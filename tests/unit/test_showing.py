@@ -54,6 +54,7 @@ SHOWS = {
     "menu show": [],
     "next-boot": ["w1", "disk", "--once", "--dry-run"],
     "status": [],
+    "console list": [],
     "events": [],
     "kubeconfig": [],
     "kubectl": ["get", "nodes"],
@@ -78,6 +79,9 @@ ACTS = {
     "service remove",
     "arm",
     "disarm",
+    "console",
+    "console invite",
+    "console revoke",
     "power login",
     "menu password",
     "lab ssh",  # the same as ssh

@@ -15,6 +15,7 @@ import click
 from nodisk import interrupts, run, ui
 from nodisk.backup import schedule
 from nodisk.classes import expiry
+from nodisk.console import listen
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
 from nodisk.records.database import Database
@@ -59,7 +60,8 @@ def serve(options: LabOptions) -> None:
     """Run the lab's server in the foreground.
 
     Starts dnsmasq, nginx, etcd, docker-registry, chronyd, unbound (where the release has no CoreDNS) and nodisk's own
-    HTTP service, restarts any that die, and stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml and the PKI.
+    HTTP service and console, restarts any that die, and stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml
+    and the PKI.
 
     Where lab.yaml has a timetable, the room is switched on before each lesson and off after it.
     """
@@ -85,7 +87,15 @@ def serve(options: LabOptions) -> None:
     async def back_up(lab: Lab, say: Callable[[str], None]) -> None:
         await schedule.keep(LabContext(lab, context.file, context.state, None), say)
 
-    beside = {"ending classes": end_classes, "the timetable": keep_timetable, "scheduled backups": back_up}
+    async def show_pages(lab: Lab, say: Callable[[str], None]) -> None:
+        await listen.keep(LabContext(lab, context.file, context.state, None), say)
+
+    beside = {
+        "ending classes": end_classes,
+        "the timetable": keep_timetable,
+        "scheduled backups": back_up,
+        "the console": show_pages,
+    }
     Server(context.state, lambda: options.load().lab, beside).run()
 
 

@@ -1,9 +1,9 @@
 """Loopback ports of the host for a lab in a network namespace: ``python -m nodisk.machines.forward RUN_DIR``.
 
-Unix sockets cross network namespaces and addresses don't: nginx in the namespace listens on ``api.sock`` and
-``http.sock`` in the lab's run directory, and this small process connects ports of 127.0.0.1 to them. It writes
-``forward.json`` (``{"api": PORT, "http": PORT}``) when it listens, and takes the same ports again where they are free,
-so that a kubeconfig that was handed out goes on working.
+Unix sockets cross network namespaces and addresses don't: nginx in the namespace listens on ``api.sock``,
+``http.sock`` and ``console-tls.sock`` in the lab's run directory, and this small process connects ports of 127.0.0.1
+to them. It writes ``forward.json`` (``{"api": PORT, "http": PORT, …}``) when it listens, and takes the same ports again
+where they are free, so that a kubeconfig that was handed out goes on working.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from nodisk import files
 
-SOCKETS = {"api": "api.sock", "http": "http.sock"}
+SOCKETS = {"api": "api.sock", "http": "http.sock", "console": "console-tls.sock"}
 RECORD = "forward.json"
 CHUNK = 256 * 1024
 

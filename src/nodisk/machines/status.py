@@ -124,8 +124,19 @@ def collect(
 
     ``wait``: seconds for which the API's answer is waited for; ``say`` is told once that takes long.
     """
+    return of_records(context, ask(context, wait=wait, say=say), now=now)
+
+
+def ask(context: LabContext, *, wait: float = ANSWER_WITHIN, say: Say = unheard) -> Asked:
+    """What the API says now, within ``wait`` seconds; raises nothing."""
+    if not context.lab.has_cluster:
+        return Asked(Api.NONE, {}, "no cluster (kubernetes.engine: none)")
+    return _ask(context, wait, say)
+
+
+def of_records(context: LabContext, asked: Asked, *, now: Callable[[], float] = time.time) -> Status:
+    """The records as they are now, with an answer of the API that may be some seconds old."""
     cluster = context.lab.has_cluster
-    asked = _ask(context, wait, say) if cluster else Asked(Api.NONE, {}, "no cluster (kubernetes.engine: none)")
     with Database(context.state.database, reading=True) as database:
         armed_until = database.armed_until() if database.armed() else None
         rows = tuple(_row(machine, database, asked, now()) for machine in context.lab.machines)

@@ -15,6 +15,9 @@ MAX_ENROL = 128 * 1024
 """Size limits of a request's body in bytes: ten CSRs and some SSH keys are about 20 KiB."""
 API_CONNECTIONS = 512
 """Connections to the API from one address. A class of 30 behind one NAT needs about 300 (kubectl and a dashboard)."""
+MAX_CONSOLE = 16 * 1024
+CONSOLE_CONNECTIONS = 256
+"""Requests of browsers to the console at the same time, pages that wait for news among them; of one address, 32."""
 LEAVE_ALONE = 2
 """Seconds for which a control-plane machine that did not answer gets no connections. Then one connection tries it
 again, and waits at most a second. More would only delay those who wait for the first machine to come back."""
@@ -98,6 +101,27 @@ http {{
         location = /enrol {{ proxy_pass http://application; }}
         location / {{ return 404; }}
     }}
+
+    # The console. X-Real-IP is "unix:" for browsers that come through a virtual lab's forwarder.
+    limit_conn_zone $binary_remote_addr zone=browsers:1m;
+    limit_conn_zone $server_name zone=console:1m;
+    server {{
+        listen {console}:{console_port} ssl;
+        listen unix:{run}/console-tls.sock ssl;
+        server_name console;  # the key under which all its requests are counted
+        client_max_body_size {max_console};
+        client_header_timeout 10s;
+        client_body_timeout 10s;
+        limit_conn browsers {per_browser};
+        limit_conn console {console_connections};
+
+        location / {{ proxy_pass http://unix:{run}/console.sock; }}
+        location = /live {{
+            proxy_pass http://unix:{run}/console.sock;
+            proxy_buffering off;
+            proxy_read_timeout 60s;
+        }}
+    }}
 {registry_server}}}
 {stream}"""
 _REGISTRY = """
@@ -170,5 +194,10 @@ def nginx(lab: Lab, host: Host) -> str:
         http=ports.HTTP,
         enrol=ports.ENROL,
         max_event=MAX_EVENT,
+        console=lab.console_address,
+        console_port=lab.console.port,
+        max_console=MAX_CONSOLE,
+        per_browser=CONSOLE_CONNECTIONS // 8,
+        console_connections=CONSOLE_CONNECTIONS,
         max_enrol=MAX_ENROL,
     )

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
-from nodisk.records import inventories, nonces, sightings
+from nodisk.records import console_access, inventories, nonces, sightings
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
@@ -132,6 +132,7 @@ class Database:
             sightings.make(self._db)
             self._db.execute(next_boots_.TABLE)
             self._db.execute(inventories.TABLE)
+            console_access.make(self._db)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -227,6 +228,11 @@ class Database:
     def inventories(self) -> inventories.Inventories:
         """Machines that are to be measured, and what they reported."""
         return inventories.Inventories(self._db, self._now)
+
+    @property
+    def console(self) -> console_access.Access:
+        """Who may use the console: invitations and sessions."""
+        return console_access.Access(self._db, self._now, self._transaction)
 
     # The armed window
 

@@ -65,7 +65,7 @@ def daemons(
             "nginx",
             ("nginx", "-c", host.conf / "nginx.conf", "-p", host.run / "nginx"),
             nginx_answers,
-            leftovers=(host.run / "http.sock", host.run / "api.sock"),
+            leftovers=tuple(host.run / name for name in ("http.sock", "api.sock", "console-tls.sock")),
             on_line=on_nginx,
         ),
         Daemon(

@@ -111,6 +111,7 @@ def bound_ports(lab: Lab, interface: str, *, names: bool) -> tuple[Port, ...]:
     found = [
         Port(ports.HTTP, False, "nginx: files and boot scripts", server),
         Port(ports.ENROL, False, "nginx: enrolment", server),
+        Port(lab.console.port, False, "nginx: the console", lab.console_address),
         Port(ports.DNS, False, "dnsmasq: DNS", server),
         Port(ports.DNS, True, "dnsmasq: DNS", server),
         Port(69, True, "dnsmasq: TFTP", server),

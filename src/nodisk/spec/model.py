@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from nodisk import ports
 from nodisk.spec.lessons import DaysOff, Lead, Lesson, Zone
 from nodisk.values import KubeVersion, Mac, Name, Role, Seat, Size
 
@@ -367,6 +368,22 @@ class Backup(_Section):
     Absent: only by command."""
 
 
+class Listen(StrEnum):
+    """Who can reach the console."""
+
+    LOOPBACK = "loopback"
+    LAB = "lab"
+
+
+class Console(_Section):
+    """The room's pages in a browser. `nodisk console` prints a link to sign in."""
+
+    listen: Listen = Listen.LOOPBACK
+    """`loopback` (browsers on the server itself) or `lab` (everybody on the segment, at the server's address)."""
+    port: Annotated[int, Field(ge=1024, le=65535)] = ports.CONSOLE
+    """Its TCP port, for HTTPS."""
+
+
 class Virtual(_Section):
     """Settings for a virtual lab only; a real room ignores them."""
 
@@ -430,6 +447,8 @@ class Lab(_Section):
     """The PCs."""
     timetable: Timetable | None = None
     """The lessons; absent: nobody switches the room but you."""
+    console: Console = Console()
+    """The room's pages in a browser."""
     virtual: Virtual = Virtual()
     """Settings of the virtual lab."""
     backup: Backup | None = None
@@ -439,6 +458,11 @@ class Lab(_Section):
     def has_cluster(self) -> bool:
         """Whether nodisk makes a cluster of the machines; otherwise they are plain Debian."""
         return self.kubernetes.engine is not Engine.NONE
+
+    @property
+    def console_address(self) -> IPv4Address:
+        """Where the console listens."""
+        return self.network.server if self.console.listen is Listen.LAB else IPv4Address("127.0.0.1")
 
     def machine(self, name: str) -> Machine | None:
         """The machine of that name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterator
 
+from nodisk import ports
 from nodisk.errors import UsageError
 from nodisk.spec import menu as menu_
 from nodisk.spec import power as power_
@@ -266,6 +267,12 @@ def menu(lab: Lab) -> Iterator[Finding]:
         yield Finding(wrong.path, wrong.what, wrong.hint, about=wrong.about, key=wrong.is_key)
 
 
+def console(lab: Lab) -> Iterator[Finding]:
+    """The console's port is none of the server's others."""
+    if (port := lab.console.port) in ports.OF_SERVER:
+        yield Finding(("console", "port"), f"port {port} is another of the server's", f"such as {ports.CONSOLE}")
+
+
 RULES: tuple[Rule, ...] = (
     subnet,
     addresses,
@@ -291,6 +298,7 @@ RULES: tuple[Rule, ...] = (
     backup,
     timetable,
     menu,
+    console,
 )
 OF_CLUSTER: tuple[Rule, ...] = (reachable, ranges, pods, services, control_plane, release, network, suite, labels)
 """Rules for labs with a cluster."""

@@ -47,7 +47,7 @@ def test_all_daemons_run_and_only_on_the_lab_s_address(room: Room) -> None:
     addresses = {re.split(r"\s+", line)[4] for line in listening}
     # DHCP alone listens on every address of the card (its clients have none yet); dnsmasq on its link-local one too.
     other = {address for address in addresses if SERVER not in address and not address.startswith("[fe80::")}
-    assert other == {"0.0.0.0%lan:67", "127.0.0.1:2380"}
+    assert other == {"0.0.0.0%lan:67", "127.0.0.1:2380", "127.0.0.1:6445"}
 
 
 def test_nginx_works_unprivileged(room: Room) -> None:

@@ -1,0 +1,149 @@
+"""``nodisk console``: links to sign in to the room's pages, and who has one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from nodisk import ui
+from nodisk.commands.server import Duration
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import UsageError
+from nodisk.machines import forward
+from nodisk.records import running
+from nodisk.records.console_access import LINK, ConsoleRole, Entry
+from nodisk.records.database import Database
+from nodisk.records.events import Kind, iso
+
+LONGEST_NAME = 64
+WEEK = 7 * 86400.0
+LONGEST_INVITATION = 31 * 86400.0
+
+
+@click.group(invoke_without_command=True, epilog="Example: nodisk console")
+@lab_options
+@output_option
+@click.pass_context
+def console(ctx: click.Context, options: LabOptions, output: str) -> None:
+    """Sign in to the room's pages in a browser, and invite others.
+
+    Without a subcommand: print a link that signs in an administrator once, within 15 minutes. `nodisk serve` serves
+    the pages by HTTPS, to browsers on the server itself unless lab.yaml says `console: {listen: lab}`.
+    """
+    if ctx.invoked_subcommand is None:
+        _invite(options.load(), output, "root", ConsoleRole.ADMIN, LINK)
+
+
+@console.command(epilog="Example: nodisk console invite 'Anna Nowak' --role viewer")
+@lab_options
+@output_option
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice([str(role) for role in ConsoleRole]),
+    default=str(ConsoleRole.VIEWER),
+    show_default=True,
+    help="viewer: the room and its machines. admin: also the activity, with who signed in.",
+)
+@click.option(
+    "--for", "seconds", type=Duration(), default=WEEK, help="How long the link can be used, at most 31d.  [default: 7d]"
+)
+def invite(options: LabOptions, output: str, name: str, role: str, seconds: float) -> None:
+    """Print a link that signs somebody else in, once.
+
+    A second invitation of the same name replaces the first. What is signed in stays so for 12 hours.
+    """
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise UsageError(f"that can be no name: 1 to {LONGEST_NAME} printable characters")
+    if not 0 < seconds <= LONGEST_INVITATION:
+        raise UsageError("a link can be used for at most 31d", hint="such as --for 7d")
+    _invite(options.load(), output, name.strip(), ConsoleRole(role), seconds)
+
+
+@console.command(name="list", epilog="Example: nodisk console list")
+@lab_options
+@output_option
+def list_(options: LabOptions, output: str) -> None:
+    """Show who is signed in, and who is invited."""
+    with Database(options.load().state.database, reading=True) as database:
+        found = [("signed in", one) for one in database.console.sessions()]
+        found += [("invited", one) for one in database.console.invitations()]
+    if output == "json":
+        ui.print_json({"access": [_json(state, one) for state, one in found]})
+        return
+    rows = [(one.name, str(one.role), state, _clock(one.made), _clock(one.ends)) for state, one in found]
+    ui.print_table(["NAME", "ROLE", "STATE", "SINCE", "UNTIL"], rows)
+
+
+@console.command(epilog="Example: nodisk console revoke 'Anna Nowak'")
+@lab_options
+@output_option
+@click.argument("name")
+def revoke(options: LabOptions, output: str, name: str) -> None:
+    """Sign somebody out everywhere, and withdraw their link.
+
+    Pages that they have open get no more news within two seconds.
+    """
+    with Database(options.load().state.database) as database:
+        count = database.console.revoke(name)
+        if not count:
+            raise UsageError(f"nobody of the name {name!r} is signed in or invited", hint="see nodisk console list")
+        database.record(Kind.DAEMON, f"console: {name} was signed out", source="nodisk")
+    if output == "json":
+        ui.print_json({"name": name, "revoked": count})
+    else:
+        ui.say(f"{name}: {count} of sessions and links have ended")
+
+
+def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seconds: float) -> None:
+    with Database(context.state.database) as database:
+        code = database.console.invite(name, role, seconds=seconds)
+        database.record(Kind.DAEMON, f"console: {name} ({role}) was invited", source="nodisk")
+        ends = database.now() + seconds
+    link = f"{_address(context)}/sign-in?code={code}"
+    serves = running.pid(context.state) is not None
+    if output == "json":
+        ui.print_json({"link": link, "name": name, "role": str(role), "until": iso(ends), "server": serves})
+        return
+    click.echo(link)
+    ui.say(f"It signs in {name} ({role}) once, until {_clock(ends)}.")
+    if fingerprint := _fingerprint(context):
+        ui.say(
+            f"The browser doesn't know who signed the page's certificate: import {context.state.pki / 'server-ca.crt'},"
+            f" or compare its SHA-256 fingerprint, {fingerprint}."
+        )
+    if not serves:
+        ui.say("The lab's server doesn't run: the link works once it does.")
+
+
+def _address(context: LabContext) -> str:
+    """Where browsers reach the console: of a virtual lab, at the port of loopback that leads to it."""
+    if context.netns is not None:
+        record = context.state.run / forward.RECORD
+        port = forward.earlier_ports(record).get("console")
+        if port is None:
+            raise UsageError(
+                "this virtual lab was started by a nodisk that had no console", hint="nodisk lab down, nodisk lab up"
+            )
+        return f"https://127.0.0.1:{port}"
+    return f"https://{context.lab.console_address}:{context.lab.console.port}"
+
+
+def _fingerprint(context: LabContext) -> str:
+    """Of the certificate that the console shows, as browsers print it; '' where there is none yet."""
+    try:
+        certificate = x509.load_pem_x509_certificate((context.state.pki / "server.crt").read_bytes())
+    except OSError:
+        return ""
+    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def _json(state: str, one: Entry) -> dict[str, str]:
+    return {"name": one.name, "role": str(one.role), "state": state, "since": iso(one.made), "until": iso(one.ends)}
+
+
+def _clock(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"

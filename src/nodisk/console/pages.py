@@ -1,0 +1,74 @@
+"""Pages from templates: every value is escaped, a name that a template has and nobody gives is an error."""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from nodisk.console import view
+from nodisk.console.words import LANGUAGES, Translate, translator
+from nodisk.records.events import iso
+
+HERE = Path(__file__).parent
+STATIC = {
+    "console.css": "text/css; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
+}
+"""Files that pages load, and nothing else of that folder: a path can't lead elsewhere."""
+
+
+@functools.cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    tr = translator(language)
+    environment.globals |= {
+        "_": tr,
+        "language": language,
+        "languages": LANGUAGES,
+        "looks": list(view.Look),
+        "signs": view.SIGNS,
+        "words": view.WORDS,
+        "steps": view.STEPS,
+    }
+    environment.filters |= {"age": functools.partial(_age, tr=tr), "clock": _clock, "seconds": _seconds}
+    return environment
+
+
+def page(template: str, language: str, **values: Any) -> str:
+    """The HTML of a template."""
+    return _environment(language).get_template(template).render(values)
+
+
+@functools.cache
+def static(name: str) -> tuple[bytes, str] | None:
+    """A file's content and media type; None if there is none of that name."""
+    media = STATIC.get(name)
+    return None if media is None else ((HERE / "static" / name).read_bytes(), media)
+
+
+def _age(seconds: float | None, *, tr: Translate) -> str:
+    if seconds is None:
+        return ""
+    number, unit = view.age(seconds)
+    return tr("less than a minute") if unit == "s" else f"{number} {tr(unit)}"
+
+
+def _clock(seconds: float) -> Markup:
+    """A time, as this server's clock shows it, with its form for programs."""
+    local = datetime.fromtimestamp(seconds).astimezone()
+    return Markup('<time datetime="{}">{}</time>').format(iso(seconds), f"{local:%Y-%m-%d %H:%M:%S}")
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f} s"

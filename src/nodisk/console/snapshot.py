@@ -1,0 +1,68 @@
+"""The room as it is now, collected once for all browsers that look at it.
+
+The records are read at most once a second, and the API is asked every few seconds, both in threads: neither ten
+browsers nor an API that hangs can keep the server from answering machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nodisk.context import LabContext
+from nodisk.machines import status
+from nodisk.machines.status import Asked, Status
+
+FRESH = 1.0
+"""Seconds for which what was read is good enough."""
+ASK_EVERY = 5.0
+"""The same of the API's answer."""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Shared by all requests; ``close`` it at the end."""
+
+    context: LabContext
+    ask: Callable[[LabContext], Asked] = status.ask
+    now: Callable[[], float] = time.monotonic
+    number: int = 0
+    """Grows with each time that the records are read."""
+    _status: Status | None = None
+    _at: float = 0.0
+    _asked: Asked | None = None
+    _asked_at: float = 0.0
+    _asking: asyncio.Task[None] | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def status(self) -> Status:
+        """The room, at most FRESH seconds old; the API's part of it is older where the API is slow."""
+        async with self._lock:
+            if self._status is not None and self.now() - self._at < FRESH:
+                return self._status
+            if self._asking is None and (self._asked is None or self.now() - self._asked_at >= ASK_EVERY):
+                self._asking = asyncio.create_task(self._ask())
+            if self._asked is None and self._asking is not None:
+                await asyncio.shield(self._asking)
+            if self._asked is None:
+                raise RuntimeError("the API was not asked")
+            self._status = await asyncio.to_thread(status.of_records, self.context, self._asked)
+            self._at = self.now()
+            self.number += 1
+            return self._status
+
+    async def _ask(self) -> None:
+        try:
+            self._asked = await asyncio.to_thread(self.ask, self.context)
+            self._asked_at = self.now()
+        finally:
+            self._asking = None
+
+    async def close(self) -> None:
+        """Wait for what was asked; it takes seconds at most."""
+        if self._asking is not None:
+            with contextlib.suppress(Exception):
+                await self._asking

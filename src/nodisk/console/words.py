@@ -1,0 +1,90 @@
+"""The pages' languages: a catalogue from English to Polish. What machines said is shown as they said it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Translate = Callable[[str], str]
+LANGUAGES = {"en": "English", "pl": "Polski"}
+
+POLISH = {
+    "Activity": "Dziennik",
+    "Address": "Adres",
+    "All": "Wszystkie",
+    "Boot": "Start",
+    "Detail": "Szczegóły",
+    "Events": "Zdarzenia",
+    "From": "Skąd",
+    "How": "Jak",
+    "It can be used once.": "Można go użyć raz.",
+    "Lab": "Pracownia",
+    "Language": "Język",
+    "MAC address": "Adres MAC",
+    "Machine": "Komputer",
+    "Machines": "Komputery",
+    "Main menu": "Menu główne",
+    "Median of the room": "Mediana w pracowni",
+    "Nobody is signed in here": "Nikt nie jest tu zalogowany",
+    "Node": "Węzeł",
+    "Nothing here.": "Nic tu nie ma.",
+    "Only alarms": "Tylko alarmy",
+    "Open the link that nodisk console or nodisk console invite printed.": (
+        "Otwórz link wypisany przez polecenie nodisk console albo nodisk console invite."
+    ),
+    "RAM free": "Wolna pamięć",
+    "Role": "Rola",
+    "Room": "Sala",
+    "Seat": "Miejsce",
+    "Show": "Pokaż",
+    "Sign in": "Zaloguj się",
+    "Sign in as": "Zaloguj się jako",
+    "Sign out": "Wyloguj się",
+    "Skip to the content": "Przejdź do treści",
+    "Stage": "Etap",
+    "That can't be done": "Tego nie można zrobić",
+    "That link is used, late or wrong. Ask for a new one: nodisk console.": (
+        "Ten link został już użyty, wygasł lub jest błędny. Poproś o nowy: nodisk console."
+    ),
+    "The slowest": "Najwolniejszy",
+    "Time": "Czas",
+    "Took": "Trwało",
+    "Version": "Wersja",
+    "Warning": "Ostrzeżenie",
+    "What": "Co",
+    "admin": "administrator",
+    "d": "dni",
+    "failed": "błąd",
+    "h": "godz.",
+    "less than a minute": "mniej niż minuta",
+    "min": "min",
+    "never seen": "niewidziany",
+    "next": "następny",
+    "of": "z",
+    "previous": "poprzedni",
+    "ready": "gotowy",
+    "s": "s",
+    "seconds": "s",
+    "silent": "milczy",
+    "under way": "startuje",
+    "viewer": "obserwator",
+}
+
+
+def choose(asked: str, accepted: str) -> str:
+    """The language of an answer.
+
+    ``asked``: what the address or a cookie says; ``accepted``: the header Accept-Language (RFC 9110, 12.5.4), of which
+    the order counts and the weights don't: browsers write the two alike.
+    """
+    if asked in LANGUAGES:
+        return asked
+    for part in accepted[:200].split(","):
+        language = part.partition(";")[0].strip().lower().partition("-")[0]
+        if language in LANGUAGES:
+            return language
+    return "en"
+
+
+def translator(language: str) -> Translate:
+    """English → that language; a text that the catalogue doesn't have stays as it is."""
+    return (lambda text: POLISH.get(text, text)) if language == "pl" else (lambda text: text)
