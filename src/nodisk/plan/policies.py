@@ -14,6 +14,8 @@ from typing import Any
 Object = Mapping[str, Any]
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 LAST_PORT = 65535
+APPLIED = "nodisk/policies-applied"
+"""The annotation of a node that has its rules: the id of the boot in which it got them."""
 
 
 @dataclass(frozen=True, slots=True)
