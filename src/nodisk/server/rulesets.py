@@ -47,8 +47,8 @@ class Rulesets:
             one.set()
 
     def known(self, node: str) -> bool:
-        """Whether there is a table for a node yet."""
-        return node in self._there
+        """Whether a node can be told its table: not before it is compiled, and not while the server stops."""
+        return node in self._there and not self._closed
 
     async def newer(self, node: str, have: str, boot: str, seconds: float) -> Ruleset | None:
         """A node's table once it is another than ``have``; None: still the same after so many seconds.
@@ -61,8 +61,6 @@ class Rulesets:
             return there
         if there is not None and self.applied is not None:
             self.applied(node, boot)
-        if self._closed:
-            return None
         mine = self._waiting[node] = asyncio.Event()
         try:
             with contextlib.suppress(TimeoutError):

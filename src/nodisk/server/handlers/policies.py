@@ -27,7 +27,7 @@ def node_of(lab: Lab, subject: str) -> Machine:
 
 
 async def policies(request: Request) -> Response:
-    """200 with the table; 204: it is still the one that the node has; 503: the server doesn't know the cluster yet."""
+    """200 with the table; 204: it is still the one that the node has; 503: the server can't tell now, ask later."""
     app_state = app_state_of(request)
     node = str(node_of(app_state.texts.lab, request.headers.get(CLIENT_SUBJECT, "")).name)
     have, boot = (request.query_params.get(key, "")[:64] for key in ("have", "boot"))
