@@ -20,7 +20,7 @@ from nodisk.errors import NodiskError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.watch import Change, Watch, WatchEvent
 from nodisk.plan import containers, network
-from nodisk.plan.policies import APPLIED, Cluster, Pod, Policy, pod_of, policy_of
+from nodisk.plan.policies import APPLIED, Cluster, pod_of, policy_of
 from nodisk.plan.policy_rules import compile_nodes
 from nodisk.server.nodes import api
 from nodisk.server.rulesets import Rulesets
@@ -40,24 +40,25 @@ Key = tuple[str, str]
 class Picture:
     """What is known of the cluster. Not for several threads."""
 
-    namespaces: dict[Key, Mapping[str, str]] = field(default_factory=dict)
-    pods: dict[Key, Pod | None] = field(default_factory=dict)
-    policies: dict[Key, Policy] = field(default_factory=dict)
+    namespaces: dict[Key, Any] = field(default_factory=dict)
+    """Labels."""
+    pods: dict[Key, Any] = field(default_factory=dict)
+    """``Pod``; None for one that no policy means."""
+    policies: dict[Key, Any] = field(default_factory=dict)
+    """``Policy``."""
 
     def take(self, kind: str, event: WatchEvent) -> bool:
         """A change; whether it means anything for the rules (most changes of pods don't)."""
-        key, gone = _key(event.object), event.change is Change.DELETED
-        kept: dict[Key, Any] = {"Namespace": self.namespaces, "Pod": self.pods, "NetworkPolicy": self.policies}[kind]
-        if gone:
+        kept, key = self._kept(kind), _key(event.object)
+        if event.change is Change.DELETED:
             return kept.pop(key, None) is not None
-        read = {"Namespace": _labels, "Pod": pod_of, "NetworkPolicy": policy_of}[kind]
-        before, now = kept.get(key), read(event.object)
+        before, now = kept.get(key), _READ[kind](event.object)
         kept[key] = now
         return bool(before != now)
 
     def keys(self, kind: str) -> set[Key]:
         """The objects of a kind that are known."""
-        return set({"Namespace": self.namespaces, "Pod": self.pods, "NetworkPolicy": self.policies}[kind])
+        return set(self._kept(kind))
 
     def cluster(self) -> Cluster:
         """As the compiler takes it."""
@@ -67,7 +68,16 @@ class Picture:
             tuple(self.policies.values()),
         )
 
+    def _kept(self, kind: str) -> dict[Key, Any]:
+        return {"Namespace": self.namespaces, "Pod": self.pods, "NetworkPolicy": self.policies}[kind]
 
+
+def _labels(obj: Object) -> Mapping[str, str]:
+    labels: Mapping[str, str] = obj["metadata"].get("labels") or {}
+    return labels
+
+
+_READ: Mapping[str, Callable[[Object], object]] = {"Namespace": _labels, "Pod": pod_of, "NetworkPolicy": policy_of}
 KINDS = {"Namespace": "v1", "Pod": "v1", "NetworkPolicy": "networking.k8s.io/v1"}
 
 
@@ -186,12 +196,8 @@ class Keeper:
                 # The node isn't there yet, or the API isn't: the node's next request comes within a minute.
                 self._boots.pop(node, None)
                 log.info("network policies on %s: %s", node, error.message)
-            self._unsaid.pop(node, None)
-
-
-def _labels(obj: Object) -> Mapping[str, str]:
-    labels: Mapping[str, str] = obj["metadata"].get("labels") or {}
-    return labels
+            if self._unsaid.get(node) == boot:
+                del self._unsaid[node]
 
 
 def _key(obj: Object) -> Key:

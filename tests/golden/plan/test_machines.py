@@ -106,7 +106,7 @@ def test_rules_from_the_server() -> None:
         readable.readable(json.loads(show.texts(one, given, one.machines[-1])["ignition"])).splitlines()
         for one in (lab, lab.model_copy(update={"kubernetes": asked}))
     ]
-    compare("policies-w1.diff", "\n".join(difflib.unified_diff(*shown, n=0, lineterm="")) + "\n")
+    compare("policies-w1.diff", "\n".join(difflib.unified_diff(shown[0], shown[1], n=0, lineterm="")) + "\n")
 
 
 def test_scripts_of_all() -> None:

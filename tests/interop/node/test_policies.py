@@ -20,9 +20,9 @@ pytestmark = pytest.mark.interop
 
 SPACES = {"x": {"ns": "x", "team": "a"}, "y": {"ns": "y"}}
 A, B, C, D, E = PODS
-IN = {"policyTypes": ["Ingress"]}
-OUT = {"policyTypes": ["Egress"]}
-BOTH = {"policyTypes": ["Ingress", "Egress"]}
+IN: dict[str, Any] = {"policyTypes": ["Ingress"]}
+OUT: dict[str, Any] = {"policyTypes": ["Egress"]}
+BOTH: dict[str, Any] = {"policyTypes": ["Ingress", "Egress"]}
 OF_A = {"matchLabels": {"pod": "a"}}
 
 

@@ -80,6 +80,7 @@ def test_only_a_kubelets_certificate_counts(room: Room, w1: Client) -> None:
 def served(room: Room, rulesets: Rulesets) -> Iterator[Callable[[dict[str, str]], None]]:
     """The application in this process, behind the room's own nginx; yields what publishes tables."""
     place = host_record.read(room.state.host)
+    assert place is not None
     path = place.run / "app.sock"
     kept = path.with_name("app.kept")
     path.rename(kept)
@@ -92,12 +93,15 @@ def served(room: Room, rulesets: Rulesets) -> Iterator[Callable[[dict[str, str]]
         loops.append(asyncio.get_running_loop())
         await server.serve()
 
+    def publish(texts: dict[str, str]) -> None:
+        loops[0].call_soon_threadsafe(rulesets.publish, texts)
+
     thread = threading.Thread(target=lambda: asyncio.run(work()))
     thread.start()
     try:
         until(lambda: server.started)
         probes.give_to(path, place.web_user)
-        yield lambda texts: loops[0].call_soon_threadsafe(rulesets.publish, texts) and None
+        yield publish
     finally:
         loops[0].call_soon_threadsafe(rulesets.close)
         server.should_exit = True
@@ -176,7 +180,6 @@ def test_what_was_applied_stays_while_the_server_is_away(room: Room, w1: Client)
             until(lambda: "cni0" in table(w1))
             run.run(["ip", "-n", w1.namespace, "link", "set", "eth0", "down"])
             try:
-                rulesets.close()
                 run.run(["dash", w1.folder / "policies", "closed"], netns=w1.namespace)  # as its unit does at a restart
                 assert "cni0" in table(w1)
             finally:
