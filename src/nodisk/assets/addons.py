@@ -101,7 +101,7 @@ def wanted(lab: Lab, source: Source) -> tuple[Pinned | Own, ...]:
         found.append(Own(str(network), own))
     elif str(network) in PINNED:
         found.append(PINNED[str(network)])
-    if network in (PodNetwork.ROUTED, PodNetwork.FLANNEL):
+    if network in (PodNetwork.ROUTED, PodNetwork.FLANNEL) and not lab.server_enforces:
         if (policies := lab.kubernetes.policies_manifest) is not None and source is not Source.DEBIAN:
             found.append(Own(POLICIES, policies))
         elif source is Source.UPSTREAM:

@@ -11,7 +11,8 @@ from nodisk.classes.record import Class
 from nodisk.classes.sizes import amount
 from nodisk.errors import UsageError
 from nodisk.kube.client import Client, Object
-from nodisk.kube.objects import closing_taints, condition, holds
+from nodisk.kube.objects import boot_id, closing_taints, condition, holds
+from nodisk.plan.policies import APPLIED
 from nodisk.spec.model import Lab, PodNetwork
 
 GIB = 2**30
@@ -171,6 +172,13 @@ class Enforcer:
         return f"{self.name} ({self.image})"
 
     @property
+    def pods(self) -> str:
+        """Where to look for what it does."""
+        if not self.namespace:
+            return "nodisk ssh NODE journalctl -u nodisk-policies"
+        return f"nodisk kubectl -n {self.namespace} get pods -o wide"
+
+    @property
     def missing(self) -> str:
         """What is wrong where it doesn't run on every node; empty: it does."""
         if self.ready >= self.nodes > 0:
@@ -182,6 +190,10 @@ class Enforcer:
 
 def enforcer(client: Client, lab: Lab) -> Enforcer | None:
     """What is there to enforce NetworkPolicy; None: nothing, and students' pods reach each other."""
+    if lab.server_enforces:
+        ready = ready_nodes(client)
+        have = [one for one in ready if (one["metadata"].get("annotations") or {}).get(APPLIED) == boot_id(one)]
+        return Enforcer("nodisk's server", "", "rules that each machine applies", len(have), len(ready))
     there = {
         (one["metadata"]["namespace"], one["metadata"]["name"]): one for one in client.list("apps/v1", "DaemonSet")
     }

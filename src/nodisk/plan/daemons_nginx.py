@@ -97,7 +97,7 @@ http {{
         client_max_body_size {max_enrol};
         client_body_buffer_size {max_enrol};  # in memory: an enrolment touches no disk
         proxy_max_temp_file_size 0;
-
+{policies}
         location = /enrol {{ proxy_pass http://application; }}
         location / {{ return 404; }}
     }}
@@ -124,6 +124,21 @@ http {{
     }}
 {registry_server}}}
 {stream}"""
+_POLICIES = """
+        # Who enrols has no certificate yet; who asks for policies shows its kubelet's.
+        ssl_verify_client optional;
+        ssl_client_certificate {pki}/ca.crt;
+        location = /policies {{
+            if ($ssl_client_verify != SUCCESS) {{ return 403; }}
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_set_header {subject} $ssl_client_s_dn;
+            proxy_pass http://application;
+        }}
+"""
+CLIENT_SUBJECT = "Nodisk-Client-Subject"
+"""The header in which the application gets the subject of a node's certificate (RFC 2253)."""
 _REGISTRY = """
     server {{
         listen {server}:{registry} ssl;
@@ -183,6 +198,7 @@ def nginx(lab: Lab, host: Host) -> str:
     )
     return _TEMPLATE.format(
         module=f"load_module {host.stream_module};\n" if host.stream_module and lab.has_cluster else "",
+        policies=_POLICIES.format(pki=host.pki, subject=CLIENT_SUBJECT) if lab.server_enforces else "",
         registry_server=registry if lab.has_cluster else "",
         stream=stream if lab.has_cluster else "",
         user=host.web_user,

@@ -10,7 +10,7 @@ from typing import Any
 
 from nodisk.errors import SpecError
 from nodisk.pki import profiles
-from nodisk.plan import containers, kubeadm, kubelet, network, snippet_words, snippets, system
+from nodisk.plan import containers, kubeadm, kubelet, network, policy_rules, snippet_words, snippets, system
 from nodisk.plan.budget import budget
 from nodisk.plan.documents import HEADER, dropin, file, program, unit
 from nodisk.plan.facts import Facts
@@ -83,6 +83,8 @@ def _cluster_files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, A
         file("/etc/kubernetes/kubelet.yaml", kubelet.kubelet_config(lab, facts, machine)),
         file("/etc/kubernetes/kube-proxy.yaml", kubelet.kube_proxy_config(lab, facts, machine)),
     ]
+    if lab.server_enforces:
+        found.append(file("/etc/nodisk/policies.nft", policy_rules.closed(network.pod_range(lab, machine))))
     if lab.kubernetes.network is PodNetwork.ROUTED:
         found.append(file("/etc/cni/net.d/10-nodisk.conflist", containers.cni_config(lab, machine)))
     if machine.role is Role.CONTROL_PLANE:
@@ -99,15 +101,17 @@ def _units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
         unit("var-lib-containerd.mount", system.ram_mount("/var/lib/containerd", caps.containerd_mib, mode="0711")),
         unit("var-lib-kubelet.mount", system.ram_mount("/var/lib/kubelet", caps.kubelet_mib, mode="0750")),
     ]
-    found += _cluster_units(machine) if lab.has_cluster else []
+    found += _cluster_units(lab, machine) if lab.has_cluster else []
     off: list[dict[str, Any]] = [{"name": name, "mask": True} for name in facts.masked]
     return [one for one in found if one["name"] not in facts.masked] + off
 
 
-def _cluster_units(machine: Machine) -> list[dict[str, Any]]:
+def _cluster_units(lab: Lab, machine: Machine) -> list[dict[str, Any]]:
     found = [
         dropin("containerd.service", "nodisk.conf", "[Unit]\nRequiresMountsFor=/var/lib/containerd\n"),
     ]
+    if lab.server_enforces:
+        found.append(unit("nodisk-policies.service"))
     if machine.role is Role.CONTROL_PLANE:
         found += [unit(f"nodisk-{part}.service") for part in ("manifests", "images", "control-plane")]
     return found

@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from nodisk.plan.daemons import Host
-from nodisk.server import assets, names, nodes, seed, volume_keeper
+from nodisk.server import assets, names, nodes, policies, seed, volume_keeper
+from nodisk.server.rulesets import Rulesets
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
@@ -15,16 +16,25 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class ClusterWork:
-    """Fills the registry, watches nodes, keeps students' storage and, where the release brings no DNS, the names."""
+    """Fills the registry, watches nodes, keeps students' storage, names and network policies."""
 
     def __init__(
-        self, lab: Lab, place: Host, state: LabState, supervisor: Supervisor, say: Callable[[str], None]
+        self,
+        lab: Lab,
+        place: Host,
+        state: LabState,
+        supervisor: Supervisor,
+        say: Callable[[str], None],
+        *,
+        rulesets: Rulesets,
     ) -> None:
         self._lab = lab
         self._state = state
         self._say = say
         self._watcher = nodes.Watcher(lab, state)
         self._namer = names.Keeper(lab, state, place, say)
+        self._rulesets = rulesets
+        self._policies = policies.Keeper(lab, state, rulesets, say)
         self._keeper = volume_keeper.Keeper(lab, state, supervisor, say)
 
     def tasks(self, found: assets.Built, *, own_names: bool) -> dict[str, Work]:
@@ -36,12 +46,15 @@ class ClusterWork:
             "watching nodes": self._watcher.run,
             "students' storage": self._keeper.run,
             **({"the cluster's names": self._namer.run} if own_names else {}),
+            **({"network policies": self._policies.run} if self._lab.server_enforces else {}),
         }
 
     def stop(self) -> None:
         """End the watches, which block; the tasks are cancelled after it."""
         self._watcher.stop()
         self._namer.stop()
+        self._policies.stop()
+        self._rulesets.close()
 
     async def close(self) -> None:
         """Give back what storage holds; the daemons have stopped."""

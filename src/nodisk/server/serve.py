@@ -158,7 +158,7 @@ class Server:
             if wake.is_set():
                 await supervisor.stop()
                 return
-            cluster = ClusterWork(lab, place, self.state, supervisor, say)
+            cluster = ClusterWork(lab, place, self.state, supervisor, say, rulesets=app_state.rulesets)
             tasks: dict[str, Work] = {
                 "renewing certificates": lambda: renewal.keep(authority, say, running.reload_self),
                 **cluster.tasks(found, own_names=own_names),

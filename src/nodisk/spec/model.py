@@ -70,6 +70,13 @@ class PodNetwork(StrEnum):
     CILIUM = "cilium"
 
 
+class Policies(StrEnum):
+    """Who enforces NetworkPolicies where the pods' network doesn't."""
+
+    CONTROLLER = "controller"  # kube-network-policies, with an official release; with Debian's nobody
+    SERVER = "server"  # each machine, by rules that the server compiles
+
+
 class ImageKind(StrEnum):
     """Which Linux the machines boot."""
 
@@ -167,6 +174,10 @@ class Kubernetes(_Section):
     and needs a `network_manifest`."""
     network_manifest: NetworkManifest | None = None
     """A manifest of your own for `flannel`, `calico` or `cilium`, instead of the pinned one."""
+    policies: Policies = Policies.CONTROLLER
+    """Who enforces NetworkPolicies with `routed` and `flannel`: `controller` is kube-network-policies, which only the
+    official releases get; `server` (with `routed`, every release): the server compiles them, and the machines apply
+    them."""
     policies_manifest: NetworkManifest | None = None
     """A manifest of your own for the controller that enforces NetworkPolicies with `routed` and `flannel`, instead of
     the pinned one, which only the official releases get."""
@@ -453,6 +464,11 @@ class Lab(_Section):
     """Settings of the virtual lab."""
     backup: Backup | None = None
     """Backups of the room; absent: only those that are asked for by command."""
+
+    @property
+    def server_enforces(self) -> bool:
+        """Whether machines enforce NetworkPolicies by rules from the server."""
+        return self.has_cluster and self.kubernetes.policies is Policies.SERVER
 
     @property
     def has_cluster(self) -> bool:

@@ -16,7 +16,7 @@ from nodisk.spec import syntax, target, versions
 from nodisk.spec import timetable as timetable_
 from nodisk.spec.address_rules import addresses, dns, interface, pods, ranges, reachable, services, subnet
 from nodisk.spec.finding import Finding, Rule
-from nodisk.spec.model import ImageKind, Lab, PodNetwork, Source
+from nodisk.spec.model import ImageKind, Lab, PodNetwork, Policies, Source
 from nodisk.values import Role
 from nodisk.yamltree import Path
 
@@ -136,6 +136,14 @@ def network(lab: Lab) -> Iterator[Finding]:
 def _policies(lab: Lab) -> Iterator[Finding]:
     kube = lab.kubernetes
     path: Path = ("kubernetes", "policies_manifest")
+    who: Path = ("kubernetes", "policies")
+    if kube.policies is Policies.SERVER and kube.network is not PodNetwork.ROUTED:
+        text = f"the server can't compile policies for the addresses that {kube.network} gives to pods"
+        yield Finding(who, text, "take `network: routed`, or remove it", about=(("kubernetes", "network"),))
+    elif kube.policies is Policies.SERVER and kube.policies_manifest is not None:
+        text = "a controller of policies means nothing where the server enforces them"
+        yield Finding(path, text, "remove one of them", about=(who,), key=True)
+        return
     if kube.policies_manifest is None:
         return
     if kube.network not in (PodNetwork.ROUTED, PodNetwork.FLANNEL):

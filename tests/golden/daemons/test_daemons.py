@@ -49,8 +49,8 @@ def lab_of(network: str, more: str = "") -> Lab:
     return parse(f"name: room\nnetwork: {network}\n{more}{MACHINES}", file=Path("lab.yaml"))
 
 
-ENGINE = {"plain": "kubernetes: {engine: none}\n"}
-SHOW = {"full": None, "plain": ("nginx.conf",)}
+ENGINE = {"plain": "kubernetes: {engine: none}\n", "policies": "kubernetes: {policies: server}\n"}
+SHOW = {"full": None, "plain": ("nginx.conf",), "policies": ("nginx.conf",)}
 """Whose configurations a case shows; None: all. The others show dnsmasq's."""
 
 

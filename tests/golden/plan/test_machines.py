@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from nodisk.plan import boot, dhcp_answers, grub, grub_menu, menu, readable, show
 from nodisk.plan.dhcp_snippets import Server, snippet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, Policies
 from nodisk.values import KubeVersion, Mac
 
 HERE = Path(__file__).parent
@@ -94,6 +95,18 @@ def test_machines(release: str) -> None:
         assert texts == show.texts(Lab.model_validate_json(text), given, machine)
         shown = readable.readable(json.loads(texts["ignition"]))
         compare(f"{release}-{machine.name}.txt", texts["script"] + "\n" + shown)
+
+
+def test_rules_from_the_server() -> None:
+    """What `policies: server` adds to a machine."""
+    text, given = CASES["1.20"]
+    lab = Lab.model_validate_json(text)
+    asked = lab.kubernetes.model_copy(update={"policies": Policies.SERVER})
+    shown = [
+        readable.readable(json.loads(show.texts(one, given, one.machines[-1])["ignition"])).splitlines()
+        for one in (lab, lab.model_copy(update={"kubernetes": asked}))
+    ]
+    compare("policies-w1.diff", "\n".join(difflib.unified_diff(shown[0], shown[1], n=0, lineterm="")) + "\n")
 
 
 def test_scripts_of_all() -> None:

@@ -15,6 +15,7 @@ from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import Passing
 from nodisk.server.limits import Limits
+from nodisk.server.rulesets import Rulesets
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Machine
 from nodisk.values import Mac
@@ -37,6 +38,8 @@ class AppState:
     database: Database
     limits: Limits = field(default_factory=Limits)
     passing: Passing = field(default_factory=Passing)
+    rulesets: Rulesets = field(default_factory=Rulesets)
+    """What nodes enforce of NetworkPolicies, where they have it from the server."""
     holder: Callable[[IPv4Address], Awaitable[Mac | None]] = _nobody
     """Which card has an address on the segment now; None: nobody answers."""
     ready: Callable[[str], Awaitable[bool]] = _never

@@ -87,12 +87,14 @@ def judged(found: Finding, by: Enforcer | None, bad: Sequence[str] = (), nodes: 
     if found.verdict == "untried" or by is None:
         raise Failed(happened, look="nodisk kubectl get events -A --sort-by=.lastTimestamp")
     if by.missing:
-        raise Failed(happened, cause=by.missing, look=f"nodisk kubectl -n {by.namespace} get pods -o wide")
+        raise Failed(happened, cause=by.missing, look=by.pods)
     name, look = by.name, f"nodisk kubectl -n {by.namespace} logs daemonset/{by.name} --tail=20"
     where, there = "", "its nodes"
     if 0 < len(bad) < nodes:
         where, there = f" on {', '.join(bad)}", "there"
         look = f"nodisk kubectl -n {by.namespace} get pods -o wide --field-selector=spec.nodeName={bad[0]}"
+    if not by.namespace:
+        look = by.pods
     raise Failed(
         happened,
         cause=f"{name} is there and does not keep students' pods apart{where}: it may not reach the API from {there}",
