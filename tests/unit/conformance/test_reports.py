@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -25,7 +26,7 @@ NAMES = tuple(f"[sig-{letter}] works [Conformance]" for letter in "abcd")
 
 
 def plan(official: int = 4, **changes: object) -> Plan:
-    values = {
+    values: dict[str, Any] = {
         "lab": "room",
         "version": "1.20.2",
         "suite": "0" * 64,
@@ -36,7 +37,7 @@ def plan(official: int = 4, **changes: object) -> Plan:
         "official": official,
         "substitutes": {},
     }
-    return Plan(**{**values, **changes})  # type: ignore[arg-type]
+    return Plan(**{**values, **changes})
 
 
 MIXED = {
