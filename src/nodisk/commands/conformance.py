@@ -32,7 +32,7 @@ STRETCH = 4.0
     "--suite",
     "folder",
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path),
     envvar="NODISK_SUITE",
     help="Folder with e2e.test of the cluster's release, and perhaps repositories.yaml.",
 )
