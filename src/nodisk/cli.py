@@ -58,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "backup": ("nodisk.commands.backup:backup", "Back up the room: make, list, prove, restore."),
     "verify": ("nodisk.commands.verify:verify", "Prove that the cluster works."),
+    "conformance": ("nodisk.commands.conformance:conformance", "Run Kubernetes' own conformance suite."),
     "bench": ("nodisk.commands.bench:bench", "Measure how fast the cluster is."),
     "butane": ("nodisk.commands.butane:butane", "Translate Butane or Container Linux Config to Ignition."),
 }

@@ -16,6 +16,7 @@
         ├── power/           0700: passwords of BMCs and plugs, a file a machine
         ├── ssh/             0700: a virtual lab's own key, where lab.yaml names none
         ├── reports/         earlier reports of verify and bench
+        ├── conformance/     runs of Kubernetes' own suite (``conformance.records`` reads and writes them)
         ├── conf/            generated configurations of the daemons
         ├── log/             one file per daemon, one console per virtual machine
         ├── run/             sockets, pid files, locks; empty while nothing runs
@@ -156,6 +157,11 @@ class LabState:
     def reports(self) -> Path:
         """Reports of verify and bench, for the trend."""
         return self.root / "reports"
+
+    @property
+    def conformance(self) -> Path:
+        """Runs of Kubernetes' conformance suite, a folder each."""
+        return self.root / "conformance"
 
     @property
     def isolation(self) -> Path:

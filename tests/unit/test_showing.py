@@ -67,6 +67,7 @@ SHOWS = {
     "class add": ["k8s", "--students", "Jan Kowalski", "--dry-run"],
     "backup list": ["--to", "/nonexistent/backups"],
     "verify": ["--list"],
+    "conformance": ["--suite", "/nonexistent", "--dry-run"],
     "bench": ["--list"],
 }
 """Command → words with which it only shows. In a lab that never ran some of them end with an error: also that writes

@@ -1,0 +1,213 @@
+"""``nodisk conformance``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nodisk import files, ui
+from nodisk.assets import built
+from nodisk.assets.store import sha256_of
+from nodisk.conformance import cleanup, report, runner, specs, submission
+from nodisk.conformance.program import Folder, fits
+from nodisk.conformance.records import Plan, Run
+from nodisk.conformance.results import Outcome, Result
+from nodisk.conformance.suite import Suite
+from nodisk.context import LabContext, LabOptions, lab_options
+from nodisk.errors import UsageError
+from nodisk.kube.client import Client, connect
+from nodisk.kube.patience import COMMAND
+
+STRETCH = 4.0
+"""How much longer than usual a spec's process may take when it runs once more, alone."""
+
+
+@click.command(epilog="Example: nodisk conformance --suite kubernetes/test/bin --mode certified")
+@click.option(
+    "--suite",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    envvar="NODISK_SUITE",
+    help="Folder with e2e.test of the cluster's release, and perhaps repositories.yaml.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["certified", "quick"]),
+    default="certified",
+    show_default=True,
+    help="All specs of the release, or some that take seconds.",
+)
+@click.option("--focus", metavar="RE", help="Only specs whose name matches; it proves no conformance.")
+@click.option("--resume", is_flag=True, help="Continue the last run; its mode and focus stay.")
+@click.option(
+    "--shards",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="Processes at once, for specs that allow it.",
+)
+@click.option(
+    "--submission",
+    "target",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the files of a submission to the CNCF, and Sonobuoy's tarball, into this folder.",
+)
+@click.option("--dry-run", is_flag=True, help="List what would run, in its order; run nothing.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "junit"]),
+    default="table",
+    show_default=True,
+    help="Output format: text, JSON in a documented format, or JUnit XML.",
+)
+@lab_options
+def conformance(
+    options: LabOptions,
+    *,
+    folder: Path,
+    mode: str,
+    focus: str | None,
+    resume: bool,
+    shards: int,
+    target: Path | None,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Run Kubernetes' own conformance suite.
+
+    It takes hours. Results are kept piece by piece, so Ctrl-C or a power cut loses minutes at most: --resume goes on.
+    Serial specs run alone and last. What failed runs once more, alone, and the report says so. The suite's namespaces
+    are removed afterwards. Exits with 1 unless every chosen spec passed.
+    """
+    if resume and (focus is not None or _given("mode")):
+        raise UsageError("--resume continues a run as it was begun", hint="leave out --mode and --focus")
+    context = options.load_cluster()
+    suite = Folder(folder.absolute())
+    suite.check()
+    if dry_run:
+        run = _begun(context, suite) if resume else None
+        plan = run.plan if run else _plan(context, suite, mode, focus)
+        _show(plan, run.results() if run else {}, output)
+        return
+    with (
+        files.lock(context.state.run / "measure.lock", "this cluster"),
+        connect(context, patience=COMMAND, say=ui.say) as client,
+    ):
+        fits(suite.version(), client.version())
+        if resume:
+            run = _begun(context, suite)
+        else:
+            run = Run.begin(context.state.conformance, _plan(context, suite, mode, focus))
+        results = _run(context, client, run, suite, shards=shards)
+    _tell(run, results, output)
+    if target is not None:
+        write(run, results, target)
+    if any(result.outcome is not Outcome.PASSED for result in results.values()):
+        sys.exit(1)
+
+
+def _given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _plan(context: LabContext, suite: Folder, mode: str, focus: str | None) -> Plan:
+    whole = suite.specs()
+    return Plan(
+        lab=str(context.lab.name),
+        version=str(suite.version()),
+        suite=sha256_of(suite.program),
+        mode=mode,
+        focus=focus,
+        began=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        specs=specs.choose(whole, mode=mode, focus=focus),
+        official=len(whole),
+        substitutes=suite.substitutes(),
+    )
+
+
+def _begun(context: LabContext, suite: Folder) -> Run:
+    run = Run.latest(context.state.conformance)
+    if run.plan.suite != sha256_of(suite.program) or run.plan.substitutes != suite.substitutes():
+        raise UsageError(
+            f"the run of {run.plan.began} was begun with another suite or other images",
+            hint="use those again, or begin anew without --resume",
+        )
+    return run
+
+
+def _run(context: LabContext, client: Client, run: Run, folder: Folder, *, shards: int) -> dict[str, Result]:
+    suites = [
+        Suite(
+            program=folder.program,
+            kubectl=built.release_bin(context.state.state, context.lab) / "kubectl",
+            kubeconfig=context.state.admin_kubeconfig,
+            repositories=folder.repositories,
+            netns=context.netns,
+            stretch=stretch,
+        )
+        for stretch in (1.0, STRETCH)
+    ]
+    return runner.run_all(
+        run,
+        suites[0],
+        shards=shards,
+        again=suites[1],
+        now=time.monotonic,
+        clean=lambda: cleanup.remove(client, say=ui.say),
+        check=client.version,
+        tell=_tell_one,
+    )
+
+
+def _tell_one(result: Result, progress: runner.Progress) -> None:
+    left = f", {progress.left / 60:.0f} min left" if progress.left is not None else ""
+    again = " (once more, alone)" if result.runs > 1 else ""
+    ui.say(f"{progress.done}/{progress.of}{left}: {result.outcome} {result.name}{again} {result.seconds:.0f} s")
+
+
+def _show(plan: Plan, known: dict[str, Result], output: str) -> None:
+    left = [spec for spec in plan.specs if spec.name not in known or known[spec.name].outcome is Outcome.UNDECIDED]
+    names = [spec.name for piece in specs.pieces(left) for spec in piece]
+    if output == "json":
+        ui.print_json({**plan.to_json(), "specs": names})
+        return
+    for name in names:
+        click.echo(name)
+    for image, ours in sorted(plan.substitutes.items()):
+        ui.say(f"not the official image: {ours} for {image}")
+    ui.say(f"{len(names)} of {plan.official} specs of Kubernetes {plan.version} would run")
+
+
+def _tell(run: Run, results: dict[str, Result], output: str) -> None:
+    made: dict[str, Any] = report.report(run.plan, results)
+    if output == "json":
+        ui.print_json(made)
+    elif output == "junit":
+        click.echo(report.to_junit(run.plan, results), nl=False)
+    else:
+        for line in report.lines(run.plan, results):
+            click.echo(line)
+        click.echo(f"logs: {run.folder}")
+
+
+def write(run: Run, results: dict[str, Result], target: Path) -> None:
+    """Write the submission's files into the folder ``target``."""
+    log = ""
+    for path in run.logs():
+        with contextlib.suppress(FileNotFoundError):  # the log of a piece that somebody has tidied away
+            log += path.read_text(encoding="utf-8", errors="replace")
+    made = submission.documents(run.plan, results, log)
+    made[submission.TAR] = submission.tarball(run.plan, made)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, data in made.items():
+        files.write(target / name, data)
+    ui.say(f"{target}: {', '.join(sorted(made))}; fill in the empty fields of PRODUCT.yaml")

@@ -1,0 +1,1 @@
+"""Kubernetes' own conformance suite, run in resumable pieces (``nodisk conformance``)."""

@@ -1,0 +1,113 @@
+"""What an ``e2e.test`` says about itself, without a cluster: its release, its specs, its images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodisk import run
+from nodisk.conformance import specs
+from nodisk.conformance.specs import Spec
+from nodisk.errors import CommandFailed, EnvironmentProblem, IntegrityError, UsageError
+from nodisk.values import KubeVersion
+
+NAME = "e2e.test"
+REPOSITORIES = "repositories.yaml"
+GINKGO_2 = (1, 25)
+"""From this release on the suite is of Ginkgo 2, which names specs and writes JUnit in another way."""
+_TIMEOUT = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder with the suite: ``e2e.test``, and where its images aren't the official ones ``repositories.yaml``."""
+
+    root: Path
+
+    @property
+    def program(self) -> Path:
+        """The suite."""
+        return self.root / NAME
+
+    @property
+    def repositories(self) -> Path | None:
+        """Kubernetes' file of registries (KUBE_TEST_REPO_LIST); None: the official ones."""
+        path = self.root / REPOSITORIES
+        return path if path.exists() else None
+
+    def check(self) -> None:
+        """Raises UsageError unless it holds a suite that can be started."""
+        if not os.access(self.program, os.X_OK) or not self.program.is_file():
+            raise UsageError(
+                f"{self.root} has no program {NAME}",
+                hint="unpack kubernetes-test-linux-amd64.tar.gz of the cluster's release; it is in kubernetes/test/bin",
+            )
+
+    def version(self) -> KubeVersion:
+        """Its release; raises IntegrityError if it doesn't say one."""
+        text = self._say("--version").strip()
+        try:
+            return KubeVersion.printed(text.split()[-1] if text else "")
+        except ValueError as error:
+            raise IntegrityError(f"{self.program} --version says {text[:80]!r}, which is no version") from error
+
+    def specs(self) -> tuple[Spec, ...]:
+        """The conformance specs of its release."""
+        return specs.parse(self._say("--list-conformance-tests"))
+
+    def substitutes(self) -> dict[str, str]:
+        """Official name → the name that is used instead, of each image that isn't the official one."""
+        if self.repositories is None:
+            return {}
+        own = self._say("--list-images", env={"KUBE_TEST_REPO_LIST": str(self.repositories)}).split()
+        official = self._say("--list-images").split()
+        return substitutes(official, own)
+
+    def _say(self, option: str, *, env: Mapping[str, str] | None = None) -> str:
+        clean = {"KUBE_TEST_REPO_LIST": "", "HOME": "/nonexistent", "KUBECONFIG": "/nonexistent", **(env or {})}
+        try:
+            return run.run([self.program, option], env=clean, timeout=_TIMEOUT).stdout
+        except OSError as error:
+            raise EnvironmentProblem(f"{self.program} can't be started: {error.strerror}") from error
+        except CommandFailed as error:
+            error.hint = f"is it the {NAME} of a release, for this machine's architecture?"
+            raise
+
+
+def substitutes(official: list[str], own: list[str]) -> dict[str, str]:
+    """Match two lists of the same images, each in its own order: only the registry before the last part differs.
+
+    Raises IntegrityError where an image has no partner.
+    """
+    partners: dict[str, list[str]] = {}
+    for name in sorted(own):
+        partners.setdefault(_last(name), []).append(name)
+    found: dict[str, str] = {}
+    for name in sorted(official):
+        if not (there := partners.get(_last(name))):
+            raise IntegrityError(f"with its file of registries the suite no longer lists {name}")
+        if name in there:
+            there.remove(name)
+        else:
+            found[name] = there.pop(0)
+    return found
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def fits(suite: KubeVersion, cluster: KubeVersion) -> None:
+    """Raises UsageError unless this suite can judge this cluster."""
+    if suite.line != cluster.line:
+        raise UsageError(
+            f"the suite is of Kubernetes {suite}, the cluster of {cluster}",
+            hint="conformance is proved with the suite of the cluster's own release",
+        )
+    if suite.line >= GINKGO_2:
+        raise UsageError(
+            f"nodisk can't read the runs of Kubernetes {suite}'s suite yet: from 1.25 on it is of Ginkgo 2",
+            hint="run the official image with hydrophone or sonobuoy: docs/how-to/conformance.md",
+        )

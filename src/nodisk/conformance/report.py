@@ -1,0 +1,83 @@
+"""A run's report: for people, for programs, for CI systems. Nothing is left out of it in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodisk.conformance.records import Plan
+from nodisk.conformance.results import Outcome, Result, count
+from nodisk.junit import Case, junit
+
+
+def report(plan: Plan, results: Mapping[str, Result]) -> dict[str, Any]:
+    """The report as JSON data (format 1), every chosen spec in it, in the order of their names."""
+    names = [spec.name for spec in plan.specs]
+    counts = count(results, names)
+    whole = len(names) == plan.official
+    return {
+        **{key: value for key, value in plan.to_json().items() if key != "specs"},
+        "chosen": len(names),
+        "counts": counts,
+        # What the word means: every spec of the release ran, and passed.
+        "conformant": whole and counts["passed"] == len(names) and not plan.substitutes,
+        "why_not": why_not(plan, counts),
+        "seconds": round(sum(result.seconds for result in results.values()), 1),
+        "specs": [results[name].to_json() if name in results else _left(name) for name in sorted(names)],
+    }
+
+
+def why_not(plan: Plan, counts: Mapping[str, int]) -> list[str]:
+    """Why this run proves no conformance, one sentence each; empty if it does."""
+    found = []
+    if (left_out := plan.official - len(plan.specs)) > 0:
+        found.append(f"{left_out} of the release's {plan.official} specs were not chosen")
+    words = {"failed": "failed", "undecided": "are undecided", "skipped": "were skipped", "left": "have not run yet"}
+    found += [f"{counts[key]} specs {word}" for key, word in words.items() if counts[key]]
+    if plan.substitutes:
+        found.append(f"{len(plan.substitutes)} of the suite's container images are substitutes")
+    return found
+
+
+def to_junit(plan: Plan, results: Mapping[str, Result]) -> str:
+    """All chosen specs as JUnit; an undecided one or one that has not run yet counts as failed: it proves nothing."""
+    cases = []
+    for spec in sorted(plan.specs, key=lambda one: one.name):
+        one = results.get(spec.name)
+        if one is None:
+            cases.append(Case(spec.name, "failed", "it has not run yet"))
+        elif one.outcome is Outcome.PASSED:
+            cases.append(Case(spec.name, "ok", _again(one), one.seconds))
+        elif one.outcome is Outcome.SKIPPED:
+            cases.append(Case(spec.name, "skipped", f"{one.reason}: {one.text}", one.seconds))
+        else:
+            cases.append(Case(spec.name, "failed", f"{one.outcome}: {one.text}", one.seconds))
+    return junit("Kubernetes e2e suite", cases, seconds=sum(one.seconds for one in results.values()))
+
+
+def lines(plan: Plan, results: Mapping[str, Result]) -> list[str]:
+    """The report for people: first what didn't pass, then substitutes, at the end the counts and what they mean."""
+    found: list[str] = []
+    for one in sorted(results.values(), key=lambda result: result.name):
+        if one.outcome is Outcome.PASSED:
+            if again := _again(one):
+                found.append(f"passed     {one.name} ({again})")
+            continue
+        why = f"{one.reason}: {one.text}" if one.reason else one.text
+        found.append(f"{one.outcome.upper():10} {one.name}")
+        found += [f"           {line}" for line in why.splitlines()[:6]]
+    found += [f"substitute {image}: {what}" for image, what in sorted(plan.substitutes.items())]
+    counts = count(results, [spec.name for spec in plan.specs])
+    told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    found.append(f"{told} of {len(plan.specs)} chosen specs; Kubernetes {plan.version} has {plan.official}")
+    reasons = why_not(plan, counts)
+    found.append(f"no proof of conformance: {'; '.join(reasons)}" if reasons else "every spec of the release passed")
+    return found
+
+
+def _again(result: Result) -> str:
+    return f"only in run {result.runs}, alone" if result.runs > 1 else ""
+
+
+def _left(name: str) -> dict[str, Any]:
+    return {"name": name, "outcome": "left", "seconds": 0.0, "text": "", "reason": None, "runs": 0}

@@ -1,0 +1,115 @@
+"""A run of the suite: piece after piece, each result kept at once, nothing left in the cluster however it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nodisk import interrupts
+from nodisk.conformance import specs
+from nodisk.conformance.records import Run
+from nodisk.conformance.results import Outcome, Result
+from nodisk.conformance.specs import Spec
+from nodisk.conformance.suite import Ended
+from nodisk.parallel import all_or_raise, in_parallel
+
+
+class Runs(Protocol):
+    """What runs some specs in one process."""
+
+    def run(self, piece: Sequence[Spec]) -> Ended:
+        """Run them to their end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    done: int
+    of: int
+    seconds: float
+    """Since this command began."""
+    here: int
+    """Specs decided since then."""
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest will take if it goes on like this; None before the first result."""
+        return self.seconds / self.here * (self.of - self.done) if self.here else None
+
+
+def run_all(
+    run: Run,
+    suite: Runs,
+    *,
+    shards: int,
+    again: Runs,
+    now: Callable[[], float],
+    clean: Callable[[], object],
+    check: Callable[[], object],
+    tell: Callable[[Result, Progress], None],
+) -> dict[str, Result]:
+    """Run what the run still lacks, and return all of its results.
+
+    ``shards``: processes at once, for specs that allow it. ``again`` runs once more, each alone, those that failed or
+    are undecided. ``clean`` empties the cluster: before, after, and where something ends this (it is then raised).
+    ``check`` raises if the cluster can't be reached, so that its absence isn't taken for a result.
+    """
+    clean()
+    try:
+        _run_all(run, suite, shards=shards, again=again, now=now, check=check, tell=tell)
+    finally:
+        clean()
+    return run.results()
+
+
+def _run_all(
+    run: Run,
+    suite: Runs,
+    *,
+    shards: int,
+    again: Runs,
+    now: Callable[[], float],
+    check: Callable[[], object],
+    tell: Callable[[Result, Progress], None],
+) -> None:
+    began, known, one_at_a_time = now(), _decided(run), threading.Lock()
+    before = len(known)
+
+    def keep(done: Ended) -> None:
+        with one_at_a_time:
+            if interrupts.came():  # it ended because this command ends: that says nothing of the specs
+                raise KeyboardInterrupt
+            if done.junit is None:
+                check()
+            run.keep(done.results, junit=done.junit, log=done.log)
+            known.update({result.name: result for result in done.results})
+            here = Progress(len(known), len(run.plan.specs), now() - began, len(known) - before)
+            for result in done.results:
+                tell(result, here)
+
+    todo = [spec for spec in run.plan.specs if spec.name not in known]
+    for piece_is_apart, group in itertools.groupby(specs.pieces(todo), key=lambda piece: piece[0].apart):
+        workers = 1 if piece_is_apart else shards
+        if workers == 1:
+            for piece in group:
+                keep(suite.run(piece))
+        else:
+            all_or_raise(in_parallel(lambda piece: keep(suite.run(piece)), list(group), workers=workers))
+    for spec in run.plan.specs:
+        if (result := known[spec.name]).outcome in (Outcome.FAILED, Outcome.UNDECIDED) and result.runs == 1:
+            keep(_second(again.run([spec])))
+
+
+def _decided(run: Run) -> dict[str, Result]:
+    """What need not run again: an undecided spec is as good as one that has not run."""
+    return {name: result for name, result in run.results().items() if result.outcome is not Outcome.UNDECIDED}
+
+
+def _second(done: Ended) -> Ended:
+    again = tuple(dataclasses.replace(result, runs=2) for result in done.results)
+    return Ended(again, done.junit, done.log)
