@@ -1,0 +1,49 @@
+"""The console behind the real nginx: TLS by the lab's CA, a sign-in by command, and a page that is live."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from tests.interop.server.rooms import Room
+
+from nodisk.records.events import Kind
+from nodisk.values import Stage
+
+pytestmark = pytest.mark.interop
+
+BASE = "https://127.0.0.1:6445"
+
+
+def test_sign_in_and_watch(room: Room) -> None:
+    ca, jar = str(room.state.pki / "server-ca.crt"), str(room.folder / "cookies")
+    # The console starts beside the server, which is ready without it.
+    words = ["--cacert", ca, "--cookie", jar, "--cookie-jar", jar, "--retry", "20", "--retry-all-errors"]
+    assert "Sign in" in room.curl(room.name, *words, "--fail", f"{BASE}/sign-in")
+    link = json.loads(room.nodisk("console", "--output", "json").stdout)["link"]
+    assert link.startswith(f"{BASE}/sign-in?code=")
+    code = parse_qs(urlsplit(link).query)["code"][0]
+    room.curl(
+        room.name, *words, "--fail", "-H", f"Origin: {BASE}", "--data-urlencode", f"code={code}", f"{BASE}/sign-in"
+    )
+    machine = room.machine("w1")
+    live = ["ip", "netns", "exec", room.name, "curl", "-sSN", *words[:4], "--max-time", "120", f"{BASE}/live"]
+    with subprocess.Popen(live, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == "event: room\n"
+        with room.database() as database:
+            database.record(
+                Kind.STAGE, "it broke", source="x", mac=machine.mac, machine="w1", boot_id="1", stage=Stage.FAILED
+            )
+        assert any("it broke" in line for line in watching.stdout)
+        watching.terminate()
+
+
+def test_nobody_reaches_it_over_the_segment(room: Room) -> None:
+    found = subprocess.run(
+        ["ip", "netns", "exec", f"{room.name}-w1", "curl", "-sk", "--max-time", "10", "https://10.99.0.1:6445/"],
+        check=False,
+    )
+    assert found.returncode == 7  # refused
