@@ -1,6 +1,6 @@
 """The files of a submission to the CNCF's conformance repository, and the tarball that Sonobuoy would have given.
 
-Source: instructions.md of github.com/cncf/k8s-conformance.
+The format is that of instructions.md of github.com/cncf/k8s-conformance, from memory: compare before a submission.
 """
 
 from __future__ import annotations

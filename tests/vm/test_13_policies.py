@@ -1,0 +1,50 @@
+"""Network policies by rules from the server, with a release that enforces none: students' pods are kept apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from tests.vm.driver import BOOT_WITHIN, Driver
+from tests.vm.faults import on
+
+pytestmark = [pytest.mark.vm, pytest.mark.apart]
+
+LAB = """\
+name: vmtest-apart
+network: {subnet: 10.91.0.0/24, server: 10.91.0.1}
+os: {kernel: cloud}
+kubernetes: {policies: server}
+machines:
+  - {name: cp1, mac: "52:54:00:91:00:0b", address: 10.91.0.11, role: control-plane, memory: 2GiB}
+  - {name: w1, mac: "52:54:00:91:00:15", address: 10.91.0.21, memory: 1GiB}
+"""
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    file = tmp_path_factory.mktemp("vmtest-apart") / "lab.yaml"
+    file.write_text(LAB)
+    driver = Driver(file)
+    driver("lab", "down", "--purge")
+    try:
+        driver("lab", "up", "--within", str(BOOT_WITHIN), timeout=BOOT_WITHIN + 1500)  # proved without any policy
+        yield driver
+    finally:
+        driver("lab", "down", "--purge")
+
+
+def test_students_pods_are_kept_apart_on_every_node(room: Driver) -> None:
+    done = room("verify", "--only", "isolation", "--output", "json", check=False, timeout=1200)
+    report = json.loads(done.stdout)
+    assert [(one["name"], one["outcome"]) for one in report["checks"]] == [("isolation", "ok")], report
+    assert room.status()["isolation"]["verdict"] == "kept"
+
+
+def test_each_machine_has_applied_its_rules_in_this_boot(room: Driver) -> None:
+    nodes = room.kubectl("get", "nodes")["items"]
+    applied = {one["metadata"]["name"]: one["metadata"]["annotations"].get("nodisk/policies-applied") for one in nodes}
+    assert applied == room.boot_ids()
+    for name in applied:
+        assert "table ip nodisk-policies" in on(room, name, "sudo nft list tables")
