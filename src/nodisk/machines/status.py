@@ -16,8 +16,10 @@ from typing import Any
 from nodisk.assets import built
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem
+from nodisk.kube import leaders
 from nodisk.kube.client import connect
 from nodisk.kube.errors import ApiError, Late, Unreachable
+from nodisk.kube.leaders import Leaders
 from nodisk.kube.objects import boot_id, readiness
 from nodisk.kube.patience import Say, unheard
 from nodisk.pki.profiles import MACHINE_LIFETIME
@@ -29,7 +31,7 @@ from nodisk.records.isolation import Tried
 from nodisk.records.turns import Coming, Plan
 from nodisk.spec import timetable as calendar
 from nodisk.spec.model import Lab, Machine
-from nodisk.values import Stage
+from nodisk.values import Role, Stage
 
 EXPIRES_SOON = 3 * 86400.0
 """Seconds before its certificates end at which a machine gets a warning."""
@@ -76,6 +78,8 @@ class Asked:
     """The cluster's nodes by name; none unless it answers."""
     words: str
     """What came of it, for people."""
+    leaders: Leaders | None = None
+    """None where only one control plane could lead, or the API doesn't answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ class Status:
     backup: Backups
     backup_problem: str
     """What is wrong with the scheduled backups; '' for nothing."""
+    leaders: Leaders | None
+    """Whose controllers act; None where only one control plane could lead, or the API doesn't answer."""
 
 
 def collect(
@@ -163,11 +169,13 @@ def of_records(context: LabContext, asked: Asked, *, now: Callable[[], float] = 
         tried,
         backups.read(context.state),
         backups.problem(context.lab, context.state, now()),
+        asked.leaders,
     )
 
 
 def _ask(context: LabContext, wait: float, say: Say) -> Asked:
     """Ask for the cluster's nodes, once: an API that is away is no reason to wait, one that is slow may be."""
+    several = sum(machine.role is Role.CONTROL_PLANE for machine in context.lab.machines) > 1
     late = Asked(Api.SLOW, {}, f"API is slow or stuck: no answer within {wait:g} s (to wait longer: {_longer(wait)})")
     found = late
 
@@ -176,7 +184,8 @@ def _ask(context: LabContext, wait: float, say: Say) -> Asked:
         try:
             with connect(context, patience=0.0, within=wait) as client:
                 nodes = {node["metadata"]["name"]: view(node) for node in client.list("v1", "Node")}
-            found = Asked(Api.ANSWERS, nodes, "API answers")
+                leading = leaders.ask(client, time.time()) if several else None
+            found = Asked(Api.ANSWERS, nodes, "API answers", leading)
         except Late:
             found = late
         except (Unreachable, EnvironmentProblem):
@@ -254,6 +263,7 @@ def to_json(status: Status) -> dict[str, Any]:
         "armed_until": None if until is None or until == float("inf") else iso(until),
         "alarms": status.alarms,
         "unknown": status.unknown,
+        "leaders": None if status.leaders is None else dict(status.leaders),
         "timetable": None if status.coming is None else status.coming.to_json(),
         "isolation": _isolation_json(status.isolation),
         "backup": {
@@ -323,6 +333,8 @@ def summary(status: Status) -> str:
     words.append(status.api_words)
     if status.api is Api.SLOW and counts["ready"] == counts["machines"]:
         words.append("the server last saw every node Ready")
+    if status.leaders is not None:
+        words.append(leaders.words(status.leaders))
     if status.armed_until is None:
         words.append("disarmed")
     elif status.armed_until == float("inf"):
