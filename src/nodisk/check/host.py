@@ -11,7 +11,6 @@ import httpx2
 
 from nodisk import run
 from nodisk.assets import faults, mirror, trust
-from nodisk.check import tools
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.check.release import is_built
 from nodisk.errors import NodiskError
@@ -23,9 +22,6 @@ from nodisk.state import State
 
 TOO_OLD = datetime(2026, 1, 1, tzinfo=UTC)
 """No correct clock shows a time before this version of nodisk was made."""
-SOUND_EMULATOR = (9, 1)
-"""The first QEMU that writes an instruction's memory before its flags. Before, one whose write faults can leave an
-address where the next looks for flags, and a kernel that is emulated crashes ("PANIC: double fault")."""
 OFF, FAR_OFF = 30, 300
 """Seconds from which certificates are affected, and machines' requests seem to come from another boot."""
 _WAIT = httpx2.Timeout(8.0, connect=5.0)
@@ -128,19 +124,9 @@ def kvm(lab: Lab) -> list[Finding]:
     if qemu.accelerator() is Accelerator.KVM:
         return [ok("kvm", "KVM works here")]
     text = "no KVM: machines are emulated and take minutes to boot"
-    hint = "on a PC, enable VT-x or AMD-V in the firmware; in a cloud, use a machine with nested KVM"
-    return [warning("kvm", text, hint), *emulator(tools.look(tools.QEMU))]
-
-
-def emulator(version: tools.Version | None) -> list[Finding]:
-    """QEMU emulates without a fault that crashes kernels; of None, not installed, the check of programs speaks."""
-    if not version or version >= SOUND_EMULATOR:
-        return []
-    text = (
-        f"QEMU {'.'.join(map(str, version))} without KVM: now and then a machine's kernel crashes, and it starts again"
-    )
-    hint = "QEMU 9.1 or newer has the fix; on Debian 12 it is in bookworm-backports: sh tools/install-packages"
-    return [warning("kvm", text, hint)]
+    return [
+        warning("kvm", text, "on a PC, enable VT-x or AMD-V in the firmware; in a cloud, use a machine with nested KVM")
+    ]
 
 
 def memory(lab: Lab, meminfo: str | None = None) -> list[Finding]:
@@ -151,7 +137,11 @@ def memory(lab: Lab, meminfo: str | None = None) -> list[Finding]:
     need = wanted * 11 // 10 + 512
     said = f"{len(lab.machines)} machines take up to {wanted} MiB, {available} MiB are available"
     if available < wanted:
-        return [error("memory", said, "use fewer machines or less memory in lab.yaml, or a host with more memory")]
+        return [
+            error(
+                "memory", said, "use use fewer machines or less memory in lab.yaml, or a host with more memory memory"
+            )
+        ]
     if available < need:
         return [warning("memory", said, "this leaves little memory for the server itself")]
     return [ok("memory", said)]

@@ -30,7 +30,6 @@ class Tool:
     cluster_only: bool = False
 
 
-QEMU = Tool("qemu-system-x86_64", "qemu-system-x86", "virtual machines", least=(7, 2), virtual_only=True)
 TOOLS = (
     Tool("dnsmasq", "dnsmasq-base", "DHCP, TFTP, names", least=(2, 85)),
     Tool("unbound", "unbound", "the cluster's names", "-V", (1, 17)),
@@ -48,7 +47,7 @@ TOOLS = (
     Tool("nft", "nftables", "rules of a virtual lab", virtual_only=True),
     Tool("arping", "iputils-arping", "finding addresses that are used twice"),
     Tool("ssh", "openssh-client", "nodisk ssh"),
-    QEMU,
+    Tool("qemu-system-x86_64", "qemu-system-x86", "virtual machines", least=(7, 2), virtual_only=True),
 )
 _SERVICES = ("nginx", "etcd-server", "docker-registry", "unbound")
 """Packages whose service takes a port that a lab needs, or that nobody needs.
@@ -68,7 +67,7 @@ def tools(lab: Lab, *, virtual: bool) -> list[Finding]:
     """All programs are installed in tested versions; one hint installs everything that is missing."""
     cluster = lab.has_cluster
     wanted = [tool for tool in TOOLS if (virtual or not tool.virtual_only) and (cluster or not tool.cluster_only)]
-    answers = all_or_raise(in_parallel(look, wanted))
+    answers = all_or_raise(in_parallel(_look, wanted))
     missing = [tool for tool, answer in zip(wanted, answers, strict=True) if answer is None]
     packages = [tool.package for tool in missing]
     if cluster and not any(tool.name == "nginx" for tool in missing) and not _has_stream():
@@ -95,7 +94,7 @@ def install(packages: list[str]) -> str:
     return f"{mask}apt-get install --no-install-recommends {' '.join(sorted(set(packages)))}"
 
 
-def look(tool: Tool) -> Version | None:
+def _look(tool: Tool) -> Version | None:
     """A tool's version; () if it doesn't tell, None if it isn't installed."""
     try:
         path = run.find(tool.name)

@@ -149,12 +149,3 @@ def test_the_command_on_a_virtual_lab(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "as a virtual lab" in table.stdout
     assert "RAM budget" in table.stdout
     assert not (tmp_path / "state").exists()
-
-
-@pytest.mark.parametrize(
-    ("version", "words"), [((7, 2, 22), ["QEMU 7.2.22"]), ((9, 1), []), ((10, 0, 2), []), (None, [])]
-)
-def test_an_emulator_that_crashes_kernels_is_named(version: tuple[int, ...] | None, words: list[str]) -> None:
-    found = host.emulator(version)
-    assert [one.message.partition(" without")[0] for one in found] == words
-    assert all("bookworm-backports" in one.hint for one in found)
