@@ -137,11 +137,7 @@ def memory(lab: Lab, meminfo: str | None = None) -> list[Finding]:
     need = wanted * 11 // 10 + 512
     said = f"{len(lab.machines)} machines take up to {wanted} MiB, {available} MiB are available"
     if available < wanted:
-        return [
-            error(
-                "memory", said, "use use fewer machines or less memory in lab.yaml, or a host with more memory memory"
-            )
-        ]
+        return [error("memory", said, "use fewer machines or less memory in lab.yaml, or a host with more memory")]
     if available < need:
         return [warning("memory", said, "this leaves little memory for the server itself")]
     return [ok("memory", said)]
