@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,18 @@ class Driver:
                 path = self.context().state.log / f"console-{machine.name}.log"
                 texts += [f"--- {path}", *path.read_text(errors="replace").splitlines()[-lines:]]
         return "\n".join(texts)
+
+
+@contextlib.contextmanager
+def lab_of_its_own(folder: Path, text: str) -> Iterator[Driver]:
+    """A lab by its lab.yaml, in ``folder``, of which nothing runs yet; taken away at the end."""
+    driver = Driver(folder / "lab.yaml")
+    driver.file.write_text(text)
+    driver("lab", "down", "--purge")  # what an earlier run left when it was killed
+    try:
+        yield driver
+    finally:
+        driver("lab", "down", "--purge")
 
 
 def server_pid(vm: Driver) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.vm.driver import BOOT_WITHIN, Driver
+from tests.vm.driver import BOOT_WITHIN, Driver, lab_of_its_own
 
 from nodisk.assets import built
 from nodisk.errors import NoCluster
@@ -57,16 +57,10 @@ Description: says where it runs
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     """The lab, up, with what ``lab up`` printed in ``up.log`` beside lab.yaml."""
-    file = tmp_path_factory.mktemp("plain") / "lab.yaml"
-    file.write_text(LAB)
-    driver = Driver(file)
-    driver("lab", "down", "--purge")
-    try:
+    with lab_of_its_own(tmp_path_factory.mktemp("plain"), LAB) as driver:
         done = driver("lab", "up", "--within", str(BOOT_WITHIN), timeout=BOOT_WITHIN + 1500)
-        file.with_name("up.log").write_text(done.stdout + done.stderr)
+        driver.file.with_name("up.log").write_text(done.stdout + done.stderr)
         yield driver
-    finally:
-        driver("lab", "down", "--purge")
 
 
 @pytest.fixture

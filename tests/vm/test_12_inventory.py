@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.vm.driver import BOOT_WITHIN, Driver
+from tests.vm.driver import BOOT_WITHIN, Driver, lab_of_its_own
 
 from nodisk import waiting
 from nodisk.machines.virtual import Virtual
@@ -33,12 +33,8 @@ ANOTHER = f'  - {{name: p2, mac: "{STRANGER}", address: 10.93.0.22, memory: 1536
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Driver]:
-    file = tmp_path / "lab.yaml"
-    file.write_text(LAB)
-    driver = Driver(file)
-    driver("lab", "down", "--purge")
-    yield driver
-    driver("lab", "down", "--purge")
+    with lab_of_its_own(tmp_path, LAB) as driver:
+        yield driver
 
 
 def test_machines_are_measured_and_switch_off(room: Driver, tmp_path: Path) -> None:

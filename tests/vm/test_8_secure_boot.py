@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.vm.driver import Driver
+from tests.vm.driver import Driver, lab_of_its_own
 
 pytestmark = pytest.mark.vm
 
@@ -27,15 +27,9 @@ machines:
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Driver]:
     """The lab, which begins to boot."""
-    file = tmp_path / "lab.yaml"
-    file.write_text(LAB)
-    driver = Driver(file)
-    driver("lab", "down", "--purge")
-    try:
+    with lab_of_its_own(tmp_path, LAB) as driver:
         driver("lab", "up", "--detach", timeout=1500)
         yield driver
-    finally:
-        driver("lab", "down", "--purge")
 
 
 def test_what_nobody_signed_is_refused(lab: Driver) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.vm.driver import Driver
+from tests.vm.driver import Driver, lab_of_its_own
 
 pytestmark = [pytest.mark.vm, pytest.mark.apart]
 
@@ -26,12 +26,8 @@ machines:
 
 @pytest.fixture
 def uefi(tmp_path: Path) -> Iterator[Driver]:
-    file = tmp_path / "lab.yaml"
-    file.write_text(LAB)
-    driver = Driver(file)
-    driver("lab", "down", "--purge")
-    yield driver
-    driver("lab", "down", "--purge")
+    with lab_of_its_own(tmp_path, LAB) as driver:
+        yield driver
 
 
 def test_uefi_boots_by_pxe(uefi: Driver) -> None:

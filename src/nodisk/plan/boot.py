@@ -25,8 +25,8 @@ _EMULATED = ("tsc=reliable", "mitigations=off")
 """For a machine that QEMU emulates (kernel-parameters.txt).
 
 Its time stamp counter is the host's, the same on all its processors. On a busy host the kernel's watchdog blames it for
-the watchdog's own delays, and takes the HPET, which costs an exit to QEMU for every look at the clock. And QEMU doesn't
-run ahead: there is nothing to guard against.
+the watchdog's own delays, and takes the HPET, which costs an exit to QEMU for every look at the clock. And QEMU
+emulates no speculative execution: there is nothing to mitigate.
 """
 
 _RETRY_SECONDS = 5

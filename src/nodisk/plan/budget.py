@@ -204,12 +204,7 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     kubelet = max(96, total // 4)
     journald, eviction = _journald(total), _eviction(total)
     rows = [
-        Row("kernel", _kernel(total), note="installed RAM minus MemTotal"),
-        Row("kernel's data", _KERNEL_DATA, note="slabs, page tables, stacks, device buffers"),
-        Row("rootfs", rootfs, rootfs, "the squashfs, compressed"),
-        Row("overlay", 12 + plugins, overlay, "files written on top of the rootfs"),
-        Row("system", _SYSTEM, note="systemd, udev, journald, sshd, time"),
-        Row("journal", journald // 2, journald),
+        *_linux(total, rootfs, Row("overlay", 12 + plugins, overlay, "files written on top of the rootfs"), journald),
         Row("images", unpacked + packed, containerd, "container images; the cap leaves room for the pods' images"),
         Row("kubelet's files", 4, kubelet, "emptyDir volumes, secrets, logs"),
         Row("kubelet, containerd", processes.node, note="and kube-proxy"),
@@ -236,18 +231,24 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     )
 
 
+def _linux(total: int, rootfs: int, overlay: Row, journald: int) -> tuple[Row, ...]:
+    """What every machine has, with a cluster or without; ``journald``: the journal's cap in MiB."""
+    return (
+        Row("kernel", _kernel(total), note="installed RAM minus MemTotal"),
+        Row("kernel's data", _KERNEL_DATA, note="slabs, page tables, stacks, device buffers"),
+        Row("rootfs", rootfs, rootfs, "the squashfs, compressed"),
+        overlay,
+        Row("system", _SYSTEM, note="systemd, udev, journald, sshd, time"),
+        Row("journal", journald // 2, journald),
+    )
+
+
 def _plain(machine: Machine, total: int, facts: Facts | None) -> Budget:
     """Of a machine without a cluster: the overlay is its disk, so it may take half of the RAM."""
     rootfs = ASSUMED_ROOTFS_MIB if facts is None else _up(facts.image.rootfs.size)
     overlay, journald = max(96, total // 2), _journald(total)
-    rows = (
-        Row("kernel", _kernel(total), note="installed RAM minus MemTotal"),
-        Row("kernel's data", _KERNEL_DATA, note="slabs, page tables, stacks, device buffers"),
-        Row("rootfs", rootfs, rootfs, "the squashfs, compressed"),
-        Row("overlay", 12, overlay, "files written on top of the rootfs: what you install"),
-        Row("system", _SYSTEM, note="systemd, udev, journald, sshd, time"),
-        Row("journal", journald // 2, journald),
-    )
+    on_top = Row("overlay", 12, overlay, "files written on top of the rootfs: what you install")
+    rows = _linux(total, rootfs, on_top, journald)
     return Budget(
         name=str(machine.name),
         role=machine.role,
