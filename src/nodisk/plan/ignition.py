@@ -118,7 +118,7 @@ def _cluster_units(lab: Lab, machine: Machine) -> list[dict[str, Any]]:
 
 
 def _node_env(lab: Lab, facts: Facts, machine: Machine) -> str:
-    """Settings for the machine's scripts, as shell variables; only the list of phases needs quoting."""
+    """Settings for the machine's scripts, as shell variables; only lists need quoting."""
     values = {
         "LAB": str(lab.name),
         "NAME": str(machine.name),
@@ -132,6 +132,12 @@ def _node_env(lab: Lab, facts: Facts, machine: Machine) -> str:
             "API": network.api_url(lab, machine),
             "PHASES": '"' + " ".join(kubeadm.phases(facts)) + '"',
         }
+        if machine.role is Role.CONTROL_PLANE:
+            alone = len(lab.by_role(Role.CONTROL_PLANE)) == 1
+            values |= {
+                "ELECTION_ALONE": f'"{kubeadm.ALONE.words() if alone else ""}"',
+                "ELECTION_EMULATED": f'"{kubeadm.EMULATED.words()}"',
+            }
     return HEADER + "".join(f"{key}={value}\n" for key, value in values.items())
 
 

@@ -7,6 +7,7 @@ and kubeconfigs come from enrolment, so only the remaining phases run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nodisk import ports
@@ -19,6 +20,42 @@ from nodisk.values import KubeVersion
 PKI = kubelet.PKI
 
 _PATIENCE = "10m0s"
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """How controllers and schedulers elect who of them acts; in seconds (client-go, ``leaderelection``)."""
+
+    lease: int
+    """Whoever has not seen the leader renew its lease for so long may take it."""
+    renew: int
+    """A leader that could not renew it for so long ends itself; less than any other's ``lease``, or two act at once."""
+    retry: int
+    """Between two attempts; of those who wait, up to 2.2 times that."""
+
+    def args(self) -> dict[str, str]:
+        """Arguments of kube-controller-manager and kube-scheduler, without the dashes."""
+        return {
+            "leader_elect": "true",
+            "leader_elect_lease_duration": f"{self.lease}s",
+            "leader_elect_renew_deadline": f"{self.renew}s",
+            "leader_elect_retry_period": f"{self.retry}s",
+        }
+
+    def words(self) -> str:
+        """For the machine's script ``controllers``."""
+        return f"{self.lease} {self.renew} {self.retry}"
+
+
+SEVERAL = Election(12, 9, 1)
+"""Another's controllers act at most 12 + 2 * 2.2 seconds after a leader lost power. An API that pauses for longer than
+9 seconds costs one change of leader."""
+ALONE = Election(180, 150, 5)
+"""With one control plane there is nobody who could take over, so an end only costs time. The API server gives up a
+request after 60 seconds: two such in a row are borne. A new process waits up to 180 seconds for what its crashed
+predecessor held; after a reboot the machine itself takes its old lease away."""
+EMULATED = Election(60, 45, 5)
+"""Several, in QEMU without KVM, where everything takes ten times as long."""
 
 
 def api_version(version: KubeVersion) -> str:
@@ -40,17 +77,7 @@ def phases(facts: Facts) -> tuple[str, ...]:
 
 def config(lab: Lab, facts: Facts, machine: Machine) -> str:
     """InitConfiguration and ClusterConfiguration as YAML."""
-    version = facts.release.version
-    # Also where there is one: lab.yaml may get a second while the first runs on, and two controllers must never act at
-    # once. All wait alike, four times as long as is usual: who can't renew in time ends, and without KVM an API server
-    # pauses for many seconds. A machine takes the lease of its own last boot away when it starts
-    # (node/…/control-plane): after a power cut nothing waits for it.
-    election = {
-        "leader_elect": "true",
-        "leader_elect_lease_duration": "60s",
-        "leader_elect_renew_deadline": "45s",
-        "leader_elect_retry_period": "5s",
-    }
+    version, election = facts.release.version, SEVERAL.args()
 
     def component(**args: str) -> dict[str, Any]:
         return {"extraArgs": _args(version, {name.replace("_", "-"): value for name, value in args.items()})}

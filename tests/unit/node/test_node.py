@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import yaml
 
 from nodisk import node
 from nodisk.pki import profiles
-from nodisk.plan import ignition
+from nodisk.plan import ignition, kubeadm
 from nodisk.spec.model import Lab, Machine
 
 SCRIPTS = [
@@ -78,43 +80,169 @@ def test_a_failed_unit_is_told_once(tmp_path: Path, status: str, line: str, told
     assert ("".join(said.read_text().splitlines(keepends=True)[1:]) if said.exists() else "") == told
 
 
+class Machine1:
+    """The script ``controllers`` on cp1: files below ``folder``, an API of files, and ``sleep`` makes time pass."""
+
+    LEASES = "apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    PARTS = ("kube-controller-manager", "kube-scheduler")
+
+    def __init__(self, folder: Path, *, alone: bool = True, emulated: bool = False) -> None:
+        self.folder = folder
+        for name in ("bin", "kubernetes/later", "kubernetes/manifests", "nodisk", "api"):
+            (folder / name).mkdir(parents=True)
+        words = kubeadm.ALONE.words() if alone else ""
+        (folder / "nodisk/node.env").write_text(
+            f'NAME=cp1\nAPI=https://api\nELECTION_ALONE="{words}"\nELECTION_EMULATED="{kubeadm.EMULATED.words()}"\n'
+        )
+        election = "".join(
+            f"    - --{key.replace('_', '-')}={value}\n" for key, value in kubeadm.SEVERAL.args().items()
+        )
+        for part in self.PARTS:
+            (folder / f"kubernetes/later/{part}.yaml").write_text(f"    - {part}\n{election}    image: x\n")
+        (folder / "uptime").write_text("0\n")
+        # An answer is a file called as what is asked for, with / as +; NAME.N is the one after N seconds.
+        self.program(
+            "curl",
+            f"""for url; do :; done
+            echo "$(cat {folder}/uptime) $*" >>{folder}/asked
+            name=$(echo "${{url#https://api/}}" | tr / +)
+            for after in $(seq "$(cat {folder}/uptime)" -1 0) ''; do
+                if [ -e "{folder}/api/$name${{after:+.$after}}" ]; then
+                    cat "{folder}/api/$name${{after:+.$after}}"
+                    case $* in *http_code*) printf '\\n200' ;; esac
+                    exit 0
+                fi
+            done
+            case $* in *http_code*) printf '\\n404' ;; esac
+            exit 22""",
+        )
+        clock = f"{folder}/uptime"
+        self.program(
+            "sleep",
+            f"""exec 9>{folder}/lock; flock 9
+            now=$(cat {clock}); [ "$now" -lt 1000 ] || kill $PPID
+            echo $((now + $1)) >{clock}.new; mv {clock}.new {clock}""",
+        )
+        self.program("systemd-detect-virt", f"echo {'qemu' if emulated else 'none; exit 1'}")
+        self.pods("cp1")
+
+    def program(self, name: str, text: str) -> None:
+        path = self.folder / "bin" / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def pods(self, *nodes: str) -> None:
+        """Whose controller managers the API knows."""
+        name = "api+v1+namespaces+kube-system+pods?labelSelector=component%3Dkube-controller-manager"
+        items = [{"spec": {"nodeName": node, "priority": 1}} for node in nodes]
+        (self.folder / "api" / name).write_text(json.dumps({"items": items}, indent=2))
+
+    def lease(self, part: str, holder: str, *, seconds: int, renewed: str = "", after: int | None = None) -> None:
+        """What the API says of a lease."""
+        name = f"{self.LEASES}/{part}".replace("/", "+") + ("" if after is None else f".{after}")
+        spec = {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": renewed}
+        (self.folder / "api" / name).write_text(json.dumps({"spec": spec}, indent=2))
+
+    def run(self) -> None:
+        script = (node.IMAGE / "usr/lib/nodisk/controllers").read_text(encoding="utf-8")
+        for real, here in (
+            ("/etc/nodisk", "nodisk"),
+            ("/etc/kubernetes", "kubernetes"),
+            ("/proc/uptime", "uptime"),
+        ):
+            script = script.replace(real, str(self.folder / here))
+        env = {"PATH": f"{self.folder}/bin:/usr/bin:/bin"}
+        subprocess.run(["dash", "-c", script, "controllers"], env=env, check=True, timeout=60)
+        assert {path.stem for path in (self.folder / "kubernetes/manifests").iterdir()} == set(self.PARTS)
+
+    def election(self, part: str) -> str:
+        """Its values, as it was started."""
+        text = (self.folder / f"kubernetes/manifests/{part}.yaml").read_text()
+        assert text.startswith(f"    - {part}\n    - --leader-elect=true\n")
+        return " ".join(re.findall(r"(?m)^    - --leader-elect-.*=(\d+)s$", text))
+
+    def deleted(self) -> set[str]:
+        lines = (self.folder / "asked").read_text().splitlines()
+        return {line.rpartition("/")[2] for line in lines if "--request DELETE" in line}
+
+    def time(self) -> int:
+        return int((self.folder / "uptime").read_text())
+
+
 @pytest.mark.parametrize(
-    ("holder", "runs", "freed"),
+    ("holder", "freed"),
+    [("cp1_0a1b", True), ("cp2_0a1b", False), ("cp10_0a1b", False), ("", False)],
+)
+def test_a_control_plane_frees_the_leases_of_its_own_last_boot(tmp_path: Path, holder: str, freed: bool) -> None:
+    machine = Machine1(tmp_path, alone=False)
+    for part in machine.PARTS:
+        machine.lease(part, holder, seconds=kubeadm.SEVERAL.lease)
+    machine.run()
+    assert machine.deleted() == (set(machine.PARTS) if freed else set())
+    asked = (tmp_path / "asked").read_text()
+    machine.run()  # they run: their leases are their own
+    assert (tmp_path / "asked").read_text() == asked
+    assert machine.time() == 0
+
+
+@pytest.mark.parametrize(
+    ("alone", "emulated", "others", "election"),
     [
-        ("cp1_0a1b", False, ["kube-controller-manager", "kube-scheduler"]),
-        ("cp1_0a1b", True, []),
-        ("cp2_0a1b", False, []),
-        ("cp10_0a1b", False, []),
-        ("", False, []),
+        (True, False, (), kubeadm.ALONE),
+        (True, True, (), kubeadm.ALONE),
+        (True, False, ("cp2",), kubeadm.SEVERAL),  # taken out of lab.yaml, but perhaps still on
+        (True, True, ("cp10",), kubeadm.EMULATED),
+        (False, False, (), kubeadm.SEVERAL),
+        (False, True, ("cp2",), kubeadm.EMULATED),
     ],
 )
-def test_a_control_plane_frees_the_leases_of_its_own_last_boot(
-    tmp_path: Path, holder: str, runs: bool, freed: list[str]
+def test_the_election_suits_the_room(
+    tmp_path: Path, alone: bool, emulated: bool, others: tuple[str, ...], election: kubeadm.Election
 ) -> None:
-    for folder in ("bin", "kubernetes/later", "kubernetes/manifests", "nodisk"):
-        (tmp_path / folder).mkdir(parents=True)
+    machine = Machine1(tmp_path, alone=alone, emulated=emulated)
+    machine.pods("cp1", *others)
+    machine.run()
+    assert {machine.election(part) for part in machine.PARTS} == {election.words()}
+
+
+def test_nobody_starts_beside_a_leader_with_other_values(tmp_path: Path) -> None:
+    """cp2 was alone, is patient, and leads: until it boots anew, or gives up."""
+    machine = Machine1(tmp_path, alone=False)
+    manager, scheduler = machine.PARTS
+    machine.lease(manager, "cp2_1", seconds=60, renewed="10:00:00")
+    machine.lease(manager, "cp2_1", seconds=60, renewed="10:00:50", after=50)
+    machine.lease(manager, "cp2_2", seconds=kubeadm.SEVERAL.lease, renewed="10:01:40", after=100)
+    machine.lease(scheduler, "cp2_1", seconds=60, renewed="10:00:00")
+    machine.lease(scheduler, "cp2_1", seconds=60, renewed="10:00:30", after=30)
+    machine.run()
+    assert machine.deleted() == set()
+    # The scheduler's was renewed last after 30 seconds at the earliest.
+    assert machine.time() >= 30 + 60
+
+
+def test_every_leader_ends_before_any_other_takes_its_lease() -> None:
+    for election in (kubeadm.SEVERAL, kubeadm.EMULATED, kubeadm.ALONE):
+        assert 1.2 * election.retry < election.renew < election.lease  # what the components demand
+    # Who waits sees a renewal late by one attempt, and the end of the lease by another.
+    assert kubeadm.SEVERAL.lease + 2 * 2.2 * kubeadm.SEVERAL.retry < 20
+
+
+def test_the_control_plane_is_finished_once(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "nodisk").mkdir()
     (tmp_path / "nodisk/node.env").write_text('NAME=cp1\nAPI=https://api\nPHASES="mark-control-plane"\n')
-    parts = ("kube-controller-manager", "kube-scheduler")
-    for part in parts:
-        (tmp_path / "kubernetes" / ("manifests" if runs else "later") / f"{part}.yaml").touch()
-    answer = f'{{\n  "spec": {{\n    "holderIdentity": "{holder}",\n'
-    (tmp_path / "bin/curl").write_text(f"#!/bin/sh\necho \"$*\" >>{tmp_path}/asked\ncat <<'END'\n{answer}\nEND\n")
-    (tmp_path / "bin/kubeadm").write_text("#!/bin/sh\n")
-    for program in (tmp_path / "bin").iterdir():
-        program.chmod(0o755)
+    for program in ("kubeadm", "curl", "controllers"):
+        (tmp_path / "bin" / program).write_text(f'#!/bin/sh\necho "{program} $1" >>{tmp_path}/done\n')
+        (tmp_path / "bin" / program).chmod(0o755)
     script = (node.IMAGE / "usr/lib/nodisk/control-plane").read_text(encoding="utf-8")
-    script = script.replace("/etc/nodisk", f"{tmp_path}/nodisk").replace("/etc/kubernetes", f"{tmp_path}/kubernetes")
-    words = ["dash", "-c", script, "control-plane", "finish"]
-    subprocess.run(words, env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, check=True)
-    asked = (tmp_path / "asked").read_text().splitlines()
-    leases = "https://api/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
-    deleted = [line.split()[-1] for line in asked if "--request DELETE" in line]
-    assert deleted == [f"{leases}/{part}" for part in freed]
-    assert {path.stem for path in (tmp_path / "kubernetes/manifests").iterdir()} == set(parts)
-    # It holds the RAM of kubeadm no longer than it needs it, and a second start has nothing to do.
+    script = script.replace("/etc/nodisk", f"{tmp_path}/nodisk").replace("/usr/lib/nodisk", f"{tmp_path}/bin")
+    for _ in range(2):
+        words = ["dash", "-c", script, "control-plane", "finish"]
+        subprocess.run(words, env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, check=True)
+    done = sorted((tmp_path / "done").read_text().splitlines())
+    assert done == ["controllers ", "curl --silent", "kubeadm init"]
+    # It holds the RAM of kubeadm no longer than it needs it.
     assert not (tmp_path / "bin/kubeadm").exists()
-    subprocess.run(words, env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, check=True)
-    assert (tmp_path / "asked").read_text().splitlines() == asked
 
 
 def test_packages_have_reasons() -> None:
