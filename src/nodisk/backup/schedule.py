@@ -24,23 +24,47 @@ RETRY = 600.0
 """Seconds until a backup that failed is tried again."""
 ALARM = 24 * 3600.0
 """Seconds between two alarms about the same."""
+GRACE = 3600.0
+"""Seconds for which the first of all backups may take until its lack is an alarm."""
 PATIENCE = 60.0
 """Seconds for which a backup that is told to end may tidy up."""
 
 
-async def keep(context: LabContext, say: Callable[[str], None], *, every: float = EVERY) -> None:
-    """Look every minute until cancelled; a failure that stays the same is said once."""
-    failed, said, alarmed = -RETRY, "", -ALARM
+async def keep(context: LabContext, say: Callable[[str], None], *, every: float = EVERY, grace: float = GRACE) -> None:
+    """Look every minute until cancelled; a failure that stays the same is said once.
+
+    The alarm doesn't wait for the backup that runs: one that hangs is one of its reasons. Where there never was a good
+    one, it comes once one has failed, or after ``grace`` seconds.
+    """
+    failed = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_make(context, say, every, failed))
+            both.create_task(_watch(context, every, grace, failed))
+    except* Exception as group:
+        raise group.exceptions[0] from None
+
+
+async def _make(context: LabContext, say: Callable[[str], None], every: float, failed: asyncio.Event) -> None:
+    tried, said = -RETRY, ""
     while True:
-        now = time.monotonic()
-        if now - failed >= RETRY:
+        if time.monotonic() - tried >= RETRY:
             wrong = await _one(context, say)
             if wrong:
-                failed = time.monotonic()
+                tried = time.monotonic()
+                failed.set()
                 if wrong != said:
                     say(f"the scheduled backup failed and will be tried again: {wrong}")
             said = wrong
-        if now - alarmed >= ALARM and await asyncio.to_thread(_alarm, context):
+        await asyncio.sleep(every)
+
+
+async def _watch(context: LabContext, every: float, grace: float, failed: asyncio.Event) -> None:
+    began, alarmed = time.monotonic(), -ALARM
+    while True:
+        now = time.monotonic()
+        first = not failed.is_set() and now - began < grace
+        if now - alarmed >= ALARM and await asyncio.to_thread(_alarm, context, first):
             alarmed = now
         await asyncio.sleep(every)
 
@@ -78,10 +102,13 @@ async def _nodisk(context: LabContext, *words: str) -> tuple[int, str]:
     return process.returncode or 0, (lines or ["it said nothing"])[0].removeprefix("error: ")
 
 
-def _alarm(context: LabContext) -> bool:
-    """Record an alarm if the last good backup is old; returns whether it is."""
+def _alarm(context: LabContext, first: bool) -> bool:
+    """Record an alarm if the last good backup is old; returns whether it is.
+
+    ``first``: that there is none yet is no reason so far, since the first one may just be made.
+    """
     wrong = backups.problem(context.lab, context.state, time.time())
-    if not wrong or backups.read(context.state).made is None:
+    if not wrong or (first and backups.read(context.state).made is None):
         return False
     with Database(context.state.database) as database:
         database.record(Kind.ALARM, f"backup: {wrong}", source="serve")

@@ -57,3 +57,29 @@ def test_made_at_once_and_alarmed_when_old(tmp_path: Path) -> None:
     assert "can't be a folder" in said[0]
     (alarm,) = alarms()
     assert "a later one was due" in alarm.detail
+
+
+def test_alarmed_where_the_first_one_fails(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(f"{TEN_LINES}backup: {{target: backups, schedule: hourly}}\n")
+    lab, state = load(file), State(tmp_path / "state").lab("room")
+    Authority(state, lab).ensure()
+    (tmp_path / "backups").write_text("not a folder")
+    said: list[str] = []
+
+    def alarms() -> list[Event]:
+        with Database(state.database) as database:
+            return database.events(kinds=(Kind.ALARM,))
+
+    async def run() -> None:
+        task = asyncio.create_task(schedule.keep(LabContext(lab, file, state, None), said.append, every=0.05))
+        async with asyncio.timeout(120):
+            while not (said and alarms()):
+                await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    (alarm,) = alarms()
+    assert alarm.detail == "backup: there is no backup yet"
