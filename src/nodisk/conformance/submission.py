@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-import yaml
-
-from nodisk import __version__
+from nodisk import __version__, yamltext
 from nodisk.conformance import report
 from nodisk.conformance.records import Plan
 from nodisk.conformance.results import Result
@@ -29,7 +27,7 @@ def documents(plan: Plan, results: Mapping[str, Result], log: str) -> dict[str, 
     """The four files by name. ``log``: what the suite printed, all pieces in their order."""
     return {
         "README.md": _readme(plan, results).encode(),
-        "PRODUCT.yaml": yaml.safe_dump(product(plan), sort_keys=False, allow_unicode=True).encode(),
+        "PRODUCT.yaml": yamltext.dump(product(plan)).encode(),
         "e2e.log": log.encode(errors="replace"),
         "junit_01.xml": report.to_junit(plan, results).encode(),
     }
