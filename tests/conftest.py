@@ -15,6 +15,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A run that is ended by `kill` or `timeout` takes its namespaces and daemons away, as after Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
+# A host may forbid bytecode. Tests start nodisk a thousand times: each would compile a hundred modules for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # How long an example takes is the host's affair: a busy one must fail no test. And the same commit gives the same
 # examples, so that nobody's change is red for what another's text would have met: `make test-all` looks for new ones.
 EXPLORE = "NODISK_TEST_EXPLORE" in os.environ

@@ -68,3 +68,11 @@ def progress() -> Progress:
 def say(text: str) -> None:
     """Print one line of progress on stderr."""
     click.echo(text, err=True)
+
+
+def span(seconds: float) -> str:
+    """A number of seconds for people: ``42 s``, ``7 min``, ``3 h``, ``2 d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

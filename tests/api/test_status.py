@@ -8,7 +8,7 @@ import pytest
 from tests.api.apiserver import ControlPlane
 from tests.api.faults import Fault, FaultProxy
 
-from nodisk.machines import status
+from nodisk.machines import status, status_table
 from nodisk.machines.status import Api
 
 
@@ -23,7 +23,7 @@ def way(plane: ControlPlane) -> Iterator[ControlPlane]:
 def test_it_answers(plane: ControlPlane) -> None:
     found = status.collect(plane.context, wait=60)
     assert found.api is Api.ANSWERS
-    assert "API answers, " in status.summary(found)
+    assert "API answers, " in status_table.summary(found)
     assert status.to_json(found)["api_problem"] is None
 
 
@@ -31,7 +31,7 @@ def test_an_answer_under_way_is_not_called_away(way: ControlPlane) -> None:
     way.forwarder.open.clear()
     found = status.collect(way.context, wait=0.5)
     assert found.api is Api.SLOW
-    assert "API is slow or stuck: no answer within 0.5 s (to wait longer: --wait 20s)" in status.summary(found)
+    assert "API is slow or stuck: no answer within 0.5 s (to wait longer: --wait 20s)" in status_table.summary(found)
     assert len(found.rows) == 2
 
 
@@ -51,7 +51,7 @@ def test_nobody_is_waited_for_where_nobody_listens(way: ControlPlane) -> None:
     finally:
         way.forwarder.mend()
     assert found.api is Api.AWAY
-    assert "API does not answer" in status.summary(found)
+    assert "API does not answer" in status_table.summary(found)
 
 
 def test_an_error_is_an_answer(plane: ControlPlane) -> None:
@@ -59,5 +59,5 @@ def test_an_error_is_an_answer(plane: ControlPlane) -> None:
         proxy.plan = lambda _, __: Fault.UNAVAILABLE
         found = status.collect(plane.context, wait=60)
     assert found.api is Api.REFUSES
-    assert "API answers with an error (GET /" in status.summary(found)
-    assert "apiserver not ready)" in status.summary(found)
+    assert "API answers with an error (GET /" in status_table.summary(found)
+    assert "apiserver not ready)" in status_table.summary(found)

@@ -17,7 +17,7 @@ from nodisk.check import timetable as check
 from nodisk.check.findings import Finding
 from nodisk.cli import nodisk
 from nodisk.context import LabContext
-from nodisk.machines import status
+from nodisk.machines import status, status_table
 from nodisk.records.database import Database
 from nodisk.records.turns import Turned
 from nodisk.server import unit
@@ -81,7 +81,7 @@ def test_what_was_done_by_hand_is_shown(tmp_path: Path) -> None:
     assert found["next"]["turn"] == "on", "for a lesson, which then ends it"
     seen = status.collect(LabContext(parse(file.read_text(), file=file), file, state, None), wait=0.1)
     assert status.to_json(seen)["timetable"] == found["next"]
-    assert f"the timetable switches the room on {tomorrow():%a %Y-%m-%d} 10:00" in status.summary(seen)
+    assert f"the timetable switches the room on {tomorrow():%a %Y-%m-%d} 10:00" in status_table.summary(seen)
 
 
 def test_no_timetable(tmp_path: Path) -> None:

@@ -1,38 +1,33 @@
-"""``nodisk machines``: list, show, adopt, forget, rename, swap."""
+"""``nodisk machines``: adopt, forget, rename, swap."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from ipaddress import AddressValueError, IPv4Address
-from typing import Any, TypeVar
+from ipaddress import IPv4Address
 
 import click
 
 from nodisk import ui
-from nodisk.check import firmware
-from nodisk.commands.measuring import inventory, measured_json, measured_ram
+from nodisk.commands import machine_list
+from nodisk.commands.machine_edits import dry_run_option, finish, force_option, parsed
+from nodisk.commands.machine_list import named, sightings, unknown_machines
+from nodisk.commands.measuring import inventory
 from nodisk.commands.server import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.machines import adopt as adopt_
-from nodisk.machines import nodes, passwords, takeover, vendors
+from nodisk.machines import nodes, passwords
 from nodisk.machines.adopt import Wish
-from nodisk.records import running, switch_port
+from nodisk.records import switch_port
 from nodisk.records.database import Database
-from nodisk.records.sightings import Sighting, place
-from nodisk.spec.change import Change, Edit, change
+from nodisk.records.sightings import Sighting
+from nodisk.spec.change import Edit, change
 from nodisk.spec.lookup import machine_named
-from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model import Lab
 from nodisk.values import Mac, Name, Role, Seat
 
-T = TypeVar("T")
 RECENT = 3600.0
 """Seconds for which an address that an unknown machine asked from counts as its own: a pool gave it out."""
-
-dry_run_option = click.option("--dry-run", is_flag=True, help="Print the change to lab.yaml; write nothing.")
-force_option = click.option("--force", is_flag=True, help="Also while its node is Ready.")
 
 
 @click.group()
@@ -44,92 +39,9 @@ def machines() -> None:
     """
 
 
+machines.add_command(machine_list.list_)
+machines.add_command(machine_list.show)
 machines.add_command(inventory)
-
-
-@machines.command(name="list", epilog="Example: nodisk machines list --unknown")
-@lab_options
-@output_option
-@click.option("--unknown", is_flag=True, help="Show only machines that are not in lab.yaml.")
-def list_(options: LabOptions, output: str, unknown: bool) -> None:
-    """List the lab's machines, and those that asked for a boot script without being in lab.yaml.
-
-    Unknown machines come last, in the order in which they were first seen.
-    """
-
-    context = options.load()
-    seen = _seen(context)
-    known = [] if unknown else list(context.lab.machines)
-    rows: list[tuple[Mac, Machine | None, Sighting | None]]
-    rows = [(machine.mac, machine, seen.get(machine.mac)) for machine in known]
-    strangers = _strangers(context.lab, seen)
-    rows += [(sighting.mac, None, sighting) for sighting in strangers]
-    makers = vendors.vendors(mac for mac, _, _ in rows)
-    ram = measured_ram(context)
-    if output == "json":
-        listed = [_json(*row, makers) | {"measured_mib": ram.get(row[0])} for row in rows]
-        ui.print_json({"lab": str(context.lab.name), "machines": listed})
-        return
-    headings = [
-        "NAME",
-        "MAC",
-        "ADDRESS",
-        "ROLE",
-        "SEAT",
-        "CARD BY",
-        "MAKER",
-        "PRODUCT",
-        "SERIAL",
-        "RAM",
-        "SWITCH PORT",
-        "LAST SEEN",
-    ]
-    ui.print_table(headings, [_cells(*row, makers, ram.get(row[0])) for row in rows])
-    if strangers:
-        count = "One machine is" if len(strangers) == 1 else f"{len(strangers)} machines are"
-        click.echo(f"\n{count} not in lab.yaml. Add one:  nodisk machines adopt MAC [NAME]")
-        click.echo("Add all, in this order:  nodisk machines adopt --all")
-    elif unknown:
-        click.echo("No unknown machine has asked for a boot script.")
-    if any(maker is None for maker in makers.values()) and not vendors.listed():
-        ui.say(f"makers of cards are unknown: this host has no list (apt-get install {vendors.PACKAGE})")
-
-
-@machines.command(epilog="Example: nodisk machines show 8c:ec:4b:00:00:05")
-@lab_options
-@output_option
-@click.argument("which", metavar="NAME|MAC")
-def show(options: LabOptions, output: str, which: str) -> None:
-    """Show what is known of a machine, in lab.yaml or not.
-
-    Firmware packages are those that its NIC's driver may ask for and the image lacks: name them in lab.yaml
-    (os.firmware), and build again.
-    """
-
-    context = options.load()
-    seen = _seen(context)
-    machine, mac = _which(context.lab, which)
-    sighting = seen.get(mac)
-    if machine is None and sighting is None:
-        hint = "nodisk machines list --unknown shows those that were; does it boot from the network?"
-        raise UsageError(f"{mac} is not in lab.yaml and was never seen", hint=hint)
-    found = _json(mac, machine, sighting, vendors.vendors([mac]))
-    found |= firmware.of_machine(context.state, context.lab, mac, sighting.said.get("busid") if sighting else None)
-    with Database(context.state.database, reading=True) as database:
-        measured = database.inventories.all().get(mac)
-    if output == "json":
-        ui.print_json(found | {"measured": None if measured is None else measured_json(measured)})
-        return
-    for key, value in found.items():
-        text = "unknown" if value is None else ", ".join(value) or "none" if isinstance(value, list) else str(value)
-        if (key, value) != ("nic_problem", None):
-            click.echo(f"{key.replace('_', ' '):<17} {text}")
-    if measured is not None:
-        click.echo(f"\nMeasured {datetime.fromtimestamp(measured.time).astimezone():%Y-%m-%d %H:%M}:")
-        for heading, words in measured.hardware.lines():
-            click.echo(f"{heading:<17} {words}")
-    if machine is None:
-        click.echo(f"\nIt is not in lab.yaml. To add it: nodisk machines adopt {mac}")
 
 
 @machines.command(
@@ -190,18 +102,18 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     )
     wish = Wish(
         role=Role(role),
-        name=None if name is None else _parsed("NAME", Name.parse, name),
-        address=None if address == "next" else _parsed("--address", IPv4Address, address),
-        prefix=None if prefix is None else str(_parsed("--as", Name.parse, f"{prefix}1"))[:-1],
-        seat=None if seat is None else _parsed("--seat", Seat.parse, seat),
+        name=None if name is None else parsed("NAME", Name.parse, name),
+        address=None if address == "next" else parsed("--address", IPv4Address, address),
+        prefix=None if prefix is None else str(parsed("--as", Name.parse, f"{prefix}1"))[:-1],
+        seat=None if seat is None else parsed("--seat", Seat.parse, seat),
         columns=seats,
     )
-    given = None if mac is None else _parsed("MAC", Mac.parse, mac)
+    given = None if mac is None else parsed("MAC", Mac.parse, mac)
     context = options.load()
-    seen = _seen(context)
+    seen = sightings(context)
 
     def edit(text: str, lab: Lab) -> Edit:
-        newest = [one for one in _strangers(lab, seen) if one.last > time.time() - since]
+        newest = [one for one in unknown_machines(lab, seen) if one.last > time.time() - since]
         recent = [one.mac for one in (_by_port(newest) if order == "port" else newest)]
         macs = recent if given is None else [given]
         if not macs:
@@ -225,7 +137,7 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     ]
     if given is not None and given not in seen:
         ui.say(f"{given} has not been seen yet: if it never appears, compare it with the PC's label or firmware setup")
-    _finish(context, done, output=output, dry_run=dry_run, what="adopted", lines=lines, machines=new)
+    finish(context, done, output=output, dry_run=dry_run, what="adopted", lines=lines, machines=new)
     if output == "table" and not dry_run:
         click.echo("Next: nodisk arm --for 15m, then switch them off and on (or choose Ask again in their menu).")
 
@@ -244,7 +156,7 @@ def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: b
     """
 
     context = options.load()
-    machine, mac = _which(context.lab, which)
+    machine, mac = named(context.lab, which)
     if machine is None:
         _forget_sighting(context, mac, output=output, dry_run=dry_run)
         return
@@ -259,7 +171,7 @@ def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: b
             database.sightings.forget(machine.mac)
     lines = [f"{name}: {machine.mac}, {machine.address}; its events are kept"]
     fate = None if dry_run else nodes.delete(context, name, node)
-    _finish(context, done, output=output, dry_run=dry_run, what="forgot", lines=lines, machines=[machine], node=fate)
+    finish(context, done, output=output, dry_run=dry_run, what="forgot", lines=lines, machines=[machine], node=fate)
 
 
 @machines.command(epilog="Example: nodisk machines rename w3 teacher")
@@ -279,7 +191,7 @@ def rename(  # noqa: PLR0917 - click hands over by name
     """
 
     context = options.load()
-    name = _parsed("NEW", Name.parse, new)
+    name = parsed("NEW", Name.parse, new)
     machine_named(context.lab, old)
     node = nodes.look(context, old)
     if not force:
@@ -297,7 +209,7 @@ def rename(  # noqa: PLR0917 - click hands over by name
     machine = machine_named(done.new, new)
     fate = None if dry_run else nodes.delete(context, old, node)
     lines = [f"{old} is {new} now ({machine.mac}, {machine.address}), once it boots again while the lab is armed"]
-    _finish(context, done, output=output, dry_run=dry_run, what="renamed", lines=lines, machines=[machine], node=fate)
+    finish(context, done, output=output, dry_run=dry_run, what="renamed", lines=lines, machines=[machine], node=fate)
 
 
 @machines.command(epilog="Example: nodisk machines swap w3 8c:ec:4b:00:00:99")
@@ -316,17 +228,17 @@ def swap(  # noqa: PLR0917 - click hands over by name
     boots: it can't enrol, but a certificate that it has is valid until it ends (14 days).
     """
 
-    new = _parsed("NEW-MAC", Mac.parse, mac)
+    new = parsed("NEW-MAC", Mac.parse, mac)
     context = options.load()
     old = machine_named(context.lab, name)
     if not force:
         nodes.need_off(name, nodes.look(context, name), "swap")
     done = change(context.file, lambda text, lab: adopt_.swap(text, lab, name, new), dry_run=dry_run)
-    if not dry_run and old.mac in _seen(context):
+    if not dry_run and old.mac in sightings(context):
         with Database(context.state.database) as database:  # what is gone is no unknown machine to adopt
             database.sightings.forget(old.mac)
     lines = [f"{name} is {new} now, instead of {old.mac}; its node stays, and its events go by the new MAC"]
-    _finish(
+    finish(
         context,
         done,
         output=output,
@@ -350,34 +262,6 @@ def _need_sense(*, every: bool, by_port: bool, seats: int | None, **given: str |
         raise UsageError("--seats goes with --all", hint="one machine's seat: --seat ROW,COLUMN")
 
 
-def _parsed(what: str, parse: Callable[[str], T], text: str) -> T:
-    try:
-        return parse(text)
-    except (ValueError, AddressValueError) as error:
-        raise UsageError(f"{what}: {error}") from error
-
-
-def _which(lab: Lab, which: str) -> tuple[Machine | None, Mac]:
-    """A machine by name or MAC; None with a MAC that lab.yaml doesn't have."""
-    if (machine := lab.machine(which)) is not None:
-        return machine, machine.mac
-    try:
-        mac = Mac.parse(which)
-    except ValueError:
-        machine = machine_named(lab, which)  # raises, with the names that are like it
-        return machine, machine.mac
-    return lab.by_mac(mac), mac
-
-
-def _seen(context: LabContext) -> dict[Mac, Sighting]:
-    with Database(context.state.database, reading=True) as database:
-        return {sighting.mac: sighting for sighting in database.sightings.all()}
-
-
-def _strangers(lab: Lab, seen: Mapping[Mac, Sighting]) -> list[Sighting]:
-    return [sighting for mac, sighting in seen.items() if lab.by_mac(mac) is None]
-
-
 def _by_port(found: list[Sighting]) -> list[Sighting]:
     """In the order of their switch ports; raises NodiskError if one's isn't known: any place for it would be wrong."""
     if lost := [str(one.mac) for one in found if "port" not in one.said]:
@@ -389,7 +273,7 @@ def _by_port(found: list[Sighting]) -> list[Sighting]:
 
 
 def _forget_sighting(context: LabContext, mac: Mac, *, output: str, dry_run: bool) -> None:
-    if mac not in _seen(context):
+    if mac not in sightings(context):
         raise UsageError(f"{mac} is not in lab.yaml and was never seen", hint="nodisk machines list")
     if not dry_run:
         with Database(context.state.database) as database:
@@ -398,83 +282,3 @@ def _forget_sighting(context: LabContext, mac: Mac, *, output: str, dry_run: boo
         ui.print_json({"action": "forgot", "dry_run": dry_run, "machines": [{"name": None, "mac": str(mac)}]})
     else:
         click.echo(f"{'would forget' if dry_run else 'forgot'} that {mac} was seen; lab.yaml does not have it")
-
-
-def _finish(
-    context: LabContext,
-    done: Change,
-    *,
-    output: str,
-    dry_run: bool,
-    what: str,
-    lines: Sequence[str],
-    machines: Sequence[Machine],
-    node: str | None = None,
-) -> None:
-    """Tell the server and the user what was done, or would be."""
-    if dry_run and output == "table":
-        click.echo(done.diff, nl=False)
-        return
-    server = None
-    if not dry_run:
-        server = takeover.take_over(context.state, done.new)
-        _note(context, f"{what} {'; '.join(lines)}")
-    if output == "json":
-        listed = [one.model_dump(mode="json", include={"name", "mac", "address", "role", "seat"}) for one in machines]
-        ui.print_json(
-            {"action": what, "dry_run": dry_run, "machines": listed, "server": server, "node": node, "diff": done.diff}
-        )
-        return
-    for line in lines:
-        click.echo(f"{what} {line}")
-    if node:
-        click.echo(node)
-    if server:
-        click.echo(f"Wrote {context.file}. {server.words}")
-
-
-def _note(context: LabContext, text: str) -> None:
-    """Record it; lab.yaml is written by now, so records that can't be are only said."""
-    try:
-        running.record(context.state, text)
-    except NodiskError as error:
-        ui.say(f"not in the events: {error.message}")
-
-
-def _json(
-    mac: Mac, machine: Machine | None, sighting: Sighting | None, makers: Mapping[Mac, str | None]
-) -> dict[str, Any]:
-    seen = (sighting or Sighting(mac, 0, 0)).to_json()
-    if sighting is None:
-        seen |= {"first_seen": None, "last_seen": None}
-    return {
-        "name": None if machine is None else str(machine.name),
-        "mac": str(mac),
-        "address": None if machine is None else str(machine.address),
-        "role": None if machine is None else str(machine.role),
-        "seat": None if machine is None or machine.seat is None else str(machine.seat),
-        "vendor": makers[mac],
-        **seen,
-    }
-
-
-def _cells(
-    mac: Mac, machine: Machine | None, sighting: Sighting | None, makers: Mapping[Mac, str | None], measured: int | None
-) -> tuple[str, ...]:
-    said = {} if sighting is None else sighting.said
-    memory = measured or (None if sighting is None else sighting.memory_mib)
-    address = machine.address if machine else sighting.address if sighting else None
-    return (
-        str(machine.name) if machine else "(unknown)",
-        str(mac),
-        "" if address is None else str(address),
-        str(machine.role) if machine else "",
-        str(machine.seat) if machine and machine.seat else "",
-        makers[mac] or "unknown",
-        said.get("manufacturer", ""),
-        said.get("product", ""),
-        said.get("serial", ""),
-        "" if memory is None else f"{memory} MiB",
-        place(said),
-        "" if sighting is None else f"{datetime.fromtimestamp(sighting.last).astimezone():%Y-%m-%d %H:%M}",
-    )

@@ -17,7 +17,6 @@ from nodisk.backup import restore as restoring
 from nodisk.backup.restic import Repository, Snapshot
 from nodisk.context import LabContext, LabOptions, lab_options, output_option, state_option
 from nodisk.errors import UsageError
-from nodisk.machines.status import span
 from nodisk.records import backups
 from nodisk.spec import target as targets
 from nodisk.spec.model import Keep
@@ -221,7 +220,7 @@ def restore(  # noqa: PLR0917 - click hands over by name
         return
     click.echo(
         f"Backup {found.short} is restored as {done.lab}, with {done.lab_file}.\n"
-        f"RTO {done.seconds:.0f} s: what this took. RPO {span(done.lost)}: what happened since the backup is lost."
+        f"RTO {done.seconds:.0f} s: what this took. RPO {ui.span(done.lost)}: what happened since the backup is lost."
     )
     for path in done.beside:
         ui.say(f"warning: {path.with_suffix('')} is there and differs, and stays; the backup's is in {path}")
@@ -276,10 +275,10 @@ def verify(  # noqa: PLR0917 - click hands over by name
         return
     click.echo(
         f"Backup {found.short} is proved: {len(proof.manifest.files)} files and {proof.objects} objects are what was "
-        f"saved.\nRTO {proof.seconds:.0f} s, from the backup to an API that answers. RPO {span(proof.age)}: its age."
+        f"saved.\nRTO {proof.seconds:.0f} s, from the backup to an API that answers. RPO {ui.span(proof.age)}: its age."
         if proof.manifest.etcd
         else f"Backup {found.short} holds {len(proof.manifest.files)} files, all as they were saved; the lab had no "
-        f"cluster yet.\nRPO {span(proof.age)}: its age."
+        f"cluster yet.\nRPO {ui.span(proof.age)}: its age."
     )
 
 

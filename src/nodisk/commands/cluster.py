@@ -19,6 +19,7 @@ from nodisk.kube.patience import unheard
 from nodisk.machines import inventory as inventory_
 from nodisk.machines import ssh as ssh_
 from nodisk.machines import status as view
+from nodisk.machines import status_table
 from nodisk.records import virtual_lab
 from nodisk.spec.lookup import machine_named
 
@@ -66,9 +67,9 @@ def status(options: LabOptions, output: str, watch: bool, wait: float) -> None:
         elif output == "table" and (key != before or sys.stdout.isatty()):
             if watch and sys.stdout.isatty():
                 click.clear()
-            prefix = f"{view.clock(now.time)}  " if watch else ""
-            click.echo(prefix + view.summary(now))
-            ui.print_table(view.HEADINGS, view.table(now))
+            prefix = f"{status_table.clock(now.time)}  " if watch else ""
+            click.echo(prefix + status_table.summary(now))
+            ui.print_table(status_table.HEADINGS, status_table.table(now))
         if not watch:
             return
         before = key

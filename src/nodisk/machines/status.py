@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from nodisk import ui
 from nodisk.assets import built
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem
@@ -29,7 +30,6 @@ from nodisk.records.database import Database, Enrolment
 from nodisk.records.events import Event, Kind, Progress, fetched_nothing, iso, progress
 from nodisk.records.isolation import Tried
 from nodisk.records.turns import Coming, Plan
-from nodisk.spec import timetable as calendar
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Role, Stage
 
@@ -237,7 +237,7 @@ def _warning(way: Progress, enrolment: Enrolment | None, now: float) -> str:
     if way.stage is Stage.FAILED:
         return way.reason
     if way.stage not in (None, Stage.READY) and way.since is not None and now - way.since >= TOO_LONG:
-        return f"at this stage for {span(now - way.since)}: check its screen; if it hangs, power-cycle it"
+        return f"at this stage for {ui.span(now - way.since)}: check its screen; if it hangs, power-cycle it"
     if enrolment is None or way.stage not in (Stage.ENROLLED, Stage.JOINED, Stage.READY):
         return ""
     left = enrolment.expires - now
@@ -295,7 +295,7 @@ def _machine_json(row: Row, api: Api) -> dict[str, Any]:
         "boot_id": way.boot_id,
         "reason": way.reason or None,
         "stages": {str(stage): iso(at) for stage, at in way.times},
-        "node": _node_word(row, api),
+        "node": node_word(row, api),
         "version": row.node.version if row.node else None,
         "ram": None if row.ram is None else dict(row.ram),
         "loaded": dict(row.loaded),
@@ -304,7 +304,7 @@ def _machine_json(row: Row, api: Api) -> dict[str, Any]:
     }
 
 
-def _node_word(row: Row, api: Api) -> str:
+def node_word(row: Row, api: Api) -> str:
     """``ready``, ``not ready``, ``unknown``, ``absent``, or ``none`` in a lab without a cluster."""
     if api is Api.NONE:
         return "none"
@@ -313,75 +313,3 @@ def _node_word(row: Row, api: Api) -> str:
     if row.node is None:
         return "absent"
     return {"True": "ready", "False": "not ready"}.get(row.node.ready, "unknown")
-
-
-HEADINGS = ("NAME", "STAGE", "SINCE", "ADDRESS", "ROLE", "NODE", "VERSION", "RAM FREE", "WARNING")
-
-
-def table(status: Status) -> list[tuple[str, ...]]:
-    """The rows for people, under HEADINGS."""
-    return [_cells(row, status) for row in status.rows]
-
-
-def summary(status: Status) -> str:
-    """The line on top."""
-    counts = to_json(status)["counts"]
-    words = [f"{status.lab.name}: {counts['ready']} of {counts['machines']} machines ready"]
-    if counts["failed"]:
-        words.append(f"{counts['failed']} failed")
-    words.append("server runs" if status.server else "server is stopped")
-    words.append(status.api_words)
-    if status.api is Api.SLOW and counts["ready"] == counts["machines"]:
-        words.append("the server last saw every node Ready")
-    if status.leaders is not None:
-        words.append(leaders.words(status.leaders))
-    if status.armed_until is None:
-        words.append("disarmed")
-    elif status.armed_until == float("inf"):
-        words.append("armed until disarmed")
-    else:
-        words.append(f"armed for {span(status.armed_until - status.time)}")
-    if status.coming is not None and status.lab.timetable is not None:
-        words.append(f"the timetable switches the room {status.coming.words(calendar.zone(status.lab.timetable))}")
-    if status.isolation is None and status.api is Api.ANSWERS:
-        words.append("nobody has tried whether students' pods are kept apart (nodisk verify --only isolation)")
-    elif status.isolation is not None:
-        when = span(status.time - status.isolation.time)
-        words.append(f"students' pods {isolation.WORDS[status.isolation.verdict]} (tested {when} ago)")
-    if status.unknown:
-        asked = "an unknown machine" if status.unknown == 1 else f"{status.unknown} unknown machines"
-        words.append(f"{asked} asked (nodisk machines list)")
-    if status.backup_problem:
-        words.append(f"BACKUP: {status.backup_problem}")
-    if status.alarms:
-        words.append(f"{status.alarms} ALARMS in 24 hours (nodisk events --alarms)")
-    return ", ".join(words)
-
-
-def _cells(row: Row, status: Status) -> tuple[str, ...]:
-    way, machine, ram = row.progress, row.machine, row.ram
-    free = f"{ram['available']} of {ram['total']} MiB" if ram and {"available", "total"} <= set(ram) else ""
-    return (
-        str(machine.name),
-        "never seen" if way.stage is None else str(way.stage),
-        "" if way.since is None else f"{span(status.time - way.since)} ago",
-        str(machine.address),
-        str(machine.role),
-        _node_word(row, status.api),
-        (row.node.version or "") if row.node else "",
-        free,
-        row.warning,
-    )
-
-
-def span(seconds: float) -> str:
-    """``42 s``, ``7 min``, ``3 h``, ``2 d``."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
-
-
-def clock(seconds: float) -> str:
-    """The time of day, for ``--watch``."""
-    return f"{datetime.fromtimestamp(seconds).astimezone():%H:%M:%S}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -99,3 +100,24 @@ class Cable:
                 yield
         finally:
             self.ip(self.other, "address", "flush", "dev", "eth0")
+
+
+@contextmanager
+def laid(folder: Path) -> Iterator[Cable]:
+    """A cable between two new namespaces, taken away at the end."""
+    assert os.geteuid() == 0, "these tests make network namespaces: run them as root"
+    name = f"nodisk-test-{os.getpid()}-wire{next(NUMBERS)}"
+    made = Cable(f"{name}-a", f"{name}-b", folder)
+    try:
+        for namespace in (made.server, made.other):
+            run.run(["ip", "netns", "add", namespace])
+            made.ip(namespace, "link", "set", "lo", "up")
+        made.ip(made.server, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", made.other)
+        made.ip(made.other, "link", "set", "eth0", "address", ROGUE_MAC)
+        for namespace in (made.server, made.other):
+            made.ip(namespace, "link", "set", "eth0", "up")
+        made.ip(made.server, "address", "add", "10.98.0.1/24", "dev", "eth0")
+        yield made
+    finally:
+        for namespace in (made.server, made.other):
+            run.run(["ip", "netns", "delete", namespace], check=False)

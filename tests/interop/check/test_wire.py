@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from tests.interop.check.cables import ROGUE_MAC, Cable
+from tests.interop.check.cables import ROGUE_MAC, Cable, laid
+from tests.support.at_once import at_once
 
 from nodisk import run
 from nodisk.check import dhcp_probe
@@ -18,24 +22,46 @@ from nodisk.values import Mac
 pytestmark = pytest.mark.interop
 
 
+CASES: dict[str, Callable[[Cable], None]] = {}
+
+
+def case(function: Callable[[Cable], None]) -> Callable[[Cable], None]:
+    """A case on a cable of its own. Each listens for seconds, so ``test_wire`` has them run several at a time."""
+    CASES[function.__name__] = function
+    return function
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[object]]]:
+    def on_a_cable(name: str, folder: Path) -> None:
+        with laid(folder) as cable:
+            CASES[name](cable)
+
+    with at_once({name: partial(on_a_cable, name, tmp_path_factory.mktemp(name)) for name in CASES}) as begun:
+        yield begun
+
+
 def only(findings: list[Finding]) -> Finding:
     assert len(findings) == 1, findings
     return findings[0]
 
 
-def test_a_quiet_segment_is_fine(cable: Cable) -> None:
+@case
+def a_quiet_segment_is_fine(cable: Cable) -> None:
     for name in ("interface", "ports", "dhcp", "duplicates"):
         assert only(cable.check(name)).level is Level.OK, name
 
 
-def test_another_dhcp_server(cable: Cable) -> None:
+@case
+def another_dhcp_server(cable: Cable) -> None:
     with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150"):
         found = only(cable.check("dhcp"))
         assert (found.level, found.hint.split(",")[0]) == (Level.ERROR, "turn it off on this segment")
         assert found.message.startswith("another DHCP server answers: 10.98.0.200 offers 10.98.0.1")
 
 
-def test_joining_the_rooms_server(cable: Cable) -> None:
+@case
+def joining_the_rooms_server(cable: Cable) -> None:
     hosts = ["--dhcp-host=52:54:00:98:00:11,10.98.0.11", "--dhcp-host=52:54:00:98:00:21,10.98.0.21"]
     with cable.dnsmasq("--dhcp-range=10.98.0.0,static", *hosts):
         joined = only(cable.check("dhcp", dhcp="proxy"))
@@ -47,21 +73,24 @@ def test_joining_the_rooms_server(cable: Cable) -> None:
         assert second.message.startswith("gets an address of a pool, and takes lab.yaml's by itself: w1 10.98.0.1")
 
 
-def test_a_room_server_that_boots_machines_itself(cable: Cable) -> None:
+@case
+def a_room_server_that_boots_machines_itself(cable: Cable) -> None:
     with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", "--dhcp-boot=theirs.0,them,10.98.0.200"):
         found = cable.check("dhcp", dhcp="proxy")
         warned = next(finding for finding in found if finding.level is Level.WARNING)
         assert "10.98.0.200 sends its own boot options (theirs.0)" in warned.message
 
 
-def test_a_room_server_that_boots_uefi_alone(cable: Cable) -> None:
+@case
+def a_room_server_that_boots_uefi_alone(cable: Cable) -> None:
     only_uefi = ["--dhcp-match=set:uefi,option:client-arch,7", "--dhcp-boot=tag:uefi,theirs.efi"]
     with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", *only_uefi):
         found = cable.check("dhcp", dhcp="proxy")
         assert any("sends its own boot options (theirs.efi)" in finding.message for finding in found), found
 
 
-def test_another_proxy_server(cable: Cable) -> None:
+@case
+def another_proxy_server(cable: Cable) -> None:
     with cable.dnsmasq("--dhcp-range=10.98.0.0,proxy", "--pxe-service=x86PC,theirs,pxelinux"):
         found, port_4011 = cable.check("dhcp")
         assert (found.level, port_4011.level) == (Level.ERROR, Level.WARNING)
@@ -80,7 +109,8 @@ def messages(findings: list[Finding], level: Level) -> str:
     return "\n".join(finding.message for finding in findings if finding.level is level)
 
 
-def test_two_pxe_servers_beside_the_rooms_dhcp(cable: Cable) -> None:
+@case
+def two_pxe_servers_beside_the_rooms_dhcp(cable: Cable) -> None:
     with (
         cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150"),
         cable.third("10.98.0.201") as third,
@@ -92,7 +122,8 @@ def test_two_pxe_servers_beside_the_rooms_dhcp(cable: Cable) -> None:
     assert "10.98.0.200 offers" in messages(joined, Level.OK)
 
 
-def test_a_windows_deployment_server(cable: Cable) -> None:
+@case
+def a_windows_deployment_server(cable: Cable) -> None:
     """On the host of the room's DHCP server: its options send firmware to port 4011."""
     wds = ["--dhcp-option-force=60,PXEClient", "--dhcp-option-force=43,06:01:0b:ff"]
     with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", *wds):
@@ -100,7 +131,8 @@ def test_a_windows_deployment_server(cable: Cable) -> None:
     assert "10.98.0.200 sends its own boot options (options 43 and 60)" in messages(joined, Level.WARNING)
 
 
-def test_a_server_that_offers_another_machines_address(cable: Cable) -> None:
+@case
+def a_server_that_offers_another_machines_address(cable: Cable) -> None:
     """A reservation with a typo."""
     hosts = ["--dhcp-host=52:54:00:98:00:11,10.98.0.21"]
     with cable.dnsmasq("--dhcp-range=10.98.0.100,10.98.0.150", *hosts):
@@ -108,7 +140,8 @@ def test_a_server_that_offers_another_machines_address(cable: Cable) -> None:
     assert "10.98.0.200 gives cp1 10.98.0.21, the address of w1" in found
 
 
-def test_a_relay_in_the_way(cable: Cable) -> None:
+@case
+def a_relay_in_the_way(cable: Cable) -> None:
     """The room's DHCP server stands elsewhere; a router of the room passes its answers on."""
     far = f"{cable.other}-far"
     run.run(["ip", "netns", "add", far])
@@ -134,11 +167,7 @@ def test_a_relay_in_the_way(cable: Cable) -> None:
     assert "through the relay 10.98.0.254" in messages(beside, Level.ERROR)
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "named"),
-    [("21", "21", "10.98.0.21 (w1)"), ("2", "200", "10.98.0.11 (cp1), 10.98.0.21 (w1)"), ("30", "60", None)],
-)
-def test_a_pool_with_a_machines_address(cable: Cable, first: str, last: str, named: str | None) -> None:
+def pool(cable: Cable, first: str, last: str, named: str | None) -> None:
     with cable.dnsmasq(f"--dhcp-range=10.98.0.{first},10.98.0.{last}"):
         found = cable.check("dhcp", dhcp="proxy")
     warnings = [one.message for one in found if one.level is not Level.OK and "pool" in one.message]
@@ -146,26 +175,45 @@ def test_a_pool_with_a_machines_address(cable: Cable, first: str, last: str, nam
     assert warnings == ([wanted] if named else [])
 
 
-def test_nobody_gives_addresses(cable: Cable) -> None:
+@case
+def a_pool_of_one_machines_address(cable: Cable) -> None:
+    pool(cable, "21", "21", "10.98.0.21 (w1)")
+
+
+@case
+def a_pool_with_all_machines_addresses(cable: Cable) -> None:
+    pool(cable, "2", "200", "10.98.0.11 (cp1), 10.98.0.21 (w1)")
+
+
+@case
+def a_pool_with_no_machines_address(cable: Cable) -> None:
+    pool(cable, "30", "60", None)
+
+
+@case
+def nobody_gives_addresses(cable: Cable) -> None:
     found = only(cable.check("dhcp", dhcp="proxy"))
     assert found.level is Level.WARNING
     assert "no DHCP server answers" in found.message
 
 
-def test_an_address_that_is_in_use(cable: Cable) -> None:
+@case
+def an_address_that_is_in_use(cable: Cable) -> None:
     cable.ip(cable.other, "address", "add", "10.98.0.21/24", "dev", "eth0")
     found = only(cable.check("duplicates"))
     assert (found.level, found.message) == (Level.ERROR, f"10.98.0.21 (w1) is in use by {ROGUE_MAC}")
 
 
-def test_a_machine_that_is_on_is_no_duplicate(cable: Cable) -> None:
+@case
+def a_machine_that_is_on_is_no_duplicate(cable: Cable) -> None:
     cable.ip(cable.other, "link", "set", "eth0", "address", "52:54:00:98:00:21")
     cable.ip(cable.other, "address", "add", "10.98.0.21/24", "dev", "eth0")
     found = only(cable.check("duplicates"))
     assert (found.level, found.message) == (Level.OK, "no other device uses the lab's 3 addresses; 1 machines are on")
 
 
-def test_the_servers_own_address_twice(cable: Cable) -> None:
+@case
+def the_servers_own_address_twice(cable: Cable) -> None:
     cable.ip(cable.other, "address", "add", "10.98.0.1/24", "dev", "eth0")
     found = only(cable.check("duplicates"))
     assert (found.level, found.message) == (Level.ERROR, f"10.98.0.1 (the server) is in use by {ROGUE_MAC}")
@@ -184,7 +232,8 @@ def test_a_port_that_is_taken(cable: Cable, kind: str, port: int, said: str) -> 
     assert "is in use by python" in found.message
 
 
-def test_the_card(cable: Cable) -> None:
+@case
+def the_card(cable: Cable) -> None:
     assert "there is no network interface enp9s9" in only(cable.check("interface", interface="enp9s9")).message
     cable.ip(cable.other, "link", "set", "eth0", "down")
     assert "has no carrier" in only(cable.check("interface")).message
@@ -223,3 +272,8 @@ def test_the_whole_command(cable: Cable) -> None:
     assert levels["mirror"] == "error"
     assert [levels[name] for name in ("interface", "ports", "duplicates", "clock", "disk")] == ["ok"] * 5
     assert not (cable.folder / "state").exists()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_wire(begun: Mapping[str, Future[object]], name: str) -> None:
+    begun[name].result()

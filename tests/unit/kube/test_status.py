@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from nodisk import ui
 from nodisk.context import LabContext
 from nodisk.kube.client import Client
 from nodisk.kube.errors import Late, Unreachable
-from nodisk.machines import status
+from nodisk.machines import status, status_table
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.spec.load import parse
@@ -117,11 +118,11 @@ def test_rows(seen: LabContext) -> None:
     assert list(cp1["stages"]) == ["ipxe", "kernel", "enrolled", "ready"]
     assert cp1["warning"] == "its certificates expire in 24 hours (valid for 14 days): reboot it"
     assert (w1["stage"], w1["reason"], w1["warning"]) == ("failed", "rootfs: wrong hash", "rootfs: wrong hash")
-    line = status.summary(found)
+    line = status_table.summary(found)
     assert line.startswith("demo: 1 of 2 machines ready, 1 failed, server is stopped, API does not answer")
     assert "armed for 90 s" in line
     assert "1 ALARMS" in line
-    assert status.table(found)[0][:8] == (
+    assert status_table.table(found)[0][:8] == (
         *("cp1", "ready", "100 s ago", "10.77.0.11", "control-plane", "unknown", "", "943 of 1974 MiB"),
     )
 
@@ -143,15 +144,9 @@ def node(ready: str, boot: str) -> status.NodeView:
         ({"cp1": status.view({})}, "unknown", None),
     ],
 )
-def test_what_the_api_says(
-    seen: LabContext,
-    monkeypatch: pytest.MonkeyPatch,
-    nodes: dict[str, status.NodeView],
-    word: str,
-    version: str | None,
-) -> None:
-    monkeypatch.setattr(status, "_ask", lambda *_: status.Asked(status.Api.ANSWERS, nodes, "API answers"))
-    row = status.to_json(status.collect(seen, now=lambda: NOW))["machines"][0]
+def test_what_the_api_says(seen: LabContext, nodes: dict[str, status.NodeView], word: str, version: str | None) -> None:
+    asked = status.Asked(status.Api.ANSWERS, nodes, "API answers")
+    row = status.to_json(status.of_records(seen, asked, now=lambda: NOW))["machines"][0]
     assert (row["node"], row["version"]) == (word, version)
 
 
@@ -171,7 +166,7 @@ def test_every_key_is_documented_and_every_documented_key_is_there(seen: LabCont
     ("seconds", "text"), [(-1, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (3 * 86400, "3 d")]
 )
 def test_spans(seconds: float, text: str) -> None:
-    assert status.span(seconds) == text
+    assert ui.span(seconds) == text
 
 
 def test_the_records_are_shown_without_an_answer_that_never_ends(
@@ -190,8 +185,8 @@ def test_the_records_are_shown_without_an_answer_that_never_ends(
     found = status.collect(context, now=lambda: NOW, wait=0.2)
     end.set()
     assert found.api is status.Api.SLOW
-    assert "API is slow or stuck: no answer within 0.2 s (to wait longer: --wait 20s)" in status.summary(found)
-    assert "the server last saw every node Ready" not in status.summary(found)
+    assert "API is slow or stuck: no answer within 0.2 s (to wait longer: --wait 20s)" in status_table.summary(found)
+    assert "the server last saw every node Ready" not in status_table.summary(found)
     assert status.to_json(found)["api_problem"] == "slow"
     assert status.ANSWER_WITHIN < 3
 
@@ -206,5 +201,5 @@ def test_a_slow_api_is_no_fault_of_machines_that_are_ready(
     with Database(context.state.database) as database:
         for machine in LAB.machines:
             database.record(Kind.STAGE, "", source="t", mac=machine.mac, boot_id=BOOT, stage=Stage.READY)
-    summary = status.summary(status.collect(context, now=lambda: NOW, wait=30))
+    summary = status_table.summary(status.collect(context, now=lambda: NOW, wait=30))
     assert "no answer within 30 s (to wait longer: --wait 120s), the server last saw every node Ready" in summary
