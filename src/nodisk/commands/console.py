@@ -9,7 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from nodisk import ui
+from nodisk.classes import record
 from nodisk.commands.server import Duration
+from nodisk.console import rights
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
 from nodisk.machines import forward
@@ -46,7 +48,7 @@ def console(ctx: click.Context, options: LabOptions, output: str) -> None:
     type=click.Choice([str(role) for role in ConsoleRole]),
     default=str(ConsoleRole.VIEWER),
     show_default=True,
-    help="viewer: the room and its machines. admin: also the activity, with who signed in.",
+    help="viewer: the room and its machines. teacher: also the classes that name them. admin: all.",
 )
 @click.option(
     "--for", "seconds", type=Duration(), default=WEEK, help="How long the link can be used, at most 31d.  [default: 7d]"
@@ -54,7 +56,8 @@ def console(ctx: click.Context, options: LabOptions, output: str) -> None:
 def invite(options: LabOptions, output: str, name: str, role: str, seconds: float) -> None:
     """Print a link that signs somebody else in, once.
 
-    A second invitation of the same name replaces the first. What is signed in stays so for 12 hours.
+    A second invitation of the same name replaces the first. What is signed in stays so for 12 hours. A teacher's
+    classes are those that were made with `nodisk class create --teacher NAME`, by exactly that name.
     """
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise UsageError(f"that can be no name: 1 to {LONGEST_NAME} printable characters")
@@ -105,11 +108,15 @@ def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seco
         ends = database.now() + seconds
     link = f"{_address(context)}/sign-in?code={code}"
     serves = running.pid(context.state) is not None
+    taught = _taught(context, name) if role is ConsoleRole.TEACHER else None
     if output == "json":
-        ui.print_json({"link": link, "name": name, "role": str(role), "until": iso(ends), "server": serves})
+        found = {"link": link, "name": name, "role": str(role), "until": iso(ends), "server": serves}
+        ui.print_json(found if taught is None else found | {"classes": taught})
         return
     click.echo(link)
     ui.say(f"It signs in {name} ({role}) once, until {_clock(ends)}.")
+    if taught is not None:
+        ui.say(f"Classes: {', '.join(taught)}." if taught else _no_class(name))
     if fingerprint := _fingerprint(context):
         ui.say(
             f"The browser doesn't know who signed the page's certificate: import {context.state.pki / 'server-ca.crt'},"
@@ -117,6 +124,14 @@ def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seco
         )
     if not serves:
         ui.say("The lab's server doesn't run: the link works once it does.")
+
+
+def _taught(context: LabContext, name: str) -> list[str]:
+    return [one.name for one in record.load_all(context.state) if name in rights.names_of_teachers(one)]
+
+
+def _no_class(name: str) -> str:
+    return f"No class has a teacher of that name yet: nodisk class create CLASS --roster FILE --teacher '{name}'"
 
 
 def _address(context: LabContext) -> str:

@@ -3,73 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from nodisk.console import pages, security, view, words
-from nodisk.console.snapshot import Snapshot
+from nodisk.console import class_pages, pages, security, view
+from nodisk.console.common import Console, console_of, language_of, page, problem, signed_in, token_of
+from nodisk.console.rights import Right
+from nodisk.errors import NodiskError
 from nodisk.machines.status import to_json
-from nodisk.records.console_access import SESSION, ConsoleRole, Entry
-from nodisk.records.database import Database
+from nodisk.records.console_access import SESSION, Entry
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, source_of
-from nodisk.server.limits import RateLimit
-from nodisk.spec.model import Lab
 
 EVENTS = 200
 """The newest events of a page."""
 MOST_STREAMS = 64
 """Pages that are kept up to date at the same time; one more has to be reloaded by hand."""
-TICK = 1.0
-"""Seconds between two looks at the room, for a page that is kept up to date."""
 STILL_HERE = 15
 """Ticks after which a page without news gets a line, so that nobody between takes the connection for dead."""
-
-Handler = Callable[["Console", Request, Entry], Awaitable[Response]]
-
-
-@dataclass(slots=True)
-class Console:
-    """What all requests share."""
-
-    lab: Lab
-    database: Database
-    snapshot: Snapshot
-    tries: RateLimit = field(default_factory=lambda: RateLimit(burst=5, per_second=1 / 12))
-    """Codes from one address, right or wrong: five a minute."""
-    all_tries: RateLimit = field(default_factory=lambda: RateLimit(burst=60, per_second=1))
-    """The same from all addresses together."""
-    tick: float = TICK
-    streams: int = 0
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def log(self, request: Request, text: str, kind: Kind = Kind.DAEMON) -> None:
-        """Record who did what, and from where."""
-        self.database.record(kind, f"console: {text}", source=source_of(request))
 
 
 def application(console: Console) -> security.Guarded:
     """The ASGI application."""
     app = Starlette(
         routes=[
-            Route("/", _signed_in(room)),
-            Route("/live", _signed_in(live)),
-            Route("/machine/{name}", _signed_in(machine)),
-            Route("/activity", _signed_in(activity, ConsoleRole.ADMIN)),
-            Route("/api/status", _signed_in(api_status)),
+            Route("/", signed_in(room)),
+            Route("/live", signed_in(live)),
+            Route("/machine/{name}", signed_in(machine)),
+            Route("/activity", signed_in(activity, Right.ACTIVITY)),
+            *class_pages.ROUTES,
+            Route("/api/status", signed_in(api_status)),
             Route("/sign-in", ask_code),
             Route("/sign-in", sign_in, methods=["POST"]),
             Route("/sign-out", sign_out, methods=["POST"]),
             Route("/static/{name}", static),
         ],
-        exception_handlers={Problem: _problem, 404: _problem, 405: _problem},
+        exception_handlers={Problem: problem, NodiskError: problem, 404: problem, 405: problem},
     )
     app.state.console = console
     return security.Guarded(app, security.hosts(console.lab))
@@ -79,15 +52,15 @@ async def room(console: Console, request: Request, session: Entry) -> Response:
     """All machines."""
     shown = request.query_params.get("show", "")
     found = view.room(await console.snapshot.status(), view.looks(shown))
-    return _page(request, "room.html", session, room=found, shown=view.looks(shown))
+    return page(request, "room.html", session, room=found, shown=view.looks(shown))
 
 
 async def live(console: Console, request: Request, session: Entry) -> Response:
     """The changing part of the room's page as server-sent events, one whenever it has changed."""
     if console.streams >= MOST_STREAMS:
         raise Problem(503, "too many pages are open")
-    shown, language = view.looks(request.query_params.get("show", "")), _language(request)
-    token = _token(request)
+    shown, language = view.looks(request.query_params.get("show", "")), language_of(request)
+    token = token_of(request)
 
     async def events() -> AsyncIterator[str]:
         console.streams += 1
@@ -117,7 +90,7 @@ async def machine(console: Console, request: Request, session: Entry) -> Respons
     if row is None:
         raise Problem(404, "lab.yaml has no such machine")
     facts = next(one for one in to_json(status)["machines"] if one["name"] == str(row.machine.name))
-    return _page(
+    return page(
         request,
         "machine.html",
         session,
@@ -133,7 +106,7 @@ async def activity(console: Console, request: Request, session: Entry) -> Respon
     """What happened: the server's doings, alarms, who signed in."""
     alarms = request.query_params.get("show") == "alarms"
     found = console.database.events(kinds=(Kind.ALARM,) if alarms else (), limit=EVENTS)
-    return _page(request, "activity.html", session, events=found[::-1], alarms=alarms)
+    return page(request, "activity.html", session, events=found[::-1], alarms=alarms)
 
 
 async def api_status(console: Console, request: Request, session: Entry) -> Response:
@@ -143,26 +116,26 @@ async def api_status(console: Console, request: Request, session: Entry) -> Resp
 
 async def ask_code(request: Request) -> Response:
     """The page of a link. It only asks: a program that looks at links in messages must not use one up."""
-    console, code = _console(request), request.query_params.get("code", "")
+    console, code = console_of(request), request.query_params.get("code", "")
     if not code:
-        return _page(request, "sign_in.html", None, invited=None, code="", wrong=False)
+        return page(request, "sign_in.html", None, invited=None, code="", wrong=False)
     _limit(console, request)
     invited = console.database.console.invited(code)
     if invited is None:
-        return _page(request, "sign_in.html", None, invited=None, code="", wrong=True, status=403)
-    return _page(request, "sign_in.html", None, invited=invited, code=code, wrong=False)
+        return page(request, "sign_in.html", None, invited=None, code="", wrong=True, status=403)
+    return page(request, "sign_in.html", None, invited=invited, code=code, wrong=False)
 
 
 async def sign_in(request: Request) -> Response:
     """A code becomes a session, always a new one: a token that the browser brought along counts for nothing."""
-    console = _console(request)
+    console = console_of(request)
     security.check_origin(request)
     _limit(console, request)
     found = console.database.console.sign_in((await security.form_of(request)).get("code", ""))
     if found is None:
         console.log(request, "a wrong or late code", Kind.ALARM)
-        return _page(request, "sign_in.html", None, invited=None, code="", wrong=True, status=403)
-    if old := _token(request):
+        return page(request, "sign_in.html", None, invited=None, code="", wrong=True, status=403)
+    if old := token_of(request):
         console.database.console.sign_out(old)
     token, session = found
     console.log(request, f"{session.name} ({session.role}) signed in")
@@ -173,7 +146,7 @@ async def sign_in(request: Request) -> Response:
 
 async def sign_out(request: Request) -> Response:
     """End this browser's session."""
-    console, token = _console(request), _token(request)
+    console, token = console_of(request), token_of(request)
     security.check_origin(request)
     session = console.database.console.session(token)
     if session is not None:
@@ -193,74 +166,9 @@ async def static(request: Request) -> Response:
     return Response(found[0], media_type=found[1], headers={"cache-control": "max-age=3600"})
 
 
-def _signed_in(handler: Handler, role: ConsoleRole = ConsoleRole.VIEWER) -> Callable[[Request], Awaitable[Response]]:
-    """A route for those who are signed in; with ``role`` ADMIN, only for administrators."""
-
-    @functools.wraps(handler)
-    async def answer(request: Request) -> Response:
-        console = _console(request)
-        session = console.database.console.session(_token(request))
-        if session is None:
-            if _wants_page(request):
-                return RedirectResponse("/sign-in", 303)
-            raise Problem(401, "sign in first")
-        if role is ConsoleRole.ADMIN and session.role is not ConsoleRole.ADMIN:
-            console.log(request, f"{session.name} ({session.role}) was refused {request.url.path}")
-            raise Problem(403, "only administrators may see this")
-        return await handler(console, request, session)
-
-    return answer
-
-
 def _limit(console: Console, request: Request) -> None:
     if not (console.tries.allows(source_of(request)) and console.all_tries.allows("")):
         raise Problem(429, "too many tries: wait a minute")
-
-
-def _console(request: Request) -> Console:
-    console: Console = request.app.state.console
-    return console
-
-
-def _token(request: Request) -> str:
-    return request.cookies.get(security.cookie_name(_console(request).lab), "")
-
-
-def _language(request: Request) -> str:
-    asked = request.query_params.get("lang") or request.cookies.get("nodisk-language", "")
-    return words.choose(asked, request.headers.get("accept-language", ""))
-
-
-def _page(request: Request, template: str, session: Entry | None, *, status: int = 200, **values: Any) -> Response:
-    language = _language(request)
-    html = pages.page(
-        template,
-        language,
-        lab=str(_console(request).lab.name),
-        session=session,
-        token=security.form_token(_token(request)) if session else "",
-        path=request.url.path,
-        query=request.url.query,
-        **values,
-    )
-    response = HTMLResponse(html, status)
-    if request.query_params.get("lang") == language:
-        response.set_cookie(
-            "nodisk-language", language, max_age=365 * 86400, secure=True, httponly=True, samesite="strict"
-        )
-    return response
-
-
-async def _problem(request: Request, error: Exception) -> Response:
-    status, reason = (error.status, error.reason) if isinstance(error, Problem) else (404, "no such page")
-    if not _wants_page(request):
-        return JSONResponse({"error": reason}, status)
-    return _page(request, "problem.html", None, reason=reason, status=status)
-
-
-def _wants_page(request: Request) -> bool:
-    """Whether this is a browser that opens a page, and not its script, or another program."""
-    return "text/html" in request.headers.get("accept", "")
 
 
 def _event(name: str, data: str) -> str:

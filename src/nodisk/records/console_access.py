@@ -33,6 +33,8 @@ class ConsoleRole(StrEnum):
     """What somebody may do in the console."""
 
     VIEWER = "viewer"
+    TEACHER = "teacher"
+    """Of the classes that name them."""
     ADMIN = "admin"
 
 
@@ -131,7 +133,7 @@ class Access:
             f"SELECT name, role, made, ends FROM {table} WHERE digest = ? AND ends > ?",  # noqa: S608 - a constant
             (_digest(secret), self.now()),
         ).fetchone()
-        return row and Entry(row[0], ConsoleRole(row[1]), row[2], row[3])
+        return None if row is None else _entry(*row)
 
     def _all(self, table: str) -> list[Entry]:
         if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
@@ -140,9 +142,14 @@ class Access:
             f"SELECT name, role, made, ends FROM {table} WHERE ends > ? ORDER BY name, made",  # noqa: S608 - a constant
             (self.now(),),
         ).fetchall()
-        return [Entry(name, ConsoleRole(role), made, ends) for name, role, made, ends in rows]
+        return [found for row in rows if (found := _entry(*row)) is not None]
 
     def _tidy(self) -> None:
         """Forget what has ended."""
         self.db.execute("DELETE FROM console_invitation WHERE ends <= ?", (self.now(),))
         self.db.execute("DELETE FROM console_session WHERE ends <= ?", (self.now(),))
+
+
+def _entry(name: str, role: str, made: float, ends: float) -> Entry | None:
+    """None for a role of another nodisk: who has it may do nothing here."""
+    return Entry(name, ConsoleRole(role), made, ends) if role in set(ConsoleRole) else None

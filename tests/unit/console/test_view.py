@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Room
 
-from nodisk.console import pages, view, words
+from nodisk.console import pages, rights, view, words
 from nodisk.console.view import Look
 from nodisk.context import LabContext
 from nodisk.machines import status
 from nodisk.machines.status import Api, Asked, NodeView, Status
+from nodisk.records.console_access import ConsoleRole
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.spec.load import load
@@ -122,7 +123,7 @@ def test_every_look_has_its_own_sign_and_word() -> None:
 
 
 def test_every_word_of_a_page_is_in_polish() -> None:
-    used = set(view.WORDS.values())
+    used = set(view.WORDS.values()) | {item.word for item in rights.MENU} | set(ConsoleRole)
     for template in (pages.HERE / "templates").glob("*.html"):
         used |= set(re.findall(r'\b_\("([^"]+)"\)', template.read_text()))
     assert used <= words.POLISH.keys()

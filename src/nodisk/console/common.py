@@ -1,0 +1,129 @@
+"""What every page of the console needs: the shared state, who asks and what they may see, a page's values."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from nodisk.console import pages, rights, security, words
+from nodisk.console.rights import Right
+from nodisk.console.snapshot import Snapshot
+from nodisk.context import LabContext
+from nodisk.errors import NodiskError
+from nodisk.records.console_access import Entry
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.server.handlers.common import Problem, source_of
+from nodisk.server.limits import RateLimit
+from nodisk.spec.model import Lab
+
+TICK = 1.0
+"""Seconds between two looks at the room, for a page that is kept up to date."""
+
+Handler = Callable[["Console", Request, Entry], Awaitable[Response]]
+
+
+@dataclass(slots=True)
+class Console:
+    """What all requests share."""
+
+    lab: Lab
+    database: Database
+    snapshot: Snapshot
+    tries: RateLimit = field(default_factory=lambda: RateLimit(burst=5, per_second=1 / 12))
+    """Codes from one address, right or wrong: five a minute."""
+    all_tries: RateLimit = field(default_factory=lambda: RateLimit(burst=60, per_second=1))
+    """The same from all addresses together."""
+    tick: float = TICK
+    streams: int = 0
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def context(self) -> LabContext:
+        """The lab as commands know it."""
+        return self.snapshot.context
+
+    def log(self, request: Request, text: str, kind: Kind = Kind.DAEMON) -> None:
+        """Record who did what, and from where."""
+        self.database.record(kind, f"console: {text}", source=source_of(request))
+
+
+def signed_in(handler: Handler, right: Right = Right.ROOM) -> Callable[[Request], Awaitable[Response]]:
+    """A route for those who are signed in, and whose role has ``right``."""
+
+    @functools.wraps(handler)
+    async def answer(request: Request) -> Response:
+        console = console_of(request)
+        session = console.database.console.session(token_of(request))
+        if session is None:
+            if wants_page(request):
+                return RedirectResponse("/sign-in", 303)
+            raise Problem(401, "sign in first")
+        if not rights.may(session.role, right):
+            console.log(request, f"{session.name} ({session.role}) was refused {request.url.path}")
+            raise Problem(403, rights.REFUSALS[right])
+        return await handler(console, request, session)
+
+    return answer
+
+
+def console_of(request: Request) -> Console:
+    """The shared state."""
+    console: Console = request.app.state.console
+    return console
+
+
+def token_of(request: Request) -> str:
+    """The token of the browser's session; '' if it brought none."""
+    return request.cookies.get(security.cookie_name(console_of(request).lab), "")
+
+
+def language_of(request: Request) -> str:
+    """The language of the answer."""
+    asked = request.query_params.get("lang") or request.cookies.get("nodisk-language", "")
+    return words.choose(asked, request.headers.get("accept-language", ""))
+
+
+def page(request: Request, template: str, session: Entry | None, *, status: int = 200, **values: Any) -> Response:
+    """A page of the console, with the menu of who is signed in."""
+    language, console = language_of(request), console_of(request)
+    html = pages.page(
+        template,
+        language,
+        lab=str(console.lab.name),
+        session=session,
+        menu=() if session is None else rights.menu(session.role, cluster=console.lab.has_cluster),
+        token=security.form_token(token_of(request)) if session else "",
+        path=request.url.path,
+        query=request.url.query,
+        **values,
+    )
+    response = HTMLResponse(html, status)
+    if request.query_params.get("lang") == language:
+        response.set_cookie(
+            "nodisk-language", language, max_age=365 * 86400, secure=True, httponly=True, samesite="strict"
+        )
+    return response
+
+
+async def problem(request: Request, error: Exception) -> Response:
+    """The answer to a request that came to nothing: a page, or JSON for a program."""
+    status, reason = 404, "no such page"
+    if isinstance(error, Problem):
+        status, reason = error.status, error.reason
+    elif isinstance(error, NodiskError):
+        status, reason = 503, error.message
+    if not wants_page(request):
+        return JSONResponse({"error": reason}, status)
+    return page(request, "problem.html", None, reason=reason, status=status)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether this is a browser that opens a page, and not its script, or another program."""
+    return "text/html" in request.headers.get("accept", "")
