@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from nodisk.console.app import Console, application
+from nodisk.console.app import application
+from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError

@@ -14,7 +14,8 @@ import httpx2
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.console import security
-from nodisk.console.app import Console, application
+from nodisk.console.app import application
+from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
 from nodisk.context import LabContext
 from nodisk.machines.status import Api, Asked
