@@ -43,8 +43,8 @@ def room() -> Iterator[Room]:
 
 
 @contextlib.contextmanager
-def running_grub(namespace: str, script: str, folder: Path) -> Iterator[bytearray]:
-    """GRUB in a namespace; yields what it prints, as it comes."""
+def running_grub(namespace: str, script: str, folder: Path) -> Iterator[tuple[bytearray, Callable[[], None]]]:
+    """GRUB in a namespace; yields what it prints, as it comes, and what presses its enter key."""
     (folder / "grub.cfg").write_text(script)
     pid, terminal = pty.fork()
     if pid == 0:
@@ -60,10 +60,13 @@ def running_grub(namespace: str, script: str, folder: Path) -> Iterator[bytearra
             while part := os.read(terminal, 65536):
                 said.extend(part)
 
+    def press_enter() -> None:
+        os.write(terminal, b"\r")
+
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        yield said
+        yield said, press_enter
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -73,9 +76,9 @@ def running_grub(namespace: str, script: str, folder: Path) -> Iterator[bytearra
 
 def test_grub_asks_from_lab_yamls_address(room: Room, tmp_path: Path) -> None:
     namespace = f"{room.name}-w1"
-    # What the firmware's PXE client would have left: an address of the pool, under the name of the card.
-    pxe = f"net_add_addr emu0 emu0 {POOL}\nset net_default_interface=emu0\n"
-    with running_grub(namespace, pxe + grub.entry_script(room.lab), tmp_path) as said:
+    # What the firmware's PXE client would have left: an address of the pool, under the name of the card; and a cable.
+    pxe = f"echo cable?\nread cable\nnet_add_addr emu0 emu0 {POOL}\nset net_default_interface=emu0\n"
+    with running_grub(namespace, pxe + grub.entry_script(room.lab), tmp_path) as (said, press_enter):
 
         def wait(done: Callable[[], bool], what: str) -> None:
             end = time.monotonic() + 120
@@ -92,6 +95,8 @@ def test_grub_asks_from_lab_yamls_address(room: Room, tmp_path: Path) -> None:
                 return any(one.stage is Stage.IPXE for one in database.events(mac=Mac.parse(MAC)))
 
         wait(plugged, "GRUB makes no card")
+        wait(lambda: b"cable?" in said, "GRUB runs no script")
+        press_enter()
         wait(asked, "GRUB does not ask from its address")
         assert "w1 takes its address 10.99.0.21" in said.decode(errors="replace")
     with room.database() as database:
