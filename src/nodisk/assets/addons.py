@@ -18,12 +18,12 @@ import yaml
 
 from nodisk.assets import docker_archive, download, pull
 from nodisk.assets.download import Published
+from nodisk.assets.hashes import sha256_of
 from nodisk.assets.official import Upstream, variable
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import ReleaseImage, facts_to_json
 from nodisk.assets.release_path import archive_name
-from nodisk.assets.store import sha256_of
 from nodisk.assets.work import Work
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.plan.facts import ContainerImage
