@@ -263,7 +263,7 @@ class RoleSettings(_Section):
 class PowerKind(StrEnum):
     """How a machine is switched on and off."""
 
-    WAKE_ON_LAN = "wake-on-lan"  # on by its card, off by its own Linux
+    WAKE_ON_LAN = "wake-on-lan"  # on by its NIC, off by its own Linux
     IPMI = "ipmi"
     REDFISH = "redfish"
     AMT = "amt"  # Intel's, by WS-Management
