@@ -27,7 +27,8 @@ from nodisk.assets.release_path import archive_name
 from nodisk.assets.work import Work
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.plan.facts import ContainerImage
-from nodisk.spec.model import Lab, NetworkManifest, PodNetwork, Source
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import NetworkManifest, PodNetwork, Source
 from nodisk.values import ImageRef
 
 KIND = "addons"

@@ -21,7 +21,8 @@ from nodisk.assets.store import Manifest
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.plan.facts import ImageFacts
 from nodisk.spec import versions
-from nodisk.spec.model import Kernel, Lab, Suite
+from nodisk.spec.model import Lab
+from nodisk.spec.model_os import Kernel, Suite
 from nodisk.values import KubeVersion
 
 Coming = Callable[[], Awaitable[Manifest]]

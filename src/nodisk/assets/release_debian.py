@@ -23,7 +23,7 @@ from nodisk.assets.release import (
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.errors import EnvironmentProblem
 from nodisk.plan.facts import ContainerImage
-from nodisk.spec.model import Suite
+from nodisk.spec.model_os import Suite
 from nodisk.values import KubeVersion
 
 ROOM = 8 * 1024**3

@@ -16,7 +16,8 @@ from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.server import host
-from nodisk.spec.model import DhcpMode, Lab, Source
+from nodisk.spec.model import DhcpMode, Lab
+from nodisk.spec.model_kubernetes import Source
 from nodisk.values import Mac
 from nodisk.waiting import Deadline
 

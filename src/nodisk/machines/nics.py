@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem
-from nodisk.spec.model import Firmware, Kernel, Lab, Machine, Nic
+from nodisk.spec.model import Firmware, Lab, Machine, Nic
+from nodisk.spec.model_os import Kernel
 
 # Debian's package ipxe: iPXE with all its drivers as a Linux kernel image, which a stick or QEMU boots.
 IPXE_KERNEL = Path("/usr/lib/ipxe/ipxe.lkrn")

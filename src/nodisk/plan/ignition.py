@@ -15,7 +15,8 @@ from nodisk.plan.budget import budget
 from nodisk.plan.documents import HEADER, dropin, file, program, unit
 from nodisk.plan.facts import Facts
 from nodisk.spec import versions
-from nodisk.spec.model import Lab, Machine, PodNetwork
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.values import Role
 
 SPEC = "3.3.0"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from nodisk.plan import network
 from nodisk.plan.documents import HEADER
-from nodisk.spec.model import Lab, Machine, PodNetwork, Suite
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_kubernetes import PodNetwork
+from nodisk.spec.model_os import Suite
 
 SYSCTL = (
     HEADER

@@ -33,7 +33,7 @@ from nodisk.machines.buttons.linux import Linux
 from nodisk.machines.buttons.plug import Plug
 from nodisk.machines.buttons.press import Way, press
 from nodisk.machines.buttons.redfish import Redfish
-from nodisk.spec.model import PowerKind, PowerSettings
+from nodisk.spec.model_power import PowerKind, PowerSettings
 
 PATIENT = Way(within=60)
 """Never reached by an answer that comes."""

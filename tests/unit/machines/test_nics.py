@@ -8,7 +8,8 @@ import pytest
 
 from nodisk.errors import EnvironmentProblem
 from nodisk.machines import nics
-from nodisk.spec.model import Firmware, Kernel, Lab, Nic
+from nodisk.spec.model import Firmware, Lab, Nic
+from nodisk.spec.model_os import Kernel
 
 
 def make_lab(nic: Nic, *, kernel: Kernel = Kernel.GENERIC, firmware: Firmware = Firmware.BIOS, mac: str = "") -> Lab:

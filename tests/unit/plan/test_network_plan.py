@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodisk.plan import network, system
-from nodisk.spec.model import Lab, PodNetwork
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.values import Role
 
 
