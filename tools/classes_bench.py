@@ -24,7 +24,8 @@ from nodisk.classes.roster import Person
 from nodisk.errors import NodiskError
 from nodisk.kube import kubeconfig
 from nodisk.kube.client import Client
-from nodisk.spec.model import Kubernetes, Lab, Machine, Network
+from nodisk.spec.model import Lab, Machine, Network
+from nodisk.spec.model_kubernetes import Kubernetes
 from nodisk.values import Mac, Name
 
 # What the thesis' bin/students feeds to `kubectl create -f -`, one student at a time.

@@ -11,7 +11,7 @@ from pathlib import Path
 from nodisk.assets.build import build
 from nodisk.assets.store import Manifest, Store
 from nodisk.spec.load import parse
-from nodisk.spec.model import Kernel
+from nodisk.spec.model_os import Kernel
 from nodisk.state import DEFAULT_STATE, State
 
 LAB = """\

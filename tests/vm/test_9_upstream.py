@@ -25,7 +25,8 @@ from tests.vm.driver import BOOT_WITHIN, Driver
 from nodisk import run
 from nodisk.assets import built, docker_archive, mirror, release, release_debian
 from nodisk.assets.docker_archive import Config, Entry
-from nodisk.assets.store import Manifest, Store, key_of
+from nodisk.assets.hashes import key_of
+from nodisk.assets.store import Manifest, Store
 from nodisk.state import DEFAULT_STATE, State
 
 pytestmark = [pytest.mark.vm, pytest.mark.apart]

@@ -18,16 +18,17 @@ import yaml
 
 from nodisk.assets import docker_archive, download, pull
 from nodisk.assets.download import Published
+from nodisk.assets.hashes import sha256_of
 from nodisk.assets.official import Upstream, variable
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import ReleaseImage, facts_to_json
 from nodisk.assets.release_path import archive_name
-from nodisk.assets.store import sha256_of
 from nodisk.assets.work import Work
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.plan.facts import ContainerImage
-from nodisk.spec.model import Lab, NetworkManifest, PodNetwork, Source
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import NetworkManifest, PodNetwork, Source
 from nodisk.values import ImageRef
 
 KIND = "addons"

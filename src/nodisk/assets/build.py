@@ -29,7 +29,8 @@ from nodisk.assets.store import Manifest, Store
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, NodiskError, SpecError, describe
 from nodisk.spec import versions
-from nodisk.spec.model import Lab, Source
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
 

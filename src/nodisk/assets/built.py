@@ -16,7 +16,8 @@ from nodisk.assets.store import Manifest, Store
 from nodisk.context import with_own_key
 from nodisk.errors import EnvironmentProblem, IntegrityError, NoCluster, NodiskError
 from nodisk.plan.facts import ContainerImage, ImageFacts, ReleaseFacts
-from nodisk.spec.model import Lab, PodNetwork
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.state import LabState, State
 from nodisk.values import KubeVersion
 

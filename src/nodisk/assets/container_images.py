@@ -9,10 +9,10 @@ from typing import Any
 from nodisk import run
 from nodisk.assets import bench_image, debs, docker_archive
 from nodisk.assets.docker_archive import Config, Entry
+from nodisk.assets.hashes import tree_hash
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import ReleaseImage, facts_to_json
-from nodisk.assets.store import tree_hash
 from nodisk.assets.work import RECIPES, Work
 from nodisk.plan.facts import ContainerImage
 

@@ -11,7 +11,7 @@ from nodisk import run
 from nodisk.assets import mirror, sandbox, trust
 from nodisk.assets.work import Work
 from nodisk.errors import IntegrityError
-from nodisk.spec.model import Suite
+from nodisk.spec.model_os import Suite
 
 
 async def extract(work: Work, package: str, wanted: Mapping[str, str], folder: Path) -> tuple[str, dict[str, Path]]:

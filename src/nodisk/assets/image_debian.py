@@ -13,14 +13,16 @@ from typing import Any
 
 from nodisk import node
 from nodisk.assets import image_modules, kernel_modules, mirror, nic_drivers, sandbox, trust
+from nodisk.assets.hashes import key_of, tree_hash
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import NODE_PROGRAMS
-from nodisk.assets.store import Manifest, key_of, tree_hash
+from nodisk.assets.store import Manifest
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.plan.facts import ImageFacts
 from nodisk.spec import versions
-from nodisk.spec.model import Kernel, Lab, Suite
+from nodisk.spec.model import Lab
+from nodisk.spec.model_os import Kernel, Suite
 from nodisk.values import KubeVersion
 
 Coming = Callable[[], Awaitable[Manifest]]

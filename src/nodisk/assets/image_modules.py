@@ -12,7 +12,7 @@ from nodisk import run
 from nodisk.assets import kernel_modules, mirror, nic_drivers, sandbox, trust
 from nodisk.assets.work import Work
 from nodisk.errors import NodiskError
-from nodisk.spec.model import Suite
+from nodisk.spec.model_os import Suite
 
 log = logging.getLogger("nodisk.assets")
 

@@ -12,7 +12,7 @@ from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.store import Manifest, Store
 from nodisk.assets.work import Work
-from nodisk.spec.model import Suite
+from nodisk.spec.model_os import Suite
 
 PROGRAMS = ("undionly.kpxe", "ipxe.efi", "snponly.efi", "ipxe-arm64.efi")
 """BIOS, UEFI with iPXE's own drivers, UEFI with the firmware's driver, UEFI on 64-bit ARM (which says that there is no

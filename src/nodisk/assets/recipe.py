@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nodisk.assets import pull
+from nodisk.assets.hashes import key_of
 from nodisk.assets.progress import Step
-from nodisk.assets.store import Manifest, Store, key_of
+from nodisk.assets.store import Manifest, Store
 from nodisk.assets.work import Work
 
 

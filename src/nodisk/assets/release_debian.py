@@ -11,6 +11,7 @@ from typing import Any
 
 from nodisk.assets import docker_archive, mirror, sandbox, trust
 from nodisk.assets.docker_archive import Config, Entry
+from nodisk.assets.hashes import sha256_of, tree_hash
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import (
@@ -19,11 +20,10 @@ from nodisk.assets.release import (
     facts_to_json,
     wanted_images,
 )
-from nodisk.assets.store import sha256_of, tree_hash
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.errors import EnvironmentProblem
 from nodisk.plan.facts import ContainerImage
-from nodisk.spec.model import Suite
+from nodisk.spec.model_os import Suite
 from nodisk.values import KubeVersion
 
 ROOM = 8 * 1024**3

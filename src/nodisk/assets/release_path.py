@@ -13,6 +13,7 @@ from typing import Any
 
 from nodisk import run
 from nodisk.assets import docker_archive
+from nodisk.assets.hashes import sha256_of
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import (
@@ -22,7 +23,6 @@ from nodisk.assets.release import (
     facts_to_json,
     wanted_images,
 )
-from nodisk.assets.store import sha256_of
 from nodisk.assets.work import Work
 from nodisk.errors import NodiskError, SpecError
 from nodisk.plan.facts import ContainerImage

@@ -12,7 +12,7 @@ from nodisk.assets import debs
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.work import Work
-from nodisk.spec.model import Suite
+from nodisk.spec.model_os import Suite
 
 KIND = "shim"
 SHIM = "shimx64.efi"

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files
+from nodisk.assets.hashes import key_of, sha256_of
 from nodisk.errors import EnvironmentProblem, IntegrityError
 from nodisk.plan.facts import AssetRef
 from nodisk.state import State
@@ -97,35 +97,6 @@ class Manifest:
             facts=data["facts"],
             made=data["made"],
         )
-
-
-def key_of(inputs: Mapping[str, Any]) -> str:
-    """The key of an asset that is made from ``inputs`` (anything that JSON can hold)."""
-    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def tree_hash(*roots: Path) -> str:
-    """A hash over names, modes (the x bit), link targets and contents of files and folders."""
-    digest = hashlib.sha256()
-    for root in roots:
-        digest.update(b"root\0")
-        for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
-            if "__pycache__" in path.parts:
-                continue
-            digest.update(os.fsencode(path.relative_to(root.parent)) + b"\0")
-            if path.is_symlink():
-                digest.update(b"link\0" + os.fsencode(path.readlink()) + b"\0")
-            elif path.is_file():
-                kind = b"x" if path.stat().st_mode & 0o111 else b"f"
-                digest.update(kind + b"\0" + sha256_of(path).encode())
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

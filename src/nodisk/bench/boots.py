@@ -26,7 +26,8 @@ from nodisk.machines.virtual import Virtual
 from nodisk.machines.watch import WAY, Row, wait_ready
 from nodisk.records.database import Database
 from nodisk.spec.load import load
-from nodisk.spec.model import Lab, Source
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import Source
 from nodisk.state import LabState, State
 from nodisk.waiting import Deadline, until
 

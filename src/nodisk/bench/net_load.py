@@ -162,5 +162,5 @@ def _facts(stage: Stage, pod: Object) -> dict[str, str]:
     except (CommandFailed, TimedOut):
         return {}
     found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-    stage.cards[pod["spec"]["nodeName"]] = found
+    stage.nics[pod["spec"]["nodeName"]] = found
     return found

@@ -1,69 +1,20 @@
-"""The report's plots, as inline SVG. matplotlib (the extra ``report``) is imported only here, and only to draw.
+"""The report's plots, as inline SVG.
 
 Readable without colour: series differ by hatch, marker or line style, and values are written beside them.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from nodisk.bench.drawing import COLOURS, DASHES, HATCHES, MARKERS, svg
 from nodisk.bench.result import Measurement, Run, Series
 from nodisk.bench.stats import percentile
-from nodisk.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "++", "oo", "**")
-MARKERS = "osD^vP*X<>"
-DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-# Okabe and Ito's palette keeps apart for colour-blind eyes, and in grey.
-COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
-
-
-def pyplot() -> Any:
-    """matplotlib's pyplot, set up; raises EnvironmentProblem if it isn't installed."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415
-    except ImportError as error:
-        raise EnvironmentProblem(
-            "the report's plots need matplotlib, which is not installed",
-            hint="pip install 'nodisk[report]', or add --no-plots: the report then has tables only",
-        ) from error
-    mpl.use("svg")
-    from matplotlib import pyplot as found  # noqa: PLC0415
-
-    found.rcParams.update(
-        {
-            "svg.fonttype": "path",  # the same on every machine, without its fonts
-            "svg.hashsalt": "nodisk",  # the same ids for the same data
-            "font.size": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "hatch.linewidth": 0.6,
-            "axes.axisbelow": True,
-        }
-    )
-    return found
-
-
-def _svg(title: str, height: float, draw: Callable[[Axes], None]) -> str:
-    library = pyplot()
-    figure, axes = library.subplots(figsize=(7.6, height), layout="constrained")
-    draw(axes)
-    sink = io.StringIO()
-    figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
-    library.close(figure)
-    text = sink.getvalue()
-    text = text[text.index("<svg") :]
-    # Ids are unique within a figure only, and a page has several.
-    prefix = re.sub(r"\W", "", title.lower())
-    text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
 
 
 def _sorted(measurement: Measurement, label: str) -> list[Series]:
@@ -103,7 +54,7 @@ def boot_gantt(measurement: Measurement) -> str | None:
         axes.grid(axis="x", linewidth=0.3)
         axes.figure.legend(loc="outside upper center", ncols=min(5, len(stages)), frameon=False, handleheight=1.4)
 
-    return _svg("Boot by stage", 1.4 + 0.42 * len(nodes), draw)
+    return svg("Boot by stage", 1.4 + 0.42 * len(nodes), draw)
 
 
 def pod_start(measurements: Sequence[Measurement], limit: float) -> str | None:
@@ -142,7 +93,7 @@ def pod_start(measurements: Sequence[Measurement], limit: float) -> str | None:
         axes.grid(linewidth=0.3)
         axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
 
-    return _svg("Pod start", 3.6, draw)
+    return svg("Pod start", 3.6, draw)
 
 
 def api(measurements: Sequence[Measurement]) -> str | None:
@@ -182,7 +133,7 @@ def api(measurements: Sequence[Measurement]) -> str | None:
         axes.grid(axis="x", linewidth=0.3)
         axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
 
-    return _svg("API latency", 1.2 + 0.26 * len(rows), draw)
+    return svg("API latency", 1.2 + 0.26 * len(rows), draw)
 
 
 def strips(measurement: Measurement) -> str | None:
@@ -211,7 +162,7 @@ def strips(measurement: Measurement) -> str | None:
         )
         axes.grid(axis="x", linewidth=0.3)
 
-    return _svg(f"By node: {measurement.name}", 1.1 + 0.42 * len(nodes), draw)
+    return svg(f"By node: {measurement.name}", 1.1 + 0.42 * len(nodes), draw)
 
 
 def network(measurement: Measurement) -> str | None:
@@ -259,7 +210,7 @@ def network(measurement: Measurement) -> str | None:
         axes.set_xlabel("Mbit/s, median")
         axes.figure.legend(loc="outside upper center", ncols=2, frameon=False, handleheight=1.4)
 
-    return _svg("Network", 1.3 + 0.5 * len(paths), draw)
+    return svg("Network", 1.3 + 0.5 * len(paths), draw)
 
 
 def memory(measurement: Measurement) -> str | None:
@@ -295,7 +246,7 @@ def memory(measurement: Measurement) -> str | None:
         axes.set_xlabel("MiB")
         axes.figure.legend(loc="outside upper center", ncols=6, frameon=False, handleheight=1.4)
 
-    return _svg("RAM at Ready", 1.3 + 0.42 * len(nodes), draw)
+    return svg("RAM at Ready", 1.3 + 0.42 * len(nodes), draw)
 
 
 def trend(runs: Sequence[Run], names: Sequence[str]) -> str | None:
@@ -327,4 +278,4 @@ def trend(runs: Sequence[Run], names: Sequence[str]) -> str | None:
         axes.grid(axis="y", linewidth=0.3)
         axes.figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
 
-    return _svg("Trend", 3.2, draw)
+    return svg("Trend", 3.2, draw)

@@ -31,10 +31,10 @@ def boot(context: LabContext) -> list[Measurement]:
 
 def _link(context: LabContext) -> int | None:
     """Link speed of the server's NIC in Mbit/s; None if unknown (no cable, or a virtual lab's bridge)."""
-    if context.netns is not None or (card := wire.card(context.lab)) is None:
+    if context.netns is not None or (nic := wire.link(context.lab)) is None:
         return None
     try:
-        speed = int(Path(f"/sys/class/net/{card.name}/speed").read_text(encoding="ascii"))
+        speed = int(Path(f"/sys/class/net/{nic.name}/speed").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
     return speed if speed > 0 else None

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from nodisk import files
-from nodisk.bench import plots
+from nodisk.bench import drawing, plots
 from nodisk.bench.compare import against, compare
 from nodisk.bench.result import Measurement, Run, Verdict, load
 from nodisk.errors import SpecError
@@ -49,7 +49,7 @@ def write(
 
 def need_plots() -> None:
     """Raises EnvironmentProblem if matplotlib is not installed."""
-    plots.pyplot()
+    drawing.pyplot()
 
 
 def earlier_runs(folder: Path) -> list[Run]:

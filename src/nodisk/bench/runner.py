@@ -158,8 +158,8 @@ def _node(stage: Stage, name: str, node: dict[str, Any]) -> dict[str, Any]:
         "ram_mib": int(capacity["memory"].removesuffix("Ki")) // 1024,
         "kernel": info["kernelVersion"],
         "containerd": info["containerRuntimeVersion"].removeprefix("containerd://"),
-        "card": stage.cards.get(name, {}).get("card", ""),
-        "mtu": stage.cards.get(name, {}).get("mtu", ""),
+        "card": stage.nics.get(name, {}).get("card", ""),
+        "mtu": stage.nics.get(name, {}).get("mtu", ""),
     }
 
 

@@ -31,7 +31,7 @@ class Stage:
     scene: Scene
     profile: Profile
     say: Callable[[str], None]
-    cards: dict[str, dict[str, str]] = field(default_factory=dict)
+    nics: dict[str, dict[str, str]] = field(default_factory=dict)
     """Node → what the network measure found out about its NIC: ``card`` (the driver), ``mtu``."""
 
     @property

@@ -1,4 +1,4 @@
-"""Which firmware the machines' NICs may need: the cards that they booted from, against what the image has."""
+"""Which firmware the machines' NICs may need: the NICs that they booted from, against what the image has."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _known(state: LabState, lab: Lab) -> list[Driver] | str:
 
 
 def judge(nics: Mapping[str, str], known: Iterable[Driver], *, asked: tuple[str, ...] = ()) -> list[Finding]:
-    """What machines' NICs need (name → NIC), machines with the same card in one finding.
+    """What machines' NICs need (name → NIC), machines with the same NIC in one finding.
 
     ``asked``: the packages that lab.yaml names already. A NIC that no driver names may still be driven: virtio's
     driver, for one, hangs on a bus of its own.

@@ -18,11 +18,11 @@ _NONE = IPv4Address("0.0.0.0")  # noqa: S104 - what a proxyDHCP server "offers"
 _STRANGER = 0x026E64 << 24
 """The first half of a made-up MAC: locally administered (RFC 7042 section 2.1)."""
 OWN = _STRANGER | 0xFFFFFF
-"""Another one, which asks as UEFI what this host's card asks as BIOS."""
+"""Another one, which asks as UEFI what this host's NIC asks as BIOS."""
 
 
 def strangers(lab: Lab) -> dict[Mac, IPv4Address]:
-    """MACs that no card has, and the address of lab.yaml for which each is to ask: spread over all of them.
+    """MACs that no NIC has, and the address of lab.yaml for which each is to ask: spread over all of them.
 
     A server that has the address free in a pool offers it. The MACs are the same each time, so that servers that
     remember whom they offered something have no more to remember.

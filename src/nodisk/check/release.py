@@ -13,7 +13,8 @@ from nodisk.assets.work import Work
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError
 from nodisk.spec import versions
-from nodisk.spec.model import Lab, Source
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
 

@@ -20,7 +20,8 @@ from nodisk.kube.errors import ApiError
 from nodisk.pki.authority import Authority
 from nodisk.records import backups
 from nodisk.spec import skew, versions
-from nodisk.spec.model import Lab, Source
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import Source
 from nodisk.state import LabState, State
 from nodisk.values import KubeVersion
 

@@ -16,7 +16,8 @@ from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.server import host
-from nodisk.spec.model import DhcpMode, Lab, Source
+from nodisk.spec.model import DhcpMode, Lab
+from nodisk.spec.model_kubernetes import Source
 from nodisk.values import Mac
 from nodisk.waiting import Deadline
 
@@ -24,7 +25,7 @@ _REPLY = re.compile(r"reply from (\S+) \[([0-9A-Fa-f:]{17})\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Link:
     """The server's network interface."""
 
     name: str
@@ -36,22 +37,22 @@ class Card:
     """The prefix length of that address."""
 
 
-def card(lab: Lab) -> Card | None:
+def link(lab: Lab) -> Link | None:
     """Find the interface named in lab.yaml, else the one with the server's address; None if there is none."""
     wanted, server = lab.network.interface, str(lab.network.server)
-    for link in json.loads(run.run(["ip", "-json", "address", "show"], timeout=5).stdout or "[]"):
-        entry = next((one for one in link.get("addr_info", []) if one.get("local") == server), None)
-        if link["ifname"] == wanted or (wanted is None and entry):
-            flags = link.get("flags", [])
+    for there in json.loads(run.run(["ip", "-json", "address", "show"], timeout=5).stdout or "[]"):
+        entry = next((one for one in there.get("addr_info", []) if one.get("local") == server), None)
+        if there["ifname"] == wanted or (wanted is None and entry):
+            flags = there.get("flags", [])
             prefix = int(entry["prefixlen"]) if entry else None
-            return Card(link["ifname"], "UP" in flags, "LOWER_UP" in flags, entry is not None, prefix)
+            return Link(there["ifname"], "UP" in flags, "LOWER_UP" in flags, entry is not None, prefix)
     return None
 
 
 def interface(lab: Lab) -> list[Finding]:
     """Check that the interface exists, is up, has a carrier, and has the server's address and prefix."""
     net, name = lab.network, "interface"
-    found = card(lab)
+    found = link(lab)
     address = f"{net.server}/{net.subnet.prefixlen}"
     if found is None:
         if net.interface:
@@ -79,7 +80,7 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
     name = "ports"
     if server_pid is not None:
         return [ok(name, f"used by this lab's own server (pid {server_pid})")]
-    found = card(lab)
+    found = link(lab)
     if found is None or not found.holds:
         return [warning(name, "not checked: this host doesn't have the server's address yet")]
     wanted = host.bound_ports(lab, found.name, names=lab.kubernetes.source is Source.DEBIAN)
@@ -97,7 +98,7 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
 def dhcp(lab: Lab) -> list[Finding]:
     """Who gives addresses on the segment, and whether that agrees with lab.yaml."""
     name = "dhcp"
-    found = card(lab)
+    found = link(lab)
     if found is None or not found.up:
         return [warning(name, "not checked: the interface is not up")]
     try:
@@ -117,7 +118,7 @@ def dhcp(lab: Lab) -> list[Finding]:
     return offers.judge(lab, {mac: heard.answers.get(mac, []) for mac in {*macs, *heard.answers}}, boots, heard.relays)
 
 
-def _boot_servers(lab: Lab, found: Card, own: Mac, heard: Room) -> dict[IPv4Address, str]:
+def _boot_servers(lab: Lab, found: Link, own: Mac, heard: Room) -> dict[IPv4Address, str]:
     """What PXE servers say on port 4011, to which option 60 sends firmware: server → boot file."""
     servers = sorted(
         {one.server for some in heard.answers.values() for one in some if one.vendor_class.startswith("PXEClient")}
@@ -133,7 +134,7 @@ def _boot_servers(lab: Lab, found: Card, own: Mac, heard: Room) -> dict[IPv4Addr
 def duplicates(lab: Lab) -> list[Finding]:
     """No other device uses an address of the lab."""
     name = "duplicates"
-    found = card(lab)
+    found = link(lab)
     if found is None or not found.up:
         return [warning(name, "not checked: the interface is not up")]
     if os.geteuid() != 0:

@@ -13,7 +13,8 @@ from nodisk.errors import UsageError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.objects import boot_id, closing_taints, condition, holds
 from nodisk.plan.policies import APPLIED
-from nodisk.spec.model import Lab, PodNetwork
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import PodNetwork
 
 GIB = 2**30
 

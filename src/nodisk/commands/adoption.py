@@ -222,7 +222,7 @@ def rename(  # noqa: PLR0917 - click hands over by name
 def swap(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, name: str, mac: str, force: bool, dry_run: bool
 ) -> None:
-    """Put another PC, or another network card, in a machine's place.
+    """Put another PC, or another NIC, in a machine's place.
 
     It keeps the name, the address, the role and the node. The PC with the old MAC is an unknown one when it next
     boots: it can't enrol, but a certificate that it has is valid until it ends (14 days).

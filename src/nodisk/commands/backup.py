@@ -19,7 +19,7 @@ from nodisk.context import LabContext, LabOptions, lab_options, output_option, s
 from nodisk.errors import UsageError
 from nodisk.records import backups
 from nodisk.spec import target as targets
-from nodisk.spec.model import Keep
+from nodisk.spec.model_backup import Keep
 from nodisk.state import State
 
 PERIODS = ("last", "daily", "weekly", "monthly", "yearly")

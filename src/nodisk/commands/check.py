@@ -81,7 +81,7 @@ def _place(options: LabOptions, virtual: bool | None, upgrade_to: KubeVersion | 
     lab = options.load() if upgrade_to is None else options.load_cluster()
     if virtual is None:
         # An interface in lab.yaml, or the lab's address on this host, means a real room.
-        real = lab.lab.network.interface is not None or wire.card(lab.lab) is not None
+        real = lab.lab.network.interface is not None or wire.link(lab.lab) is not None
         virtual = lab.netns is not None or not real
     return Place(lab.lab, lab.file, lab.state, virtual, lab.netns if virtual else None, upgrade_to)
 

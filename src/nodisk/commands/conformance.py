@@ -12,7 +12,7 @@ import click
 
 from nodisk import files, ui
 from nodisk.assets import built
-from nodisk.assets.store import sha256_of
+from nodisk.assets.hashes import sha256_of
 from nodisk.conformance import cleanup, report, runner, specs, submission
 from nodisk.conformance.program import Folder, fits
 from nodisk.conformance.records import Plan, Run

@@ -72,7 +72,7 @@ def look(guess: Guess, way: Way) -> Seen | None:
     except PermissionError as error:
         raise EnvironmentProblem("listening to a network interface needs root", hint="run it with sudo") from error
     except (OSError, ValueError) as error:
-        raise EnvironmentProblem(f"{guess.interface}: {error}", hint="is it up, and an Ethernet card?") from error
+        raise EnvironmentProblem(f"{guess.interface}: {error}", hint="is it up, and an Ethernet interface?") from error
     mode, why = room.mode()
     ui.say(f"dhcp: {mode}: {why}")
     for relay in sorted(room.relays):
@@ -145,7 +145,7 @@ def _ask(interface: str, probes: dict[Mac, IPv4Address | None], answers: dict[Ma
 def _what(room: Room, mac: Mac, maker: str | None) -> str:
     machine = room.machines[mac]
     relayed = f", through the relay {machine.relay}" if machine.relay else ""
-    return f"card by {maker or 'an unknown maker'}, {machine.firmware}{relayed}"
+    return f"NIC by {maker or 'an unknown maker'}, {machine.firmware}{relayed}"
 
 
 def _control_plane(macs: list[Mac], way: Way) -> Mac | None:

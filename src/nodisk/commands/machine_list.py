@@ -73,7 +73,7 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
         "ADDRESS",
         "ROLE",
         "SEAT",
-        "CARD BY",
+        "NIC BY",
         "MAKER",
         "PRODUCT",
         "SERIAL",
@@ -89,7 +89,7 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
     elif unknown:
         click.echo("No unknown machine has asked for a boot script.")
     if any(maker is None for maker in makers.values()) and not vendors.listed():
-        ui.say(f"makers of cards are unknown: this host has no list (apt-get install {vendors.PACKAGE})")
+        ui.say(f"makers of NICs are unknown: this host has no list (apt-get install {vendors.PACKAGE})")
 
 
 @click.command(epilog="Example: nodisk machines show 8c:ec:4b:00:00:05")

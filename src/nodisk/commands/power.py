@@ -19,7 +19,8 @@ from nodisk.machines import wake as wake_
 from nodisk.machines.buttons.button import Answer, Outcome, Wish
 from nodisk.machines.buttons.press import Way
 from nodisk.spec.lookup import machine_named
-from nodisk.spec.model import Machine, PowerKind
+from nodisk.spec.model import Machine
+from nodisk.spec.model_power import PowerKind
 from nodisk.values import Role
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -23,6 +23,7 @@ from nodisk.errors import TimedOut
 from nodisk.kube import kubeconfig
 from nodisk.kube.discovery import Discovery
 from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Gone, NotFound
+from nodisk.kube.ours import FIELD_MANAGER, made_by_us, says
 from nodisk.kube.patience import LOOK, Say, unheard
 from nodisk.kube.transport import Object, Transport
 from nodisk.values import KubeVersion
@@ -32,7 +33,6 @@ __all__ = ["FIELD_MANAGER", "Client", "Listing", "Object", "connect", "selector"
 
 T = TypeVar("T")
 
-FIELD_MANAGER = "nodisk"
 PAGE = 500
 # How often an apply that met another's write is sent again.
 RACES = 10
@@ -214,7 +214,7 @@ class Client(Transport):
         try:
             return self.json("PUT", path, params=params, body=obj)
         except Conflict as error:
-            if error.repeated and _says(there := self.get_json(path)) == _says(obj):
+            if error.repeated and says(there := self.get_json(path)) == says(obj):
                 return there  # an earlier try wrote it, and its answer was lost
             raise
 
@@ -287,25 +287,6 @@ class Client(Transport):
     def _path_of(self, obj: Object) -> str:
         meta = obj["metadata"]
         return self.path(obj["apiVersion"], obj["kind"], meta["name"], namespace=meta.get("namespace"))
-
-
-def made_by_us(wanted: Object, there: Object) -> bool:
-    """Whether an existing object can come from an earlier attempt to create ``wanted``: nodisk's, with the same marks.
-
-    The rest can't be compared: the API server adds defaults and normalises quantities.
-    """
-    asked, found = wanted["metadata"], there["metadata"]
-    managers = {field.get("manager") for field in found.get("managedFields") or []}
-    marks = ("labels", "annotations")
-    alike = all((asked.get(mark) or {}).items() <= (found.get(mark) or {}).items() for mark in marks)
-    return FIELD_MANAGER in managers and alike
-
-
-def _says(obj: Object) -> Object:
-    """The parts of an object that a user writes, without what the API server adds."""
-    kept = {"name", "namespace", "labels", "annotations", "finalizers"}
-    meta = {key: value for key, value in obj["metadata"].items() if key in kept}
-    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
 
 
 def selector(labels: str | None, fields: str | None) -> dict[str, str]:

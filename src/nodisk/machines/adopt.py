@@ -67,12 +67,12 @@ def rename(text: str, lab: Lab, old: str, new: Name) -> Edit:
 
 
 def swap(text: str, lab: Lab, name: str, mac: Mac) -> Edit:
-    """Give a machine the MAC of the PC or card that has taken its place; raises UsageError if another one has it."""
+    """Give a machine the MAC of the PC or NIC that has taken its place; raises UsageError if another one has it."""
     machine = machine_named(lab, name)
     other = lab.by_mac(mac)
     if other is not None:
         same = "has that MAC already" if other is machine else f"can't have {mac}: it is {other.name}'s"
-        hint = "give the new card's MAC" if other is machine else f"nodisk machines forget {other.name}, then swap"
+        hint = "give the new NIC's MAC" if other is machine else f"nodisk machines forget {other.name}, then swap"
         raise UsageError(f"{name} {same}", hint=hint)
     return _replace(text, lab, machine, "mac", mac)
 

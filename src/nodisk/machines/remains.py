@@ -56,11 +56,11 @@ class Remains:
                 f"the server of {name} (pid {outside}) is a real room's, not a virtual lab's",
                 hint=f"stop it with systemctl stop nodisk or Ctrl-C; {self._others()}",
             )
-        card = virtual_lab.room_card(self.state)
+        interface = virtual_lab.room_interface(self.state)
         left = virtual_lab.read(self.state) is not None or self.namespace.exists()
-        if card is not None and (remove or not left):
+        if interface is not None and (remove or not left):
             raise UsageError(
-                f"{self.state.root} is a real room's: its server last ran on the network interface {card}",
+                f"{self.state.root} is a real room's: its server last ran on the network interface {interface}",
                 hint=f"for a virtual lab, use another state directory: --state DIR; {self._others()}",
             )
 

@@ -1,4 +1,4 @@
-"""Who made a network card, by the first three bytes of its MAC, from the list that this host has.
+"""Who made a NIC, by the first three bytes of its MAC, from the list that this host has.
 
 The IEEE's list is large and changes every week, so nodisk brings none: Debian's ``ieee-data`` has it, and so does
 udev, which most hosts have anyway.
@@ -22,7 +22,7 @@ _UDEV = re.compile(r"^OUI:([0-9A-F]{2})([0-9A-F]{2})([0-9A-F]{2})\*\n ID_OUI_FRO
 
 
 def vendors(macs: Iterable[Mac], files: Sequence[Path] = FILES) -> dict[Mac, str | None]:
-    """The maker of each card; None where no list on this host knows it."""
+    """The maker of each NIC; None where no list on this host knows it."""
     wanted = set(macs)
     known = _read(tuple(files)) if any(not _is_local(mac) for mac in wanted) else {}
     return {mac: known.get(mac.value >> 24) or (LOCAL if _is_local(mac) else None) for mac in wanted}

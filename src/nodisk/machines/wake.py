@@ -11,14 +11,14 @@ from nodisk.errors import EnvironmentProblem
 from nodisk.values import Mac
 
 PORT = 9
-"""UDP's discard port, by custom: the card looks for the pattern wherever it is in a frame."""
+"""UDP's discard port, by custom: the NIC looks for the pattern wherever it is in a frame."""
 ROUNDS = 3
 """Nobody answers, so each packet is sent a few times."""
 PAUSE = 0.1
 
 
 def magic(mac: Mac) -> bytes:
-    """The pattern that a sleeping card looks for: six bytes FF, then its address sixteen times."""
+    """The pattern that a sleeping NIC looks for: six bytes FF, then its address sixteen times."""
     return b"\xff" * 6 + mac.value.to_bytes(6, "big") * 16
 
 

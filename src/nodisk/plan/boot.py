@@ -60,10 +60,10 @@ _WHO = "&".join(
 
 
 def entry_script(lab: Lab) -> str:
-    """``/boot.ipxe``: chains to the script of the card that iPXE booted from.
+    """``/boot.ipxe``: chains to the script of the NIC that iPXE booted from.
 
-    ``netX`` is the card opened last, which is the one whose DHCP worked: net0 may be another card of the machine. What
-    kind of card it is (ipxe.org/cfg/busid) tells which firmware its driver may need, and the mainboard whether two
+    ``netX`` is the NIC opened last, which is the one whose DHCP worked: net0 may be another NIC of the machine. What
+    kind of NIC it is (ipxe.org/cfg/busid) tells which firmware its driver may need, and the mainboard whether two
     machines have one MAC. The first request says that a boot begins; whatever is asked after it, because an answer was
     lost, belongs to the same boot. A machine for which there is no image is told so, and goes no further.
     """
@@ -90,7 +90,7 @@ def entry_script(lab: Lab) -> str:
 def address_script(lab: Lab, machine: Machine) -> str:
     """A known machine's script where it asks from an address that a pool gave it: it takes lab.yaml's, and asks again.
 
-    So the room's DHCP server needs no reservations. The address goes onto the card that iPXE booted from; a card's own
+    So the room's DHCP server needs no reservations. The address goes onto the NIC that iPXE booted from; a NIC's own
     settings count before those of its DHCP lease. Where the server does not answer the new address, the machine goes
     back to the old one and starts over.
     """

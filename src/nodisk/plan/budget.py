@@ -17,7 +17,8 @@ from enum import StrEnum
 
 from nodisk.plan.facts import Facts
 from nodisk.spec import versions
-from nodisk.spec.model import Lab, Machine, PodNetwork, Source
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_kubernetes import PodNetwork, Source
 from nodisk.values import KubeVersion, Role
 
 MIB = 1024 * 1024

@@ -32,7 +32,7 @@ class Host:
     bios: str = "undionly.kpxe"
     """The binary for BIOS; it drives the NIC from which the firmware booted."""
     uefi: str = "snponly.efi"
-    """The one for UEFI on x86-64; snponly.efi drives the card that the firmware booted from, ipxe.efi any it knows."""
+    """The one for UEFI on x86-64; snponly.efi drives the NIC that the firmware booted from, ipxe.efi any it knows."""
     arm64: str = "ipxe-arm64.efi"
     """The one for UEFI on 64-bit ARM, which has no image: iPXE says so on the screen."""
     signed: str = "shimx64.efi"

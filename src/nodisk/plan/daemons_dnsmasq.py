@@ -65,7 +65,7 @@ def _general(lab: Lab, host: Host) -> Iterator[str]:
     yield f"interface={host.interface}"
     yield "except-interface=lo"
     yield "bind-interfaces"
-    yield f"listen-address={lab.network.server}" if lab.network.dhcp is DhcpMode.NONE else "# DHCP needs the whole card"
+    yield f"listen-address={lab.network.server}" if lab.network.dhcp is DhcpMode.NONE else "# DHCP needs the whole NIC"
 
 
 def _names(lab: Lab) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _full(lab: Lab, host: Host) -> Iterator[str]:
     yield "log-dhcp"
     yield "dhcp-authoritative"
     yield f"dhcp-leasefile={host.data / 'dnsmasq.leases'}"
-    # Firmware, iPXE and Linux call themselves differently; the card is what they have in common.
+    # Firmware, iPXE and Linux call themselves differently; the NIC is what they have in common.
     yield "dhcp-ignore-clid"
     yield "dhcp-ignore-names=tag:!known"
     netmask = lab.network.subnet.netmask

@@ -27,10 +27,11 @@ def configure(lab: Lab, host: Host) -> dict[str, str]:
 def usual_host(lab: Lab, root: Path, objects: Path) -> Host:
     """A host as far as lab.yaml describes it, to show configurations without access to the server's host.
 
-    ``root``: the lab's folder; ``objects``: the store's. An interface that lab.yaml doesn't name is shown as ``CARD``.
+    ``root``: the lab's folder; ``objects``: the store's. An interface that lab.yaml doesn't name is shown as
+    ``INTERFACE``.
     """
     return Host(
-        interface=lab.network.interface or "CARD",
+        interface=lab.network.interface or "INTERFACE",
         conf=root / "conf",
         run=root / "run",
         data=root,

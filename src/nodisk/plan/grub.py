@@ -52,7 +52,7 @@ def quoted(text: str) -> str:
 
 
 def entry_script(lab: Lab) -> str:
-    """``/grub/grub.cfg``: runs the script of the card that GRUB was loaded by, until one says that it is done.
+    """``/grub/grub.cfg``: runs the script of the NIC that GRUB was loaded by, until one says that it is done.
 
     ``source`` reports no failure. So the script sets a variable, and one that did not come leaves it unset. The first
     request says that a boot begins, as iPXE's does.

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from nodisk.plan import menu as ipxe
 from nodisk.plan.grub import DISK, DONE, ENTRY, LOCK, RETRY_SECONDS, on_server, quoted, script
 from nodisk.spec import menu
-from nodisk.spec.model import Lab, Machine, MenuEntry
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_menu import MenuEntry
 
 
 def menu_script(lab: Lab, machine: Machine) -> str:

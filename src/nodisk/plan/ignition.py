@@ -15,7 +15,8 @@ from nodisk.plan.budget import budget
 from nodisk.plan.documents import HEADER, dropin, file, program, unit
 from nodisk.plan.facts import Facts
 from nodisk.spec import versions
-from nodisk.spec.model import Lab, Machine, PodNetwork
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.values import Role
 
 SPEC = "3.3.0"
@@ -52,7 +53,7 @@ def _files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
         file("/etc/hostname", f"{machine.name}\n"),
         file("/etc/hosts", system.hosts(lab, machine)),
         file("/etc/resolv.conf", system.resolv_conf(lab)),
-        file("/etc/systemd/network/10-nodisk.network", system.card(lab, machine)),
+        file("/etc/systemd/network/10-nodisk.network", system.network_unit(lab, machine)),
         file("/etc/systemd/networkd.conf.d/nodisk.conf", system.NETWORKD),
         file("/etc/systemd/timesyncd.conf.d/nodisk.conf", system.timesyncd(lab)),
         file("/etc/systemd/journald.conf.d/nodisk.conf", system.journald(caps.journald_mib)),

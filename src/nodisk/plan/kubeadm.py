@@ -14,7 +14,8 @@ from nodisk import ports
 from nodisk.plan import kubelet, network
 from nodisk.plan.documents import documents
 from nodisk.plan.facts import Facts
-from nodisk.spec.model import Lab, Machine, PodNetwork
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.values import KubeVersion
 
 PKI = kubelet.PKI

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from nodisk.plan import boot, network
 from nodisk.spec import menu
-from nodisk.spec.model import Lab, Machine, MenuEntry
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_menu import MenuEntry
 
 WITHOUT_TIMEOUT = 30
 """Seconds for the menu of a machine that shows none by itself, after what it started failed."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from nodisk.plan import network
 from nodisk.plan.documents import HEADER
-from nodisk.spec.model import Lab, Machine, PodNetwork, Suite
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_kubernetes import PodNetwork
+from nodisk.spec.model_os import Suite
 
 SYSCTL = (
     HEADER
@@ -40,7 +42,7 @@ def resolv_conf(lab: Lab) -> str:
     return HEADER + "".join(f"nameserver {address}\n" for address in network.resolvers(lab))
 
 
-def card(lab: Lab, machine: Machine) -> str:
+def network_unit(lab: Lab, machine: Machine) -> str:
     """networkd's configuration of the NIC from which the machine booted; other NICs are left alone.
 
     The initramfs has already set it up with the same values, so the link doesn't flap when networkd takes over.

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
-from nodisk.records import console_access, inventories, nonces, sightings
+from nodisk.errors import EnvironmentProblem, IntegrityError
+from nodisk.records import console_access, event_rows, inventories, nonces, schema, sightings
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
 from nodisk.records.turns import Turned
 from nodisk.values import Mac, Role, Stage
 
-SCHEMA = 2
 KEEP_EVENTS = 2_000
 """Events kept of each kind and machine; older ones are pruned. A machine causes about ten a day."""
 KEEP_ALARMS = 10_000
@@ -34,26 +33,6 @@ NONCES_FOR = 24 * 3600.0
 _NIC = "nic "
 MAX_DETAIL = 500
 """Characters of a detail; the rest is cut."""
-
-_TABLES = """
-CREATE TABLE event (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, mac INTEGER, machine TEXT,
-    boot_id TEXT, stage TEXT, detail TEXT NOT NULL, source TEXT NOT NULL
-);
-CREATE INDEX event_mac ON event (mac, kind, id);
-CREATE INDEX event_kind ON event (kind, id);
-CREATE TABLE nonce (
-    digest TEXT PRIMARY KEY, mac INTEGER NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
-    minted REAL NOT NULL, used REAL, superseded INTEGER NOT NULL DEFAULT 0, request TEXT
-);
-CREATE INDEX nonce_mac ON nonce (mac);
-CREATE TABLE enrolment (mac INTEGER PRIMARY KEY, time REAL NOT NULL, expires REAL NOT NULL, host_keys TEXT NOT NULL);
-CREATE TABLE served (mac INTEGER NOT NULL, what TEXT NOT NULL, text TEXT NOT NULL, time REAL NOT NULL,
-    PRIMARY KEY (mac, what));
-CREATE TABLE ram (mac INTEGER PRIMARY KEY, time REAL NOT NULL, mib TEXT NOT NULL);
-CREATE TABLE traffic (mac INTEGER NOT NULL, what TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (mac, what));
-CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +56,7 @@ class Database:
         self._now = now
         try:
             if reading:
-                self._db = _view(path)
+                self._db = schema.view(path)
             else:
                 self._open(path)
         except (PermissionError, sqlite3.OperationalError) as error:
@@ -125,9 +104,9 @@ class Database:
 
     def _ensure_tables(self) -> None:
         with self._transaction():
-            if not _schema_of(self._db, self.path):
-                _make_tables(self._db)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+            if not schema.version_of(self._db, self.path):
+                schema.make_tables(self._db)
+                self._db.execute(f"PRAGMA user_version = {schema.VERSION}")
             # Whoever doesn't know these tables does without them: no reason for another schema.
             sightings.make(self._db)
             self._db.execute(next_boots_.TABLE)
@@ -196,23 +175,7 @@ class Database:
         limit: int | None = None,
     ) -> list[Event]:
         """Events in order: numbers above ``after``, not before ``since``; ``limit`` keeps the newest."""
-        wanted = [str(kind) for kind in kinds]
-        clauses, values = ["id > ?"], [after]
-        if since is not None:
-            clauses.append("time >= ?")
-            values.append(since)  # type: ignore[arg-type] # SQLite takes any number
-        if mac is not None:
-            clauses.append("mac = ?")
-            values.append(mac.value)
-        if wanted:
-            clauses.append(f"kind IN ({','.join('?' * len(wanted))})")
-            values.extend(wanted)  # type: ignore[arg-type]
-        rows = self._db.execute(
-            "SELECT id, time, kind, detail, source, mac, machine, boot_id, stage FROM event "  # noqa: S608 - constants
-            f"WHERE {' AND '.join(clauses)} ORDER BY id DESC LIMIT ?",
-            (*values, -1 if limit is None else limit),
-        ).fetchall()
-        return [_event(row) for row in reversed(rows)]
+        return event_rows.find(self._db, after=after, since=since, mac=mac, kinds=kinds, limit=limit)
 
     @property
     def sightings(self) -> Sightings:
@@ -378,57 +341,3 @@ class Database:
 
     def _set(self, name: str, value: str) -> None:
         self._db.execute("REPLACE INTO setting VALUES (?,?)", (name, value))
-
-
-def _view(path: Path) -> sqlite3.Connection:
-    """A read-only connection; to an empty database if there is none yet."""
-    if not path.exists():
-        return _nothing()
-    # SQLite makes a log and its index beside the file, also for reading, and leaves them there. While no log is there
-    # nobody has the file open, and it may be read as one that doesn't change.
-    still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True, isolation_level=None, timeout=10)
-    try:
-        if _schema_of(db, path):
-            return db
-    except BaseException:
-        db.close()
-        raise
-    db.close()  # another process is just making it
-    return _nothing()
-
-
-def _nothing() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    _make_tables(db)
-    return db
-
-
-def _make_tables(db: sqlite3.Connection) -> None:
-    for statement in _TABLES.split(";"):
-        db.execute(statement)
-
-
-def _schema_of(db: sqlite3.Connection, path: Path) -> int:
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, SCHEMA):
-        raise NodiskError(
-            f"{path} was written by another nodisk (schema {version}, this one knows {SCHEMA})",
-            hint="use that nodisk, or move the file away to start with an empty record",
-        )
-    return version
-
-
-def _event(row: tuple[object, ...]) -> Event:
-    number, when, kind, detail, source, mac, machine, boot_id, stage = row
-    return Event(
-        id=int(str(number)),
-        time=float(str(when)),
-        kind=Kind(str(kind)),
-        detail=str(detail),
-        source=str(source),
-        mac=None if mac is None else Mac(int(str(mac))),
-        machine=None if machine is None else str(machine),
-        boot_id=None if boot_id is None else str(boot_id),
-        stage=None if stage is None else Stage(str(stage)),
-    )

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from nodisk.records.events import iso
 from nodisk.spec import timetable as calendar
-from nodisk.spec.model import Outside, Timetable
+from nodisk.spec.model_timetable import Outside, Timetable
 from nodisk.spec.timetable import Sitting, Turn, Window
 
 LATE = timedelta(hours=12)

@@ -70,10 +70,10 @@ def file_of(state: LabState) -> Path | None:
     return None if record is None else Path(record.file)
 
 
-def room_card(state: LabState) -> str | None:
+def room_interface(state: LabState) -> str | None:
     """The interface on which a real room's server last used this state; None for a virtual lab or new state."""
     if not (state.etcd / "member").exists():  # etcd's own folder: there since a server first ran
         return None
     found = host.read(state.host)
-    card = "unknown" if found is None else found.interface
-    return None if card == BRIDGE else card
+    interface = "unknown" if found is None else found.interface
+    return None if interface == BRIDGE else interface

@@ -26,19 +26,19 @@ _ETHERNET, _IPV4, _REQUEST, _REPLY = 1, 0x0800, 1, 2
 _EVERYBODY = b"\xff" * 6
 
 
-def probe(card: bytes, address: IPv4Address) -> bytes:
+def probe(sender: bytes, address: IPv4Address) -> bytes:
     """An ARP probe (RFC 5227 section 2.1.1): it names no address of the sender, so it changes no neighbour's table."""
-    return _FIELDS.pack(_ETHERNET, _IPV4, 6, 4, _REQUEST, card, bytes(4), bytes(6), address.packed)
+    return _FIELDS.pack(_ETHERNET, _IPV4, 6, 4, _REQUEST, sender, bytes(4), bytes(6), address.packed)
 
 
 def holder(packet: bytes, address: IPv4Address) -> Mac | None:
-    """The card that says in ``packet`` that it has ``address``; None for any other packet, however broken."""
+    """The NIC that says in ``packet`` that it has ``address``; None for any other packet, however broken."""
     if len(packet) < _FIELDS.size:
         return None
-    hardware, protocol, long, short, kind, card, has, _, _ = _FIELDS.unpack_from(packet)
+    hardware, protocol, long, short, kind, sender, has, _, _ = _FIELDS.unpack_from(packet)
     if (hardware, protocol, long, short, kind, has) != (_ETHERNET, _IPV4, 6, 4, _REPLY, address.packed):
         return None
-    return Mac(int.from_bytes(card, "big"))
+    return Mac(int.from_bytes(sender, "big"))
 
 
 @dataclass(slots=True)
@@ -66,8 +66,8 @@ class Neighbours:
         with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ARP)) as wire:
             wire.setblocking(False)
             wire.bind((self.interface, _ARP))
-            card: bytes = wire.getsockname()[4]
-            wire.sendto(probe(card, address), (self.interface, _ARP, 0, 0, _EVERYBODY))
+            sender: bytes = wire.getsockname()[4]
+            wire.sendto(probe(sender, address), (self.interface, _ARP, 0, 0, _EVERYBODY))
             async with asyncio.timeout(WAIT):
                 while (found := holder(await loop.sock_recv(wire, 64), address)) is None:
                     pass

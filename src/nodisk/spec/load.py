@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from nodisk import yamltree
 from nodisk.spec import document, messages, repair, rules
 from nodisk.spec.finding import Finding
-from nodisk.spec.model import Backup, Lab, Machine
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_backup import Backup
 from nodisk.yamltree import Problem, YamlError
 
 

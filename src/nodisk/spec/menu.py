@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from nodisk.spec.model import Lab, Machine, Menu, MenuChoice, MenuEntry
+from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_menu import Menu, MenuChoice, MenuEntry
 from nodisk.yamltree import Path
 
 LAB, DISK, SHELL, REBOOT, POWEROFF, MENU = "lab", "disk", "shell", "reboot", "poweroff", "menu"

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from nodisk.spec import synonyms
 from nodisk.spec.finding import Finding
-from nodisk.spec.model import Lab, keys
+from nodisk.spec.model import Lab
+from nodisk.spec.section import keys
 from nodisk.yamltree import Path
 
 

@@ -8,33 +8,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field
 
 from nodisk import ports
-from nodisk.spec.lessons import DaysOff, Lead, Lesson, Zone
-from nodisk.values import KubeVersion, Mac, Name, Role, Seat, Size
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out(cls, data: Any) -> Any:
-        """A key without a value (``packages:`` with every line below commented out) is treated as absent."""
-        if not isinstance(data, dict):
-            return data
-        known = keys(cls)
-        return {key: value for key, value in data.items() if value is not None or key not in known}
-
-
-def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The keys of a section as lab.yaml has them; one that is a word of Python has another name in the model."""
-    return {info.alias or name: info for name, info in model.model_fields.items()}
+from nodisk.spec.model_backup import Backup
+from nodisk.spec.model_kubernetes import Engine, Kubernetes, Policies
+from nodisk.spec.model_menu import Menu, MenuChoice
+from nodisk.spec.model_os import Os
+from nodisk.spec.model_power import PowerKind, PowerSettings
+from nodisk.spec.model_timetable import Timetable
+from nodisk.spec.section import Section
+from nodisk.values import Mac, Name, Role, Seat, Size
 
 
 class DhcpMode(StrEnum):
@@ -43,62 +29,6 @@ class DhcpMode(StrEnum):
     FULL = "full"  # nodisk's dnsmasq is the segment's only DHCP server
     PROXY = "proxy"  # the room has its own; nodisk adds only what to boot (proxyDHCP)
     NONE = "none"  # the room's own server or iPXE menu chains to http://SERVER/boot.ipxe
-
-
-class Engine(StrEnum):
-    """What makes a cluster of the machines."""
-
-    KUBEADM = "kubeadm"  # Kubernetes, by nodisk
-    NONE = "none"  # nobody: plain Debian with SSH
-
-
-class Source(StrEnum):
-    """Where a release of Kubernetes comes from."""
-
-    AUTO = "auto"
-    UPSTREAM = "upstream"
-    DEBIAN = "debian"
-    PATH = "path"
-
-
-class PodNetwork(StrEnum):
-    """How pods on different machines reach each other."""
-
-    ROUTED = "routed"
-    FLANNEL = "flannel"
-    CALICO = "calico"
-    CILIUM = "cilium"
-
-
-class Policies(StrEnum):
-    """Who enforces NetworkPolicies where the pods' network doesn't."""
-
-    CONTROLLER = "controller"  # kube-network-policies, with an official release; with Debian's nobody
-    SERVER = "server"  # each machine, by rules that the server compiles
-
-
-class ImageKind(StrEnum):
-    """Which Linux the machines boot."""
-
-    DEBIAN = "debian"
-    FLATCAR = "flatcar"
-    FEDORA_COREOS = "fedora-coreos"
-
-
-class Suite(StrEnum):
-    """Which Debian the node image is made of."""
-
-    BOOKWORM = "bookworm"
-    TRIXIE = "trixie"
-    FORKY = "forky"
-    SID = "sid"
-
-
-class Kernel(StrEnum):
-    """Which of Debian's kernels: `generic` has drivers for real PCs; `cloud` is smaller, for virtual machines only."""
-
-    GENERIC = "generic"
-    CLOUD = "cloud"
 
 
 class Nic(StrEnum):
@@ -123,7 +53,7 @@ class TaintEffect(StrEnum):
     NO_EXECUTE = "NoExecute"
 
 
-class Network(_Section):
+class Network(Section):
     """The segment that the server and all machines are on."""
 
     subnet: IPv4Network
@@ -141,66 +71,7 @@ class Network(_Section):
     room's own, which also says what to boot). With the last two, that server must give every machine its `address`."""
 
 
-class NetworkManifest(_Section):
-    """A manifest of your own."""
-
-    path: Path
-    """A YAML file."""
-    sha256: str
-    """Its hash, as `sha256sum` prints it: any file other than the one you reviewed is refused."""
-
-
-class Kubernetes(_Section):
-    """The release of Kubernetes and the cluster's inner networks."""
-
-    engine: Engine = Engine.KUBEADM
-    """`kubeadm`: nodisk makes a Kubernetes cluster of the machines. `none`: they boot plain Debian with SSH and Python,
-    for whatever you install on them; every other setting of this section is then refused."""
-    source: Source = Source.AUTO
-    """`upstream` (official binaries), `debian` (1.20.2, built from Debian's source; for tests), `path` (a folder of
-    yours), `auto` (upstream where it can be reached, else debian)."""
-    version: KubeVersion | None = None
-    """Such as 1.36.1; absent: the newest patch of 1.36, the newest line that nodisk has been proved with. Up to 1.37
-    if requested."""
-    path: Path | None = None
-    """For `source: path`: a folder with bin/ and images/."""
-    pods: IPv4Network = IPv4Network("10.244.0.0/16")
-    """Addresses for pods; every machine gets a /24 of it."""
-    services: IPv4Network = IPv4Network("10.96.0.0/16")
-    """Addresses for Services."""
-    network: PodNetwork = PodNetwork.ROUTED
-    """How pods reach each other: `routed` needs no daemon where all machines are on one segment; `flannel` and
-    `calico` by the manifest that their project publishes, of a version pinned by its hash; `cilium` publishes none
-    and needs a `network_manifest`."""
-    network_manifest: NetworkManifest | None = None
-    """A manifest of your own for `flannel`, `calico` or `cilium`, instead of the pinned one."""
-    policies: Policies = Policies.CONTROLLER
-    """Who enforces NetworkPolicies with `routed` and `flannel`: `controller` is kube-network-policies, which only the
-    official releases get; `server` (with `routed`, every release): the server compiles them, and the machines apply
-    them."""
-    policies_manifest: NetworkManifest | None = None
-    """A manifest of your own for the controller that enforces NetworkPolicies with `routed` and `flannel`, instead of
-    the pinned one, which only the official releases get."""
-
-
-class Os(_Section):
-    """What the machines boot."""
-
-    image: ImageKind = ImageKind.DEBIAN
-    """`debian` (built by nodisk). `flatcar` and `fedora-coreos` are recognised and refused: nodisk can't boot them."""
-    suite: Suite | None = None
-    """Debian's suite; absent: chosen for the release (containerd 2 is needed from Kubernetes 1.37)."""
-    kernel: Kernel = Kernel.GENERIC
-    """`generic` for real PCs, `cloud` (smaller) for virtual machines."""
-    packages: tuple[str, ...] = ()
-    """More Debian packages to put into the image."""
-    firmware: tuple[str, ...] = ()
-    """Debian packages with firmware that the room's NICs need, such as firmware-realtek."""
-    mirror: str | None = None
-    """A Debian mirror's URL; absent: the one in this host's own apt configuration."""
-
-
-class Taint(_Section):
+class Taint(Section):
     """A taint of a node."""
 
     key: str
@@ -211,94 +82,13 @@ class Taint(_Section):
     """NoSchedule, PreferNoSchedule or NoExecute."""
 
 
-class MenuChoice(_Section):
-    """What a role or a machine has otherwise than the lab's `menu`."""
-
-    default: str | None = None
-    """The entry that starts by itself."""
-    timeout: Annotated[int, Field(ge=0, le=3600)] | None = None
-    """Seconds for which the menu waits for a key; 0: no menu."""
-
-
-class MenuEntry(_Section):
-    """Another system of the room."""
-
-    name: Name
-    """Its name for `default` and `nodisk next-boot`."""
-    title: str | None = None
-    """The line in the menu, in plain ASCII; absent: its name."""
-    url: str | None = None
-    """What to chain to: an iPXE script or a program that iPXE starts. GRUB, with Secure Boot, takes only a signed
-    `.efi` from http or tftp."""
-    kernel: str | None = None
-    """Instead of `url`: the URL of a Linux kernel. With Secure Boot it must be signed, and come by http or tftp."""
-    initrd: str | None = None
-    """With `kernel`: the URL of its initramfs."""
-    arguments: str = ""
-    """With `kernel`: its command line. Everybody on the wire can read it."""
-    password: bool = False
-    """`true`: asks for the menu's password (`nodisk menu password`). GRUB's menu leaves such an entry out."""
-
-
-class Menu(_Section):
-    """What a machine shows before it boots: the lab, its disk, `entries`, a shell (by password), reboot, power off."""
-
-    default: str = "lab"
-    """The entry that starts by itself: `lab`, `disk` or the name of one of `entries` that asks for no password."""
-    timeout: Annotated[int, Field(ge=0, le=3600)] = 0
-    """Seconds for which the menu waits for a key; 0: no menu, `default` starts at once."""
-    entries: tuple[MenuEntry, ...] = ()
-    """More systems."""
-
-
-class RoleSettings(_Section):
+class RoleSettings(Section):
     """What all machines of one role have in common."""
 
     butane: str | None = None
     """A Butane snippet that is merged into the Ignition of every machine of this role."""
     menu: MenuChoice = MenuChoice()
     """What these machines start by themselves, and when."""
-
-
-class PowerKind(StrEnum):
-    """How a machine is switched on and off."""
-
-    WAKE_ON_LAN = "wake-on-lan"  # on by its card, off by its own Linux
-    IPMI = "ipmi"
-    REDFISH = "redfish"
-    AMT = "amt"  # Intel's, by WS-Management
-    PLUG = "plug"  # a socket that takes requests over HTTP
-
-
-class PowerSettings(_Section):
-    """How a machine is switched on and off. Passwords are not here: `nodisk power login NAME` keeps them."""
-
-    kind: PowerKind
-    """`wake-on-lan`, `ipmi`, `redfish`, `amt` (Intel AMT) or `plug` (a smart plug with an HTTP interface)."""
-    address: IPv4Address | None = None
-    """`ipmi`: the BMC's address."""
-    port: Annotated[int, Field(ge=1, le=65535)] = 623
-    """`ipmi`: its UDP port."""
-    url: str | None = None
-    """`redfish` and `amt`: where it answers, such as https://10.77.1.5, https://10.77.0.12:16993 or, for AMT without
-    TLS, http://10.77.0.12:16992."""
-    user: str | None = None
-    """The account to log in with; a plug may need none."""
-    system: str | None = None
-    """`redfish`: the Id of the system to switch, for a BMC that has more than one."""
-    certificate: Path | None = None
-    """With an https URL: a PEM file with the very certificate that the other side shows, whatever name is in it.
-    Absent, and `ca` too: it must be signed by an authority of this host's trust store."""
-    ca: Path | None = None
-    """With an https URL: a PEM file with the authority that signed its certificate."""
-    on_url: str | None = None
-    """`plug`: a GET of it switches on, such as http://10.77.0.60/relay/0?turn=on."""
-    off_url: str | None = None
-    """`plug`: a GET of it switches off."""
-    status_url: str | None = None
-    """`plug`: a GET of it answers with JSON that says which it is, or with `on` or `off`."""
-    status_key: str | None = None
-    """`plug`: the key in that JSON; absent: `output`, `ison`, `POWER` and their like are known."""
 
 
 class Firmware(StrEnum):
@@ -310,7 +100,7 @@ class Firmware(StrEnum):
     SECURE_BOOT = "secure-boot"
 
 
-class Machine(_Section):
+class Machine(Section):
     """One PC of the room."""
 
     name: Name
@@ -348,37 +138,6 @@ class Machine(_Section):
     """What it starts by itself, and when."""
 
 
-Number = Annotated[int, Field(ge=0, le=1000)]
-
-
-class Keep(_Section):
-    """How many backups `nodisk backup prune` keeps: the newest ones, and the last one of each period."""
-
-    last: Number = 3
-    """The newest, however old."""
-    daily: Number = 7
-    """One for each of so many days."""
-    weekly: Number = 5
-    """One for each of so many weeks."""
-    monthly: Number = 12
-    """One for each of so many months."""
-
-
-class Backup(_Section):
-    """Where backups of the room go. `nodisk backup` makes, lists, proves and restores them."""
-
-    target: str
-    """A folder, `ssh://USER@HOST/PATH` or `s3://HOST/BUCKET/PATH`; best on another host or disk."""
-    password_file: Path | None = None
-    """The file with the password that encrypts them; absent: nodisk makes one in the state directory. Keep a copy of
-    it elsewhere: without it nobody can read a backup."""
-    keep: Keep = Keep()
-    """Which backups are kept."""
-    schedule: str | None = None
-    """When `nodisk serve` makes one and prunes, as systemd.time(7) writes calendar events: `daily`, `Mon..Fri 18:00`.
-    Absent: only by command."""
-
-
 class Listen(StrEnum):
     """Who can reach the console."""
 
@@ -386,7 +145,7 @@ class Listen(StrEnum):
     LAB = "lab"
 
 
-class Console(_Section):
+class Console(Section):
     """The room's pages in a browser. `nodisk console` prints a link to sign in."""
 
     listen: Listen = Listen.LOOPBACK
@@ -395,7 +154,7 @@ class Console(_Section):
     """Its TCP port, for HTTPS."""
 
 
-class Virtual(_Section):
+class Virtual(Section):
     """Settings for a virtual lab only; a real room ignores them."""
 
     firmware: Firmware = Firmware.BIOS
@@ -405,34 +164,7 @@ class Virtual(_Section):
     """QEMU's CPU model; absent: the host's with KVM, the fastest known with TCG."""
 
 
-class Outside(StrEnum):
-    """What a machine boots outside of lessons."""
-
-    DISK = "disk"
-    LAB = "lab"
-
-
-class Timetable(_Section):
-    """The lessons: `nodisk serve` switches the room on before each and off after it. At least one pause of the week
-    must be longer than twice the `lead`."""
-
-    lessons: tuple[Lesson, ...]
-    """One a line, by the clock on the wall, every week: `mon 10:15-12:00`, `mon,wed 8:00-9:30`, `tue-fri 14:00-15:30`.
-    An end before the begin is on the next day: `fri 22:00-01:00`."""
-    except_: Annotated[tuple[DaysOff, ...], Field(alias="except")] = ()
-    """Days without lessons: `2026-11-11`, or the first and the last, `2026-12-21..2027-01-06`. A lesson over midnight
-    belongs to the day on which it begins."""
-    timezone: Zone | None = None
-    """The lessons' time zone by its IANA name, such as Europe/Warsaw; absent: the server's."""
-    lead: Lead = Lead(15)
-    """How long before a lesson the room is switched on, at most `2h`. A break of up to twice as long is no reason to
-    switch it off."""
-    outside: Outside = Outside.DISK
-    """What a machine of lab.yaml boots that is switched on while the room is off and the lab is not armed: `disk` (its
-    own) or `lab` (Linux in RAM, which can't join)."""
-
-
-class Lab(_Section):
+class Lab(Section):
     """The room: one server and its machines."""
 
     name: Name

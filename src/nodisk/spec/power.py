@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from nodisk.spec.model import PowerKind, PowerSettings
+from nodisk.spec.model_power import PowerKind, PowerSettings
 
 _NEEDS: dict[PowerKind, tuple[str, ...]] = {
     PowerKind.WAKE_ON_LAN: (),

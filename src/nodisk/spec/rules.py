@@ -16,7 +16,9 @@ from nodisk.spec import syntax, target, versions
 from nodisk.spec import timetable as timetable_
 from nodisk.spec.address_rules import addresses, dns, interface, pods, ranges, reachable, services, subnet
 from nodisk.spec.finding import Finding, Rule
-from nodisk.spec.model import ImageKind, Lab, PodNetwork, Policies, Source
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import PodNetwork, Policies, Source
+from nodisk.spec.model_os import ImageKind
 from nodisk.values import Role
 from nodisk.yamltree import Path
 

@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 
 from nodisk import files
 from nodisk.spec.lessons import DaysOff, Lead, Lesson, Zone
-from nodisk.spec.model import Lab, keys
+from nodisk.spec.model import Lab
+from nodisk.spec.section import keys
 from nodisk.values import KubeVersion, Mac, Name, Seat, Size
 
 SCHEMA, REFERENCE = "lab.schema.json", "lab-yaml.md"

@@ -14,7 +14,8 @@ from ipaddress import IPv4Address, IPv4Network
 from nodisk import yamltext
 from nodisk.errors import UsageError
 from nodisk.spec.guess import Guess
-from nodisk.spec.model import DhcpMode, Kubernetes
+from nodisk.spec.model import DhcpMode
+from nodisk.spec.model_kubernetes import Kubernetes
 from nodisk.values import Mac, Name
 
 _MACHINES = 3

@@ -23,7 +23,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from nodisk.spec.lessons import DAY, WEEK, Lesson
-from nodisk.spec.model import Timetable
+from nodisk.spec.model_timetable import Timetable
 
 HORIZON = 800
 """Days that are looked ahead: more than two years of `except` are the end of the lessons."""

@@ -7,7 +7,9 @@ have 2.
 
 from __future__ import annotations
 
-from nodisk.spec.model import Lab, Source, Suite
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import Source
+from nodisk.spec.model_os import Suite
 from nodisk.values import KubeVersion
 
 OLDEST = KubeVersion(1, 20)

@@ -16,7 +16,8 @@ import pytest
 from nodisk.plan import boot, dhcp_answers, grub, grub_menu, menu, readable, show
 from nodisk.plan.dhcp_snippets import Server, snippet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
-from nodisk.spec.model import Lab, Policies
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import Policies
 from nodisk.values import KubeVersion, Mac
 
 HERE = Path(__file__).parent

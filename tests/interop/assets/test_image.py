@@ -23,7 +23,7 @@ from nodisk.plan import containers, system
 from nodisk.plan.documents import file
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
-from nodisk.spec.model import Kernel
+from nodisk.spec.model_os import Kernel
 from nodisk.values import KubeVersion
 
 pytestmark = pytest.mark.interop

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nodisk.assets import release_debian
-from nodisk.assets.store import Manifest, Store, key_of
+from nodisk.assets.hashes import key_of
+from nodisk.assets.store import Manifest, Store
 from nodisk.state import DEFAULT_STATE, State
 
 pytestmark = [pytest.mark.interop, pytest.mark.apart]

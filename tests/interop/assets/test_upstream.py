@@ -39,7 +39,8 @@ from nodisk.assets.release_upstream import newest
 from nodisk.assets.store import Manifest
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
-from nodisk.spec.model import Lab, NetworkManifest
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import NetworkManifest
 from nodisk.state import State
 from nodisk.values import KubeVersion
 

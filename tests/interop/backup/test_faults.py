@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.support.at_once import at_once
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.classes import record, sizes
@@ -198,17 +201,6 @@ def test_a_wrong_password(backed_up: Room) -> None:
     assert not (backed_up.folder / "absent").exists()
 
 
-def test_a_truncated_file(backed_up: Room, tmp_path: Path) -> None:
-    for pack in (backed_up.folder / "backups/data").glob("*/*"):
-        os.truncate(pack, pack.stat().st_size // 2)
-    shutil.rmtree(backed_up.state.cache)
-    words = ["--from", "backups", "--password-file", str(backed_up.password), "--lab-file", str(tmp_path / "new.yaml")]
-    said = backed_up.call("restore", "latest", *words, state=tmp_path / "there", status=7)
-    assert "damaged" in said
-    assert not list((tmp_path / "there").glob("labs/*"))
-    assert not (tmp_path / "new.yaml").exists()
-
-
 def test_a_lab_that_is_there(backed_up: Room) -> None:
     said = backed_up.call("restore", "--from", "backups", status=2)
     assert "already in" in said
@@ -319,3 +311,28 @@ def test_prune(backed_up: Room) -> None:
     assert ids() == before[2:]
     assert "keep no backup" in backed_up.call("prune", "--to", "backups", "--keep", "last=0", status=2)
     assert "not understood" in backed_up.call("prune", "--to", "backups", "--keep", "days=1", status=2)
+
+
+def a_truncated_file(original: Room, folder: Path) -> None:
+    shutil.copytree(original.folder, folder, dirs_exist_ok=True)
+    backed_up = Room(folder)
+    for pack in (folder / "backups/data").glob("*/*"):
+        os.truncate(pack, pack.stat().st_size // 2)
+    shutil.rmtree(backed_up.state.cache)
+    words = ["--from", "backups", "--password-file", str(backed_up.password), "--lab-file", str(folder / "new.yaml")]
+    said = backed_up.call("restore", "latest", *words, state=folder / "there", status=7)
+    assert "damaged" in said
+    assert not list((folder / "there").glob("labs/*"))
+    assert not (folder / "new.yaml").exists()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def truncated(original: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[object]]:
+    """Begun first: restic reads what is cut short ten times, a minute and a half of waiting."""
+    with at_once({"truncated": partial(a_truncated_file, original, tmp_path_factory.mktemp("truncated"))}) as begun:
+        yield begun["truncated"]
+
+
+def test_a_truncated_file(truncated: Future[object]) -> None:
+    """The last one here, so that the others run meanwhile."""
+    truncated.result()

@@ -148,7 +148,7 @@ def test_a_room_with_a_dhcp_server_of_its_own(cable: Cable) -> None:
     assert (lab.network.dhcp, str(lab.network.server), lab.network.interface) == (DhcpMode.PROXY, SERVER, "eth0")
     text = command.file.read_text()
     assert "dhcp: proxy   # 10.98.0.200 gives addresses, and nobody says what to boot" in text
-    assert "name: cp1   # 2. seen: card by" in text
+    assert "name: cp1   # 2. seen: NIC by" in text
     assert ", UEFI\n" in text
     assert "no architecture named" in text
     assert any("1 other devices asked" in line for line in command.lines)

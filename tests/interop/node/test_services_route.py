@@ -79,8 +79,8 @@ def test_a_service_is_reached_from_a_machines_own_network(machine: str) -> None:
     with pytest.raises(CommandFailed, match="unreachable"):
         run.run([sys.executable, "-c", ASK], netns=machine)
     # networkd's [Route] section of the Services, as the words of ip-route(8).
-    card = system.card(LAB, LAB.machines[0])
-    found = re.search(r"\[Route\]\nDestination=(\S+)\nScope=(\w+)\nPreferredSource=(\S+)\n", card)
+    unit = system.network_unit(LAB, LAB.machines[0])
+    found = re.search(r"\[Route\]\nDestination=(\S+)\nScope=(\w+)\nPreferredSource=(\S+)\n", unit)
     assert found is not None
     destination, scope, source = found.groups()
     run.run(["ip", "-n", machine, "route", "add", destination, "dev", "eth0", "scope", scope, "src", source])

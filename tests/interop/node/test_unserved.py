@@ -57,7 +57,7 @@ def wire(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wire]:
         machine, server = made.name("machine"), made.name("server")
         # networkd's [Route] section of the Services, as the words of ip-route(8).
         found = re.search(
-            r"\[Route\]\nDestination=(\S+)\nScope=(\w+)\nPreferredSource=", system.card(LAB, LAB.machines[0])
+            r"\[Route\]\nDestination=(\S+)\nScope=(\w+)\nPreferredSource=", system.network_unit(LAB, LAB.machines[0])
         )
         assert found is not None
         made.ip("-n", machine, "route", "add", found[1], "dev", "lan", "scope", found[2], "src", "10.77.0.21")

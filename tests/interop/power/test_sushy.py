@@ -20,7 +20,7 @@ from nodisk import run
 from nodisk.machines.buttons.button import Outcome, State, Wish
 from nodisk.machines.buttons.press import Way, press
 from nodisk.machines.buttons.redfish import Redfish
-from nodisk.spec.model import PowerKind, PowerSettings
+from nodisk.spec.model_power import PowerKind, PowerSettings
 
 pytestmark = pytest.mark.apart
 

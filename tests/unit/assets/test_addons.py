@@ -10,7 +10,8 @@ from nodisk.assets import addons, pull
 from nodisk.assets.addons import PINNED, POLICIES
 from nodisk.assets.official import REGISTRY
 from nodisk.errors import IntegrityError, SpecError
-from nodisk.spec.model import Lab, NetworkManifest, Source
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import NetworkManifest, Source
 from nodisk.values import ImageRef
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nodisk.assets.store import Manifest, Store, disk_errors, key_of, sha256_of, tree_hash
+from nodisk.assets.hashes import key_of, sha256_of, tree_hash
+from nodisk.assets.store import Manifest, Store, disk_errors
 from nodisk.errors import Busy, EnvironmentProblem, IntegrityError
 from nodisk.state import State
 

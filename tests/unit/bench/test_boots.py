@@ -14,7 +14,7 @@ from nodisk.errors import Busy, UsageError
 from nodisk.machines.virtual import Virtual
 from nodisk.plan.facts import AssetRef, ReleaseFacts
 from nodisk.spec.load import parse
-from nodisk.spec.model import Source
+from nodisk.spec.model_kubernetes import Source
 from nodisk.state import State
 from nodisk.values import KubeVersion
 

@@ -140,6 +140,7 @@ def test_files_outside_are_out_of_reach(tmp_path: Path) -> None:
 
 
 def test_no_devices_sockets_or_huge_files(tmp_path: Path) -> None:
+    """Whoever opened the pipe would wait for a writer, who never comes."""
     import os
     import socket
 
@@ -149,11 +150,9 @@ def test_no_devices_sockets_or_huge_files(tmp_path: Path) -> None:
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(65 * 1024 * 1024)
     for local, said in (("pipe", "not a regular file"), ("socket", "open"), ("huge", "larger than 64 MiB")):
-        start = time.monotonic()
         text = HEAD + f"storage: {{files: [{{path: /a, contents: {{local: {local}}}}}]}}".encode()
         report = translate(text, files_dir=tmp_path).report
         assert said in str(report)
-        assert time.monotonic() - start < 5
 
 
 def test_a_tree_with_a_pipe(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from nodisk.check.findings import Level, worst
 from nodisk.plan.budget import EVICTION, PLUGINS_MIB, Budget, Verdict, budget
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
-from nodisk.spec.model import Lab, PodNetwork
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.values import KubeVersion, Size
 
 MIB = 1024 * 1024

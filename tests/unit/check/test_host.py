@@ -17,7 +17,7 @@ from nodisk.check.findings import Finding, Level, worst
 from nodisk.check.runner import NAMES
 from nodisk.commands.check import check
 from nodisk.spec.load import parse
-from nodisk.spec.model import Engine, Kubernetes
+from nodisk.spec.model_kubernetes import Engine, Kubernetes
 from nodisk.state import State
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

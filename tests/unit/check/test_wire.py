@@ -24,7 +24,7 @@ def test_a_group_address_is_a_holder_too(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(run, "run", lambda *_, **__: CompletedProcess([], 1, REPLY, ""))
     held = wire.holders("lab0", IPv4Address("10.77.0.10"))
     assert held == {CLUSTER.lower(), Mac.parse("52:54:00:77:00:99")}
-    monkeypatch.setattr(wire, "card", lambda _: wire.Card("lab0", True, True, True, 24))
+    monkeypatch.setattr(wire, "link", lambda _: wire.Link("lab0", True, True, True, 24))
     monkeypatch.setattr(wire, "holders", lambda *_: held)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     found = wire.duplicates(parse(lab(), file=Path("lab.yaml")))

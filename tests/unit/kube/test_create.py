@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodisk.kube.client import made_by_us
+from nodisk.kube.ours import made_by_us
 
 WANTED = {"metadata": {"name": "a", "labels": {"nodisk/class": "k8s"}}}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nodisk.machines.inventory import Access, Format, inventory
 from nodisk.spec.load import parse
-from nodisk.spec.model import Engine, Kubernetes
+from nodisk.spec.model_kubernetes import Engine, Kubernetes
 from nodisk.values import Stage
 
 LAB = parse(

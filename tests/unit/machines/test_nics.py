@@ -8,7 +8,8 @@ import pytest
 
 from nodisk.errors import EnvironmentProblem
 from nodisk.machines import nics
-from nodisk.spec.model import Firmware, Kernel, Lab, Nic
+from nodisk.spec.model import Firmware, Lab, Nic
+from nodisk.spec.model_os import Kernel
 
 
 def make_lab(nic: Nic, *, kernel: Kernel = Kernel.GENERIC, firmware: Firmware = Firmware.BIOS, mac: str = "") -> Lab:
@@ -38,7 +39,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return image
 
 
-def test_a_card_with_an_option_rom_boots_by_it() -> None:
+def test_a_nic_with_an_option_rom_boots_by_it() -> None:
     assert words(make_lab(Nic.E1000E)) == ["-device", "e1000e,netdev=net0,mac=52:54:00:09:00:0b,bootindex=1"]
 
 
@@ -47,7 +48,7 @@ def test_ovmf_boots_virtio_by_itself_and_others_by_their_rom() -> None:
     assert "romfile" not in words(make_lab(Nic.E1000, firmware=Firmware.UEFI))[-1]
 
 
-def test_a_card_without_an_option_rom_boots_from_ipxes_own_medium(installed: Path) -> None:
+def test_a_nic_without_an_option_rom_boots_from_ipxes_own_medium(installed: Path) -> None:
     assert words(make_lab(Nic.USB_NET)) == [
         *("-device", "qemu-xhci"),
         *("-device", "usb-net,netdev=net0,mac=40:54:00:09:00:0b,bootindex=1"),
@@ -56,8 +57,8 @@ def test_a_card_without_an_option_rom_boots_from_ipxes_own_medium(installed: Pat
     ]
 
 
-def test_every_card_is_described() -> None:
-    assert set(nics.CARDS) == set(Nic)
+def test_every_nic_is_described() -> None:
+    assert set(nics.KINDS) == set(Nic)
     for nic in Nic:
         nics.check(make_lab(nic))
 

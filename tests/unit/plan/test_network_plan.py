@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodisk.plan import network, system
-from nodisk.spec.model import Lab, PodNetwork
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.values import Role
 
 
@@ -114,7 +115,7 @@ def test_a_machine_that_runs_knows_the_way_to_one_that_is_added_later() -> None:
 @pytest.mark.parametrize(("kind", "routes"), [("routed", 252), ("flannel", 0), ("calico", 0), ("cilium", 0)])
 def test_only_the_routed_network_gets_routes(kind: str, routes: int) -> None:
     room = lab(3, subnet="10.77.0.0/24", kind=kind)
-    assert system.card(room, room.machines[1]).count("\nGateway=10.77.0.") == routes
+    assert system.network_unit(room, room.machines[1]).count("\nGateway=10.77.0.") == routes
 
 
 @pytest.mark.parametrize("kind", ["routed", "flannel", "calico", "cilium"])
@@ -126,7 +127,7 @@ def test_every_machine_has_a_way_to_the_services_whatever_the_gateway(kind: str,
     )
     for machine in room.machines:
         route = f"[Route]\nDestination=10.96.0.0/16\nScope=link\nPreferredSource={machine.address}\n"
-        assert route in system.card(room, machine)
+        assert route in system.network_unit(room, machine)
 
 
 def test_services() -> None:
@@ -148,6 +149,6 @@ def test_at_most_three_resolvers_and_the_server_first() -> None:
 
 def test_only_the_routed_network_has_routes_of_its_own() -> None:
     room = lab(3)
-    assert system.card(room, room.machines[0]).count("Gateway=") == 2
+    assert system.network_unit(room, room.machines[0]).count("Gateway=") == 2
     other = room.model_copy(update={"kubernetes": room.kubernetes.model_copy(update={"network": PodNetwork.FLANNEL})})
-    assert "Gateway=" not in system.card(other, other.machines[0])
+    assert "Gateway=" not in system.network_unit(other, other.machines[0])

@@ -169,7 +169,7 @@ def test_daemons_as_the_server_s_host_has_them(room: Path) -> None:
     assert "user=dns\n" in text
     state.host.write_text('{"interface": "x"}')  # of another version
     assert host.read(state.host) is None
-    assert "interface=CARD\n" in call(room, "w1", "--what", "daemons").output
+    assert "interface=INTERFACE\n" in call(room, "w1", "--what", "daemons").output
 
 
 def test_diff_covers_daemons(room: Path) -> None:

@@ -13,24 +13,24 @@ from nodisk.server import arp
 from nodisk.values import Mac
 
 ADDRESS = IPv4Address("10.77.0.21")
-CARD = bytes.fromhex("020000000001")
+SENDER = bytes.fromhex("020000000001")
 
 
-def reply(*, kind: int = 2, address: IPv4Address = ADDRESS, card: bytes = CARD, more: bytes = b"") -> bytes:
+def reply(*, kind: int = 2, address: IPv4Address = ADDRESS, sender: bytes = SENDER, more: bytes = b"") -> bytes:
     """A reply as Linux sends it, padded to Ethernet's least."""
-    fields = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, kind, card, address.packed, bytes(6), bytes(4))
+    fields = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, kind, sender, address.packed, bytes(6), bytes(4))
     return fields + bytes(18) + more
 
 
 def test_a_probe_names_no_sender() -> None:
-    packet = arp.probe(CARD, ADDRESS)
-    assert packet.hex() == "0001080006040001" + CARD.hex() + "00000000" + "000000000000" + ADDRESS.packed.hex()
+    packet = arp.probe(SENDER, ADDRESS)
+    assert packet.hex() == "0001080006040001" + SENDER.hex() + "00000000" + "000000000000" + ADDRESS.packed.hex()
 
 
 def test_a_reply() -> None:
     assert arp.holder(reply(), ADDRESS) == Mac.parse("02:00:00:00:00:01")
     # A load balancer's group address is a holder too.
-    assert str(arp.holder(reply(card=bytes.fromhex("03bf0a4d000a")), ADDRESS)) == "03:bf:0a:4d:00:0a"
+    assert str(arp.holder(reply(sender=bytes.fromhex("03bf0a4d000a")), ADDRESS)) == "03:bf:0a:4d:00:0a"
 
 
 @pytest.mark.parametrize(

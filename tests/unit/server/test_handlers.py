@@ -27,7 +27,9 @@ from nodisk.server.app import application
 from nodisk.server.handlers.common import AppState
 from nodisk.server.handlers.enrol import parse
 from nodisk.server.texts import Texts
-from nodisk.spec.model import Engine, Lab, Outside, Timetable
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import Engine
+from nodisk.spec.model_timetable import Outside, Timetable
 from nodisk.spec.timetable import Turn
 from nodisk.values import Mac
 

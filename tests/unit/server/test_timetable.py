@@ -22,7 +22,7 @@ from nodisk.records.database import Database
 from nodisk.records.turns import Due, Plan, Turned
 from nodisk.server import room_switch
 from nodisk.server.timetable import LONGEST, Keeper, Outcome, Result
-from nodisk.spec.model import Timetable
+from nodisk.spec.model_timetable import Timetable
 from nodisk.spec.timetable import Turn
 
 WARSAW = ZoneInfo("Europe/Warsaw")

@@ -12,7 +12,8 @@ from tests.unit.spec.labs import KEY, TEN_LINES, lab
 
 from nodisk.errors import NodiskError, SpecError
 from nodisk.spec.load import examine, load, parse
-from nodisk.spec.model import DhcpMode, Source
+from nodisk.spec.model import DhcpMode
+from nodisk.spec.model_kubernetes import Source
 from nodisk.values import Role
 
 ROOT = Path(__file__).parents[3]

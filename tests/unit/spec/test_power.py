@@ -12,7 +12,8 @@ from tests.unit.spec.labs import lab
 from nodisk.errors import SpecError
 from nodisk.spec import power
 from nodisk.spec.load import parse
-from nodisk.spec.model import Machine, PowerKind, PowerSettings
+from nodisk.spec.model import Machine
+from nodisk.spec.model_power import PowerKind, PowerSettings
 from nodisk.values import Role
 
 PLUG = "on_url: 'http://p/on', off_url: 'http://p/off', status_url: 'http://p/'"

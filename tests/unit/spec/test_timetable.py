@@ -17,7 +17,7 @@ from nodisk.errors import SpecError
 from nodisk.spec import timetable as tt
 from nodisk.spec.lessons import DAY, DAYS, DaysOff, Lead, Lesson, Zone
 from nodisk.spec.load import examine, parse
-from nodisk.spec.model import Outside, Timetable
+from nodisk.spec.model_timetable import Outside, Timetable
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 ZONES = ("Europe/Warsaw", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "America/Santiago", "UTC")

@@ -19,7 +19,8 @@ from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, untried
 from nodisk.records import isolation
 from nodisk.spec.load import parse
-from nodisk.spec.model import Lab, PodNetwork
+from nodisk.spec.model import Lab
+from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.state import State
 from nodisk.verify.checks.isolation import judged
 from nodisk.verify.core import Failed, Warn

@@ -18,7 +18,7 @@ import httpx2
 from nodisk.machines.buttons.button import PowerTrouble, Seen, State
 from nodisk.machines.buttons.linux import Linux
 from nodisk.machines.buttons.web import Web
-from nodisk.spec.model import PowerSettings
+from nodisk.spec.model_power import PowerSettings
 
 CIM = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/"
 GET = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Get"

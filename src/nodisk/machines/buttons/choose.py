@@ -16,7 +16,8 @@ from nodisk.machines.buttons.redfish import Redfish
 from nodisk.machines.buttons.virtual import Virtual
 from nodisk.machines.buttons.wol import WakeOnLan
 from nodisk.machines.power import Power
-from nodisk.spec.model import Machine, PowerKind
+from nodisk.spec.model import Machine
+from nodisk.spec.model_power import PowerKind
 
 
 def button(context: LabContext, machine: Machine, *, nic: Callable[[], str]) -> Button:

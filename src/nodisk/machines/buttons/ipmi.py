@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 from nodisk import run
 from nodisk.errors import TimedOut
 from nodisk.machines.buttons.button import PowerTrouble, Seen, State, no_answer, stop_if_interrupted
-from nodisk.spec.model import PowerSettings
+from nodisk.spec.model_power import PowerSettings
 
 _PASSWORD = "IPMI_PASSWORD"  # noqa: S105 - the variable's name
 SUITES = (17, 3)

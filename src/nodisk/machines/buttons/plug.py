@@ -17,7 +17,7 @@ import httpx2
 from nodisk.machines.buttons.button import PowerTrouble, Seen, State, rest
 from nodisk.machines.buttons.linux import Linux
 from nodisk.machines.buttons.web import Web
-from nodisk.spec.model import PowerSettings
+from nodisk.spec.model_power import PowerSettings
 
 KNOWN = ("output", "ison", "POWER", "POWER1", "relay", "state", "on")
 """Keys by which plugs say whether they are on (Shelly's two generations, Tasmota, others)."""

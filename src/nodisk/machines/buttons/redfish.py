@@ -15,7 +15,7 @@ import httpx2
 
 from nodisk.machines.buttons.button import PowerTrouble, Seen, State
 from nodisk.machines.buttons.web import Web
-from nodisk.spec.model import PowerSettings
+from nodisk.spec.model_power import PowerSettings
 
 ROOT = "/redfish/v1/"
 _STATES = {"On": State.ON, "Off": State.OFF}

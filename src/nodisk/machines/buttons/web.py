@@ -17,7 +17,7 @@ import httpx2
 
 from nodisk.errors import EnvironmentProblem
 from nodisk.machines.buttons.button import PowerTrouble, bounded, no_answer
-from nodisk.spec.model import PowerSettings
+from nodisk.spec.model_power import PowerSettings
 
 LIMIT = 1 << 20
 """Bytes of an answer that are read; a Redfish system is some ten thousand."""

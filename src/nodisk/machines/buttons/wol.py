@@ -1,4 +1,4 @@
-"""A PC with nothing but its network card: on by Wake-on-LAN, off by its own Linux. Nobody tells when it is off."""
+"""A PC with nothing but its NIC: on by Wake-on-LAN, off by its own Linux. Nobody tells when it is off."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class WakeOnLan:
         self._told = True
 
     def cut(self, within: float) -> None:
-        """Raise: a network card can't."""
+        """Raise: a NIC can't."""
         raise PowerTrouble(
             "has neither a BMC nor a plug that could cut its power", hint="`power:` in lab.yaml names one"
         )

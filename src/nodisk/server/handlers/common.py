@@ -41,7 +41,7 @@ class AppState:
     rulesets: Rulesets = field(default_factory=Rulesets)
     """What nodes enforce of NetworkPolicies, where they have it from the server."""
     holder: Callable[[IPv4Address], Awaitable[Mac | None]] = _nobody
-    """Which card has an address on the segment now; None: nobody answers."""
+    """Which NIC has an address on the segment now; None: nobody answers."""
     ready: Callable[[str], Awaitable[bool]] = _never
     """Whether the API says that the node of a name is Ready; False too if it doesn't answer."""
     told: dict[Mac, float] = field(default_factory=dict)
