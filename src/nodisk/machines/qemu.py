@@ -26,8 +26,8 @@ OVMF_SECURE_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.ms.fd")
 
 # QEMU's plain model, and what programs of today use at once where they find it (hashes, TLS, string search): a boot
 # then costs a tenth less of the host's processors. `max` costs more than it brings: wide vectors are slow to emulate.
-# Without cmpxchg16b, which Linux uses where it finds it: QEMU before 8.0 may take half a pointer for the flags after it,
-# and an interrupt at that instruction then crashes the guest's kernel.
+# Without cmpxchg16b, which Linux uses where it finds it: QEMU before 8.0 may take half a pointer for the flags after
+# it, and an interrupt at that instruction then crashes the guest's kernel.
 EMULATED_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+pclmulqdq,-cx16"
 
 
