@@ -1,6 +1,7 @@
 """One virtual lab for all VM tests: booted once, removed at the end.
 
-Its machines have three kinds of firmware: what boots anyway shows that each kind becomes Ready.
+Its machines have three kinds of firmware: what boots anyway shows that each kind becomes Ready. The files
+``test_0_*`` have labs of their own and run before it is there: machines that idle are emulated too, and slow them down.
 """
 
 from __future__ import annotations

@@ -1,14 +1,11 @@
-"""Two control planes: the cluster goes on when the one that works vanishes, and takes it back when it returns.
-
-A lab of its own, gone before the others' boots.
-"""
+"""Two control planes: the cluster goes on when the one that works vanishes, and takes it back when it returns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from tests.vm.driver import BOOT_WITHIN, Driver
+from tests.vm.driver import BOOT_WITHIN, Driver, lab_of_its_own
 from tests.vm.faults import on
 
 from nodisk.assets.container_images import ECHO
@@ -29,15 +26,9 @@ machines:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    file = tmp_path_factory.mktemp("vmtest-two") / "lab.yaml"
-    file.write_text(LAB)
-    driver = Driver(file)
-    driver("lab", "down", "--purge")
-    try:
+    with lab_of_its_own(tmp_path_factory.mktemp("vmtest-two"), LAB) as driver:
         driver("lab", "up", "--within", str(BOOT_WITHIN), timeout=BOOT_WITHIN + 1500)
         yield driver
-    finally:
-        driver("lab", "down", "--purge")
 
 
 def servers(two: Driver) -> set[str]:

@@ -77,6 +77,7 @@ def test_a_stopped_kubelet(vm: Driver, scene: Scene) -> None:
     vm.wait(all_ready, "the echo pod of w2 is ready again", seconds=180)
 
 
+@pytest.mark.apart
 def test_a_dropped_route(vm: Driver, scene: Scene) -> None:
     route = on(vm, "w1", "ip route show 10.244.22.0/24").strip()
     assert "10.78.0.22" in route
@@ -87,6 +88,7 @@ def test_a_dropped_route(vm: Driver, scene: Scene) -> None:
     assert look(scene, "pod-network").outcome is Outcome.OK
 
 
+@pytest.mark.apart
 def test_a_blocked_node_port(vm: Driver, scene: Scene) -> None:
     block = (
         "sudo nft add table ip blocked; "
@@ -108,7 +110,6 @@ def test_a_registry_that_hangs(vm: Driver, scene: Scene) -> None:
     finally:
         os.kill(daemon, signal.SIGCONT)
     assert_found(found, evidence="/v2/nodisk/echo/manifests/1", cause="docker-registry or nginx is down", look="status")
-    assert look(scene, "registry").outcome is Outcome.OK
 
 
 def registry_of(vm: Driver) -> int:
@@ -118,6 +119,7 @@ def registry_of(vm: Driver) -> int:
     return pid
 
 
+@pytest.mark.apart
 def test_a_wrong_clock(vm: Driver, scene: Scene) -> None:
     cause = "sudo systemctl stop systemd-timesyncd; sudo date -s '-30 seconds'"
     with fault(vm, "w2", cause, "sudo date -s '+30 seconds'; sudo systemctl start systemd-timesyncd"):
@@ -143,6 +145,7 @@ def impostor(name: str) -> str:
     )
 
 
+@pytest.mark.apart
 def test_an_enforcer_of_policies_that_enforces_nothing(vm: Driver, scene: Scene) -> None:
     path = vm.file.with_name("impostor.json")
     path.write_text(impostor("kube-network-policies"))
@@ -166,6 +169,7 @@ def test_an_enforcer_of_policies_that_enforces_nothing(vm: Driver, scene: Scene)
     assert "NOT KEPT APART" in vm("status").stdout
 
 
+@pytest.mark.apart
 def test_a_student_bound_to_cluster_admin(vm: Driver, scene: Scene) -> None:
     with temporary_class(scene, 1) as applied:
         (credential,) = applied.credentials.values()

@@ -92,6 +92,7 @@ def test_the_printed_sheet_line_by_line(made: Made, tmp_path: Path) -> None:
     assert f"No resources found in {JAN} namespace." in clean.stdout
 
 
+@pytest.mark.apart
 def test_pods_of_students_really_try_to_reach_each_other(made: Made) -> None:
     done = made.vm("class", "show", NAME, "--isolation", "--output", "json", timeout=900)
     found = {one["tried"]: one for one in json.loads(done.stdout)}

@@ -2,7 +2,7 @@
 
 A scene is one virtual lab with a machine for each kind of firmware; a room's own DHCP server, where it has one, is in a
 namespace of its own on the lab's segment and gives addresses of a pool to anybody. ``full`` with BIOS is everywhere
-else, ``full`` with UEFI in ``test_8_uefi`` and ``test_8_secure_boot``.
+else, ``full`` with UEFI in ``test_0_uefi`` and ``test_0_secure_boot``.
 """
 
 from __future__ import annotations

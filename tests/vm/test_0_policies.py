@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.vm.driver import BOOT_WITHIN, Driver
+from tests.vm.driver import BOOT_WITHIN, Driver, lab_of_its_own
 from tests.vm.faults import on
 
 pytestmark = [pytest.mark.vm, pytest.mark.apart]
@@ -24,15 +24,9 @@ machines:
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    file = tmp_path_factory.mktemp("vmtest-apart") / "lab.yaml"
-    file.write_text(LAB)
-    driver = Driver(file)
-    driver("lab", "down", "--purge")
-    try:
+    with lab_of_its_own(tmp_path_factory.mktemp("vmtest-apart"), LAB) as driver:
         driver("lab", "up", "--within", str(BOOT_WITHIN), timeout=BOOT_WITHIN + 1500)  # proved without any policy
         yield driver
-    finally:
-        driver("lab", "down", "--purge")
 
 
 def test_students_pods_are_kept_apart_on_every_node(room: Driver) -> None:
