@@ -166,9 +166,11 @@ def test_until_cleared(server: Server) -> None:
     assert server.ask(f"{SCRIPT}?boot=new").text == "the lab, armed"
 
 
-def test_an_entry_that_lab_yaml_lost_is_ignored(server: Server) -> None:
+def test_an_entry_that_lab_yaml_lost_is_ignored_and_told(server: Server) -> None:
     server.app_state.database.next_boots.set(MAC, "rescue", once=True)
     assert server.ask(f"{SCRIPT}?boot=new").text == "the lab, armed"
+    told = [event.detail for event in server.app_state.database.events(mac=MAC, kinds=(Kind.DAEMON,))]
+    assert told == ["next boot: the menu has no entry rescue any more; it gets its default"]
 
 
 def test_of_two_boots_at_once_one_gets_what_is_for_one(tmp_path: Path) -> None:
