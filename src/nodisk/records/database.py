@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError
-from nodisk.records import console_access, event_rows, inventories, known, nonces, schema, sightings
+from nodisk.records import console_access, elsewhere, event_rows, inventories, known, nonces, schema, sightings
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
@@ -110,6 +110,7 @@ class Database:
             sightings.make(self._db)
             self._db.execute(next_boots_.TABLE)
             self._db.execute(inventories.TABLE)
+            self._db.execute(elsewhere.TABLE)
             console_access.make(self._db)
 
     @contextlib.contextmanager
@@ -190,6 +191,11 @@ class Database:
     def inventories(self) -> inventories.Inventories:
         """Machines that are to be measured, and what they reported."""
         return inventories.Inventories(self._db, self._now)
+
+    @property
+    def elsewhere(self) -> elsewhere.Elsewhere:
+        """Machines that were last told to start something other than the lab."""
+        return elsewhere.Elsewhere(self._db, self._now)
 
     @property
     def console(self) -> console_access.Access:

@@ -91,6 +91,8 @@ async def by_password(request: Request, mac: Mac) -> Response:
     _note(app_state, mac, machine, source, f"{entry} of the menu, by password")
     if machine is None:
         return PlainTextResponse(ipxe_menu.shell_script())
+    if entry != menu.SHELL:
+        app_state.database.elsewhere.went(mac, entry)
     return PlainTextResponse(app_state.texts.other(machine, entry))
 
 
