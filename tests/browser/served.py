@@ -1,0 +1,134 @@
+"""The console as browsers reach it: the real application and records, uvicorn, TLS by the lab's own authority.
+
+Only nginx is not between them: tests/interop/server/test_console.py has it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from nodisk.console.app import application
+from nodisk.console.common import Console
+from nodisk.console.snapshot import Snapshot
+from nodisk.context import LabContext
+from nodisk.machines.asked import Api, Asked
+from nodisk.pki.authority import Authority
+from nodisk.records.console_access import ConsoleRole
+from nodisk.records.database import Database
+from nodisk.records.events import Kind
+from nodisk.server.limits import RateLimit
+from nodisk.spec.load import load
+from nodisk.spec.model import Lab
+from nodisk.state import LabState, State
+from nodisk.values import Stage
+
+LAB = """\
+name: room
+network: {subnet: 10.77.0.0/24, server: 10.77.0.1}
+machines:
+  - {name: cp1, mac: 52:54:00:00:00:01, address: 10.77.0.11, role: control-plane, seat: "1,1"}
+  - {name: w1, mac: 52:54:00:00:00:02, address: 10.77.0.12, seat: "1,2"}
+  - {name: w2, mac: 52:54:00:00:00:03, address: 10.77.0.13, seat: "1,3"}
+  - {name: w3, mac: 52:54:00:00:00:04, address: 10.77.0.14, seat: "2,1"}
+  - {name: w4, mac: 52:54:00:00:00:05, address: 10.77.0.15}
+"""
+AWAY = Asked(Api.AWAY, {}, "API does not answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A console that is being served."""
+
+    base: str
+    key_hash: str
+    lab: Lab
+    state: LabState
+    database: Database
+
+    def link(self, name: str = "anna", role: ConsoleRole = ConsoleRole.ADMIN) -> str:
+        """A link to sign in by, as ``nodisk console invite`` prints it."""
+        return f"{self.base}/sign-in?code={self.database.console.invite(name, role, seconds=3600)}"
+
+    def report(self, name: str, stage: Stage, detail: str = "") -> None:
+        """What a machine reports of its boot."""
+        machine = next(one for one in self.lab.machines if str(one.name) == name)
+        self.database.record(
+            Kind.STAGE, detail, source="10.77.0.99", mac=machine.mac, machine=name, boot_id="1", stage=stage
+        )
+
+
+@contextmanager
+def served_in(folder: Path) -> Iterator[Served]:
+    """A console of the lab above, on a free port of loopback."""
+    (folder / "lab.yaml").write_text(LAB)
+    lab, state = load(folder / "lab.yaml"), State(folder / "state").lab("room")
+    Authority(state, lab).ensure()
+    context = LabContext(lab, folder / "lab.yaml", state, None)
+    stop: list[Callable[[], None]] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        with Database(state.database) as database:
+            # All browsers of the tests are one address, which signs in more often than anybody. What becomes of those
+            # who guess is in tests/unit/console/test_attacks.py.
+            tries = RateLimit(burst=1000, per_second=1000)
+            console = Console(lab, database, Snapshot(context, ask=lambda _: AWAY), tries=tries, all_tries=tries)
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    application(console),
+                    ssl_certfile=state.pki / "server.crt",
+                    ssl_keyfile=state.pki / "server.key",
+                    log_config=None,
+                    lifespan="off",
+                    ws="none",
+                    timeout_graceful_shutdown=3,
+                )
+            )
+
+            def end() -> None:
+                console.stopping.set()
+                server.should_exit = True
+
+            stop.append(end)
+            ready.set()
+            server.run(sockets=[listener])
+
+    def guarded() -> None:
+        try:
+            run()
+        except BaseException as error:  # raised by the test's own thread, below
+            failed.append(error)
+        finally:
+            ready.set()
+
+    ready = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, Database(state.database) as database:
+        serving = threading.Thread(target=guarded, name="console")
+        serving.start()
+        try:
+            ready.wait()
+            base = f"https://127.0.0.1:{listener.getsockname()[1]}"
+            yield Served(base, _key_hash(state.pki / "server.crt"), lab, state, database)
+        finally:
+            for end in stop:
+                end()
+            serving.join()
+    for error in failed:
+        raise error
+
+
+def _key_hash(certificate: Path) -> str:
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()

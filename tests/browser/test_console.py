@@ -1,0 +1,255 @@
+"""The console in a real browser: what people see, with mouse, keyboard or screen reader, and what attackers get."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+from tests.browser.served import Served
+from tests.support.chromium import PATIENCE, complaints, media, violations
+
+from nodisk.classes import plan, record, sizes
+from nodisk.classes.roster import Person
+from nodisk.console import common, snapshot
+from nodisk.records.events import Kind
+from nodisk.values import Stage
+
+pytestmark = pytest.mark.browser
+
+IGNORED = (StaleElementReferenceException, NoSuchElementException)
+EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _happened(served: Served) -> None:
+    """A room in which something of everything has happened; texts of machines and rosters are an attacker's."""
+    for stage in (Stage.DHCP, Stage.IPXE, Stage.KERNEL, Stage.ROOTFS, Stage.CONFIG, Stage.READY):
+        served.report("cp1", stage)
+    served.report("w1", Stage.ROOTFS)
+    served.report("w2", Stage.FAILED, EVIL)
+    served.database.record(Kind.ALARM, EVIL, source="10.77.0.66")
+    people = [Person("Jan Kowalski", id="1"), Person(EVIL.replace("'", "").replace('"', "")[:60], id="2")]
+    found = plan.merge(
+        None, people, name="physics", now=record.now(), size=sizes.find("small"), role="edit", teachers=("Anna",)
+    )
+    record.save(served.state, found.record)
+
+
+def wait_for(driver: Chrome, selector: str, text: str = "") -> WebElement:
+    """The first element of that selector, once one has that text."""
+
+    def found(_: Chrome) -> WebElement | None:
+        return next((one for one in driver.find_elements(By.CSS_SELECTOR, selector) if text in one.text), None)
+
+    # A part that is replaced while it is read is read again.
+    result = WebDriverWait(driver, PATIENCE, poll_frequency=0.1, ignored_exceptions=IGNORED).until(found)
+    assert result is not None
+    return result
+
+
+def open_link(driver: Chrome, served: Served, name: str) -> None:
+    driver.delete_all_cookies()
+    driver.get(served.link(name))
+    wait_for(driver, "main button", name).click()
+    wait_for(driver, "h1", "Room room")
+
+
+def focused(driver: Chrome) -> WebElement:
+    return driver.switch_to.active_element
+
+
+def test_a_link_signs_in_once(served: Served, browser: Chrome) -> None:
+    link = served.link("Anna Nowak")
+    browser.get(link)
+    wait_for(browser, "main button", "Sign in as Anna Nowak (admin)").click()
+    wait_for(browser, "h1", "Room room")
+    assert [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".tile > a")] == ["cp1", "w1", "w2", "w3", "w4"]
+    assert browser.execute_script("return document.cookie") == ""
+    wait_for(browser, ".who button", "Sign out").click()
+    wait_for(browser, "main", "Nobody is signed in here")
+    browser.get(link)
+    wait_for(browser, "[role=alert]", "used, late or wrong")
+    browser.get(served.base)
+    wait_for(browser, "main", "Nobody is signed in here")
+
+
+def test_a_machine_by_its_tile(served: Served, browser: Chrome) -> None:
+    open_link(browser, served, "anna")
+    wait_for(browser, ".tile > a", "cp1").click()
+    wait_for(browser, "h1", "cp1 ✔ ready")
+    stages = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "main tbody th")]
+    assert stages == ["dhcp", "ipxe", "kernel", "rootfs", "config", "ready"]
+    wait_for(browser, "a[rel=next]", "w1").click()
+    wait_for(browser, "h1", "w1 ▶ under way")
+
+
+def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
+    """Every page, by day and by night, in both languages, on a phone and in a room."""
+    browser.delete_all_cookies()
+    found = {}
+    paths = ["/sign-in", "/sign-in?code=wrong"]
+    for signed_in in (False, True):
+        if signed_in:
+            open_link(browser, served, "anna")
+            paths = ["/", "/?show=off", "/machine/w2", "/machine/w4", "/activity", "/classes", "/class/physics", "/no"]
+        for path in paths:
+            browser.get(f"{served.base}{path}")
+            for scheme in ("light", "dark"):
+                media(browser, prefers_color_scheme=scheme)
+                if bad := violations(browser):
+                    found[path, scheme] = bad
+    media(browser)
+    browser.get(f"{served.base}/?lang=pl")
+    wait_for(browser, "h1", "Sala room")
+    browser.set_window_size(360, 700)
+    for path in ("/", "/machine/w2", "/class/physics"):
+        browser.get(f"{served.base}{path}")
+        if bad := violations(browser):
+            found[path, "phone, Polish"] = bad
+    browser.set_window_size(1280, 900)
+    browser.get(f"{served.base}/?lang=en")
+    assert found == {}
+
+
+def test_axe_would_find_what_is_wrong(browser: Chrome) -> None:
+    with other_site('<html><p style="color: #ccc; background: #fff">pale</p><img src="/x">') as address:
+        browser.get(address)
+        found = {line.partition(":")[0] for line in violations(browser)}
+    assert found >= {"color-contrast", "image-alt", "html-has-lang"}
+    complaints(browser)
+
+
+def test_a_second_browser_sees_it_too(served: Served, browser: Chrome, second: Chrome) -> None:
+    open_link(browser, served, "anna")
+    open_link(second, served, "jan")
+    for one in (browser, second):
+        one.execute_script("window.same = true")
+    # The keyboard stays where it is while the page changes under it.
+    browser.execute_script("document.querySelector('.tile > a[href=\"/machine/w3\"]').focus()")
+    served.report("w3", Stage.FAILED, "no such rootfs")
+    for one in (browser, second):
+        wait_for(one, ".tile.failed", "no such rootfs")
+        assert one.execute_script("return window.same")
+    assert focused(browser).text == "w3"
+    # What it takes beside the network: the records are read this often, and pages look this often.
+    assert snapshot.FRESH + common.TICK <= 2
+    # Signed out by somebody else: nothing more is told, and the page leads to the sign-in by itself.
+    served.database.console.revoke("jan")
+    wait_for(second, "main", "Nobody is signed in here")
+
+
+def test_without_scripts(served: Served, plain: Chrome) -> None:
+    plain.get(served.link("ola"))
+    wait_for(plain, "main button", "Sign in as ola").click()
+    wait_for(plain, "h1", "Room room")
+    wait_for(plain, ".counts a", "ready").click()
+    wait_for(plain, ".tile", "cp1")
+    assert len(plain.find_elements(By.CSS_SELECTOR, ".tile")) == 1
+    wait_for(plain, "nav a", "room").click()
+    served.report("w4", Stage.FAILED, "seen without scripts")
+    wait_for(plain, ".tile", "seen without scripts")
+    wait_for(plain, "header nav a", "Classes").click()
+    wait_for(plain, "main th a", "physics").click()
+    wait_for(plain, "h1", "Class physics")
+    wait_for(plain, ".who button", "Sign out").click()
+    wait_for(plain, "main", "Nobody is signed in here")
+
+
+def test_by_keyboard_alone(served: Served, browser: Chrome) -> None:
+    browser.delete_all_cookies()
+    browser.get(served.link("anna"))
+    wait_for(browser, "main button", "anna")
+    _tab_to(browser, "Sign in as anna").send_keys(Keys.ENTER)
+    wait_for(browser, "h1", "Room room")
+    skip = _tab_to(browser, "Skip to the content")
+    assert skip.rect["x"] >= 0, "who has it focused sees it"
+    skip.send_keys(Keys.ENTER)
+    _tab_to(browser, "cp1").send_keys(Keys.ENTER)
+    wait_for(browser, "h1", "cp1")
+    _tab_to(browser, "Sign out").send_keys(Keys.ENTER)
+    wait_for(browser, "main", "Nobody is signed in here")
+
+
+def _tab_to(driver: Chrome, text: str) -> WebElement:
+    """The element of that text, by so many Tabs; each on the way shows that it has the focus."""
+    for _ in range(40):
+        driver.switch_to.active_element.send_keys(Keys.TAB)
+        found = focused(driver)
+        if found.tag_name in ("a", "button"):
+            style = driver.execute_script("return getComputedStyle(arguments[0]).outlineStyle", found)
+            assert style == "solid", f"nobody sees that {found.text} has the focus"
+        if text in found.text:
+            return found
+    raise AssertionError(f"no Tab leads to {text}")
+
+
+def test_what_others_write_runs_nothing(served: Served, browser: Chrome) -> None:
+    open_link(browser, served, "anna")
+    complaints(browser)
+    for path in ("/", "/machine/w2", "/activity", "/classes", "/class/physics"):
+        browser.get(f"{served.base}{path}")
+        wait_for(browser, "main h1")
+        assert "taken" not in browser.title
+        assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
+    assert "<img" in browser.find_element(By.TAG_NAME, "main").text, "the text itself is shown"
+    # Nor does what arrives later: the part that is live is put in as HTML.
+    browser.get(served.base)
+    browser.execute_script("window.same = true")
+    served.report("w1", Stage.FAILED, f"later {EVIL}")
+    wait_for(browser, ".tile.failed", "later <img")
+    assert "taken" not in browser.title
+    assert complaints(browser) == [], "no policy of the page was broken, no file missing"
+
+
+def test_no_other_site_shows_it_in_a_frame(served: Served, browser: Chrome) -> None:
+    open_link(browser, served, "anna")
+    with other_site(f'<iframe src="{served.base}/"></iframe><p>prize</p>') as address:
+        browser.get(address)
+        wait_for(browser, "p", "prize")
+        browser.switch_to.frame(0)
+        assert "room" not in browser.find_element(By.TAG_NAME, "html").text
+        browser.switch_to.default_content()
+        assert any("frame-ancestors" in line for line in complaints(browser))
+
+
+def test_no_other_site_sends_its_forms(served: Served, browser: Chrome) -> None:
+    open_link(browser, served, "anna")
+    with other_site(f'<form method="post" action="{served.base}/sign-out"><button>prize</button></form>') as address:
+        browser.get(address)
+        wait_for(browser, "button", "prize").click()
+        wait_for(browser, "[role=alert]", "another site")
+    browser.get(served.base)
+    wait_for(browser, "h1", "Room room")
+    complaints(browser)
+
+
+@contextmanager
+def other_site(page: str) -> Iterator[str]:
+    """The address of a page elsewhere: another site than 127.0.0.1 by the browser's rules."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(f"<!doctype html><title>other</title>{page}".encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://localhost:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
