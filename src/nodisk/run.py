@@ -157,15 +157,13 @@ def held(argv: Sequence[str | Path], *, cwd: Path) -> Iterator[str]:
             child.wait()
 
 
-async def start_async(
-    argv: Sequence[str | Path],
-) -> asyncio.subprocess.Process:
-    """Start a child of this process whose output (both streams in ``stdout``) is read through a pipe."""
+async def start_async(argv: Sequence[str | Path], *, apart: bool = False) -> asyncio.subprocess.Process:
+    """Start a child of this process whose output (both streams in ``stdout``, unless ``apart``) is read by pipe."""
     return await asyncio.create_subprocess_exec(
         *_argv(argv),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=asyncio.subprocess.PIPE if apart else asyncio.subprocess.STDOUT,
         env=_env(),
         start_new_session=True,
     )

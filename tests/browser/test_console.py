@@ -12,6 +12,7 @@ from selenium.common.exceptions import NoSuchElementException, StaleElementRefer
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser.served import Served
 from tests.support.chromium import PATIENCE, complaints, media, violations
@@ -146,6 +147,36 @@ def test_a_second_browser_sees_it_too(served: Served, browser: Chrome, second: C
     wait_for(second, "main", "Nobody is signed in here")
 
 
+def test_machines_are_switched(served: Served, browser: Chrome) -> None:
+    """By ticks, which survive what changes under them; the command itself runs, and fails: no card has that address."""
+    open_link(browser, served, "anna")
+    for name in ("w1", "w4"):
+        wait_for(browser, f"input[value={name}]").click()
+    served.report("w3", Stage.FAILED, "changed meanwhile")
+    wait_for(browser, ".tile", "changed meanwhile")
+    Select(wait_for(browser, "select")).select_by_value("wake")
+    wait_for(browser, ".orders button", "With the ticked ones").click()
+    wait_for(browser, "main", "Machines: 2")
+    wait_for(browser, "code", "nodisk power wake w1 w4")
+    bad = violations(browser)
+    wait_for(browser, "main button", "Do it (2)").click()
+    wait_for(browser, "[role=status]", "unknown: 2")
+    wait_for(browser, "tr.failed td:nth-child(3)", "10.77.0.1")
+    assert bad + violations(browser) == []
+    browser.get(f"{served.base}/activity")
+    wait_for(browser, "main td", "anna (admin): nodisk power wake w1 w4: 2 unknown")
+    # A row, all, and one from its own page: nothing but the question.
+    for path, button, line in (
+        ("/", "With row 1", "nodisk power on cp1 w1 w2"),
+        ("/", "With all", "nodisk power on --all"),
+        ("/machine/w2", "With this machine", "nodisk power on w2"),
+    ):
+        browser.get(f"{served.base}{path}")
+        wait_for(browser, ".orders button", button).click()
+        assert wait_for(browser, "code").text == line
+    complaints(browser)
+
+
 def test_without_scripts(served: Served, plain: Chrome) -> None:
     plain.get(served.link("ola"))
     wait_for(plain, "main button", "Sign in as ola").click()
@@ -156,6 +187,9 @@ def test_without_scripts(served: Served, plain: Chrome) -> None:
     wait_for(plain, "nav a", "room").click()
     served.report("w4", Stage.FAILED, "seen without scripts")
     wait_for(plain, ".tile", "seen without scripts")
+    wait_for(plain, "input[value=w4]").click()
+    wait_for(plain, ".orders button", "With the ticked ones").click()
+    wait_for(plain, "code", "nodisk power on w4")
     wait_for(plain, "header nav a", "Classes").click()
     wait_for(plain, "main th a", "physics").click()
     wait_for(plain, "h1", "Class physics")

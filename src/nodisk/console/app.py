@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from nodisk.console import class_pages, pages, security, view
-from nodisk.console.common import Console, console_of, language_of, page, problem, signed_in, token_of
+from nodisk.console import class_pages, orders, pages, rights, security, switch_pages, view
+from nodisk.console.common import Console, console_of, page, problem, signed_in, token_of
+from nodisk.console.live import live
 from nodisk.console.rights import Right
 from nodisk.errors import NodiskError
 from nodisk.machines.status import to_json
@@ -21,10 +19,6 @@ from nodisk.server.handlers.common import Problem, source_of
 
 EVENTS = 200
 """The newest events of a page."""
-MOST_STREAMS = 64
-"""Pages that are kept up to date at the same time; one more has to be reloaded by hand."""
-STILL_HERE = 15
-"""Ticks after which a page without news gets a line, so that nobody between takes the connection for dead."""
 
 
 def application(console: Console) -> security.Guarded:
@@ -36,6 +30,7 @@ def application(console: Console) -> security.Guarded:
             Route("/machine/{name}", signed_in(machine)),
             Route("/activity", signed_in(activity, Right.ACTIVITY)),
             *class_pages.ROUTES,
+            *switch_pages.ROUTES,
             Route("/api/status", signed_in(api_status)),
             Route("/sign-in", ask_code),
             Route("/sign-in", sign_in, methods=["POST"]),
@@ -52,35 +47,16 @@ async def room(console: Console, request: Request, session: Entry) -> Response:
     """All machines."""
     shown = request.query_params.get("show", "")
     found = view.room(await console.snapshot.status(), view.looks(shown))
-    return page(request, "room.html", session, room=found, shown=view.looks(shown))
-
-
-async def live(console: Console, request: Request, session: Entry) -> Response:
-    """The changing part of the room's page as server-sent events, one whenever it has changed."""
-    if console.streams >= MOST_STREAMS:
-        raise Problem(503, "too many pages are open")
-    shown, language = view.looks(request.query_params.get("show", "")), language_of(request)
-    token = token_of(request)
-
-    async def events() -> AsyncIterator[str]:
-        console.streams += 1
-        try:
-            last, quiet = "", 0
-            while not console.stopping.is_set() and console.database.console.session(token) is not None:
-                found = view.room(await console.snapshot.status(), shown)
-                html = pages.page("tiles.html", language, room=found, shown=shown)
-                quiet = 0 if html != last else quiet + 1
-                if html != last:
-                    yield _event("room", html)
-                elif quiet % STILL_HERE == 0:
-                    yield ": still here\n\n"
-                last = html
-                await asyncio.sleep(console.tick)
-            yield _event("end", "")
-        finally:
-            console.streams -= 1
-
-    return StreamingResponse(events(), media_type="text/event-stream")
+    ticks = rights.may(session.role, Right.SWITCH)
+    return page(
+        request,
+        "room.html",
+        session,
+        room=found,
+        shown=view.looks(shown),
+        ticks=ticks,
+        rows=orders.rows(console.lab) if ticks else (),
+    )
 
 
 async def machine(console: Console, request: Request, session: Entry) -> Response:
@@ -98,6 +74,7 @@ async def machine(console: Console, request: Request, session: Entry) -> Respons
         facts=facts,
         timeline=view.timeline(row, status.rows),
         neighbours=view.neighbours(console.lab, row.machine),
+        ticks=rights.may(session.role, Right.SWITCH),
         events=console.database.events(mac=row.machine.mac, limit=EVENTS)[::-1],
     )
 
@@ -169,9 +146,3 @@ async def static(request: Request) -> Response:
 def _limit(console: Console, request: Request) -> None:
     if not (console.tries.allows(source_of(request)) and console.all_tries.allows("")):
         raise Problem(429, "too many tries: wait a minute")
-
-
-def _event(name: str, data: str) -> str:
-    """One server-sent event (HTML Living Standard, 9.2.6): no line of ``data`` can end it or begin another field."""
-    lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
-    return f"event: {name}\n{lines}\n"

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from nodisk.console import pages, rights, security, words
+from nodisk.console.errands import Errands, by_command
 from nodisk.console.rights import Right
 from nodisk.console.snapshot import Snapshot
 from nodisk.context import LabContext
@@ -43,6 +44,10 @@ class Console:
     tick: float = TICK
     streams: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    errands: Errands = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.errands = Errands(by_command(self.context))
 
     @property
     def context(self) -> LabContext:

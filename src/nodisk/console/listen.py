@@ -32,5 +32,6 @@ async def keep(context: LabContext, say: Callable[[str], None]) -> None:
                     await asyncio.shield(task)
                 finally:
                     console.stopping.set()
+                    await console.errands.close()
     finally:
         await snapshot.close()

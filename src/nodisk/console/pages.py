@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nodisk.console import view
+from nodisk.console import orders, view
 from nodisk.console.words import LANGUAGES, Translate, translator
 from nodisk.records.events import iso
 
@@ -40,6 +40,8 @@ def _environment(language: str) -> Environment:
         "signs": view.SIGNS,
         "words": view.WORDS,
         "steps": view.STEPS,
+        "actions": list(orders.Action),
+        "action_words": orders.WORDS,
     }
     environment.filters |= {"age": functools.partial(_age, tr=tr), "clock": _clock, "seconds": _seconds}
     return environment

@@ -23,6 +23,8 @@ class Right(StrEnum):
     """Classes: a teacher's own, an administrator's all."""
     ACTIVITY = "activity"
     """What happened, with who signed in."""
+    SWITCH = "switch"
+    """Switching machines."""
 
 
 RIGHTS = {
@@ -34,6 +36,7 @@ REFUSALS = {
     Right.ROOM: "you may not see this",
     Right.CLASSES: "only teachers and administrators may see this",
     Right.ACTIVITY: "only administrators may see this",
+    Right.SWITCH: "only administrators may switch machines",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,13 +33,39 @@ def test_sign_in_and_watch(room: Room) -> None:
     live = ["ip", "netns", "exec", room.name, "curl", "-sSN", *words[:4], "--max-time", "120", f"{BASE}/live"]
     with subprocess.Popen(live, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
-        assert watching.stdout.readline() == "event: room\n"
+        assert watching.stdout.readline() == "event: part\n"
         with room.database() as database:
             database.record(
                 Kind.STAGE, "it broke", source="x", mac=machine.mac, machine="w1", boot_id="1", stage=Stage.FAILED
             )
         assert any("it broke" in line for line in watching.stdout)
         watching.terminate()
+
+
+def test_a_machine_is_switched(room: Room) -> None:
+    """By the command itself, in the server's own network: a packet goes out, and no more is known."""
+    jar = room.folder / "switching"
+    words = ["--cacert", str(room.state.pki / "server-ca.crt"), "--cookie", str(jar), "--cookie-jar", str(jar)]
+    words += ["--fail", "--retry", "20", "--retry-connrefused", "-H", f"Origin: {BASE}"]
+    link = json.loads(room.nodisk("console", "--output", "json").stdout)["link"]
+    code = parse_qs(urlsplit(link).query)["code"][0]
+    room.curl(room.name, *words, "--data-urlencode", f"code={code}", f"{BASE}/sign-in")
+    asked = room.curl(room.name, *words, f"{BASE}/switch?action=wake&machine=w1")
+    assert "nodisk power wake w1" in asked
+    token = re.search(r'name="token" value="([0-9a-f]{64})"', asked)
+    assert token is not None
+    data = ["--data-urlencode", f"token={token[1]}", "--data-urlencode", "count=1"]
+    said = ["--write-out", "%{redirect_url}", "--output", "/dev/null"]
+    place = room.curl(room.name, *words, *data, *said, f"{BASE}/switch?action=wake&machine=w1")
+    number = place.rpartition("/switched/")[2]
+    # The stream ends with the command.
+    told = room.curl(room.name, *words, "--max-time", "120", f"{BASE}/live?switched={number}")
+    assert told.endswith("event: over\ndata: \n\n")
+    assert "asked: <strong>1</strong>" in told, told
+    with room.database() as database:
+        told_of = [event.detail for event in database.events(kinds=(Kind.DAEMON,))]
+    assert "console: root (admin): nodisk power wake w1" in told_of
+    assert "console: root (admin): nodisk power wake w1: 1 asked" in told_of
 
 
 def test_nobody_reaches_it_over_the_segment(room: Room) -> None:

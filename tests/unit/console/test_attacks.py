@@ -13,12 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.console.consoles import HOST, W1, Room, room_in
 
-from nodisk.console import app, pages, security
+from nodisk.console import live, pages, security
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
 from nodisk.values import Stage
 
-PAGES = ("/", "/live", "/machine/w1", "/activity", "/api/status")
+PAGES = ("/", "/live", "/machine/w1", "/activity", "/api/status", "/switch?action=off&machine=w1")
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -168,7 +168,7 @@ def test_a_long_or_strange_form(room: Room) -> None:
 
 def test_many_open_pages(room: Room) -> None:
     browser = room.browser().sign_in()
-    room.console.streams = app.MOST_STREAMS
+    room.console.streams = live.MOST_STREAMS
     assert browser.get("/live").status_code == 503
     assert browser.get("/").status_code == 200
 
@@ -187,7 +187,7 @@ def test_a_page_that_is_open_gets_nothing_more_after_the_session(room: Room) -> 
         return answer.text
 
     text = asyncio.run(watch())
-    assert text.startswith("event: room\ndata: ")
+    assert text.startswith("event: part\ndata: ")
     assert text.endswith("event: end\ndata: \n\n")
     assert "rootfs" in text
     assert room.console.streams == 0
@@ -242,10 +242,10 @@ def test_what_machines_say_stays_text(detail: str, name: str) -> None:
 @example("a\n\nevent: end\ndata: b")
 @example("a\r\rb\u2028c\x85d\x0be")
 def test_no_text_leaves_its_event(text: str) -> None:
-    event = app._event("room", text)
-    assert event.startswith("event: room\n")
+    event = live.event("part", text)
+    assert event.startswith("event: part\n")
     assert event.endswith("\n\n")
     # Lines end at CR, LF or both (HTML Living Standard, 9.2.6).
     lines = re.split(r"\r\n|\r|\n", event.removesuffix("\n\n"))
-    assert lines[0] == "event: room"
+    assert lines[0] == "event: part"
     assert all(line.startswith("data: ") for line in lines[1:])

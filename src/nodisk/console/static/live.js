@@ -3,19 +3,28 @@
 // escaped by the same template as the page. Without this script, the page reloads itself.
 for (const part of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(part.dataset.live);
-  source.addEventListener("room", (event) => {
-    // Keep the keyboard where it is: the same link, or the same filter.
-    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  source.addEventListener("part", (event) => {
+    // Keep the keyboard where it is (the same link, or the same box), and the boxes that are ticked.
+    const focused = part.contains(document.activeElement) ? place(document.activeElement) : null;
+    const ticked = new Set(Array.from(part.querySelectorAll("input:checked"), (box) => box.value));
     part.innerHTML = event.data;
-    if (focused !== null) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    for (const box of part.querySelectorAll("input")) box.checked = ticked.has(box.value);
+    if (focused !== null) part.querySelector(focused)?.focus({ preventScroll: true });
   });
   // The session has ended, or the server stops or refuses: ask again, as a page, which may lead to the sign-in.
   const again = () => {
     source.close();
     setTimeout(() => location.reload(), 5000);
   };
+  source.addEventListener("over", () => source.close());
   source.addEventListener("end", again);
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) again();
   });
+}
+
+function place(element) {
+  return element.matches("input")
+    ? `input[value="${CSS.escape(element.value)}"]`
+    : `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
 }

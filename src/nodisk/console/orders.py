@@ -1,0 +1,145 @@
+"""What the console may have done to machines: each order is a command of nodisk, and what came of it. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from nodisk.machines.buttons.button import Outcome
+from nodisk.spec.model import Lab, Machine
+
+LONGEST_DETAIL = 300
+"""Characters of what is said of one machine."""
+
+
+class Action(StrEnum):
+    """What can be done to machines."""
+
+    ON = "on"
+    OFF = "off"
+    DRAIN = "drain"
+    CYCLE = "cycle"
+    RETRY = "retry"
+    WAKE = "wake"
+
+
+WORDS = {
+    Action.ON: "Switch on",
+    Action.OFF: "Shut down",
+    Action.DRAIN: "Move pods away, then shut down",
+    Action.CYCLE: "Shut down, then switch on again",
+    Action.RETRY: "Cut the power, then switch on again",
+    Action.WAKE: "Send wake-up packets, and wait for nothing",
+}
+COMMANDS: Mapping[Action, tuple[str, ...]] = {
+    Action.ON: ("power", "on"),
+    Action.OFF: ("power", "off"),
+    Action.DRAIN: ("power", "off", "--drain"),
+    Action.CYCLE: ("power", "cycle"),
+    Action.RETRY: ("power", "cycle", "--cut"),
+    Action.WAKE: ("power", "wake"),
+}
+SILENT = frozenset({Action.WAKE})
+"""Actions that wait for no answer: a request that was sent was asked, and no more is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One action for some machines."""
+
+    action: Action
+    machines: tuple[str, ...]
+    """Their names; never none."""
+    everything: bool
+    """Whether these are all machines of the lab."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The equal command's words, without the program's name."""
+        return (*COMMANDS[self.action], *(("--all",) if self.everything else self.machines))
+
+    @property
+    def line(self) -> str:
+        """The command as one pastes it."""
+        return shlex.join(("nodisk", *self.command))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that the server runs: by name, so that a machine that came meanwhile is not switched along."""
+        found = (*COMMANDS[self.action], *self.machines)
+        return found if self.action in SILENT else (*found, "--output", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of an order for one machine."""
+
+    machine: str
+    outcome: Outcome
+    detail: str
+
+
+def order(lab: Lab, action: str, names: Sequence[str], *, row: str = "", every: bool = False) -> Order | None:
+    """The order of a request: all machines, else those of a row of seats, else those named; None: it is for nobody.
+
+    Names that lab.yaml doesn't have count for nothing, and so does a row in which nobody sits.
+    """
+    if action not in set(Action):
+        return None
+    asked = set(names)
+
+    def meant(machine: Machine) -> bool:
+        return every or (_sits(machine, row) if row else str(machine.name) in asked)
+
+    found = tuple(str(machine.name) for machine in lab.machines if meant(machine))
+    return Order(Action(action), found, len(found) == len(lab.machines)) if found else None
+
+
+def rows(lab: Lab) -> tuple[int, ...]:
+    """The rows of the room in which machines sit."""
+    return tuple(sorted({machine.seat.row for machine in lab.machines if machine.seat is not None}))
+
+
+def _sits(machine: Machine, row: str) -> bool:
+    return machine.seat is not None and str(machine.seat.row) == row
+
+
+def came(order: Order, status: int, output: str, errors: str) -> tuple[Came, ...]:
+    """What a command's end says of each of its machines; one of which it says nothing is unknown, with its error."""
+    if order.action in SILENT and status == 0:
+        return tuple(Came(name, Outcome.ASKED, "") for name in order.machines)
+    told = _told(output)
+    error = _error(status, errors)
+    return tuple(told.get(name, Came(name, Outcome.UNKNOWN, error)) for name in order.machines)
+
+
+def counts(found: Sequence[Came]) -> dict[Outcome, int]:
+    """How many machines there are of each outcome."""
+    return {outcome: sum(one.outcome is outcome for one in found) for outcome in Outcome}
+
+
+def summary(found: Sequence[Came]) -> str:
+    """The same in words, for the log."""
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts(found).items() if count)
+
+
+def _told(output: str) -> dict[str, Came]:
+    """What ``nodisk power … --output json`` says; nothing, if it isn't that."""
+    try:
+        answers: Any = json.loads(output)["machines"]
+        return {
+            one["name"]: Came(one["name"], Outcome(one["outcome"]), str(one["detail"])[:LONGEST_DETAIL])
+            for one in answers
+        }
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return {}
+
+
+def _error(status: int, errors: str) -> str:
+    _, found, rest = errors.rpartition("error: ")
+    said = " ".join(rest.replace("\nhint: ", " (").split()) + (")" if "\nhint: " in rest else "") if found else ""
+    return (said or f"the command ended with status {status}")[:LONGEST_DETAIL]
