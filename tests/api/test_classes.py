@@ -20,6 +20,7 @@ from nodisk.classes import (
     credentials,
     drift,
     expiry,
+    failing,
     features,
     handouts,
     manifests,
@@ -615,6 +616,51 @@ def test_a_full_disk_while_handouts_are_written(plane: ControlPlane, client: Cli
             as_student(client, tmp_path / "roomy", student.label).list("v1", "Pod", namespace=f"full-{student.label}")
             == []
         )
+
+
+def test_what_fails_for_students_in_plain_words(
+    plane: ControlPlane, client: Client, folder: Path, tmp_path: Path
+) -> None:
+    """A quota that is full, by the real controllers' event; what a kubelet and the scheduler say, by a pod's status."""
+    make(plane, client, planned("troubled", "jan", "ewa"), folder)
+    until_counted(client, "troubled-jan")
+    for name, replicas, limits in (("greedy", 1, {"cpu": "64"}), ("many", 40, {})):
+        container = {"name": "main", "image": "nginx", "resources": {"requests": limits, "limits": limits}}
+        template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
+        spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
+        meta = {"name": name, "namespace": "troubled-jan"}
+        client.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
+    client.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "misspelt", "namespace": "troubled-ewa"},
+            "spec": {"containers": [{"name": "main", "image": "ngnix"}]},
+        }
+    )
+    waits = {"name": "main", "image": "ngnix", "imageID": "", "ready": False, "restartCount": 0}
+    waits |= {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}}
+    path = client.path("v1", "Pod", "misspelt", namespace="troubled-ewa", subresource="status")
+    status = {"status": {"containerStatuses": [waits]}}
+    client.json("PATCH", path, params={}, body=status, content_type="application/merge-patch+json", idempotent=True)
+    end = time.monotonic() + 120
+    while len(found := failing.find(client, record.need(plane.lab_state, "troubled"))) < 3:
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+    told = {(one.namespace, one.object): (str(one.kind), one.pods) for one in found}
+    assert told == {
+        ("troubled-ewa", "pod/misspelt"): ("image", 1),
+        ("troubled-jan", "deployment/greedy"): ("quota", 0),
+        ("troubled-jan", "deployment/many"): ("quota", 0),
+    }
+    shown = nodisk(plane, tmp_path, "class", "show", "troubled", "--troubles")
+    assert shown.returncode == 0, shown.stderr
+    assert "a typo in ngnix? nginx is known" in shown.stdout
+    assert "maximum cpu usage per Container is 1, but limit is 64" in shown.stdout
+    assert "more than the namespace may use" in shown.stdout
+    assert "limits.cpu: asks for 250m, 1 of 1 are in use" in shown.stdout
+    listed = json.loads(nodisk(plane, tmp_path, "class", "show", "troubled", "--troubles", "--output", "json").stdout)
+    assert {(one["namespace"], one["object"]): (one["kind"], one["pods"]) for one in listed} == told
 
 
 def nodisk(plane: ControlPlane, cwd: Path, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,9 @@ import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from nodisk.classes.record import Class
+from nodisk.classes.troubles import Kind as TroubleKind
+from nodisk.classes.troubles import Trouble
 from nodisk.console.app import application
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
@@ -43,6 +46,8 @@ machines:
   - {name: w3, mac: 52:54:00:00:00:04, address: 10.77.0.14, seat: "2,1"}
   - {name: w4, mac: 52:54:00:00:00:05, address: 10.77.0.15}
 """
+EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+"""What machines, students and rosters may say of themselves."""
 AWAY = Asked(Api.AWAY, {}, "API does not answer")
 
 
@@ -83,7 +88,8 @@ def served_in(folder: Path) -> Iterator[Served]:
             # All browsers of the tests are one address, which signs in more often than anybody. What becomes of those
             # who guess is in tests/unit/console/test_attacks.py.
             tries = RateLimit(burst=1000, per_second=1000)
-            console = Console(lab, database, Snapshot(context, ask=lambda _: AWAY), tries=tries, all_tries=tries)
+            snapshot = Snapshot(context, ask=lambda _: AWAY)
+            console = Console(lab, database, snapshot, tries=tries, all_tries=tries, failing=_failing)
             server = uvicorn.Server(
                 uvicorn.Config(
                     application(console),
@@ -126,6 +132,12 @@ def served_in(folder: Path) -> Iterator[Served]:
             serving.join()
     for error in failed:
         raise error
+
+
+def _failing(_: LabContext, found: Class) -> tuple[Trouble, ...]:
+    """Nobody runs an API here; tests/api has what a real one says. An attacker chooses the image's name."""
+    namespace = found.namespace(found.students[0])
+    return (Trouble(namespace, "deployment/web", TroubleKind.IMAGE, f"the image {EVIL} can't be pulled", "a typo?", 2),)
 
 
 def _key_hash(certificate: Path) -> str:

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
-from tests.browser.served import Served
+from tests.browser.served import EVIL, Served
 from tests.support.chromium import PATIENCE, complaints, media, violations
 
 from nodisk.classes import plan, record, sizes
@@ -26,7 +26,6 @@ from nodisk.values import Stage
 pytestmark = pytest.mark.browser
 
 IGNORED = (StaleElementReferenceException, NoSuchElementException)
-EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,6 +13,7 @@ from nodisk.classes.actions import Made
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
 from nodisk.classes.selftest import Finding
+from nodisk.classes.troubles import Trouble
 from nodisk.errors import NodiskError
 
 
@@ -34,6 +35,17 @@ def show_plan(planned: Planned, output: str) -> None:
     """What a run without ``--dry-run`` would make: who gets which namespace."""
     report_absent(planned)
     students(planned.record, planned.record.students, output, new=planned.new)
+
+
+def troubles(found: Sequence[Trouble], output: str) -> None:
+    """What fails in students' namespaces."""
+    if output == "json":
+        ui.print_json([one.to_json() for one in found])
+    elif found:
+        rows = [[one.namespace, one.object, str(one.pods or "-"), one.words, one.hint] for one in found]
+        ui.print_table(["NAMESPACE", "OBJECT", "PODS", "WHAT FAILS", "WHAT TO DO"], rows)
+    else:
+        ui.say("nothing fails")
 
 
 def students(

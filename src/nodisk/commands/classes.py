@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from nodisk import ui
-from nodisk.classes import actions, expiry, handouts, plan, prompts, record, tables
+from nodisk.classes import actions, expiry, failing, handouts, plan, prompts, record, tables
 from nodisk.classes import drift as differences
 from nodisk.classes import homes as volumes
 from nodisk.commands import class_changes
@@ -24,7 +24,7 @@ from nodisk.commands.class_options import (
     yes_option,
 )
 from nodisk.context import LabOptions, lab_options, output_option
-from nodisk.errors import NodiskError
+from nodisk.errors import NodiskError, UsageError
 
 
 @click.group(name="class", epilog="Example: nodisk class create k8s --roster group-2.csv --days 120")
@@ -184,10 +184,13 @@ def list_(*, options: LabOptions, output: str) -> None:
     "--drift", is_flag=True, help="Compare with the cluster: show what was changed, removed or added by hand."
 )
 @click.option("--isolation", is_flag=True, help="Test the isolation again, with two students' credentials and pods.")
+@click.option("--troubles", is_flag=True, help="Say in plain words what fails in the students' namespaces.")
 @output_option
 @lab_options
-def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output: str) -> None:
-    """Show a class's students, and optionally its drift or isolation."""
+def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, troubles: bool, output: str) -> None:
+    """Show a class's students, and optionally its drift, its isolation, or what fails for its students."""
+    if drift + isolation + troubles > 1:
+        raise UsageError("--drift, --isolation and --troubles are three questions: ask one")
     context = options.load_cluster()
     found = record.need(context.state, name)
     if drift:
@@ -208,6 +211,9 @@ def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, output
     elif isolation:
         with prompts.client(context) as client:
             tables.findings(actions.try_isolation(context, client, found, pods=True), output)
+    elif troubles:
+        with prompts.client(context) as client:
+            tables.troubles(failing.find(client, found), output)
     else:
         tables.students(found, found.students, output, volumes=volumes.table(context.state, found))
 

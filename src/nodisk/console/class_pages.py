@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from nodisk.classes import expiry, record
 from nodisk.classes.record import Class
+from nodisk.classes.troubles import Trouble
 from nodisk.console import rights
 from nodisk.console.common import Console, page, signed_in
 from nodisk.console.rights import Right
+from nodisk.errors import NodiskError
 from nodisk.records.console_access import Entry
 from nodisk.server.handlers.common import Problem
 
@@ -25,7 +29,18 @@ async def classes(console: Console, request: Request, session: Entry) -> Respons
 async def class_(console: Console, request: Request, session: Entry) -> Response:
     """One class."""
     found = class_of(console, session, request.path_params["name"])
-    return page(request, "class.html", session, found=found, due=expiry.due(found, record.now()))
+    due = expiry.due(found, record.now())
+    troubles, unknown = await _troubles(console, found)
+    return page(request, "class.html", session, found=found, due=due, troubles=troubles, unknown=unknown)
+
+
+async def _troubles(console: Console, found: Class) -> tuple[tuple[Trouble, ...], str]:
+    """What fails for its students; or why nobody knows."""
+    try:
+        async with console.asking:
+            return await asyncio.to_thread(console.failing, console.context, found), ""
+    except NodiskError as error:
+        return (), error.message
 
 
 def class_of(console: Console, session: Entry, name: str) -> Class:

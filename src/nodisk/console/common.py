@@ -11,6 +11,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from nodisk.classes import failing
+from nodisk.classes.record import Class
+from nodisk.classes.troubles import Trouble
 from nodisk.console import pages, rights, security, words
 from nodisk.console.errands import Errands, by_command
 from nodisk.console.rights import Right
@@ -45,6 +48,10 @@ class Console:
     streams: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     errands: Errands = field(init=False)
+    failing: Callable[[LabContext, Class], tuple[Trouble, ...]] = failing.ask
+    """What fails in a class's namespaces; raises NodiskError if nobody can say."""
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the API is asked for a page: however often pages are reloaded, it is asked by one at a time."""
 
     def __post_init__(self) -> None:
         self.errands = Errands(by_command(self.context))

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from nodisk.classes import troubles
 from nodisk.console import orders, view
 from nodisk.console.words import LANGUAGES, Translate, translator
 from nodisk.records.events import iso
@@ -40,6 +41,7 @@ def _environment(language: str) -> Environment:
         "signs": view.SIGNS,
         "words": view.WORDS,
         "steps": view.STEPS,
+        "kinds": troubles.TITLES,
         "actions": list(orders.Action),
         "action_words": orders.WORDS,
     }

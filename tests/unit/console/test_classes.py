@@ -12,9 +12,12 @@ from tests.unit.console.consoles import Room
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.record import Class
 from nodisk.classes.roster import Person
+from nodisk.classes.troubles import Kind as TroubleKind
+from nodisk.classes.troubles import Trouble
 from nodisk.cli import nodisk
 from nodisk.console import rights
 from nodisk.console.rights import Right
+from nodisk.kube.errors import Unreachable
 from nodisk.records.console_access import ConsoleRole, Entry
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
@@ -111,3 +114,27 @@ def test_inviting_a_teacher_names_their_classes(room: Room, tmp_path: Path) -> N
     assert "nodisk class create" in CliRunner().invoke(nodisk, [*invite, "Jan Lis"]).output
     with Database(room.console.context.state.database) as database:
         assert {one.role for one in database.console.invitations()} == {ConsoleRole.TEACHER}
+
+
+def test_what_fails_for_its_students(room: Room) -> None:
+    class_(room, "physics", "Anna Nowak")
+    teacher = room.browser().sign_in("Anna Nowak", ConsoleRole.TEACHER)
+    assert "Nothing fails." in teacher.get("/class/physics").text
+    evil = "<script>alert(1)</script>"
+    room.console.failing = lambda _, found: (
+        Trouble(
+            found.namespace(found.students[0]), f"deployment/{evil}", TroubleKind.IMAGE, evil, "a typo in ngnix?", 2
+        ),
+    )
+    page = teacher.get("/class/physics").text
+    assert "a typo in ngnix?" in page
+    assert "<strong>Image</strong>: &lt;script&gt;" in page
+    assert evil not in page
+
+    def away(*_: object) -> tuple[Trouble, ...]:
+        raise Unreachable("the API is away")
+
+    room.console.failing = away
+    page = teacher.get("/class/physics?lang=pl").text
+    assert "Nie wiadomo: API nie odpowiada. the API is away" in page
+    assert "Jan Kowalski" in page
