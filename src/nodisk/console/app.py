@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from nodisk.console import class_pages, orders, pages, rights, security, switch_pages, view
+from nodisk.console import care_pages, class_pages, orders, pages, rights, security, switch_pages, view
 from nodisk.console.common import Console, console_of, page, problem, signed_in, token_of
 from nodisk.console.live import live
 from nodisk.console.rights import Right
@@ -31,6 +31,7 @@ def application(console: Console) -> security.Guarded:
             Route("/activity", signed_in(activity, Right.ACTIVITY)),
             *class_pages.ROUTES,
             *switch_pages.ROUTES,
+            *care_pages.ROUTES,
             Route("/api/status", signed_in(api_status)),
             Route("/sign-in", ask_code),
             Route("/sign-in", sign_in, methods=["POST"]),

@@ -23,6 +23,8 @@ class Right(StrEnum):
     """Classes: a teacher's own, an administrator's all."""
     ACTIVITY = "activity"
     """What happened, with who signed in."""
+    CARE = "care"
+    """Reports and backups of the lab."""
     SWITCH = "switch"
     """Switching machines."""
 
@@ -36,6 +38,7 @@ REFUSALS = {
     Right.ROOM: "you may not see this",
     Right.CLASSES: "only teachers and administrators may see this",
     Right.ACTIVITY: "only administrators may see this",
+    Right.CARE: "only administrators may see this",
     Right.SWITCH: "only administrators may switch machines",
 }
 
@@ -76,6 +79,8 @@ class Item:
 MENU = (
     Item("/", "Room", Right.ROOM),
     Item("/classes", "Classes", Right.CLASSES, cluster=True),
+    Item("/reports", "Reports", Right.CARE),
+    Item("/backups", "Backups", Right.CARE),
     Item("/activity", "Activity", Right.ACTIVITY),
 )
 

@@ -18,7 +18,16 @@ from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
 from nodisk.values import Stage
 
-PAGES = ("/", "/live", "/machine/w1", "/activity", "/api/status", "/switch?action=off&machine=w1")
+PAGES = (
+    "/",
+    "/live",
+    "/machine/w1",
+    "/activity",
+    "/api/status",
+    "/switch?action=off&machine=w1",
+    "/reports",
+    "/backups",
+)
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -1,0 +1,81 @@
+"""What an administrator looks after: reports of verify and bench, and backups."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from nodisk.console import reports
+from nodisk.console.common import Console, page, signed_in
+from nodisk.console.rights import Right
+from nodisk.errors import NodiskError
+from nodisk.records import backups
+from nodisk.records.console_access import Entry
+from nodisk.records.events import Event, Kind
+from nodisk.server.handlers.common import Problem
+
+TROUBLES = 50
+"""The newest alarms about backups."""
+LOOKED_AT = 2000
+"""The newest alarms among which they are looked for."""
+
+
+async def reports_(console: Console, request: Request, session: Entry) -> Response:
+    """All reports."""
+    found = await asyncio.to_thread(reports.found, console.context.state.reports)
+    return page(request, "reports.html", session, reports=found)
+
+
+async def report(console: Console, request: Request, session: Entry) -> Response:
+    """A report's file, to be kept: never a page of the console's own, whatever is in it."""
+    name = request.path_params["name"]
+    content = await asyncio.to_thread(reports.read, console.context.state.reports, name)
+    if content is None:
+        raise Problem(404, "there is no such report")
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+async def backups_(console: Console, request: Request, session: Entry) -> Response:
+    """When the lab was last backed up, and what went wrong."""
+    lab, state, now = console.lab, console.context.state, time.time()
+    known = await asyncio.to_thread(backups.read, state)
+    # systemd reads the schedule, in a process of its own.
+    wrong = await asyncio.to_thread(backups.problem, lab, state, now)
+    following = await asyncio.to_thread(_next, console, known.made or now)
+    return page(
+        request,
+        "backups.html",
+        session,
+        known=known,
+        wrong=wrong,
+        following=following,
+        planned=lab.backup,
+        events=_alarms(console)[::-1],
+    )
+
+
+def _next(console: Console, after: float) -> float | None:
+    planned = console.lab.backup
+    if planned is None or planned.schedule is None:
+        return None
+    try:
+        return backups.next_after(planned.schedule, after)
+    except NodiskError:
+        return None  # what is wrong with it is said already
+
+
+def _alarms(console: Console) -> list[Event]:
+    found = console.database.events(kinds=(Kind.ALARM,), limit=LOOKED_AT)
+    return [event for event in found if event.detail.startswith("backup: ")][-TROUBLES:]
+
+
+ROUTES = (
+    Route("/reports", signed_in(reports_, Right.CARE)),
+    Route("/report/{name}", signed_in(report, Right.CARE)),
+    Route("/backups", signed_in(backups_, Right.CARE)),
+)

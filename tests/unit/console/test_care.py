@@ -1,0 +1,135 @@
+"""Reports and backups in the console: what is shown, and what can't be had by them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.console.consoles import Room
+
+from nodisk.bench.result import FORMAT
+from nodisk.console import reports
+from nodisk.records import backups
+from nodisk.records.console_access import ConsoleRole
+from nodisk.records.events import Kind
+
+VERIFY = {"time": "2026-11-30T09:15:00Z", "counts": {"ok": 18, "warning": 0, "failed": 1, "skipped": 0}}
+BENCH = {
+    "format": FORMAT,
+    "header": {"time": "2026-11-30T10:00:00+00:00"},
+    "measures": [{"verdict": "pass"}, {"verdict": "pass"}, {"verdict": "none"}],
+}
+
+
+@pytest.fixture
+def folder(room: Room) -> Path:
+    """Two reports, and what is none."""
+    made = room.console.context.state.reports
+    made.mkdir(parents=True)
+    (made / "verify-20261130T091500Z.json").write_text(json.dumps(VERIFY))
+    (made / "bench-20261130-100000.json").write_text(json.dumps(BENCH))
+    (made / "bench-20261130-100000.html").write_text("<script>alert(1)</script>")
+    (made / "notes.txt").write_text("a secret")
+    (made / "verify-20261129T091500Z.json").write_text("{")
+    (made / "bench-20261128-100000.xml").symlink_to(made / "notes.txt")
+    os.mkfifo(made / "bench-20261127-100000.xml")
+    (made.parent / "verify-20261126T091500Z.json").write_text("a secret")
+    return made
+
+
+def test_what_the_folder_holds(folder: Path) -> None:
+    found = reports.found(folder)
+    assert [(one.stem, one.time, one.verdict, one.failed, len(one.files)) for one in found] == [
+        ("bench-20261130-100000", "2026-11-30T10:00:00+00:00", "2 pass", False, 2),
+        ("verify-20261130T091500Z", "2026-11-30T09:15:00Z", "18 ok, 1 failed", True, 1),
+        ("verify-20261129T091500Z", "", "", False, 1),
+    ]
+    assert reports.found(folder / "none") == ()
+
+
+def test_a_report_is_downloaded_and_never_shown(room: Room, folder: Path) -> None:
+    browser = room.browser().sign_in()
+    page = browser.get("/reports").text
+    assert "18 ok, 1 failed" in page
+    assert "notes" not in page
+    answer = browser.get("/report/bench-20261130-100000.html")
+    assert answer.text == "<script>alert(1)</script>"
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == 'attachment; filename="bench-20261130-100000.html"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        "..%2fverify-20261126T091500Z.json",
+        "../verify-20261126T091500Z.json",
+        "%2e%2e/verify-20261126T091500Z.json",
+        "verify-20261126T091500Z.json",
+        "bench-20261128-100000.xml",
+        "bench-20261127-100000.xml",
+        "verify-20261130T091500Z.json%00.html",
+        "verify-20261130T091500Z.json%0a",
+        "verify-%D9%A2%D9%A00261130T091500Z.json",
+        "",
+        "%2fetc%2fpasswd",
+    ],
+)
+def test_no_path_leads_out_of_the_folder(room: Room, folder: Path, name: str) -> None:
+    answer = room.browser().sign_in().get(f"/report/{name}")
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+
+
+@given(st.text(max_size=60))
+def test_only_names_of_reports_are_read(name: str) -> None:
+    assert reports.read(Path("/etc"), name) is None
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["time", "counts", "header", "measures", "verdict", "ok"]), inner, max_size=5)
+    ),
+    max_leaves=15,
+)
+
+
+@given(ANY)
+def test_whatever_a_report_holds(report: Any) -> None:
+    time, words, failed = reports.verdict(report)
+    assert isinstance(time, str)
+    assert isinstance(words, str)
+    assert isinstance(failed, bool)
+
+
+def test_backups(room: Room) -> None:
+    browser = room.browser().sign_in()
+    assert "lab.yaml plans none" in browser.get("/backups").text
+    state = room.console.context.state
+    backups.note_made(state, 1764500000.0, "abc123", "/srv/<b>backups")
+    room.database.record(Kind.ALARM, "backup: <script>the disk is full", source="serve")
+    room.database.record(Kind.ALARM, "something else", source="serve")
+    page = browser.get("/backups").text
+    assert "(abc123)" in page
+    assert "/srv/&lt;b&gt;backups" in page
+    assert "backup: &lt;script&gt;the disk is full" in page
+    assert "something else" not in page
+
+
+@pytest.mark.parametrize("role", [ConsoleRole.VIEWER, ConsoleRole.TEACHER])
+@pytest.mark.parametrize("path", ["/reports", "/report/verify-20261130T091500Z.json", "/backups"])
+def test_only_administrators_look_after_the_lab(room: Room, folder: Path, role: ConsoleRole, path: str) -> None:
+    browser = room.browser().sign_in("jan", role)
+    answer = browser.get(path)
+    assert answer.status_code == 403
+    assert "18" not in answer.text
+    assert "/reports" not in browser.get("/").text
+    assert f"console: jan ({role}) was refused {path}" in room.told(Kind.DAEMON)
