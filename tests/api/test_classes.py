@@ -17,6 +17,7 @@ from tests.support.access import allowed
 from nodisk.classes import (
     accounts,
     actions,
+    census,
     credentials,
     drift,
     expiry,
@@ -661,6 +662,9 @@ def test_what_fails_for_students_in_plain_words(
     assert "limits.cpu: asks for 250m, 1 of 1 are in use" in shown.stdout
     listed = json.loads(nodisk(plane, tmp_path, "class", "show", "troubled", "--troubles", "--output", "json").stdout)
     assert {(one["namespace"], one["object"]): (one["kind"], one["pods"]) for one in listed} == told
+    # What the console says of the cluster counts the promise: two students of size small.
+    seen = census.ask(plane.context)
+    assert seen.promised["pods"] >= 2 * sizes.find("small")[1].pods
 
 
 def nodisk(plane: ControlPlane, cwd: Path, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:

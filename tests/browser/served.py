@@ -18,6 +18,7 @@ import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from nodisk.classes.census import Census, census
 from nodisk.classes.record import Class
 from nodisk.classes.troubles import Kind as TroubleKind
 from nodisk.classes.troubles import Trouble
@@ -89,7 +90,7 @@ def served_in(folder: Path) -> Iterator[Served]:
             # who guess is in tests/unit/console/test_attacks.py.
             tries = RateLimit(burst=1000, per_second=1000)
             snapshot = Snapshot(context, ask=lambda _: AWAY)
-            console = Console(lab, database, snapshot, tries=tries, all_tries=tries, failing=_failing)
+            console = Console(lab, database, snapshot, tries=tries, all_tries=tries, failing=_failing, census=_census)
             server = uvicorn.Server(
                 uvicorn.Config(
                     application(console),
@@ -138,6 +139,12 @@ def _failing(_: LabContext, found: Class) -> tuple[Trouble, ...]:
     """Nobody runs an API here; tests/api has what a real one says. An attacker chooses the image's name."""
     namespace = found.namespace(found.students[0])
     return (Trouble(namespace, "deployment/web", TroubleKind.IMAGE, f"the image {EVIL} can't be pulled", "a typo?", 2),)
+
+
+def _census(_: LabContext) -> Census:
+    machine = {"metadata": {"name": "w1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    pod = {"metadata": {"name": EVIL, "namespace": "kube-system"}, "status": {"phase": "Pending"}}
+    return census([machine], [pod], [], "cp1 leads")
 
 
 def _key_hash(certificate: Path) -> str:

@@ -115,7 +115,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
                 "/class/physics",
                 "/reports",
             ]
-            paths += ["/backups", "/no"]
+            paths += ["/backups", "/cluster", "/no"]
         for path in paths:
             browser.get(f"{served.base}{path}")
             for scheme in ("light", "dark"):
@@ -243,7 +243,7 @@ def _tab_to(driver: Chrome, text: str) -> WebElement:
 def test_what_others_write_runs_nothing(served: Served, browser: Chrome) -> None:
     open_link(browser, served, "anna")
     complaints(browser)
-    for path in ("/", "/machine/w2", "/activity", "/classes", "/class/physics", "/reports", "/backups"):
+    for path in ("/", "/machine/w2", "/activity", "/classes", "/class/physics", "/reports", "/backups", "/cluster"):
         browser.get(f"{served.base}{path}")
         wait_for(browser, "main h1")
         assert "taken" not in browser.title

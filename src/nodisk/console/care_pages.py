@@ -1,4 +1,4 @@
-"""What an administrator looks after: reports of verify and bench, and backups."""
+"""What an administrator looks after: the cluster, reports of verify and bench, backups."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ TROUBLES = 50
 """The newest alarms about backups."""
 LOOKED_AT = 2000
 """The newest alarms among which they are looked for."""
+
+
+async def cluster(console: Console, request: Request, session: Entry) -> Response:
+    """The cluster at a glance; or why nobody knows."""
+    if not console.lab.has_cluster:
+        raise Problem(404, "this lab has no cluster")
+    found, unknown = None, ""
+    try:
+        async with console.asking:
+            found = await asyncio.to_thread(console.census, console.context)
+    except NodiskError as error:
+        unknown = error.message
+    return page(request, "cluster.html", session, found=found, unknown=unknown)
 
 
 async def reports_(console: Console, request: Request, session: Entry) -> Response:
@@ -75,6 +88,7 @@ def _alarms(console: Console) -> list[Event]:
 
 
 ROUTES = (
+    Route("/cluster", signed_in(cluster, Right.CARE)),
     Route("/reports", signed_in(reports_, Right.CARE)),
     Route("/report/{name}", signed_in(report, Right.CARE)),
     Route("/backups", signed_in(backups_, Right.CARE)),

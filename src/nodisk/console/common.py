@@ -11,7 +11,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from nodisk.classes import failing
+from nodisk.classes import census, failing
+from nodisk.classes.census import Census
 from nodisk.classes.record import Class
 from nodisk.classes.troubles import Trouble
 from nodisk.console import pages, rights, security, words
@@ -50,6 +51,8 @@ class Console:
     errands: Errands = field(init=False)
     failing: Callable[[LabContext, Class], tuple[Trouble, ...]] = failing.ask
     """What fails in a class's namespaces; raises NodiskError if nobody can say."""
+    census: Callable[[LabContext], Census] = census.ask
+    """The cluster at a glance; raises NodiskError if nobody can say."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the API is asked for a page: however often pages are reloaded, it is asked by one at a time."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nodisk.classes import troubles
+from nodisk.classes import census, troubles
 from nodisk.console import orders, view
 from nodisk.console.words import LANGUAGES, Translate, translator
 from nodisk.records.events import iso
@@ -45,7 +45,12 @@ def _environment(language: str) -> Environment:
         "actions": list(orders.Action),
         "action_words": orders.WORDS,
     }
-    environment.filters |= {"age": functools.partial(_age, tr=tr), "clock": _clock, "seconds": _seconds}
+    environment.filters |= {
+        "age": functools.partial(_age, tr=tr),
+        "amounts": census.words,
+        "clock": _clock,
+        "seconds": _seconds,
+    }
     return environment
 
 

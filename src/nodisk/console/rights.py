@@ -24,7 +24,7 @@ class Right(StrEnum):
     ACTIVITY = "activity"
     """What happened, with who signed in."""
     CARE = "care"
-    """Reports and backups of the lab."""
+    """The cluster, reports and backups of the lab."""
     SWITCH = "switch"
     """Switching machines."""
 
@@ -79,6 +79,7 @@ class Item:
 MENU = (
     Item("/", "Room", Right.ROOM),
     Item("/classes", "Classes", Right.CLASSES, cluster=True),
+    Item("/cluster", "Cluster", Right.CARE, cluster=True),
     Item("/reports", "Reports", Right.CARE),
     Item("/backups", "Backups", Right.CARE),
     Item("/activity", "Activity", Right.ACTIVITY),

@@ -13,11 +13,13 @@ from typing import Any
 import httpx2
 from tests.unit.spec.labs import TEN_LINES
 
+from nodisk.classes.census import Census
 from nodisk.console import security
 from nodisk.console.app import application
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
 from nodisk.context import LabContext
+from nodisk.kube.errors import Unreachable
 from nodisk.machines.asked import Api, Asked
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.database import Database
@@ -95,10 +97,14 @@ def room_in(folder: Path) -> Iterator[Room]:
     lab, state = load(folder / "lab.yaml"), State(folder / "state").lab("room")
     with Database(state.database) as database:
         snapshot = Snapshot(LabContext(lab, folder / "lab.yaml", state, None), ask=lambda _: AWAY, now=_later())
-        yield Room(Console(lab, database, snapshot, tick=0.01, failing=lambda *_: ()), database)
+        yield Room(Console(lab, database, snapshot, tick=0.01, failing=lambda *_: (), census=_nobody), database)
 
 
 def _later() -> Any:
     """A clock by which whatever was read before is too old."""
     ticks = itertools.count(start=100, step=100)
     return lambda: float(next(ticks))
+
+
+def _nobody(_: LabContext) -> Census:
+    raise Unreachable("nobody runs an API here")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.console.consoles import Room
 
 from nodisk.bench.result import FORMAT
+from nodisk.classes.census import census
 from nodisk.console import reports
 from nodisk.records import backups
 from nodisk.records.console_access import ConsoleRole
@@ -124,8 +125,21 @@ def test_backups(room: Room) -> None:
     assert "something else" not in page
 
 
+def test_the_cluster(room: Room) -> None:
+    browser = room.browser().sign_in()
+    assert "nobody runs an API here" in browser.get("/cluster").text
+    evil = "<script>alert(1)</script>"
+    machine = {"metadata": {"name": "w1"}, "status": {"nodeInfo": {"kubeletVersion": evil}}}
+    system = {"metadata": {"name": evil, "namespace": "kube-system"}, "status": {"phase": evil}}
+    room.console.census = lambda _: census([machine], [system], [], f"{evil} leads")
+    page = browser.get("/cluster").text
+    assert page.count("&lt;script&gt;") == 4
+    assert evil not in page
+    assert "0.0 cores, 0 MiB, 0 pods" in page
+
+
 @pytest.mark.parametrize("role", [ConsoleRole.VIEWER, ConsoleRole.TEACHER])
-@pytest.mark.parametrize("path", ["/reports", "/report/verify-20261130T091500Z.json", "/backups"])
+@pytest.mark.parametrize("path", ["/reports", "/report/verify-20261130T091500Z.json", "/backups", "/cluster"])
 def test_only_administrators_look_after_the_lab(room: Room, folder: Path, role: ConsoleRole, path: str) -> None:
     browser = room.browser().sign_in("jan", role)
     answer = browser.get(path)
