@@ -50,6 +50,8 @@ class Restored:
     set_aside: Path | None
     bumped: bool
     """Whether etcd's revision was moved on."""
+    missing: tuple[str, ...]
+    """Kinds of the assets that the lab uses and this host's store doesn't have: ``nodisk build`` makes them."""
 
 
 def restore(
@@ -84,8 +86,9 @@ def restore(
         aside = _swap(new.root, target)
     lost = datetime.now(UTC) - manifest.created
     return Restored(
-        target.name, manifest, time.monotonic() - began, lost.total_seconds(), lab_file, beside, aside, bumped=bumped
-    )
+        target.name, manifest, time.monotonic() - began, lost.total_seconds(), lab_file, beside, aside, bumped=bumped,
+        missing=tuple(kind for kind, id_ in manifest.assets.items() if Store(state).read(id_) is None),
+    )  # fmt: skip
 
 
 def load_checked(repository: Repository, snapshot: Snapshot, tree: Path) -> Manifest:
@@ -191,10 +194,12 @@ def _adopt_assets(folder: Path, store: Store) -> None:
             for file in place.iterdir():
                 if contents.sha256(file) != place.name:
                     raise IntegrityError(f"asset {place.name}/{file.name} of the backup is damaged")
-            target = store.root / "objects" / place.name
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                place.rename(target)
+            target = store.objects / place.name
+            target.mkdir(parents=True, exist_ok=True)
+            for file in place.iterdir():
+                file.replace(target / file.name)  # one that is there is the same, or damaged
+            files.sync_folder(target)
+        files.sync_folder(store.objects)
         for manifest in sorted((folder / "manifests").iterdir()):
             files.write(store.root / "manifests" / manifest.name, manifest.read_bytes())
 

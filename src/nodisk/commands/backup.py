@@ -172,6 +172,7 @@ def restore(  # noqa: PLR0917 - click hands over by name
                 "rto_seconds": round(done.seconds, 1),
                 "rpo_seconds": round(done.lost, 1),
                 "revision_bumped": done.bumped,
+                "assets_missing": list(done.missing),
             }
         )
         return
@@ -185,7 +186,9 @@ def restore(  # noqa: PLR0917 - click hands over by name
         click.echo(f"What was there before is in {done.set_aside}.")
     if done.manifest.etcd and not done.bumped:
         ui.say("This etcd can't move its revision on: restart programs outside the room that watch the API.")
-    click.echo("Next: nodisk build (if the assets aren't here), nodisk serve, nodisk arm, and switch the machines on.")
+    if done.missing:
+        ui.say(f"The store of this host lacks what the lab was built of: {', '.join(done.missing)}.")
+    click.echo(f"Next: {'nodisk build, ' if done.missing else ''}nodisk serve, nodisk arm, and switch the machines on.")
 
 
 @backup.command(epilog="Example: nodisk backup verify latest")
