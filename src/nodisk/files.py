@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import stat
@@ -13,6 +14,9 @@ from typing import TextIO
 
 from nodisk.errors import Busy, Changed
 from nodisk.waiting import Deadline
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2  # linux/fs.h
 
 
 def write(path: Path, content: str | bytes, *, mode: int = 0o644) -> bool:
@@ -82,6 +86,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two files or folders of one file system change places: there is no moment in which one is missing.
+
+    By renameat2(2); OSError where the file system can't (an NFS).
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(one), None, str(other))
+    for folder in {one.parent, other.parent}:
+        sync_folder(folder)
 
 
 def _flocked(handle: int, wait: float) -> bool:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files, run
-from nodisk.errors import Busy, CommandFailed, EnvironmentProblem, IntegrityError, NodiskError, UsageError
+from nodisk.backup import sftp_said
+from nodisk.errors import Busy, CommandFailed, EnvironmentProblem, IntegrityError, NodiskError, TimedOut, UsageError
 from nodisk.spec.target import Target
 
 TAG = "nodisk"
@@ -168,6 +169,19 @@ class Repository:
             raise self._error(done.args, done.returncode, f"{done.stderr}\n{done.stdout}".strip())
         return done.stdout
 
+    def _ssh_says(self, said: str) -> str:
+        """Why no session came about, as restic would have printed it.
+
+        restic passes ssh's lines on by a thread that it doesn't wait for: they may be missing, so ssh is asked again.
+        """
+        if "unable to start the sftp session" not in said or not self.target.ssh:
+            return ""
+        try:
+            lines = run.run(self.target.ssh, check=False, timeout=120).stderr.splitlines()
+        except TimedOut:
+            lines = ["no answer within two minutes"]
+        return "".join(f"subprocess ssh: {line}\n" for line in lines if line.strip())
+
     def _none(self) -> _NoRepository:
         hint = "make one (nodisk backup create); is its disk mounted, or the path mistyped?"
         return _NoRepository(f"no backup is in {self.target.text}", hint=hint)
@@ -200,6 +214,8 @@ class Repository:
                 f"the backups in {place} are damaged: {last}",
                 hint="an older one may be whole: nodisk backup list, nodisk backup verify SNAPSHOT",
             )
+        if (elsewhere := sftp_said.problem(place, f"{self._ssh_says(said)}{said}")) is not None:
+            return elsewhere
         if _AWAY.search(said):
             return EnvironmentProblem(f"{place} can't be reached or used: {last}", hint="see docs/how-to/backup.md")
         return CommandFailed(argv, status, said)

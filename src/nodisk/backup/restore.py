@@ -6,8 +6,8 @@
     STATE/restoring/NAME/lab      the lab's folder as it will be
     STATE/set-aside/NAME-TIME     a lab's folder that was replaced
 
-What is interrupted leaves ``restoring`` only: the same command removes it and begins again. If it is killed between
-the two renames at the end, the lab is missing and the old one set aside: the same command puts the new one in place.
+What is interrupted leaves ``restoring``, which the same command removes to begin again, and at the very end perhaps a
+whole restored lab in ``set-aside``. The lab's folder is at every moment the old one or the new one.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class Restored:
     set_aside: Path | None
     bumped: bool
     """Whether etcd's revision was moved on."""
+    missing: tuple[str, ...]
+    """Kinds of the assets that the lab uses and this host's store doesn't have: ``nodisk build`` makes them."""
 
 
 def restore(
@@ -84,8 +86,9 @@ def restore(
         aside = _swap(new.root, target)
     lost = datetime.now(UTC) - manifest.created
     return Restored(
-        target.name, manifest, time.monotonic() - began, lost.total_seconds(), lab_file, beside, aside, bumped=bumped
-    )
+        target.name, manifest, time.monotonic() - began, lost.total_seconds(), lab_file, beside, aside, bumped=bumped,
+        missing=tuple(kind for kind, id_ in manifest.assets.items() if Store(state).read(id_) is None),
+    )  # fmt: skip
 
 
 def load_checked(repository: Repository, snapshot: Snapshot, tree: Path) -> Manifest:
@@ -191,10 +194,12 @@ def _adopt_assets(folder: Path, store: Store) -> None:
             for file in place.iterdir():
                 if contents.sha256(file) != place.name:
                     raise IntegrityError(f"asset {place.name}/{file.name} of the backup is damaged")
-            target = store.root / "objects" / place.name
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                place.rename(target)
+            target = store.objects / place.name
+            target.mkdir(parents=True, exist_ok=True)
+            for file in place.iterdir():
+                file.replace(target / file.name)  # one that is there is the same, or damaged
+            files.sync_folder(target)
+        files.sync_folder(store.objects)
         for manifest in sorted((folder / "manifests").iterdir()):
             files.write(store.root / "manifests" / manifest.name, manifest.read_bytes())
 
@@ -224,15 +229,22 @@ def _put_lab_file(folder: Path, lab_file: Path, text: str) -> tuple[Path, ...]:
 
 
 def _swap(new: Path, target: LabState) -> Path | None:
-    """Put the new folder in place; an old one is set aside."""
-    aside = None
+    """Put the new folder in place; an old one is set aside.
+
+    They change places at once: a server that started between two renames would find no lab, and make another CA.
+    """
     target.root.parent.mkdir(parents=True, exist_ok=True)
-    if target.root.exists():
-        shelf = target.state.set_aside
-        shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
-        aside = shelf / f"{target.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-        target.root.rename(aside)
-        files.sync_folder(shelf)
-    new.rename(target.root)
-    files.sync_folder(target.root.parent)
+    if not target.root.exists():
+        new.rename(target.root)
+        files.sync_folder(target.root.parent)
+        return None
+    shelf = target.state.set_aside
+    shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = shelf / f"{target.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    new.rename(aside)
+    try:
+        files.exchange(aside, target.root)
+    except OSError:
+        aside.rename(new)
+        raise
     return aside

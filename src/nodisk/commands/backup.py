@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import click
 
@@ -14,16 +13,15 @@ from nodisk import ui
 from nodisk.backup import create as making
 from nodisk.backup import prove
 from nodisk.backup import restore as restoring
-from nodisk.backup.restic import Repository, Snapshot
-from nodisk.context import LabContext, LabOptions, lab_options, output_option, state_option
+from nodisk.backup.restic import Snapshot
+from nodisk.commands.backup_place import elsewhere, repository, target_options
+from nodisk.context import LabOptions, lab_options, output_option, state_option
 from nodisk.errors import UsageError
 from nodisk.records import backups
-from nodisk.spec import target as targets
 from nodisk.spec.model_backup import Keep
 from nodisk.state import State
 
 PERIODS = ("last", "daily", "weekly", "monthly", "yearly")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(epilog="Example: nodisk backup create --to /srv/backups")
@@ -33,47 +31,6 @@ def backup() -> None:
     A backup holds etcd, keys, lab.yaml, records, classes and students' volumes, encrypted. It can't be read without its
     password: keep a copy of STATE/labs/LAB/backup/password on another host.
     """
-
-
-def target_options(option: str = "--to") -> Callable[[F], F]:
-    """Add the options that name a repository; the command gets them as ``to`` and ``password_file``."""
-
-    def add(command: F) -> F:
-        @click.option(
-            option,
-            "to",
-            metavar="DIR|ssh://…|s3://…",
-            help="Location of the backups (default: backup.target in lab.yaml).",
-        )
-        @click.option(
-            "--password-file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="File that holds the password (default: lab.yaml's, else the one in the state directory).",
-        )
-        @functools.wraps(command)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return command(*args, **kwargs)
-
-        return cast("F", wrapper)
-
-    return add
-
-
-def repository(context: LabContext, to: str | None, password_file: Path | None) -> Repository:
-    """The repository that is meant; raises UsageError if neither options nor lab.yaml name one."""
-    section = context.lab.backup
-    if to is not None:
-        target = targets.parse(to)
-    elif section is not None:
-        target = targets.parse(section.target, base=context.file.parent)
-    else:
-        raise UsageError("no place for backups is named", hint="use --to DIR, or set backup.target in lab.yaml")
-    password = password_file or (section and section.password_file) or context.state.backup / "password"
-    return Repository(target, password.absolute(), _cache(context.state.state))
-
-
-def _cache(state: State) -> Path:
-    return state.cache / "restic"
 
 
 @backup.command(epilog="Example: nodisk backup create --to ssh://backup@nas/srv/room")
@@ -193,7 +150,7 @@ def restore(  # noqa: PLR0917 - click hands over by name
     SNAPSHOT is an id from nodisk backup list, or latest. On another host, with an empty state directory, the room then
     boots as the same cluster. A running lab is never overwritten.
     """
-    place = _elsewhere(state, to, password_file, lab_file)
+    place = elsewhere(state, to, password_file, lab_file)
     found = place.find(snapshot, lab_name)
     if dry_run and output == "json":
         ui.print_json(
@@ -215,6 +172,7 @@ def restore(  # noqa: PLR0917 - click hands over by name
                 "rto_seconds": round(done.seconds, 1),
                 "rpo_seconds": round(done.lost, 1),
                 "revision_bumped": done.bumped,
+                "assets_missing": list(done.missing),
             }
         )
         return
@@ -228,18 +186,9 @@ def restore(  # noqa: PLR0917 - click hands over by name
         click.echo(f"What was there before is in {done.set_aside}.")
     if done.manifest.etcd and not done.bumped:
         ui.say("This etcd can't move its revision on: restart programs outside the room that watch the API.")
-    click.echo("Next: nodisk build (if the assets aren't here), nodisk serve, nodisk arm, and switch the machines on.")
-
-
-def _elsewhere(state: State, to: str | None, password_file: Path | None, lab_file: Path) -> Repository:
-    """The repository to restore from, on a host that may have no lab.yaml yet."""
-    if lab_file.exists() and (to is None or password_file is None):
-        return repository(LabOptions(lab_file, state).load(), to, password_file)
-    if to is None:
-        raise UsageError("no place for backups is named", hint="use --from DIR")
-    if password_file is None:
-        raise UsageError("the file with the backups' password is not named", hint="use --password-file FILE")
-    return Repository(targets.parse(to), password_file.absolute(), _cache(state))
+    if done.missing:
+        ui.say(f"The store of this host lacks what the lab was built of: {', '.join(done.missing)}.")
+    click.echo(f"Next: {'nodisk build, ' if done.missing else ''}nodisk serve, nodisk arm, and switch the machines on.")
 
 
 @backup.command(epilog="Example: nodisk backup verify latest")

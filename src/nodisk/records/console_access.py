@@ -109,7 +109,8 @@ class Access:
 
     def sign_out(self, token: str) -> None:
         """End one session."""
-        self.db.execute("DELETE FROM console_session WHERE digest = ?", (_digest(token),))
+        with self.transaction():
+            self.db.execute("DELETE FROM console_session WHERE digest = ?", (_digest(token),))
 
     def revoke(self, name: str) -> int:
         """End all sessions of a name and withdraw its invitation; returns how many of both there were."""

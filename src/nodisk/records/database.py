@@ -123,6 +123,20 @@ class Database:
             raise
         self._db.execute("COMMIT")
 
+    @contextlib.contextmanager
+    def _lasting(self) -> Iterator[None]:
+        """A transaction that is on the disk when it ends: for what somebody is told is done, and what counts only once.
+
+        With it, all that was written before. Events alone may lose their last moments in a power cut, never one in the
+        midst: a sync for each would make a room that boots wait for the disk.
+        """
+        self._db.execute("PRAGMA synchronous = FULL")
+        try:
+            with self._transaction():
+                yield
+        finally:
+            self._db.execute("PRAGMA synchronous = NORMAL")
+
     # Events
 
     def record(
@@ -185,12 +199,12 @@ class Database:
     @property
     def next_boots(self) -> next_boots_.NextBoots:
         """What machines start at their next boot."""
-        return next_boots_.NextBoots(self._db, self._now, self._transaction)
+        return next_boots_.NextBoots(self._db, self._now, self._lasting)
 
     @property
     def inventories(self) -> inventories.Inventories:
         """Machines that are to be measured, and what they reported."""
-        return inventories.Inventories(self._db, self._now)
+        return inventories.Inventories(self._db, self._now, self._lasting)
 
     @property
     def elsewhere(self) -> elsewhere.Elsewhere:
@@ -200,17 +214,18 @@ class Database:
     @property
     def console(self) -> console_access.Access:
         """Who may use the console: invitations and sessions."""
-        return console_access.Access(self._db, self._now, self._transaction)
+        return console_access.Access(self._db, self._now, self._lasting)
 
     # The armed window
 
     def arm(self, until: float) -> None:
         """Let machines enrol until then (``nonces.FOREVER``: until disarmed)."""
-        self._set("armed_until", repr(until))
+        with self._lasting():
+            self._set("armed_until", repr(until))
 
     def disarm(self, *, window: float | None = None) -> bool:
         """Let no machine enrol; issued nonces become invalid. With ``window``, only if that is when it ends."""
-        with self._transaction():
+        with self._lasting():
             if window is not None and self.armed_until() != window:
                 return False
             self._db.execute("DELETE FROM setting WHERE name = 'armed_until'")
@@ -236,7 +251,7 @@ class Database:
 
     def turn(self, turned: Turned, *, instead_of: Turned | None = None) -> bool:
         """Record what is done to the room; with ``instead_of``, only if that is what was recorded last."""
-        with self._transaction():
+        with self._lasting():
             if instead_of is not None and self.turned() != instead_of:
                 return False
             self._set("room", turned.to_text())
@@ -264,8 +279,7 @@ class Database:
         A repeat of the request that used it is valid again (``nonces.repeats``).
         """
         digest = nonces.digest(nonce)
-        self._db.execute("PRAGMA synchronous = FULL")  # "used" must outlive a power cut
-        with self._transaction():
+        with self._lasting():
             row = self._db.execute(
                 "SELECT mac, role, address, minted, used, superseded, request FROM nonce WHERE digest = ?", (digest,)
             ).fetchone()
@@ -277,7 +291,6 @@ class Database:
             if refusal is None:
                 change = "UPDATE nonce SET used = coalesce(used, ?), request = ? WHERE digest = ?"
                 self._db.execute(change, (now, claim.request, digest))
-        self._db.execute("PRAGMA synchronous = NORMAL")
         return nonces.Verdict(refusal, again=found is not None and nonces.repeats(found, claim))
 
     # What is known of each machine
@@ -285,7 +298,8 @@ class Database:
     def enrolled(self, mac: Mac, expires: float, host_keys: Iterable[str]) -> None:
         """Record a machine's enrolment: when its certificates expire, and sshd's public keys of this boot."""
         keys = json.dumps(list(host_keys))
-        self._db.execute("REPLACE INTO enrolment VALUES (?,?,?,?)", (mac.value, self._now(), expires, keys))
+        with self._lasting():
+            self._db.execute("REPLACE INTO enrolment VALUES (?,?,?,?)", (mac.value, self._now(), expires, keys))
 
     def enrolment(self, mac: Mac) -> Enrolment | None:
         """The last enrolment."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -35,14 +36,16 @@ class Inventories:
 
     db: sqlite3.Connection
     now: Callable[[], float]
+    transaction: Callable[[], AbstractContextManager[None]]
 
     def ask(self, mac: Mac, *, until: float, seconds: int) -> None:
         """Have a machine measured when it boots before ``until``; ``seconds``: how long its RAM is tested."""
-        self.db.execute(
-            "INSERT INTO inventory (mac, until, seconds) VALUES (?,?,?) "
-            "ON CONFLICT DO UPDATE SET until = excluded.until, seconds = excluded.seconds, digest = NULL",
-            (mac.value, until, seconds),
-        )
+        with self.transaction():
+            self.db.execute(
+                "INSERT INTO inventory (mac, until, seconds) VALUES (?,?,?) "
+                "ON CONFLICT DO UPDATE SET until = excluded.until, seconds = excluded.seconds, digest = NULL",
+                (mac.value, until, seconds),
+            )
 
     def cancel(self, mac: Mac) -> bool:
         """Don't have a machine measured after all, and take no report of one that is; whether that was wished for."""
@@ -85,14 +88,15 @@ class Inventories:
 
     def take(self, mac: Mac, nonce: str, address: IPv4Address, report: Hardware) -> bool:
         """Keep a report and use up its nonce; returns whether it was valid. Of two at once, one is."""
-        done = self.db.execute(
-            "UPDATE inventory SET until = NULL, digest = NULL, time = ?, report = ? "
-            "WHERE mac = ? AND digest = ? AND address = ? AND minted >= ?",
-            (
-                *(self.now(), report.model_dump_json(), mac.value),
-                *(nonces.digest(nonce), str(address), self.now() - LIFETIME),
-            ),
-        )
+        with self.transaction():
+            done = self.db.execute(
+                "UPDATE inventory SET until = NULL, digest = NULL, time = ?, report = ? "
+                "WHERE mac = ? AND digest = ? AND address = ? AND minted >= ?",
+                (
+                    *(self.now(), report.model_dump_json(), mac.value),
+                    *(nonces.digest(nonce), str(address), self.now() - LIFETIME),
+                ),
+            )
         return done.rowcount == 1
 
     def all(self) -> dict[Mac, Measured]:

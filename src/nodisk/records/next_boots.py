@@ -54,11 +54,13 @@ class NextBoots:
 
     def set(self, mac: Mac, entry: str, *, once: bool) -> None:
         """Wish for an entry, instead of an earlier wish."""
-        self.db.execute("REPLACE INTO next_boot VALUES (?,?,?,?,NULL)", (mac.value, entry, once, self.now()))
+        with self.transaction():
+            self.db.execute("REPLACE INTO next_boot VALUES (?,?,?,?,NULL)", (mac.value, entry, once, self.now()))
 
     def clear(self, mac: Mac) -> bool:
         """Forget the wish; returns whether there was one."""
-        return self.db.execute("DELETE FROM next_boot WHERE mac = ?", (mac.value,)).rowcount > 0
+        with self.transaction():
+            return self._clear(mac)
 
     def all(self) -> dict[Mac, NextBoot]:
         """Every machine's wish; one that was served ``once`` is in it until the machine's next boot."""
@@ -81,8 +83,11 @@ class NextBoots:
                 return None
             wish, now = NextBoot(row[0], bool(row[1]), row[2], row[3]), self.now()
             if over(wish, begins=begins, now=now):
-                self.clear(mac)
+                self._clear(mac)
                 return None
             if wish.served is None or not wish.once:
                 self.db.execute("UPDATE next_boot SET served = ? WHERE mac = ?", (now, mac.value))
             return wish
+
+    def _clear(self, mac: Mac) -> bool:
+        return self.db.execute("DELETE FROM next_boot WHERE mac = ?", (mac.value,)).rowcount > 0

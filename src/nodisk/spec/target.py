@@ -35,6 +35,11 @@ class Target:
         """The folder of this host, if it is one."""
         return Path(self.repository) if self.repository == self.text else None
 
+    @property
+    def ssh(self) -> list[str]:
+        """The command by which restic reaches another host's sftp; empty for other targets."""
+        return self.options[1].removeprefix("sftp.command=").split() if self.options else []
+
 
 def parse(text: str, *, base: Path | None = None) -> Target:
     """Read a target; raises UsageError if it is none. ``base``: the folder that a relative path starts from.

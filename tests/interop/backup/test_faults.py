@@ -7,101 +7,21 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.interop.backup.rooms import Room
 from tests.support.at_once import at_once
 from tests.unit.spec.labs import TEN_LINES
 
-from nodisk.classes import record, sizes
-from nodisk.pki.authority import Authority
 from nodisk.records.database import Database
-from nodisk.spec.load import load
 from nodisk.state import State
 from nodisk.waiting import Deadline, until
 
 pytestmark = pytest.mark.interop
-
-STOP = """#!/bin/sh
-case " $* " in *" $NODISK_TEST_STOP "*) echo $$ >"$NODISK_TEST_MARK"; exec sleep 600 ;; esac
-exec {restic} "$@"
-"""
-"""A restic that stops where a test wants it to."""
-
-
-class Room:
-    """A lab without a cluster, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.mark = folder, folder / "mark"
-        self.state = State(folder / "state")
-        self.lab = self.state.lab("room")
-
-    def fill(self) -> None:
-        folder = self.folder
-        (folder / "lab.yaml").write_text(TEN_LINES)
-        Authority(self.lab, load(folder / "lab.yaml")).ensure()
-        now = record.now()
-        made = record.Class(
-            name="k8s", prefix="k8s-", size_name="small", size=sizes.named()["small"], role="edit", created=now,
-            expires=now,
-        )  # fmt: skip
-        record.save(self.lab, made)
-        with Database(self.lab.database) as database:
-            database.arm(float("inf"))
-        (folder / "bin").mkdir()
-        (folder / "bin/restic").write_text(STOP.format(restic=shutil.which("restic")))
-        (folder / "bin/restic").chmod(0o755)
-
-    @property
-    def password(self) -> Path:
-        return self.lab.backup / "password"
-
-    def argv(self, *words: str, state: Path | None = None) -> list[str]:
-        lab = ["--lab", "lab.yaml"] if words[0] != "restore" else []
-        where = ["--state", str(state or self.state.root)]
-        return [sys.executable, "-m", "nodisk", "backup", *words, *where, *lab]
-
-    def call(self, *words: str, status: int = 0, state: Path | None = None) -> str:
-        done = subprocess.run(
-            self.argv(*words, state=state), cwd=self.folder, text=True, capture_output=True, check=False, timeout=300
-        )
-        assert "Traceback" not in done.stderr
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def stopped_at(self, verb: str, *words: str, state: Path | None = None) -> subprocess.Popen[str]:
-        """A command whose restic stops instead of doing ``verb``."""
-        self.mark.unlink(missing_ok=True)
-        env = os.environ | {"NODISK_TEST_STOP": verb, "NODISK_TEST_MARK": str(self.mark)}
-        env["PATH"] = f"{self.folder / 'bin'}:{env['PATH']}"
-        command = subprocess.Popen(
-            self.argv(*words, state=state), cwd=self.folder, env=env, text=True, stderr=subprocess.PIPE
-        )
-        assert until(lambda: self.mark.exists() and self.mark.read_text().strip(), Deadline(120), every=0.05)
-        return command
-
-    def ended(self) -> bool:
-        """Whether the restic that stopped is gone."""
-        state = Path(f"/proc/{self.mark.read_text().strip()}/stat")
-        try:
-            return state.read_text().rpartition(")")[2].split()[0] in "ZX"
-        except OSError:
-            return True
-
-    def no_remains(self) -> bool:
-        return not (self.lab.backup / "staging").exists()
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Room:
-    made = Room(tmp_path)
-    made.fill()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -117,22 +37,6 @@ def backed_up(original: Room, tmp_path: Path) -> Room:
     """A copy of one that is made once: each start of restic takes a second."""
     shutil.copytree(original.folder, tmp_path, dirs_exist_ok=True)
     return Room(tmp_path)
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    made: list[Path] = []
-
-    def mount(size: str) -> Path:
-        place = tmp_path / "tiny"
-        place.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
-        made.append(place)
-        return place
-
-    yield mount
-    for place in made:
-        subprocess.run(["umount", place], check=True)
 
 
 def test_what_a_restore_brings_back(backed_up: Room, tmp_path: Path) -> None:

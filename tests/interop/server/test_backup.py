@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,57 @@ def test_a_running_server_is_backed_up_and_brought_back(empty_room: Room) -> Non
     volumes.wait(room.state, [volume], seconds=60)
     place = exported(room, volume)
     assert hashlib.sha256((place / "homework").read_bytes()).digest() == hashlib.sha256(content).digest()
+
+
+def on_an_empty_host(room: Room, target: Path, password: Path) -> dict[str, object]:
+    """Restore the latest backup where there is neither a state directory nor a lab.yaml."""
+    shutil.rmtree(room.state.state.root)
+    room.lab_file.unlink()
+    options: list[str | Path] = ["--from", target, "--password-file", password, "--state", room.state.state.root]
+    words = [sys.executable, "-m", "nodisk", "backup", "restore", *options, "--lab-file", room.lab_file, "-o", "json"]
+    said: dict[str, object] = json.loads(run.run(words, netns=room.name, timeout=120).stdout)
+    return said
+
+
+def test_a_backup_with_assets_needs_no_build(empty_room: Room) -> None:
+    room = empty_room
+    target, password = room.folder / "backups", room.folder / "password"
+    password.write_text("a test's\n")
+    options = ["--to", str(target), "--password-file", str(password)]
+    room.nodisk("backup", "create", *options, "--with-assets")
+    before = {path: path.read_bytes() for path in (room.state.state.assets / "objects").rglob("*") if path.is_file()}
+    said = on_an_empty_host(room, target, password)
+    assert said["assets_missing"] == []
+    assert {path: path.read_bytes() for path in before} == before
+    room.start()
+    digest = next(path.parent.name for path in before if path.name == "root.squashfs")
+    got = room.folder / "got"
+    place = f"http://{room.lab.network.server}/assets/{digest}/root.squashfs"
+    run.run(["curl", "-sS", "--fail", "-o", got, place], netns=room.name, timeout=60)
+    assert hashlib.sha256(got.read_bytes()).hexdigest() == digest
+    assert room.stop() == 0
+    # Without them, the backup says which ones the lab was built of.
+    room.nodisk("backup", "create", *options)
+    said = on_an_empty_host(room, target, password)
+    assert said["assets_missing"] == ["containers", "image", "ipxe", "release"]
+    refused = room.nodisk("serve", check=False)
+    assert refused.returncode == 4
+    assert "built assets are missing from the store: containers, image, ipxe, release" in refused.stderr
+    assert "nodisk build" in refused.stderr
+    # A damaged file in the store is replaced by the backup's.
+    first = json.loads(room.nodisk("backup", "list", *options, "-o", "json").stdout)["backups"][0]
+    assert first["assets"]
+    damaged = next(path for path in before if path.name == "root.squashfs")
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"something else")
+    words = ["backup", "restore", first["id"][:8], "--replace", "--from", str(target)]
+    more: list[str | Path] = [
+        "--password-file",
+        password,
+        "--state",
+        room.state.state.root,
+        "--lab-file",
+        room.lab_file,
+    ]
+    run.run([sys.executable, "-m", "nodisk", *words, *more], netns=room.name, timeout=120)
+    assert damaged.read_bytes() == before[damaged]
