@@ -43,15 +43,22 @@ def image(state: State, lab: Lab, *, now: float | None = None) -> list[Finding]:
     return found
 
 
+def booted(state: State, lab: Lab) -> dict[str, str]:
+    """By machine: the boot script of the lab that it last got, in which the rootfs is named by its hash.
+
+    Of a machine that never asked for one it is empty.
+    """
+    with Database(state.lab(str(lab.name)).database, reading=True) as database:
+        got = {str(machine.name): database.served(machine.mac) for machine in lab.machines}
+    return {name: "".join(texts.get(part, "") for part in _SCRIPTS) for name, texts in got.items()}
+
+
 def behind(state: State, lab: Lab, rootfs: str) -> list[str]:
     """Names of machines whose last boot script of the lab named another rootfs than the one with this hash.
 
     A machine that never asked for one is not among them.
     """
-    with Database(state.lab(str(lab.name)).database, reading=True) as database:
-        got = {str(machine.name): database.served(machine.mac) for machine in lab.machines}
-    scripts = {name: "".join(texts.get(part, "") for part in _SCRIPTS) for name, texts in got.items()}
-    return [name for name, text in scripts.items() if text and rootfs not in text]
+    return [name for name, text in booted(state, lab).items() if text and rootfs not in text]
 
 
 def _ago(days: int) -> str:
