@@ -21,6 +21,7 @@
         ├── log/             one file per daemon, one console per virtual machine
         ├── run/             sockets, pid files, locks; empty while nothing runs
         ├── www/             files of this lab only that nginx serves
+        ├── holds.json       0600: which machines boot an earlier build (``assets.holds``)
         └── nodisk.db        SQLite: events, nonces, the armed window, alarms
 """
 
@@ -147,6 +148,11 @@ class LabState:
     def built(self) -> Path:
         """Which assets are the lab's (``assets.built`` reads and writes it)."""
         return self.root / "built.json"
+
+    @property
+    def holds(self) -> Path:
+        """Which machines boot an earlier build (``assets.holds`` reads and writes it); 0600."""
+        return self.root / "holds.json"
 
     @property
     def menu_password(self) -> Path:
