@@ -22,6 +22,7 @@
         ├── run/             sockets, pid files, locks; empty while nothing runs
         ├── www/             files of this lab only that nginx serves
         ├── holds.json       0600: which machines boot an earlier build (``assets.holds``)
+        ├── upgrade.json     0600: how far an upgrade is (``upgrade.journal``); there while one is on its way
         └── nodisk.db        SQLite: events, nonces, the armed window, alarms
 """
 
@@ -153,6 +154,11 @@ class LabState:
     def holds(self) -> Path:
         """Which machines boot an earlier build (``assets.holds`` reads and writes it); 0600."""
         return self.root / "holds.json"
+
+    @property
+    def upgrade(self) -> Path:
+        """How far an upgrade is, while one is on its way (``upgrade.journal`` reads and writes it); 0600."""
+        return self.root / "upgrade.json"
 
     @property
     def menu_password(self) -> Path:

@@ -26,9 +26,10 @@ from nodisk.values import Mac
 @lab_options
 @output_option
 def hold(options: LabOptions, output: str, *, names: tuple[str, ...], every: bool, lift: bool, dry_run: bool) -> None:
-    """Keep machines at the build that they run, whatever is built meanwhile.
+    """Keep machines at the build that they have.
 
-    A machine that is held boots what it last booted, also after a power cut, until it is let go with --lift. So a newer
+    Whatever is built meanwhile, a machine that is held boots what it last booted, also after a power cut, until it is
+    let go with --lift. So a newer
     build can be tried on one machine while all others stay as they are. Without machines: shows which are held.
     """
     context = options.load()

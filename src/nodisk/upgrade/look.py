@@ -21,6 +21,11 @@ def machines(state: State, lab: Lab) -> tuple[One, ...]:
     return tuple(One(str(one.name), one.role, _runs(scripts[str(one.name)], rootfs)) for one in lab.machines)
 
 
+def going(state: State, lab: Lab) -> bool:
+    """Whether any machine runs another build than the current one."""
+    return any(one.runs is Runs.OLD for one in machines(state, lab))
+
+
 def _runs(script: str, rootfs: str) -> Runs:
     if not script:
         return Runs.NOTHING

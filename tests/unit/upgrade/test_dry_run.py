@@ -12,12 +12,15 @@ from tests.unit.assets.test_built import everything
 
 from nodisk.assets import built
 from nodisk.cli import nodisk
+from nodisk.errors import NoCluster
 from nodisk.plan import boot
 from nodisk.plan.facts import Facts
 from nodisk.records.database import Database
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab
 from nodisk.state import State
+from nodisk.upgrade import journal
+from nodisk.upgrade.journal import Journal
 
 LAB = """\
 name: room
@@ -96,7 +99,35 @@ def test_lab_yaml_that_asks_for_what_is_not_built(folder: Path) -> None:
     assert "nodisk build" in str(getattr(done.exception, "hint", ""))
 
 
-def test_nothing_is_booted_yet(folder: Path) -> None:
-    build(folder, 1)
-    assert "only shows the steps" in str(upgrade(folder).exception)
+def test_what_is_refused(folder: Path) -> None:
+    room = build(folder, 1)
     assert upgrade(folder, "--dry-run", "--wave", "half").exit_code == 2
+    assert upgrade(folder, "--dry-run", "--to", "soon").exit_code == 2
+    assert "no machine runs another build" in upgrade(folder).output
+    assert "no upgrade has begun" in str(upgrade(folder, "--back").exception)
+    boots(folder, room, "cp1", "w1")
+    build(folder, 2)
+    other = upgrade(folder, "--to", "1.37").exception
+    assert "the current build has Kubernetes 1.36.1, not 1.37" in str(other)
+    assert "--upgrade-to 1.37" in str(getattr(other, "hint", ""))
+    assert "not 1.36.2" in str(upgrade(folder, "--to", "1.36.2").exception)
+    assert "no backup of the last 24 hours was proved" in str(upgrade(folder, "--to", "1.36").exception)
+    assert "the server of room is not running" in str(upgrade(folder, "--without-backup").exception)
+    assert not (folder / "state/labs/room/upgrade.json").exists()
+    assert not (folder / "state/labs/room/holds.json").exists()
+
+
+def test_where_an_upgrade_stands(folder: Path) -> None:
+    boots(folder, build(folder, 1), "cp1", "w1", "w2")
+    room = build(folder, 2)
+    boots(folder, room, "cp1")
+    steps = (("cp1",), ("w1", "w2"))
+    found = Journal("a key", steps, done=("cp1",), away=("w1", "w2"))
+    journal.write(State(folder / "state").lab("room"), found)
+    assert shown(folder)["underway"] is True
+    assert "an upgrade has begun: 1 machines are done, 2 are not" in upgrade(folder, "--dry-run").output
+
+
+def test_no_cluster_no_upgrade(folder: Path) -> None:
+    (folder / "lab.yaml").write_text(LAB.replace('{source: upstream, version: "1.36.1"}', "{engine: none}"))
+    assert isinstance(upgrade(folder).exception, NoCluster)
