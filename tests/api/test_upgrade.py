@@ -5,10 +5,11 @@ What a machine boots is what a server would hand it now, by the same code: the r
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ class Room:
         old = journal.read(self.context.state)
         found = old.turned() if back and old is not None else begin.begin(self.context, Wave.parse("2"), old)
         ways = {"boot": self.boot, "verify": self.verify, "serve": lambda: None, "armed": lambda _: nullcontext()}
+        found = begin.without_strangers(self.context, found)
         limits = Limits(drain=edges.pop("drain", 30.0), boot=within, leave_pods=edges.pop("leave_pods", False))
         made = kind(self.context, begin.current(self.context), Edges(**{**ways, **edges}), limits, found)
         made.start()
@@ -315,3 +317,57 @@ def test_a_build_that_skips_minors_is_refused_before_anything_is_done(room: Room
     assert "go by 1.21 → 1.22" in done.output
     assert journal.read(room.context.state) is None
     assert not room.context.state.holds.exists()
+
+
+def test_a_control_plane_that_takes_the_api_with_it(
+    room: Room, plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the new build the API never answers again, and the first way back fails as well."""
+    old, new = room.rootfs["up-cp1"], room.build(2)
+    tries = iter(range(99))
+
+    def boot(names: tuple[str, ...]) -> None:
+        number = next(tries)
+        if number == 2:
+            plane.forwarder.mend()
+        if number != 1:  # the machine that stays silent even on its old build
+            room.boot(names)
+        if number == 0:
+            plane.forwarder.cut()
+
+    try:
+        with pytest.raises(NodiskError, match="nor with the build before: up-cp1: the API doesn't answer"):
+            room.walk(within=2.0, boot=boot).run()
+        room.finish(room.walk(back=True, boot=boot))
+    finally:
+        if next(tries) < 3:
+            plane.forwarder.mend()
+    assert (set(room.rootfs.values()), room.closed()) == ({old}, [])
+    assert "pods could not be moved" in capsys.readouterr().err
+    room.finish(room.walk())
+    assert set(room.rootfs.values()) == {new}
+
+
+def test_the_api_s_gap_is_told(room: Room, plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
+    room.build(2)
+    asked = iter(range(99))
+
+    def boot(names: tuple[str, ...]) -> None:
+        room.boot(names)
+        if next(asked) == 0:
+            plane.forwarder.cut()
+            threading.Timer(1.0, plane.forwarder.mend).start()
+
+    room.finish(room.walk(boot=boot))
+    assert capsys.readouterr().err.count("the API was away for") == 1
+
+
+def test_a_machine_that_left_the_lab_meanwhile_is_not_waited_for(room: Room) -> None:
+    room.build(2)
+    with pytest.raises(NodiskError):
+        room.walk(within=0.1, boot=lambda _: None).run()
+    text = room.context.file.read_text()
+    room.context.file.write_text("".join(line for line in text.splitlines(keepends=True) if "up-w2" not in line))
+    room.context = replace(room.context, lab=load(room.context.file))
+    room.finish(room.walk())
+    assert room.boots == [("up-cp1",), ("up-cp2",), ("up-w1",), ("up-w3",)]

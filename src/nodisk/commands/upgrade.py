@@ -107,6 +107,7 @@ def upgrade(  # noqa: PLR0917 - click hands over by name
                 return 0
             _preflight(context, without_backup=without_backup)
         found = found.turned() if back and found is not None else begin.begin(context, wave, found)
+        found = begin.without_strangers(context, found)
         walk = Walk(context, begin.current(context), _edges(context), Limits(drain_within, within, leave_pods), found)
         if back and walk.crossed(tuple(name for step in found.steps for name in step)):
             raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from nodisk import files
 from nodisk.assets import built, holds
@@ -46,6 +47,12 @@ def begin(context: LabContext, wave: Wave, old: Journal | None) -> Journal:
     going = {one.name for one in found if one.runs is Runs.OLD}
     known = {name: key for name, key in before.items() if name in going} | dict(old.before if old is not None else {})
     return Journal(new, steps, known)
+
+
+def without_strangers(context: LabContext, journal: Journal) -> Journal:
+    """The journal without machines that have left lab.yaml since: nobody waits for them."""
+    steps = (tuple(name for name in step if context.lab.machine(name) is not None) for step in journal.steps)
+    return replace(journal, steps=tuple(step for step in steps if step))
 
 
 def keep(context: LabContext, journal: Journal) -> None:

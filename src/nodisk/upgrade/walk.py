@@ -21,7 +21,7 @@ from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.kube import drain
 from nodisk.kube.client import Object, connect
-from nodisk.kube.errors import ApiError
+from nodisk.kube.errors import ApiError, Unreachable
 from nodisk.kube.objects import boot_id
 from nodisk.kube.objects import holds as is_true
 from nodisk.upgrade import begin
@@ -88,13 +88,15 @@ class Walk:
             self._step(names)
 
     def _step(self, names: tuple[str, ...]) -> None:
-        was = self._boots(names)
+        # A step that was begun before, or a way back, may be what brings the API back.
+        blind = self.journal.back or self.journal.away == names
+        was = self._boots_or(names) if blind else self._boots(names)
         self.journal = journals.write(self.context.state, self.journal.begin(names, was))
         self._aim(names, back=self.journal.back)
         # Some may be back already, where the command was run again.
         waiting = tuple(self._missing(names, self.journal.boots, back=self.journal.back))
         if waiting:
-            with self._emptied(waiting):
+            with self._emptied(waiting, blind=blind):
                 missing = self._boot(waiting, back=self.journal.back)
             if missing:
                 self._failed(missing)
@@ -130,22 +132,30 @@ class Walk:
         return {name: found.get(name) or "" for name in names}
 
     @contextlib.contextmanager
-    def _emptied(self, names: tuple[str, ...]) -> Iterator[None]:
-        """Close the nodes and empty them; open them again however it ends."""
+    def _emptied(self, names: tuple[str, ...], *, blind: bool) -> Iterator[None]:
+        """Close the nodes and empty them; open them again however it ends. ``blind``: also where no API answers."""
         try:
-            with connect(self.context, patience=PATIENCE, say=ui.say) as client:
-                if there := [name for name in names if drain.cordon(client, name)]:
-                    left = drain.evict(client, there, self.limits.drain)
-                    if left and not self.limits.leave_pods:
-                        raise self._stopped(
-                            f"pods did not leave {', '.join(there)} within {self.limits.drain:g} s: {', '.join(left)}",
-                            "a PodDisruptionBudget may forbid it, and --leave-pods boots their nodes anyway; ",
-                        )
-                    if left:
-                        ui.say(f"still there, and goes down with its node: {', '.join(left)}")
+            try:
+                self._empty(names)
+            except Unreachable as error:
+                if not blind:
+                    raise
+                ui.say(f"pods could not be moved: {error.message}")
             yield
         finally:
             self._reopen(names)
+
+    def _empty(self, names: tuple[str, ...]) -> None:
+        with connect(self.context, patience=PATIENCE, say=ui.say) as client:
+            there = [name for name in names if drain.cordon(client, name)]
+            left = drain.evict(client, there, self.limits.drain) if there else []
+        if left and not self.limits.leave_pods:
+            raise self._stopped(
+                f"pods did not leave {', '.join(there)} within {self.limits.drain:g} s: {', '.join(left)}",
+                "a PodDisruptionBudget may forbid it, and --leave-pods boots their nodes anyway; ",
+            )
+        if left:
+            ui.say(f"still there, and goes down with its node: {', '.join(left)}")
 
     def _reopen(self, names: tuple[str, ...]) -> None:
         try:
@@ -169,7 +179,7 @@ class Walk:
                 if not missing or not deadline.pause(LOOK_AGAIN):
                     break
         if gap.longest:
-            ui.say(f"the API was away for {gap.longest:.0f} s")
+            ui.say(f"the API was away for {gap.longest:.0f} s at most")
         return missing
 
     def _boots_or(self, names: tuple[str, ...]) -> dict[str, str]:
@@ -241,21 +251,21 @@ class Walk:
 
 
 class _Gap:
-    """How long the API did not answer."""
+    """How long the API did not answer, at most: between the last two answers around it."""
 
     def __init__(self) -> None:
         self.longest = 0.0
-        self._since: float | None = None
+        self._answered = time.monotonic()
+        self._lost = False
 
     def seen(self, *, answers: bool) -> None:
         """It was just asked."""
         now = time.monotonic()
-        if not answers:
-            self._since = now if self._since is None else self._since
-        if self._since is not None:
-            self.longest = max(self.longest, now - self._since)
+        if answers and self._lost:
+            self.longest = max(self.longest, now - self._answered)
         if answers:
-            self._since = None
+            self._answered = now
+        self._lost = not answers
 
 
 def _reason(node: Object | None, script: str, target: Build, was: str) -> str:

@@ -10,7 +10,11 @@ import pytest
 from tests.interop.server.rooms import Room, make_store
 from tests.interop.server.test_serve import said, until
 
+from nodisk.context import LabContext
+from nodisk.errors import EnvironmentProblem
 from nodisk.records.events import Kind
+from nodisk.upgrade import begin, look
+from nodisk.upgrade.plan import Runs
 
 pytestmark = pytest.mark.interop
 SERVER = "http://10.99.0.1"
@@ -52,3 +56,29 @@ def test_two_builds_at_the_same_time(room: Room) -> None:
     held = json.loads(room.nodisk("hold", "--output", "json").stdout)["held"]
     assert [one["machine"] for one in held] == ["w1"]
     room.nodisk("hold", "w1", "--lift")
+
+
+def test_an_upgrade_has_the_server_serve_both_builds(room: Room) -> None:
+    context = LabContext(room.lab, room.lab_file, room.state, room.name)
+    old, _ = boots(room, "w1")
+    room.nodisk("hold", "w1")
+    make_store(room.state.state, room.lab)
+    before = room.wait_ready()
+    begin.serve(context)
+    after = room.wait_ready()
+    assert before["since"] != after["since"]
+    new, _ = boots(room, "cp1")
+    assert (new != old, boots(room, "w1")[0]) == (True, old)
+    begin.serve(context)  # there is nothing to do
+    assert room.wait_ready() == after
+    assert {one.name: one.runs for one in look.machines(room.state.state, room.lab)} == {
+        "cp1": Runs.NEW,
+        "w1": Runs.OLD,
+    }
+    room.nodisk("hold", "w1", "--lift")
+
+
+def test_without_a_server_an_upgrade_does_not_begin(empty_room: Room) -> None:
+    context = LabContext(empty_room.lab, empty_room.lab_file, empty_room.state, empty_room.name)
+    with pytest.raises(EnvironmentProblem, match="the server of test is not running"):
+        begin.serve(context)
