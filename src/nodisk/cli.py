@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("nodisk.commands.spec:init", "Write a commented lab.yaml to start from."),
     "check": ("nodisk.commands.check:check", "Check for anything that would stop this lab from booting."),
     "build": ("nodisk.commands.assets:build", "Build or fetch what the machines boot: image, release, iPXE."),
+    "hold": ("nodisk.commands.hold:hold", "Keep machines at the build that they have."),
+    "upgrade": ("nodisk.commands.upgrade:upgrade", "Boot machines into the newer build, a few at a time."),
     "rollback": ("nodisk.commands.rollback:rollback", "Go back to the build before: machines boot what they had."),
     "assets": ("nodisk.commands.assets:assets", "List, verify or prune the built assets."),
     "render": ("nodisk.commands.plan:render", "Show everything that one machine will be served."),

@@ -21,6 +21,8 @@
         ├── log/             one file per daemon, one console per virtual machine
         ├── run/             sockets, pid files, locks; empty while nothing runs
         ├── www/             files of this lab only that nginx serves
+        ├── holds.json       0600: which machines boot an earlier build (``assets.holds``)
+        ├── upgrade.json     0600: how far an upgrade is (``upgrade.journal``); there while one is on its way
         └── nodisk.db        SQLite: events, nonces, the armed window, alarms
 """
 
@@ -147,6 +149,16 @@ class LabState:
     def built(self) -> Path:
         """Which assets are the lab's (``assets.built`` reads and writes it)."""
         return self.root / "built.json"
+
+    @property
+    def holds(self) -> Path:
+        """Which machines boot an earlier build (``assets.holds`` reads and writes it); 0600."""
+        return self.root / "holds.json"
+
+    @property
+    def upgrade(self) -> Path:
+        """How far an upgrade is, while one is on its way (``upgrade.journal`` reads and writes it); 0600."""
+        return self.root / "upgrade.json"
 
     @property
     def menu_password(self) -> Path:

@@ -26,6 +26,8 @@ SHOWS = {
     "assets prune": ["--dry-run"],
     "build": ["--dry-run", "--offline"],
     "rollback": ["--dry-run"],
+    "hold": ["w1", "--dry-run"],
+    "upgrade": ["--dry-run"],
     "render": ["w1"],
     "dhcp-snippet": ["kea"],
     "pki list": [],

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodisk.assets import built
+from nodisk.assets import built, holds
 from nodisk.assets.store import Store
 from nodisk.state import State
 
@@ -27,7 +27,8 @@ def prune(state: State, *, dry_run: bool, read: Collection[str] = (), before: bo
 
     ``before``: also files of labs' builds before their current ones, so that nothing can be rolled back.
 
-    ``read`` names objects that stay anyway, because a server that started before the last build reads them.
+    ``read`` names objects that stay anyway, because a server that started before the last build reads them. So do those
+    of machines that are held at an earlier build.
     """
     store = Store(state)
     with store.at_rest() if dry_run else store.builder():
@@ -35,7 +36,9 @@ def prune(state: State, *, dry_run: bool, read: Collection[str] = (), before: bo
         keep = [manifest for manifest in store.manifests() if manifest.id in used and store.read(manifest.id)]
         kept = {manifest.id for manifest in keep}
         unread = [path for path in store.manifest_files() if path.stem not in kept]
-        garbage = store.garbage(keep, read={*read, *(() if before else built.used_before(state))})
+        garbage = store.garbage(
+            keep, read={*read, *holds.objects(state), *(() if before else built.used_before(state))}
+        )
         cache = sorted(state.cache.glob("*"))
         removed = [path.stem for path in unread] + [str(path.relative_to(state.root)) for path in cache]
         size = sum(_size(path) for path in (*garbage, *cache))

@@ -28,7 +28,7 @@ VERSION = 1
 MANIFEST, ETCD, LAB, STATE, ASSETS = "manifest.json", "etcd.db", "lab", "state", "assets"
 FOLDERS = ("pki", "classes", "power", "ssh", "reports")
 """Folders of the lab's state whose files are each written whole, so that copying is enough."""
-FILES = ("built.json", "isolation.json")
+FILES = ("built.json", "holds.json", "isolation.json", "upgrade.json")
 
 
 class Stored(BaseModel):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from nodisk.assets import built
+from nodisk.assets import built, holds
 from nodisk.check.findings import Finding, ok, warning
 from nodisk.errors import NodiskError
 from nodisk.records.database import Database
@@ -26,7 +26,9 @@ def image(state: State, lab: Lab, *, now: float | None = None) -> list[Finding]:
     """The age of the built image, whose packages are those that the mirror had then; machines that booted another."""
     try:
         made = built.manifests(state, lab)["image"]
-        others = behind(state, lab, built.facts(state, lab)[0].rootfs.sha256)
+        held = holds.read(state.lab(str(lab.name)))
+        kept = [str(machine.name) for machine in lab.machines if machine.mac in held.machines]
+        others = [name for name in behind(state, lab, built.facts(state, lab)[0].rootfs.sha256) if name not in kept]
         age = (time.time() if now is None else now) - datetime.fromisoformat(made.made).timestamp()
     except NodiskError:
         return [ok(_NAME, "not built yet, or not for this lab.yaml")]
@@ -40,7 +42,20 @@ def image(state: State, lab: Lab, *, now: float | None = None) -> list[Finding]:
     if others:
         hint = "from their next boot on they have it: nodisk arm, then nodisk power cycle NAME --drain"
         found.append(warning(_NAME, f"last booted another image than the built one: {', '.join(others)}", hint))
+    if kept:
+        hint = "nodisk hold says which; nodisk hold NAME --lift lets one go"
+        found.append(warning(_NAME, f"held at an earlier build, whatever is built: {', '.join(kept)}", hint))
     return found
+
+
+def booted(state: State, lab: Lab) -> dict[str, str]:
+    """By machine: the boot script of the lab that it last got, in which the rootfs is named by its hash.
+
+    Of a machine that never asked for one it is empty.
+    """
+    with Database(state.lab(str(lab.name)).database, reading=True) as database:
+        got = {str(machine.name): database.served(machine.mac) for machine in lab.machines}
+    return {name: "".join(texts.get(part, "") for part in _SCRIPTS) for name, texts in got.items()}
 
 
 def behind(state: State, lab: Lab, rootfs: str) -> list[str]:
@@ -48,10 +63,7 @@ def behind(state: State, lab: Lab, rootfs: str) -> list[str]:
 
     A machine that never asked for one is not among them.
     """
-    with Database(state.lab(str(lab.name)).database, reading=True) as database:
-        got = {str(machine.name): database.served(machine.mac) for machine in lab.machines}
-    scripts = {name: "".join(texts.get(part, "") for part in _SCRIPTS) for name, texts in got.items()}
-    return [name for name, text in scripts.items() if text and rootfs not in text]
+    return [name for name, text in booted(state, lab).items() if text and rootfs not in text]
 
 
 def _ago(days: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import click
 
 from nodisk import ui
-from nodisk.assets import built
+from nodisk.assets import built, holds
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import EnvironmentProblem, IntegrityError, UsageError
 from nodisk.pki.authority import Authority
@@ -83,7 +83,9 @@ def _daemons(context: LabContext) -> dict[str, str]:
 
 
 def _texts(context: LabContext, machine: Machine) -> dict[str, str]:
-    facts = Facts(_ca(context), *built.facts(context.state.state, context.lab))
+    held = holds.read(context.state).of(machine.mac)
+    made = built.facts(context.state.state, context.lab) if held is None else held.facts
+    facts = Facts(_ca(context), *made)
     return show.texts(context.lab, facts, machine, where=snippets.in_file(context.file))
 
 

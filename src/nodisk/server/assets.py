@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodisk import files
-from nodisk.assets import built
+from nodisk.assets import built, holds
+from nodisk.assets.holds import Build, Live
+from nodisk.assets.store import Store
 from nodisk.errors import EnvironmentProblem
 from nodisk.plan import daemons_files, grub, ignition
 from nodisk.plan.daemons import Host
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.records import virtual_lab
-from nodisk.server.texts import Texts
+from nodisk.server.texts import Held, Texts
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
+from nodisk.values import Mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,10 @@ class Built:
     """Units that are disabled on the machines: see ``Facts``."""
     emulated: bool = False
     """See ``Facts``."""
+    held: Mapping[str, Build] = field(default_factory=dict)
+    """By key, the builds at which machines may be held."""
+    held_at: Callable[[Mac], str | None] = lambda _: None
+    """Which of them a machine boots now."""
 
     @property
     def objects(self) -> list[str]:
@@ -50,6 +57,7 @@ class Built:
             {
                 *(ref.sha256 for ref in (*boot, *programs)),
                 *(archive.parent.name for _, archive in self.container_images),
+                *(ref.sha256 for one in self.held.values() for made in one.manifests.values() for ref in made.files),
             }
         )
 
@@ -60,28 +68,54 @@ class Built:
 
 
 def find(state: LabState, lab: Lab) -> Built:
-    """What ``nodisk build`` made for this lab; the errors that it raises say what is missing."""
+    """What ``nodisk build`` made for this lab, and the builds at which machines are held.
+
+    The errors that it raises say what is missing; a held build that lacks a file, as after a restore on another host,
+    gives way to the current one. A container image that both builds have by one name is the current
+    one's: a tag leads to one image.
+    """
     image, release = built.facts(state.state, lab)
     made = built.manifests(state.state, lab)
+    store = Store(state.state)
+    held = {key: one for key, one in holds.read(state).builds.items() if not one.lost(store)}
+    images = {archive[0].name: archive for one in held.values() for archive in one.archives(store)}
+    images |= {archive[0].name: archive for archive in built.image_archives(state.state, lab)}
     of_release = {ref.name: ref for ref in made["release"].files} if "release" in made else {}
     return Built(
         image,
         release,
         built.tftp_root(state.state, lab),
-        tuple(built.image_archives(state.state, lab)),
+        tuple(images.values()),
         built.release_bin(state.state, lab) if lab.has_cluster else None,
         of_release.get("kubectl"),
         built.signed_loaders(state.state, lab),
         tuple(state.bench.read_text(encoding="utf-8").split()) if state.bench.exists() else (),
         virtual_lab.emulated(state),
+        held,
+        Live(state).of,
     )
 
 
 def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:
     """Everything that machines get; raises SpecError for mistakes in Butane snippets."""
     facts = Facts(ca_pem, found.image, found.release, found.masked, found.emulated)
-    ignitions = {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines}
-    return Texts(lab, facts, ignitions, daemons_files.configure(lab, host), found.kubectl)
+    held = {}
+    for key, build in found.held.items():
+        of_build = Facts(ca_pem, *build.facts, found.masked, found.emulated)
+        held[key] = Held(of_build, _ignitions(lab, of_build))
+    return Texts(
+        lab,
+        facts,
+        _ignitions(lab, facts),
+        daemons_files.configure(lab, host),
+        found.kubectl,
+        held,
+        found.held_at,
+    )
+
+
+def _ignitions(lab: Lab, facts: Facts) -> dict[Mac, str]:
+    return {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines}
 
 
 def publish_loaders(found: Built, target: Path, grub_entry: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from nodisk.plan import boot, grub, grub_menu
 from nodisk.plan import menu as ipxe_menu
@@ -10,6 +11,19 @@ from nodisk.plan.facts import AssetRef, Facts
 from nodisk.spec import menu
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac
+
+
+def _nobody(_: Mac) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A build at which machines may be held."""
+
+    facts: Facts
+    ignitions: Mapping[Mac, str]
+    """As ``Texts.ignitions``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,19 @@ class Texts:
     """The daemons' configurations in force, by file name."""
     kubectl: AssetRef | None = None
     """The release's kubectl for Linux, if it has one."""
+    held: Mapping[str, Held] = field(default_factory=dict)
+    """By key, the builds at which machines may be held."""
+    held_at: Callable[[Mac], str | None] = _nobody
+    """The key of the build at which a machine is held now; None: the current one, as for a key that is not known, which
+    is that of a machine held at the current build."""
+
+    def _facts(self, machine: Machine) -> Facts:
+        found = self._held(machine)
+        return self.facts if found is None else found.facts
+
+    def _held(self, machine: Machine) -> Held | None:
+        key = self.held_at(machine.mac)
+        return None if key is None else self.held.get(key)
 
     def entry(self) -> str:
         """``/boot.ipxe``."""
@@ -32,7 +59,7 @@ class Texts:
 
     def script(self, machine: Machine, nonce: str | None) -> str:
         """``/boot/MAC.ipxe`` of a machine of the lab."""
-        return boot.machine_script(self.lab, self.facts, machine, nonce)
+        return boot.machine_script(self.lab, self._facts(machine), machine, nonce)
 
     def other(self, machine: Machine, entry: str) -> str:
         """``/boot/MAC.ipxe`` that shows the menu, or starts another entry than the lab."""
@@ -64,7 +91,7 @@ class Texts:
 
     def grub_script(self, machine: Machine, nonce: str | None) -> str:
         """``/grub/MAC.cfg`` of a machine of the lab."""
-        return grub.machine_script(self.lab, self.facts, machine, nonce)
+        return grub.machine_script(self.lab, self._facts(machine), machine, nonce)
 
     def grub_disk(self, machine: Machine) -> str:
         """``/grub/MAC.cfg`` of a machine of the lab outside of lessons."""
@@ -88,4 +115,5 @@ class Texts:
 
     def ignition(self, machine: Machine) -> str:
         """``/ignition/MAC``."""
-        return self.ignitions[machine.mac]
+        found = self._held(machine)
+        return (self.ignitions if found is None else found.ignitions)[machine.mac]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from nodisk import ports
-from nodisk.assets import built
+from nodisk.assets import built, holds
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Object
 from nodisk.kube.objects import condition
@@ -25,6 +25,7 @@ SOON = 3600.0
 def nodes(scene: Scene) -> list[str]:
     """Every machine is a node as lab.yaml says, Ready and without pressure."""
     release = built.release_facts(scene.context.state.state, scene.context.lab)
+    held = holds.read(scene.context.state)
     found = scene.nodes()
     wrong: list[tuple[str, str]] = []
     good = []
@@ -33,7 +34,7 @@ def nodes(scene: Scene) -> list[str]:
         if name not in found:
             wrong.append((name, f"{name}: no such node; the machine never joined"))
             continue
-        faults = list(_faults(found[name], machine, release.version))
+        faults = list(_faults(found[name], machine, _release(held.of(machine.mac), release.version)))
         wrong += [(name, f"{name}: {fault}") for fault in faults]
         if not faults:
             good.append(f"{name}: Ready, {machine.role}, {machine.address}, {_version(found[name])}")
@@ -64,6 +65,12 @@ def _faults(node: Object, machine: Machine, release: KubeVersion) -> Iterator[st
             yield f"lacks the label {key}={value} of lab.yaml"
     if node["spec"].get("unschedulable"):
         yield "is cordoned: no new pod gets onto it"
+
+
+def _release(held: holds.Build | None, current: KubeVersion) -> KubeVersion:
+    """What a machine should run: one that is held runs the release that it had."""
+    found = held.facts[1] if held is not None else None
+    return current if found is None else found.version
 
 
 def _version(node: Object) -> str:

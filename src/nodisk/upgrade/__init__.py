@@ -1,0 +1,1 @@
+"""Going from one build to the next, one machine after another."""
