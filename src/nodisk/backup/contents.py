@@ -133,6 +133,11 @@ def named(lab: Lab) -> Iterator[Path]:
     for manifest in (lab.kubernetes.network_manifest, lab.kubernetes.policies_manifest):
         if manifest is not None:
             yield manifest.path
+    for addon in lab.addons:
+        if addon.manifest is not None:
+            yield addon.manifest.path
+        if addon.path is not None:
+            yield from sorted(addon.path.glob("*.yaml")) if addon.path.is_dir() else [addon.path]
     for machine in lab.machines:
         for path in (machine.power.certificate, machine.power.ca):
             if path is not None:

@@ -37,8 +37,13 @@ def read(folder: Path) -> tuple[list[tuple[Path, Object]], list[str]]:
 
 
 def _objects(file: Path) -> Iterator[Object]:
+    return objects(file.read_bytes(), file)
+
+
+def objects(data: bytes, file: Path) -> Iterator[Object]:
+    """The objects of a manifest's text; ``file`` is its name for messages. Raises SpecError for anything else."""
     try:
-        documents = goyaml.documents(file.read_bytes())
+        documents = goyaml.documents(data)
     except ValueError as error:
         raise SpecError(f"{file} is not YAML: {error}") from error
     for document in documents:
@@ -126,6 +131,8 @@ def apply(client: Client, objects: Iterable[tuple[Path, Object]]) -> tuple[int, 
         if not left:
             break
         time.sleep(pause)
+        if pause:
+            client.discovery.renew()
         refused, problems = [], []
         for file, item in left:
             try:

@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 from nodisk.kube.errors import NotFound
 
+_CORE = ("v1", "apps/v1", "rbac.authorization.k8s.io/v1")
+"""API versions to which nothing is added while an API server runs, and which are asked most."""
 Get = Callable[[str], dict[str, Any]]
 
 
@@ -65,6 +67,12 @@ class Discovery:
             if api_version not in self._known:
                 self._known[api_version] = self._ask(api_version)
             return self._known[api_version]
+
+    def renew(self) -> None:
+        """Ask again, when next needed, about what wasn't served: a CustomResourceDefinition may have come since."""
+        with self._lock:
+            for api_version in [version for version, found in self._known.items() if version not in _CORE or not found]:
+                del self._known[api_version]
 
     def _ask(self, api_version: str) -> dict[str, Resource]:
         prefix = "/api/" if "/" not in api_version else "/apis/"

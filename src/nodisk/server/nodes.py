@@ -21,7 +21,7 @@ from typing import Any
 
 from nodisk.assets import built
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecError, describe
-from nodisk.kube import addons, kubeconfig, tokens
+from nodisk.kube import addon_sets, addons, kubeconfig, tokens
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError, Overloaded, Unreachable
 from nodisk.kube.objects import boot_id, condition, holds, readiness
@@ -145,9 +145,20 @@ class Watcher:
                 log.exception("add-ons")
                 count, refused = 0, [f"add-ons: {describe(error)}"]
             applied, problems = applied + count, problems + refused
+        problems += self._sets(client)
         for text in (*([f"{applied} add-on objects applied"] if applied else []), *problems):
             database.record(Kind.DAEMON, text, source="api")
         self._prepared = True
+
+    def _sets(self, client: Client) -> list[str]:
+        """Apply lab.yaml's add-ons; returns what happened, in sentences, and raises only if the API is away."""
+        try:
+            return [text for done in addon_sets.apply(client, self.lab.addons) if (text := done.summary)]
+        except (Unreachable, Overloaded):
+            raise
+        except Exception as error:  # whatever an add-on holds, the nodes are watched
+            log.exception("add-ons")
+            return [f"add-ons: {describe(error)}"]
 
     def _network_addons(self) -> tuple[list[tuple[Path, Object]], list[str]]:
         files = built.addon_files(self.state.state, self.lab)

@@ -15,6 +15,7 @@ from nodisk import yamltree
 from nodisk.spec import document, messages, repair, rules
 from nodisk.spec.finding import Finding
 from nodisk.spec.model import Lab, Machine
+from nodisk.spec.model_addons import Addon
 from nodisk.spec.model_backup import Backup
 from nodisk.yamltree import Problem, YamlError
 
@@ -90,7 +91,20 @@ def _with_whole_paths(lab: Lab, folder: Path) -> Lab:
             changed[name] = manifest.model_copy(update={"path": folder / manifest.path})
     machines = tuple(_with_whole_power_paths(machine, folder) for machine in lab.machines)
     kubernetes = settings.model_copy(update=changed)
-    return lab.model_copy(update={"kubernetes": kubernetes, "machines": machines, "backup": _whole_backup(lab, folder)})
+    addons = tuple(_with_whole_addon_paths(addon, folder) for addon in lab.addons)
+    return lab.model_copy(
+        update={
+            "kubernetes": kubernetes,
+            "machines": machines,
+            "addons": addons,
+            "backup": _whole_backup(lab, folder),
+        }
+    )
+
+
+def _with_whole_addon_paths(addon: Addon, folder: Path) -> Addon:
+    manifest = addon.manifest and addon.manifest.model_copy(update={"path": folder / addon.manifest.path})
+    return addon.model_copy(update={"manifest": manifest, "path": addon.path and folder / addon.path})
 
 
 def _whole_backup(lab: Lab, folder: Path) -> Backup | None:

@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from nodisk import ports
+from nodisk.spec.model_addons import Addon
 from nodisk.spec.model_backup import Backup
 from nodisk.spec.model_kubernetes import Engine, Kubernetes, Policies
 from nodisk.spec.model_menu import Menu, MenuChoice
@@ -194,6 +195,9 @@ class Lab(Section):
     """The room's pages in a browser."""
     virtual: Virtual = Virtual()
     """Settings of the virtual lab."""
+    addons: tuple[Addon, ...] = ()
+    """What the cluster always has beside Kubernetes itself: objects from manifests of yours. `nodisk serve` applies
+    them when the API first answers, in this order, and removes the objects of those that are no longer here."""
     backup: Backup | None = None
     """Backups of the room; absent: only those that are asked for by command."""
 

@@ -14,6 +14,7 @@ from nodisk.spec import menu as menu_
 from nodisk.spec import power as power_
 from nodisk.spec import syntax, target, versions
 from nodisk.spec import timetable as timetable_
+from nodisk.spec.addon_rules import addons
 from nodisk.spec.address_rules import addresses, dns, interface, pods, ranges, reachable, services, subnet
 from nodisk.spec.finding import Finding, Rule
 from nodisk.spec.model import Lab
@@ -124,7 +125,7 @@ def network(lab: Lab) -> Iterator[Finding]:
         text = "a manifest for the pods' network means nothing with network: routed"
         hint = (
             "name its `network:`; one for the policies' controller is `policies_manifest:`; "
-            "other manifests go into the lab's addons/ folder"
+            "other manifests go into `addons:`"
         )
         yield Finding(path, text, hint, about=(kind,), key=True)
     yield from _policies(lab)
@@ -227,6 +228,7 @@ def plain(lab: Lab) -> Iterator[Finding]:
     places: list[Path] = [("kubernetes", key) for key in sorted(lab.kubernetes.model_fields_set - {"engine"})]
     for index, machine in enumerate(lab.machines):
         places += [("machines", index, key) for key in ("labels", "taints") if getattr(machine, key)]
+    places += [("addons",)] if lab.addons else []
     for path in places:
         yield Finding(path, f"`{path[-1]}` has no effect with engine: none", "remove it", about=(engine,), key=True)
 
@@ -305,10 +307,22 @@ RULES: tuple[Rule, ...] = (
     labels,
     butane,
     power,
+    addons,
     backup,
     timetable,
     menu,
     console,
 )
-OF_CLUSTER: tuple[Rule, ...] = (reachable, ranges, pods, services, control_plane, release, network, suite, labels)
+OF_CLUSTER: tuple[Rule, ...] = (
+    reachable,
+    ranges,
+    pods,
+    services,
+    control_plane,
+    release,
+    network,
+    suite,
+    labels,
+    addons,
+)
 """Rules for labs with a cluster."""

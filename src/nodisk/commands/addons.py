@@ -1,0 +1,178 @@
+"""``nodisk addons``: what the cluster always has beside Kubernetes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from nodisk import ui
+from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.errors import NodiskError, UsageError
+from nodisk.kube import addon_sets, applyset
+from nodisk.kube.client import Client, connect
+from nodisk.spec.model_addons import Addon
+
+
+@click.group(epilog="Example: nodisk addons diff && nodisk addons apply")
+def addons() -> None:
+    """Show, compare, apply and remove the cluster's add-ons.
+
+    They are `addons:` in lab.yaml; nodisk serve applies them when the API first answers.
+    """
+
+
+def _client(context: LabContext) -> Client:
+    return connect(context, say=ui.say)
+
+
+def _chosen(context: LabContext, names: Sequence[str]) -> list[Addon]:
+    """Those of lab.yaml with these names, or all; raises UsageError for an unknown name."""
+    known = {str(addon.name): addon for addon in context.lab.addons}
+    if unknown := [name for name in names if name not in known]:
+        hint = f"it has: {', '.join(known)}" if known else "it has no `addons:`"
+        raise UsageError(f"lab.yaml has no add-on {unknown[0]}", hint=hint)
+    return [known[name] for name in names] or list(context.lab.addons)
+
+
+@addons.command("list", epilog="Example: nodisk addons list")
+@lab_options
+@output_option
+def list_(options: LabOptions, output: str) -> None:
+    """List add-ons: those of lab.yaml, and those that only the cluster has."""
+    context = options.load_cluster()
+    with _client(context) as client:
+        found = addon_sets.rows(client, context.lab.addons)
+    if output == "json":
+        keys = ("name", "state", "source", "problem")
+        ui.print_json({"addons": [{key: str(getattr(row, key)) for key in keys} for row in found]})
+        return
+    ui.print_table(
+        ["ADD-ON", "STATE", "FROM"], [(row.name, row.state.value, row.problem or row.source) for row in found]
+    )
+
+
+@addons.command(epilog="Example: nodisk addons show metrics-server")
+@lab_options
+@output_option
+@click.argument("name")
+def show(options: LabOptions, output: str, name: str) -> None:
+    """Show which objects of an add-on the cluster has."""
+    context = options.load_cluster()
+    with _client(context) as client:
+        parent = applyset.parents(client).get(name)
+        if parent is None:
+            _chosen(context, [name])
+        found = applyset.members(client, parent) if parent is not None else []
+    if output == "json":
+        ui.print_json({"name": name, "objects": [_json(one.member) for one in found]})
+        return
+    ui.print_table(
+        ["KIND", "NAMESPACE", "NAME"],
+        [(one.member.kind, one.member.namespace, one.member.name) for one in found],
+    )
+
+
+def _json(member: applyset.Member) -> dict[str, str]:
+    return dict(member._asdict())
+
+
+@addons.command(epilog="Example: nodisk addons diff")
+@lab_options
+@output_option
+@click.argument("names", nargs=-1)
+def diff(options: LabOptions, output: str, names: tuple[str, ...]) -> None:
+    """Show what applying add-ons would change.
+
+    The API server itself says so (a dry run); values of Secrets are shown by their hashes. Without NAMES: all of them,
+    and which would be removed.
+    """
+    _compare(options.load_cluster(), output, names)
+
+
+def _compare(context: LabContext, output: str, names: Sequence[str]) -> None:
+    chosen = _chosen(context, names)
+    shown = []
+    with _client(context) as client:
+        for addon in chosen:
+            shown += [(str(addon.name), one) for one in addon_sets.differences(client, addon)]
+        parents = {} if names else applyset.parents(client)
+        for name in sorted(parents.keys() - {str(one.name) for one in chosen}):
+            parent = parents[name]
+            gone = (addon_sets.Difference(one.member, "remove", "") for one in applyset.members(client, parent))
+            shown += [(name, one) for one in gone]
+    if output == "json":
+        ui.print_json(
+            {
+                "changes": [
+                    {"addon": name, "verb": one.verb, **_json(one.member), "text": one.text} for name, one in shown
+                ]
+            }
+        )
+        return
+    for name, one in shown:
+        click.echo(f"{name}: {one.verb} {one.member}" + (f"\n{one.text}" if one.text else ""))
+    if not shown:
+        click.echo("The cluster has what lab.yaml says.")
+
+
+@addons.command("apply", epilog="Example: nodisk addons apply")
+@lab_options
+@output_option
+@click.argument("names", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Only show what would change, as nodisk addons diff does.")
+def apply_(options: LabOptions, output: str, names: tuple[str, ...], dry_run: bool) -> None:
+    """Apply add-ons, and remove what has left them.
+
+    Without NAMES: all of lab.yaml, and the objects of add-ons that are no longer in it are removed. One that is refused
+    is named and stops no other; its old objects stay.
+    """
+    context = options.load_cluster()
+    chosen = _chosen(context, names)
+    if dry_run:
+        _compare(context, output, names)
+        return
+    done = []
+    with _client(context) as client:
+        for one in addon_sets.apply(client, chosen, prune=not names):
+            done.append(one)
+            if output == "table":
+                click.echo(one.summary or f"add-on {one.name}: nothing to do")
+    if output == "json":
+        ui.print_json({"addons": [_done(one) for one in done]})
+    if failed := [one.name for one in done if one.outcome.problems]:
+        raise NodiskError(f"not applied as a whole: {', '.join(failed)}", hint="correct what is refused, then repeat")
+
+
+def _done(one: addon_sets.Done) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "applied": [_json(member) for member in one.outcome.applied],
+        "removed": [_json(member) for member in one.outcome.removed],
+        "problems": one.outcome.problems,
+    }
+
+
+@addons.command(epilog="Example: nodisk addons remove metrics-server --dry-run")
+@lab_options
+@output_option
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
+def remove(options: LabOptions, output: str, name: str, dry_run: bool) -> None:
+    """Remove an add-on's objects from the cluster.
+
+    Also take it out of lab.yaml, or nodisk serve applies it again at its next start.
+    """
+    context = options.load_cluster()
+    with _client(context) as client:
+        parent = applyset.parents(client).get(name)
+        if parent is None:
+            hint = "list them with nodisk addons list"
+            raise UsageError(f"the cluster has no add-on {name}", hint=hint)
+        gone = [one.member for one in applyset.members(client, parent)] if dry_run else applyset.remove(client, name)
+    if output == "json":
+        ui.print_json({"name": name, "removed": [_json(member) for member in gone], "dry_run": dry_run})
+    else:
+        click.echo("\n".join(f"{'would remove' if dry_run else 'removed'} {member}" for member in gone))
+    if not dry_run and any(str(addon.name) == name for addon in context.lab.addons):
+        ui.say(f"{name} is still in lab.yaml: nodisk serve applies it again at its next start")
