@@ -130,6 +130,18 @@ def lab_options(command: F) -> F:
     return cast("F", wrapper)
 
 
+def junit_output_option(command: F) -> F:
+    """Add ``--output table|json|junit`` to a command that runs checks."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json", "junit"]),
+        default="table",
+        show_default=True,
+        help="Output format: a table, JSON in a stable, documented format, or JUnit XML.",
+    )(command)
+
+
 def output_option(command: F) -> F:
     """Add ``--output table|json`` to a command."""
     return click.option(

@@ -131,6 +131,19 @@ def test_watch_goes_on_over_a_cut(plane: ControlPlane, client: Client) -> None:
     assert [change for change, _ in seen] == [Change.ADDED, Change.MODIFIED, Change.DELETED]
 
 
+def test_a_watch_that_is_closed_before_its_stream_begins_ends_at_once(client: Client) -> None:
+    """There is no socket yet to shut, and the API says nothing for a minute."""
+
+    def close() -> None:
+        watch.close()
+
+    watch = Watch(client, "v1", "ConfigMap", namespace="default", on_listed=close)
+    thread = threading.Thread(target=lambda: list(watch))
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_watch_starts_anew_after_compaction(client: Client) -> None:
     client.apply(config_map("compacted", a="0"))
     watch = Watch(

@@ -9,7 +9,7 @@ from tests.api.apiserver import ControlPlane
 from tests.api.faults import Fault, FaultProxy
 
 from nodisk.machines import status, status_table
-from nodisk.machines.status import Api
+from nodisk.machines.asked import ANSWER_WITHIN, Api
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_an_answer_under_way_is_not_called_away(way: ControlPlane) -> None:
 
 def test_a_slow_one_is_waited_for_if_that_is_asked(way: ControlPlane) -> None:
     """A hand-shake and a request are two pieces at least: longer than it takes to wonder."""
-    way.forwarder.delay = 0.6 * status.ANSWER_WITHIN
+    way.forwarder.delay = 0.6 * ANSWER_WITHIN
     said: list[str] = []
     found = status.collect(way.context, wait=60, say=said.append)
     assert found.api is Api.ANSWERS

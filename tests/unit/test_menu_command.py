@@ -62,6 +62,15 @@ def test_the_password_is_kept_and_forgotten(run: Run, tmp_path: Path) -> None:
     assert run("menu", "password", "--forget").stdout == "forgotten\n"
     assert run("menu", "password", "--forget").stdout == "there was none\n"
     assert isinstance(run("menu", "password", input="short\n").exception, UsageError)
+    with Database(State(tmp_path / "state").lab("room").database, reading=True) as database:
+        told = [event.detail for event in database.events()]
+    assert told == ["the menu's password was set", "the menu's password was forgotten"]
+
+
+def test_an_entry_that_lab_yaml_lost_is_shown_as_such(run: Run, tmp_path: Path) -> None:
+    with Database(State(tmp_path / "state").lab("room").database) as database:
+        database.next_boots.set(W1, "windows", once=False)
+    assert "windows, until cleared; the menu has no such entry any more" in run("next-boot", "w1").stdout
 
 
 @pytest.mark.parametrize(

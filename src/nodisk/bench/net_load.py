@@ -47,7 +47,7 @@ def net(stage: Stage) -> list[Measurement]:
     pairs = list(zip(ring, ring[1:] + ring[:1], strict=True))
     if stage.profile.name == "quick":
         pairs = [(workers[0], workers[1])] if len(workers) > 1 else pairs[:1]
-    mtu = ", ".join(sorted({f"{one.get('card', '?')}, MTU {one.get('mtu', '?')}" for one in facts.values()}))
+    mtu = ", ".join(sorted({f"{one.get('driver', '?')}, MTU {one.get('mtu', '?')}" for one in facts.values()}))
     tcp, share = _tcp(stage, hosts, pods, pairs)
     return [tcp_measure(tcp, f"iperf3; {mtu}; {len(pairs)} pairs"), share, _rtt(stage, hosts, pods, pairs)]
 
@@ -153,8 +153,8 @@ def _facts(stage: Stage, pod: Object) -> dict[str, str]:
     """Driver and MTU of the interface that has the node's address."""
     address = stage.scene.address(pod["spec"]["nodeName"])
     script = (
-        f"card=$(ip -o -4 addr | awk '$4 ~ \"^{address}/\" {{print $2}}'); cd /sys/class/net/$card; "
-        'echo "mtu=$(cat mtu)"; echo "card=$(basename $(readlink -f device/driver) 2>/dev/null || echo $card)"'
+        f"dev=$(ip -o -4 addr | awk '$4 ~ \"^{address}/\" {{print $2}}'); cd /sys/class/net/$dev; "
+        'echo "mtu=$(cat mtu)"; echo "driver=$(basename $(readlink -f device/driver) 2>/dev/null || echo $dev)"'
     )
     stage.scene.clock.start(60 * stage.pace)
     try:

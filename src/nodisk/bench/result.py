@@ -144,7 +144,7 @@ class Run:
 
     header: dict[str, Any]
     """lab, time (ISO 8601), profile, repeats, seconds, nodisk, commit, kubernetes, source, accelerator, nodes: [{name,
-    role, cpus, ram_mib, card, mtu, os, kernel, containerd}], runs (how many reports of this lab there were before)."""
+    role, cpus, ram_mib, nic, mtu, os, kernel, containerd}], runs (how many reports of this lab there were before)."""
     measurements: tuple[Measurement, ...]
 
     def get(self, name: str) -> Measurement | None:

@@ -158,7 +158,7 @@ def _node(stage: Stage, name: str, node: dict[str, Any]) -> dict[str, Any]:
         "ram_mib": int(capacity["memory"].removesuffix("Ki")) // 1024,
         "kernel": info["kernelVersion"],
         "containerd": info["containerRuntimeVersion"].removeprefix("containerd://"),
-        "card": stage.nics.get(name, {}).get("card", ""),
+        "nic": stage.nics.get(name, {}).get("driver", ""),
         "mtu": stage.nics.get(name, {}).get("mtu", ""),
     }
 

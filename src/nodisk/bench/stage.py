@@ -32,7 +32,7 @@ class Stage:
     profile: Profile
     say: Callable[[str], None]
     nics: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Node → what the network measure found out about its NIC: ``card`` (the driver), ``mtu``."""
+    """Node → what the network measure found out about its NIC: ``driver``, ``mtu``."""
 
     @property
     def priority(self) -> str:

@@ -168,7 +168,7 @@ def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: b
     if not dry_run:
         passwords.clear(context.state, [machine])
         with Database(context.state.database) as database:  # or it would be the first of the unknown ones
-            database.sightings.forget(machine.mac)
+            database.forget(machine.mac)
     lines = [f"{name}: {machine.mac}, {machine.address}; its events are kept"]
     fate = None if dry_run else nodes.delete(context, name, node)
     finish(context, done, output=output, dry_run=dry_run, what="forgot", lines=lines, machines=[machine], node=fate)
@@ -224,8 +224,9 @@ def swap(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """Put another PC, or another NIC, in a machine's place.
 
-    It keeps the name, the address, the role and the node. The PC with the old MAC is an unknown one when it next
-    boots: it can't enrol, but a certificate that it has is valid until it ends (14 days).
+    It keeps the name, the address, the role, the node, and what `nodisk next-boot` and `nodisk machines inventory`
+    asked of it. The PC with the old MAC is an unknown one when it next boots: it can't enrol, but a certificate that
+    it has is valid until it ends (14 days).
     """
 
     new = parsed("NEW-MAC", Mac.parse, mac)
@@ -234,9 +235,9 @@ def swap(  # noqa: PLR0917 - click hands over by name
     if not force:
         nodes.need_off(name, nodes.look(context, name), "swap")
     done = change(context.file, lambda text, lab: adopt_.swap(text, lab, name, new), dry_run=dry_run)
-    if not dry_run and old.mac in sightings(context):
+    if not dry_run and old.mac != new:
         with Database(context.state.database) as database:  # what is gone is no unknown machine to adopt
-            database.sightings.forget(old.mac)
+            database.hand_over(old.mac, new)
     lines = [f"{name} is {new} now, instead of {old.mac}; its node stays, and its events go by the new MAC"]
     finish(
         context,
@@ -277,7 +278,7 @@ def _forget_sighting(context: LabContext, mac: Mac, *, output: str, dry_run: boo
         raise UsageError(f"{mac} is not in lab.yaml and was never seen", hint="nodisk machines list")
     if not dry_run:
         with Database(context.state.database) as database:
-            database.sightings.forget(mac)
+            database.forget(mac)
     if output == "json":
         ui.print_json({"action": "forgot", "dry_run": dry_run, "machines": [{"name": None, "mac": str(mac)}]})
     else:

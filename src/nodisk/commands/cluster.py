@@ -16,10 +16,10 @@ from nodisk.context import LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
 from nodisk.kube import kubeconfig as kubeconfig_
 from nodisk.kube.patience import unheard
+from nodisk.machines import asked, status_table
 from nodisk.machines import inventory as inventory_
 from nodisk.machines import ssh as ssh_
 from nodisk.machines import status as view
-from nodisk.machines import status_table
 from nodisk.records import virtual_lab
 from nodisk.spec.lookup import machine_named
 
@@ -40,8 +40,8 @@ class _Seconds(click.FloatRange):
 @click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
 @click.option(
     "--wait",
-    type=_Seconds(min=0.1, max=view.MOST_WAIT),
-    default=view.ANSWER_WITHIN,
+    type=_Seconds(min=0.1, max=asked.MOST_WAIT),
+    default=asked.ANSWER_WITHIN,
     show_default=True,
     metavar="SECONDS",
     help="How long to wait for the API's answer.",

@@ -18,7 +18,7 @@ from nodisk.conformance.program import Folder, fits
 from nodisk.conformance.records import Plan, Run
 from nodisk.conformance.results import Outcome, Result
 from nodisk.conformance.suite import Suite
-from nodisk.context import LabContext, LabOptions, lab_options
+from nodisk.context import LabContext, LabOptions, junit_output_option, lab_options
 from nodisk.errors import UsageError
 from nodisk.kube.client import Client, connect
 from nodisk.kube.patience import COMMAND
@@ -60,14 +60,7 @@ STRETCH = 4.0
     help="Write the files of a submission to the CNCF, and Sonobuoy's tarball, into this folder.",
 )
 @click.option("--dry-run", is_flag=True, help="List what would run, in its order; run nothing.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "junit"]),
-    default="table",
-    show_default=True,
-    help="Output format: text, JSON in a documented format, or JUnit XML.",
-)
+@junit_output_option
 @lab_options
 def conformance(
     options: LabOptions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -39,7 +40,8 @@ LONGEST_TEST = 1800
 @click.option(
     "--for", "window", type=Duration(), default="1h", show_default=True, help="How long to wait for them to boot."
 )
-@click.option("--dry-run", is_flag=True, help="Show which machines would be measured; change nothing.")
+@click.option("--cancel", is_flag=True, help="Don't measure them after all; without a name, none.")
+@click.option("--dry-run", is_flag=True, help="Show which machines it is about; change nothing.")
 def inventory(  # noqa: PLR0917 - click hands over by name
     options: LabOptions,
     output: str,
@@ -47,6 +49,7 @@ def inventory(  # noqa: PLR0917 - click hands over by name
     unknown: bool,
     seconds: int,
     window: float,
+    cancel: bool,
     dry_run: bool,
 ) -> None:
     """Measure machines at their next boot: CPU, RAM, disks, NICs, firmware, link.
@@ -55,9 +58,14 @@ def inventory(  # noqa: PLR0917 - click hands over by name
     link to the server, reports, and powers off. nodisk machines show then shows what it found, and nodisk check
     compares it with lab.yaml. The lab need not be armed.
     """
+    if cancel and unknown:
+        raise UsageError("--cancel goes with names, or alone for all", hint="nodisk machines inventory --cancel")
+    context = options.load()
+    if cancel:
+        _cancel(context, {_mac(context, one) for one in which}, output=output, dry_run=dry_run)
+        return
     if bool(which) == unknown:
         raise UsageError("name machines or pass --unknown, but not both", hint="nodisk machines inventory --unknown")
-    context = options.load()
     chosen = _unknown(context) if unknown else {_mac(context, one): one for one in which}
     if not chosen:
         raise UsageError("no unknown machine was seen", hint="nodisk machines list --unknown; switch them on first")
@@ -67,8 +75,7 @@ def inventory(  # noqa: PLR0917 - click hands over by name
                 database.inventories.ask(mac, until=time.time() + window, seconds=seconds)
         running.record(context.state, f"to be measured at their next boot: {', '.join(map(str, chosen))}")
     if output == "json":
-        found = [{"name": None if name == str(mac) else name, "mac": str(mac)} for mac, name in chosen.items()]
-        ui.print_json({"dry_run": dry_run, "machines": found, "memory_test": seconds})
+        ui.print_json({"dry_run": dry_run, "machines": _json(context, chosen), "memory_test": seconds})
         return
     names = ", ".join(chosen.values())
     if dry_run:
@@ -76,6 +83,36 @@ def inventory(  # noqa: PLR0917 - click hands over by name
         return
     click.echo(f"To be measured at their next boot: {names}. Switch them on; each powers off when it is done.")
     click.echo("Then: nodisk machines show NAME|MAC")
+
+
+def _cancel(context: LabContext, given: set[Mac], *, output: str, dry_run: bool) -> None:
+    """Call the measuring of machines off; of none given, of all that wait for it."""
+    if dry_run:
+        with Database(context.state.database, reading=True) as database:
+            off = [mac for mac in database.inventories.asked() if not given or mac in given]
+    else:
+        with Database(context.state.database) as database:
+            off = [mac for mac in given or database.inventories.asked() if database.inventories.cancel(mac)]
+    names = ", ".join(_name(context, mac) for mac in off)
+    if off and not dry_run:
+        running.record(context.state, f"not to be measured after all: {names}")
+    if output == "json":
+        ui.print_json({"dry_run": dry_run, "machines": _json(context, off), "cancelled": True})
+    elif not off:
+        click.echo("No machine waits to be measured." if not given else "None of them waits to be measured.")
+    else:
+        click.echo(f"{'would call off' if dry_run else 'Called off'} the measuring of: {names}")
+        click.echo("One that is being measured now goes on and powers off; its report is not taken.")
+
+
+def _name(context: LabContext, mac: Mac) -> str:
+    machine = context.lab.by_mac(mac)
+    return str(mac) if machine is None else str(machine.name)
+
+
+def _json(context: LabContext, macs: Iterable[Mac]) -> list[dict[str, str | None]]:
+    machines = ((mac, context.lab.by_mac(mac)) for mac in macs)
+    return [{"name": None if one is None else str(one.name), "mac": str(mac)} for mac, one in machines]
 
 
 def measured_json(measured: Measured) -> dict[str, Any]:

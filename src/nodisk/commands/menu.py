@@ -10,7 +10,7 @@ import click
 from nodisk import ui
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
-from nodisk.records import menu_password
+from nodisk.records import menu_password, running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, iso
 from nodisk.records.next_boots import NextBoot
@@ -70,15 +70,20 @@ def password(options: LabOptions, forget: bool) -> None:
     readable by root alone. iPXE sends it over plain HTTP: use one that is used for nothing else. A running server takes
     it at once.
     """
-    file = options.load().state.menu_password
+    state = options.load().state
+    file = state.menu_password
     if forget:
-        click.echo("forgotten" if menu_password.forget(file) else "there was none")
+        there = menu_password.forget(file)
+        if there:
+            running.record(state, "the menu's password was forgotten")
+        click.echo("forgotten" if there else "there was none")
         return
     if sys.stdin.isatty():
         word = str(click.prompt("Password of the menu", hide_input=True, confirmation_prompt=True, err=True))
     else:
         word = sys.stdin.readline(menu_password.LONGEST + 2).rstrip("\r\n")
     menu_password.save(file, word)
+    running.record(state, "the menu's password was set")
     ui.say("kept")
 
 
@@ -154,7 +159,13 @@ def _show(context: LabContext, output: str, machines: tuple[Machine, ...] | list
         shown = [{"machine": str(machine.name), "next_boot": _json(wishes.get(machine.mac))} for machine in machines]
         ui.print_json({"machines": shown})
         return
-    ui.print_table(("MACHINE", "NEXT BOOT"), [(str(one.name), _words(wishes.get(one.mac))) for one in machines])
+    rows = [(str(one.name), _shown(context, wishes.get(one.mac))) for one in machines]
+    ui.print_table(("MACHINE", "NEXT BOOT"), rows)
+
+
+def _shown(context: LabContext, wish: NextBoot | None) -> str:
+    gone = wish is not None and wish.entry not in menu_.names(context.lab)
+    return f"{_words(wish)}; the menu has no such entry any more" if gone else _words(wish)
 
 
 def _words(wish: NextBoot | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import click
 
@@ -21,10 +22,11 @@ from nodisk.machines.buttons.press import Way
 from nodisk.machines.remains import need_root
 from nodisk.machines.watch import Row
 from nodisk.records.database import Database
-from nodisk.records.events import Kind
+from nodisk.records.elsewhere import Other
+from nodisk.records.events import Kind, iso
 from nodisk.records.turns import Turned
 from nodisk.spec.timetable import Turn
-from nodisk.values import Role
+from nodisk.values import Mac, Role
 
 LONGEST = 30 * 60.0
 """Seconds for which a room is waited for, unless told otherwise."""
@@ -159,14 +161,22 @@ def off(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """Disarm, let pods end, shut down the workers, then the control plane, and see whether they did.
 
+    A PC that runs its own disk, or another system of the menu, is left alone: somebody may work at it.
+
     Nothing of the cluster is lost: its objects are on the server's disk. Pods without a controller are not evicted,
     which would delete them: they run again on their node after the next boot.
 
     During a lesson of lab.yaml's timetable the room stays off until the next lesson.
     """
     context = options.load()
-    workers = context.lab.by_role(Role.WORKER)
-    planes = context.lab.by_role(Role.CONTROL_PLANE)
+    other = _elsewhere(context)
+    workers, planes = (
+        [one for one in context.lab.by_role(role) if one.mac not in other] for role in (Role.WORKER, Role.CONTROL_PLANE)
+    )
+    left = {str(one.name): other[one.mac] for one in context.lab.machines if one.mac in other}
+    if output != "json":
+        for name, what in left.items():
+            ui.say(f"{name}: left alone: it was given {what.entry} of its menu at {iso(what.since)}, not the lab")
     if dry_run:
         switching.would(context, (*workers, *planes), "shut down")
         return
@@ -181,10 +191,17 @@ def off(  # noqa: PLR0917 - click hands over by name
     with switching.drained(context, workers if drains else ()):
         answers = switching.press_machines(context, workers, Wish.OFF, way, output)
     answers += switching.press_machines(context, planes, Wish.OFF, way, output)
-    switching.show(answers, output)
+    switching.show(answers, output, left_alone={name: what.entry for name, what in left.items()})
     try:
         switching.judge(answers)
     except NodiskError as error:
         error.hint = "look at those machines, or cut their power: nodisk power off NAME --cut"
         raise
-    ui.say(f"the room is off: {len(answers)} machines, each confirmed")
+    beside = f"; left alone: {', '.join(left)} (nodisk power off NAME)" if left else ""
+    ui.say(f"the room is off: {len(answers)} machines, each confirmed{beside}")
+
+
+def _elsewhere(context: LabContext) -> Mapping[Mac, Other]:
+    """The machines that were last told to start something other than the lab."""
+    with Database(context.state.database, reading=True) as database:
+        return database.elsewhere.all()

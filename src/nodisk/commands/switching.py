@@ -123,10 +123,10 @@ def would(context: LabContext, machines: Sequence[Machine], what: str) -> None:
         click.echo(f"would {what} {machine.name} by {how}")
 
 
-def show(answers: Sequence[Answer], output: str) -> None:
-    """Print all answers where the output is JSON; otherwise each was said as it came."""
+def show(answers: Sequence[Answer], output: str, **more: object) -> None:
+    """Print all answers where the output is JSON, with what there is ``more`` to say; otherwise each was said."""
     if output == "json":
-        ui.print_json({"machines": [answer.to_json() for answer in answers]})
+        ui.print_json({"machines": [answer.to_json() for answer in answers], **more})
 
 
 def judge(answers: Sequence[Answer]) -> None:

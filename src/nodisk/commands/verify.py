@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from nodisk import files, ui
-from nodisk.context import LabContext, LabOptions, lab_options
+from nodisk.context import LabContext, LabOptions, junit_output_option, lab_options
 from nodisk.errors import NodiskError
 from nodisk.junit import Case, junit
 from nodisk.verify.checks import CHECKS
@@ -27,14 +27,7 @@ MARKS = {"ok": "✓ ok", "warning": "! warning", "failed": "✗ FAILED", "skippe
 @click.option("--only", multiple=True, metavar="NAME", help="Run only this check and what it needs (repeatable).")
 @click.option("--keep", is_flag=True, help="Keep the run's namespace for inspection; the next run removes it.")
 @click.option("--list", "list_only", is_flag=True, help="List the checks and exit.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "junit"]),
-    default="table",
-    show_default=True,
-    help="Output format: a table, JSON in a documented format, or JUnit XML.",
-)
+@junit_output_option
 @lab_options
 def verify(
     options: LabOptions, *, quick: bool, only: tuple[str, ...], keep: bool, list_only: bool, output: str

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodisk.context import LabContext
-from nodisk.machines import status
-from nodisk.machines.status import Asked, Status
+from nodisk.machines import asked, status
+from nodisk.machines.asked import Asked
+from nodisk.machines.status import Status
 
 FRESH = 1.0
 """Seconds for which what was read is good enough."""
@@ -27,7 +28,7 @@ class Snapshot:
     """Shared by all requests; ``close`` it at the end."""
 
     context: LabContext
-    ask: Callable[[LabContext], Asked] = status.ask
+    ask: Callable[[LabContext], Asked] = asked.ask
     now: Callable[[], float] = time.monotonic
     number: int = 0
     """Grows with each time that the records are read."""

@@ -143,6 +143,8 @@ class Watch:
             if response.status_code >= 400:
                 raise from_status(response.status_code, response.read(), f"WATCH {path}")
             with self._lock:
+                if self._closed.is_set():  # before there was a socket to shut
+                    return
                 self._socket = response.extensions["network_stream"].get_extra_info("socket")
             try:
                 for line in _lines(response):

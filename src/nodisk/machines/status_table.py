@@ -6,7 +6,8 @@ from datetime import datetime
 
 from nodisk import ui
 from nodisk.kube import leaders
-from nodisk.machines.status import Api, Row, Status, node_word, to_json
+from nodisk.machines.asked import Api
+from nodisk.machines.status import Row, Status, node_word, to_json
 from nodisk.records import isolation
 from nodisk.spec import timetable as calendar
 

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError
-from nodisk.records import console_access, event_rows, inventories, nonces, schema, sightings
+from nodisk.records import console_access, elsewhere, event_rows, inventories, known, nonces, schema, sightings
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
@@ -30,7 +30,6 @@ KEEP_ALARMS = 10_000
 """The same for alarms, the lab's record of what went wrong."""
 NONCES_FOR = 24 * 3600.0
 """Seconds for which a nonce that can't count any more still says why."""
-_NIC = "nic "
 MAX_DETAIL = 500
 """Characters of a detail; the rest is cut."""
 
@@ -111,6 +110,7 @@ class Database:
             sightings.make(self._db)
             self._db.execute(next_boots_.TABLE)
             self._db.execute(inventories.TABLE)
+            self._db.execute(elsewhere.TABLE)
             console_access.make(self._db)
 
     @contextlib.contextmanager
@@ -191,6 +191,11 @@ class Database:
     def inventories(self) -> inventories.Inventories:
         """Machines that are to be measured, and what they reported."""
         return inventories.Inventories(self._db, self._now)
+
+    @property
+    def elsewhere(self) -> elsewhere.Elsewhere:
+        """Machines that were last told to start something other than the lab."""
+        return elsewhere.Elsewhere(self._db, self._now)
 
     @property
     def console(self) -> console_access.Access:
@@ -313,12 +318,12 @@ class Database:
 
     def set_nic(self, mac: Mac, nic: str) -> None:
         """Remember which NIC the machine booted from, by its bus and ids."""
-        self._db.execute("REPLACE INTO setting VALUES (?,?)", (f"{_NIC}{mac}", nic))
+        self._db.execute("REPLACE INTO setting VALUES (?,?)", (f"{known.NIC}{mac}", nic))
 
     def nics(self) -> dict[Mac, str]:
         """Machine → the NIC that it last booted from, as ``assets.nic_drivers`` names it; of those that iPXE told."""
-        rows = self._db.execute("SELECT name, value FROM setting WHERE name LIKE ?", (f"{_NIC}%",)).fetchall()
-        return {Mac.parse(name.removeprefix(_NIC)): nic for name, nic in rows}
+        rows = self._db.execute("SELECT name, value FROM setting WHERE name LIKE ?", (f"{known.NIC}%",)).fetchall()
+        return {Mac.parse(name.removeprefix(known.NIC)): nic for name, nic in rows}
 
     def add_traffic(self, mac: Mac, what: str, count: int) -> None:
         """Count bytes that the machine loaded in this boot."""
@@ -334,6 +339,16 @@ class Database:
     def traffic(self, mac: Mac) -> dict[str, int]:
         """Bytes that the machine loaded in this boot, by file name or ``registry``."""
         return dict(self._db.execute("SELECT what, bytes FROM traffic WHERE mac = ?", (mac.value,)).fetchall())
+
+    def forget(self, mac: Mac) -> None:
+        """Forget all of a machine but its events."""
+        with self._transaction():
+            known.forget(self._db, mac)
+
+    def hand_over(self, old: Mac, new: Mac) -> None:
+        """Another PC takes a machine's place: what was wished for it is wished for the new one."""
+        with self._transaction():
+            known.hand_over(self._db, old, new)
 
     def _get(self, name: str) -> str | None:
         row = self._db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()

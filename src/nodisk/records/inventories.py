@@ -44,6 +44,19 @@ class Inventories:
             (mac.value, until, seconds),
         )
 
+    def cancel(self, mac: Mac) -> bool:
+        """Don't have a machine measured after all, and take no report of one that is; whether that was wished for."""
+        done = self.db.execute(
+            "UPDATE inventory SET until = NULL, digest = NULL WHERE mac = ? AND (until >= ? OR digest IS NOT NULL)",
+            (mac.value, self.now()),
+        )
+        return done.rowcount == 1
+
+    def asked(self) -> list[Mac]:
+        """The machines that are to be measured if they boot now."""
+        rows = self.db.execute("SELECT mac FROM inventory WHERE until >= ? ORDER BY mac", (self.now(),))
+        return [Mac(mac) for (mac,) in rows]
+
     def wanted(self, mac: Mac) -> int | None:
         """Seconds of its memory test, for a machine that is to be measured if it boots now; else None."""
         row = self.db.execute("SELECT until, seconds FROM inventory WHERE mac = ?", (mac.value,)).fetchone()

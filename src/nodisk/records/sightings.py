@@ -88,8 +88,8 @@ class Sighting:
             "serial": self.said.get("serial"),
             "uuid": self.said.get("uuid"),
             "memory_mib": self.memory_mib,
-            "card": self.said.get("chip"),
-            "card_id": self.said.get("busid"),
+            "nic": self.said.get("chip"),
+            "nic_id": self.said.get("busid"),
             "switch": self.said.get("switch"),
             "switch_port": self.said.get("port"),
         }

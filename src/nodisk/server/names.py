@@ -1,37 +1,33 @@
 """The cluster's names where the release brings no CoreDNS: watched Services and EndpointSlices → zone files → unbound.
 
-Two threads follow the API and keep what names depend on; a third writes the zones that changed and lets unbound load
-them. While the API is away, or the server itself has only just started, the zones stay as they were last written:
-nothing is written before both kinds have been listed once, and after a gap in a watch what vanished meanwhile goes.
+Both kinds are followed; a thread writes the zones that changed and lets unbound load them. While the API is away, or
+the server itself has only just started, the zones stay as they were last written: nothing is written before both kinds
+have been listed once.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodisk import files, run
 from nodisk.errors import NodiskError, describe
-from nodisk.kube.client import Client, Object
+from nodisk.kube.client import Client
 from nodisk.kube.errors import ApiError, NotFound, Overloaded, Unreachable
-from nodisk.kube.watch import Change, Watch, WatchEvent
+from nodisk.kube.watch import Change, WatchEvent
 from nodisk.plan import cluster_dns, daemons_unbound, network, zones
 from nodisk.plan.daemons import Host
 from nodisk.plan.names import Key, Service, Slice, records, service_of, slice_of
+from nodisk.server.following import SETTLE, Following, key_of
 from nodisk.server.nodes import api
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
 
 log = logging.getLogger("nodisk.server")
 
-SETTLE = 0.02
-"""Seconds in which changes that come together are taken together."""
 LONGEST_PAUSE = 0.3
 """Between two writings there is as long a pause as the last one took, but no longer than this."""
 AGAIN = 1.0
@@ -85,18 +81,19 @@ class Picture:
         """The EndpointSlices that are known."""
         return set(self._owners)
 
-    def take_service(self, event: WatchEvent) -> None:
-        """A change of a Service."""
-        key = _key(event.object)
+    def take_service(self, event: WatchEvent) -> bool:
+        """A change of a Service; all matter."""
+        key = key_of(event.object)
         if event.change is Change.DELETED:
             self._services.pop(key, None)
         else:
             self._services[key] = service_of(event.object)
         self._changed.add(key)
+        return True
 
-    def take_slice(self, event: WatchEvent) -> None:
-        """A change of an EndpointSlice."""
-        namespace, name = _key(event.object)
+    def take_slice(self, event: WatchEvent) -> bool:
+        """A change of an EndpointSlice; all matter."""
+        namespace, name = key_of(event.object)
         before = self._owners.pop((namespace, name), None)
         if before is not None:
             self._slices[before].pop(name, None)
@@ -109,6 +106,7 @@ class Picture:
             self._owners[namespace, name] = key
             self._slices.setdefault(key, {})[name] = slice_of(event.object)
             self._changed.add(key)
+        return True
 
     def files(self) -> dict[str, str]:
         """Zone → its file, for each zone that has changed since the last call; at the first call all of them."""
@@ -145,11 +143,7 @@ class Keeper:
     host: Host
     say: Callable[[str], None]
     connect: Callable[[LabState], Client] = api
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    _dirty: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _watches: dict[str, Watch] = field(default_factory=dict)
-    _listed: set[str] = field(default_factory=set)
+    _following: Following = field(init=False)
     _picture: Picture = field(init=False)
     _pending: dict[str, str] = field(default_factory=dict)
     """Zone → what its file is to be."""
@@ -159,83 +153,31 @@ class Keeper:
 
     def __post_init__(self) -> None:
         self._picture = Picture(self.lab)
+        self._following = Following("the cluster's names", self.state, self.connect)
 
     async def run(self) -> None:
         """Follow the API and write until ``stop``."""
-        loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(3, "names")
-        followers = (self._follow_services, self._follow_slices)
-        try:
-            work = [loop.run_in_executor(pool, self._keep_following, follow) for follow in followers]
-            await asyncio.gather(*work, loop.run_in_executor(pool, self._keep_writing))
-        finally:
-            self.stop()
-            pool.shutdown(wait=False)
+        await self._following.run((self._follow_services, self._follow_slices), self._keep_writing)
 
     def stop(self) -> None:
         """End the threads soon."""
-        self._stopping.set()
-        self._dirty.set()
-        for watch in list(self._watches.values()):
-            watch.close()
-
-    def _keep_following(self, follow: Callable[[Client], None]) -> None:
-        while not self._stopping.is_set():
-            try:
-                with self.connect(self.state) as client:
-                    follow(client)
-            except NodiskError as error:
-                log.info("the cluster's names: %s", error.message)
-            except Exception:
-                log.exception("the cluster's names")
-            self._stopping.wait(2)
+        self._following.stop()
 
     def _follow_services(self, client: Client) -> None:
         self._provide(client)
 
-        for event in self._follow(client, "v1", "Service", self._picture.services, self._picture.take_service):
-            if event.change is Change.DELETED and _key(event.object) == (cluster_dns.NAMESPACE, cluster_dns.NAME):
+        picture = self._picture
+        for event in self._following.changes(client, "v1", "Service", picture.services, picture.take_service):
+            if event.change is Change.DELETED and key_of(event.object) == (cluster_dns.NAMESPACE, cluster_dns.NAME):
                 self._provide(client)
 
     def _follow_slices(self, client: Client) -> None:
         version = client.first_supported("EndpointSlice", SLICES)
         if version is None:
             raise NodiskError("this release has no EndpointSlices")
-        for _ in self._follow(client, version, "EndpointSlice", self._picture.slices, self._picture.take_slice):
+        picture = self._picture
+        for _ in self._following.changes(client, version, "EndpointSlice", picture.slices, picture.take_slice):
             pass
-
-    def _follow(
-        self,
-        client: Client,
-        version: str,
-        kind: str,
-        known: Callable[[], set[Key]],
-        take: Callable[[WatchEvent], None],
-    ) -> Iterator[WatchEvent]:
-        """Take all changes of a kind, and yield each.
-
-        Of what an earlier watch has told, what this one doesn't list is gone.
-        """
-        with self._lock:
-            missing = known()
-
-        def listed() -> None:
-            with self._lock:
-                for namespace, name in missing:
-                    take(WatchEvent(Change.DELETED, {"metadata": {"namespace": namespace, "name": name}}))
-            missing.clear()
-            self._listed.add(kind)
-            self._dirty.set()
-
-        with Watch(client, version, kind, on_listed=listed) as watch:
-            self._watches[kind] = watch
-            if self._stopping.is_set():
-                return
-            for event in watch:
-                missing.discard(_key(event.object))
-                with self._lock:
-                    take(event)
-                self._dirty.set()
-                yield event
 
     def _provide(self, client: Client) -> None:
         """Create the Service that pods ask. Raises what a retry may mend; what it can't is said."""
@@ -253,16 +195,16 @@ class Keeper:
         self._problem = problem
 
     def _keep_writing(self) -> None:
-        next_one = time.monotonic()
+        next_one, following = time.monotonic(), self._following
         while True:
-            self._dirty.wait()
-            self._stopping.wait(max(SETTLE, next_one - time.monotonic()))
-            if self._stopping.is_set():
+            following.dirty.wait()
+            following.stopping.wait(max(SETTLE, next_one - time.monotonic()))
+            if following.stopping.is_set():
                 return
-            self._dirty.clear()
+            following.dirty.clear()
             start, done = time.monotonic(), False
             try:
-                done = len(self._listed) < 2 or self._write()
+                done = len(following.listed) < 2 or self._write()
             except (NodiskError, OSError) as error:
                 self._complain(f"the cluster's names are not up to date: {describe(error).splitlines()[0]}")
             except Exception:
@@ -270,11 +212,11 @@ class Keeper:
             now = time.monotonic()
             next_one = now + (min(now - start, LONGEST_PAUSE) if done else AGAIN)
             if not done:
-                self._dirty.set()
+                following.dirty.set()
 
     def _write(self) -> bool:
         """Write the zones that have changed and let unbound load them; true, or an error: then again what is left."""
-        with self._lock:
+        with self._following.lock:
             self._pending |= self._picture.files()
             count = len(self._picture.services())
         for zone, text in list(self._pending.items()):
@@ -286,8 +228,3 @@ class Keeper:
             self.say(f"the names of {count} Services are served after {time.monotonic() - self._began:.1f} s")
             self._told = True
         return True
-
-
-def _key(obj: Object) -> Key:
-    meta = obj["metadata"]
-    return meta.get("namespace", ""), meta["name"]

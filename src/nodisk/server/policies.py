@@ -1,8 +1,8 @@
 """NetworkPolicies where nodes enforce them by rules from the server: the API's changes → a table for each node.
 
-Three threads follow namespaces, pods and policies; a fourth compiles the tables and publishes them. Nothing is
-published before all three have been listed once: until then nodes keep what they have, as they do while the server is
-away.
+Namespaces, pods and policies are followed; a thread compiles the tables and publishes them, another notes on the nodes
+that they have theirs. Nothing is published before all three have been listed once: until then nodes keep what they
+have, as they do while the server is away.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Client, Object
-from nodisk.kube.watch import Change, Watch, WatchEvent
+from nodisk.kube.watch import Change, WatchEvent
 from nodisk.plan import containers, network
 from nodisk.plan.policies import APPLIED, Cluster, pod_of, policy_of
 from nodisk.plan.policy_rules import compile_nodes
+from nodisk.server.following import SETTLE, Following, Key, key_of
 from nodisk.server.nodes import api
 from nodisk.server.rulesets import Rulesets
 from nodisk.spec.model import Lab
@@ -29,11 +30,8 @@ from nodisk.state import LabState
 
 log = logging.getLogger("nodisk.server")
 
-SETTLE = 0.02
-"""Seconds in which changes that come together are taken together."""
 LONGEST_PAUSE = 0.5
 """Between two compilations there is as long a pause as the last one took, but no longer than this."""
-Key = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -49,7 +47,7 @@ class Picture:
 
     def take(self, kind: str, event: WatchEvent) -> bool:
         """A change; whether it means anything for the rules (most changes of pods don't)."""
-        kept, key = self._kept(kind), _key(event.object)
+        kept, key = self._kept(kind), key_of(event.object)
         if event.change is Change.DELETED:
             return kept.pop(key, None) is not None
         before, now = kept.get(key), _READ[kind](event.object)
@@ -90,84 +88,50 @@ class Keeper:
     rulesets: Rulesets
     say: Callable[[str], None]
     connect: Callable[[LabState], Client] = api
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    _dirty: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
     _picture: Picture = field(default_factory=Picture)
-    _watches: dict[str, Watch] = field(default_factory=dict)
-    _listed: set[str] = field(default_factory=set)
+    _following: Following = field(init=False)
     _boots: dict[str, str] = field(default_factory=dict)
     """Node → in which boot it was seen to have its rules."""
     _unsaid: dict[str, str] = field(default_factory=dict)
     """The same, as far as the API hasn't been told."""
+    _to_say: threading.Event = field(default_factory=threading.Event)
     _told: bool = False
+
+    def __post_init__(self) -> None:
+        self._following = Following("network policies", self.state, self.connect)
 
     async def run(self) -> None:
         """Follow the API and publish until ``stop``."""
-        loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(len(KINDS) + 1, "policies")
+        loop = asyncio.get_running_loop()
         self.rulesets.applied = self._applied
+        follow = [partial(self._follow, kind=kind) for kind in KINDS]
         try:
-            work = [loop.run_in_executor(pool, self._keep_following, kind) for kind in KINDS]
-            await asyncio.gather(*work, loop.run_in_executor(pool, self._keep_compiling, loop))
+            await self._following.run(follow, partial(self._keep_compiling, loop), self._keep_telling)
         finally:
             self.stop()
-            pool.shutdown(wait=False)
 
     def stop(self) -> None:
         """End the threads soon."""
-        self._stopping.set()
-        self._dirty.set()
-        for watch in list(self._watches.values()):
-            watch.close()
-
-    def _keep_following(self, kind: str) -> None:
-        while not self._stopping.is_set():
-            try:
-                with self.connect(self.state) as client:
-                    self._follow(client, kind)
-            except NodiskError as error:
-                log.info("network policies: %s", error.message)
-            except Exception:
-                log.exception("network policies")
-            self._stopping.wait(2)
+        self._following.stop()
+        self._to_say.set()
 
     def _follow(self, client: Client, kind: str) -> None:
-        """Take all changes of a kind. Of what an earlier watch has told, what this one doesn't list is gone."""
-        with self._lock:
-            missing = self._picture.keys(kind)
-
-        def listed() -> None:
-            with self._lock:
-                for namespace, name in missing:
-                    meta = {"namespace": namespace, "name": name}
-                    self._picture.take(kind, WatchEvent(Change.DELETED, {"metadata": meta}))
-            missing.clear()
-            self._listed.add(kind)
-            self._dirty.set()
-
-        with Watch(client, KINDS[kind], kind, on_listed=listed) as watch:
-            self._watches[kind] = watch
-            if self._stopping.is_set():
-                return
-            for event in watch:
-                missing.discard(_key(event.object))
-                with self._lock:
-                    changed = self._picture.take(kind, event)
-                if changed:
-                    self._dirty.set()
+        known, take = partial(self._picture.keys, kind), partial(self._picture.take, kind)
+        for _ in self._following.changes(client, KINDS[kind], kind, known, take):
+            pass
 
     def _keep_compiling(self, loop: asyncio.AbstractEventLoop) -> None:
         machines = self.lab.machines
         pods = network.pod_ranges(self.lab)
         ranges = {str(machine.name): pods[machine.mac] for machine in machines}
-        began = time.monotonic()
-        while not self._stopping.is_set():
-            self._dirty.wait()
-            self._stopping.wait(SETTLE)
-            self._dirty.clear()
+        began, following = time.monotonic(), self._following
+        while not following.stopping.is_set():
+            following.dirty.wait()
+            following.stopping.wait(SETTLE)
+            following.dirty.clear()
             start = time.monotonic()
-            if len(self._listed) == len(KINDS) and not self._stopping.is_set():
-                with self._lock:
+            if len(following.listed) == len(KINDS) and not following.stopping.is_set():
+                with following.lock:
                     cluster = self._picture.cluster()
                 try:
                     loop.call_soon_threadsafe(self.rulesets.publish, compile_nodes(cluster, ranges, containers.BRIDGE))
@@ -177,13 +141,21 @@ class Keeper:
                     if not self._told:
                         self.say(f"{len(cluster.policies)} network policies are known after {start - began:.1f} s")
                         self._told = True
-            self._tell()
-            self._stopping.wait(min(time.monotonic() - start, LONGEST_PAUSE))
+            following.stopping.wait(min(time.monotonic() - start, LONGEST_PAUSE))
 
     def _applied(self, node: str, boot: str) -> None:
         if boot and self._boots.get(node) != boot:
             self._boots[node] = self._unsaid[node] = boot
-            self._dirty.set()
+            self._to_say.set()
+
+    def _keep_telling(self) -> None:
+        """In a thread of its own: rules don't wait for an API that is slow to write."""
+        while True:
+            self._to_say.wait()
+            if self._following.stopping.is_set():
+                return
+            self._to_say.clear()
+            self._tell()
 
     def _tell(self) -> None:
         """Note on the nodes that they have their rules in this boot: ``capacity.enforcer`` counts them."""
@@ -198,8 +170,3 @@ class Keeper:
                 log.info("network policies on %s: %s", node, error.message)
             if self._unsaid.get(node) == boot:
                 del self._unsaid[node]
-
-
-def _key(obj: Object) -> Key:
-    meta = obj["metadata"]
-    return meta.get("namespace", ""), meta["name"]

@@ -8,14 +8,11 @@ import functools
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import uvicorn
 
 from nodisk import files, ui
 from nodisk.assets import built
@@ -35,9 +32,9 @@ from nodisk.server import (
     host,
     names,
     nodes,
-    probes,
     renewal,
     seed,
+    unix_http,
 )
 from nodisk.server.app import application
 from nodisk.server.cluster_work import ClusterWork, Work
@@ -218,40 +215,8 @@ def _record(state: LabState) -> Iterator[Database]:
 @contextlib.asynccontextmanager
 async def _application(app_state: AppState, place: Host, wake: asyncio.Event) -> AsyncIterator[None]:
     """The HTTP application on its unix socket, which only nginx' workers may reach."""
-    path = place.run / "app.sock"
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    probes.give_to(path, place.web_user)
-    config = uvicorn.Config(
-        application(app_state),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        proxy_headers=False,
-        server_header=False,
-        http="h11",
-        ws="none",
-        timeout_graceful_shutdown=3,
-    )
-    server = _Uvicorn(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]), name="application")
-    task.add_done_callback(lambda _: wake.set())
-    try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
-        yield
-    finally:
-        server.should_exit = True
-        await task
-        path.unlink(missing_ok=True)
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn without its own signal handlers, because the server handles signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    async with unix_http.serving(application(app_state), place.run / "app.sock", place.web_user, "application") as task:
+        task.add_done_callback(lambda _: wake.set())
         yield
 
 

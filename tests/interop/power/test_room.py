@@ -18,7 +18,7 @@ from tests.support.asleep import LONG
 
 from nodisk import run
 from nodisk.records.events import Kind
-from nodisk.values import Stage
+from nodisk.values import Mac, Stage
 
 
 @pytest.fixture
@@ -115,6 +115,17 @@ def test_power_of_three_kinds_of_machines(room: Room) -> None:
         }
         assert found["w1"]["detail"] == "it does not answer ping: off, or off the network"
 
+        w2_mac = Mac.parse("52:54:00:99:00:22")
+        with room.database() as database:
+            database.elsewhere.went(w2_mac, "disk")
+        off = room.nodisk("room", "off", "--no-drain", check=False)
+        assert "w2: left alone: it was given disk of its menu at " in off.stderr
+        assert "w1: unknown" in off.stderr
+        seen = json.loads(room.nodisk("power", "status", "w2", "--output", "json").stdout)["machines"]
+        assert [(one["name"], one["state"]) for one in seen] == [("w2", "on")]
+
+        with room.database() as database:
+            database.elsewhere.came_back(w2_mac)
         off = room.nodisk("room", "off", "--no-drain", check=False)
         assert off.returncode == 1
         assert "w2: confirmed: the BMC says off" in off.stderr

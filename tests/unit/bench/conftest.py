@@ -89,7 +89,7 @@ def made_up(seed: int, *, slower: float = 1.0) -> Run:
             "role": "control-plane" if node == "cp-1" else "worker",
             "cpus": 2,
             "ram_mib": 1024,
-            "card": "virtio",
+            "nic": "virtio",
             "mtu": 1500,
             "kernel": "6.12.9",
             "containerd": "1.7.24",

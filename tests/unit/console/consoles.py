@@ -18,7 +18,7 @@ from nodisk.console.app import application
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
 from nodisk.context import LabContext
-from nodisk.machines.status import Api, Asked
+from nodisk.machines.asked import Api, Asked
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.database import Database
 from nodisk.records.events import Kind

@@ -15,7 +15,8 @@ from nodisk.console import pages, rights, view, words
 from nodisk.console.view import Look
 from nodisk.context import LabContext
 from nodisk.machines import status
-from nodisk.machines.status import Api, Asked, NodeView, Status
+from nodisk.machines.asked import Api, Asked, NodeView
+from nodisk.machines.status import Status
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.database import Database
 from nodisk.records.events import Kind

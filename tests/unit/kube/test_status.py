@@ -14,7 +14,7 @@ from nodisk import ui
 from nodisk.context import LabContext
 from nodisk.kube.client import Client
 from nodisk.kube.errors import Late, Unreachable
-from nodisk.machines import status, status_table
+from nodisk.machines import asked, status, status_table
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.spec.load import parse
@@ -127,26 +127,28 @@ def test_rows(seen: LabContext) -> None:
     )
 
 
-def node(ready: str, boot: str) -> status.NodeView:
+def node(ready: str, boot: str) -> asked.NodeView:
     conditions = [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": ready}]
     info = {"bootID": boot, "kubeletVersion": "v1.20.2"}
-    return status.view({"status": {"conditions": conditions, "nodeInfo": info}})
+    return asked.view({"status": {"conditions": conditions, "nodeInfo": info}})
 
 
 @pytest.mark.parametrize(
-    ("nodes", "word", "version"),
+    ("seen_nodes", "word", "version"),
     [
         ({}, "absent", None),
         ({"cp1": node("True", BOOT)}, "ready", "v1.20.2"),
         ({"cp1": node("False", BOOT)}, "not ready", "v1.20.2"),
         ({"cp1": node("Unknown", BOOT)}, "unknown", "v1.20.2"),
         ({"cp1": node("True", "of the boot before")}, "unknown", "v1.20.2"),
-        ({"cp1": status.view({})}, "unknown", None),
+        ({"cp1": asked.view({})}, "unknown", None),
     ],
 )
-def test_what_the_api_says(seen: LabContext, nodes: dict[str, status.NodeView], word: str, version: str | None) -> None:
-    asked = status.Asked(status.Api.ANSWERS, nodes, "API answers")
-    row = status.to_json(status.of_records(seen, asked, now=lambda: NOW))["machines"][0]
+def test_what_the_api_says(
+    seen: LabContext, seen_nodes: dict[str, asked.NodeView], word: str, version: str | None
+) -> None:
+    answer = asked.Asked(asked.Api.ANSWERS, seen_nodes, "API answers")
+    row = status.to_json(status.of_records(seen, answer, now=lambda: NOW))["machines"][0]
     assert (row["node"], row["version"]) == (word, version)
 
 
@@ -181,14 +183,14 @@ def test_the_records_are_shown_without_an_answer_that_never_ends(
         raise Unreachable("no answer")
         yield  # never: what makes it a generator
 
-    monkeypatch.setattr(status, "connect", hanging)
+    monkeypatch.setattr(asked, "connect", hanging)
     found = status.collect(context, now=lambda: NOW, wait=0.2)
     end.set()
-    assert found.api is status.Api.SLOW
+    assert found.api is asked.Api.SLOW
     assert "API is slow or stuck: no answer within 0.2 s (to wait longer: --wait 20s)" in status_table.summary(found)
     assert "the server last saw every node Ready" not in status_table.summary(found)
     assert status.to_json(found)["api_problem"] == "slow"
-    assert status.ANSWER_WITHIN < 3
+    assert asked.ANSWER_WITHIN < 3
 
 
 def test_a_slow_api_is_no_fault_of_machines_that_are_ready(
@@ -197,7 +199,7 @@ def test_a_slow_api_is_no_fault_of_machines_that_are_ready(
     def late(*_: object, **__: object) -> Client:
         raise Late("no answer")
 
-    monkeypatch.setattr(status, "connect", late)
+    monkeypatch.setattr(asked, "connect", late)
     with Database(context.state.database) as database:
         for machine in LAB.machines:
             database.record(Kind.STAGE, "", source="t", mac=machine.mac, boot_id=BOOT, stage=Stage.READY)

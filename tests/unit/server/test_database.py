@@ -306,3 +306,27 @@ def test_reading_damaged_records(tmp_path: Path) -> None:
     (tmp_path / "nodisk.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(IntegrityError, match="damaged"):
         Database(tmp_path / "nodisk.db", reading=True)
+
+
+def test_a_machine_that_is_forgotten_leaves_only_events(tmp_path: Path) -> None:
+    """In every table that there is: one that is added and not known to ``records.known`` fails here."""
+    path = tmp_path / "nodisk.db"
+    with Database(path) as database:
+        database.record(Kind.STAGE, "", source="test", mac=MAC)
+        database.set_nic(MAC, "pci:10ec:8168")
+    raw = sqlite3.connect(path, isolation_level=None)
+    tables = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    holding = []
+    for table in tables:
+        columns = {row[1]: (row[2], row[5]) for row in raw.execute(f"PRAGMA table_info ({table})")}
+        if "mac" in columns and table != "event":
+            holding.append(table)
+            values = {name: MAC.value if name == "mac" else "1" for name in columns}
+            raw.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", tuple(values.values()))  # noqa: S608
+    assert len(holding) > 6
+    with Database(path) as database:
+        database.forget(MAC)
+        assert database.nics() == {}
+        assert len(database.events(mac=MAC)) == 1
+    assert [table for table in holding if raw.execute(f"SELECT 1 FROM {table}").fetchone()] == []  # noqa: S608
+    raw.close()

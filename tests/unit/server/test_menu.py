@@ -166,9 +166,23 @@ def test_until_cleared(server: Server) -> None:
     assert server.ask(f"{SCRIPT}?boot=new").text == "the lab, armed"
 
 
-def test_an_entry_that_lab_yaml_lost_is_ignored(server: Server) -> None:
+def test_it_is_known_who_runs_something_else(server: Server) -> None:
+    """Who only asks, or is shown the menu, runs nothing else yet."""
+    database = server.app_state.database
+    assert server.ask(f"{SCRIPT}?entry=menu").status_code == 200
+    server.ask(f"{SCRIPT}?entry=disk", source="10.77.0.150")
+    assert database.elsewhere.all() == {}
+    server.ask(f"{SCRIPT}?entry=disk")
+    assert {mac: one.entry for mac, one in database.elsewhere.all().items()} == {MAC: "disk"}
+    server.ask(f"{SCRIPT}?boot=new")
+    assert database.elsewhere.all() == {}
+
+
+def test_an_entry_that_lab_yaml_lost_is_ignored_and_told(server: Server) -> None:
     server.app_state.database.next_boots.set(MAC, "rescue", once=True)
     assert server.ask(f"{SCRIPT}?boot=new").text == "the lab, armed"
+    told = [event.detail for event in server.app_state.database.events(mac=MAC, kinds=(Kind.DAEMON,))]
+    assert told == ["next boot: the menu has no entry rescue any more; it gets its default"]
 
 
 def test_of_two_boots_at_once_one_gets_what_is_for_one(tmp_path: Path) -> None:

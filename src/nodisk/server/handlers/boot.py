@@ -20,7 +20,7 @@ from nodisk.records.events import Kind
 from nodisk.records.turns import Plan
 from nodisk.server.handlers import menu, twins
 from nodisk.server.handlers.common import AppState, Problem, address_of, app_state_of, mac_of, source_of
-from nodisk.spec.menu import LAB, asks
+from nodisk.spec.menu import DISK, LAB, MENU, asks
 from nodisk.spec.model import Machine
 from nodisk.values import Mac, Stage
 
@@ -140,13 +140,17 @@ def _instead(
             text = "no lesson now: it boots its own disk (nodisk room on, or nodisk arm, and it boots the lab)"
             source, name = source_of(request), str(machine.name)
             app_state.database.record(Kind.DAEMON, text, source=source, mac=machine.mac, machine=name)
+        app_state.database.elsewhere.went(machine.mac, DISK)
         return loader.disk(machine)
     if wish.entry == LAB:
+        app_state.database.elsewhere.came_back(machine.mac)
         return None
     try:
         text = loader.other(machine, wish.entry)
     except KeyError as error:
         raise Problem(404, "the menu has no such entry, or it asks for the password") from error
+    if wish.entry != MENU:  # what is chosen there is asked for
+        app_state.database.elsewhere.went(machine.mac, wish.entry)
     _booting(request, machine, *ways, wish.why, news=news)
     return text
 

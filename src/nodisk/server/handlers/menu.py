@@ -59,7 +59,8 @@ def _told(app_state: AppState, machine: Machine, *, begins: bool) -> Wish | None
         return None
     how = "once" if found.once else "until cleared"
     if found.entry not in menu.names(app_state.texts.lab):
-        log.warning("next boot of %s: the menu has no entry %s any more", machine.name, found.entry)
+        text = f"next boot: the menu has no entry {found.entry} any more; it gets its default"
+        _note(app_state, machine.mac, machine, "next-boot", text)
         return None
     return Wish(found.entry, f"{found.entry}, {how}, as next-boot says", chosen=True)
 
@@ -90,6 +91,8 @@ async def by_password(request: Request, mac: Mac) -> Response:
     _note(app_state, mac, machine, source, f"{entry} of the menu, by password")
     if machine is None:
         return PlainTextResponse(ipxe_menu.shell_script())
+    if entry != menu.SHELL:
+        app_state.database.elsewhere.went(mac, entry)
     return PlainTextResponse(app_state.texts.other(machine, entry))
 
 
