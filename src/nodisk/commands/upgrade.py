@@ -182,7 +182,7 @@ def _report(context: LabContext, done: Journal, output: str, seconds: float) -> 
         return
     click.echo(f"{text} in {ui.span(seconds)}")
     if done.back:
-        click.echo("They are held at it: nodisk hold shows it. nodisk rollback makes it the lab's.")
+        click.echo("They are held at it. nodisk rollback makes it the lab's; then: nodisk hold --all --lift")
 
 
 def _dry_run(context: LabContext, wave: Wave, output: str) -> int:
