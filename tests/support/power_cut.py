@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodisk import run
+from nodisk.waiting import Deadline, until
 
 _SHUTDOWN = 0x8004587D
 _NOLOGFLUSH = 2
@@ -43,8 +44,15 @@ class Disk:
             os.close(handle)
 
     def pull_out(self) -> None:
-        """Unmount it; everybody who used it has ended."""
-        run.run(["umount", self.mount])
+        """Unmount it, when everybody who used it has ended: children of what was killed need a moment.
+
+        What is mounted next is a copy. Other programs' mount namespaces, such as each ``ip netns exec``, may hold the
+        mount a while longer; Linux would then mount the same dead file system again.
+        """
+        assert until(lambda: run.run(["umount", self.mount], check=False).returncode == 0, Deadline(60), every=0.1)
+        copy = self.image.with_suffix(".copy")
+        run.run(["cp", "--sparse=always", self.image, copy])
+        copy.replace(self.image)
 
     def check(self) -> str:
         """What ``e2fsck`` says of the disk, unmounted, after its journal was replayed; empty: nothing is wrong."""
