@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.interop.server.rooms import STRANGER, Room, make_room
+from tests.interop.server.rooms import Room, make_room, running_room
 
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Room]:
     """A room with full DHCP whose server runs, with both machines and a stranger plugged in."""
-    made = make_room("full")
-    try:
-        for machine in made.lab.machines:
-            made.plug(str(machine.name), str(machine.mac), str(machine.address))
-        made.plug("stranger", *STRANGER)
-        made.start()
+    with running_room() as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -230,3 +230,19 @@ def make_room(
     run.run(["ip", "-n", name, "address", "add", "10.99.0.1/24", "dev", "lan"])
     make_store(State(folder / "state"), room.lab, programs=programs)
     return room
+
+
+@contextlib.contextmanager
+def running_room(*, lab: str = LAB, armed: bool = False) -> Iterator[Room]:
+    """A room with full DHCP whose server runs, with its machines and a stranger plugged in."""
+    made = make_room("full", lab=lab)
+    try:
+        for machine in made.lab.machines:
+            made.plug(str(machine.name), str(machine.mac), str(machine.address))
+        made.plug("stranger", *STRANGER)
+        made.start()
+        if armed:
+            made.nodisk("arm")
+        yield made
+    finally:
+        made.close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.interop.server.rooms import LAB, STRANGER, Room, make_room
+from tests.interop.server.rooms import LAB, STRANGER, Room, running_room
 from tests.interop.server.test_dhcp import SERVER, W1, recorded
 
 from nodisk import run
@@ -32,16 +32,8 @@ SCRIPT = f"http://{SERVER}/boot/{W1}.ipxe"
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Room]:
-    made = make_room("full", lab=LAB + MENU)
-    try:
-        for machine in made.lab.machines:
-            made.plug(str(machine.name), str(machine.mac), str(machine.address))
-        made.plug("stranger", *STRANGER)
-        made.start()
-        made.nodisk("arm")
+    with running_room(lab=LAB + MENU, armed=True) as made:
         yield made
-    finally:
-        made.close()
 
 
 def set_password(room: Room) -> None:

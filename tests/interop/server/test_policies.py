@@ -15,7 +15,7 @@ from typing import cast
 
 import pytest
 import uvicorn
-from tests.interop.server.rooms import STRANGER, Room, make_room
+from tests.interop.server.rooms import LAB, Room, running_room
 from tests.interop.server.test_enrol import Client, unpack
 
 from nodisk import node, run
@@ -35,17 +35,8 @@ RANGE = IPv4Network("10.244.21.0/24")
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Room]:
-    made = make_room("full")
-    try:
-        text = made.lab_file.read_text()
-        made.lab_file.write_text(text.replace("version: 1.20.2", "version: 1.20.2, policies: server"))
-        for machine in made.lab.machines:
-            made.plug(str(machine.name), str(machine.mac), str(machine.address))
-        made.plug("stranger", *STRANGER)
-        made.start()
+    with running_room(lab=LAB.replace("version: 1.20.2", "version: 1.20.2, policies: server")) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.interop.server.rooms import LAB, STRANGER, Room, make_room
+from tests.interop.server.rooms import LAB, STRANGER, Room, running_room
 from tests.interop.server.test_dhcp import SERVER, W1, ask, recorded
 
 from nodisk import run
@@ -27,16 +27,8 @@ CP1 = "52:54:00:99:00:11"
 def room() -> Iterator[Room]:
     """``secure_boot: true``, but for cp1."""
     lab = LAB.replace("role: control-plane", "role: control-plane, secure_boot: false")
-    made = make_room("full", lab=lab + "secure_boot: true\n")
-    try:
-        for machine in made.lab.machines:
-            made.plug(str(machine.name), str(machine.mac), str(machine.address))
-        made.plug("stranger", *STRANGER)
-        made.start()
-        made.nodisk("arm")
+    with running_room(lab=lab + "secure_boot: true\n", armed=True) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.parametrize(
