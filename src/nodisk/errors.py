@@ -102,7 +102,11 @@ class NoCluster(NodiskError):
     exit_code = 8
 
     def __init__(self, lab: str) -> None:
-        super().__init__(f"lab {lab} has no cluster: lab.yaml says kubernetes.engine: none")
+        super().__init__(
+            f"lab {lab} has no cluster: lab.yaml says kubernetes.engine: none",
+            hint="nodisk ssh NAME logs in to a machine, nodisk inventory lists all for Ansible; "
+            "a cluster takes engine: kubeadm and a machine with role: control-plane",
+        )
 
 
 class CommandFailed(NodiskError):

@@ -59,6 +59,8 @@ def words(tmp_path: Path) -> list[str]:
         ["verify"],
         ["bench"],
         ["students", "anna", "get"],
+        ["student-tokens", "anna"],
+        ["check", "--upgrade-to", "1.36.1"],
     ],
     ids=lambda command: "-".join(command[:2]),
 )
@@ -66,6 +68,7 @@ def test_commands_of_a_cluster_say_that_there_is_none(command: list[str], words:
     with pytest.raises(NoCluster, match="lab room has no cluster") as caught:
         CliRunner().invoke(nodisk, [*command[:1], *_first(command), *words, *_rest(command)], catch_exceptions=False)
     assert caught.value.exit_code == 8
+    assert "nodisk ssh NAME" in (caught.value.hint or "")
 
 
 def _first(command: list[str]) -> list[str]:
