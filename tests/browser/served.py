@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nodisk.classes.census import Census, census
 from nodisk.classes.record import Class
-from nodisk.classes.troubles import Kind as TroubleKind
-from nodisk.classes.troubles import Trouble
+from nodisk.classes.trouble import Kind as TroubleKind
+from nodisk.classes.trouble import Trouble
 from nodisk.console.app import application
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot

@@ -10,25 +10,22 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nodisk import files, run, yamltext
+from nodisk import files, run
 from nodisk.assets import build, built
-from nodisk.errors import TimedOut, UsageError
-from nodisk.kube.patience import unheard
+from nodisk.bench import temporary
+from nodisk.errors import TimedOut
 from nodisk.machines import qemu
 from nodisk.machines.power import everywhere
 from nodisk.machines.virtual import Virtual
 from nodisk.machines.watch import WAY, Row, wait_ready
 from nodisk.records.database import Database
-from nodisk.spec.load import load
 from nodisk.spec.model import Lab
-from nodisk.spec.model_kubernetes import Source
-from nodisk.state import LabState, State
+from nodisk.state import State
 from nodisk.waiting import Deadline, until
 
 KUBERNETES_UNITS = (
@@ -116,18 +113,18 @@ def measure(
     """
     with files.lock(state.lab(str(lab.name)).root / "bench.lock", f"nodisk lab bench of {lab.name}"):
         for suffix in ("floor", "bench"):
-            _refuse_foreign(state.lab(_name(lab, suffix)))
+            temporary.refuse_foreign(state.lab(temporary.name(lab, suffix)))
         return _measure(lab, state, within=within, power_cycle=power_cycle, say=say)
 
 
 def _measure(lab: Lab, state: State, *, within: float, power_cycle: bool, say: Callable[[str], None]) -> Result:
     build.build(lab, state)
-    lab = _settled(lab, state)
+    lab = temporary.settled(lab, state)
     say("the floor: the same image to a login prompt, without Kubernetes")
-    with _temporary(lab, state, "floor", masked=KUBERNETES_UNITS) as virtual:
+    with temporary.lab(temporary.like(lab, "floor"), state, masked=KUBERNETES_UNITS) as virtual:
         floors = _floor(virtual, within)
     say(f"login prompts after {max(floors.values()):.0f} s; now with Kubernetes")
-    with _temporary(lab, state, "bench", masked=()) as virtual, Database(virtual.state.database) as database:
+    with temporary.lab(temporary.like(lab, "bench"), state) as virtual, Database(virtual.state.database) as database:
         found = _ready(virtual, database, within)
         _await_ram(virtual, database)
         machines = tuple(_result(row, database, floors) for row in found)
@@ -148,49 +145,6 @@ def _measure(lab: Lab, state: State, *, within: float, power_cycle: bool, say: C
         help_seconds=help_seconds(),
         machines=machines,
     )
-
-
-def _settled(lab: Lab, state: State) -> Lab:
-    """The lab with the release with which it was built, if lab.yaml leaves that open: both labs must have it."""
-    if not lab.has_cluster or lab.kubernetes.source is not Source.AUTO:
-        return lab
-    release = built.release_facts(state, lab)
-    chosen = {"source": Source(release.source), "version": release.version}
-    return lab.model_copy(update={"kubernetes": lab.kubernetes.model_copy(update=chosen)})
-
-
-def _name(lab: Lab, suffix: str) -> str:
-    return str(lab.name)[: 62 - len(suffix)] + f"-{suffix}"
-
-
-def _refuse_foreign(state: LabState) -> None:
-    """Raise UsageError if there is a lab of that name that this module did not create."""
-    if state.root.exists() and not state.bench.exists():
-        raise UsageError(
-            f"{state.root} is the state of a lab {state.name}, which is a name that nodisk lab bench takes and removes",
-            hint="give one of both labs another name, or measure with another --state DIR; or remove it",
-        )
-
-
-@contextmanager
-def _temporary(lab: Lab, state: State, suffix: str, *, masked: tuple[str, ...]) -> Iterator[Virtual]:
-    """A lab like ``lab`` under another name, with its server running and no machine on; removed afterwards."""
-    name = _name(lab, suffix)
-    _refuse_foreign(state.lab(name))
-    document = lab.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
-    file = state.cache / f"{name}.yaml"
-    files.write(file, yamltext.dump({"name": name, **document}))
-    virtual = Virtual(load(file), file, state.lab(name))
-    virtual.check()  # also that nobody runs a lab of that name from another state
-    virtual.down(unheard, purge=True)  # left over from one that was killed
-    files.write(virtual.state.bench, "".join(f"{unit}\n" for unit in masked))
-    try:
-        build.build(virtual.lab, state, offline=True)
-        virtual.start(unheard)
-        yield virtual
-    finally:
-        virtual.down(unheard, purge=True)
-        file.unlink(missing_ok=True)
 
 
 def _floor(virtual: Virtual, within: float) -> dict[str, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from nodisk.classes.record import Class
-from nodisk.classes.troubles import Trouble, troubles
+from nodisk.classes.trouble import Trouble
+from nodisk.classes.troubles import troubles
 from nodisk.context import LabContext
 from nodisk.kube.client import Client, connect
 

@@ -13,7 +13,7 @@ from nodisk.classes.actions import Made
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
 from nodisk.classes.selftest import Finding
-from nodisk.classes.troubles import Trouble
+from nodisk.classes.trouble import Trouble
 from nodisk.errors import NodiskError
 
 

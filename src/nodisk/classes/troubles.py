@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
+
+from nodisk.classes.trouble import Kind, Trouble
 
 RECENT = 20 * 60.0
 """Seconds for which an event counts: a controller that can't make a pod tries again within a quarter of an hour."""
@@ -24,56 +24,6 @@ WELL_KNOWN = (
     *("rust", "tomcat", "traefik", "ubuntu", "wordpress"),
 )
 """Images of lessons, whose names a misspelt one is compared with."""
-
-
-class Kind(StrEnum):
-    """What sort of trouble it is."""
-
-    IMAGE = "image"
-    QUOTA = "quota"
-    ROOM = "room"
-    CRASH = "crash"
-    MEMORY = "memory"
-    START = "start"
-    REFUSED = "refused"
-
-
-TITLES = {
-    Kind.IMAGE: "Image",
-    Kind.QUOTA: "Quota",
-    Kind.ROOM: "No room",
-    Kind.CRASH: "Crash",
-    Kind.MEMORY: "Memory",
-    Kind.START: "Start",
-    Kind.REFUSED: "Refused",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """One thing that fails, of as many pods as it stops."""
-
-    namespace: str
-    object: str
-    """What a student made, as kubectl names it: ``deployment/web``."""
-    kind: Kind
-    words: str
-    """What is wrong."""
-    hint: str
-    """What to do; '' where nothing can be said."""
-    pods: int = 1
-    """How many pods of that object have it; 0: more could not even be made."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The stable form of ``nodisk class show --troubles --output json``."""
-        return {
-            "namespace": self.namespace,
-            "object": self.object,
-            "kind": str(self.kind),
-            "pods": self.pods,
-            "words": self.words,
-            "hint": self.hint,
-        }
 
 
 def troubles(

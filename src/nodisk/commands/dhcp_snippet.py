@@ -33,9 +33,7 @@ def dhcp_snippet(options: LabOptions, server: str, reservations: bool, output: s
             hint="beside another server, set network.dhcp in lab.yaml to proxy, or to none",
         )
     found = host.read(state.host) or daemons_files.usual_host(lab, state.root, state.state.assets / "objects")
-    programs = {"bios": found.bios, "uefi": found.uefi, "signed": found.signed, "arm64": found.arm64}
-    room = dhcp_answers.room(lab, **programs, reservations=reservations)
-    text = dhcp_snippets.snippet(room, kind)
+    text = dhcp_snippets.snippet(dhcp_answers.on(found, lab, reservations=reservations), kind)
     if output == "json":
         ui.print_json({"server": server, "dhcp": str(lab.network.dhcp), "run": kind in RUN, "text": text})
     else:

@@ -12,9 +12,8 @@ import click
 
 from nodisk import ui
 from nodisk.assets import build
-from nodisk.bench import boots
-from nodisk.bench.boots_report import show
 from nodisk.commands.cluster import ssh
+from nodisk.commands.lab_bench import lab_bench
 from nodisk.commands.verify import prove
 from nodisk.context import LabContext, LabOptions, SeveralLabs, lab_options, output_option
 from nodisk.errors import EnvironmentProblem, UsageError
@@ -270,30 +269,7 @@ def power(options: LabOptions, words: tuple[str, ...], every: bool, dry_run: boo
         click.echo(f"{name}: {what}{'' if changed else ' (already)'}")
 
 
-@lab.command(name="bench", epilog="Example: nodisk lab bench --output json > boot.json")
-@lab_options
-@output_option
-@click.option("--no-power-cycle", is_flag=True, help="Don't measure a second boot after a power cut.")
-@click.option("--within", type=float, default=READY_WITHIN, show_default=True, help="Seconds to wait for each boot.")
-@click.option("--dry-run", is_flag=True, help="Show what would be booted; change nothing.")
-def lab_bench(options: LabOptions, output: str, no_power_cycle: bool, within: float, dry_run: bool) -> None:
-    """Measure the time from power-on to Ready, with and without Kubernetes.
-
-    Boots two temporary copies of this lab, one after the other, and removes them.
-    """
-
-    virtual = _virtual(options)
-    virtual.check(another=True)
-    if dry_run:
-        click.echo(
-            f"would boot {len(virtual.lab.machines)} machines without Kubernetes, then with it, and remove both labs"
-        )
-        return
-    result = boots.measure(virtual.lab, options.state, within=within, power_cycle=not no_power_cycle, say=ui.say)
-    if output == "json":
-        ui.print_json(result.to_json())
-    else:
-        show(result)
+lab.add_command(lab_bench)
 
 
 def _virtual(options: LabOptions) -> Virtual:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from nodisk.classes import expiry, record
 from nodisk.classes.record import Class
-from nodisk.classes.troubles import Trouble
+from nodisk.classes.trouble import Trouble
 from nodisk.console import rights
 from nodisk.console.common import Console, page, signed_in
 from nodisk.console.rights import Right

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from nodisk.classes import census, failing
 from nodisk.classes.census import Census
 from nodisk.classes.record import Class
-from nodisk.classes.troubles import Trouble
+from nodisk.classes.trouble import Trouble
 from nodisk.console import pages, rights, security, words
 from nodisk.console.errands import Errands, by_command
 from nodisk.console.rights import Right

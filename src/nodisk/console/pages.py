@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nodisk.classes import census, troubles
+from nodisk.classes import census, trouble
 from nodisk.console import orders, view
 from nodisk.console.words import LANGUAGES, Translate, translator
 from nodisk.records.events import iso
@@ -41,7 +41,7 @@ def _environment(language: str) -> Environment:
         "signs": view.SIGNS,
         "words": view.WORDS,
         "steps": view.STEPS,
-        "kinds": troubles.TITLES,
+        "kinds": trouble.TITLES,
         "actions": list(orders.Action),
         "action_words": orders.WORDS,
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from nodisk.plan import network
+from nodisk.plan.daemons import Host
 from nodisk.plan.daemons_dnsmasq import ARM64, UEFI_ARCHITECTURES
 from nodisk.spec.model import DhcpMode, Lab
 from nodisk.values import Mac
@@ -57,6 +58,12 @@ class Room:
     def script(self) -> str:
         """What iPXE gets."""
         return f"{network.server_url(self.lab)}/boot.ipxe"
+
+
+def on(place: Host, lab: Lab, *, reservations: bool = False) -> Room:
+    """The same with the programs of a host."""
+    programs = {"bios": place.bios, "uefi": place.uefi, "signed": place.signed, "arm64": place.arm64}
+    return room(lab, **programs, reservations=reservations)
 
 
 def room(lab: Lab, *, bios: str, uefi: str, signed: str, arm64: str, reservations: bool) -> Room:

@@ -9,7 +9,7 @@ import pytest
 
 from nodisk import files
 from nodisk.assets import build, built
-from nodisk.bench import boots
+from nodisk.bench import boots, temporary
 from nodisk.errors import Busy, UsageError
 from nodisk.machines.virtual import Virtual
 from nodisk.plan.facts import AssetRef, ReleaseFacts
@@ -31,7 +31,7 @@ def test_both_labs_have_the_release_that_was_built(
 ) -> None:
     release = ReleaseFacts(KubeVersion.parse(version), source, (), AssetRef("kubeadm", "0" * 64, 1))
     monkeypatch.setattr(built, "facts", lambda *_: (None, release))
-    settled = boots._settled(parse(LAB, file=tmp_path / "lab.yaml"), State(tmp_path))
+    settled = temporary.settled(parse(LAB, file=tmp_path / "lab.yaml"), State(tmp_path))
     text = json.dumps(settled.model_dump(mode="json", exclude_defaults=True))
     again = parse(text, file=tmp_path / "lab.yaml").kubernetes
     assert (again.source, again.version) == (Source(source), release.version)
@@ -39,7 +39,7 @@ def test_both_labs_have_the_release_that_was_built(
 
 def test_what_lab_yaml_names_stays(tmp_path: Path) -> None:
     lab = parse(LAB + "kubernetes: {source: debian}\n", file=tmp_path / "lab.yaml")
-    assert boots._settled(lab, State(tmp_path)) is lab
+    assert temporary.settled(lab, State(tmp_path)) is lab
 
 
 @pytest.mark.parametrize("name", ["room-floor", "room-bench"])
@@ -66,7 +66,7 @@ def test_what_a_killed_bench_left_is_removed(tmp_path: Path, monkeypatch: pytest
     for step in ("check", "start"):
         monkeypatch.setattr(Virtual, step, lambda *_: None)
     monkeypatch.setattr(build, "build", lambda *_, **__: None)
-    with boots._temporary(parse(LAB, file=tmp_path / "lab.yaml"), state, "floor", masked=()) as virtual:
+    with temporary.lab(temporary.like(parse(LAB, file=tmp_path / "lab.yaml"), "floor"), state) as virtual:
         assert virtual.state.root == left
         assert (left / "made-by-lab-bench").exists()
         assert not (left / "etcd").exists()

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodisk.classes.troubles import LONGEST, RECENT, Kind, Trouble, refusal, troubles
+from nodisk.classes.trouble import Kind, Trouble
+from nodisk.classes.troubles import LONGEST, RECENT, refusal, troubles
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 RS = [{"kind": "ReplicaSet", "name": "web-7d4b9c6f5d", "controller": True}]

@@ -12,8 +12,8 @@ from tests.unit.console.consoles import Room
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.record import Class
 from nodisk.classes.roster import Person
-from nodisk.classes.troubles import Kind as TroubleKind
-from nodisk.classes.troubles import Trouble
+from nodisk.classes.trouble import Kind as TroubleKind
+from nodisk.classes.trouble import Trouble
 from nodisk.cli import nodisk
 from nodisk.console import rights
 from nodisk.console.rights import Right

@@ -1,0 +1,67 @@
+"""``nodisk lab bench``: how long machines take to boot."""
+
+from __future__ import annotations
+
+import click
+
+from nodisk import ui
+from nodisk.bench import boots, matrix
+from nodisk.bench.boots_report import show
+from nodisk.context import LabOptions, lab_options, output_option
+from nodisk.machines.virtual import Virtual
+from nodisk.spec.model import Lab
+from nodisk.state import State
+
+WITHIN = 1200.0
+"""Seconds for one boot. Without KVM, it takes minutes on two processors; this is about twice the usual time."""
+
+
+@click.command(name="bench", epilog="Example: nodisk lab bench --output json > boot.json")
+@lab_options
+@output_option
+@click.option("--no-power-cycle", is_flag=True, help="Don't measure a second boot after a power cut.")
+@click.option(
+    "--matrix", "by_firmware", is_flag=True, help="Instead: power-on to Linux by each firmware and way of DHCP."
+)
+@click.option("--within", type=float, default=WITHIN, show_default=True, help="Seconds to wait for each boot.")
+@click.option("--dry-run", is_flag=True, help="Show what would be booted; change nothing.")
+def lab_bench(  # noqa: PLR0917 - click hands over by name
+    options: LabOptions, output: str, no_power_cycle: bool, by_firmware: bool, within: float, dry_run: bool
+) -> None:
+    """Measure the time from power-on to Ready, with and without Kubernetes.
+
+    Boots two temporary copies of this lab, one after the other, and removes them. With --matrix, temporary labs on its
+    network, in which one machine after another boots as far as Linux.
+    """
+
+    context = options.load()
+    virtual = Virtual(context.lab, context.file, context.state)
+    virtual.check(another=True)
+    if by_firmware:
+        _bench_matrix(virtual.lab, options.state, output, within, dry_run=dry_run)
+        return
+    if dry_run:
+        click.echo(
+            f"would boot {len(virtual.lab.machines)} machines without Kubernetes, then with it, and remove both labs"
+        )
+        return
+    result = boots.measure(virtual.lab, options.state, within=within, power_cycle=not no_power_cycle, say=ui.say)
+    if output == "json":
+        ui.print_json(result.to_json())
+    else:
+        show(result)
+
+
+def _bench_matrix(lab: Lab, state: State, output: str, within: float, *, dry_run: bool) -> None:
+    if dry_run:
+        for cell in matrix.cells():
+            click.echo(f"would boot as far as Linux: {cell.firmware}, dhcp: {cell.dhcp}")
+        return
+    found = matrix.measure(lab, state, within=within, say=ui.say)
+    if output == "json":
+        ui.print_json(found.to_json())
+        return
+    click.echo(
+        f"{found.accelerator} on {found.processors} processors. Seconds from power-on to Linux (BIOS, full = 1):"
+    )
+    ui.print_table(matrix.headings(), found.rows())
