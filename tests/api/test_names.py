@@ -46,7 +46,12 @@ def space(client: Client) -> Iterator[str]:
 @contextmanager
 def keeping(plane: ControlPlane, dns: Resolver) -> Iterator[list[str]]:
     said: list[str] = []
-    keeper = Keeper(plane.lab, plane.lab_state, dns.host, said.append, connect=lambda _: plane.client(patience=0))
+
+    def say(text: str) -> None:
+        if threading.current_thread() is thread:  # the server records what it hears, and SQLite keeps to one thread
+            said.append(text)
+
+    keeper = Keeper(plane.lab, plane.lab_state, dns.host, say, connect=lambda _: plane.client(patience=0))
     thread = threading.Thread(target=lambda: asyncio.run(keeper.run()))
     thread.start()
     try:

@@ -42,6 +42,8 @@ class Following:
     """What is kept, for the log."""
     state: LabState
     connect: Callable[[LabState], Client]
+    told: Callable[[str], None]
+    """Gets what is to be recorded, in the event loop's thread, which alone may use the server's records."""
     stopping: threading.Event = field(default_factory=threading.Event)
     dirty: threading.Event = field(default_factory=threading.Event)
     """Something has changed, or it is time to stop."""
@@ -50,10 +52,12 @@ class Following:
     listed: set[str] = field(default_factory=set)
     """Kinds that have been listed once."""
     _watches: dict[str, Watch] = field(default_factory=dict)
+    _loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, follow: Sequence[Callable[[Client], None]], *work: Callable[[], None]) -> None:
         """Run each ``work`` once and each of ``follow`` again and again, in threads, until ``stop``."""
-        loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(len(follow) + len(work))
+        self._loop = loop = asyncio.get_running_loop()
+        pool = ThreadPoolExecutor(len(follow) + len(work))
         try:
             followers = [loop.run_in_executor(pool, self._keep, one) for one in follow]
             await asyncio.gather(*followers, *(loop.run_in_executor(pool, one) for one in work))
@@ -67,6 +71,11 @@ class Following:
         self.dirty.set()
         for watch in list(self._watches.values()):
             watch.close()
+
+    def say(self, text: str) -> None:
+        """Record a sentence, from any of the threads."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.told, text)
 
     def changes(
         self,

@@ -153,7 +153,7 @@ class Keeper:
 
     def __post_init__(self) -> None:
         self._picture = Picture(self.lab)
-        self._following = Following("the cluster's names", self.state, self.connect)
+        self._following = Following("the cluster's names", self.state, self.connect, self.say)
 
     async def run(self) -> None:
         """Follow the API and write until ``stop``."""
@@ -191,7 +191,7 @@ class Keeper:
 
     def _complain(self, problem: str) -> None:
         if problem != self._problem:
-            self.say(problem)
+            self._following.say(problem)
         self._problem = problem
 
     def _keep_writing(self) -> None:
@@ -225,6 +225,7 @@ class Keeper:
             del self._pending[zone]
         self._problem = ""
         if not self._told:
-            self.say(f"the names of {count} Services are served after {time.monotonic() - self._began:.1f} s")
+            seconds = time.monotonic() - self._began
+            self._following.say(f"the names of {count} Services are served after {seconds:.1f} s")
             self._told = True
         return True

@@ -98,7 +98,7 @@ class Keeper:
     _told: bool = False
 
     def __post_init__(self) -> None:
-        self._following = Following("network policies", self.state, self.connect)
+        self._following = Following("network policies", self.state, self.connect, self.say)
 
     async def run(self) -> None:
         """Follow the API and publish until ``stop``."""
@@ -139,7 +139,8 @@ class Keeper:
                     log.exception("network policies")
                 else:
                     if not self._told:
-                        self.say(f"{len(cluster.policies)} network policies are known after {start - began:.1f} s")
+                        text = f"{len(cluster.policies)} network policies are known after {start - began:.1f} s"
+                        following.say(text)
                         self._told = True
             following.stopping.wait(min(time.monotonic() - start, LONGEST_PAUSE))
 
