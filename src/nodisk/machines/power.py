@@ -61,15 +61,25 @@ class Power:
         run.run(words, netns=segment.netns, timeout=60)
         if accel is qemu.Accelerator.TCG and machine.role is Role.WORKER:
             # Emulated processors share this host's few: nothing is Ready before the control plane is.
-            self._stand_back(machine, NICE)
+            self._set_nice(machine, NICE)
         return True
 
     def level(self) -> None:
         """Let workers have as much of the host as the control plane, which is Ready."""
         for machine in self.lab.by_role(Role.WORKER):
-            self._stand_back(machine, 0)
+            self._set_nice(machine, 0)
 
-    def _stand_back(self, machine: Machine, nice: int) -> None:
+    def stand_back(self) -> None:
+        """Let emulated workers give way to the control plane again: the API is what all wait for from now on.
+
+        On a slow host an idle control plane alone takes more than a processor; with an equal share for each machine
+        its API stopped answering once there were pods to start.
+        """
+        if qemu.accelerator() is qemu.Accelerator.TCG:
+            for machine in self.lab.by_role(Role.WORKER):
+                self._set_nice(machine, NICE)
+
+    def _set_nice(self, machine: Machine, nice: int) -> None:
         if (pid := self.pid(machine)) is not None:
             processes.set_nice(pid, nice)
 

@@ -84,6 +84,7 @@ def wait_ready(power: Power, database: Database, *, seconds: float, alive: Calla
             show(now)
             care(now)
             if all(row.ready for row in now):
+                power.stand_back()
                 return now
             if off := [str(row.machine.name) for row in now if row.on is None]:
                 raise NodiskError(f"powered off while waiting: {', '.join(off)}", hint="continue with nodisk lab up")
