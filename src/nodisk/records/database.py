@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError
-from nodisk.records import console_access, elsewhere, event_rows, inventories, known, nonces, schema, sightings
+from nodisk.records import console_access, door, elsewhere, event_rows, inventories, known, nonces, schema, sightings
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
@@ -112,6 +112,7 @@ class Database:
             self._db.execute(inventories.TABLE)
             self._db.execute(elsewhere.TABLE)
             console_access.make(self._db)
+            door.make(self._db)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -215,6 +216,11 @@ class Database:
     def console(self) -> console_access.Access:
         """Who may use the console: invitations and sessions."""
         return console_access.Access(self._db, self._now, self._lasting)
+
+    @property
+    def door(self) -> door.Door:
+        """What students sign in with: codes, passphrases, sessions."""
+        return door.Door(self._db, self._now, self._lasting)
 
     # The armed window
 

@@ -1,0 +1,25 @@
+"""Where browsers reach the console."""
+
+from __future__ import annotations
+
+from nodisk.context import LabContext
+from nodisk.errors import UsageError
+from nodisk.machines import forward
+
+
+def base(context: LabContext) -> str:
+    """``https://ADDRESS:PORT``; of a virtual lab, the port of loopback that leads to it. Raises UsageError."""
+    if context.netns is not None:
+        record = context.state.run / forward.RECORD
+        port = forward.earlier_ports(record).get("console")
+        if port is None:
+            raise UsageError(
+                "this virtual lab was started by a nodisk that had no console", hint="nodisk lab down, nodisk lab up"
+            )
+        return f"https://127.0.0.1:{port}"
+    return f"https://{context.lab.console_address}:{context.lab.console.port}"
+
+
+def door(context: LabContext, class_name: str) -> str:
+    """The address at which a class's students sign in."""
+    return f"{base(context)}/door/{class_name}"
