@@ -24,7 +24,7 @@ from nodisk.classes.record import Account, Class
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, UsageError
 from nodisk.kube import kubeconfig
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, Listen
 from nodisk.values import KubeVersion, Role
 
 LANGUAGES = ("pl", "en")
@@ -103,7 +103,7 @@ def write(context: LabContext, record: Class, tokens: Mapping[str, str], kubectl
     for account in record.teachers:
         if account.key in tokens:
             keep(account, everybody)
-    render = renderer(record, kubectl, node=example_node(context.lab))
+    render = renderer(record, kubectl, node=example_node(context.lab), door=door_on_paper(context, record))
     for student in record.students:
         if student.key not in tokens:
             continue
@@ -136,6 +136,17 @@ def config(
         user=f"{record.name}-{account.label}",
         namespaces=own if namespaces is None else namespaces,
     )
+
+
+def door_path(class_name: str) -> str:
+    """Where a class's students sign in, at the console."""
+    return f"/door/{class_name}"
+
+
+def door_on_paper(context: LabContext, record: Class) -> str | None:
+    """The door's address for a sheet; None where the class has none, or students' browsers can't reach it."""
+    reachable = context.lab.console.listen is Listen.LAB and context.netns is None
+    return context.lab.console_url + door_path(record.name) if record.door and reachable else None
 
 
 def example_node(lab: Lab) -> str:
@@ -179,8 +190,11 @@ def remove(record: Class, accounts: Iterable[Account], *, all_of_it: bool = Fals
         files.write(folder / f"{record.name}.zip", _zip(record, folder), mode=0o600)
 
 
-def renderer(record: Class, kubectl: Kubectl, *, node: str) -> Callable[[Account, str], str]:
-    """What makes a student's sheet in a language (``pl``, ``en``); ``node``: an address for the NodePort step. Pure."""
+def renderer(record: Class, kubectl: Kubectl, *, node: str, door: str | None = None) -> Callable[[Account, str], str]:
+    """What makes a student's sheet in a language (``pl``, ``en``). Pure.
+
+    ``node``: an address for the NodePort step; ``door``: where the student can sign in in a browser.
+    """
     template, words = _template("sheet.html.j2"), _words("sheet.yaml")
 
     def render(student: Account, language: str) -> str:
@@ -197,6 +211,7 @@ def renderer(record: Class, kubectl: Kubectl, *, node: str) -> Callable[[Account
             port=ECHO_PORT,
             node=node,
             claim=CLAIM,
+            door=door,
         )
 
     return render

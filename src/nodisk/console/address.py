@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nodisk.classes import handouts
 from nodisk.context import LabContext
 from nodisk.errors import UsageError
 from nodisk.machines import forward
@@ -17,9 +18,9 @@ def base(context: LabContext) -> str:
                 "this virtual lab was started by a nodisk that had no console", hint="nodisk lab down, nodisk lab up"
             )
         return f"https://127.0.0.1:{port}"
-    return f"https://{context.lab.console_address}:{context.lab.console.port}"
+    return context.lab.console_url
 
 
 def door(context: LabContext, class_name: str) -> str:
     """The address at which a class's students sign in."""
-    return f"{base(context)}/door/{class_name}"
+    return base(context) + handouts.door_path(class_name)
