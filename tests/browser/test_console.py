@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
-from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser.served import EVIL, Served
-from tests.support.chromium import PATIENCE, complaints, media, violations
+from tests.support.chromium import complaints, media, violations, wait_for
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
@@ -25,8 +23,6 @@ from nodisk.records.events import Kind
 from nodisk.values import Stage
 
 pytestmark = pytest.mark.browser
-
-IGNORED = (StaleElementReferenceException, NoSuchElementException)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,18 +43,6 @@ def _happened(served: Served) -> None:
     report = {"time": EVIL, "counts": {"ok": 1, EVIL: 1}}
     (served.state.reports / "verify-20261130T091500Z.json").write_text(json.dumps(report))
     (served.state.reports / "bench-20261130-100000.html").write_text(EVIL)
-
-
-def wait_for(driver: Chrome, selector: str, text: str = "") -> WebElement:
-    """The first element of that selector, once one has that text."""
-
-    def found(_: Chrome) -> WebElement | None:
-        return next((one for one in driver.find_elements(By.CSS_SELECTOR, selector) if text in one.text), None)
-
-    # A part that is replaced while it is read is read again.
-    result = WebDriverWait(driver, PATIENCE, poll_frequency=0.1, ignored_exceptions=IGNORED).until(found)
-    assert result is not None
-    return result
 
 
 def open_link(driver: Chrome, served: Served, name: str) -> None:

@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
 
 BROWSER, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 SWITCHES = (
@@ -25,6 +29,8 @@ SWITCHES = (
     "--disable-sync",
     "--window-size=1280,900",
 )
+IGNORED = (StaleElementReferenceException, NoSuchElementException)
+"""A part of a page that is replaced while it is read is read again."""
 PATIENCE = 60.0
 """Seconds for anything that a page is waited for; usual are tenths, on a busy host a few."""
 
@@ -55,6 +61,17 @@ def chromium(*, key_hash: str, scripts: bool = True) -> Iterator[Chrome]:
             yield driver
         finally:
             driver.quit()
+
+
+def wait_for(driver: Chrome, selector: str, text: str = "") -> WebElement:
+    """The first element of that selector, once one has that text."""
+
+    def found(_: Chrome) -> WebElement | None:
+        return next((one for one in driver.find_elements(By.CSS_SELECTOR, selector) if text in one.text), None)
+
+    result = WebDriverWait(driver, PATIENCE, poll_frequency=0.1, ignored_exceptions=IGNORED).until(found)
+    assert result is not None
+    return result
 
 
 def media(driver: Chrome, **features: str) -> None:
