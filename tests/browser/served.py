@@ -19,7 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nodisk.classes.census import Census, census
-from nodisk.classes.record import Class
+from nodisk.classes.own import Link, Own, Running, Used
+from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Kind as TroubleKind
 from nodisk.classes.trouble import Trouble
 from nodisk.console.app import application
@@ -91,6 +92,7 @@ def served_in(folder: Path) -> Iterator[Served]:
             tries = RateLimit(burst=1000, per_second=1000)
             snapshot = Snapshot(context, ask=lambda _: AWAY)
             console = Console(lab, database, snapshot, tries=tries, all_tries=tries, failing=_failing, census=_census)
+            console.own, console.key = _own, _key
             server = uvicorn.Server(
                 uvicorn.Config(
                     application(console),
@@ -139,6 +141,16 @@ def _failing(_: LabContext, found: Class) -> tuple[Trouble, ...]:
     """Nobody runs an API here; tests/api has what a real one says. An attacker chooses the image's name."""
     namespace = found.namespace(found.students[0])
     return (Trouble(namespace, "deployment/web", TroubleKind.IMAGE, f"the image {EVIL} can't be pulled", "a typo?", 2),)
+
+
+def _own(_: LabContext, found: Class, student: Account) -> Own:
+    """What students call their things is theirs to choose."""
+    pods = (Running("web-1", "Ready", 0), Running(EVIL, "ImagePullBackOff", 2))
+    return Own((Used("Pods", "2", "10"),), pods, (Link("web", "http://10.77.0.12:30080/"),), _failing(_, found))
+
+
+def _key(_: LabContext, __: Class, student: Account) -> str:
+    return f"kind: Config # {student.label}\n"
 
 
 def _census(_: LabContext) -> Census:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
 
 import pytest
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
-from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser.served import EVIL, Served
-from tests.support.chromium import PATIENCE, complaints, media, violations
+from tests.support.chromium import click, complaints, media, texts, violations, wait_for
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
@@ -26,8 +22,6 @@ from nodisk.records.events import Kind
 from nodisk.values import Stage
 
 pytestmark = pytest.mark.browser
-
-T = TypeVar("T")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,40 +42,6 @@ def _happened(served: Served) -> None:
     report = {"time": EVIL, "counts": {"ok": 1, EVIL: 1}}
     (served.state.reports / "verify-20261130T091500Z.json").write_text(json.dumps(report))
     (served.state.reports / "bench-20261130-100000.html").write_text(EVIL)
-
-
-def patiently(driver: Chrome, look: Callable[[], T | None]) -> T:
-    """What ``look`` returns once it returns something.
-
-    Pages are live: an element that is replaced, or reloaded, while it is read or clicked is looked for again. Chromium
-    has several words for that, one of which selenium knows by no name.
-    """
-    wait = WebDriverWait(driver, PATIENCE, poll_frequency=0.1, ignored_exceptions=(WebDriverException,))
-    return cast("T", wait.until(lambda _: look()))
-
-
-def wait_for(driver: Chrome, selector: str, text: str = "") -> WebElement:
-    """The first element of that selector, once one has that text."""
-
-    def found() -> WebElement | None:
-        return next((one for one in driver.find_elements(By.CSS_SELECTOR, selector) if text in one.text), None)
-
-    return patiently(driver, found)
-
-
-def click(driver: Chrome, selector: str, text: str = "") -> None:
-    """Click the first element of that selector that has that text."""
-
-    def done() -> bool:
-        wait_for(driver, selector, text).click()
-        return True
-
-    patiently(driver, done)
-
-
-def texts(driver: Chrome, selector: str) -> list[str]:
-    """The texts of all elements of that selector; there is one at least."""
-    return patiently(driver, lambda: [one.text for one in driver.find_elements(By.CSS_SELECTOR, selector)])
 
 
 def open_link(driver: Chrome, served: Served, name: str) -> None:

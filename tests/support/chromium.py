@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+T = TypeVar("T")
 
 BROWSER, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 SWITCHES = (
@@ -55,6 +61,40 @@ def chromium(*, key_hash: str, scripts: bool = True) -> Iterator[Chrome]:
             yield driver
         finally:
             driver.quit()
+
+
+def patiently(driver: Chrome, look: Callable[[], T | None]) -> T:
+    """What ``look`` returns once it returns something.
+
+    Pages are live: an element that is replaced, or reloaded, while it is read or clicked is looked for again. Chromium
+    has several words for that, one of which selenium knows by no name.
+    """
+    wait = WebDriverWait(driver, PATIENCE, poll_frequency=0.1, ignored_exceptions=(WebDriverException,))
+    return cast("T", wait.until(lambda _: look()))
+
+
+def wait_for(driver: Chrome, selector: str, text: str = "") -> WebElement:
+    """The first element of that selector, once one has that text."""
+
+    def found() -> WebElement | None:
+        return next((one for one in driver.find_elements(By.CSS_SELECTOR, selector) if text in one.text), None)
+
+    return patiently(driver, found)
+
+
+def click(driver: Chrome, selector: str, text: str = "") -> None:
+    """Click the first element of that selector that has that text."""
+
+    def done() -> bool:
+        wait_for(driver, selector, text).click()
+        return True
+
+    patiently(driver, done)
+
+
+def texts(driver: Chrome, selector: str) -> list[str]:
+    """The texts of all elements of that selector; there is one at least."""
+    return patiently(driver, lambda: [one.text for one in driver.find_elements(By.CSS_SELECTOR, selector)])
 
 
 def media(driver: Chrome, **features: str) -> None:

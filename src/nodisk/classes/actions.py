@@ -22,6 +22,7 @@ from nodisk.context import LabContext
 from nodisk.errors import NodiskError, describe
 from nodisk.kube.client import Client
 from nodisk.records import isolation, running
+from nodisk.records.database import Database
 from nodisk.waiting import Deadline
 
 
@@ -196,6 +197,8 @@ def remove(
         homes.detach(client, found, chosen, limit=accounts.TIME_LIMIT)
     homes.release(context.state, found, chosen, keep=keep_storage)
     handouts.remove(left, chosen)
+    with Database(context.state.database) as database:
+        database.door.forget(found.name, [account.key for account in chosen])
     record.save(context.state, left)
     return dict(counted)
 
@@ -215,6 +218,8 @@ def delete(
     counted = accounts.delete(client, found, staying, limit=limit, on_gone=on_gone)
     homes.release(context.state, found, None, keep=keep_storage, wait=wait)
     handouts.remove(found, (*found.students, *found.teachers), all_of_it=True)
+    with Database(context.state.database) as database:
+        database.door.forget_class(found.name)
     record.forget(context.state, found.name)
     return dict(counted)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import yaml
@@ -23,9 +24,11 @@ from nodisk.classes.record import Account, Class
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, UsageError
 from nodisk.kube import kubeconfig
+from nodisk.spec.model import Lab, Listen
 from nodisk.values import KubeVersion, Role
 
 LANGUAGES = ("pl", "en")
+TEMPLATES = resources.files("nodisk.classes") / "templates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +94,64 @@ def write(context: LabContext, record: Class, tokens: Mapping[str, str], kubectl
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     admin = kubeconfig.load(context.state.admin_kubeconfig)
 
-    def config(account: Account, namespaces: Mapping[str, str]) -> None:
-        """For the lab's API at its own address."""
-        endpoint = kubeconfig.Endpoint(server=admin.server, ca_pem=admin.ca_pem, token=tokens[account.key])
-        user, cluster = f"{record.name}-{account.label}", str(context.lab.name)
-        text = kubeconfig.render(endpoint, cluster=cluster, user=user, namespaces=namespaces)
+    def keep(account: Account, namespaces: Mapping[str, str] | None = None) -> None:
+        text = config(context, admin, record, account, token=tokens[account.key], namespaces=namespaces)
         files.write(kubeconfig_path(folder, account), text, mode=0o600)
 
     # Nobody may list more than single namespaces; a teacher chooses one: kubectl --context LABEL.
     everybody = {student.label: record.namespace(student) for student in record.students}
     for account in record.teachers:
         if account.key in tokens:
-            config(account, everybody)
-    workers = context.lab.by_role(Role.WORKER) or context.lab.machines
-    render = renderer(record, kubectl, node=str(workers[0].address))
+            keep(account, everybody)
+    render = renderer(record, kubectl, node=example_node(context.lab), door=door_on_paper(context, record))
     for student in record.students:
         if student.key not in tokens:
             continue
-        config(student, {f"{record.name}-{student.label}@{context.lab.name}": record.namespace(student)})
+        keep(student)
         for language in LANGUAGES:
             files.write(folder / f"{student.label}.{language}.html", render(student, language), mode=0o600)
     path = folder / f"{record.name}.zip"
     files.write(path, _zip(record, folder), mode=0o600)
     return path
+
+
+def config(
+    context: LabContext,
+    admin: kubeconfig.Endpoint,
+    record: Class,
+    account: Account,
+    *,
+    token: str,
+    namespaces: Mapping[str, str] | None = None,
+) -> str:
+    """An account's kubeconfig with a token, for the lab's API at its own address, as ``admin`` has it.
+
+    ``namespaces``: context's name → namespace; None: the student's own.
+    """
+    endpoint = kubeconfig.Endpoint(server=admin.server, ca_pem=admin.ca_pem, token=token)
+    own = {f"{record.name}-{account.label}@{context.lab.name}": record.namespace(account)}
+    return kubeconfig.render(
+        endpoint,
+        cluster=str(context.lab.name),
+        user=f"{record.name}-{account.label}",
+        namespaces=own if namespaces is None else namespaces,
+    )
+
+
+def door_path(class_name: str) -> str:
+    """Where a class's students sign in, at the console."""
+    return f"/door/{class_name}"
+
+
+def door_on_paper(context: LabContext, record: Class) -> str | None:
+    """The door's address for a sheet; None where the class has none, or students' browsers can't reach it."""
+    reachable = context.lab.console.listen is Listen.LAB and context.netns is None
+    return context.lab.console_url + door_path(record.name) if record.door and reachable else None
+
+
+def example_node(lab: Lab) -> str:
+    """An address at which NodePorts answer."""
+    return str((lab.by_role(Role.WORKER) or lab.machines)[0].address)
 
 
 def _zip(record: Class, folder: Path) -> bytes:
@@ -144,21 +182,20 @@ def remove(record: Class, accounts: Iterable[Account], *, all_of_it: bool = Fals
         for name in names(account):
             (folder / name).unlink(missing_ok=True)
     if all_of_it:
-        (folder / f"{record.name}.zip").unlink(missing_ok=True)
+        for path in (folder / f"{record.name}.zip", cards_path(record, folder)):
+            path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
     elif folder.is_dir():
         files.write(folder / f"{record.name}.zip", _zip(record, folder), mode=0o600)
 
 
-def renderer(record: Class, kubectl: Kubectl, *, node: str) -> Callable[[Account, str], str]:
-    """What makes a student's sheet in a language (``pl``, ``en``); ``node``: an address for the NodePort step. Pure."""
-    source = resources.files("nodisk.classes") / "templates"
-    words = yaml.safe_load((source / "sheet.yaml").read_text(encoding="utf-8"))
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string((source / "sheet.html.j2").read_text(encoding="utf-8"))
+def renderer(record: Class, kubectl: Kubectl, *, node: str, door: str | None = None) -> Callable[[Account, str], str]:
+    """What makes a student's sheet in a language (``pl``, ``en``). Pure.
+
+    ``node``: an address for the NodePort step; ``door``: where the student can sign in in a browser.
+    """
+    template, words = _template("sheet.html.j2"), _words("sheet.yaml")
 
     def render(student: Account, language: str) -> str:
         return template.render(
@@ -174,9 +211,41 @@ def renderer(record: Class, kubectl: Kubectl, *, node: str) -> Callable[[Account
             port=ECHO_PORT,
             node=node,
             claim=CLAIM,
+            door=door,
         )
 
     return render
+
+
+def cards_path(record: Class, folder: Path) -> Path:
+    """The page of cards with students' codes."""
+    return folder / f"{record.name}.codes.html"
+
+
+def write_cards(record: Class, codes: Mapping[str, str], *, folder: Path, address: str, until: datetime) -> Path:
+    """Write a card to cut out for each student who has a code in ``codes`` (by key, as people get it); 0600."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = cards_path(record, folder)
+    files.write(path, cards(record, codes, address=address, until=local(until)), mode=0o600)
+    return path
+
+
+def cards(record: Class, codes: Mapping[str, str], *, address: str, until: str) -> str:
+    """The page of ``write_cards``, in Polish and English. Pure."""
+    rows = [(student, codes[student.key]) for student in record.students if student.key in codes]
+    template, words = _template("cards.html.j2"), _words("cards.yaml")
+    return template.render(record=record, rows=rows, address=address, until=until, words=words)
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def _words(name: str) -> Any:
+    return yaml.safe_load((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def local(moment: datetime) -> str:

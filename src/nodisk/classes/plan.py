@@ -75,6 +75,7 @@ def merge(
     expires: datetime | None = None,
     teachers: Iterable[str] = (),
     storage: str | None = None,
+    door: bool | None = None,
     whole: bool = True,
 ) -> Planned:
     """The class after ``people`` are in it; whatever isn't given stays as recorded.
@@ -99,7 +100,7 @@ def merge(
         existing = existing.extended(expires, now)
     if existing.expires <= now:
         raise UsageError(f"class {name} has ended", hint=f"extend it with nodisk class extend {name} --days 30")
-    given = {"role": role, "storage": storage}
+    given = {"role": role, "storage": storage, "door": door}
     change |= {key: value for key, value in given.items() if value is not None}
     taken = {account.label for account in (*existing.students, *existing.teachers)}
     staff = _teachers(existing.teachers, teachers, taken)

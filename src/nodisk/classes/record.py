@@ -75,6 +75,8 @@ class Class(_Data):
     out: str | None = None
     """Where the handouts were written."""
     warned: bool = False
+    door: bool = True
+    """Whether students may sign in in a browser, once they have codes."""
     students: tuple[Account, ...] = ()
     teachers: tuple[Account, ...] = ()
 

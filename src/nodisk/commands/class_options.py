@@ -74,6 +74,7 @@ class Request:
     role: str | None
     teacher: tuple[str, ...]
     storage: str | None
+    door: bool | None
     out: Path | None
     overcommit: bool
     prune: bool
@@ -93,4 +94,5 @@ class Request:
             expires=plan.expiry(self.expires, self.days, now),
             teachers=self.teacher,
             storage=self.storage,
+            door=self.door,
         )

@@ -12,7 +12,7 @@ from nodisk import ui
 from nodisk.classes import actions, expiry, failing, handouts, plan, prompts, record, tables
 from nodisk.classes import drift as differences
 from nodisk.classes import homes as volumes
-from nodisk.commands import class_changes
+from nodisk.commands import class_changes, class_codes
 from nodisk.commands.class_options import (
     Request,
     days_option,
@@ -41,6 +41,7 @@ for changing in (
     class_changes.rotate,
     class_changes.extend,
     class_changes.export,
+    class_codes.codes,
 ):
     class_.add_command(changing)
 
@@ -66,6 +67,11 @@ for changing in (
 )
 @click.option(
     "--storage", metavar="SIZE", help="Storage per student on the server, such as 2Gi; it can be increased later."
+)
+@click.option(
+    "--door/--no-door",
+    default=None,
+    help="Let students sign in in a browser, with codes of `nodisk class codes`.  [default: --door]",
 )
 @out_option
 @click.option("--overcommit", is_flag=True, help="Allow more than the nodes' or the server's disk capacity.")

@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from nodisk import ui
 from nodisk.classes import record
 from nodisk.commands.server import Duration
-from nodisk.console import rights
+from nodisk.console import address, rights
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
-from nodisk.machines import forward
 from nodisk.records import running
 from nodisk.records.console_access import LINK, ConsoleRole, Entry
 from nodisk.records.database import Database
@@ -106,7 +105,7 @@ def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seco
         code = database.console.invite(name, role, seconds=seconds)
         database.record(Kind.DAEMON, f"console: {name} ({role}) was invited", source="nodisk")
         ends = database.now() + seconds
-    link = f"{_address(context)}/sign-in?code={code}"
+    link = f"{address.base(context)}/sign-in?code={code}"
     serves = running.pid(context.state) is not None
     taught = _taught(context, name) if role is ConsoleRole.TEACHER else None
     if output == "json":
@@ -132,19 +131,6 @@ def _taught(context: LabContext, name: str) -> list[str]:
 
 def _no_class(name: str) -> str:
     return f"No class has a teacher of that name yet: nodisk class create CLASS --roster FILE --teacher '{name}'"
-
-
-def _address(context: LabContext) -> str:
-    """Where browsers reach the console: of a virtual lab, at the port of loopback that leads to it."""
-    if context.netns is not None:
-        record = context.state.run / forward.RECORD
-        port = forward.earlier_ports(record).get("console")
-        if port is None:
-            raise UsageError(
-                "this virtual lab was started by a nodisk that had no console", hint="nodisk lab down, nodisk lab up"
-            )
-        return f"https://127.0.0.1:{port}"
-    return f"https://{context.lab.console_address}:{context.lab.console.port}"
 
 
 def _fingerprint(context: LabContext) -> str:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from nodisk.console import care_pages, class_pages, orders, pages, rights, security, switch_pages, view
+from nodisk.console import care_pages, class_pages, door_pages, orders, pages, rights, security, switch_pages, view
 from nodisk.console.common import Console, console_of, page, problem, signed_in, token_of
 from nodisk.console.live import live
 from nodisk.console.rights import Right
@@ -32,6 +32,7 @@ def application(console: Console) -> security.Guarded:
             *class_pages.ROUTES,
             *switch_pages.ROUTES,
             *care_pages.ROUTES,
+            *door_pages.ROUTES,
             Route("/api/status", signed_in(api_status)),
             Route("/sign-in", ask_code),
             Route("/sign-in", sign_in, methods=["POST"]),
@@ -118,7 +119,7 @@ async def sign_in(request: Request) -> Response:
     token, session = found
     console.log(request, f"{session.name} ({session.role}) signed in")
     response = RedirectResponse("/", 303)
-    security.set_session(response, console.lab, token, seconds=int(SESSION))
+    security.set_session(response, security.cookie_name(console.lab), token, seconds=int(SESSION))
     return response
 
 
@@ -132,7 +133,7 @@ async def sign_out(request: Request) -> Response:
         console.database.console.sign_out(token)
         console.log(request, f"{session.name} ({session.role}) signed out")
     response = RedirectResponse("/sign-in", 303)
-    security.set_session(response, console.lab, "", seconds=0)
+    security.set_session(response, security.cookie_name(console.lab), "", seconds=0)
     return response
 
 

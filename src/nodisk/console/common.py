@@ -11,14 +11,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from nodisk.classes import census, failing
+from nodisk.classes import census, failing, own
 from nodisk.classes.census import Census
-from nodisk.classes.record import Class
+from nodisk.classes.own import Own
+from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Trouble
 from nodisk.console import pages, rights, security, words
 from nodisk.console.errands import Errands, by_command
 from nodisk.console.rights import Right
 from nodisk.console.snapshot import Snapshot
+from nodisk.console.tries import Tries
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.records.console_access import Entry
@@ -53,6 +55,14 @@ class Console:
     """What fails in a class's namespaces; raises NodiskError if nobody can say."""
     census: Callable[[LabContext], Census] = census.ask
     """The cluster at a glance; raises NodiskError if nobody can say."""
+    key: Callable[[LabContext, Class, Account], str] = own.key
+    """A student's kubeconfig with a new token; raises NodiskError."""
+    own: Callable[[LabContext, Class, Account], Own] = own.ask
+    """What a student has; raises NodiskError if nobody can say."""
+    door_tries: Tries = field(default_factory=Tries)
+    """What students enter at the door."""
+    students_asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    """Held while the API is asked for a student's page: a class may open theirs in the same minute."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the API is asked for a page: however often pages are reloaded, it is asked by one at a time."""
 
@@ -105,8 +115,10 @@ def language_of(request: Request) -> str:
     return words.choose(asked, request.headers.get("accept-language", ""))
 
 
-def page(request: Request, template: str, session: Entry | None, *, status: int = 200, **values: Any) -> Response:
-    """A page of the console, with the menu of who is signed in."""
+def page(
+    request: Request, template: str, session: Entry | None, *, status: int = 200, at: str | None = None, **values: Any
+) -> Response:
+    """A page of the console, with the menu of who is signed in; ``at``: its path, if it isn't that of the request."""
     language, console = language_of(request), console_of(request)
     html = pages.page(
         template,
@@ -115,7 +127,7 @@ def page(request: Request, template: str, session: Entry | None, *, status: int 
         session=session,
         menu=() if session is None else rights.menu(session.role, cluster=console.lab.has_cluster),
         token=security.form_token(token_of(request)) if session else "",
-        path=request.url.path,
+        path=request.url.path if at is None else at,
         query=request.url.query,
         **values,
     )
@@ -136,7 +148,8 @@ async def problem(request: Request, error: Exception) -> Response:
         status, reason = 503, error.message
     if not wants_page(request):
         return JSONResponse({"error": reason}, status)
-    return page(request, "problem.html", None, reason=reason, status=status)
+    template = "door_problem.html" if request.url.path.startswith("/door") else "problem.html"
+    return page(request, template, None, reason=reason, status=status)
 
 
 def wants_page(request: Request) -> bool:

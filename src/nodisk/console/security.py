@@ -110,8 +110,11 @@ def cookie_name(lab: Lab) -> str:
     return f"__Host-nodisk-{lab.name}"
 
 
-def set_session(response: Response, lab: Lab, token: str, *, seconds: int) -> None:
-    """Give the browser a session's token, for so long; 0 seconds take it away."""
-    response.set_cookie(
-        cookie_name(lab), token, max_age=seconds, path="/", secure=True, httponly=True, samesite="strict"
-    )
+def door_cookie_name(lab: Lab) -> str:
+    """A student's session, which is another thing than one of the console."""
+    return f"__Host-nodisk-door-{lab.name}"
+
+
+def set_session(response: Response, cookie: str, token: str, *, seconds: int) -> None:
+    """Give the browser a session's token in that cookie, for so long; 0 seconds take it away."""
+    response.set_cookie(cookie, token, max_age=seconds, path="/", secure=True, httponly=True, samesite="strict")

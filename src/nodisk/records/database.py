@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from nodisk.records import console_access, elsewhere, event_rows, inventories, known, nonces
+from nodisk.records import console_access, door, elsewhere, event_rows, inventories, known, nonces
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.connection import Connection
 from nodisk.records.events import Event, Kind
@@ -119,6 +119,11 @@ class Database(Connection):
     def console(self) -> console_access.Access:
         """Who may use the console: invitations and sessions."""
         return console_access.Access(self._db, self._now, self._lasting)
+
+    @property
+    def door(self) -> door.Door:
+        """What students sign in with: codes, passphrases, sessions."""
+        return door.Door(self._db, self._now, self._lasting)
 
     # The armed window
 

@@ -34,6 +34,11 @@ class RateLimit:
         self._buckets[source] = (tokens - 1 if tokens >= 1 else tokens, now)
         return tokens >= 1
 
+    def would_allow(self, source: str) -> bool:
+        """The same, and counts nothing: for what counts only once it is known how it came out."""
+        tokens, at = self._buckets.get(source, (self.burst, 0.0))
+        return tokens + (self.now() - at) * self.per_second >= 1
+
 
 @dataclass(slots=True)
 class _LastAlarm:

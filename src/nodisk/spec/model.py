@@ -216,6 +216,11 @@ class Lab(Section):
         """Where the console listens."""
         return self.network.server if self.console.listen is Listen.LAB else IPv4Address("127.0.0.1")
 
+    @property
+    def console_url(self) -> str:
+        """Where browsers reach the console of a room (a virtual lab's is forwarded)."""
+        return f"https://{self.console_address}:{self.console.port}"
+
     def machine(self, name: str) -> Machine | None:
         """The machine of that name."""
         return next((machine for machine in self.machines if str(machine.name) == name), None)

@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tests.interop.server.rooms import Room
 
+from nodisk.classes import plan, record, sizes
+from nodisk.classes.roster import Person
 from nodisk.records.events import Kind
 from nodisk.values import Stage
 
@@ -74,3 +76,25 @@ def test_nobody_reaches_it_over_the_segment(room: Room) -> None:
         check=False,
     )
     assert found.returncode == 7  # refused
+
+
+def test_a_student_comes_in_by_the_door(room: Room) -> None:
+    """Through nginx, from a code of the command to the student's page; and a code is good once."""
+    people = [Person("Jan Kowalski"), Person("Ewa Żak")]
+    planned = plan.merge(None, people, name="k8s", now=record.now(), size=sizes.find("small"), role="edit").record
+    record.save(room.state, planned)
+    made = json.loads(room.nodisk("class", "codes", "k8s", "--output", "json").stdout)
+    assert made["address"] == f"{BASE}/door/k8s"
+    code = made["students"][0]["code"]
+    jar = str(room.folder / "student")
+    words = ["--cacert", str(room.state.pki / "server-ca.crt"), "--cookie", jar, "--cookie-jar", jar]
+    words += ["--retry", "20", "--retry-connrefused", "-H", f"Origin: {BASE}"]
+    phrase = ["--data-urlencode", "passphrase=cztery słowa na dziś", "--data-urlencode", "again=cztery słowa na dziś"]
+    first = ["--data-urlencode", f"code={code}", *phrase, f"{BASE}/door/k8s/first"]
+    room.curl(room.name, *words, "--fail", *first)
+    page = room.curl(room.name, *words, "--fail", f"{BASE}/door/k8s")
+    assert "Jan Kowalski" in page
+    assert "the API does not answer" in page  # nobody runs one here
+    status = ["--output", "/dev/null", "--write-out", "%{http_code}"]
+    assert room.curl(room.name, *words, *status, *first) == "403"
+    assert "Nobody is signed in here" in room.curl(room.name, *words, "--location", f"{BASE}/")

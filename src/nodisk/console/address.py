@@ -1,0 +1,26 @@
+"""Where browsers reach the console."""
+
+from __future__ import annotations
+
+from nodisk.classes import handouts
+from nodisk.context import LabContext
+from nodisk.errors import UsageError
+from nodisk.machines import forward
+
+
+def base(context: LabContext) -> str:
+    """``https://ADDRESS:PORT``; of a virtual lab, the port of loopback that leads to it. Raises UsageError."""
+    if context.netns is not None:
+        record = context.state.run / forward.RECORD
+        port = forward.earlier_ports(record).get("console")
+        if port is None:
+            raise UsageError(
+                "this virtual lab was started by a nodisk that had no console", hint="nodisk lab down, nodisk lab up"
+            )
+        return f"https://127.0.0.1:{port}"
+    return context.lab.console_url
+
+
+def door(context: LabContext, class_name: str) -> str:
+    """The address at which a class's students sign in."""
+    return base(context) + handouts.door_path(class_name)

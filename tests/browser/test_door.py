@@ -1,0 +1,106 @@
+"""The students' door in a real browser: from the card to the page, and back by a passphrase."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+from tests.browser.served import EVIL, Served
+from tests.support.chromium import PATIENCE, complaints, media, violations, wait_for
+
+from nodisk.classes import codes, plan, record, sizes
+from nodisk.classes.record import Class
+from nodisk.classes.roster import Person
+
+pytestmark = pytest.mark.browser
+PHRASE = "cztery słowa na dziś"
+
+
+@pytest.fixture(scope="module")
+def physics(served: Served) -> Class:
+    """A class in which somebody chose a name that is an attack."""
+    people = [Person("Jan Kowalski", id="1"), Person(EVIL.replace("'", "").replace('"', "")[:60], id="2")]
+    found = plan.merge(None, people, name="physics", now=record.now(), size=sizes.find("small"), role="edit").record
+    record.save(served.state, found)
+    return found
+
+
+def enter(driver: Chrome, served: Served, found: Class, number: int = 0) -> None:
+    """Sign in by a code, with the keyboard."""
+    student, end = found.students[number], record.now() + timedelta(hours=1)
+    code = codes.issue(served.database.door, found, [student], ends=end).codes[student.key]
+    driver.delete_all_cookies()
+    driver.get(f"{served.base}/door/physics")
+    wait_for(driver, "#code").send_keys(code.lower(), Keys.TAB, PHRASE, Keys.TAB, PHRASE, Keys.ENTER)
+    wait_for(driver, "h2", "Your key for kubectl")
+
+
+def test_from_the_card_to_the_page_and_back(served: Served, browser: Chrome, physics: Class, tmp_path: Path) -> None:
+    enter(browser, served, physics)
+    assert wait_for(browser, "h1").text == "Jan Kowalski"
+    assert wait_for(browser, "main li a").get_attribute("href") == "http://10.77.0.12:30080/"
+    assert browser.execute_script("return document.cookie") == ""
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    wait_for(browser, "main button", "Download the key file").click()
+    path = tmp_path / "jan-kowalski.kubeconfig"
+    WebDriverWait(browser, PATIENCE, poll_frequency=0.1).until(lambda _: path.exists() and path.stat().st_size)
+    assert path.read_text() == "kind: Config # jan-kowalski\n"
+    wait_for(browser, ".who button", "Sign out").click()
+    wait_for(browser, "h2", "First time here")
+    wait_for(browser, "#login").send_keys("jan-kowalski", Keys.TAB, "not the passphrase", Keys.ENTER)
+    wait_for(browser, "[role=alert]", "Login and passphrase don't fit.")
+    wait_for(browser, "#login").send_keys("jan-kowalski", Keys.TAB, PHRASE, Keys.ENTER)
+    wait_for(browser, "h2", "Your key for kubectl")
+    browser.get(f"{served.base}/")
+    wait_for(browser, "main", "Nobody is signed in here")
+    complaints(browser)  # the wrong passphrase's 403 is one
+
+
+def test_axe_finds_nothing_wrong(served: Served, browser: Chrome, physics: Class) -> None:
+    """Every page, by day and by night, in both languages, on a phone and in a room."""
+    browser.delete_all_cookies()
+    found = {}
+    for signed_in in (False, True):
+        paths = ["/door", "/door?class=no.class", "/door/physics", "/door/none"]
+        if signed_in:
+            enter(browser, served, physics)
+            paths = ["/door/physics"]
+        for language in ("pl", "en"):
+            for path in paths:
+                browser.get(f"{served.base}{path}{'&' if '?' in path else '?'}lang={language}")
+                for scheme, width in (("light", 1280), ("dark", 1280), ("dark", 360)):
+                    browser.set_window_size(width, 900)
+                    media(browser, prefers_color_scheme=scheme)
+                    if bad := violations(browser):
+                        found[path, language, scheme, width] = bad
+    browser.set_window_size(1280, 900)
+    suspended = physics.students[0].model_copy(update={"suspended": True})
+    with contextlib.ExitStack() as after:
+        record.save(served.state, physics.with_accounts([suspended]))
+        after.callback(record.save, served.state, physics)
+        browser.get(f"{served.base}/door/physics")
+        wait_for(browser, "[role=alert]", "Your access is suspended")
+        if bad := violations(browser):
+            found["suspended", "", "", 0] = bad
+    media(browser)
+    complaints(browser)
+    assert found == {}
+
+
+def test_without_scripts(served: Served, plain: Chrome, physics: Class) -> None:
+    enter(plain, served, physics)
+    wait_for(plain, ".who button", "Sign out").click()
+    wait_for(plain, "h2", "First time here")
+
+
+def test_what_students_write_runs_nothing(served: Served, browser: Chrome, physics: Class) -> None:
+    enter(browser, served, physics, 1)
+    assert "<img" in wait_for(browser, "main", "ImagePullBackOff").text
+    assert browser.find_elements(By.CSS_SELECTOR, "main img, script") == []
+    assert "taken" not in browser.title
+    assert complaints(browser) == []
