@@ -126,6 +126,15 @@ def test_an_emulated_kubelet_measures_less_often() -> None:
     assert config(kubelet.kubelet_config(LAB, emulated, WORKER))[0]["nodeStatusUpdateFrequency"] == "20s"
 
 
+def test_an_emulated_api_server_has_no_fairness_where_that_costs_half_of_it() -> None:
+    def args(version: str, *, emulated: bool) -> str:
+        return str(config(kubeadm.config(LAB, replace(facts(version), emulated=emulated), CP))[1]["apiServer"])
+
+    assert "'enable-priority-and-fairness': 'false'" in args("1.20", emulated=True)
+    assert "fairness" not in args("1.20", emulated=False)
+    assert "fairness" not in args("1.25", emulated=True)
+
+
 def test_kubelet_flags_that_went() -> None:
     assert flags("1.23")["container-runtime"] == "remote"
     assert "container-runtime" not in flags("1.24")
