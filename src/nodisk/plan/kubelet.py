@@ -110,8 +110,9 @@ def kubelet_flags(facts: Facts, machine: Machine) -> tuple[str, ...]:
     """kubelet's command line, without the program.
 
     No labels: a kubelet would set them once and own them from then on. The server reconciles them with lab.yaml.
-    An idle kubelet mostly measures each cgroup every ten seconds, and makes its node's status: where processors are
-    emulated, an idle machine's kubelet and containerd took 53 % of one with that, and 32 % with longer intervals.
+    An idle kubelet mostly measures each cgroup every ten seconds and makes its node's status. Where processors are
+    emulated that is a large part of a machine: kubelet and containerd took 53 % of a processor, and 32 % with longer
+    intervals (one machine, the first figure soon after its boot).
     What eviction needs is measured on demand.
     """
     line = facts.release.version.line
