@@ -11,11 +11,16 @@ from pathlib import Path
 from nodisk import files
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem, NodiskError
+from nodisk.records import virtual_lab
 from nodisk.records.database import Database
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Machine
 
 USER = "admin"
+PATIENCE = 20
+"""Seconds for the connection and sshd's first line (ConnectTimeout of ssh_config(5))."""
+EMULATED_PATIENCE = 90
+"""The same for a busy emulated machine, which may take 20 seconds to start the program that says that line."""
 
 
 def known_hosts(machine: Machine, keys: tuple[str, ...]) -> str:
@@ -39,7 +44,8 @@ def arguments(context: LabContext, name: str, command: tuple[str, ...]) -> list[
         )
     hosts = context.state.run / "ssh" / f"{name}.known_hosts"
     files.write(hosts, known_hosts(machine, keys))
-    words: list[str | Path] = ["ssh", "-l", USER, *checking(machine, hosts), "-o", "ConnectTimeout=20"]
+    patience = EMULATED_PATIENCE if virtual_lab.emulated(context.state) else PATIENCE
+    words: list[str | Path] = ["ssh", "-l", USER, *checking(machine, hosts), "-o", f"ConnectTimeout={patience}"]
     if (own := own_key(context)) is not None:
         words += ["-i", own, "-o", "IdentitiesOnly=yes"]
     return [*words, str(machine.address), *command]

@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -220,7 +221,8 @@ def test_kubelet_reads_its_files(release_bin: Path, tmp_path: Path, name: str) -
         *("-keyout", tmp_path / "ca.key"),
         *("-out", tmp_path / "ca.crt"),
     )
-    flags = [flag for flag in kubelet.kubelet_flags(FACTS, lab.machines[1]) if "config=" not in flag]
+    emulated = replace(FACTS, emulated=True)  # with all flags that there are
+    flags = [flag for flag in kubelet.kubelet_flags(emulated, lab.machines[1]) if "config=" not in flag]
     flags += [f"--config={config}", f"--kubeconfig={enrolled(tmp_path, name)}", f"--root-dir={tmp_path}/kubelet"]
     words: Words = [release_bin / "kubelet", *flags, f"--cert-dir={tmp_path}/kubelet/pki"]
     done = run.run(words, check=False, timeout=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,6 +117,22 @@ def test_a_node_that_does_not_change_is_not_written_every_few_seconds() -> None:
     for version in ("1.20", "1.36"):
         (found,) = config(kubelet.kubelet_config(LAB, facts(version), WORKER))
         assert (found["nodeStatusUpdateFrequency"], found["nodeStatusReportFrequency"]) == ("5s", "5m0s")
+
+
+def test_an_emulated_kubelet_measures_less_often() -> None:
+    emulated = replace(facts("1.20"), emulated=True)
+    assert "--housekeeping-interval=60s" in kubelet.kubelet_flags(emulated, WORKER)
+    assert "housekeeping-interval" not in flags("1.20")
+    assert config(kubelet.kubelet_config(LAB, emulated, WORKER))[0]["nodeStatusUpdateFrequency"] == "20s"
+
+
+def test_an_emulated_api_server_has_no_fairness_where_that_costs_half_of_it() -> None:
+    def args(version: str, *, emulated: bool) -> str:
+        return str(config(kubeadm.config(LAB, replace(facts(version), emulated=emulated), CP))[1]["apiServer"])
+
+    assert "'enable-priority-and-fairness': 'false'" in args("1.20", emulated=True)
+    assert "fairness" not in args("1.20", emulated=False)
+    assert "fairness" not in args("1.25", emulated=True)
 
 
 def test_kubelet_flags_that_went() -> None:

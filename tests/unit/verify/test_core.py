@@ -72,6 +72,25 @@ def test_a_slow_cluster_gets_more_time() -> None:
     assert (slow.outcome, slow.limit) == (Outcome.OK, 30)
 
 
+@pytest.mark.parametrize(
+    ("takes", "asked"), [(0.01, [0.0, 0.51, 1.02]), (1.0, [0.0, 4.0, 8.0]), (9.0, [0.0, 14.0, 28.0])]
+)
+def test_a_cluster_that_answers_slowly_is_asked_less_often(takes: float, asked: list[float]) -> None:
+    time, when = 0.0, list[float]()
+
+    def sleep(seconds: float) -> None:
+        nonlocal time
+        time += seconds
+
+    def attempt() -> str | None:
+        when.append(round(time, 2))
+        sleep(takes)
+        return "late" if len(when) < 3 else None
+
+    Clock(100, now=lambda: time, sleep=sleep).until(attempt)
+    assert when == asked
+
+
 @pytest.mark.parametrize(("pace", "limits"), [(1.0, [10, 10, 10]), (4.0, [80, 80, 40])])
 def test_a_slow_cluster_gets_more_time_again_for_what_runs_at_once(pace: float, limits: list[float]) -> None:
     checks = [
