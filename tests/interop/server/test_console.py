@@ -97,4 +97,4 @@ def test_a_student_comes_in_by_the_door(room: Room) -> None:
     assert "the API does not answer" in page  # nobody runs one here
     status = ["--output", "/dev/null", "--write-out", "%{http_code}"]
     assert room.curl(room.name, *words, *status, *first) == "403"
-    assert "Nobody is signed in here" in room.curl(room.name, *words, "--location", f"{BASE}/")
+    assert "sign in first" in room.curl(room.name, *words, "--location", f"{BASE}/")  # nobody of the console
