@@ -21,8 +21,10 @@ ENROL = 6444
 """The machines' script also has it: ``node/image/usr/lib/nodisk/enrol``."""
 CONSOLE = 6445
 """The room's console, unless lab.yaml has another port for it."""
+METRICS = 6446
+"""What machines and pods use of processors and RAM, for the API servers alone."""
 
-OF_SERVER = frozenset({HTTP, DNS, NAMES, NFS, ETCD, ETCD_PEER, REGISTRY, API, ENROL})
+OF_SERVER = frozenset({HTTP, DNS, NAMES, NFS, ETCD, ETCD_PEER, REGISTRY, API, ENROL, METRICS})
 """Its TCP ports besides the console's, which lab.yaml may choose."""
 
 # The machines'.

@@ -26,11 +26,11 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from tests.support import assets
+from tests.support.inside import enter
 
 from nodisk.assets import progress, release, release_debian
 from nodisk.assets.work import Work
 from nodisk.context import LabContext
-from nodisk.kube import kubeconfig
 from nodisk.kube.client import Client, connect
 from nodisk.pki import certs, profiles
 from nodisk.pki.authority import Authority
@@ -91,8 +91,8 @@ class Forwarder:
     client sends waits on its way, in seconds; while ``open`` is cleared none gets through.
     """
 
-    def __init__(self, path: Path, port: int) -> None:
-        self._path, self._port = path, port
+    def __init__(self, path: Path, port: int, netns: str = "") -> None:
+        self._path, self._port, self._netns = path, port, netns
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -127,6 +127,8 @@ class Forwarder:
         self._left = records
 
     def _accept(self, listener: socket.socket) -> None:
+        if self._netns:
+            enter(self._netns)
         while True:
             try:
                 near, _ = listener.accept()
@@ -177,6 +179,8 @@ class ControlPlane:
     name: str = "room"
     etcd_data: Path | None = None
     """Where etcd keeps its data; None: in ``folder``."""
+    netns: str = ""
+    """The network namespace in which all of it runs; empty: this process's own."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -208,12 +212,12 @@ class ControlPlane:
         self.kubeconfig.write_text(yaml.safe_dump(document))
         self._start_etcd()
         self.start_api()
-        self.forwarder = Forwarder(self.lab_state.run / "api.sock", self.port)
+        self.forwarder = Forwarder(self.lab_state.run / "api.sock", self.port, self.netns)
         self._start_controllers()
 
     def _certificates(self) -> None:
         machine = self.lab.machines[0]
-        for name in ("apiserver", "controller-manager"):
+        for name in ("apiserver", "controller-manager", "front-proxy-client"):
             profile = profiles.PROFILES[name]
             key = certs.new_key()
             names = profiles.sans(profile, self.lab, machine)
@@ -229,7 +233,12 @@ class ControlPlane:
 
     def run(self, name: str, argv: Sequence[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.processes[name] = subprocess.Popen(
+                self._in_netns(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def _in_netns(self, argv: Sequence[str]) -> list[str]:
+        return [*(("ip", "netns", "exec", self.netns) if self.netns else ()), *argv]
 
     def _start_etcd(self) -> None:
         etcd = shutil.which("etcd")
@@ -252,18 +261,22 @@ class ControlPlane:
             "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-signing-key-file={pki / 'sa.key'}", f"--service-account-key-file={pki / 'sa.pub'}",
-            f"--service-cluster-ip-range={self.lab.kubernetes.services}", "--allow-privileged=true", *self.extra,
+            f"--service-cluster-ip-range={self.lab.kubernetes.services}", "--allow-privileged=true",
+            # As kubeadm sets them; there is no kube-proxy here, so an aggregated API is found by its endpoints.
+            f"--requestheader-client-ca-file={pki / 'front-proxy-ca.crt'}",
+            "--requestheader-allowed-names=front-proxy-client", "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={self.folder / 'front-proxy-client.crt'}",
+            f"--proxy-client-key-file={self.folder / 'front-proxy-client.key'}", "--enable-aggregator-routing=true",
+            *self.extra,
         ])  # fmt: skip
         deadline = time.monotonic() + 300
         while True:
             assert self.processes["kube-apiserver"].poll() is None, (self.folder / "kube-apiserver.log").read_text()
-            with Client(kubeconfig.load(self.kubeconfig), patience=3) as probe:
-                try:
-                    if probe.request("GET", "/readyz").status_code == 200:
-                        return
-                except Exception:
-                    assert time.monotonic() < deadline, (self.folder / "kube-apiserver.log").read_text()[-3000:]
-                    time.sleep(0.2)
+            if self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0:
+                return
+            assert time.monotonic() < deadline, (self.folder / "kube-apiserver.log").read_text()[-3000:]
+            time.sleep(0.2)
 
     def _no_second_port(self) -> tuple[str, ...]:
         """Before 1.24 the controller manager listens on 10252 as well, which is one for all that run on this host."""
@@ -306,6 +319,9 @@ class ControlPlane:
         for name in reversed(list(self.processes)):
             self.stop_process(name, how=signal.SIGKILL)
 
-    def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-        argv = [str(self.bin / "kubectl"), f"--kubeconfig={self.kubeconfig}", *words]
+    def kubectl(
+        self, *words: str, stdin: str | None = None, check: bool = True, as_in: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """``as_in``: the kubeconfig of somebody else than the administrator."""
+        argv = self._in_netns([str(self.bin / "kubectl"), f"--kubeconfig={as_in or self.kubeconfig}", *words])
         return subprocess.run(argv, input=stdin, text=True, capture_output=True, check=check, timeout=300)

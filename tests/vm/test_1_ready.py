@@ -228,7 +228,7 @@ def test_pods_cannot_reach_the_servers_private_ports(
     for port in (6443, 53, 1053):
         reaches("nc", "10.78.0.1", str(port), "-e", "true")
     reaches("nslookup", f"server.{vm.context().lab.name}.internal", "10.78.0.1")
-    for port in (80, 2049, 2379, 5000, 6444):
+    for port in (80, 2049, 2379, 5000, 6444, 6446):
         turned_away("nc", "10.78.0.1", str(port), "-e", "true")
     turned_away("tftp", "-g", "-l", "/dev/null", "-r", "undionly.kpxe", "10.78.0.1")
 

@@ -8,7 +8,8 @@
     ├── front-proxy-ca   the API's aggregation layer
     ├── server-ca        nginx's TLS: enrolment and the registry. Machines get it in their (public) config
     ├── sa.key sa.pub    service-account tokens
-    ├── server etcd-server etcd-probe admin    the server's own certificates, renewed when they near their end
+    ├── server etcd-server etcd-probe admin metrics metrics-client    the server's own certificates, renewed when
+    │                they near their end
     ├── admin.kubeconfig
     └── old/TIME/        what a rotation replaced
 
@@ -278,6 +279,8 @@ class Authority:
             Own("etcd-server", Ca.ETCD, certs.subject("nodisk etcd"), both, ("localhost",), (server, loopback)),
             Own("etcd-probe", Ca.ETCD, certs.subject("nodisk etcd probe"), (certs.CLIENT,)),
             Own("admin", Ca.CLUSTER, admin, (certs.CLIENT,)),
+            Own("metrics", Ca.SERVER, certs.subject("nodisk metrics"), (certs.SERVER,), (profiles.METRICS_HOST,)),
+            Own("metrics-client", Ca.CLUSTER, certs.subject(profiles.METRICS_USER), (certs.CLIENT,)),
         )
 
     def _kubeconfig(self) -> str:

@@ -24,6 +24,10 @@ from nodisk.values import Role
 
 MACHINE_LIFETIME = timedelta(days=14)
 """Lifetime of a machine's certificates: it enrols at every boot, so they must last as long as a machine may stay on."""
+METRICS_HOST = "nodisk-metrics.kube-system.svc"
+"""The name by which API servers know the server where it answers for ``metrics.k8s.io``: that of a Service."""
+METRICS_USER = "nodisk:metrics"
+"""Whom kubelets see when the server asks what they use; it may do nothing else."""
 MAX_CSR = 8192
 """Characters of one CSR's PEM; an RSA-4096 one is about 1,800."""
 

@@ -122,7 +122,7 @@ http {{
             proxy_read_timeout 60s;
         }}
     }}
-{registry_server}}}
+{registry_server}{metrics_server}}}
 {stream}"""
 _POLICIES = """
         # Who enrols has no certificate yet; who asks for policies shows its kubelet's.
@@ -138,7 +138,7 @@ _POLICIES = """
         }}
 """
 CLIENT_SUBJECT = "Nodisk-Client-Subject"
-"""The header in which the application gets the subject of a node's certificate (RFC 2253)."""
+"""The header in which the application gets the subject of a client's certificate (RFC 2253)."""
 _REGISTRY = """
     server {{
         listen {server}:{registry} ssl;
@@ -154,6 +154,26 @@ _REGISTRY = """
                 deny all;
             }}
             proxy_pass http://unix:{run}/registry.sock;
+        }}
+        location / {{ return 404; }}
+    }}
+"""
+_METRICS = """
+    # Only for API servers, which show the certificate of the aggregation layer; whose it is, the application decides.
+    server {{
+        listen {server}:{metrics} ssl;
+        ssl_certificate {pki}/metrics.crt;
+        ssl_certificate_key {pki}/metrics.key;
+        ssl_client_certificate {pki}/front-proxy-ca.crt;
+        ssl_verify_client on;
+        client_max_body_size 1k;
+
+        location /apis/metrics.k8s.io/ {{
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_set_header {subject} $ssl_client_s_dn;
+            proxy_pass http://application;
         }}
         location / {{ return 404; }}
     }}
@@ -189,6 +209,7 @@ def nginx(lab: Lab, host: Host) -> str:
         for machine in lab.by_role(Role.CONTROL_PLANE)
     )
     registry = _REGISTRY.format(server=lab.network.server, registry=ports.REGISTRY, run=host.run)
+    metrics = _METRICS.format(server=lab.network.server, metrics=ports.METRICS, pki=host.pki, subject=CLIENT_SUBJECT)
     stream = _STREAM.format(
         server=lab.network.server,
         api=ports.API,
@@ -200,6 +221,7 @@ def nginx(lab: Lab, host: Host) -> str:
         module=f"load_module {host.stream_module};\n" if host.stream_module and lab.has_cluster else "",
         policies=_POLICIES.format(pki=host.pki, subject=CLIENT_SUBJECT) if lab.server_enforces else "",
         registry_server=registry if lab.has_cluster else "",
+        metrics_server=metrics if lab.has_cluster else "",
         stream=stream if lab.has_cluster else "",
         user=host.web_user,
         run=host.run,

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from nodisk.server.handlers import boot, enrol, event, ignition, inventory, policies, start
+from nodisk.server.handlers import boot, enrol, event, ignition, inventory, metrics, policies, start
 from nodisk.server.handlers.common import AppState, Problem, problem_response
 
 
@@ -31,6 +31,7 @@ def application(app_state: AppState) -> Starlette:
             Route("/kubectl.sha256", start.checksum),
             Route("/enrol", enrol.enrol, methods=["POST"]),
             Route("/policies", policies.policies),
+            *metrics.ROUTES,
             Route("/healthz", health),
         ],
         exception_handlers={Problem: problem_response},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from nodisk.plan.daemons import Host
-from nodisk.server import assets, names, nodes, policies, seed, volume_keeper
+from nodisk.server import assets, metrics, names, nodes, policies, seed, volume_keeper
 from nodisk.server.rulesets import Rulesets
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
@@ -16,7 +16,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class ClusterWork:
-    """Fills the registry, watches nodes, keeps students' storage, names and network policies."""
+    """Fills the registry, watches nodes, keeps students' storage, names, metrics and network policies."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class ClusterWork:
             "filling the registry": lambda: seed.fill(self._lab, self._state, found.container_images, self._say),
             "watching nodes": self._watcher.run,
             "students' storage": self._keeper.run,
+            "the cluster's metrics": lambda: metrics.keep(self._lab, self._state, self._say),
             **({"the cluster's names": self._namer.run} if own_names else {}),
             **({"network policies": self._policies.run} if self._lab.server_enforces else {}),
         }

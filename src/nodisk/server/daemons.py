@@ -44,7 +44,7 @@ def daemons(
     async def nginx_answers() -> bool:
         # By way of the application: so its socket, its rights and the route to it are proved too.
         unix = await probes.http_unix(host.run / "http.sock", "/boot.ipxe")
-        listening = (ports.HTTP, ports.ENROL, *([ports.API] if lab.has_cluster else ()))
+        listening = (ports.HTTP, ports.ENROL, *([ports.API, ports.METRICS] if lab.has_cluster else ()))
         tcp = [await probes.tcp(server, port) for port in listening]
         registry = not lab.has_cluster or await probes.https(server, ports.REGISTRY, "/v2/", server_tls)
         return unix and all(tcp) and registry

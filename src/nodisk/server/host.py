@@ -121,6 +121,7 @@ def bound_ports(lab: Lab, interface: str, *, names: bool) -> tuple[Port, ...]:
         found += [
             Port(ports.REGISTRY, False, "nginx: registry", server),
             Port(ports.API, False, "nginx: the cluster's API", server),
+            Port(ports.METRICS, False, "nginx: the cluster's metrics", server),
             Port(ports.ETCD, False, "etcd", server),
             Port(ports.ETCD_PEER, False, "etcd", IPv4Address("127.0.0.1")),
         ]

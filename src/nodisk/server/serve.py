@@ -30,6 +30,7 @@ from nodisk.server import (
     background,
     daemons,
     host,
+    metrics,
     names,
     nodes,
     renewal,
@@ -39,6 +40,7 @@ from nodisk.server import (
 from nodisk.server.app import application
 from nodisk.server.cluster_work import ClusterWork, Work
 from nodisk.server.handlers.common import AppState
+from nodisk.server.kubelets import Kubelets
 from nodisk.server.log_records import LogRecords
 from nodisk.server.notify import notify
 from nodisk.server.supervisor import Supervisor
@@ -128,6 +130,8 @@ class Server:
             holder=arp.Neighbours(place.interface).holder,
             ready=functools.partial(nodes.ready, self.state),
             menu_password=self.state.menu_password,
+            kubelets=Kubelets.of(lab, authority.folder) if lab.has_cluster else None,
+            chosen=functools.partial(metrics.chosen, self.state),
         )
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
@@ -150,7 +154,7 @@ class Server:
             on_nginx=lines.nginx,
             names=own_names,
         )
-        async with _application(app_state, place, wake):
+        async with _application(app_state, place, wake), _closing(app_state.kubelets):
             await _unless(wake, supervisor.start(programs))
             if wake.is_set():
                 await supervisor.stop()
@@ -218,6 +222,15 @@ async def _application(app_state: AppState, place: Host, wake: asyncio.Event) ->
     async with unix_http.serving(application(app_state), place.run / "app.sock", place.web_user, "application") as task:
         task.add_done_callback(lambda _: wake.set())
         yield
+
+
+@contextlib.asynccontextmanager
+async def _closing(kubelets: Kubelets | None) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        if kubelets is not None:
+            await kubelets.close()
 
 
 async def _unless(wake: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -13,7 +13,7 @@ from tests.interop.node.wires import Wire
 from nodisk import run
 
 pytestmark = pytest.mark.interop
-PORTS = (53, 67, 69, 80, 123, 1053, 2049, 2379, 4011, 5000, 6443, 6444, 8080)
+PORTS = (53, 67, 69, 80, 123, 1053, 2049, 2379, 4011, 5000, 6443, 6444, 6446, 8080)
 ASK = """\
 import json, socket, sys
 

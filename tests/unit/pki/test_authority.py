@@ -51,7 +51,7 @@ def test_everything_is_made_and_private(authority: Authority, state: LabState) -
     names = {item.name: item.kind for item in authority.items()}
     assert names == {
         **dict.fromkeys(("ca", "etcd-ca", "front-proxy-ca", "server-ca"), "authority"),
-        **dict.fromkeys(("server", "etcd-server", "etcd-probe", "admin"), "certificate"),
+        **dict.fromkeys(("server", "etcd-server", "etcd-probe", "admin", "metrics", "metrics-client"), "certificate"),
         "sa": "key",
     }
     assert stat.S_IMODE(state.pki.stat().st_mode) == 0o700
@@ -78,7 +78,7 @@ def test_own_certificates_are_renewed_in_time(authority: Authority, state: LabSt
     assert authority.ensure(now=NOW + timedelta(days=300)) is True
     after = content(state.pki)
     changed = {name for name in after if after[name] != before[name]}
-    own = ("server", "etcd-server", "etcd-probe", "admin")
+    own = ("server", "etcd-server", "etcd-probe", "admin", "metrics", "metrics-client")
     assert changed == {"admin.kubeconfig", *(f"{name}.{end}" for name in own for end in ("crt", "key"))}
 
 

@@ -14,7 +14,9 @@ from nodisk.pki.authority import Authority
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import Passing
+from nodisk.server.kubelets import Kubelets
 from nodisk.server.limits import Limits
+from nodisk.server.metrics import Choice
 from nodisk.server.rulesets import Rulesets
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Machine
@@ -27,6 +29,10 @@ async def _nobody(_: IPv4Address) -> Mac | None:
 
 async def _never(_: str) -> bool:
     return False
+
+
+async def _none(_: Choice) -> set[tuple[str, str]]:
+    return set()
 
 
 @dataclass(slots=True)
@@ -44,6 +50,10 @@ class AppState:
     """Which NIC has an address on the segment now; None: nobody answers."""
     ready: Callable[[str], Awaitable[bool]] = _never
     """Whether the API says that the node of a name is Ready; False too if it doesn't answer."""
+    kubelets: Kubelets | None = None
+    """What machines and pods use; None: the lab has no cluster."""
+    chosen: Callable[[Choice], Awaitable[set[tuple[str, str]]]] = _none
+    """Namespace and name of each object that the cluster has of a choice; raises ApiError."""
     told: dict[Mac, float] = field(default_factory=dict)
     """When each machine that lab.yaml doesn't know last said which mainboard it has."""
     menu_password: Path | None = None
