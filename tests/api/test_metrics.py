@@ -138,7 +138,11 @@ def served(plane: ControlPlane, kubelets: dict[str, Kubelet], folder: Path) -> I
                 "apiregistration.k8s.io/v1", "APIService", fields="metadata.name=v1beta1.metrics.k8s.io"
             )
             conditions = [one for item in found for one in item.get("status", {}).get("conditions", [])]
-            return any(one["type"] == "Available" and one["status"] == "True" for one in conditions) or None
+            if not any(one["type"] == "Available" and one["status"] == "True" for one in conditions):
+                return None
+            # The API server says so a moment before it leads requests there.
+            raw = f"/apis/{cluster_metrics.GROUP}/{cluster_metrics.VERSION}/nodes"
+            return plane.kubectl("get", "--raw", raw, check=False).returncode == 0 or None
 
         client.until("the cluster's metrics", available)
         yield said
@@ -217,6 +221,43 @@ def test_a_machine_that_hangs_is_missing_and_holds_nobody_up(
             assert ["top-jan", "db", "7m", "8Mi"] in rows(plane.kubectl("top", "pods", "-A").stdout)
     finally:
         kubelets["cp1"].open.set()
+
+
+def test_an_autoscaler_scales_by_it(plane: ControlPlane, kubelets: dict[str, Kubelet], served: list[str]) -> None:
+    """Kubernetes' own controller: one pod that uses four times what it should makes three, the most allowed."""
+    pod = {
+        "metadata": {"labels": {"app": "busy"}},
+        "spec": {"containers": [{"name": "c", "image": "none", "resources": {"requests": {"cpu": "100m"}}}]},
+    }
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "busy"}}, "template": pod}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "busy"}
+    scaling = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}
+    meta, w1 = {"name": "busy", "namespace": "default"}, kubelets["w1"]
+    since = "2026-11-01T00:00:00Z"
+    before = w1.answer
+    try:
+        with plane.client(patience=120) as client:
+            client.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
+            (name,) = client.until(
+                "the pod",
+                lambda: [one["metadata"]["name"] for one in client.list("v1", "Pod", labels="app=busy")] or None,
+            )
+            ready = {"type": "Ready", "status": "True", "lastTransitionTime": since}
+            status = {"phase": "Running", "startTime": since, "conditions": [ready]}
+            path = client.path("v1", "Pod", name, namespace="default", subresource="status")
+            client.json("PATCH", path, body={"status": status}, content_type="application/merge-patch+json")
+            w1.answer = json.dumps(summary(PODS | {("default", name): {"c": (200_000_000, 1 << 20)}})).encode()
+            client.create(
+                {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": scaling}
+            )
+            client.until(
+                "three replicas",
+                lambda: (
+                    client.get("apps/v1", "Deployment", "busy", namespace="default")["spec"]["replicas"] == 3 or None
+                ),
+            )
+    finally:
+        w1.answer = before
 
 
 def test_an_add_on_takes_the_servers_place(plane: ControlPlane, client: Client, served: list[str]) -> None:

@@ -146,6 +146,23 @@ def test_kubectl_passes_words_and_status_through(vm: Driver) -> None:
     assert vm("kubectl", "get", "nothing-like-that", check=False).returncode == 1
 
 
+def test_top_tells_what_machines_and_pods_use(vm: Driver) -> None:
+    """By real kubelets, without an add-on; a kubelet that was too slow for the first question is there later."""
+
+    def told() -> bool:
+        done = vm("kubectl", "top", "nodes", "--no-headers", check=False)
+        return sorted(row.split()[0] for row in done.stdout.splitlines() if "<unknown>" not in row) == [
+            "cp1",
+            "w1",
+            "w2",
+        ]
+
+    vm.wait(told, "kubectl top nodes tells of every machine", seconds=240)
+    pods = vm("kubectl", "top", "pods", "-n", "kube-system", "--no-headers").stdout
+    used = {row.split()[0]: row.split()[2] for row in pods.splitlines()}
+    assert 100 <= int(used["kube-apiserver-cp1"].removesuffix("Mi")) <= 1000
+
+
 def test_the_hosts_network_is_as_it_was(vm: Driver) -> None:
     assert "10.78." not in run.run(["ip", "address"]).stdout
     assert "10.78." not in run.run(["ip", "route"]).stdout

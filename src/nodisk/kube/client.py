@@ -36,6 +36,8 @@ T = TypeVar("T")
 PAGE = 500
 # How often an apply that met another's write is sent again.
 RACES = 10
+MERGED = "APIService"
+"""A kind that is merged instead of applied: Kubernetes 1.20 panics at its server-side apply and ends the connection."""
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -179,12 +181,14 @@ class Client(Transport):
 
         ``force`` takes fields from other managers; without it a Conflict names them.
         """
-        params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
-        params |= {"dryRun": "All"} if dry_run else {}
+        params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        forced = params | {"force": "true" if force else "false"}
         path = self._path_of(obj)
+        if obj["kind"] == MERGED:
+            return self._merge(path, obj, params)
         for attempt in range(RACES):
             try:
-                return self._patch(path, obj, "application/apply-patch+yaml", params)
+                return self._patch(path, obj, "application/apply-patch+yaml", forced)
             except Conflict as error:
                 if error.of_managers or attempt == RACES - 1:
                     raise
@@ -194,11 +198,16 @@ class Client(Transport):
                 if error.status != 415:  # server-side apply is switched off, or this release is older than it
                     raise
                 break
-        del params["force"]
+        return self._merge(path, obj, params)
+
+    def _merge(self, path: str, obj: Object, params: dict[str, str]) -> Object:
         try:
+            if obj["kind"] == MERGED:
+                there = dict.fromkeys(self.get_json(path).get("spec", {}))
+                obj = obj | {"spec": there | obj.get("spec", {})}  # what it had and hasn't any more is null, and goes
             return self._patch(path, obj, "application/merge-patch+json", params)
         except NotFound:
-            return self.create(obj, dry_run=dry_run)
+            return self.create(obj, dry_run="dryRun" in params)
 
     def patch(self, api_version: str, kind: str, name: str, change: Object, *, namespace: str | None = None) -> Object:
         """Merge ``change`` into an object (JSON merge patch: None removes a key)."""
