@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.errors import EnvironmentProblem, IntegrityError
-from nodisk.records import console_access, elsewhere, event_rows, inventories, known, nonces, schema, sightings
+from nodisk.records import console_access, elsewhere, event_rows, inventories, known, nonces, remarks, schema, sightings
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.events import Event, Kind
 from nodisk.records.sightings import Sightings
@@ -111,6 +111,7 @@ class Database:
             self._db.execute(next_boots_.TABLE)
             self._db.execute(inventories.TABLE)
             self._db.execute(elsewhere.TABLE)
+            self._db.execute(remarks.TABLE)
             console_access.make(self._db)
 
     @contextlib.contextmanager
@@ -210,6 +211,11 @@ class Database:
     def elsewhere(self) -> elsewhere.Elsewhere:
         """Machines that were last told to start something other than the lab."""
         return elsewhere.Elsewhere(self._db, self._now)
+
+    @property
+    def remarks(self) -> remarks.Remarks:
+        """What is noted of PCs: broken, or nobody's."""
+        return remarks.Remarks(self._db, self._now, self._lasting)
 
     @property
     def console(self) -> console_access.Access:
