@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import click
 
 from nodisk import ui
-from nodisk.commands import machine_list
+from nodisk.commands import machine_list, machine_remarks
 from nodisk.commands.machine_edits import dry_run_option, finish, force_option, parsed
 from nodisk.commands.machine_list import named, sightings, unknown_machines
 from nodisk.commands.measuring import inventory
@@ -42,6 +42,8 @@ def machines() -> None:
 machines.add_command(machine_list.list_)
 machines.add_command(machine_list.show)
 machines.add_command(inventory)
+machines.add_command(machine_remarks.broken)
+machines.add_command(machine_remarks.ignore)
 
 
 @machines.command(
@@ -110,10 +112,12 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     )
     given = None if mac is None else parsed("MAC", Mac.parse, mac)
     context = options.load()
-    seen = sightings(context)
+    seen, ignored = sightings(context), machine_remarks.noted(context).ignored
 
     def edit(text: str, lab: Lab) -> Edit:
-        newest = [one for one in unknown_machines(lab, seen) if one.last > time.time() - since]
+        newest = [
+            one for one in unknown_machines(lab, seen) if one.last > time.time() - since and one.mac not in ignored
+        ]
         recent = [one.mac for one in (_by_port(newest) if order == "port" else newest)]
         macs = recent if given is None else [given]
         if not macs:

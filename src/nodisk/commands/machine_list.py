@@ -10,6 +10,7 @@ import click
 
 from nodisk import ui
 from nodisk.check import firmware
+from nodisk.commands.machine_remarks import noted
 from nodisk.commands.measuring import measured_json, measured_ram
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
@@ -48,23 +49,25 @@ def unknown_machines(lab: Lab, seen: Mapping[Mac, Sighting]) -> list[Sighting]:
 @lab_options
 @output_option
 @click.option("--unknown", is_flag=True, help="Show only machines that are not in lab.yaml.")
-def list_(options: LabOptions, output: str, unknown: bool) -> None:
+@click.option("--ignored", is_flag=True, help="Show only unknown machines that are ignored.")
+def list_(options: LabOptions, output: str, unknown: bool, ignored: bool) -> None:
     """List the lab's machines, and those that asked for a boot script without being in lab.yaml.
 
-    Unknown machines come last, in the order in which they were first seen.
+    Unknown machines come last, in the order in which they were first seen, without those of nodisk machines ignore.
     """
 
     context = options.load()
     seen = sightings(context)
-    known = [] if unknown else list(context.lab.machines)
+    notes = noted(context)
+    known = [] if unknown or ignored else list(context.lab.machines)
     rows: list[tuple[Mac, Machine | None, Sighting | None]]
     rows = [(machine.mac, machine, seen.get(machine.mac)) for machine in known]
-    unlisted = unknown_machines(context.lab, seen)
+    unlisted = [one for one in unknown_machines(context.lab, seen) if (one.mac in notes.ignored) == ignored]
     rows += [(sighting.mac, None, sighting) for sighting in unlisted]
     makers = vendors.vendors(mac for mac, _, _ in rows)
     ram = measured_ram(context)
     if output == "json":
-        listed = [_json(*row, makers) | {"measured_mib": ram.get(row[0])} for row in rows]
+        listed = [_json(*row, makers) | {"measured_mib": ram.get(row[0])} | notes.to_json(row[0]) for row in rows]
         ui.print_json({"lab": str(context.lab.name), "machines": listed})
         return
     headings = [
@@ -80,9 +83,13 @@ def list_(options: LabOptions, output: str, unknown: bool) -> None:
         "RAM",
         "SWITCH PORT",
         "LAST SEEN",
+        "BROKEN",
     ]
-    ui.print_table(headings, [_cells(*row, makers, ram.get(row[0])) for row in rows])
-    if unlisted:
+    said = {mac: remark.note for mac, remark in notes.broken.items()}
+    ui.print_table(headings, [(*_cells(*row, makers, ram.get(row[0])), said.get(row[0], "")) for row in rows])
+    if ignored:
+        click.echo("\nTo list one again:  nodisk machines ignore MAC --undo" if unlisted else "No machine is ignored.")
+    elif unlisted:
         count = "One machine is" if len(unlisted) == 1 else f"{len(unlisted)} machines are"
         click.echo(f"\n{count} not in lab.yaml. Add one:  nodisk machines adopt MAC [NAME]")
         click.echo("Add all, in this order:  nodisk machines adopt --all")
@@ -114,15 +121,21 @@ def show(options: LabOptions, output: str, which: str) -> None:
     found |= firmware.of_machine(context.state, context.lab, mac, sighting.said.get("busid") if sighting else None)
     with Database(context.state.database, reading=True) as database:
         measured = database.inventories.all().get(mac)
+    notes = noted(context)
     if output == "json":
+        found |= notes.to_json(mac)
         ui.print_json(found | {"measured": None if measured is None else measured_json(measured)})
         return
     for key, value in found.items():
         text = "unknown" if value is None else ", ".join(value) or "none" if isinstance(value, list) else str(value)
         if (key, value) != ("nic_problem", None):
             click.echo(f"{key.replace('_', ' '):<17} {text}")
+    if (remark := notes.broken.get(mac)) is not None:
+        click.echo(f"{'broken':<17} {remark.note} (since {_clock(remark.since)})")
+    if machine is None and mac in notes.ignored:
+        click.echo(f"{'ignored':<17} yes")
     if measured is not None:
-        click.echo(f"\nMeasured {datetime.fromtimestamp(measured.time).astimezone():%Y-%m-%d %H:%M}:")
+        click.echo(f"\nMeasured {_clock(measured.time)}:")
         for heading, words in measured.hardware.lines():
             click.echo(f"{heading:<17} {words}")
     if machine is None:
@@ -164,5 +177,9 @@ def _cells(
         said.get("serial", ""),
         "" if memory is None else f"{memory} MiB",
         place(said),
-        "" if sighting is None else f"{datetime.fromtimestamp(sighting.last).astimezone():%Y-%m-%d %H:%M}",
+        "" if sighting is None else _clock(sighting.last),
     )
+
+
+def _clock(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"

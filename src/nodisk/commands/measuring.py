@@ -12,7 +12,7 @@ from nodisk import ui
 from nodisk.commands.server import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
-from nodisk.records import running
+from nodisk.records import remarks, running
 from nodisk.records.database import Database
 from nodisk.records.events import iso
 from nodisk.records.inventories import Measured
@@ -128,7 +128,8 @@ def measured_ram(context: LabContext) -> dict[Mac, int]:
 
 def _unknown(context: LabContext) -> dict[Mac, str]:
     with Database(context.state.database, reading=True) as database:
-        seen = [one.mac for one in database.sightings.all()]
+        ignored = database.remarks.all(remarks.Kind.IGNORED)
+        seen = [one.mac for one in database.sightings.all() if one.mac not in ignored]
     return {mac: str(mac) for mac in seen if context.lab.by_mac(mac) is None}
 
 

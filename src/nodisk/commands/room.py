@@ -65,7 +65,8 @@ def on(  # noqa: PLR0917 - click hands over by name
     """Arm, switch every machine on, wait until all are Ready, disarm, and test the cluster.
 
     Names every machine that is missing, and why. The lab is disarmed however it ends, also by Ctrl-C. A machine of
-    which nothing is seen for five minutes is not waited for any more once all others are Ready.
+    which nothing is seen for five minutes is not waited for any more once all others are Ready. One that is noted as
+    broken (nodisk machines broken) is left alone.
 
     lab.yaml's timetable doesn't switch the room off before --for is over; outside of lessons, not before the end of the
     next lesson.
@@ -76,20 +77,23 @@ def on(  # noqa: PLR0917 - click hands over by name
     room_.need_server(context)
     if dry_run:
         click.echo(f"would arm {context.lab.name} for at most {seconds / 60:.0f} min, and disarm it once all are Ready")
-        switching.would(context, context.lab.machines, "switch on")
+        left = room_.broken(context, ())
+        switching.would(context, [one for one in context.lab.machines if str(one.name) not in left], "switch on")
+        _say_broken(left)
         return
     need_root()
     if not by_timetable:
         _by_hand(context, Turn.ON, hold=time.time() + seconds)
-    rows, answers, took = _arrive(context, seconds, stagger)
+    rows, answers, broken, took = _arrive(context, seconds, stagger)
     lost = room_.missing(rows, answers)
     ready = [row for row in rows if row.ready]
-    _report(output, took, ready, lost)
+    _report(output, took, ready, lost, broken)
     if ready and context.lab.has_cluster:
         _open(context, [str(row.machine.name) for row in ready])
     if (
         context.lab.has_cluster
         and not no_proof
+        and ready
         and {row.machine.role for row in ready} >= {row.machine.role for row in rows}
     ):
         prove(context, quiet=output == "json")
@@ -107,26 +111,39 @@ def _by_hand(context: LabContext, turn: Turn, *, hold: float = 0.0) -> None:
         database.turn(Turned(turn, time.time(), by_hand=True, hold=hold))
 
 
-def _arrive(context: LabContext, seconds: float, stagger: float) -> tuple[list[Row], dict[str, Answer], float]:
-    """The room's arrival, in its armed window; says how far it got if it is interrupted."""
+def _arrive(
+    context: LabContext, seconds: float, stagger: float
+) -> tuple[list[Row], dict[str, Answer], dict[str, str], float]:
+    """The room's arrival, in its armed window; says how far it got if it is interrupted.
+
+    Machines that are noted as broken are neither switched on nor waited for; they are handed back, with their notes.
+    """
     began = time.monotonic()
     ready = room_.up_already(context)
-    wanted = [machine for machine in context.lab.machines if str(machine.name) not in ready]
+    broken = room_.broken(context, ready)
+    machines = [machine for machine in context.lab.machines if str(machine.name) not in broken]
+    wanted = [machine for machine in machines if str(machine.name) not in ready]
     rows: list[Row] = []
     if ready:
         ui.say(f"Ready already: {', '.join(ready)}")
+    _say_broken(broken)
     try:
         with room_.armed(context, seconds) as database:
             way = Way(min(switching.WITHIN, seconds), stagger)
             woken = room_.switch_on(lambda hear: switching.press_machines(context, wanted, Wish.ON, way, hear=hear))
-            rows = room_.arrive(context, database, ready, woken, began + seconds, seen=rows)
+            rows = room_.arrive(context, machines, database, ready, woken, end=began + seconds, seen=rows)
     except KeyboardInterrupt:
         up = [str(row.machine.name) for row in rows if row.ready]
-        ui.say(f"interrupted: the lab is disarmed; {len(up)} of {len(context.lab.machines)} machines are Ready")
+        ui.say(f"interrupted: the lab is disarmed; {len(up)} of {len(machines)} machines are Ready")
         raise
     took = time.monotonic() - began
     woken.done.wait(GRACE)
-    return rows, dict(woken.answers), took
+    return rows, dict(woken.answers), broken, took
+
+
+def _say_broken(broken: Mapping[str, str]) -> None:
+    for name, note in broken.items():
+        ui.say(f"{name} is left alone, for it is broken: {note}")
 
 
 def _open(context: LabContext, names: list[str]) -> None:
@@ -141,10 +158,11 @@ def _open(context: LabContext, names: list[str]) -> None:
         ui.say(f"opened to pods again: {', '.join(opened)}")
 
 
-def _report(output: str, took: float, ready: list[Row], lost: dict[str, str]) -> None:
+def _report(output: str, took: float, ready: list[Row], lost: dict[str, str], broken: dict[str, str]) -> None:
     if output == "json":
         names = [str(row.machine.name) for row in ready]
-        ui.print_json({"seconds": round(took, 1), "ready": names, "missing": lost, "armed": False})
+        found = {"seconds": round(took, 1), "ready": names, "missing": lost, "broken": broken, "armed": False}
+        ui.print_json(found)
     else:
         click.echo(f"{len(ready)} machines Ready after {took:.0f} s; the lab is disarmed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nodisk.context import LabContext
@@ -15,7 +15,7 @@ from nodisk.machines.buttons.button import Answer, Outcome
 from nodisk.machines.buttons.linux import Linux
 from nodisk.machines.power import Power
 from nodisk.machines.watch import Row
-from nodisk.records import running
+from nodisk.records import remarks, running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.spec.model import Machine
@@ -103,9 +103,16 @@ def switch_on(press: Callable[[Callable[[Answer], None]], object]) -> Woken:
 
 
 def arrive(
-    context: LabContext, database: Database, ready: Mapping[str, float], woken: Woken, end: float, *, seen: list[Row]
+    context: LabContext,
+    machines: Sequence[Machine],
+    database: Database,
+    ready: Mapping[str, float],
+    woken: Woken,
+    *,
+    end: float,
+    seen: list[Row],
 ) -> list[Row]:
-    """Show progress until every node is Ready, ``end`` (monotonic) has come, or only silent machines are missing.
+    """Show progress until the nodes of ``machines`` are Ready, ``end`` (monotonic) has come, or only silent ones miss.
 
     ``ready``: those that were so from the start. ``seen`` holds what was seen last, also after Ctrl-C.
     Raises what switching on raised, or NodiskError if the server ends.
@@ -122,7 +129,7 @@ def arrive(
 
     with watch.display() as show:
         while True:
-            rows = watch.rows_since(context.lab.machines, since, database)
+            rows = watch.rows_since(machines, since, database)
             seen[:] = rows
             show(rows)
             if care is not None:
@@ -139,6 +146,14 @@ def arrive(
 
 def _silent(row: Row, began: float) -> bool:
     return row.progress.stage is None and time.time() - began > SILENT
+
+
+def broken(context: LabContext, ready: Collection[str]) -> dict[str, str]:
+    """The machines that are noted as broken → the note; without those that are Ready all the same."""
+    with Database(context.state.database, reading=True) as database:
+        noted = database.remarks.all(remarks.Kind.BROKEN)
+    names = {str(one.name): noted.get(one.mac) for one in context.lab.machines}
+    return {name: remark.note for name, remark in names.items() if remark is not None and name not in ready}
 
 
 def missing(rows: Sequence[Row], answers: Mapping[str, Answer]) -> dict[str, str]:

@@ -18,11 +18,12 @@ from nodisk.kube.leaders import Leaders
 from nodisk.kube.patience import Say, unheard
 from nodisk.machines.asked import ANSWER_WITHIN, Api, Asked, NodeView, ask
 from nodisk.pki.profiles import MACHINE_LIFETIME
-from nodisk.records import backups, isolation, running
+from nodisk.records import backups, isolation, remarks, running
 from nodisk.records.backups import Backups
 from nodisk.records.database import Database, Enrolment
 from nodisk.records.events import Event, Kind, Progress, fetched_nothing, iso, progress
 from nodisk.records.isolation import Tried
+from nodisk.records.remarks import Remark
 from nodisk.records.turns import Coming, Plan
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Stage
@@ -47,6 +48,8 @@ class Row:
     loaded: Mapping[str, int]
     enrolment: Enrolment | None
     warning: str
+    broken: Remark | None
+    """None: nobody has noted that its PC is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Status:
     alarms: int
     """In the last 24 hours."""
     unknown: int
-    """Machines that lab.yaml doesn't know and that asked for a boot script in the last 24 hours."""
+    """Machines that lab.yaml doesn't know and that asked for a boot script in the last 24 hours; not ignored ones."""
     coming: Coming | None
     """What the timetable does next; None: nothing, or there is none."""
     isolation: Tried | None
@@ -91,13 +94,15 @@ def of_records(context: LabContext, asked: Asked, *, now: Callable[[], float] = 
     cluster = context.lab.has_cluster
     with Database(context.state.database, reading=True) as database:
         armed_until = database.armed_until() if database.armed() else None
-        rows = tuple(_row(machine, database, asked, now()) for machine in context.lab.machines)
+        broken = database.remarks.all(remarks.Kind.BROKEN)
+        ignored = database.remarks.all(remarks.Kind.IGNORED)
+        rows = tuple(_row(one, database, asked, now(), broken.get(one.mac)) for one in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
         recent = (one.mac for one in database.sightings.all() if one.last > now() - RECENT_ALARMS)
         timetable = context.lab.timetable
         plan = None if timetable is None else Plan.of(timetable)
         coming = None if plan is None else plan.next(datetime.fromtimestamp(now(), UTC), database.turned())
-        unknown = sum(context.lab.by_mac(mac) is None for mac in recent)
+        unknown = sum(context.lab.by_mac(mac) is None and mac not in ignored for mac in recent)
     runs = running.pid(context.state) is not None
     of = built.cluster(context.state.state, context.lab)
     tried = isolation.last(context.state, of=of) if cluster else None
@@ -119,7 +124,7 @@ def of_records(context: LabContext, asked: Asked, *, now: Callable[[], float] = 
     )
 
 
-def _row(machine: Machine, database: Database, asked: Asked, now: float) -> Row:
+def _row(machine: Machine, database: Database, asked: Asked, now: float, broken: Remark | None) -> Row:
     events: Sequence[Event] = database.events(mac=machine.mac, kinds=(Kind.STAGE,), limit=500)
     way = progress(events)
     node = asked.nodes.get(str(machine.name))
@@ -135,6 +140,7 @@ def _row(machine: Machine, database: Database, asked: Asked, now: float) -> Row:
         database.traffic(machine.mac),
         enrolment,
         _warning(way, enrolment, now) if way.stage is not Stage.DHCP else fetched_nothing(events, now),
+        broken,
     )
 
 
@@ -206,6 +212,7 @@ def _machine_json(row: Row, api: Api) -> dict[str, Any]:
         "loaded": dict(row.loaded),
         "certificates_expire": None if row.enrolment is None else iso(row.enrolment.expires),
         "warning": row.warning or None,
+        "broken": None if row.broken is None else row.broken.to_json(),
     }
 
 

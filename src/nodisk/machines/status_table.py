@@ -23,8 +23,8 @@ def summary(status: Status) -> str:
     """The line on top."""
     counts = to_json(status)["counts"]
     words = [f"{status.lab.name}: {counts['ready']} of {counts['machines']} machines ready"]
-    if counts["failed"]:
-        words.append(f"{counts['failed']} failed")
+    numbers = {"failed": counts["failed"], "broken": sum(row.broken is not None for row in status.rows)}
+    words += [f"{number} {word}" for word, number in numbers.items() if number]
     words.append("server runs" if status.server else "server is stopped")
     words.append(status.api_words)
     if status.api is Api.SLOW and counts["ready"] == counts["machines"]:
@@ -66,7 +66,7 @@ def _cells(row: Row, status: Status) -> tuple[str, ...]:
         node_word(row, status.api),
         (row.node.version or "") if row.node else "",
         free,
-        row.warning,
+        "; ".join(words for words in (row.broken and f"broken: {row.broken.note}", row.warning) if words),
     )
 
 
