@@ -183,6 +183,28 @@ def test_machines_are_switched(served: Served, browser: Chrome) -> None:
     complaints(browser)
 
 
+def test_a_class_is_changed(served: Served, browser: Chrome) -> None:
+    """By ticks and by a number of days; the command itself runs, and fails: there is no API."""
+    open_link(browser, served, "anna")
+    browser.get(f"{served.base}/class/physics")
+    click(browser, "main input[name=student]")
+    Select(wait_for(browser, "select")).select_by_value("reset")
+    click(browser, ".orders button", "With the ticked ones")
+    wait_for(browser, "main", "Students: 1")
+    wait_for(browser, "[role=note]", "is deleted")
+    assert wait_for(browser, "code").text.startswith("nodisk class reset physics ")
+    bad = violations(browser)
+    click(browser, "main button", "Do it (1)")
+    wait_for(browser, "[role=status]", "unknown: 1")
+    assert bad + violations(browser) == []
+    click(browser, "main p a", "Back to the class")
+    days = wait_for(browser, "input[name=days]")
+    days.clear()
+    days.send_keys("90", Keys.ENTER)
+    wait_for(browser, "code", "nodisk class extend physics --days 90")
+    complaints(browser)
+
+
 def test_without_scripts(served: Served, plain: Chrome) -> None:
     plain.get(served.link("ola"))
     click(plain, "main button", "Sign in as ola")

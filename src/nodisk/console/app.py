@@ -7,7 +7,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from nodisk.console import care_pages, class_pages, door_pages, orders, pages, rights, security, switch_pages, view
+from nodisk.console import (
+    care_pages,
+    class_pages,
+    door_pages,
+    errand_pages,
+    orders,
+    pages,
+    rights,
+    security,
+    switch_pages,
+    view,
+)
 from nodisk.console.common import Console, console_of, page, problem, signed_in, token_of
 from nodisk.console.live import live
 from nodisk.console.rights import Right
@@ -31,6 +42,7 @@ def application(console: Console) -> security.Guarded:
             Route("/activity", signed_in(activity, Right.ACTIVITY)),
             *class_pages.ROUTES,
             *switch_pages.ROUTES,
+            *errand_pages.ROUTES,
             *care_pages.ROUTES,
             *door_pages.ROUTES,
             Route("/api/status", signed_in(api_status)),

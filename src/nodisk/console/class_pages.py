@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +12,8 @@ from starlette.routing import Route
 from nodisk.classes import expiry, record
 from nodisk.classes.record import Class
 from nodisk.classes.trouble import Trouble
-from nodisk.console import rights
+from nodisk.console import class_orders, errand_pages, rights
+from nodisk.console.class_orders import ClassAction, ClassOrder
 from nodisk.console.common import Console, page, signed_in
 from nodisk.console.rights import Right
 from nodisk.errors import NodiskError
@@ -43,6 +45,43 @@ async def _troubles(console: Console, found: Class) -> tuple[tuple[Trouble, ...]
         return (), error.message
 
 
+async def confirm(console: Console, request: Request, session: Entry) -> Response:
+    """What would be done to a class; nothing is yet."""
+    order = order_of(console, request, session)
+    effect = class_orders.EFFECTS[order.action]
+    return errand_pages.confirm(request, session, order, address=address(order), effect=effect)
+
+
+async def change(console: Console, request: Request, session: Entry) -> Response:
+    """Do it."""
+    return await errand_pages.begin(console, request, session, order_of(console, request, session))
+
+
+def order_of(console: Console, request: Request, session: Entry) -> ClassOrder:
+    """The order of an address; raises Problem 400 if it is none, 404 for a class that isn't theirs."""
+    found, query = class_of(console, session, request.path_params["name"]), request.query_params
+    order = class_orders.order(
+        found,
+        query.get("action", ""),
+        query.getlist("student"),
+        every=query.get("all", "") == "1",
+        days=query.get("days", ""),
+    )
+    if order is None:
+        raise Problem(400, "tick students, and choose what to do")
+    return order
+
+
+def address(order: ClassOrder) -> str:
+    """Where an order is confirmed: the same students by label, whoever is in the class then."""
+    query = [("action", str(order.action))]
+    if order.action is ClassAction.EXTEND:
+        query.append(("days", str(order.days)))
+    else:
+        query += [("all", "1")] if order.everyone else [("student", label) for label in order.targets]
+    return f"/class/{order.class_name}/order?{urlencode(query)}"
+
+
 def class_of(console: Console, session: Entry, name: str) -> Class:
     """The class of that name; raises Problem 404 alike for one that isn't theirs and for one that isn't there."""
     for found in rights.theirs(session, record.load_all(console.context.state)):
@@ -54,4 +93,6 @@ def class_of(console: Console, session: Entry, name: str) -> Class:
 ROUTES = (
     Route("/classes", signed_in(classes, Right.CLASSES)),
     Route("/class/{name}", signed_in(class_, Right.CLASSES)),
+    Route("/class/{name}/order", signed_in(confirm, Right.CLASSES)),
+    Route("/class/{name}/order", signed_in(change, Right.CLASSES), methods=["POST"]),
 )

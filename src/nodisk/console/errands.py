@@ -9,8 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from nodisk.console import orders
-from nodisk.console.orders import Came, Order
+from nodisk.console.orders import AnyOrder, Came
 from nodisk.context import LabContext
 from nodisk.server import own_command
 from nodisk.server.handlers.common import Problem
@@ -19,7 +18,7 @@ from nodisk.server.own_command import Ended
 KEPT = 50
 """Errands that are remembered; what became of earlier ones is in the activity."""
 
-Run = Callable[[Order], Awaitable[Ended]]
+Run = Callable[[AnyOrder], Awaitable[Ended]]
 
 
 @dataclass(slots=True)
@@ -28,7 +27,7 @@ class Errand:
 
     number: str
     who: str
-    order: Order
+    order: AnyOrder
     began: float
     came: tuple[Came, ...] | None = None
     """None while the command runs."""
@@ -42,12 +41,12 @@ class Errands:
     _all: dict[str, Errand] = field(default_factory=dict)
     _tasks: set[asyncio.Future[Ended]] = field(default_factory=set)
 
-    def begin(self, order: Order, who: str, tell: Callable[[Errand], None]) -> Errand:
-        """Begin an order; ``tell`` hears of its end. Raises Problem 409 while one of its machines is in another."""
+    def begin(self, order: AnyOrder, who: str, tell: Callable[[Errand], None]) -> Errand:
+        """Begin an order; ``tell`` hears of its end. Raises Problem 409 while another holds what it changes."""
         for other in self._all.values():
-            taken = sorted(set(other.order.machines) & set(order.machines))
+            taken = sorted(other.order.held & order.held)
             if other.came is None and taken:
-                raise Problem(409, f"wait: {other.who} has {', '.join(taken)} switched ({other.order.line})")
+                raise Problem(409, f"wait: {other.who} is changing {', '.join(taken)} ({other.order.line})")
         errand = Errand(secrets.token_hex(8), who, order, time.time())
         self._all[errand.number] = errand
         for old in [one.number for one in self._all.values() if one.came is not None][: max(0, len(self._all) - KEPT)]:
@@ -69,7 +68,7 @@ class Errands:
             ended = Ended(-1, "", f"error: the command could not be run: {error}")
         else:
             ended = task.result()
-        errand.came = orders.came(errand.order, ended.status, ended.output, ended.errors)
+        errand.came = errand.order.came(ended.status, ended.output, ended.errors)
         tell(errand)
 
     async def close(self) -> None:
@@ -84,7 +83,7 @@ class Errands:
 def by_command(context: LabContext) -> Run:
     """The real way: nodisk's own command."""
 
-    async def run(order: Order) -> Ended:
+    async def run(order: AnyOrder) -> Ended:
         return await own_command.finish(order.words, lab=context.file, state=context.state.state.root)
 
     return run

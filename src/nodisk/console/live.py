@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from nodisk.console import pages, rights, switch_pages, view
+from nodisk.console import errand_pages, pages, rights, view
 from nodisk.console.common import Console, language_of, token_of
 from nodisk.console.rights import Right
 from nodisk.records.console_access import Entry
@@ -66,12 +66,12 @@ def _room(console: Console, request: Request, session: Entry) -> Part:
 
 
 def _switched(console: Console, request: Request, session: Entry, number: str) -> Part:
-    errand, language = console.errands.find(number), language_of(request)
-    if errand is None or not rights.may(session.role, Right.SWITCH):
+    errand, language = errand_pages.find(console, session, number), language_of(request)
+    if errand is None:
         raise Problem(404, "there is no such order")
 
     async def part() -> tuple[str, bool]:
-        html = pages.page("outcomes.html", language, **switch_pages.values(errand))
+        html = pages.page("outcomes.html", language, **errand_pages.values(errand))
         return html, errand.came is not None
 
     return part

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from nodisk.machines.buttons.button import Outcome
 from nodisk.spec.model import Lab, Machine
@@ -47,6 +47,50 @@ SILENT = frozenset({Action.WAKE})
 """Actions that wait for no answer: a request that was sent was asked, and no more is known."""
 
 
+class AnyOrder(Protocol):
+    """Something that somebody has done by a command of nodisk."""
+
+    @property
+    def action(self) -> StrEnum:
+        """What is to be done."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """To whom or what; never nobody."""
+
+    @property
+    def heading(self) -> str:
+        """What they are: ``Machines``."""
+
+    @property
+    def held(self) -> frozenset[str]:
+        """What no other order may change at the same time."""
+
+    @property
+    def class_name(self) -> str:
+        """The class that it changes; empty: none."""
+
+    @property
+    def line(self) -> str:
+        """The command as one pastes it."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that the server runs."""
+
+    def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
+        """What came of it, from the command's exit status, standard output and standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of an order for one machine, or for a class."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One action for some machines."""
@@ -73,14 +117,33 @@ class Order:
         found = (*COMMANDS[self.action], *self.machines)
         return found if self.action in SILENT else (*found, "--output", "json")
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The machines."""
+        return self.machines
 
-@dataclass(frozen=True, slots=True)
-class Came:
-    """What came of an order for one machine."""
+    @property
+    def heading(self) -> str:
+        """What they are."""
+        return "Machines"
 
-    machine: str
-    outcome: Outcome
-    detail: str
+    @property
+    def held(self) -> frozenset[str]:
+        """A machine is switched by one order at a time."""
+        return frozenset(self.machines)
+
+    @property
+    def class_name(self) -> str:
+        """No class is changed."""
+        return ""
+
+    def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
+        """What the end says of each machine; one of which it says nothing is unknown, with its error."""
+        if self.action in SILENT and status == 0:
+            return tuple(Came(name, Outcome.ASKED, "") for name in self.machines)
+        told = _told(output)
+        error = error_of(status, errors)
+        return tuple(told.get(name, Came(name, Outcome.UNKNOWN, error)) for name in self.machines)
 
 
 def order(lab: Lab, action: str, names: Sequence[str], *, row: str = "", every: bool = False) -> Order | None:
@@ -108,17 +171,8 @@ def _sits(machine: Machine, row: str) -> bool:
     return machine.seat is not None and str(machine.seat.row) == row
 
 
-def came(order: Order, status: int, output: str, errors: str) -> tuple[Came, ...]:
-    """What a command's end says of each of its machines; one of which it says nothing is unknown, with its error."""
-    if order.action in SILENT and status == 0:
-        return tuple(Came(name, Outcome.ASKED, "") for name in order.machines)
-    told = _told(output)
-    error = _error(status, errors)
-    return tuple(told.get(name, Came(name, Outcome.UNKNOWN, error)) for name in order.machines)
-
-
 def counts(found: Sequence[Came]) -> dict[Outcome, int]:
-    """How many machines there are of each outcome."""
+    """How many there are of each outcome."""
     return {outcome: sum(one.outcome is outcome for one in found) for outcome in Outcome}
 
 
@@ -139,7 +193,8 @@ def _told(output: str) -> dict[str, Came]:
         return {}
 
 
-def _error(status: int, errors: str) -> str:
+def error_of(status: int, errors: str) -> str:
+    """Why a command failed, in one line: its error with its hint, else its status."""
     _, found, rest = errors.rpartition("error: ")
     said = " ".join(rest.replace("\nhint: ", " (").split()) + (")" if "\nhint: " in rest else "") if found else ""
     return (said or f"the command ended with status {status}")[:LONGEST_DETAIL]

@@ -1,18 +1,16 @@
-"""Switching machines: a page that asks once more, with their number and the equal command; then what came of it."""
+"""Switching machines: which ones a request means, and the way from there."""
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from nodisk.console import orders, security
-from nodisk.console.common import Console, page, signed_in, token_of
-from nodisk.console.errands import Errand
+from nodisk.console import errand_pages, orders
+from nodisk.console.common import Console, signed_in
 from nodisk.console.orders import Order
 from nodisk.console.rights import Right
 from nodisk.records.console_access import Entry
@@ -23,38 +21,12 @@ from nodisk.spec.model import Lab
 async def confirm(console: Console, request: Request, session: Entry) -> Response:
     """What would be done; nothing is yet."""
     order = order_of(console.lab, request.query_params)
-    return page(request, "confirm.html", session, order=order, address=address(order))
+    return errand_pages.confirm(request, session, order, address=address(order))
 
 
 async def switch(console: Console, request: Request, session: Entry) -> Response:
-    """Do it, if it is still what was confirmed; leads to what comes of it."""
-    security.check_origin(request)
-    form = await security.form_of(request)
-    security.check_form(form, token_of(request))
-    order = order_of(console.lab, request.query_params)
-    if form.get("count") != str(len(order.machines)):
-        raise Problem(409, f"these are {len(order.machines)} machines now: go back, and look again")
-    who = f"{session.name} ({session.role})"
-
-    def tell(errand: Errand) -> None:
-        console.log(request, f"{who}: {order.line}: {orders.summary(errand.came or ())}")
-
-    errand = console.errands.begin(order, who, tell)
-    console.log(request, f"{who}: {order.line}")
-    return RedirectResponse(f"/switched/{errand.number}", 303)
-
-
-async def switched(console: Console, request: Request, session: Entry) -> Response:
-    """How far an order is, and what came of it."""
-    errand = console.errands.find(request.path_params["number"])
-    if errand is None:
-        raise Problem(404, "that order is forgotten, or there never was one: see the activity")
-    return page(request, "switched.html", session, **values(errand))
-
-
-def values(errand: Errand) -> dict[str, Any]:
-    """What the changing part of an order's page shows."""
-    return {"errand": errand, "counts": orders.counts(errand.came or ())}
+    """Do it."""
+    return await errand_pages.begin(console, request, session, order_of(console.lab, request.query_params))
 
 
 def order_of(lab: Lab, query: QueryParams) -> Order:
@@ -81,5 +53,4 @@ def address(order: Order) -> str:
 ROUTES = (
     Route("/switch", signed_in(confirm, Right.SWITCH)),
     Route("/switch", signed_in(switch, Right.SWITCH), methods=["POST"]),
-    Route("/switched/{number}", signed_in(switched, Right.SWITCH)),
 )

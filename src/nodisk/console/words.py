@@ -15,6 +15,7 @@ POLISH = {
     "All backups by command": "Wszystkie kopie poleceniem",
     "Answer": "Odpowiedź",
     "At least 12 characters, such as four words.": "Co najmniej 12 znaków, na przykład cztery słowa.",
+    "Back to the class": "Wróć do klasy",
     "Back to the room": "Wróć do sali",
     "Backups": "Kopie zapasowe",
     "Boot": "Start",
@@ -31,11 +32,16 @@ POLISH = {
     "Crash": "Awaria",
     "Credential until": "Dostęp do",
     "Cut the power, then switch on again": "Odetnij zasilanie i włącz ponownie",
+    "Days from today to the end": "Dni od dziś do końca",
     "Detail": "Szczegóły",
     "Do it": "Wykonaj",
     "Download the key file": "Pobierz plik-klucz",
+    "Empty namespaces": "Opróżnij przestrzenie nazw",
     "End": "Koniec",
     "Events": "Zdarzenia",
+    "Everything that they have in the cluster is deleted. Keys and storage stay.": (
+        "Wszystko, co mają w klastrze, zostanie usunięte. Klucze i dysk zostają."
+    ),
     "Files": "Pliki",
     "First time here": "Pierwszy raz tutaj",
     "From": "Skąd",
@@ -61,6 +67,7 @@ POLISH = {
     "Median of the room": "Mediana w pracowni",
     "Memory": "Pamięć",
     "Move pods away, then shut down": "Przenieś pody i wyłącz",
+    "Move the end": "Przesuń koniec",
     "Namespace": "Przestrzeń nazw",
     "Next": "Następna",
     "No room": "Brak miejsca",
@@ -89,10 +96,12 @@ POLISH = {
     "Quota": "Limit",
     "RAM free": "Wolna pamięć",
     "Refused": "Odmowa",
+    "Replace credentials": "Wymień dane dostępowe",
     "Report": "Raport",
     "Reports": "Raporty",
     "Reports are made by nodisk verify and nodisk bench.": "Raporty tworzą polecenia nodisk verify i nodisk bench.",
     "Restarts": "Ponowne starty",
+    "Restore access": "Przywróć dostęp",
     "Result": "Wynik",
     "Role": "Rola",
     "Room": "Sala",
@@ -116,6 +125,7 @@ POLISH = {
     "Storage": "Miejsce na pliki",
     "Student": "Student",
     "Students": "Studenci",
+    "Suspend access": "Zawieś dostęp",
     "Suspended": "Zawieszeni",
     "Switch on": "Włącz",
     "System pods": "Pody systemowe",
@@ -129,6 +139,9 @@ POLISH = {
     "That link is used, late or wrong. Ask for a new one: nodisk console.": (
         "Ten link został już użyty, wygasł lub jest błędny. Poproś o nowy: nodisk console."
     ),
+    "The class ends on another day, which may be an earlier one. New keys are in the handouts.": (
+        "Klasa skończy się innego dnia, być może wcześniej. Nowe klucze są w materiałach."
+    ),
     "The class has ended.": "Zajęcia się skończyły.",
     "The code is on the card from your teacher.": "Kod jest na kartce od prowadzącego.",
     "The lab has no backup, and lab.yaml plans none.": "Nie ma żadnej kopii zapasowej, a lab.yaml żadnej nie planuje.",
@@ -136,6 +149,13 @@ POLISH = {
     "The same by command": "To samo poleceniem",
     "The slowest": "Najwolniejszy",
     "The two passphrases differ.": "Hasła się różnią.",
+    "Their keys and sessions end at once. New keys are in the handouts.": (
+        "Ich klucze i sesje kończą się od razu. Nowe klucze są w materiałach."
+    ),
+    "They can't sign in and use their keys until access is restored. What runs goes on.": (
+        "Do przywrócenia dostępu nie zalogują się i nie użyją kluczy. To, co działa, działa dalej."
+    ),
+    "They get in with the same keys as before.": "Wejdą z tymi samymi kluczami co wcześniej.",
     "Tick": "Zaznacz",
     "Time": "Czas",
     "Took": "Trwało",

@@ -15,7 +15,7 @@ from tests.unit.spec.labs import lab
 from nodisk.cli import nodisk
 from nodisk.console import orders
 from nodisk.console.errands import KEPT, Errand, Errands, by_command
-from nodisk.console.orders import Action, Came, Order
+from nodisk.console.orders import Action, AnyOrder, Came, Order
 from nodisk.context import LabContext
 from nodisk.machines.buttons.button import Answer, Outcome, State
 from nodisk.server.handlers.common import Problem
@@ -66,16 +66,16 @@ def test_what_came_of_it() -> None:
         Answer("cp1", "ipmi", Outcome.CONFIRMED, State.OFF, "was seen").to_json(),
         Answer("w1", "ipmi", Outcome.ASKED, State.ON, "took the request").to_json(),
     ]
-    found = orders.came(both, 6, json.dumps({"machines": answers}), "error: asked\nhint: x\n")
+    found = both.came(6, json.dumps({"machines": answers}), "error: asked\nhint: x\n")
     assert found == (Came("cp1", Outcome.CONFIRMED, "was seen"), Came("w1", Outcome.ASKED, "took the request"))
     assert orders.summary(found) == "1 confirmed, 1 asked"
     # Of whom nothing is said, nothing is known.
-    found = orders.came(both, 1, json.dumps({"machines": answers[:1]}), "x\nerror: it broke\nhint: mend it\n")
+    found = both.came(1, json.dumps({"machines": answers[:1]}), "x\nerror: it broke\nhint: mend it\n")
     assert found[1] == Came("w1", Outcome.UNKNOWN, "it broke (mend it)")
-    assert orders.came(W1, -15, "", "")[0].detail == "the command ended with status -15"
+    assert W1.came(-15, "", "")[0].detail == "the command ended with status -15"
     wake = Order(Action.WAKE, ("w1",), everything=False)
-    assert orders.came(wake, 0, "sent", "")[0].outcome is Outcome.ASKED
-    assert orders.came(wake, 4, "", "error: no card")[0] == Came("w1", Outcome.UNKNOWN, "no card")
+    assert wake.came(0, "sent", "")[0].outcome is Outcome.ASKED
+    assert wake.came(4, "", "error: no card")[0] == Came("w1", Outcome.UNKNOWN, "no card")
 
 
 ANY = st.recursive(
@@ -90,8 +90,8 @@ ANY = st.recursive(
 
 @given(st.integers(-20, 20), ANY.map(json.dumps) | st.text(), st.text())
 def test_each_machine_has_one_answer_whatever_a_command_says(status: int, output: str, errors: str) -> None:
-    found = orders.came(Order(Action.OFF, ("cp1", "w1"), everything=True), status, output, errors)
-    assert [one.machine for one in found] == ["cp1", "w1"]
+    found = Order(Action.OFF, ("cp1", "w1"), everything=True).came(status, output, errors)
+    assert [one.name for one in found] == ["cp1", "w1"]
     assert all(len(one.detail) <= orders.LONGEST_DETAIL for one in found)
     assert sum(orders.counts(found).values()) == 2
 
@@ -101,7 +101,7 @@ def test_one_at_a_time_for_each_machine() -> None:
         heard: list[Errand] = []
         free = asyncio.Event()
 
-        async def run(order: Order) -> Ended:
+        async def run(order: AnyOrder) -> Ended:
             await free.wait()
             return Ended(0, "", "error: x")
 
@@ -110,7 +110,7 @@ def test_one_at_a_time_for_each_machine() -> None:
         with pytest.raises(Problem) as refused:
             errands.begin(Order(Action.ON, ("cp1", "w1"), everything=True), "jan (admin)", heard.append)
         assert refused.value.status == 409
-        assert "anna (admin) has w1 switched (nodisk power off w1)" in refused.value.reason
+        assert "anna (admin) is changing w1 (nodisk power off w1)" in refused.value.reason
         errands.begin(Order(Action.ON, ("cp1",), everything=False), "jan (admin)", heard.append)
         assert errands.find(first.number) is first
         assert first.came is None
@@ -131,7 +131,7 @@ def test_the_server_s_end_is_theirs() -> None:
     async def go() -> None:
         heard: list[Errand] = []
 
-        async def run(order: Order) -> Ended:
+        async def run(order: AnyOrder) -> Ended:
             await asyncio.Event().wait()
             raise AssertionError
 
@@ -157,4 +157,4 @@ def test_the_command_itself_is_run(tmp_path: Path) -> None:
 
     ended = asyncio.run(run())
     assert ended.status != 0
-    assert "10.77.0.1" in orders.came(wake, ended.status, ended.output, ended.errors)[0].detail
+    assert "10.77.0.1" in wake.came(ended.status, ended.output, ended.errors)[0].detail

@@ -1,0 +1,72 @@
+"""An order's way through pages: it is asked for once more, done, and followed to its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from nodisk.classes import record
+from nodisk.console import orders, rights, security
+from nodisk.console.common import Console, page, signed_in, token_of
+from nodisk.console.errands import Errand
+from nodisk.console.orders import AnyOrder
+from nodisk.console.rights import Right
+from nodisk.records.console_access import Entry
+from nodisk.server.handlers.common import Problem
+
+
+def confirm(request: Request, session: Entry, order: AnyOrder, *, address: str, effect: str = "") -> Response:
+    """The page that says what would be done; nothing is yet. ``address``: where the order is posted."""
+    return page(request, "confirm.html", session, order=order, address=address, effect=effect, back=_back(order))
+
+
+async def begin(console: Console, request: Request, session: Entry, order: AnyOrder) -> Response:
+    """Do it, if it is still what was confirmed; leads to what comes of it."""
+    security.check_origin(request)
+    form = await security.form_of(request)
+    security.check_form(form, token_of(request))
+    if form.get("count") != str(len(order.targets)):
+        raise Problem(409, f"these are {len(order.targets)} now: go back, and look again")
+    who = f"{session.name} ({session.role})"
+
+    def tell(errand: Errand) -> None:
+        console.log(request, f"{who}: {order.line}: {orders.summary(errand.came or ())}")
+
+    errand = console.errands.begin(order, who, tell)
+    console.log(request, f"{who}: {order.line}")
+    return RedirectResponse(f"/switched/{errand.number}", 303)
+
+
+async def switched(console: Console, request: Request, session: Entry) -> Response:
+    """How far an order is, and what came of it."""
+    errand = find(console, session, request.path_params["number"])
+    if errand is None:
+        raise Problem(404, "that order is forgotten, or there never was one: see the activity")
+    return page(request, "switched.html", session, back=_back(errand.order), **values(errand))
+
+
+def find(console: Console, session: Entry, number: str) -> Errand | None:
+    """The errand of that number, if it is somebody's to see: who may order it sees what comes of it."""
+    errand = console.errands.find(number)
+    if errand is None:
+        return None
+    if not errand.order.class_name:
+        return errand if rights.may(session.role, Right.SWITCH) else None
+    found = record.load(console.context.state, errand.order.class_name)
+    return errand if found is not None and rights.teaches(session, found) else None
+
+
+def values(errand: Errand) -> dict[str, Any]:
+    """What the changing part of an order's page shows."""
+    return {"errand": errand, "counts": orders.counts(errand.came or ())}
+
+
+def _back(order: AnyOrder) -> tuple[str, str]:
+    """Where somebody came from, and how it is called."""
+    return (f"/class/{order.class_name}", "Back to the class") if order.class_name else ("/", "Back to the room")
+
+
+ROUTES = (Route("/switched/{number}", signed_in(switched, Right.CLASSES)),)
