@@ -10,13 +10,13 @@ import click
 from nodisk import ui
 from nodisk.commands import machine_list, machine_remarks
 from nodisk.commands.machine_edits import dry_run_option, finish, force_option, parsed
-from nodisk.commands.machine_list import named, sightings, unknown_machines
+from nodisk.commands.machine_list import named, sightings
 from nodisk.commands.measuring import inventory
 from nodisk.commands.server import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.machines import adopt as adopt_
-from nodisk.machines import nodes, passwords
+from nodisk.machines import adopting, nodes, passwords
 from nodisk.machines.adopt import Wish
 from nodisk.records import switch_port
 from nodisk.records.database import Database
@@ -25,9 +25,6 @@ from nodisk.spec.change import Edit, change
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Lab
 from nodisk.values import Mac, Name, Role, Seat
-
-RECENT = 3600.0
-"""Seconds for which an address that an unknown machine asked from counts as its own: a pool gave it out."""
 
 
 @click.group()
@@ -114,27 +111,18 @@ def adopt(  # noqa: PLR0917 - click hands over by name
     context = options.load()
     seen, ignored = sightings(context), machine_remarks.noted(context).ignored
 
-    def edit(text: str, lab: Lab) -> Edit:
+    def chosen(lab: Lab) -> list[Mac]:
+        if given is not None:
+            return [given]
         newest = [
-            one for one in unknown_machines(lab, seen) if one.last > time.time() - since and one.mac not in ignored
+            one for one in adopting.unknown(lab, seen) if one.last > time.time() - since and one.mac not in ignored
         ]
-        recent = [one.mac for one in (_by_port(newest) if order == "port" else newest)]
-        macs = recent if given is None else [given]
-        if not macs:
+        if not newest:
             hint = "switch one on and let it boot from the network; nodisk machines list --unknown shows who did"
             raise NodiskError("no machine that is not in lab.yaml has asked for a boot script", hint=hint)
-        taken = {
-            one.address
-            for one in seen.values()
-            if one.address and one.mac not in macs and one.last > time.time() - RECENT
-        }
-        wanted = adopt_.adopt(text, lab, macs, wish, taken=taken)
-        if not dry_run:
-            # A new machine has none: what lies there is an earlier machine's of that name, whose removal broke off.
-            passwords.clear(context.state, wanted.machines[len(lab.machines) :])
-        return wanted
+        return [one.mac for one in (_by_port(newest) if order == "port" else newest)]
 
-    done = change(context.file, edit, dry_run=dry_run)
+    done = adopting.adopt(context, chosen, wish, seen, dry_run=dry_run)
     new = done.new.machines[len(done.old.machines) :]
     lines = [
         f"{one.name}: {one.mac}, {one.address}, {one.role}{f', seat {one.seat}' if one.seat else ''}" for one in new

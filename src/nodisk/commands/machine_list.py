@@ -14,7 +14,7 @@ from nodisk.commands.machine_remarks import noted
 from nodisk.commands.measuring import measured_json, measured_ram
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
-from nodisk.machines import vendors
+from nodisk.machines import adopting, vendors
 from nodisk.records.database import Database
 from nodisk.records.sightings import Sighting, place
 from nodisk.spec.lookup import machine_named
@@ -40,11 +40,6 @@ def sightings(context: LabContext) -> dict[Mac, Sighting]:
         return {sighting.mac: sighting for sighting in database.sightings.all()}
 
 
-def unknown_machines(lab: Lab, seen: Mapping[Mac, Sighting]) -> list[Sighting]:
-    """Those of them that lab.yaml does not have."""
-    return [sighting for mac, sighting in seen.items() if lab.by_mac(mac) is None]
-
-
 @click.command(name="list", epilog="Example: nodisk machines list --unknown")
 @lab_options
 @output_option
@@ -62,7 +57,7 @@ def list_(options: LabOptions, output: str, unknown: bool, ignored: bool) -> Non
     known = [] if unknown or ignored else list(context.lab.machines)
     rows: list[tuple[Mac, Machine | None, Sighting | None]]
     rows = [(machine.mac, machine, seen.get(machine.mac)) for machine in known]
-    unlisted = [one for one in unknown_machines(context.lab, seen) if (one.mac in notes.ignored) == ignored]
+    unlisted = [one for one in adopting.unknown(context.lab, seen) if (one.mac in notes.ignored) == ignored]
     rows += [(sighting.mac, None, sighting) for sighting in unlisted]
     makers = vendors.vendors(mac for mac, _, _ in rows)
     ram = measured_ram(context)

@@ -17,6 +17,7 @@ from nodisk.console import (
     rights,
     security,
     switch_pages,
+    unknown_pages,
     view,
 )
 from nodisk.console.common import Console, console_of, page, problem, signed_in, token_of
@@ -43,6 +44,7 @@ def application(console: Console) -> security.Guarded:
             *class_pages.ROUTES,
             *switch_pages.ROUTES,
             *errand_pages.ROUTES,
+            *unknown_pages.ROUTES,
             *care_pages.ROUTES,
             *door_pages.ROUTES,
             Route("/api/status", signed_in(api_status)),

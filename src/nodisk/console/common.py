@@ -23,6 +23,7 @@ from nodisk.console.snapshot import Snapshot
 from nodisk.console.tries import Tries
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
+from nodisk.records import running
 from nodisk.records.console_access import Entry
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
@@ -51,6 +52,8 @@ class Console:
     streams: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     errands: Errands = field(init=False)
+    reload: Callable[[], None] = running.reload_self
+    """Make the server read lab.yaml again, which ends this console and begins a new one."""
     failing: Callable[[LabContext, Class], tuple[Trouble, ...]] = failing.ask
     """What fails in a class's namespaces; raises NodiskError if nobody can say."""
     census: Callable[[LabContext], Census] = census.ask

@@ -24,7 +24,7 @@ class Right(StrEnum):
     ACTIVITY = "activity"
     """What happened, with who signed in."""
     CARE = "care"
-    """The cluster, reports and backups of the lab."""
+    """The cluster, reports and backups of the lab, and its machines-to-be."""
     SWITCH = "switch"
     """Switching machines."""
 
@@ -78,6 +78,7 @@ class Item:
 
 MENU = (
     Item("/", "Room", Right.ROOM),
+    Item("/unknown", "Unknown machines", Right.CARE),
     Item("/classes", "Classes", Right.CLASSES, cluster=True),
     Item("/cluster", "Cluster", Right.CARE, cluster=True),
     Item("/reports", "Reports", Right.CARE),

@@ -53,6 +53,8 @@ class Tile:
     """Seconds at this stage."""
     line: str
     """The failure's reason, or what the status warns of; '' for nothing."""
+    broken: str
+    """What somebody noted of a broken PC; '' for nothing."""
 
     @property
     def sign(self) -> str:
@@ -80,6 +82,8 @@ class Room:
     """Of all machines, whatever the filter."""
     slowest: Tile | None
     """Of the machines under way, the one that has been at its stage for the longest."""
+    unknown: int
+    """Machines that lab.yaml doesn't have and that asked for a boot script lately; without those that are ignored."""
 
     @property
     def all(self) -> int:
@@ -98,6 +102,7 @@ def room(status: Status, only: frozenset[Look] = frozenset()) -> Room:
         tuple(one for one in tiles if not only or one.look in only),
         {look: sum(one.look is look for one in tiles) for look in Look},
         max(under_way, key=lambda one: one.age or 0.0, default=None),
+        status.unknown,
     )
 
 
@@ -114,6 +119,7 @@ def tile(row: Row, node: str, now: float) -> Tile:
         reached,
         None if way.since is None else max(0.0, now - way.since),
         way.reason or row.warning,
+        "" if row.broken is None else row.broken.note,
     )
 
 

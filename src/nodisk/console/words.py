@@ -11,14 +11,18 @@ POLISH = {
     "A code works once.": "Kod działa raz.",
     "Activity": "Dziennik",
     "Address": "Adres",
+    "Adopt": "Przyjmij",
+    "Adopted": "Przyjęto",
     "All": "Wszystkie",
     "All backups by command": "Wszystkie kopie poleceniem",
     "Answer": "Odpowiedź",
     "At least 12 characters, such as four words.": "Co najmniej 12 znaków, na przykład cztery słowa.",
     "Back to the class": "Wróć do klasy",
     "Back to the room": "Wróć do sali",
+    "Back to the unknown machines": "Wróć do nieznanych komputerów",
     "Backups": "Kopie zapasowe",
     "Boot": "Start",
+    "Broken": "Uszkodzony",
     "CPU (limits)": "Procesor (limity)",
     "CPU (requests)": "Procesor (żądania)",
     "Choose a passphrase": "Wymyśl hasło",
@@ -48,8 +52,14 @@ POLISH = {
     "Go on": "Dalej",
     "Has": "Ma",
     "How": "Jak",
+    "Ignore": "Pomiń",
+    "Ignored": "Pomijane",
     "Image": "Obraz",
+    "It becomes a worker, and boots as one when it next starts while the lab is armed.": (
+        "Stanie się węzłem roboczym i wystartuje jako taki przy następnym uruchomieniu, gdy pracownia jest uzbrojona."
+    ),
     "It can be used once.": "Można go użyć raz.",
+    "It is mended": "Naprawiony",
     "It works for 12 hours, in your namespace only. Keep it to yourself.": (
         "Działa 12 godzin, tylko w Twojej przestrzeni nazw. Nie przekazuj go nikomu."
     ),
@@ -57,6 +67,7 @@ POLISH = {
     "Language": "Język",
     "Last backup": "Ostatnia kopia",
     "Last proved by a restore": "Ostatnia sprawdzona odtworzeniem",
+    "Last seen": "Ostatnio widziany",
     "Leadership": "Kto zarządza",
     "Login": "Login",
     "Login and passphrase don't fit.": "Login i hasło nie pasują do siebie.",
@@ -64,11 +75,15 @@ POLISH = {
     "Machine": "Komputer",
     "Machines": "Komputery",
     "Main menu": "Menu główne",
+    "Maker": "Producent",
     "Median of the room": "Mediana w pracowni",
     "Memory": "Pamięć",
+    "Model": "Model",
     "Move pods away, then shut down": "Przenieś pody i wyłącz",
     "Move the end": "Przesuń koniec",
+    "Name": "Nazwa",
     "Namespace": "Przestrzeń nazw",
+    "New": "Nowe",
     "Next": "Następna",
     "No room": "Brak miejsca",
     "Nobody is signed in here": "Nikt nie jest tu zalogowany",
@@ -77,6 +92,7 @@ POLISH = {
     "NodePorts": "NodePorty",
     "Nodes": "Węzły",
     "Nodes have": "Węzły mają",
+    "Note that it is broken": "Oznacz jako uszkodzony",
     "Nothing answers yet. A Service of type NodePort appears here.": (
         "Jeszcze nic nie odpowiada. Usługa typu NodePort pojawi się tutaj."
     ),
@@ -108,9 +124,11 @@ POLISH = {
     "Schedule": "Harmonogram",
     "Seat": "Miejsce",
     "Send wake-up packets, and wait for nothing": "Wyślij pakiety budzące i nie czekaj",
+    "Serial number": "Numer seryjny",
     "Service": "Usługa",
     "Set the passphrase and sign in": "Ustaw hasło i zaloguj się",
     "Show": "Pokaż",
+    "Show again": "Pokazuj znowu",
     "Shut down": "Wyłącz",
     "Shut down, then switch on again": "Wyłącz i włącz ponownie",
     "Sign in": "Zaloguj się",
@@ -128,6 +146,7 @@ POLISH = {
     "Suspend access": "Zawieś dostęp",
     "Suspended": "Zawieszeni",
     "Switch on": "Włącz",
+    "Switch port": "Port przełącznika",
     "System pods": "Pody systemowe",
     "Takes pods": "Przyjmuje pody",
     "Teachers": "Nauczyciele",
@@ -147,10 +166,16 @@ POLISH = {
     "The lab has no backup, and lab.yaml plans none.": "Nie ma żadnej kopii zapasowej, a lab.yaml żadnej nie planuje.",
     "The passphrase once more": "Powtórz hasło",
     "The same by command": "To samo poleceniem",
+    "The server reads lab.yaml anew. In some seconds the machine has a page.": (
+        "Serwer wczytuje lab.yaml na nowo. Za kilka sekund komputer będzie miał swoją stronę."
+    ),
     "The slowest": "Najwolniejszy",
     "The two passphrases differ.": "Hasła się różnią.",
     "Their keys and sessions end at once. New keys are in the handouts.": (
         "Ich klucze i sesje kończą się od razu. Nowe klucze są w materiałach."
+    ),
+    "They asked for a boot script and are not in lab.yaml. What they say of themselves may be made up.": (
+        "Prosiły o skrypt startowy, a nie ma ich w lab.yaml. To, co mówią o sobie, może być zmyślone."
     ),
     "They can't sign in and use their keys until access is restored. What runs goes on.": (
         "Do przywrócenia dostępu nie zalogują się i nie użyją kluczy. To, co działa, działa dalej."
@@ -159,12 +184,14 @@ POLISH = {
     "Tick": "Zaznacz",
     "Time": "Czas",
     "Took": "Trwało",
+    "Unknown machines": "Nieznane komputery",
     "Used": "Użyto",
     "Version": "Wersja",
     "Warning": "Ostrzeżenie",
     "What": "Co",
     "What answers": "Co odpowiada",
     "What fails": "Co nie działa",
+    "What is wrong with it": "Co jest nie tak",
     "What runs": "Co działa",
     "What to do": "Co zrobić",
     "What went wrong": "Co się nie udało",

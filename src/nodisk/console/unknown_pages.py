@@ -1,0 +1,146 @@
+"""Machines that lab.yaml doesn't have: what they say of themselves, to adopt or to ignore; and notes on broken PCs.
+
+A machine says what it likes: whatever is shown here was made up by whoever is on the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.background import BackgroundTask
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from nodisk.console import security
+from nodisk.console.common import Console, page, signed_in, token_of
+from nodisk.console.rights import Right
+from nodisk.errors import NodiskError, UsageError
+from nodisk.machines import adopting, noting, vendors
+from nodisk.machines.adopt import Wish
+from nodisk.records import remarks
+from nodisk.records.console_access import Entry
+from nodisk.records.sightings import Sighting, place
+from nodisk.server.handlers.common import Problem
+from nodisk.spec.lookup import machine_named
+from nodisk.values import Mac, Name, Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What somebody wants of an unknown machine."""
+
+    mac: Mac
+    wish: Wish
+
+    @property
+    def line(self) -> str:
+        """The equal command."""
+        name, seat = self.wish.name, self.wish.seat
+        words = (*((str(name),) if name else ()), *(("--seat", str(seat)) if seat else ()))
+        return shlex.join(("nodisk", "machines", "adopt", str(self.mac), *words))
+
+
+async def unknown(console: Console, request: Request, session: Entry) -> Response:
+    """Those that asked for a boot script, in the order in which they were first seen."""
+    seen, ignored = _seen(console), console.database.remarks.all(remarks.Kind.IGNORED)
+    hidden = request.query_params.get("show") == "ignored"
+    found = [one for one in adopting.unknown(console.lab, seen) if (one.mac in ignored) == hidden]
+    makers = await asyncio.to_thread(vendors.vendors, [one.mac for one in found])
+    rows = [(one, makers[one.mac] or "", place(one.said)) for one in found]
+    return page(request, "unknown.html", session, rows=rows, hidden=hidden)
+
+
+async def confirm(console: Console, request: Request, session: Entry) -> Response:
+    """What would be adopted; nothing is yet."""
+    found = adoption_of(console, request.query_params)
+    query = [("mac", str(found.mac)), ("name", str(found.wish.name or "")), ("seat", str(found.wish.seat or ""))]
+    address = f"/unknown/adopt?{urlencode(query)}"
+    return page(request, "adopt.html", session, found=found, address=address, said=_seen(console)[found.mac].said)
+
+
+async def adopt(console: Console, request: Request, session: Entry) -> Response:
+    """Write it into lab.yaml, and have the server take that over once the answer is sent."""
+    security.check_origin(request)
+    security.check_form(await security.form_of(request), token_of(request))
+    found = adoption_of(console, request.query_params)
+    try:
+        done = await asyncio.to_thread(
+            adopting.adopt, console.context, lambda _: [found.mac], found.wish, _seen(console)
+        )
+    except UsageError as error:  # somebody else was faster, or has the name, the seat or the last address
+        raise Problem(409, error.message) from error
+    except NodiskError as error:
+        raise Problem(503, error.message) from error
+    (machine,) = done.new.machines[len(done.old.machines) :]
+    console.log(request, f"{session.name} ({session.role}): {found.line}: {machine.name}, {machine.address}")
+    response = page(request, "adopted.html", session, machine=machine, line=found.line)
+    # The server's reload ends this console and begins a new one.
+    response.background = BackgroundTask(console.reload)
+    return response
+
+
+async def ignore(console: Console, request: Request, session: Entry) -> Response:
+    """Leave one out of the list, or show it again."""
+    security.check_origin(request)
+    form = await security.form_of(request)
+    security.check_form(form, token_of(request))
+    mac, undo = mac_of(console, form.get("mac", "")), form.get("undo") == "1"
+    noting.ignore(console.database, mac, undo=undo, source=f"console: {session.name} ({session.role})")
+    return RedirectResponse("/unknown?show=ignored" if undo else "/unknown", 303)
+
+
+async def broken(console: Console, request: Request, session: Entry) -> Response:
+    """Note that a machine's PC is broken, or with an empty note that it is not any more."""
+    security.check_origin(request)
+    form = await security.form_of(request)
+    security.check_form(form, token_of(request))
+    try:
+        machine = machine_named(console.lab, request.path_params["name"])
+    except UsageError as error:
+        raise Problem(404, "lab.yaml has no such machine") from error
+    text = form.get("note", "")
+    try:
+        note = remarks.note(text) if text.strip() else None
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+    noting.broken(console.database, machine, note, source=f"console: {session.name} ({session.role})")
+    return RedirectResponse(f"/machine/{machine.name}", 303)
+
+
+def adoption_of(console: Console, query: QueryParams) -> Adoption:
+    """What an address wants; raises Problem 400 if it is nothing that can be, 404 for a machine that was never seen."""
+    mac, name, seat = mac_of(console, query.get("mac", "")), query.get("name", ""), query.get("seat", "")
+    try:
+        wish = Wish(name=Name.parse(name) if name else None, seat=Seat.parse(seat) if seat else None)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+    return Adoption(mac, wish)
+
+
+def mac_of(console: Console, text: str) -> Mac:
+    """A machine that was seen; raises Problem 400 or 404. That it is in lab.yaml by now is for ``adopt`` to say."""
+    try:
+        mac = Mac.parse(text)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+    if mac not in _seen(console):
+        raise Problem(404, f"{mac} was never seen")
+    return mac
+
+
+def _seen(console: Console) -> dict[Mac, Sighting]:
+    return {one.mac: one for one in console.database.sightings.all()}
+
+
+ROUTES = (
+    Route("/unknown", signed_in(unknown, Right.CARE)),
+    Route("/unknown/adopt", signed_in(confirm, Right.CARE)),
+    Route("/unknown/adopt", signed_in(adopt, Right.CARE), methods=["POST"]),
+    Route("/unknown/ignore", signed_in(ignore, Right.CARE), methods=["POST"]),
+    Route("/machine/{name}/broken", signed_in(broken, Right.SWITCH), methods=["POST"]),
+)
