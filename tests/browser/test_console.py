@@ -19,7 +19,7 @@ from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
 from nodisk.console import common, snapshot
 from nodisk.records.events import Kind
-from nodisk.values import Stage
+from nodisk.values import Mac, Stage
 
 pytestmark = pytest.mark.browser
 
@@ -106,7 +106,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
                 "/class/physics",
                 "/reports",
             ]
-            paths += ["/backups", "/cluster", "/no"]
+            paths += ["/backups", "/cluster", "/no", "/unknown", "/unknown?show=ignored"]
         for path in paths:
             browser.get(f"{served.base}{path}")
             for scheme in ("light", "dark"):
@@ -202,6 +202,47 @@ def test_a_class_is_changed(served: Served, browser: Chrome) -> None:
     days.clear()
     days.send_keys("90", Keys.ENTER)
     wait_for(browser, "code", "nodisk class extend physics --days 90")
+    complaints(browser)
+
+
+def test_an_unknown_machine_is_adopted(served: Served, browser: Chrome, second: Chrome) -> None:
+    """Two administrators adopt the same machine: the second is told who it is. What it says of itself runs nothing."""
+    for end in ("05", "06"):
+        mac = Mac.parse(f"8c:ec:4b:00:00:{end}")
+        served.database.sightings.see(mac, said={"manufacturer": "Dell", "product": EVIL, "serial": "S1"})
+    for one, name in ((browser, "anna"), (second, "jan")):
+        open_link(one, served, name)
+        click(one, "header nav a", "Unknown machines")
+        wait_for(one, "main td", "<img")
+        bad = violations(one)
+        wait_for(one, "input[name=name]").send_keys("teacher", Keys.ENTER)
+        wait_for(one, "code", "nodisk machines adopt 8c:ec:4b:00:00:05 teacher")
+        assert bad + violations(one) == []
+    click(browser, "main button", "Do it")
+    wait_for(browser, "[role=status]", "teacher: 8c:ec:4b:00:00:05")
+    assert violations(browser) == []
+    click(second, "main button", "Do it")
+    wait_for(second, "main", "it is teacher")
+    browser.get(f"{served.base}/unknown")
+    click(browser, "form[action='/unknown/ignore'] button", "Ignore")
+    browser.get(f"{served.base}/unknown?show=ignored")
+    wait_for(browser, "main th", "8c:ec:4b:00:00:05")  # the console learns of lab.yaml by the server's reload
+    assert browser.title == "Unknown machines · room · nodisk"
+    complaints(browser)
+    complaints(second)  # the 409
+
+
+def test_a_broken_pc_is_noted(served: Served, browser: Chrome) -> None:
+    open_link(browser, served, "anna")
+    browser.get(f"{served.base}/machine/w4")
+    wait_for(browser, "input[name=note]").send_keys("no picture", Keys.ENTER)
+    wait_for(browser, "main dd", "no picture")
+    assert violations(browser) == []
+    browser.get(f"{served.base}/")
+    wait_for(browser, ".tile .line", "Broken: no picture")
+    browser.get(f"{served.base}/machine/w4")
+    click(browser, "main button", "It is mended")
+    wait_for(browser, "input[name=note]")
     complaints(browser)
 
 

@@ -8,7 +8,7 @@ import subprocess
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.interop.server.rooms import Room
+from tests.interop.server.rooms import STRANGER, Room
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
@@ -76,6 +76,28 @@ def test_nobody_reaches_it_over_the_segment(room: Room) -> None:
         check=False,
     )
     assert found.returncode == 7  # refused
+
+
+def test_an_unknown_machine_is_adopted(room: Room) -> None:
+    """The answer comes through before the server reads lab.yaml again, and the console is there again after it."""
+    jar, mac = room.folder / "adopting", STRANGER[0]
+    words = ["--cacert", str(room.state.pki / "server-ca.crt"), "--cookie", str(jar), "--cookie-jar", str(jar)]
+    words += ["--fail", "--retry", "60", "--retry-connrefused", "--retry-delay", "1", "-H", f"Origin: {BASE}"]
+    link = json.loads(room.nodisk("console", "--output", "json").stdout)["link"]
+    code = parse_qs(urlsplit(link).query)["code"][0]
+    room.curl(room.name, *words, "--data-urlencode", f"code={code}", f"{BASE}/sign-in")
+    script = f"http://10.99.0.1/boot/{mac.replace(':', '-')}.ipxe?product=OptiPlex"
+    room.curl(f"{room.name}-stranger", script)
+    assert "OptiPlex" in room.curl(room.name, *words, f"{BASE}/unknown")
+    asked = room.curl(room.name, *words, f"{BASE}/unknown/adopt?mac={mac}&name=teacher")
+    token = re.search(r'name="token" value="([0-9a-f]{64})"', asked)
+    assert token is not None
+    adopt = ["--data-urlencode", f"token={token[1]}", f"{BASE}/unknown/adopt?mac={mac}&name=teacher"]
+    assert "teacher" in room.curl(room.name, *words, *adopt)
+    # Of lab.yaml before the reload there is no such machine, and while nginx starts anew nothing answers.
+    page = room.curl(room.name, *words, "--retry-all-errors", f"{BASE}/machine/teacher")
+    assert mac in page
+    assert "nodisk: teacher takes its address" in room.curl(f"{room.name}-stranger", script)
 
 
 def test_a_student_comes_in_by_the_door(room: Room) -> None:
