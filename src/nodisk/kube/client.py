@@ -14,156 +14,26 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Mapping
 
 from nodisk.context import LabContext
-from nodisk.errors import TimedOut
 from nodisk.kube import kubeconfig
-from nodisk.kube.discovery import Discovery
-from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Gone, NotFound
+from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from nodisk.kube.ours import FIELD_MANAGER, made_by_us, says
 from nodisk.kube.patience import LOOK, Say, unheard
-from nodisk.kube.transport import Object, Transport
-from nodisk.values import KubeVersion
-from nodisk.waiting import Deadline
+from nodisk.kube.reader import Listing, Reader, selector
+from nodisk.kube.transport import Object
 
 __all__ = ["FIELD_MANAGER", "Client", "Listing", "Object", "connect", "selector"]
 
-T = TypeVar("T")
-
-PAGE = 500
 # How often an apply that met another's write is sent again.
 RACES = 10
 MERGED = "APIService"
 """A kind that is merged instead of applied: Kubernetes 1.20 panics at its server-side apply and ends the connection."""
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list at one moment."""
-
-    items: list[Object]
-    resource_version: str
-    """Where a watch continues."""
-
-
-class Client(Transport):
+class Client(Reader):
     """The objects of one API server, as one identity sees them. Close it or use it as a context manager."""
-
-    discovery: Discovery
-    """What the server serves; shared with clients made by ``with_token``."""
-
-    def _opened(self) -> None:
-        self.discovery = Discovery(self.get_json, self._settle)
-
-    # What is served
-
-    def version(self) -> KubeVersion:
-        """The API server's release."""
-        return KubeVersion.printed(self.get_json("/version")["gitVersion"])
-
-    def supports(self, api_version: str, kind: str) -> bool:
-        """Whether this release serves ``kind`` in ``api_version`` (``policy/v1``, ``PodDisruptionBudget``)."""
-        return self.discovery.supports(api_version, kind)
-
-    def first_supported(self, kind: str, api_versions: Sequence[str]) -> str | None:
-        """The first of ``api_versions`` that serves ``kind``; None if this release has it in none of them."""
-        return next((version for version in api_versions if self.supports(version, kind)), None)
-
-    def _settle(self) -> None:
-        """Wait until the API server serves everything: before that it may answer 404 for kinds that it will serve."""
-        try:
-            self.request("GET", "/readyz", accept="*/*")
-        except (Forbidden, NotFound):
-            return  # whoever asks may not know, or the release is older than the path
-
-    def until(self, what: str, look: Callable[[], T | None]) -> T:
-        """Wait until ``look`` finds something that a young cluster creates by itself, and return it. Raises TimedOut.
-
-        ``what`` ends the sentence "waiting for …".
-        """
-        deadline, pause = Deadline(self.patience), 0.1
-        while (found := look()) is None:
-            self.outage.waiting(f"waiting for {what}", deadline.end - self.patience, deadline.end)
-            if not deadline.pause(pause):
-                raise TimedOut(
-                    f"timed out after {self.patience:g} s waiting for {what}",
-                    hint="check the control plane with nodisk status, then retry the command",
-                )
-            pause = min(pause * 1.5, 2.0)
-        return found
-
-    def path(
-        self,
-        api_version: str,
-        kind: str,
-        name: str | None = None,
-        *,
-        namespace: str | None = None,
-        subresource: str | None = None,
-    ) -> str:
-        """The URL's path of an object, a collection or a subresource."""
-        resource = self.discovery.resource(api_version, kind)
-        return resource.path(name=name, namespace=namespace, subresource=subresource)
-
-    # Reading
-
-    def get(self, api_version: str, kind: str, name: str, *, namespace: str | None = None) -> Object:
-        """One object; raises NotFound."""
-        return self.get_json(self.path(api_version, kind, name, namespace=namespace))
-
-    def list(
-        self,
-        api_version: str,
-        kind: str,
-        *,
-        namespace: str | None = None,
-        labels: str | None = None,
-        fields: str | None = None,
-        metadata_only: bool = False,
-    ) -> list[Object]:
-        """All objects of a kind, in one namespace or in all, fetched in chunks.
-
-        ``labels`` and ``fields`` are selectors as for kubectl; ``metadata_only`` leaves out spec and status.
-        """
-        return self.listing(
-            api_version, kind, namespace=namespace, labels=labels, fields=fields, metadata_only=metadata_only
-        ).items
-
-    def listing(
-        self,
-        api_version: str,
-        kind: str,
-        *,
-        namespace: str | None = None,
-        labels: str | None = None,
-        fields: str | None = None,
-        metadata_only: bool = False,
-    ) -> Listing:
-        """As ``list``, with the resource version from which a watch continues."""
-        path = self.path(api_version, kind, namespace=namespace)
-        params = selector(labels, fields) | {"limit": str(PAGE)}
-        accept = f"{_METADATA_ONLY},application/json" if metadata_only else "application/json"
-        items: list[Object] = []
-        while True:
-            try:
-                page = self.json("GET", path, params=params, accept=accept)
-            except Gone:
-                # The list took so long that its moment was compacted away: once more, in one piece.
-                params, items = selector(labels, fields), []
-                continue
-            for item in page.get("items", []):
-                items.append({"apiVersion": api_version, "kind": kind} | item)
-            meta = page.get("metadata", {})
-            token = meta.get("continue")
-            if not token:
-                return Listing(items, meta.get("resourceVersion", ""))
-            params = params | {"continue": token}
-
-    # Writing
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:
         """Create an object; raises AlreadyExists. Retried by its name, but not with ``generateName``."""
@@ -296,12 +166,6 @@ class Client(Transport):
     def _path_of(self, obj: Object) -> str:
         meta = obj["metadata"]
         return self.path(obj["apiVersion"], obj["kind"], meta["name"], namespace=meta.get("namespace"))
-
-
-def selector(labels: str | None, fields: str | None) -> dict[str, str]:
-    """The query parameters of label and field selectors."""
-    found = {} if labels is None else {"labelSelector": labels}
-    return found if fields is None else found | {"fieldSelector": fields}
 
 
 def connect(context: LabContext, *, patience: float = LOOK, within: float | None = None, say: Say = unheard) -> Client:
