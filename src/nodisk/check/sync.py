@@ -14,9 +14,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Event
 
 from nodisk import files, interrupts, run
 from nodisk.check.findings import Finding, ok, warning
@@ -79,8 +78,8 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
 
 
-def measure(file: Path, seconds: float, *, stop: Event | None = None) -> list[float]:
-    """The seconds that each write took, until time is up or ``stop`` is set; creates and deletes the file.
+def measure(file: Path, seconds: float, *, stop: Callable[[], bool] = lambda: False) -> list[float]:
+    """The seconds that each write took, until time is up or ``stop`` says so; creates and deletes the file.
 
     The file keeps its name meanwhile: some file systems (Btrfs) don't really sync an unlinked one.
     """
@@ -90,7 +89,7 @@ def measure(file: Path, seconds: float, *, stop: Event | None = None) -> list[fl
         os.posix_fallocate(handle, 0, SIZE * (MOST + 1))
         os.fsync(handle)
         end = time.perf_counter() + seconds
-        while (began := time.perf_counter()) < end and len(took) <= MOST and not (stop and stop.is_set()):
+        while (began := time.perf_counter()) < end and len(took) <= MOST and not stop():
             os.write(handle, data)
             os.fdatasync(handle)
             took.append(time.perf_counter() - began)
@@ -102,18 +101,19 @@ def measure(file: Path, seconds: float, *, stop: Event | None = None) -> list[fl
 
 def main() -> int:
     """Print the times as JSON."""
-    stop = Event()
+    came = list[int]()
     with contextlib.suppress(OSError):  # it is the disk that is measured, not the other checks' hunger for processors
         os.setpriority(os.PRIO_PROCESS, 0, -15)
-    # No exception: it could come between any two steps, and leave the file.
+    # No exception: it could come between any two steps, and leave the file. No Event: a terminal's Ctrl-C and the
+    # command's SIGTERM come at the same time, and the second one's handler would wait for the first one's lock.
     for number in interrupts.ENDING:
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda number, _: came.append(number))
     try:
-        json.dump(measure(Path(sys.argv[1]), float(sys.argv[2]), stop=stop), sys.stdout)
+        json.dump(measure(Path(sys.argv[1]), float(sys.argv[2]), stop=lambda: bool(came)), sys.stdout)
     except OSError as problem:
         print(problem.strerror, file=sys.stderr)
         return 1
-    return 130 if stop.is_set() else 0
+    return 130 if came else 0
 
 
 if __name__ == "__main__":

@@ -63,3 +63,21 @@ def test_the_file_that_measures_the_disk_is_gone(tmp_path: Path, number: int) ->
     while list(state.iterdir()):
         assert time.monotonic() < deadline, list(state.iterdir())
         time.sleep(0.01)
+
+
+def test_measuring_ends_also_by_several_signals_at_once(tmp_path: Path) -> None:
+    """As a terminal's Ctrl-C and the command's own SIGTERM reach it; once, the second waited for the first for ever."""
+    for number in range(16):
+        file = tmp_path / f"file{number}"
+        words = [sys.executable, "-m", "nodisk.check.sync", file, "60"]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+            try:
+                while not file.exists():
+                    assert child.poll() is None, "it ended before it measured"
+                for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) * 100:
+                    child.send_signal(one)
+                # Python's own end no longer handles them: then it is a signal, and the file is gone by then.
+                assert child.wait(LONG) in (130, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP)
+            finally:
+                child.kill()
+    assert list(tmp_path.iterdir()) == []
