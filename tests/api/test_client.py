@@ -63,7 +63,7 @@ def test_apply_conflicts_only_without_force(client: Client) -> None:
 
 def test_lists_in_chunks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     all_or_raise(in_parallel(client.apply, [config_map(f"chunk-{n}", n=str(n)) for n in range(25)]))
-    monkeypatch.setattr("nodisk.kube.client.PAGE", 7)
+    monkeypatch.setattr("nodisk.kube.reader.PAGE", 7)
     found = [
         item for item in client.list("v1", "ConfigMap", labels="test=client") if "chunk-" in item["metadata"]["name"]
     ]

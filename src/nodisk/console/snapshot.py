@@ -34,6 +34,7 @@ class Snapshot:
     """Grows with each time that the records are read."""
     _status: Status | None = None
     _at: float = 0.0
+    _changes: int = 0
     _asked: Asked | None = None
     _asked_at: float = 0.0
     _asking: asyncio.Task[None] | None = None
@@ -50,10 +51,17 @@ class Snapshot:
                 await asyncio.shield(self._asking)
             if self._asked is None:
                 raise RuntimeError("the API was not asked")
+            changes = self._changes
             self._status = await asyncio.to_thread(status.of_records, self.context, self._asked)
-            self._at = self.now()
+            # What was read while somebody changed it is shown once, and then read again.
+            self._at = self.now() if changes == self._changes else float("-inf")
             self.number += 1
             return self._status
+
+    def changed(self) -> None:
+        """Somebody has just changed the records by a page, and wants to see it."""
+        self._changes += 1
+        self._at = float("-inf")
 
     async def _ask(self) -> None:
         try:

@@ -91,6 +91,7 @@ async def ignore(console: Console, request: Request, session: Entry) -> Response
     security.check_form(form, token_of(request))
     mac, undo = mac_of(console, form.get("mac", "")), form.get("undo") == "1"
     noting.ignore(console.database, mac, undo=undo, source=f"console: {session.name} ({session.role})")
+    console.snapshot.changed()
     return RedirectResponse("/unknown?show=ignored" if undo else "/unknown", 303)
 
 
@@ -109,6 +110,7 @@ async def broken(console: Console, request: Request, session: Entry) -> Response
     except ValueError as error:
         raise Problem(400, str(error)) from error
     noting.broken(console.database, machine, note, source=f"console: {session.name} ({session.role})")
+    console.snapshot.changed()
     return RedirectResponse(f"/machine/{machine.name}", 303)
 
 

@@ -69,7 +69,7 @@ def test_measuring_ends_also_by_several_signals_at_once(tmp_path: Path) -> None:
     """As a terminal's Ctrl-C and the command's own SIGTERM reach it; once, the second waited for the first for ever."""
     for number in range(16):
         file = tmp_path / f"file{number}"
-        words = [sys.executable, "-m", "nodisk.check.sync", file, "60"]
+        words = [sys.executable, "-m", "nodisk.check.sync", str(file), "60"]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
             try:
                 while not file.exists():

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 import shlex
 from ipaddress import IPv4Address
 
 import pytest
-from tests.unit.console.consoles import W1, Browser, Room
+from tests.unit.console.consoles import AWAY, W1, Browser, Room
 
 from nodisk.commands.adoption import machines
 from nodisk.console import security
+from nodisk.console.snapshot import Snapshot
 from nodisk.records import remarks
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
@@ -161,3 +163,16 @@ def test_the_command_is_one_that_there_is(room: Room, reloads: list[str]) -> Non
     words = shlex.split(line[1])[2:]
     params = machines.commands["adopt"].make_context("adopt", words[1:]).params
     assert (params["mac"], params["name"], params["seat"]) == (str(NEW), "a", "1,1")
+
+
+def test_what_was_noted_is_seen_at_once(room: Room) -> None:
+    """Also by a browser that has read the room a moment ago."""
+    browser = room.browser().sign_in()
+    room.console.snapshot = Snapshot(room.console.context, ask=lambda _: AWAY, now=lambda: 100.0)
+
+    async def do() -> None:
+        assert "no picture" not in (await browser.send("GET", "/machine/w1")).text
+        assert (await browser.send("POST", "/machine/w1/broken", data=form(browser, note="no picture"))).is_redirect
+        assert "no picture" in (await browser.send("GET", "/machine/w1")).text
+
+    asyncio.run(do())
