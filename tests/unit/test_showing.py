@@ -93,6 +93,7 @@ ACTS = {
     "console",
     "console invite",
     "console revoke",
+    "console token",
     "power login",
     "menu password",
     "lab ssh",  # the same as ssh

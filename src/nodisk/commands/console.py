@@ -22,6 +22,15 @@ from nodisk.records.events import Kind, iso
 LONGEST_NAME = 64
 WEEK = 7 * 86400.0
 LONGEST_INVITATION = 31 * 86400.0
+MONTH = 30 * 86400.0
+LONGEST_TOKEN = 366 * 86400.0
+_role_option = click.option(
+    "--role",
+    type=click.Choice([str(role) for role in ConsoleRole]),
+    default=str(ConsoleRole.VIEWER),
+    show_default=True,
+    help="viewer: the room and its machines. teacher: also the classes that name them. admin: all.",
+)
 
 
 @click.group(invoke_without_command=True, epilog="Example: nodisk console")
@@ -42,13 +51,7 @@ def console(ctx: click.Context, options: LabOptions, output: str) -> None:
 @lab_options
 @output_option
 @click.argument("name")
-@click.option(
-    "--role",
-    type=click.Choice([str(role) for role in ConsoleRole]),
-    default=str(ConsoleRole.VIEWER),
-    show_default=True,
-    help="viewer: the room and its machines. teacher: also the classes that name them. admin: all.",
-)
+@_role_option
 @click.option(
     "--for", "seconds", type=Duration(), default=WEEK, help="How long the link can be used, at most 31d.  [default: 7d]"
 )
@@ -58,21 +61,58 @@ def invite(options: LabOptions, output: str, name: str, role: str, seconds: floa
     A second invitation of the same name replaces the first. What is signed in stays so for 12 hours. A teacher's
     classes are those that were made with `nodisk class create --teacher NAME`, by exactly that name.
     """
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise UsageError(f"that can be no name: 1 to {LONGEST_NAME} printable characters")
     if not 0 < seconds <= LONGEST_INVITATION:
         raise UsageError("a link can be used for at most 31d", hint="such as --for 7d")
-    _invite(options.load(), output, name.strip(), ConsoleRole(role), seconds)
+    _invite(options.load(), output, _name(name), ConsoleRole(role), seconds)
+
+
+@console.command(epilog="Example: nodisk console token dashboard --role viewer --for 90d > dashboard.token")
+@lab_options
+@output_option
+@click.argument("name")
+@_role_option
+@click.option(
+    "--for", "seconds", type=Duration(), default=MONTH, help="How long the token works, at most 366d.  [default: 30d]"
+)
+def token(options: LabOptions, output: str, name: str, role: str, seconds: float) -> None:
+    """Print a token for a program that asks the console's API (docs/reference/console-api.json).
+
+    It is shown once: the lab keeps only its hash. `nodisk console list` shows who has one, `nodisk console revoke` ends
+    all of a name.
+    """
+    if not 0 < seconds <= LONGEST_TOKEN:
+        raise UsageError("a token works for at most 366d", hint="such as --for 90d")
+    who, context = _name(name), options.load()
+    with Database(context.state.database) as database:
+        made = database.console.issue(who, ConsoleRole(role), seconds=seconds)
+        database.record(Kind.DAEMON, f"console: {who} ({role}) got a token", source="nodisk")
+        ends = database.now() + seconds
+    if output == "json":
+        ui.print_json(
+            {"token": made, "name": who, "role": role, "until": iso(ends), "api": f"{address.base(context)}/api"}
+        )
+        return
+    click.echo(made)
+    ui.say(f"A program that sends it as Authorization: Bearer is {who} ({role}) until {_clock(ends)}.")
+    ui.say(f"The API is at {address.base(context)}/api, with a certificate of {context.state.pki / 'server-ca.crt'}.")
+
+
+def _name(text: str) -> str:
+    """A name to invite or to issue to; raises UsageError."""
+    if not text.strip() or len(text) > LONGEST_NAME or not text.isprintable():
+        raise UsageError(f"that can be no name: 1 to {LONGEST_NAME} printable characters")
+    return text.strip()
 
 
 @console.command(name="list", epilog="Example: nodisk console list")
 @lab_options
 @output_option
 def list_(options: LabOptions, output: str) -> None:
-    """Show who is signed in, and who is invited."""
+    """Show who is signed in or invited, and whose programs have a token."""
     with Database(options.load().state.database, reading=True) as database:
         found = [("signed in", one) for one in database.console.sessions()]
         found += [("invited", one) for one in database.console.invitations()]
+        found += [("token", one) for one in database.console.tokens()]
     if output == "json":
         ui.print_json({"access": [_json(state, one) for state, one in found]})
         return
@@ -85,19 +125,21 @@ def list_(options: LabOptions, output: str) -> None:
 @output_option
 @click.argument("name")
 def revoke(options: LabOptions, output: str, name: str) -> None:
-    """Sign somebody out everywhere, and withdraw their link.
+    """Sign somebody out everywhere, and withdraw their link and their programs' tokens.
 
     Pages that they have open get no more news within two seconds.
     """
     with Database(options.load().state.database) as database:
         count = database.console.revoke(name)
         if not count:
-            raise UsageError(f"nobody of the name {name!r} is signed in or invited", hint="see nodisk console list")
+            raise UsageError(
+                f"nobody of the name {name!r} is signed in or invited, or has a token", hint="see nodisk console list"
+            )
         database.record(Kind.DAEMON, f"console: {name} was signed out", source="nodisk")
     if output == "json":
         ui.print_json({"name": name, "revoked": count})
     else:
-        ui.say(f"{name}: {count} of sessions and links have ended")
+        ui.say(f"{name}: {count} of sessions, links and tokens have ended")
 
 
 def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seconds: float) -> None:

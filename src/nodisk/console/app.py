@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from nodisk.console import (
+    api,
+    api_document,
     care_pages,
     class_pages,
     door_pages,
@@ -47,7 +49,8 @@ def application(console: Console) -> security.Guarded:
             *unknown_pages.ROUTES,
             *care_pages.ROUTES,
             *door_pages.ROUTES,
-            Route("/api/status", signed_in(api_status)),
+            *api.ROUTES,
+            *api_document.ROUTES,
             Route("/sign-in", ask_code),
             Route("/sign-in", sign_in, methods=["POST"]),
             Route("/sign-out", sign_out, methods=["POST"]),
@@ -100,11 +103,6 @@ async def activity(console: Console, request: Request, session: Entry) -> Respon
     alarms = request.query_params.get("show") == "alarms"
     found = console.database.events(kinds=(Kind.ALARM,) if alarms else (), limit=EVENTS)
     return page(request, "activity.html", session, events=found[::-1], alarms=alarms)
-
-
-async def api_status(console: Console, request: Request, session: Entry) -> Response:
-    """What ``nodisk status --output json`` prints."""
-    return JSONResponse(to_json(await console.snapshot.status()))
 
 
 async def ask_code(request: Request) -> Response:

@@ -31,6 +31,8 @@ from nodisk.server.handlers.common import Problem, source_of
 from nodisk.server.limits import RateLimit
 from nodisk.spec.model import Lab
 
+API = "/api/"
+"""Where programs ask."""
 TICK = 1.0
 """Seconds between two looks at the room, for a page that is kept up to date."""
 
@@ -88,7 +90,7 @@ def signed_in(handler: Handler, right: Right = Right.ROOM) -> Callable[[Request]
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
         console = console_of(request)
-        session = console.database.console.session(token_of(request))
+        session = session_of(request)
         if session is None:
             if wants_page(request):
                 return RedirectResponse("/sign-in", 303)
@@ -105,6 +107,19 @@ def console_of(request: Request) -> Console:
     """The shared state."""
     console: Console = request.app.state.console
     return console
+
+
+def session_of(request: Request) -> Entry | None:
+    """Who asks: a program with a token of its own where there are no pages, or a browser's session; None: nobody."""
+    access = console_of(request).database.console
+    token = bearer_of(request)
+    return access.session(token_of(request)) if token is None else access.bearer(token)
+
+
+def bearer_of(request: Request) -> str | None:
+    """The token that a program brings (RFC 6750); None: it brings none, or asks for a page."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and request.url.path.startswith(API) else None
 
 
 def token_of(request: Request) -> str:

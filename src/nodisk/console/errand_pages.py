@@ -30,6 +30,11 @@ async def begin(console: Console, request: Request, session: Entry, order: AnyOr
     security.check_form(form, token_of(request))
     if form.get("count") != str(len(order.targets)):
         raise Problem(409, f"these are {len(order.targets)} now: go back, and look again")
+    return RedirectResponse(f"/switched/{start(console, request, session, order).number}", 303)
+
+
+def start(console: Console, request: Request, session: Entry, order: AnyOrder) -> Errand:
+    """Have it done, and recorded; raises Problem 409 while another order changes the same."""
     who = f"{session.name} ({session.role})"
 
     def tell(errand: Errand) -> None:
@@ -37,7 +42,7 @@ async def begin(console: Console, request: Request, session: Entry, order: AnyOr
 
     errand = console.errands.begin(order, who, tell)
     console.log(request, f"{who}: {order.line}")
-    return RedirectResponse(f"/switched/{errand.number}", 303)
+    return errand
 
 
 async def switched(console: Console, request: Request, session: Entry) -> Response:

@@ -1,7 +1,7 @@
-"""Who may use the console: invitations, each for one sign-in, and sessions.
+"""Who may use the console: invitations, each for one sign-in, sessions of browsers, and tokens of programs.
 
-Neither a code nor a session's token is kept, only its SHA-256: whoever reads the database (or a backup of it) can sign
-in with nothing of it. Both are 192 random bits, so a plain hash is enough: there is nothing to guess.
+Neither a code nor a token is kept, only its SHA-256: whoever reads the database (or a backup of it) can sign
+in with nothing of it. All are 192 random bits, so a plain hash is enough: there is nothing to guess.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LINK = 900.0
 SESSIONS_EACH = 10
 """Sessions of one name; one more ends the oldest."""
 
-_TABLES = ("console_invitation", "console_session")
+_TABLES = ("console_invitation", "console_session", "console_token")
 _COLUMNS = "digest TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, made REAL NOT NULL, ends REAL NOT NULL"
 
 
@@ -40,7 +40,7 @@ class ConsoleRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An invitation that nobody has used yet, or a session."""
+    """An invitation that nobody has used yet, a session, or a program's token."""
 
     name: str
     role: ConsoleRole
@@ -61,7 +61,7 @@ def _digest(secret: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The two tables, by a database's connection."""
+    """The tables, by a database's connection."""
 
     db: sqlite3.Connection
     now: Callable[[], float]
@@ -107,17 +107,32 @@ class Access:
         """Whose session a token is; None: nobody's, or it has ended."""
         return self._find("console_session", token)
 
+    def issue(self, name: str, role: ConsoleRole, *, seconds: float) -> str:
+        """A token for a program; one of that name that is there already goes on working."""
+        token = secrets.token_urlsafe(BYTES)
+        with self.transaction():
+            self._tidy()
+            row = (_digest(token), name, str(role), self.now(), self.now() + seconds)
+            self.db.execute("INSERT INTO console_token VALUES (?,?,?,?,?)", row)
+        return token
+
+    def bearer(self, token: str) -> Entry | None:
+        """Whose program's token it is; None: nobody's, or it has ended."""
+        return self._find("console_token", token)
+
     def sign_out(self, token: str) -> None:
         """End one session."""
         with self.transaction():
             self.db.execute("DELETE FROM console_session WHERE digest = ?", (_digest(token),))
 
     def revoke(self, name: str) -> int:
-        """End all sessions of a name and withdraw its invitation; returns how many of both there were."""
+        """End all sessions and tokens of a name and withdraw its invitation; returns how many there were of all."""
         with self.transaction():
             self._tidy()
-            gone = self.db.execute("DELETE FROM console_session WHERE name = ?", (name,)).rowcount
-            return gone + self.db.execute("DELETE FROM console_invitation WHERE name = ?", (name,)).rowcount
+            return sum(
+                self.db.execute(f"DELETE FROM {table} WHERE name = ?", (name,)).rowcount  # noqa: S608 - a constant
+                for table in _TABLES
+            )
 
     def sessions(self) -> list[Entry]:
         """All sessions, by name and age."""
@@ -126,6 +141,10 @@ class Access:
     def invitations(self) -> list[Entry]:
         """All invitations that nobody has used yet."""
         return self._all("console_invitation")
+
+    def tokens(self) -> list[Entry]:
+        """All tokens of programs."""
+        return self._all("console_token")
 
     def _find(self, table: str, secret: str) -> Entry | None:
         if not 0 < len(secret) <= LONGEST:
@@ -147,8 +166,8 @@ class Access:
 
     def _tidy(self) -> None:
         """Forget what has ended."""
-        self.db.execute("DELETE FROM console_invitation WHERE ends <= ?", (self.now(),))
-        self.db.execute("DELETE FROM console_session WHERE ends <= ?", (self.now(),))
+        for table in _TABLES:
+            self.db.execute(f"DELETE FROM {table} WHERE ends <= ?", (self.now(),))  # noqa: S608 - a constant
 
 
 def _entry(name: str, role: str, made: float, ends: float) -> Entry | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -98,6 +99,25 @@ def test_an_unknown_machine_is_adopted(room: Room) -> None:
     page = room.curl(room.name, *words, "--retry-all-errors", f"{BASE}/machine/teacher")
     assert mac in page
     assert "nodisk: teacher takes its address" in room.curl(f"{room.name}-stranger", script)
+
+
+def test_a_program_asks_with_a_token(room: Room) -> None:
+    """Through nginx; what it orders is the command itself."""
+    token = room.nodisk("console", "token", "dashboard", "--role", "admin").stdout.strip()
+    words = ["--cacert", str(room.state.pki / "server-ca.crt"), "--retry", "20", "--retry-connrefused", "--fail"]
+    words += ["-H", f"Authorization: Bearer {token}"]
+    assert json.loads(room.curl(room.name, *words, f"{BASE}/api/status"))["lab"] == "test"
+    body = ["--json", '{"action": "wake", "machines": ["w1"]}']
+    order = json.loads(room.curl(room.name, *words, *body, f"{BASE}/api/switch"))
+    end = time.monotonic() + 120
+    while not order["done"]:
+        assert time.monotonic() < end, order
+        time.sleep(0.1)
+        order = json.loads(room.curl(room.name, *words, f"{BASE}/api/orders/{order['number']}"))
+    assert [(one["name"], one["outcome"]) for one in order["came"]] == [("w1", "asked")]
+    assert room.nodisk("console", "revoke", "dashboard").returncode == 0
+    status = ["--output", "/dev/null", "--write-out", "%{http_code}"]
+    assert room.curl(room.name, *words[:-3], *words[-2:], *status, f"{BASE}/api/status") == "401"
 
 
 def test_a_student_comes_in_by_the_door(room: Room) -> None:

@@ -1,0 +1,227 @@
+"""The same by a program: what pages show, as JSON, and the orders that they take.
+
+A program shows a token of its own, which no browser sends by itself; so what changes something takes a token alone, and
+no page of another site can make a browser ask for it. ``api_document`` describes all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from nodisk.classes import record
+from nodisk.classes.record import Class
+from nodisk.console import class_orders, errand_pages, orders, rights
+from nodisk.console.class_orders import ClassAction
+from nodisk.console.class_pages import class_of
+from nodisk.console.common import API, Console, Handler, bearer_of, signed_in
+from nodisk.console.errands import Errand
+from nodisk.console.orders import Action, AnyOrder
+from nodisk.console.rights import Right
+from nodisk.machines import adopting
+from nodisk.machines.status import to_json
+from nodisk.records import remarks
+from nodisk.records.console_access import Entry
+from nodisk.records.events import Kind, iso
+from nodisk.server.handlers.common import Problem, body_of
+
+MOST = 65536
+"""Bytes of a request's body."""
+EVENTS = 200
+
+
+class Body(BaseModel):
+    """What a request may say: nothing but these."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+B = TypeVar("B", bound=Body)
+
+
+class Switching(Body):
+    """What to do with machines: those named, those of a row of seats, or all."""
+
+    action: Action = Field(strict=False)
+    machines: list[str] = []
+    row: int | None = None
+    all: bool = False
+
+
+class Changing(Body):
+    """What to do with a class: to the students named by label, or all; ``extend`` takes ``days`` and is for all."""
+
+    action: ClassAction = Field(strict=False)
+    students: list[str] = []
+    all: bool = False
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path."""
+
+    method: str
+    path: str
+    right: Right
+    handler: Handler
+    summary: str
+    command: str
+    """The command of nodisk that does or says the same."""
+    body: type[Body] | None = None
+    query: tuple[tuple[str, str], ...] = ()
+    """Parameters, each with what it means."""
+    status: int = 200
+
+
+async def status(console: Console, request: Request, session: Entry) -> Response:
+    """What ``nodisk status --output json`` prints."""
+    return JSONResponse(to_json(await console.snapshot.status()))
+
+
+async def events(console: Console, request: Request, session: Entry) -> Response:
+    """The newest events, the oldest of them first."""
+    alarms = request.query_params.get("alarms") == "1"
+    found = console.database.events(kinds=(Kind.ALARM,) if alarms else (), limit=EVENTS)
+    return JSONResponse({"events": [one.to_json() for one in found]})
+
+
+async def unknown(console: Console, request: Request, session: Entry) -> Response:
+    """Machines that asked for a boot script and are not in lab.yaml."""
+    ignored = console.database.remarks.all(remarks.Kind.IGNORED)
+    seen = {one.mac: one for one in console.database.sightings.all()}
+    found = adopting.unknown(console.lab, seen)
+    return JSONResponse(
+        {"machines": [{"mac": str(one.mac), "ignored": one.mac in ignored} | one.to_json() for one in found]}
+    )
+
+
+async def classes(console: Console, request: Request, session: Entry) -> Response:
+    """A teacher's own classes, an administrator's all."""
+    found = rights.theirs(session, record.load_all(console.context.state))
+    return JSONResponse({"classes": [_class_json(one) for one in found]})
+
+
+async def class_(console: Console, request: Request, session: Entry) -> Response:
+    """One class, with its students."""
+    found = class_of(console, session, request.path_params["name"])
+    students = [
+        {
+            "name": one.name,
+            "label": one.label,
+            "namespace": found.namespace(one),
+            "suspended": one.suspended,
+            "credential_until": None if one.expires is None else iso(one.expires.timestamp()),
+        }
+        for one in found.students
+    ]
+    return JSONResponse(_class_json(found) | {"members": students})
+
+
+def _class_json(found: Class) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "ends": iso(found.expires.timestamp()),
+        "size": found.size_name,
+        "role": found.role,
+        "teachers": [one.name for one in found.teachers],
+        "students": len(found.students),
+        "suspended": sum(one.suspended for one in found.students),
+    }
+
+
+async def switch(console: Console, request: Request, session: Entry) -> Response:
+    """Begin to switch machines."""
+    asked = await _body(request, Switching)
+    row = "" if asked.row is None else str(asked.row)
+    order = orders.order(console.lab, asked.action, asked.machines, row=row, every=asked.all)
+    return _begun(console, request, session, order, "name machines of the lab, a row in which some sit, or all")
+
+
+async def change(console: Console, request: Request, session: Entry) -> Response:
+    """Begin to change a class."""
+    asked, found = await _body(request, Changing), class_of(console, session, request.path_params["name"])
+    days = "" if asked.days is None else str(asked.days)
+    order = class_orders.order(found, asked.action, asked.students, every=asked.all, days=days)
+    return _begun(console, request, session, order, "name students of the class by label, or all; extend needs days")
+
+
+def _begun(console: Console, request: Request, session: Entry, order: AnyOrder | None, hint: str) -> Response:
+    if bearer_of(request) is None:
+        raise Problem(401, "a program's token is needed: nodisk console token")
+    if order is None:
+        raise Problem(400, hint)
+    errand = errand_pages.start(console, request, session, order)
+    return JSONResponse(_errand_json(errand), 202, headers={"location": f"{API}orders/{errand.number}"})
+
+
+async def order_(console: Console, request: Request, session: Entry) -> Response:
+    """How far an order is, and what came of it."""
+    errand = errand_pages.find(console, session, request.path_params["number"])
+    if errand is None:
+        raise Problem(404, "that order is forgotten, or there never was one")
+    return JSONResponse(_errand_json(errand))
+
+
+def _errand_json(errand: Errand) -> dict[str, Any]:
+    came = errand.came
+    return {
+        "number": errand.number,
+        "command": errand.order.line,
+        "by": errand.who,
+        "began": iso(errand.began),
+        "targets": list(errand.order.targets),
+        "done": came is not None,
+        "came": [{"name": one.name, "outcome": str(one.outcome), "detail": one.detail} for one in came or ()],
+    }
+
+
+async def _body(request: Request, shape: type[B]) -> B:
+    """The request's JSON; raises Problem 400 that says what is wrong with it, 413."""
+    try:
+        return shape.model_validate_json(await body_of(request, MOST))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Problem(400, f"{where or 'the body'}: {first['msg']}") from error
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/api/status", Right.ROOM, status, "The lab and its machines.", "nodisk status --output json"),
+    Endpoint(
+        "GET", "/api/events", Right.ACTIVITY, events, f"The newest {EVENTS} events, oldest first.",
+        "nodisk events --output json", query=(("alarms", "1: only alarms"),),
+    ),
+    Endpoint(
+        "GET", "/api/unknown", Right.CARE, unknown, "Machines that asked for a boot script and are not in lab.yaml.",
+        "nodisk machines list --unknown --output json",
+    ),
+    Endpoint(
+        "POST", "/api/switch", Right.SWITCH, switch, "Switch machines; the answer says where to ask what came of it.",
+        "nodisk power", body=Switching, status=202,
+    ),
+    Endpoint(
+        "GET", "/api/classes", Right.CLASSES, classes, "Classes: a teacher's own, an administrator's all.",
+        "nodisk class list --output json",
+    ),
+    Endpoint(
+        "GET", "/api/classes/{name}", Right.CLASSES, class_, "One class with its students.",
+        "nodisk class show NAME --output json",
+    ),
+    Endpoint(
+        "POST", "/api/classes/{name}/change", Right.CLASSES, change,
+        "Suspend, resume, rotate, reset or extend; the answer says where to ask what came of it.",
+        "nodisk class", body=Changing, status=202,
+    ),
+    Endpoint(
+        "GET", "/api/orders/{number}", Right.CLASSES, order_, "How far an order is, and what came of it.",
+        "nodisk events",
+    ),
+)  # fmt: skip
+
+ROUTES = tuple(Route(one.path, signed_in(one.handler, one.right), methods=[one.method]) for one in ENDPOINTS)

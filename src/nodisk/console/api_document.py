@@ -1,0 +1,145 @@
+"""The description of the console's API (OpenAPI 3.1.0), from its endpoints: ``python -m nodisk.console.api_document``
+writes docs/reference/console-api.json.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from nodisk import files
+from nodisk.console import rights
+from nodisk.console.api import ENDPOINTS, Changing, Endpoint, Switching
+from nodisk.machines.buttons.button import Outcome
+
+PAGE = Path("docs/reference/console-api.json")
+_TEXT, _NUMBER, _FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+_TIME = {"type": "string", "format": "date-time"}
+_REF = "#/components/schemas/{model}"
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _REF.format(model=name)}
+
+
+def _object(**keys: Any) -> dict[str, Any]:
+    """An object that has these keys always, and perhaps more in a later version."""
+    return {"type": "object", "properties": keys, "required": list(keys)}
+
+
+def _list(of: Any) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+def _maybe(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_CLASS = {
+    "name": _TEXT,
+    "ends": _TIME,
+    "size": _TEXT,
+    "role": _TEXT,
+    "teachers": _list(_TEXT),
+    "students": _NUMBER,
+    "suspended": _NUMBER,
+}
+_MEMBER = _object(name=_TEXT, label=_TEXT, namespace=_TEXT, suspended=_FLAG, credential_until=_maybe(_TIME))
+_CAME = _object(name=_TEXT, outcome={"enum": [str(one) for one in Outcome]}, detail=_TEXT)
+ANSWERS = {
+    "Status": _object(lab=_TEXT, time=_TIME, server=_TEXT, api=_TEXT, armed=_FLAG, machines=_list({"type": "object"}))
+    | {"description": "docs/reference/status.md has all of it."},
+    "Event": _object(id=_NUMBER, time=_TIME, kind=_TEXT, machine=_maybe(_TEXT), detail=_TEXT, source=_TEXT),
+    "Events": _object(events=_list(_ref("Event"))),
+    "UnknownMachines": _object(machines=_list(_object(mac=_TEXT, ignored=_FLAG, first_seen=_TIME, last_seen=_TIME))),
+    "Class": _object(**_CLASS),
+    "Classes": _object(classes=_list(_ref("Class"))),
+    "ClassWithStudents": _object(**_CLASS, members=_list(_MEMBER)),
+    "Order": _object(
+        number=_TEXT, command=_TEXT, by=_TEXT, began=_TIME, targets=_list(_TEXT), done=_FLAG, came=_list(_CAME)
+    ),
+    "Refusal": _object(error=_TEXT),
+}
+ANSWER = {
+    "/api/status": "Status",
+    "/api/events": "Events",
+    "/api/unknown": "UnknownMachines",
+    "/api/switch": "Order",
+    "/api/classes": "Classes",
+    "/api/classes/{name}": "ClassWithStudents",
+    "/api/classes/{name}/change": "Order",
+    "/api/orders/{number}": "Order",
+}
+"""Path → the shape of its answer."""
+
+
+def document() -> dict[str, Any]:
+    """All of it."""
+    paths: dict[str, dict[str, Any]] = {}
+    for one in ENDPOINTS:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+    bodies = {shape.__name__: shape.model_json_schema(ref_template=_REF) for shape in (Switching, Changing)}
+    kinds = {name: kind for body in bodies.values() for name, kind in body.pop("$defs", {}).items()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "nodisk's console",
+            "version": "1",
+            "description": "By HTTPS at the console's address, with a certificate of the lab's CA. "
+            "`nodisk console token NAME --role ROLE` prints a token.",
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": bodies | kinds | ANSWERS,
+        },
+    }
+
+
+def _operation(one: Endpoint) -> dict[str, Any]:
+    names = [part[1:-1] for part in one.path.split("/") if part.startswith("{")]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names
+    ]
+    parameters += [{"name": name, "in": "query", "description": text, "schema": _TEXT} for name, text in one.query]
+    roles = ", ".join(str(role) for role in rights.RIGHTS if rights.may(role, one.right))
+    told = "done" if one.body is None else "begun"
+    found: dict[str, Any] = {
+        "summary": one.summary,
+        "description": f"As `{one.command}`. Roles: {roles}.",
+        "operationId": one.handler.__name__.strip("_"),
+        "parameters": parameters,
+        "responses": {
+            str(one.status): {"description": told, "content": _json(_ref(ANSWER[one.path]))},
+            "default": {"description": "refused", "content": _json(_ref("Refusal"))},
+        },
+    }
+    if one.body is not None:
+        found["requestBody"] = {"required": True, "content": _json(_ref(one.body.__name__))}
+    return found
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def text() -> str:
+    """The document as it is written."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+async def described(request: Request) -> Response:
+    """The document, for anybody: there is nothing secret in it."""
+    return JSONResponse(document())
+
+
+ROUTES = (Route("/api/openapi.json", described),)
+
+if __name__ == "__main__":
+    files.write(PAGE, text())
