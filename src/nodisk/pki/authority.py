@@ -23,7 +23,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from cryptography import x509
@@ -34,6 +33,7 @@ from nodisk.errors import IntegrityError
 from nodisk.kube import kubeconfig
 from nodisk.kube.kubeconfig import Endpoint
 from nodisk.pki import certs, profiles
+from nodisk.pki.own import Own, own_certificates
 from nodisk.pki.profiles import Ca, Profile
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
@@ -42,19 +42,6 @@ from nodisk.values import Role
 LOCK = "pki.lock"
 COMPLETE = ".complete"
 """In the folder of a rotation: marks it as complete; its content is the time by which the old one is named."""
-ADMIN = Profile("admin", "kubernetes-admin", "system:masters")
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """One of the server's own certificates."""
-
-    name: str
-    ca: Ca
-    subject: x509.Name
-    usages: tuple[x509.ObjectIdentifier, ...]
-    names: tuple[str, ...] = ()
-    addresses: tuple[IPv4Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +128,7 @@ class Authority:
         self.folder.chmod(0o700)
         changed = self._ensure_authorities(now)
         changed |= self._ensure_service_account()
-        for own in self._own():
+        for own in own_certificates(self.lab):
             changed |= self._ensure_own(own, now)
         return files.write(self.folder / "admin.kubeconfig", self._kubeconfig(), mode=0o600) or changed
 
@@ -170,7 +157,7 @@ class Authority:
         """All certificates and keys; authorities first."""
         for ca in Ca:
             yield self._item(str(ca), "authority")
-        for own in self._own():
+        for own in own_certificates(self.lab):
             yield self._item(own.name, "certificate")
         if (key := self.folder / "sa.key").exists():
             yield Item("sa", "key", "service-account tokens", None, key)
@@ -246,7 +233,7 @@ class Authority:
             certificate.verify_directly_issued_by(signer.certificate)
             fresh = certificate.not_valid_after_utc - now > certs.SERVER_LIFETIME / 3
             same = certificate.public_key() == certs.load_key(key.read_bytes()).public_key()
-            return fresh and same and certificate.subject == own.subject and _sans_of(certificate) == _wanted(own)
+            return fresh and same and certificate.subject == own.subject and own.named(certificate)
         return False
 
     @staticmethod
@@ -268,21 +255,6 @@ class Authority:
                 f"{key} is not the key of {crt}", hint="restore them, or replace all keys with nodisk pki rotate"
             )
 
-    def _own(self) -> tuple[Own, ...]:
-        server, loopback = self.lab.network.server, IPv4Address("127.0.0.1")
-        both = (certs.SERVER, certs.CLIENT)  # etcd's gateway dials etcd itself with the server's certificate
-        admin = certs.subject(ADMIN.common_name, ADMIN.organization)
-        return (
-            Own(
-                "server", Ca.SERVER, certs.subject("nodisk server"), (certs.SERVER,), ("localhost",), (server, loopback)
-            ),
-            Own("etcd-server", Ca.ETCD, certs.subject("nodisk etcd"), both, ("localhost",), (server, loopback)),
-            Own("etcd-probe", Ca.ETCD, certs.subject("nodisk etcd probe"), (certs.CLIENT,)),
-            Own("admin", Ca.CLUSTER, admin, (certs.CLIENT,)),
-            Own("metrics", Ca.SERVER, certs.subject("nodisk metrics"), (certs.SERVER,), (profiles.METRICS_HOST,)),
-            Own("metrics-client", Ca.CLUSTER, certs.subject(profiles.METRICS_USER), (certs.CLIENT,)),
-        )
-
     def _kubeconfig(self) -> str:
         endpoint = Endpoint(
             server=f"https://{self.lab.network.server}:{ports.API}",
@@ -291,14 +263,3 @@ class Authority:
             key_pem=self._read("admin.key").decode(),
         )
         return kubeconfig.render(endpoint, cluster=str(self.lab.name), user="admin")
-
-
-def _sans_of(certificate: x509.Certificate) -> set[str]:
-    with contextlib.suppress(x509.ExtensionNotFound):
-        value = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return {*value.get_values_for_type(x509.DNSName), *map(str, value.get_values_for_type(x509.IPAddress))}
-    return set()
-
-
-def _wanted(own: Own) -> set[str]:
-    return {*own.names, *map(str, own.addresses)}
