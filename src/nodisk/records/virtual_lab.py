@@ -71,8 +71,12 @@ def file_of(state: LabState) -> Path | None:
 
 
 def room_interface(state: LabState) -> str | None:
-    """The interface on which a real room's server last used this state; None for a virtual lab or new state."""
-    if not (state.etcd / "member").exists():  # etcd's own folder: there since a server first ran
+    """The interface on which a real room's server last used this state; None for a virtual lab or new state.
+
+    A state that was restored from a backup is new: no server of this host has used it.
+    """
+    # A server writes what it finds of the host, then etcd makes its own folder.
+    if not state.host.exists() or not (state.etcd / "member").exists():
         return None
     found = host.read(state.host)
     interface = "unknown" if found is None else found.interface

@@ -81,6 +81,14 @@ def test_a_state_of_which_nothing_is_known_stays(virtual: Virtual) -> None:
     assert virtual.state.pki.exists()
 
 
+def test_a_state_that_was_restored_may_be_a_virtual_lab_s(virtual: Virtual) -> None:
+    """It has etcd's data, and no server of this host has used it."""
+    served(virtual, "enp3s0")
+    virtual.state.host.unlink()
+    assert virtual_lab.room_interface(virtual.state) is None
+    assert virtual.down(lambda _: None, purge=True)
+
+
 def test_a_server_that_runs_elsewhere_keeps_everything(virtual: Virtual) -> None:
     """Also if the last server that came far enough to say so was a virtual one."""
     served(virtual, "lab0")
