@@ -27,7 +27,7 @@ from nodisk.spec.model import Listen
 @click.option(
     "--print", "cards", is_flag=True, help="Write the codes to a page of cards to cut out, and show none here."
 )
-@click.option("--renew", is_flag=True, help="New codes also for who has one or a passphrase, which end by that.")
+@click.option("--renew", is_flag=True, help="Also replace the codes and passphrases that students have already.")
 @click.option(
     "--days", type=click.IntRange(1, 120), default=doors.DAYS, show_default=True, help="Days for which the codes work."
 )
@@ -49,8 +49,8 @@ def codes(
 ) -> None:
     """Make codes with which students sign in for the first time in a browser (default: all who need one).
 
-    A code works once. The student chooses a passphrase by it, and signs in with that from then on. The codes are shown
-    now and never again; `--renew` makes another for who has lost theirs or forgot the passphrase.
+    A code works once. With it the student chooses a passphrase, and signs in with that from then on.
+    Codes are shown now and never again; `--renew` replaces a code that was lost, or a passphrase that was forgotten.
     """
     context = options.load_cluster()
     if dry_run:

@@ -37,7 +37,7 @@ def named(lab: Lab, which: str) -> tuple[Machine | None, Mac]:
 def sightings(context: LabContext) -> dict[Mac, Sighting]:
     """Every machine that asked for a boot script, in the order in which they were first seen."""
     with Database(context.state.database, reading=True) as database:
-        return {sighting.mac: sighting for sighting in database.sightings.all()}
+        return adopting.seen_in(database)
 
 
 @click.command(name="list", epilog="Example: nodisk machines list --unknown")

@@ -94,8 +94,7 @@ async def events(console: Console, request: Request, session: Entry) -> Response
 async def unknown(console: Console, request: Request, session: Entry) -> Response:
     """Machines that asked for a boot script and are not in lab.yaml."""
     ignored = console.database.remarks.all(remarks.Kind.IGNORED)
-    seen = {one.mac: one for one in console.database.sightings.all()}
-    found = adopting.unknown(console.lab, seen)
+    found = adopting.unknown(console.lab, adopting.seen_in(console.database))
     return JSONResponse(
         {"machines": [{"mac": str(one.mac), "ignored": one.mac in ignored} | one.to_json() for one in found]}
     )

@@ -24,7 +24,7 @@ from nodisk.machines import adopting, noting, vendors
 from nodisk.machines.adopt import Wish
 from nodisk.records import remarks
 from nodisk.records.console_access import Entry
-from nodisk.records.sightings import Sighting, place
+from nodisk.records.sightings import place
 from nodisk.server.handlers.common import Problem
 from nodisk.spec.lookup import machine_named
 from nodisk.values import Mac, Name, Seat
@@ -47,7 +47,7 @@ class Adoption:
 
 async def unknown(console: Console, request: Request, session: Entry) -> Response:
     """Those that asked for a boot script, in the order in which they were first seen."""
-    seen, ignored = _seen(console), console.database.remarks.all(remarks.Kind.IGNORED)
+    seen, ignored = adopting.seen_in(console.database), console.database.remarks.all(remarks.Kind.IGNORED)
     hidden = request.query_params.get("show") == "ignored"
     found = [one for one in adopting.unknown(console.lab, seen) if (one.mac in ignored) == hidden]
     makers = await asyncio.to_thread(vendors.vendors, [one.mac for one in found])
@@ -60,7 +60,14 @@ async def confirm(console: Console, request: Request, session: Entry) -> Respons
     found = adoption_of(console, request.query_params)
     query = [("mac", str(found.mac)), ("name", str(found.wish.name or "")), ("seat", str(found.wish.seat or ""))]
     address = f"/unknown/adopt?{urlencode(query)}"
-    return page(request, "adopt.html", session, found=found, address=address, said=_seen(console)[found.mac].said)
+    return page(
+        request,
+        "adopt.html",
+        session,
+        found=found,
+        address=address,
+        said=adopting.seen_in(console.database)[found.mac].said,
+    )
 
 
 async def adopt(console: Console, request: Request, session: Entry) -> Response:
@@ -70,7 +77,7 @@ async def adopt(console: Console, request: Request, session: Entry) -> Response:
     found = adoption_of(console, request.query_params)
     try:
         done = await asyncio.to_thread(
-            adopting.adopt, console.context, lambda _: [found.mac], found.wish, _seen(console)
+            adopting.adopt, console.context, lambda _: [found.mac], found.wish, adopting.seen_in(console.database)
         )
     except UsageError as error:  # somebody else was faster, or has the name, the seat or the last address
         raise Problem(409, error.message) from error
@@ -130,13 +137,9 @@ def mac_of(console: Console, text: str) -> Mac:
         mac = Mac.parse(text)
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    if mac not in _seen(console):
+    if mac not in adopting.seen_in(console.database):
         raise Problem(404, f"{mac} was never seen")
     return mac
-
-
-def _seen(console: Console) -> dict[Mac, Sighting]:
-    return {one.mac: one for one in console.database.sightings.all()}
 
 
 ROUTES = (

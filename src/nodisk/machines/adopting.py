@@ -9,6 +9,7 @@ from nodisk.context import LabContext
 from nodisk.machines import adopt as adopt_
 from nodisk.machines import passwords
 from nodisk.machines.adopt import Wish
+from nodisk.records.database import Database
 from nodisk.records.sightings import Sighting
 from nodisk.spec.change import Change, Edit, change
 from nodisk.spec.model import Lab
@@ -16,6 +17,11 @@ from nodisk.values import Mac
 
 RECENT = 3600.0
 """Seconds for which an address that an unknown machine asked from counts as its own: a pool gave it out."""
+
+
+def seen_in(database: Database) -> dict[Mac, Sighting]:
+    """Every machine that asked for a boot script, in the order in which they were first seen."""
+    return {sighting.mac: sighting for sighting in database.sightings.all()}
 
 
 def unknown(lab: Lab, seen: Mapping[Mac, Sighting]) -> list[Sighting]:
