@@ -44,8 +44,11 @@ class Driver:
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def __call__(self, *words: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run ``nodisk WORDS``; the lab is named by the environment, as a person would."""
+    def __call__(self, *words: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        """Run ``nodisk WORDS``; the lab is named by the environment, as a person would.
+
+        Like a wait's, the limit only ends a test that has failed: a host that emulates has slow hours.
+        """
         done = subprocess.run(
             [sys.executable, "-m", "nodisk", *words],
             env={**_environment(), "NODISK_LAB": str(self.file)},

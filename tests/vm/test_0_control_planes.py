@@ -48,7 +48,7 @@ def test_both_serve_and_one_acts(two: Driver) -> None:
     nodes = {node["metadata"]["name"]: node for node in two.kubectl("get", "nodes")["items"]}
     for name in ADDRESSES:
         assert "node-role.kubernetes.io/control-plane" in nodes[name]["metadata"]["labels"]
-    two.wait(lambda: servers(two) == set(ADDRESSES.values()), "both API servers are endpoints", seconds=120)
+    two.wait(lambda: servers(two) == set(ADDRESSES.values()), "both API servers are endpoints")
     pods = {pod["metadata"]["name"]: pod for pod in two.kubectl("-n", "kube-system", "get", "pods")["items"]}
     for part in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         for name in ADDRESSES:
@@ -74,14 +74,14 @@ def test_the_one_that_acts_vanishes_and_returns(two: Driver) -> None:
     def runs() -> bool:
         return bool(two.kubectl("get", "deployment", "echo")["status"].get("readyReplicas") == 1)
 
-    two.wait(runs, f"{other} took over from {lost}, and the echo runs", seconds=300)
+    two.wait(runs, f"{other} took over from {lost}, and the echo runs")
     two("kubectl", "delete", "deployment", "echo")
     assert worker_of(two, "kube-controller-manager") == other
-    two.wait(lambda: servers(two) == {ADDRESSES[other]}, f"{lost}'s API server is no endpoint", seconds=120)
-    two.wait(lambda: two.status()["machines"][lost]["node"] != "ready", f"{lost}'s node is not Ready", seconds=180)
+    two.wait(lambda: servers(two) == {ADDRESSES[other]}, f"{lost}'s API server is no endpoint")
+    two.wait(lambda: two.status()["machines"][lost]["node"] != "ready", f"{lost}'s node is not Ready")
 
     two("lab", "power", lost, "on")
     two.await_ready(lost, before=before)
-    two.wait(lambda: servers(two) == set(ADDRESSES.values()), "both API servers are endpoints again", seconds=120)
+    two.wait(lambda: servers(two) == set(ADDRESSES.values()), "both API servers are endpoints again")
     assert two.boot_ids()[other] == before[other]
     assert two.status()["alarms"] == 0

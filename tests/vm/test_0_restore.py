@@ -42,7 +42,7 @@ def drill(tmp_path: Path) -> Iterator[Driver]:
 def volume_of(state: LabState) -> Path:
     """The student's folder, as the server has it mounted."""
     (volume,) = volumes.load_all(state)
-    volumes.wait(state, [volume], seconds=60)
+    volumes.wait(state, [volume], seconds=600)
     return seen_by(running.process(state), Disks(state).place(volume))
 
 
@@ -54,7 +54,7 @@ def uids(vm: Driver) -> dict[str, str]:
 
 def test_the_room_boots_from_a_backup(drill: Driver, tmp_path: Path) -> None:
     words = ("--students", "Jan Kowalski", "--storage", "64Mi", "--days", "2", "--overcommit")
-    drill("class", "create", "k8s", *words, "--out", str(tmp_path / "sheets"), timeout=600)
+    drill("class", "create", "k8s", *words, "--out", str(tmp_path / "sheets"))
     state = drill.context().state
     homework = os.urandom(1_000_000)
     (volume_of(state) / "homework").write_bytes(homework)
@@ -62,7 +62,7 @@ def test_the_room_boots_from_a_backup(drill: Driver, tmp_path: Path) -> None:
     target, password = tmp_path / "backups", tmp_path / "password"
     password.write_text("a test's\n")
     options = ("--to", str(target), "--password-file", str(password))
-    drill("backup", "create", *options, timeout=600)
+    drill("backup", "create", *options)
     drill("backup", "verify", "latest", *options, timeout=900)
     drill("lab", "down")
     shutil.rmtree(state.root)
@@ -70,7 +70,7 @@ def test_the_room_boots_from_a_backup(drill: Driver, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     with lab_of_its_own(tmp_path / "again", LAB.replace("vmtest-drill", AGAIN)) as again:
         where = ("--from", str(target), "--password-file", str(password), "--lab-file", str(again.file))
-        said = json.loads(again("backup", "restore", "latest", *where, "--as", AGAIN, "-o", "json", timeout=600).stdout)
+        said = json.loads(again("backup", "restore", "latest", *where, "--as", AGAIN, "-o", "json").stdout)
         assert said["assets_missing"] == []
         again("lab", "up", "--within", str(BOOT_WITHIN), timeout=BOOT_WITHIN + 1500)
         print(f"RPO {said['rpo_seconds']:.0f} s; RTO {time.monotonic() - began:.0f} s, to machines that are Ready")

@@ -35,6 +35,6 @@ def lab(tmp_path: Path) -> Iterator[Driver]:
 def test_what_nobody_signed_is_refused(lab: Driver) -> None:
     """iPXE comes whole, and the firmware itself says why it does not run it."""
     served = lab.context().state.log / "dnsmasq.log"
-    lab.wait(lambda: "Access Denied" in lab.console("cp1"), "the firmware refuses iPXE", seconds=300)
+    lab.wait(lambda: "Access Denied" in lab.console("cp1"), "the firmware refuses iPXE")
     assert "/snponly.efi to 10.80.0.11" in served.read_text(errors="replace")
     assert list(lab.status()["machines"]["cp1"]["stages"]) == ["dhcp"], "no boot script was asked for"

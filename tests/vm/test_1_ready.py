@@ -70,7 +70,7 @@ def test_machines_stay_within_their_budget(vm: Driver) -> None:
     def reported() -> bool:
         return all(row["ram"] for row in vm.status()["machines"].values())
 
-    vm.wait(reported, "every machine has reported its RAM", seconds=120)
+    vm.wait(reported, "every machine has reported its RAM")
     machines = vm.status()["machines"]
     context = vm.context()
     image, _ = built.facts(context.state.state, context.lab)
@@ -157,7 +157,7 @@ def test_top_tells_what_machines_and_pods_use(vm: Driver) -> None:
             "w2",
         ]
 
-    vm.wait(told, "kubectl top nodes tells of every machine", seconds=240)
+    vm.wait(told, "kubectl top nodes tells of every machine")
     pods = vm("kubectl", "top", "pods", "-n", "kube-system", "--no-headers").stdout
     used = {row.split()[0]: row.split()[2] for row in pods.splitlines()}
     assert 100 <= int(used["kube-apiserver-cp1"].removesuffix("Mi")) <= 1000
@@ -192,7 +192,7 @@ def probe(vm: Driver) -> Iterator[Callable[..., subprocess.CompletedProcess[str]
         return vm("kubectl", "exec", "probe", "--", "timeout", "20", *words, check=False)
 
     try:
-        vm("kubectl", "wait", "--for=condition=Ready", "pod/probe", "--timeout=600s", timeout=620)
+        vm("kubectl", "wait", "--for=condition=Ready", "pod/probe", "--timeout=580s")
         yield in_pod
     finally:
         vm("kubectl", "delete", "pod", "probe", "--grace-period=0", "--force")
@@ -213,7 +213,7 @@ def test_a_pod_finds_services_and_the_lab_by_name(
         def answered(name: str = name, address: str = address) -> bool:
             return f"Address: {address}\n" in probe("nslookup", name).stdout
 
-        vm.wait(answered, f"{name} is answered", seconds=300)
+        vm.wait(answered, f"{name} is answered")
 
 
 def test_pods_cannot_reach_the_servers_private_ports(
@@ -230,7 +230,7 @@ def test_pods_cannot_reach_the_servers_private_ports(
         return int(found[1])
 
     def reaches(*words: str) -> None:
-        vm.wait(lambda: succeeds(*words), f"a pod's {' '.join(words)} succeeds", seconds=300)
+        vm.wait(lambda: succeeds(*words), f"a pod's {' '.join(words)} succeeds")
 
     def turned_away(*words: str) -> None:
         """By the machine, and not only closed; what did not start, as the host is busy, is tried again."""
@@ -240,7 +240,7 @@ def test_pods_cannot_reach_the_servers_private_ports(
             assert not succeeds(*words), what
             return rejected() > before
 
-        vm.wait(counted, f"the machine rejects a pod's {what}", seconds=300)
+        vm.wait(counted, f"the machine rejects a pod's {what}")
 
     for port in (6443, 53, 1053):
         reaches("nc", "10.78.0.1", str(port), "-e", "true")
@@ -270,6 +270,6 @@ def test_api_certificate_is_checked_by_the_labs_own_ca(vm: Driver) -> None:
 def test_a_second_lab_up_changes_nothing(vm: Driver) -> None:
     before = vm.boot_ids()
     assert shutil.which("qemu-system-x86_64")
-    done = vm("lab", "up", "--no-proof", timeout=200)
+    done = vm("lab", "up", "--no-proof")
     assert "powered on" not in done.stderr
     assert vm.boot_ids() == before

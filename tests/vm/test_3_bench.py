@@ -91,9 +91,9 @@ def test_iperf3_by_hand(vm: Driver, report: dict[str, Any]) -> None:
                 *("kubectl", "-n", "by-hand", "run", name, f"--image={BENCH}", "--restart=Never"),
                 *(f"--overrides={json.dumps(overrides)}", "--command", "--", "sh", "-c", command),
             )
-        vm("kubectl", "-n", "by-hand", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=240s", timeout=260)
+        vm("kubectl", "-n", "by-hand", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=580s")
         words = ("kubectl", "-n", "by-hand", "exec", "client", "--")
-        done = vm(*words, "iperf3", "-c", "10.78.0.22", "-p", "15999", "-t", "3", "-J", timeout=120)
+        done = vm(*words, "iperf3", "-c", "10.78.0.22", "-p", "15999", "-t", "3", "-J")
         rate = json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"] / 1e6
     finally:
         vm("kubectl", "delete", "namespace", "by-hand", "--wait=false")
