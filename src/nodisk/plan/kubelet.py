@@ -48,7 +48,8 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
     config: dict[str, Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        "staticPodPath": "/etc/kubernetes/manifests",
+        # Only kubeadm's control planes have the folder: kubelet logs an error every second where it doesn't exist.
+        **({"staticPodPath": "/etc/kubernetes/manifests"} if machine.role is Role.CONTROL_PLANE else {}),
         # Certificates are signed at enrolment and last longer than a machine stays on.
         "tlsCertFile": f"{PKI}/kubelet-server.crt",
         "tlsPrivateKeyFile": f"{PKI}/kubelet-server.key",
