@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nodisk.butane import dataurl, gourl, unitfile
+from nodisk.butane import dataurl, gourl
+from nodisk.butane.clc.ignition2_unit_rules import UnitRules
 from nodisk.butane.clc.walk import Rule, Said
 from nodisk.butane.gojson import quote
 from nodisk.butane.pattern import Pattern
 from nodisk.butane.report import Severity
-from nodisk.butane.rules import UNIT_SUFFIXES, extension
 from nodisk.butane.rules_storage import byte_length
 
 _LABEL_LIMITS = {"ext4": 16, "btrfs": 256, "xfs": 12, "swap": 15, "vfat": 11}
@@ -28,13 +28,6 @@ _CREATE_CLASHES = [
     "shell",
     "system",
 ]
-
-
-def _unit_words(error: unitfile.UnitError) -> str:
-    """In Ignition 2's words, which show garbage as a list of bytes."""
-    if error.garbage:
-        return f"invalid unit content: found garbage after section name : [{' '.join(map(str, error.garbage))}]"
-    return f"invalid unit content: {error}"
 
 
 class Rules:
@@ -65,10 +58,7 @@ class Rules:
             "Filesystem": {"": self._filesystem, "path": self._filesystem_path},
             "Mount": {"": self._format, "device": self._mount_device, "label": self._mount_label},
             "Raid": {"level": self._level, "devices": self._devices},
-            "Unit": {"contents": self._unit_contents, "name": self._unit_name},
-            "SystemdDropin": {"": self._dropin},
-            "NetworkdUnit": {"": self._network_unit},
-            "NetworkdDropin": {"": self._network_dropin},
+            **UnitRules(self.target).table(),
         }
 
     def _config(self, values: Any) -> Said:
@@ -266,43 +256,3 @@ class Rules:
                 name = quote(values.get("name", ""))
                 named = f"array {name}: device path not absolute: {quote(device)}"
                 yield "error", named if self.target == 1 else "path not absolute"
-
-    def _unit_contents(self, values: Any) -> Said:
-        name, contents = values.get("name", ""), values.get("contents", "")
-        try:
-            sections = unitfile.sections(contents)
-        except unitfile.UnitError as error:
-            yield "error", _unit_words(error)
-            return
-        enabled = values.get("enable") or values.get("enabled")
-        # A text without any option looks to ct like one that it could not read.
-        if self.target >= 2 and enabled and contents and sections and "Install" not in sections:
-            yield "warning", f"unit {quote(name)} is enabled, but has no install section so enable does nothing"
-
-    def _unit_name(self, values: Any) -> Said:
-        if extension(values.get("name", "")) not in UNIT_SUFFIXES:
-            yield "error", "invalid systemd unit extension"
-
-    def _dropin(self, values: Any) -> Said:
-        yield from self._text(values)
-        suffix = extension(values.get("name", ""))
-        if suffix != "conf":
-            dotted = quote("." + suffix if suffix or values.get("name", "").endswith(".") else "")
-            old = f"invalid systemd unit drop-in extension: {dotted}"
-            yield "error", old if self.target == 1 else "invalid systemd drop-in extension"
-
-    def _text(self, values: Any) -> Said:
-        try:
-            unitfile.sections(values.get("contents", ""))
-        except unitfile.UnitError as error:
-            yield "error", _unit_words(error)
-
-    def _network_unit(self, values: Any) -> Said:
-        yield from self._text(values)
-        if extension(values.get("name", "")) not in ("link", "netdev", "network"):
-            yield "error", "invalid networkd unit extension"
-
-    def _network_dropin(self, values: Any) -> Said:
-        yield from self._text(values)
-        if extension(values.get("name", "")) != "conf":
-            yield "error", "invalid networkd drop-in extension"
