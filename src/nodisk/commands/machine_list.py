@@ -116,10 +116,12 @@ def show(options: LabOptions, output: str, which: str) -> None:
     found |= firmware.of_machine(context.state, context.lab, mac, sighting.said.get("busid") if sighting else None)
     with Database(context.state.database, reading=True) as database:
         measured = database.inventories.all().get(mac)
+        printed = database.printed.of(mac)
     notes = noted(context)
     if output == "json":
         found |= notes.to_json(mac)
-        ui.print_json(found | {"measured": None if measured is None else measured_json(measured)})
+        found |= {"measured": None if measured is None else measured_json(measured)}
+        ui.print_json(found | {"printed": None if printed is None else printed.to_json()})
         return
     for key, value in found.items():
         text = "unknown" if value is None else ", ".join(value) or "none" if isinstance(value, list) else str(value)
@@ -133,6 +135,9 @@ def show(options: LabOptions, output: str, which: str) -> None:
         click.echo(f"\nMeasured {_clock(measured.time)}:")
         for heading, words in measured.hardware.lines():
             click.echo(f"{heading:<17} {words}")
+    if printed is not None:
+        click.echo(f"\nPrinted last ({_clock(printed.time)}):")
+        click.echo("\n".join(printed.lines))
     if machine is None:
         click.echo(f"\nIt is not in lab.yaml. To add it: nodisk machines adopt {mac}")
 

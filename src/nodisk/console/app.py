@@ -92,6 +92,7 @@ async def machine(console: Console, request: Request, session: Entry) -> Respons
         tile=view.tile(row, facts["node"], status.time),
         facts=facts,
         timeline=view.timeline(row, status.rows),
+        printed=row.printed,
         neighbours=view.neighbours(console.lab, row.machine),
         ticks=rights.may(session.role, Right.SWITCH),
         events=console.database.events(mac=row.machine.mac, limit=EVENTS)[::-1],

@@ -52,7 +52,7 @@ class Tile:
     age: float | None
     """Seconds at this stage."""
     line: str
-    """The failure's reason, or what the status warns of; '' for nothing."""
+    """The failure's reason, what the status warns of, or on the way to Ready what it printed last; '' for nothing."""
     broken: str
     """What somebody noted of a broken PC; '' for nothing."""
 
@@ -118,9 +118,17 @@ def tile(row: Row, node: str, now: float) -> Tile:
         "" if way.stage is None else str(way.stage),
         reached,
         None if way.since is None else max(0.0, now - way.since),
-        way.reason or row.warning,
+        way.reason or row.warning or _printed(row),
         "" if row.broken is None else row.broken.note,
     )
+
+
+def _printed(row: Row) -> str:
+    """What a machine under way printed last, if it has in this boot."""
+    way = row.progress
+    if row.printed is None or way.started is None or row.printed.time < way.started or way.stage is Stage.READY:
+        return ""
+    return row.printed.last
 
 
 def look(row: Row, node: str) -> Look:

@@ -108,6 +108,7 @@ POLISH = {
     "Pod": "Pod",
     "Pods": "Pody",
     "Pods ask for": "Pody żądają",
+    "Printed last": "Ostatnio wypisane",
     "Promised to classes": "Obiecane klasom",
     "Quota": "Limit",
     "RAM free": "Wolna pamięć",

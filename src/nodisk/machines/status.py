@@ -23,6 +23,7 @@ from nodisk.records.backups import Backups
 from nodisk.records.database import Database, Enrolment
 from nodisk.records.events import Event, Kind, Progress, fetched_nothing, iso, progress
 from nodisk.records.isolation import Tried
+from nodisk.records.printed import Printed
 from nodisk.records.remarks import Remark
 from nodisk.records.turns import Coming, Plan
 from nodisk.spec.model import Lab, Machine
@@ -50,6 +51,8 @@ class Row:
     warning: str
     broken: Remark | None
     """None: nobody has noted that its PC is broken."""
+    printed: Printed | None
+    """What it printed last while it booted; None: it has sent nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ def _row(machine: Machine, database: Database, asked: Asked, now: float, broken:
         enrolment,
         _warning(way, enrolment, now) if way.stage is not Stage.DHCP else fetched_nothing(events, now),
         broken,
+        database.printed.of(machine.mac),
     )
 
 
@@ -213,6 +217,7 @@ def _machine_json(row: Row, api: Api) -> dict[str, Any]:
         "certificates_expire": None if row.enrolment is None else iso(row.enrolment.expires),
         "warning": row.warning or None,
         "broken": None if row.broken is None else row.broken.to_json(),
+        "printed": None if row.printed is None else row.printed.last,
     }
 
 

@@ -8,7 +8,7 @@ from nodisk.values import Mac
 
 WISHES = ("next_boot", "inventory")
 """What an administrator wants of the machine in that place, whichever PC it is."""
-FACTS = ("sighting", "elsewhere", "enrolment", "served", "ram", "traffic", "nonce", "remark")
+FACTS = ("sighting", "elsewhere", "enrolment", "served", "ram", "traffic", "nonce", "remark", "printed")
 """What came of one PC. Its events are not here: they are the room's history."""
 NIC = "nic "
 """In front of a MAC, the name of the setting that holds which NIC the PC boots from."""

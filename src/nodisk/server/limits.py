@@ -94,6 +94,10 @@ class Limits:
         """Whether to accept a machine's own report."""
         return self.reports.allows(f"{mac} {stage}")
 
+    def lines(self, mac: Mac) -> bool:
+        """Whether to keep what a machine prints."""
+        return self.reports.allows(f"{mac} lines")
+
     def sighting(self, mac: Mac, stage: Stage) -> bool:
         """Whether to record that a lab machine was seen at ``stage``."""
         return self.sightings.allows(f"{mac} {stage}")

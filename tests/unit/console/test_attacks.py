@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.console.consoles import HOST, W1, Room, room_in
 
 from nodisk.console import live, pages, security
+from nodisk.records import printed
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
 from nodisk.values import Stage
@@ -241,6 +242,7 @@ def test_what_machines_say_stays_text(detail: str, name: str) -> None:
     for said, who in ((detail or "x", name or "x"), ("plain", "plain")):
         with tempfile.TemporaryDirectory() as folder, room_in(Path(folder)) as room:
             room.report(Stage.FAILED, said, boot_id=said)
+            room.database.printed.put(W1, printed.lines(f"x{said}"))
             room.database.record(Kind.UNKNOWN, said, source=said, mac=W1)
             browser = room.browser().sign_in(who)
             shapes.append([Found(browser.get(path).text).tags for path in ("/", "/machine/w1", "/activity")])

@@ -107,6 +107,9 @@ class Server:
         data = {"mac": W1, "stage": stage, "detail": detail}
         return self.ask("POST", "/event", source=source, data=data).status_code
 
+    def prints(self, lines: str, *, source: str = ADDRESS, **more: str) -> int:
+        return self.ask("POST", "/event", source=source, data={"mac": W1, "lines": lines, **more}).status_code
+
     def enrol(self, nonce: str, *, source: str = ADDRESS, mac: str = W1) -> httpx2.Response:
         return self.ask("POST", "/enrol", source=source, headers={"Nodisk-Nonce": nonce, "Nodisk-Mac": mac})
 
@@ -325,6 +328,24 @@ def test_who_fills_the_records_keeps_nobody_else_out(server: Server) -> None:
     server.ask("GET", f"/boot/{W1}.ipxe")
     assert server.enrol(nonce).status_code == 410
     assert "newer script" in server.told(Kind.ALARM)[-1]
+
+
+def test_what_a_machine_prints_is_kept_beside_its_stage(server: Server) -> None:
+    def kept() -> tuple[str, ...]:
+        found = server.app_state.database.printed.of(Mac.parse(W1))
+        return () if found is None else found.lines
+
+    assert server.prints("Starting a\nStarted a", stage="os") == 200
+    assert kept() == ("Starting a", "Started a")
+    assert server.event("enrolled") == 200  # an image from before this says nothing of it
+    assert kept() == ("Starting a", "Started a")
+    assert server.prints("Starting b", stage="") == 200
+    assert kept() == ("Starting b",)
+    assert len(server.told(Kind.STAGE)) == 2
+    assert server.prints("another's", source="10.77.0.99") == 403
+    assert server.prints("", stage="") == 400
+    assert {server.prints("flood") for _ in range(100)} == {200, 429}
+    assert server.event("failed") == 200
 
 
 def test_a_flood_of_alarms_is_bounded_and_told_of_every_minute(server: Server) -> None:

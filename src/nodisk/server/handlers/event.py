@@ -1,4 +1,4 @@
-"""``POST /event``: a machine reports its progress. It is only recorded."""
+"""``POST /event``: a machine reports its progress, with what it printed last. It is only recorded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.plan.daemons_nginx import MAX_EVENT
+from nodisk.records import printed
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, address_of, app_state_of, body_of, mac_of
 from nodisk.values import Stage
@@ -32,6 +33,11 @@ async def event(request: Request) -> Response:
         what = f"{address} reports an event of {machine.name if machine else mac}"
         app_state.alarm("event", what, request=request, mac=mac)
         raise Problem(403, "only the machine itself may report")
+    if not form.get("stage") and form.get("lines"):  # nothing has changed but what it prints
+        if not app_state.limits.lines(mac):
+            raise Problem(429, "too many lines; wait some seconds")
+        app_state.database.printed.put(mac, printed.lines(form["lines"]))
+        return PlainTextResponse("noted\n")
     try:
         stage = Stage(form.get("stage", ""))
     except ValueError as error:
@@ -46,6 +52,7 @@ async def event(request: Request) -> Response:
     app_state.database.record(
         Kind.STAGE, detail, source=str(address), mac=mac, machine=str(machine.name), boot_id=boot_id, stage=stage
     )
+    app_state.database.printed.put(mac, printed.lines(form.get("lines", "")))
     if ram is not None:
         app_state.database.set_ram(mac, ram)
     return PlainTextResponse("noted\n")
