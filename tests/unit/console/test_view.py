@@ -176,3 +176,7 @@ def test_no_page_needs_the_script_or_has_style_in_it(room: Room) -> None:
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src=)", page)
     assert '<noscript><meta http-equiv="refresh"' in browser.get("/").text
     assert 'href="/machine/w1"' in browser.get("/").text
+
+
+def test_the_bar_of_a_machine_that_is_ready_is_full() -> None:
+    assert len([stage for stage in Stage if stage is not Stage.FAILED]) - 1 == view.STEPS
