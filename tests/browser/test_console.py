@@ -171,11 +171,12 @@ def test_machines_are_switched(served: Served, browser: Chrome) -> None:
     assert bad + violations(browser) == []
     browser.get(f"{served.base}/activity")
     wait_for(browser, "main td", "anna (admin): nodisk power wake w1 w4: 2 unknown")
-    # A row, all, and one from its own page: nothing but the question.
+    # A row, all, and one from its own page, its next boot too: nothing but the question.
     for path, button, line in (
         ("/", "With row 1", "nodisk power on cp1 w1 w2"),
         ("/", "With all", "nodisk power on --all"),
         ("/machine/w2", "With this machine", "nodisk power on w2"),
+        ("/machine/w2", "Choose the next boot, once", "nodisk next-boot w2 lab --once"),
     ):
         browser.get(f"{served.base}{path}")
         click(browser, ".orders button", button)

@@ -16,7 +16,8 @@ from starlette.routing import Route
 
 from nodisk.classes import record
 from nodisk.classes.record import Class
-from nodisk.console import class_orders, errand_pages, orders, rights
+from nodisk.console import boot_orders, class_orders, errand_pages, orders, rights
+from nodisk.console.boot_orders import BootAction
 from nodisk.console.class_orders import ClassAction
 from nodisk.console.class_pages import class_of
 from nodisk.console.common import API, Console, Handler, bearer_of, signed_in
@@ -60,6 +61,13 @@ class Changing(Body):
     students: list[str] = []
     all: bool = False
     days: int | None = None
+
+
+class Booting(Body):
+    """What a machine starts at its next boot: an ``entry`` of its menu, or with ``clear`` its default."""
+
+    action: BootAction = Field(strict=False)
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,13 @@ async def switch(console: Console, request: Request, session: Entry) -> Response
     return _begun(console, request, session, order, "name machines of the lab, a row in which some sit, or all")
 
 
+async def next_boot(console: Console, request: Request, session: Entry) -> Response:
+    """Choose what a machine starts at its next boot."""
+    asked = await _body(request, Booting)
+    order = boot_orders.order(console.lab, request.path_params["name"], asked.action, asked.entry)
+    return _begun(console, request, session, order, "name a machine of the lab, and an entry without a password")
+
+
 async def change(console: Console, request: Request, session: Entry) -> Response:
     """Begin to change a class."""
     asked, found = await _body(request, Changing), class_of(console, session, request.path_params["name"])
@@ -203,6 +218,10 @@ ENDPOINTS = (
     Endpoint(
         "POST", "/api/switch", Right.SWITCH, switch, "Switch machines; the answer says where to ask what came of it.",
         "nodisk power", body=Switching, status=202,
+    ),
+    Endpoint(
+        "POST", "/api/machines/{name}/next-boot", Right.SWITCH, next_boot,
+        "Choose what a machine starts at its next boot.", "nodisk next-boot", body=Booting, status=202,
     ),
     Endpoint(
         "GET", "/api/classes", Right.CLASSES, classes, "Classes: a teacher's own, an administrator's all.",

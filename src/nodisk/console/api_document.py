@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from nodisk import files
 from nodisk.console import rights
-from nodisk.console.api import ENDPOINTS, Changing, Endpoint, Switching
+from nodisk.console.api import ENDPOINTS, Endpoint
 from nodisk.machines.buttons.button import Outcome
 
 PAGE = Path("docs/reference/console-api.json")
@@ -70,6 +70,7 @@ ANSWER = {
     "/api/events": "Events",
     "/api/unknown": "UnknownMachines",
     "/api/switch": "Order",
+    "/api/machines/{name}/next-boot": "Order",
     "/api/classes": "Classes",
     "/api/classes/{name}": "ClassWithStudents",
     "/api/classes/{name}/change": "Order",
@@ -83,7 +84,8 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for one in ENDPOINTS:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
-    bodies = {shape.__name__: shape.model_json_schema(ref_template=_REF) for shape in (Switching, Changing)}
+    shapes = [one.body for one in ENDPOINTS if one.body is not None]
+    bodies = {shape.__name__: shape.model_json_schema(ref_template=_REF) for shape in shapes}
     kinds = {name: kind for body in bodies.values() for name, kind in body.pop("$defs", {}).items()}
     return {
         "openapi": "3.1.0",

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from nodisk.console import (
     api,
     api_document,
+    boot_pages,
     care_pages,
     class_pages,
     door_pages,
@@ -48,6 +49,7 @@ def application(console: Console) -> security.Guarded:
             *errand_pages.ROUTES,
             *unknown_pages.ROUTES,
             *care_pages.ROUTES,
+            *boot_pages.ROUTES,
             *door_pages.ROUTES,
             *api.ROUTES,
             *api_document.ROUTES,
@@ -94,6 +96,7 @@ async def machine(console: Console, request: Request, session: Entry) -> Respons
         timeline=view.timeline(row, status.rows),
         neighbours=view.neighbours(console.lab, row.machine),
         ticks=rights.may(session.role, Right.SWITCH),
+        **boot_pages.values(console, row.machine),
         events=console.database.events(mac=row.machine.mac, limit=EVENTS)[::-1],
     )
 

@@ -39,6 +39,7 @@ def start(console: Console, request: Request, session: Entry, order: AnyOrder) -
 
     def tell(errand: Errand) -> None:
         console.log(request, f"{who}: {order.line}: {orders.summary(errand.came or ())}")
+        console.snapshot.changed()
 
     errand = console.errands.begin(order, who, tell)
     console.log(request, f"{who}: {order.line}")

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nodisk.classes import census, trouble
-from nodisk.console import class_orders, orders, view
+from nodisk.console import boot_orders, class_orders, orders, view
 from nodisk.console.words import LANGUAGES, Translate, translator
 from nodisk.records.events import iso
 
@@ -43,7 +43,8 @@ def _environment(language: str) -> Environment:
         "steps": view.STEPS,
         "kinds": trouble.TITLES,
         "actions": list(orders.Action),
-        "action_words": orders.WORDS | class_orders.WORDS,
+        "action_words": orders.WORDS | class_orders.WORDS | boot_orders.WORDS,
+        "boot_actions": list(boot_orders.BootAction)[:2],
         "class_actions": class_orders.OF_STUDENTS,
         "most_days": class_orders.MOST_DAYS,
     }

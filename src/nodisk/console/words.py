@@ -16,18 +16,25 @@ POLISH = {
     "All": "Wszystkie",
     "All backups by command": "Wszystkie kopie poleceniem",
     "Answer": "Odpowiedź",
+    "At its next boot it starts what is chosen, later its default again. Nothing is switched now.": (
+        "Przy następnym starcie uruchomi to, co wybrano, a potem znów to, co domyślnie. Teraz nic nie jest przełączane."
+    ),
     "At least 12 characters, such as four words.": "Co najmniej 12 znaków, na przykład cztery słowa.",
+    "At the next boot": "Przy następnym starcie",
     "Back to the class": "Wróć do klasy",
     "Back to the room": "Wróć do sali",
     "Back to the unknown machines": "Wróć do nieznanych komputerów",
     "Backups": "Kopie zapasowe",
     "Boot": "Start",
+    "Boot by default again": "Startuj znów domyślnie",
     "Broken": "Uszkodzony",
     "CPU (limits)": "Procesor (limity)",
     "CPU (requests)": "Procesor (żądania)",
     "Choose a passphrase": "Wymyśl hasło",
     "Choose a passphrase of 12 to 128 characters.": "Wymyśl hasło o długości od 12 do 128 znaków.",
     "Choose a passphrase that is harder to guess.": "Wymyśl hasło trudniejsze do odgadnięcia.",
+    "Choose the next boot, once": "Wybierz następny start, raz",
+    "Choose the next boots, until cleared": "Wybierz następne starty, do odwołania",
     "Claims": "Woluminy (PVC)",
     "Class": "Klasa",
     "Classes": "Klasy",
@@ -60,6 +67,9 @@ POLISH = {
     ),
     "It can be used once.": "Można go użyć raz.",
     "It is mended": "Naprawiony",
+    "It starts what is chosen at every boot, until that is cleared. Nothing is switched now.": (
+        "Przy każdym starcie uruchomi to, co wybrano, aż do odwołania. Teraz nic nie jest przełączane."
+    ),
     "It works for 12 hours, in your namespace only. Keep it to yourself.": (
         "Działa 12 godzin, tylko w Twojej przestrzeni nazw. Nie przekazuj go nikomu."
     ),
@@ -85,6 +95,7 @@ POLISH = {
     "Namespace": "Przestrzeń nazw",
     "New": "Nowe",
     "Next": "Następna",
+    "Next boot": "Następny start",
     "No room": "Brak miejsca",
     "Nobody is signed in here": "Nikt nie jest tu zalogowany",
     "Nobody knows: the API does not answer.": "Nie wiadomo: API nie odpowiada.",
@@ -194,6 +205,9 @@ POLISH = {
     "What is wrong with it": "Co jest nie tak",
     "What runs": "Co działa",
     "What to do": "Co zrobić",
+    "What was chosen for its next boot is forgotten. Nothing is switched now.": (
+        "To, co wybrano na następny start, zostanie zapomniane. Teraz nic nie jest przełączane."
+    ),
     "What went wrong": "Co się nie udało",
     "Where": "Gdzie",
     "With all": "Ze wszystkimi",
