@@ -46,6 +46,7 @@ SHOWS = {
     "machines swap": ["w1", "02:00:00:00:00:99", "--dry-run"],
     "machines broken": ["w1", "--note", "no picture", "--dry-run"],
     "machines ignore": ["02:00:00:00:00:99", "--undo", "--dry-run"],
+    "machines drain": ["w1", "--dry-run"],
     "machines inventory": ["w1", "--dry-run"],
     "power wake": ["--all", "--dry-run"],
     "power on": ["--all", "--dry-run"],

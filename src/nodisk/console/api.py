@@ -216,7 +216,8 @@ ENDPOINTS = (
         "nodisk machines list --unknown --output json",
     ),
     Endpoint(
-        "POST", "/api/switch", Right.SWITCH, switch, "Switch machines; the answer says where to ask what came of it.",
+        "POST", "/api/switch", Right.SWITCH, switch,
+        "Switch machines, or empty their nodes; the answer says where to ask what came of it.",
         "nodisk power", body=Switching, status=202,
     ),
     Endpoint(

@@ -76,6 +76,7 @@ async def room(console: Console, request: Request, session: Entry) -> Response:
         room=found,
         shown=view.looks(shown),
         ticks=ticks,
+        actions=orders.actions(console.lab),
         rows=orders.rows(console.lab) if ticks else (),
     )
 
@@ -96,6 +97,7 @@ async def machine(console: Console, request: Request, session: Entry) -> Respons
         timeline=view.timeline(row, status.rows),
         neighbours=view.neighbours(console.lab, row.machine),
         ticks=rights.may(session.role, Right.SWITCH),
+        actions=orders.actions(console.lab),
         **boot_pages.values(console, row.machine),
         events=console.database.events(mac=row.machine.mac, limit=EVENTS)[::-1],
     )

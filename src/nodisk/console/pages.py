@@ -42,7 +42,6 @@ def _environment(language: str) -> Environment:
         "words": view.WORDS,
         "steps": view.STEPS,
         "kinds": trouble.TITLES,
-        "actions": list(orders.Action),
         "action_words": orders.WORDS | class_orders.WORDS | boot_orders.WORDS,
         "boot_actions": list(boot_orders.BootAction)[:2],
         "class_actions": class_orders.OF_STUDENTS,
