@@ -103,6 +103,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
                 "/machine/w4",
                 "/activity",
                 "/classes",
+                "/classes/new",
                 "/class/physics",
                 "/reports",
             ]
@@ -117,7 +118,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
     browser.get(f"{served.base}/?lang=pl")
     wait_for(browser, "h1", "Sala room")
     browser.set_window_size(360, 700)
-    for path in ("/", "/machine/w2", "/class/physics"):
+    for path in ("/", "/machine/w2", "/class/physics", "/classes/new"):
         browser.get(f"{served.base}{path}")
         if bad := violations(browser):
             found[path, "phone, Polish"] = bad
@@ -203,6 +204,39 @@ def test_a_class_is_changed(served: Served, browser: Chrome) -> None:
     days.clear()
     days.send_keys("90", Keys.ENTER)
     wait_for(browser, "code", "nodisk class extend physics --days 90")
+    complaints(browser)
+
+
+def test_a_class_is_made(served: Served, browser: Chrome) -> None:
+    """A wrong name is said at its field; the command itself tries it, and fails in the end: there is no API."""
+    open_link(browser, served, "anna")
+    click(browser, "header nav a", "Classes")
+    click(browser, "main a", "Make a class")
+    wait_for(browser, "#name").send_keys("physics")
+    wait_for(browser, "#roster").send_keys("Jan Kowalski")
+    click(browser, "main button", "See what it would be")
+    wait_for(browser, "#name-wrong", "There is a class of that name already.")
+    bad = violations(browser)
+    browser.get(f"{served.base}/classes/new?lang=pl")
+    wait_for(browser, "h1", "Utwórz klasę")
+    bad += violations(browser)
+    browser.get(f"{served.base}/classes/new?lang=en")
+    wait_for(browser, "#name").send_keys("chemistry")
+    wait_for(browser, "#roster").send_keys("Jan Kowalski\n<img src=x onerror=document.title=taken>")
+    click(browser, "main button", "See what it would be")
+    wait_for(browser, "#roster-wrong", "'<img src=x onerror=document.title=taken>' is not a name")
+    bad += violations(browser)
+    roster = wait_for(browser, "#roster")
+    roster.clear()
+    roster.send_keys("Jan Kowalski\nEwa Żak")
+    click(browser, "main button", "See what it would be")
+    wait_for(browser, "code", "nodisk class create chemistry --new --roster roster.csv --size small --days 120")
+    assert texts(browser, "main tbody th") == ["Jan Kowalski", "Ewa Żak"]
+    bad += violations(browser)
+    assert "taken" not in browser.title
+    click(browser, "main button", "Do it (2)")
+    wait_for(browser, "[role=status]", "unknown: 1")
+    assert bad + violations(browser) == []
     complaints(browser)
 
 

@@ -78,6 +78,7 @@ for changing in (
 @click.option(
     "--prune", is_flag=True, help="Remove students who are no longer in the roster, and everything they have."
 )
+@click.option("--new", is_flag=True, help="Refuse to change a class that there is already.")
 @storage_policy_option
 @yes_option
 @dry_run_option

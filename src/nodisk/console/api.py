@@ -15,9 +15,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nodisk.classes import record
+from nodisk.classes.plan import DEFAULT_DAYS
 from nodisk.classes.record import Class
-from nodisk.console import boot_orders, class_orders, errand_pages, orders, rights
+from nodisk.console import boot_orders, class_orders, errand_pages, making_pages, orders, rights
 from nodisk.console.boot_orders import BootAction
+from nodisk.console.class_making import MakeOrder, Typed
 from nodisk.console.class_orders import ClassAction
 from nodisk.console.class_pages import class_of
 from nodisk.console.common import API, Console, Handler, bearer_of, signed_in
@@ -68,6 +70,18 @@ class Booting(Body):
 
     action: BootAction = Field(strict=False)
     entry: str = ""
+
+
+class Making(Body):
+    """A class to be made. A teacher's token makes the teacher's own; ``teachers`` counts for an administrator's."""
+
+    name: str
+    roster: str
+    """Names, one a line, or a table with headings."""
+    size: str = "small"
+    days: int = DEFAULT_DAYS
+    storage: str = ""
+    teachers: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +179,16 @@ async def change(console: Console, request: Request, session: Entry) -> Response
     return _begun(console, request, session, order, "name students of the class by label, or all; extend needs days")
 
 
+async def make(console: Console, request: Request, session: Entry) -> Response:
+    """Begin to make a class."""
+    asked = await _body(request, Making)
+    told = asked.model_dump() | {"days": str(asked.days), "teachers": ",".join(asked.teachers)}
+    order = making_pages.order_of(console, session, Typed.of(told))
+    if isinstance(order, MakeOrder):
+        return _begun(console, request, session, order, "")
+    return _begun(console, request, session, None, "; ".join(f"{key}: {words}" for key, words in order.items()))
+
+
 def _begun(console: Console, request: Request, session: Entry, order: AnyOrder | None, hint: str) -> Response:
     if bearer_of(request) is None:
         raise Problem(401, "a program's token is needed: nodisk console token")
@@ -227,6 +251,10 @@ ENDPOINTS = (
     Endpoint(
         "GET", "/api/classes", Right.CLASSES, classes, "Classes: a teacher's own, an administrator's all.",
         "nodisk class list --output json",
+    ),
+    Endpoint(
+        "POST", "/api/classes", Right.CLASSES, make, "Make a class; the answer says where to ask what came of it.",
+        "nodisk class create NAME --new", body=Making, status=202,
     ),
     Endpoint(
         "GET", "/api/classes/{name}", Right.CLASSES, class_, "One class with its students.",

@@ -69,14 +69,11 @@ ANSWER = {
     "/api/status": "Status",
     "/api/events": "Events",
     "/api/unknown": "UnknownMachines",
-    "/api/switch": "Order",
-    "/api/machines/{name}/next-boot": "Order",
     "/api/classes": "Classes",
     "/api/classes/{name}": "ClassWithStudents",
-    "/api/classes/{name}/change": "Order",
     "/api/orders/{number}": "Order",
 }
-"""Path → the shape of its answer."""
+"""Path → the shape of its answer to a question. What asks for something to be done is answered with an order."""
 
 
 def document() -> dict[str, Any]:
@@ -118,7 +115,10 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "operationId": one.handler.__name__.strip("_"),
         "parameters": parameters,
         "responses": {
-            str(one.status): {"description": told, "content": _json(_ref(ANSWER[one.path]))},
+            str(one.status): {
+                "description": told,
+                "content": _json(_ref(ANSWER[one.path] if one.body is None else "Order")),
+            },
             "default": {"description": "refused", "content": _json(_ref("Refusal"))},
         },
     }

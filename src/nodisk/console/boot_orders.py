@@ -77,6 +77,11 @@ class BootOrder:
         """The command as one pastes it."""
         return shlex.join(("nodisk", *self.words))
 
+    @property
+    def sent(self) -> bytes:
+        """It reads nothing."""
+        return b""
+
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """Whether it is recorded: nothing of that is seen of the machine until it boots."""
         if status != 0:

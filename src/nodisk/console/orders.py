@@ -87,6 +87,10 @@ class AnyOrder(Protocol):
     def words(self) -> tuple[str, ...]:
         """The words that the server runs."""
 
+    @property
+    def sent(self) -> bytes:
+        """What the command reads from its standard input."""
+
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """What came of it, from the command's exit status, standard output and standard error."""
 
@@ -145,6 +149,11 @@ class Order:
     def class_name(self) -> str:
         """No class is changed."""
         return ""
+
+    @property
+    def sent(self) -> bytes:
+        """It reads nothing."""
+        return b""
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """What the end says of each machine; one of which it says nothing is unknown, with its error."""
