@@ -207,6 +207,34 @@ def test_a_class_is_changed(served: Served, browser: Chrome) -> None:
     complaints(browser)
 
 
+def test_a_class_is_told_something(served: Served, browser: Chrome) -> None:
+    """It is on the class's page and, by tests/browser/test_door.py, on its students'."""
+    open_link(browser, served, "anna")
+    browser.get(f"{served.base}/class/physics")
+    wait_for(browser, "#text").send_keys(f"Hand in by noon. {EVIL}")
+    click(browser, "main button", "Tell the class")
+    wait_for(browser, "blockquote", "Hand in by noon. <img")
+    bad = violations(browser)
+    click(browser, "main button", "Do it (2)")
+    wait_for(browser, "[role=status]", "confirmed: 1")
+    click(browser, "main p a", "Back to the class")
+    wait_for(browser, "blockquote", "anna, ")
+    assert "taken" not in browser.title
+    bad += violations(browser)
+    browser.get(f"{served.base}/class/physics?lang=pl")
+    wait_for(browser, "h2", "Wiadomość do studentów")
+    bad += violations(browser)
+    browser.get(f"{served.base}/class/physics?lang=en")
+    click(browser, "main button", "Withdraw the message")
+    click(browser, "main button", "Do it (2)")
+    wait_for(browser, "[role=status]", "confirmed: 1")
+    click(browser, "main p a", "Back to the class")
+    wait_for(browser, "h2", "Message to the students")
+    assert browser.find_elements(By.CSS_SELECTOR, "blockquote") == []
+    assert bad == []
+    complaints(browser)
+
+
 def test_a_class_is_made(served: Served, browser: Chrome) -> None:
     """A wrong name is said at its field; the command itself tries it, and fails in the end: there is no API."""
     open_link(browser, served, "anna")

@@ -69,6 +69,7 @@ SHOWS = {
     "class show": ["k8s"],
     "class storage": [],
     "class create": ["k8s", "--students", "Jan Kowalski", "--dry-run"],
+    "class tell": ["k8s", "Hand in by noon.", "--dry-run"],
     "class codes": ["k8s", "--dry-run"],
     "class add": ["k8s", "--students", "Jan Kowalski", "--dry-run"],
     "backup list": ["--to", "/nonexistent/backups"],

@@ -49,6 +49,7 @@ _CLASS = {
     "students": _NUMBER,
     "suspended": _NUMBER,
 }
+_MESSAGE = _object(text=_TEXT, by=_TEXT, since=_TIME, until=_TIME)
 _MEMBER = _object(name=_TEXT, label=_TEXT, namespace=_TEXT, suspended=_FLAG, credential_until=_maybe(_TIME))
 _CAME = _object(name=_TEXT, outcome={"enum": [str(one) for one in Outcome]}, detail=_TEXT)
 ANSWERS = {
@@ -59,7 +60,7 @@ ANSWERS = {
     "UnknownMachines": _object(machines=_list(_object(mac=_TEXT, ignored=_FLAG, first_seen=_TIME, last_seen=_TIME))),
     "Class": _object(**_CLASS),
     "Classes": _object(classes=_list(_ref("Class"))),
-    "ClassWithStudents": _object(**_CLASS, members=_list(_MEMBER)),
+    "ClassWithStudents": _object(**_CLASS, message=_maybe(_MESSAGE), members=_list(_MEMBER)),
     "Order": _object(
         number=_TEXT, command=_TEXT, by=_TEXT, began=_TIME, targets=_list(_TEXT), done=_FLAG, came=_list(_CAME)
     ),

@@ -21,6 +21,7 @@ from nodisk.console import (
     rights,
     security,
     switch_pages,
+    tell_pages,
     unknown_pages,
     view,
 )
@@ -48,6 +49,7 @@ def application(console: Console) -> security.Guarded:
             *making_pages.ROUTES,
             *class_pages.ROUTES,
             *switch_pages.ROUTES,
+            *tell_pages.ROUTES,
             *errand_pages.ROUTES,
             *unknown_pages.ROUTES,
             *care_pages.ROUTES,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
@@ -19,9 +21,22 @@ from nodisk.records.console_access import ConsoleRole, Entry
 from nodisk.server.handlers.common import Problem
 
 
-def confirm(request: Request, session: Entry, order: AnyOrder, *, address: str, effect: str = "") -> Response:
-    """The page that says what would be done; nothing is yet. ``address``: where the order is posted."""
-    return page(request, "confirm.html", session, order=order, address=address, effect=effect, back=_back(order))
+def confirm(
+    request: Request,
+    session: Entry,
+    order: AnyOrder,
+    *,
+    address: str,
+    effect: str = "",
+    quoted: str = "",
+    hidden: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """The page that says what would be done; nothing is yet. ``address``: where the order is posted.
+
+    ``quoted``: a text that is part of it; ``hidden``: more fields of the form.
+    """
+    values: dict[str, Any] = {"order": order, "address": address, "effect": effect, "quoted": quoted, "hidden": hidden}
+    return page(request, "confirm.html", session, back=_back(order), **values)
 
 
 async def begin(console: Console, request: Request, session: Entry, order: AnyOrder) -> Response:
@@ -29,9 +44,14 @@ async def begin(console: Console, request: Request, session: Entry, order: AnyOr
     security.check_origin(request)
     form = await security.form_of(request)
     security.check_form(form, token_of(request))
+    check_count(form, order)
+    return RedirectResponse(f"/switched/{start(console, request, session, order).number}", 303)
+
+
+def check_count(form: Mapping[str, str], order: AnyOrder) -> None:
+    """Raise Problem 409 if these are more or fewer than were confirmed."""
     if form.get("count") != str(len(order.targets)):
         raise Problem(409, f"these are {len(order.targets)} now: go back, and look again")
-    return RedirectResponse(f"/switched/{start(console, request, session, order).number}", 303)
 
 
 def start(console: Console, request: Request, session: Entry, order: AnyOrder) -> Errand:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nodisk.console import class_words
+
 Translate = Callable[[str], str]
 LANGUAGES = {"en": "English", "pl": "Polski"}
 
 POLISH = {
     "A code works once.": "Kod działa raz.",
-    "A key for each student, and a sheet to print. Give each only their own.": (
-        "Klucz każdego studenta i kartka do wydruku. Daj każdemu tylko jego własne."
-    ),
     "Activity": "Dziennik",
     "Address": "Adres",
     "Adopt": "Przyjmij",
@@ -25,11 +24,9 @@ POLISH = {
     "At least 12 characters, such as four words.": "Co najmniej 12 znaków, na przykład cztery słowa.",
     "At the next boot": "Przy następnym starcie",
     "Back to the class": "Wróć do klasy",
-    "Back to the classes": "Wróć do klas",
     "Back to the room": "Wróć do sali",
     "Back to the unknown machines": "Wróć do nieznanych komputerów",
     "Backups": "Kopie zapasowe",
-    "Begin anew": "Zacznij od nowa",
     "Boot": "Start",
     "Boot by default again": "Startuj znów domyślnie",
     "Broken": "Uszkodzony",
@@ -38,7 +35,6 @@ POLISH = {
     "Choose a passphrase": "Wymyśl hasło",
     "Choose a passphrase of 12 to 128 characters.": "Wymyśl hasło o długości od 12 do 128 znaków.",
     "Choose a passphrase that is harder to guess.": "Wymyśl hasło trudniejsze do odgadnięcia.",
-    "Choose one of the sizes.": "Wybierz jeden z rozmiarów.",
     "Choose the next boot, once": "Wybierz następny start, raz",
     "Choose the next boots, until cleared": "Wybierz następne starty, do odwołania",
     "Claims": "Woluminy (PVC)",
@@ -52,7 +48,6 @@ POLISH = {
     "Days from today to the end": "Dni od dziś do końca",
     "Detail": "Szczegóły",
     "Do it": "Wykonaj",
-    "Download the handouts": "Pobierz materiały",
     "Download the key file": "Pobierz plik-klucz",
     "Empty namespaces": "Opróżnij przestrzenie nazw",
     "End": "Koniec",
@@ -92,7 +87,6 @@ POLISH = {
     "Machine": "Komputer",
     "Machines": "Komputery",
     "Main menu": "Menu główne",
-    "Make a class": "Utwórz klasę",
     "Maker": "Producent",
     "Median of the room": "Mediana w pracowni",
     "Memory": "Pamięć",
@@ -118,12 +112,8 @@ POLISH = {
     ),
     "Nothing fails.": "Wszystko działa.",
     "Nothing here.": "Nic tu nie ma.",
-    "Nothing is made yet.": "Jeszcze nic nie powstało.",
     "Object": "Obiekt",
     "On its way": "W toku",
-    "One name a line; or a table with headings, copied from a spreadsheet or a CSV file.": (
-        "Jedno imię i nazwisko w wierszu albo tabela z nagłówkami, skopiowana z arkusza lub pliku CSV."
-    ),
     "Only alarms": "Tylko alarmy",
     "Open the link that nodisk console or nodisk console invite printed.": (
         "Otwórz link wypisany przez polecenie nodisk console albo nodisk console invite."
@@ -147,8 +137,6 @@ POLISH = {
     "Room": "Sala",
     "Schedule": "Harmonogram",
     "Seat": "Miejsce",
-    "See it again": "Sprawdź ponownie",
-    "See what it would be": "Zobacz, co powstanie",
     "Send wake-up packets, and wait for nothing": "Wyślij pakiety budzące i nie czekaj",
     "Serial number": "Numer seryjny",
     "Service": "Usługa",
@@ -167,9 +155,6 @@ POLISH = {
     "Start": "Uruchomienie",
     "State": "Stan",
     "Storage": "Miejsce na pliki",
-    "Storage of each student on the server, such as 2Gi; empty for none": (
-        "Miejsce każdego studenta na serwerze, na przykład 2Gi; puste, jeśli żadne"
-    ),
     "Student": "Student",
     "Students": "Studenci",
     "Suspend access": "Zawieś dostęp",
@@ -185,9 +170,6 @@ POLISH = {
         "Ten kod jest błędny, użyty albo wygasł. Poproś prowadzącego o nowy."
     ),
     "That is no class's name.": "Zajęcia nie mogą mieć takiej nazwy.",
-    "That is too long: make the class with its first students, and add the others by command.": (
-        "To za długie: utwórz klasę z pierwszymi studentami, a pozostałych dodaj poleceniem."
-    ),
     "That link is used, late or wrong. Ask for a new one: nodisk console.": (
         "Ten link został już użyty, wygasł lub jest błędny. Poproś o nowy: nodisk console."
     ),
@@ -207,7 +189,6 @@ POLISH = {
     "Their keys and sessions end at once. New keys are in the handouts.": (
         "Ich klucze i sesje kończą się od razu. Nowe klucze są w materiałach."
     ),
-    "There is a class of that name already.": "Klasa o tej nazwie już istnieje.",
     "They asked for a boot script and are not in lab.yaml. What they say of themselves may be made up.": (
         "Prosiły o skrypt startowy, a nie ma ich w lab.yaml. To, co mówią o sobie, może być zmyślone."
     ),
@@ -219,9 +200,6 @@ POLISH = {
     "Time": "Czas",
     "Took": "Trwało",
     "Unknown machines": "Nieznane komputery",
-    "Use up to 20 lower-case letters, digits and hyphens, with a letter first, and no name that the system has.": (
-        "Użyj do 20 małych liter, cyfr i łączników, najpierw litery, i nie nazwy systemowej."
-    ),
     "Used": "Użyto",
     "Version": "Wersja",
     "Warning": "Ostrzeżenie",
@@ -240,13 +218,6 @@ POLISH = {
     "With row": "Z rzędem",
     "With the ticked ones": "Z zaznaczonymi",
     "With this machine": "Z tym komputerem",
-    "Write a number of days from 1 to 1000.": "Wpisz liczbę dni od 1 do 1000.",
-    "Write an amount of at least 16Mi, such as 2Gi, or nothing.": "Wpisz co najmniej 16Mi, na przykład 2Gi, albo nic.",
-    "Write names, separated by commas.": "Wpisz imiona i nazwiska oddzielone przecinkami.",
-    "Write the students' names, one a line, or paste a table.": (
-        "Wpisz imiona i nazwiska, po jednym w wierszu, albo wklej tabelę."
-    ),
-    "You are its teacher.": "Będzie to Twoja klasa.",
     "You come back": "Wracasz",
     "Your access is suspended. Ask your teacher.": "Twój dostęp jest zawieszony. Zapytaj prowadzącego.",
     "Your key for kubectl": "Twój klucz do kubectl",
@@ -280,6 +251,7 @@ POLISH = {
     "viewer": "obserwator",
     "yes": "tak",
 }
+POLISH |= class_words.POLISH
 
 
 def choose(asked: str, accepted: str) -> str:

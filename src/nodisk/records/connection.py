@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Self
 
 from nodisk.errors import EnvironmentProblem, IntegrityError
-from nodisk.records import console_access, door, elsewhere, inventories, next_boots, remarks, schema, sightings
+from nodisk.records import (
+    console_access,
+    door,
+    elsewhere,
+    inventories,
+    messages,
+    next_boots,
+    remarks,
+    schema,
+    sightings,
+)
 
 
 class Connection:
@@ -83,6 +93,7 @@ class Connection:
             self._db.execute(inventories.TABLE)
             self._db.execute(elsewhere.TABLE)
             self._db.execute(remarks.TABLE)
+            self._db.execute(messages.TABLE)
             console_access.make(self._db)
             door.make(self._db)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from nodisk.records import console_access, door, elsewhere, event_rows, inventories, known, nonces, remarks
+from nodisk.records import console_access, door, elsewhere, event_rows, inventories, known, messages, nonces, remarks
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.connection import Connection
 from nodisk.records.events import Event, Kind
@@ -119,6 +119,11 @@ class Database(Connection):
     def remarks(self) -> remarks.Remarks:
         """What is noted of PCs: broken, or nobody's."""
         return remarks.Remarks(self._db, self._now, self._lasting)
+
+    @property
+    def messages(self) -> messages.Messages:
+        """What classes are told."""
+        return messages.Messages(self._db, self._now, self._lasting)
 
     @property
     def console(self) -> console_access.Access:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Room
 
-from nodisk.console import boot_orders, class_making, class_orders, orders, pages, rights, view, words
+from nodisk.console import boot_orders, class_making, class_orders, orders, pages, rights, tell_orders, view, words
 from nodisk.console.view import Look
 from nodisk.context import LabContext
 from nodisk.machines import status
@@ -127,6 +127,7 @@ def test_every_word_of_a_page_is_in_polish() -> None:
     used = set(view.WORDS.values()) | {item.word for item in rights.MENU} | set(ConsoleRole)
     used |= {*orders.WORDS.values(), *class_orders.WORDS.values(), *class_orders.EFFECTS.values()}
     used |= {*boot_orders.WORDS.values(), *boot_orders.EFFECTS.values()}
+    used |= {*tell_orders.WORDS.values(), *tell_orders.EFFECTS.values()}
     used |= {*class_making.WORDS.values(), *class_making.WRONG}
     used |= {"Machines", "Students", "Classes", "Back to the room", "Back to the class"}
     for template in (pages.HERE / "templates").glob("*.html"):
