@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "disarm": ("nodisk.commands.server:disarm", "Stop machines from enrolling."),
     "pki": ("nodisk.commands.pki:pki", "Show or rotate the lab's certificates."),
     "lab": ("nodisk.commands.machines:lab", "Run a virtual lab: QEMU machines in a network namespace."),
-    "machines": ("nodisk.commands.adoption:machines", "List, adopt, rename, swap and forget machines."),
+    "machines": ("nodisk.commands.adoption:machines", "List, adopt, rename, swap, drain and forget machines."),
     "room": ("nodisk.commands.room:room", "Switch the whole room on before a lesson, and off after it."),
     "timetable": ("nodisk.commands.timetable:timetable", "Show the next lessons, and when the room is switched."),
     "power": ("nodisk.commands.power:power", "Switch machines on and off, and say what came of it."),

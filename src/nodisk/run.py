@@ -157,11 +157,16 @@ def held(argv: Sequence[str | Path], *, cwd: Path) -> Iterator[str]:
             child.wait()
 
 
-async def start_async(argv: Sequence[str | Path], *, apart: bool = False) -> asyncio.subprocess.Process:
-    """Start a child of this process whose output (both streams in ``stdout``, unless ``apart``) is read by pipe."""
+async def start_async(
+    argv: Sequence[str | Path], *, apart: bool = False, sends: bool = False
+) -> asyncio.subprocess.Process:
+    """Start a child of this process whose output (both streams in ``stdout``, unless ``apart``) is read by pipe.
+
+    ``sends``: the child also reads a pipe, ``stdin``; else there is nothing for it to read.
+    """
     return await asyncio.create_subprocess_exec(
         *_argv(argv),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE if sends else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE if apart else asyncio.subprocess.STDOUT,
         env=_env(),

@@ -126,6 +126,11 @@ class LabState:
         return self.root / "classes"
 
     @property
+    def handouts(self) -> Path:
+        """Handouts of classes that were made in the console, a folder for each; 0700."""
+        return self.root / "handouts"
+
+    @property
     def storage(self) -> Path:
         """Students' volumes; 0700."""
         return self.root / "storage"

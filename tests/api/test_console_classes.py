@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import html
+import io
 import re
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.unit.console.consoles import AWAY, Browser
 
 from nodisk.classes import handouts, record
 from nodisk.classes.record import Class
+from nodisk.console import security
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
 from nodisk.kube.client import Client
@@ -51,6 +54,59 @@ def do(console: Console, name: str, query: str) -> str:
         return (await browser.send("GET", place)).text
 
     return asyncio.run(go())
+
+
+@pytest.fixture
+def room_for_some(client: Client) -> Iterator[None]:
+    """A node that nobody runs, on which a class has room."""
+    client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "roomy"}})
+    amounts = {"cpu": "64", "memory": "64Gi", "pods": "500", "ephemeral-storage": "90Gi"}
+    condition = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2099-01-01T00:00:00Z"}
+    status = {"status": {"allocatable": amounts, "capacity": amounts, "conditions": [condition]}}
+    path = client.path("v1", "Node", "roomy", subresource="status")
+    client.request("PATCH", path, body=status, content_type="application/merge-patch+json")
+    client.patch("v1", "Node", "roomy", {"spec": {"taints": None}})
+    yield
+    client.delete("v1", "Node", "roomy")
+
+
+@pytest.mark.usefixtures("room_for_some")
+def test_a_teacher_makes_a_class(plane: ControlPlane, client: Client, console: Console) -> None:
+    """From the form to keys that work, which the teacher takes along; and a class has room in it or is none."""
+    code = console.database.console.invite("Anna Nowak", ConsoleRole.TEACHER, seconds=600)
+
+    async def go() -> tuple[str, bytes]:
+        browser = Browser(console)
+        assert (await browser.send("POST", "/sign-in", data={"code": code})).status_code == 303
+        token = security.form_token(browser.token)
+        fields = {"token": token, "name": "cmade", "roster": "Jan Kowalski\r\nEwa Żak", "size": "large", "days": "9"}
+        many = "\r\n".join(f"Jan {letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        refused = await browser.send("POST", "/classes/new", data=fields | {"roster": many})
+        assert refused.status_code == 400
+        assert "but the nodes have" in html.unescape(refused.text)
+        shown = await browser.send("POST", "/classes/new", data=fields | {"size": "tiny"})
+        assert shown.status_code == 200, shown.text
+        assert "cmade-jan-kowalski" in shown.text
+        assert record.load(plane.lab_state, "cmade") is None
+        begun = await browser.send("POST", "/classes/make", data=fields | {"size": "tiny"})
+        assert begun.status_code == 303, begun.text
+        place = begun.headers["location"]
+        await browser.send("GET", f"/live?switched={place.rpartition('/')[2]}")
+        came = (await browser.send("GET", place)).text
+        assert (await browser.send("GET", "/class/cmade")).status_code == 200, came
+        return came, (await browser.send("POST", "/class/cmade/handouts", data={"token": token})).content
+
+    came, content = asyncio.run(go())
+    assert "confirmed: <strong>1</strong>" in came
+    found = record.need(plane.lab_state, "cmade")
+    assert ([one.name for one in found.teachers], found.size_name) == (["Anna Nowak"], "tiny")
+    assert found.out == str(plane.lab_state.handouts / "cmade")
+    names = set(zipfile.ZipFile(io.BytesIO(content)).namelist())
+    assert any(name.endswith("jan-kowalski.kubeconfig") for name in names), names
+    assert any(name.endswith("ewa-zak.pl.html") for name in names), names
+    assert {path.stat().st_mode & 0o777 for path in plane.lab_state.handouts.rglob("*") if path.is_file()} == {0o600}
+    assert (plane.lab_state.handouts / "cmade").stat().st_mode & 0o777 == 0o700
+    assert own(client, found).list("v1", "Pod", namespace=found.namespace(found.students[0])) == []
 
 
 def own(client: Client, found: Class, number: int = 0) -> Client:

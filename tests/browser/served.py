@@ -9,6 +9,7 @@ import base64
 import hashlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,18 +68,32 @@ class Served:
         """A link to sign in by, as ``nodisk console invite`` prints it."""
         return f"{self.base}/sign-in?code={self.database.console.invite(name, role, seconds=3600)}"
 
-    def report(self, name: str, stage: Stage, detail: str = "") -> None:
+    def report(self, name: str, stage: Stage, detail: str = "", *, boot_id: str = "1") -> None:
         """What a machine reports of its boot."""
         machine = next(one for one in self.lab.machines if str(one.name) == name)
         self.database.record(
-            Kind.STAGE, detail, source="10.77.0.99", mac=machine.mac, machine=name, boot_id="1", stage=stage
+            Kind.STAGE, detail, source="10.77.0.99", mac=machine.mac, machine=name, boot_id=boot_id, stage=stage
         )
 
 
+def as_tests_have_it(console: Console) -> None:
+    """What the API would say, which nobody runs here; nor is there a server that could read lab.yaml again."""
+    console.failing, console.census = _failing, _census
+    console.own, console.key = _own, _key
+    console.reload = _no_server
+
+
 @contextmanager
-def served_in(folder: Path) -> Iterator[Served]:
-    """A console of the lab above, on a free port of loopback."""
-    (folder / "lab.yaml").write_text(LAB)
+def served_in(
+    folder: Path,
+    text: str = LAB,
+    *,
+    answer: Asked = AWAY,
+    clock: Callable[[], float] = time.time,
+    prepare: Callable[[Console], None] = as_tests_have_it,
+) -> Iterator[Served]:
+    """A console of that lab.yaml, on a free port of loopback; ``answer``: what the API says of the nodes."""
+    (folder / "lab.yaml").write_text(text)
     lab, state = load(folder / "lab.yaml"), State(folder / "state").lab("room")
     Authority(state, lab).ensure()
     context = LabContext(lab, folder / "lab.yaml", state, None)
@@ -86,14 +101,13 @@ def served_in(folder: Path) -> Iterator[Served]:
     failed: list[BaseException] = []
 
     def run() -> None:
-        with Database(state.database) as database:
+        with Database(state.database, now=clock) as database:
             # All browsers of the tests are one address, which signs in more often than anybody. What becomes of those
             # who guess is in tests/unit/console/test_attacks.py.
             tries = RateLimit(burst=1000, per_second=1000)
-            snapshot = Snapshot(context, ask=lambda _: AWAY)
-            console = Console(lab, database, snapshot, tries=tries, all_tries=tries, failing=_failing, census=_census)
-            console.own, console.key = _own, _key
-            console.reload = _no_server
+            snapshot = Snapshot(context, ask=lambda _: answer, clock=clock)
+            console = Console(lab, database, snapshot, tries=tries, all_tries=tries)
+            prepare(console)
             server = uvicorn.Server(
                 uvicorn.Config(
                     application(console),
@@ -123,7 +137,7 @@ def served_in(folder: Path) -> Iterator[Served]:
             ready.set()
 
     ready = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener, Database(state.database) as database:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Database(state.database, now=clock) as database:
         serving = threading.Thread(target=guarded, name="console")
         serving.start()
         try:

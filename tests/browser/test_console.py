@@ -103,6 +103,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
                 "/machine/w4",
                 "/activity",
                 "/classes",
+                "/classes/new",
                 "/class/physics",
                 "/reports",
             ]
@@ -117,7 +118,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
     browser.get(f"{served.base}/?lang=pl")
     wait_for(browser, "h1", "Sala room")
     browser.set_window_size(360, 700)
-    for path in ("/", "/machine/w2", "/class/physics"):
+    for path in ("/", "/machine/w2", "/class/physics", "/classes/new"):
         browser.get(f"{served.base}{path}")
         if bad := violations(browser):
             found[path, "phone, Polish"] = bad
@@ -171,11 +172,12 @@ def test_machines_are_switched(served: Served, browser: Chrome) -> None:
     assert bad + violations(browser) == []
     browser.get(f"{served.base}/activity")
     wait_for(browser, "main td", "anna (admin): nodisk power wake w1 w4: 2 unknown")
-    # A row, all, and one from its own page: nothing but the question.
+    # A row, all, and one from its own page, its next boot too: nothing but the question.
     for path, button, line in (
         ("/", "With row 1", "nodisk power on cp1 w1 w2"),
         ("/", "With all", "nodisk power on --all"),
         ("/machine/w2", "With this machine", "nodisk power on w2"),
+        ("/machine/w2", "Choose the next boot, once", "nodisk next-boot w2 lab --once"),
     ):
         browser.get(f"{served.base}{path}")
         click(browser, ".orders button", button)
@@ -202,6 +204,67 @@ def test_a_class_is_changed(served: Served, browser: Chrome) -> None:
     days.clear()
     days.send_keys("90", Keys.ENTER)
     wait_for(browser, "code", "nodisk class extend physics --days 90")
+    complaints(browser)
+
+
+def test_a_class_is_told_something(served: Served, browser: Chrome) -> None:
+    """It is on the class's page and, by tests/browser/test_door.py, on its students'."""
+    open_link(browser, served, "anna")
+    browser.get(f"{served.base}/class/physics")
+    wait_for(browser, "#text").send_keys(f"Hand in by noon. {EVIL}")
+    click(browser, "main button", "Tell the class")
+    wait_for(browser, "blockquote", "Hand in by noon. <img")
+    bad = violations(browser)
+    click(browser, "main button", "Do it (2)")
+    wait_for(browser, "[role=status]", "confirmed: 1")
+    click(browser, "main p a", "Back to the class")
+    wait_for(browser, "blockquote", "anna, ")
+    assert "taken" not in browser.title
+    bad += violations(browser)
+    browser.get(f"{served.base}/class/physics?lang=pl")
+    wait_for(browser, "h2", "Wiadomość do studentów")
+    bad += violations(browser)
+    browser.get(f"{served.base}/class/physics?lang=en")
+    click(browser, "main button", "Withdraw the message")
+    click(browser, "main button", "Do it (2)")
+    wait_for(browser, "[role=status]", "confirmed: 1")
+    click(browser, "main p a", "Back to the class")
+    wait_for(browser, "h2", "Message to the students")
+    assert browser.find_elements(By.CSS_SELECTOR, "blockquote") == []
+    assert bad == []
+    complaints(browser)
+
+
+def test_a_class_is_made(served: Served, browser: Chrome) -> None:
+    """A wrong name is said at its field; the command itself tries it, and fails in the end: there is no API."""
+    open_link(browser, served, "anna")
+    click(browser, "header nav a", "Classes")
+    click(browser, "main a", "Make a class")
+    wait_for(browser, "#name").send_keys("physics")
+    wait_for(browser, "#roster").send_keys("Jan Kowalski")
+    click(browser, "main button", "See what it would be")
+    wait_for(browser, "#name-wrong", "There is a class of that name already.")
+    bad = violations(browser)
+    browser.get(f"{served.base}/classes/new?lang=pl")
+    wait_for(browser, "h1", "Utwórz klasę")
+    bad += violations(browser)
+    browser.get(f"{served.base}/classes/new?lang=en")
+    wait_for(browser, "#name").send_keys("chemistry")
+    wait_for(browser, "#roster").send_keys("Jan Kowalski\n<img src=x onerror=document.title=taken>")
+    click(browser, "main button", "See what it would be")
+    wait_for(browser, "#roster-wrong", "'<img src=x onerror=document.title=taken>' is not a name")
+    bad += violations(browser)
+    roster = wait_for(browser, "#roster")
+    roster.clear()
+    roster.send_keys("Jan Kowalski\nEwa Żak")
+    click(browser, "main button", "See what it would be")
+    wait_for(browser, "code", "nodisk class create chemistry --new --roster roster.csv --size small --days 120")
+    assert texts(browser, "main tbody th") == ["Jan Kowalski", "Ewa Żak"]
+    bad += violations(browser)
+    assert "taken" not in browser.title
+    click(browser, "main button", "Do it (2)")
+    wait_for(browser, "[role=status]", "unknown: 1")
+    assert bad + violations(browser) == []
     complaints(browser)
 
 

@@ -98,6 +98,26 @@ def test_without_scripts(served: Served, plain: Chrome, physics: Class) -> None:
     wait_for(plain, "h2", "First time here")
 
 
+def test_what_the_class_is_told(served: Served, browser: Chrome, physics: Class) -> None:
+    """In both languages; whatever a teacher writes is text."""
+    served.database.messages.tell("physics", f"Hand in by noon.\n{EVIL}", "Anna Nowak")
+    enter(browser, served, physics)
+    assert wait_for(browser, "blockquote").text.startswith("Hand in by noon.\n<img")
+    assert browser.find_elements(By.CSS_SELECTOR, "main img, script") == []
+    assert not browser.title.startswith("taken")
+    found = {}
+    for language in ("pl", "en"):
+        browser.get(f"{served.base}/door/physics?lang={language}")
+        wait_for(browser, "blockquote footer", "Anna Nowak")
+        found[language] = violations(browser)
+    served.database.messages.withdraw("physics")
+    browser.get(f"{served.base}/door/physics")
+    wait_for(browser, "h2", "Your key for kubectl")
+    assert browser.find_elements(By.CSS_SELECTOR, "blockquote") == []
+    assert found == {"pl": [], "en": []}
+    assert complaints(browser) == []
+
+
 def test_what_students_write_runs_nothing(served: Served, browser: Chrome, physics: Class) -> None:
     enter(browser, served, physics, 1)
     assert "<img" in wait_for(browser, "main", "ImagePullBackOff").text

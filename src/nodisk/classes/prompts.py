@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -48,9 +49,14 @@ def people(roster: Path | None, students: str | None, reading: Reading) -> list[
         if any(reading):
             raise UsageError("--column, --encoding and --sheet need --roster FILE")
         return rosters.from_names(students or "")
-    found = rosters.read(roster, rosters.hints(*reading))
+    how = rosters.hints(*reading)
+    if str(roster) == "-":
+        where = "standard input"
+        found = rosters.examine(sys.stdin.buffer.read(rosters.MAX_BYTES + 1), where, how)
+    else:
+        where, found = str(roster), rosters.read(roster, how)
     for line in found.explained():
-        ui.say(f"{roster}: {line}")
+        ui.say(f"{where}: {line}")
     return list(found.people)
 
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import click
 
 from nodisk import ui
-from nodisk.commands import machine_list, machine_remarks
+from nodisk.commands import machine_drain, machine_list, machine_remarks
 from nodisk.commands.machine_edits import dry_run_option, finish, force_option, parsed
 from nodisk.commands.machine_list import named, sightings
 from nodisk.commands.measuring import inventory
@@ -29,7 +29,7 @@ from nodisk.values import Mac, Name, Role, Seat
 
 @click.group()
 def machines() -> None:
-    """List, adopt, rename, swap and forget machines.
+    """List, adopt, rename, swap, drain and forget machines.
 
     A PC that boots from the network and isn't in lab.yaml is listed with what it said of itself; adopt writes it into
     lab.yaml, whose comments and layout stay as they are, and the running server takes it over.
@@ -40,6 +40,7 @@ machines.add_command(machine_list.list_)
 machines.add_command(machine_list.show)
 machines.add_command(inventory)
 machines.add_command(machine_remarks.broken)
+machines.add_command(machine_drain.drain)
 machines.add_command(machine_remarks.ignore)
 
 

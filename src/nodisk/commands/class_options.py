@@ -15,6 +15,7 @@ from nodisk.classes import homes as volumes
 from nodisk.classes import plan, prompts, sizes
 from nodisk.classes.record import Class
 from nodisk.classes.roster import Person
+from nodisk.errors import UsageError
 
 
 def roster_options(command: Any) -> Any:
@@ -37,8 +38,9 @@ def roster_options(command: Any) -> Any:
         click.option("--students", metavar="A,B,C", help="Students' names, instead of --roster."),
         click.option(
             "--roster",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="Roster exported from a course platform or spreadsheet: CSV, .xlsx, .xls, .ods or an HTML table.",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+            help="Roster exported from a course platform or spreadsheet: CSV, .xlsx, .xls, .ods or an HTML table; "
+            "- for standard input.",
         ),
     ):
         wrapped = option(wrapped)
@@ -78,10 +80,13 @@ class Request:
     out: Path | None
     overcommit: bool
     prune: bool
+    new: bool
     storage_policy: str | None
 
     def planned(self, existing: Class | None, people: Sequence[Person], name: str, now: datetime) -> plan.Planned:
         """The class as it is to be; raises UsageError for what can't be."""
+        if self.new and existing is not None:
+            raise UsageError(f"there is a class {name} already", hint="choose another name, or leave out --new")
         if self.storage is not None:
             volumes.size_of(self.storage)
         return plan.merge(

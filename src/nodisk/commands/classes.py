@@ -12,7 +12,7 @@ from nodisk import ui
 from nodisk.classes import actions, expiry, failing, handouts, plan, prompts, record, tables
 from nodisk.classes import drift as differences
 from nodisk.classes import homes as volumes
-from nodisk.commands import class_changes, class_codes
+from nodisk.commands import class_changes, class_codes, class_tell
 from nodisk.commands.class_options import (
     Request,
     days_option,
@@ -42,6 +42,7 @@ for changing in (
     class_changes.extend,
     class_changes.export,
     class_codes.codes,
+    class_tell.tell,
 ):
     class_.add_command(changing)
 
@@ -78,6 +79,7 @@ for changing in (
 @click.option(
     "--prune", is_flag=True, help="Remove students who are no longer in the roster, and everything they have."
 )
+@click.option("--new", is_flag=True, help="Refuse to change a class that there is already.")
 @storage_policy_option
 @yes_option
 @dry_run_option

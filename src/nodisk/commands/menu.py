@@ -10,6 +10,7 @@ import click
 from nodisk import ui
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
+from nodisk.machines import next_boot as next_boot_
 from nodisk.records import menu_password, running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, iso
@@ -36,7 +37,7 @@ def show(options: LabOptions, output: str) -> None:
     context = options.load()
     wishes, password = _wishes(context), menu_password.is_set(context.state.menu_password)
     rows = [(machine, menu_.choice(context.lab, machine), wishes.get(machine.mac)) for machine in context.lab.machines]
-    asks = {name: menu_.asks(context.lab, name) for name in _every(context)}
+    asks = {name: menu_.asks(context.lab, name) for name in next_boot_.every(context.lab)}
     if output == "json":
         machines = [
             {
@@ -51,7 +52,12 @@ def show(options: LabOptions, output: str) -> None:
         ui.print_json({"machines": machines, "entries": entries, "password_set": password})
         return
     cells = [
-        (str(machine.name), choice.default, f"{choice.timeout} s" if choice.timeout else "no menu", _words(wish))
+        (
+            str(machine.name),
+            choice.default,
+            f"{choice.timeout} s" if choice.timeout else "no menu",
+            next_boot_.words(wish),
+        )
         for machine, choice, wish in rows
     ]
     ui.print_table(("MACHINE", "DEFAULT", "MENU", "NEXT BOOT"), cells)
@@ -120,8 +126,8 @@ def next_boot(  # noqa: PLR0917 - click hands over by name
         _show(context, output, [machine])
         return
     if entry is not None:
-        _need_able(context, entry)
-    words = "its default" if entry is None else _words(NextBoot(entry, once, time.time()))
+        next_boot_.need_able(context.lab, entry)
+    words = "its default" if entry is None else next_boot_.words(NextBoot(entry, once, time.time()))
     if dry_run:
         click.echo(f"would start at the next boot of {name}: {words}")
         return
@@ -132,20 +138,6 @@ def next_boot(  # noqa: PLR0917 - click hands over by name
             database.next_boots.set(machine.mac, entry, once=once)
         database.record(Kind.DAEMON, f"next boot: {words}", source="nodisk", mac=machine.mac, machine=name)
     _show(context, output, [machine])
-
-
-def _need_able(context: LabContext, entry: str) -> None:
-    able = menu_.names(context.lab)
-    if entry in able:
-        return
-    if entry in _every(context):
-        raise UsageError(f"{entry} can only be chosen at the machine", hint=f"one of {', '.join(able)}")
-    raise UsageError(f"the menu has no entry {entry!r}", hint=f"one of {', '.join(able)}")
-
-
-def _every(context: LabContext) -> list[str]:
-    own = [str(one.name) for one in context.lab.menu.entries]
-    return [menu_.LAB, menu_.DISK, *own, menu_.SHELL, menu_.REBOOT, menu_.POWEROFF]
 
 
 def _wishes(context: LabContext) -> dict[Mac, NextBoot]:
@@ -159,21 +151,8 @@ def _show(context: LabContext, output: str, machines: tuple[Machine, ...] | list
         shown = [{"machine": str(machine.name), "next_boot": _json(wishes.get(machine.mac))} for machine in machines]
         ui.print_json({"machines": shown})
         return
-    rows = [(str(one.name), _shown(context, wishes.get(one.mac))) for one in machines]
+    rows = [(str(one.name), next_boot_.shown(context.lab, wishes.get(one.mac))) for one in machines]
     ui.print_table(("MACHINE", "NEXT BOOT"), rows)
-
-
-def _shown(context: LabContext, wish: NextBoot | None) -> str:
-    gone = wish is not None and wish.entry not in menu_.names(context.lab)
-    return f"{_words(wish)}; the menu has no such entry any more" if gone else _words(wish)
-
-
-def _words(wish: NextBoot | None) -> str:
-    if wish is None:
-        return "its default"
-    if not wish.once:
-        return f"{wish.entry}, until cleared"
-    return f"{wish.entry}, once" if wish.served is None else f"its default ({wish.entry} was started once)"
 
 
 def _json(wish: NextBoot | None) -> dict[str, object] | None:

@@ -6,22 +6,20 @@ import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
 from nodisk import ui
 from nodisk.commands import switching
-from nodisk.context import LabContext, LabOptions, lab_options, output_option
+from nodisk.context import LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
 from nodisk.machines import passwords
 from nodisk.machines import wake as wake_
 from nodisk.machines.buttons.button import Answer, Outcome, Wish
 from nodisk.machines.buttons.press import Way
 from nodisk.spec.lookup import machine_named
-from nodisk.spec.model import Machine
 from nodisk.spec.model_power import PowerKind
-from nodisk.values import Role
 
 F = TypeVar("F", bound=Callable[..., Any])
 HEADINGS = ("MACHINE", "BY", "ANSWER", "STATE", "DETAIL")
@@ -37,33 +35,9 @@ def power() -> None:
     """
 
 
-def _chosen(command: F) -> F:
-    """Names, --role or --all; the command gets ``chosen: Callable[[LabContext], machines]``."""
-
-    @click.argument("names", nargs=-1, metavar="[NAME]...")
-    @click.option("--role", type=click.Choice([role.value for role in Role]), help="Select the machines of one role.")
-    @click.option("--all", "every", is_flag=True, help="Select every machine of the lab.")
-    @functools.wraps(command)
-    def wrapper(*args: Any, names: tuple[str, ...], role: str | None, every: bool, **kwargs: Any) -> Any:
-        if sum((bool(names), role is not None, every)) != 1:
-            raise UsageError("name machines, or pass --role, or --all: one of them", hint="nodisk power status --all")
-
-        def choose(context: LabContext) -> tuple[Machine, ...]:
-            if names:
-                return tuple({name: machine_named(context.lab, name) for name in names}.values())
-            return context.lab.machines if role is None else context.lab.by_role(Role(role))
-
-        return command(*args, chosen=choose, **kwargs)
-
-    return cast("F", wrapper)
-
-
 _dry = click.option("--dry-run", is_flag=True, help="Show which machines would be switched, and how; ask nobody.")
 _cut = click.option("--cut", is_flag=True, help="Take the power away at once, without a shutdown.")
 _drain = click.option("--drain", is_flag=True, help="Move pods to other nodes first, as far as they can go.")
-
-
-Chosen = Callable[[LabContext], tuple[Machine, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +46,7 @@ class _Order:
 
     options: LabOptions
     output: str
-    chosen: Chosen
+    chosen: switching.Chosen
     way: Way
     drain: bool
     dry_run: bool
@@ -98,7 +72,7 @@ def _ordered(*, stagger: float, off: bool = True) -> Callable[[Callable[[_Order]
             *,
             options: LabOptions,
             output: str,
-            chosen: Chosen,
+            chosen: switching.Chosen,
             stagger: float,
             within: float,
             dry_run: bool,
@@ -111,7 +85,7 @@ def _ordered(*, stagger: float, off: bool = True) -> Callable[[Callable[[_Order]
         found = functools.update_wrapper(wrapper, command)
         for option in (_dry, switching.within_option, switching.stagger_option(stagger), *reversed(how)):
             found = option(found)
-        return lab_options(output_option(_chosen(found)))
+        return lab_options(output_option(switching.chosen_machines(found)))
 
     return decorate
 
@@ -150,9 +124,9 @@ def cycle(order: _Order) -> None:
 @power.command(name="status", epilog="Example: nodisk power status --all --output json")
 @lab_options
 @output_option
-@_chosen
+@switching.chosen_machines
 @switching.within_option
-def power_status(options: LabOptions, output: str, chosen: Chosen, within: float) -> None:
+def power_status(options: LabOptions, output: str, chosen: switching.Chosen, within: float) -> None:
     """Say which machines are on.
 
     A machine with nothing but Wake-on-LAN that doesn't answer is unknown: nobody can tell whether it is off.
@@ -193,9 +167,9 @@ def login(options: LabOptions, name: str, forget: bool) -> None:
 
 @power.command(epilog="Example: nodisk power wake --all")
 @lab_options
-@_chosen
+@switching.chosen_machines
 @click.option("--dry-run", is_flag=True, help="Show which machines would be woken; send nothing.")
-def wake(options: LabOptions, chosen: Chosen, dry_run: bool) -> None:
+def wake(options: LabOptions, chosen: switching.Chosen, dry_run: bool) -> None:
     """Send Wake-on-LAN packets, whatever else a machine has, and wait for nothing.
 
     Broadcasts each machine's magic packet from the server's network interface. Wake-on-LAN must be enabled in the

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from nodisk import ui
 from nodisk.context import LabContext
-from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut
+from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
 from nodisk.kube import drain
 from nodisk.kube.client import connect
 from nodisk.kube.errors import ApiError
@@ -20,7 +20,9 @@ from nodisk.machines.buttons.choose import button
 from nodisk.machines.buttons.press import Way, press_all
 from nodisk.machines.remains import need_root
 from nodisk.server import host
+from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Machine
+from nodisk.values import Role
 
 F = TypeVar("F", bound=Callable[..., Any])
 WITHIN = 120.0
@@ -30,6 +32,8 @@ STAGGER = 1.0
 DRAIN_WITHIN = 120.0
 """Seconds for pods to end."""
 
+Chosen = Callable[[LabContext], tuple[Machine, ...]]
+
 within_option = click.option(
     "--within",
     type=click.FloatRange(min=1, max=3600),
@@ -37,6 +41,27 @@ within_option = click.option(
     show_default=True,
     help="Seconds to wait for one machine, all in all.",
 )
+
+
+def chosen_machines(command: F) -> F:
+    """Names, --role or --all; the command gets ``chosen: Callable[[LabContext], machines]``."""
+
+    @click.argument("names", nargs=-1, metavar="[NAME]...")
+    @click.option("--role", type=click.Choice([role.value for role in Role]), help="Select the machines of one role.")
+    @click.option("--all", "every", is_flag=True, help="Select every machine of the lab.")
+    @functools.wraps(command)
+    def wrapper(*args: Any, names: tuple[str, ...], role: str | None, every: bool, **kwargs: Any) -> Any:
+        if sum((bool(names), role is not None, every)) != 1:
+            raise UsageError("name machines, or pass --role, or --all: one of them", hint="nodisk power status --all")
+
+        def choose(context: LabContext) -> tuple[Machine, ...]:
+            if names:
+                return tuple({name: machine_named(context.lab, name) for name in names}.values())
+            return context.lab.machines if role is None else context.lab.by_role(Role(role))
+
+        return command(*args, chosen=choose, **kwargs)
+
+    return cast("F", wrapper)
 
 
 def stagger_option(default: float = STAGGER) -> Callable[[F], F]:

@@ -7,59 +7,30 @@ no page of another site can make a browser ask for it. ``api_document`` describe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nodisk.classes import record
 from nodisk.classes.record import Class
-from nodisk.console import class_orders, errand_pages, orders, rights
-from nodisk.console.class_orders import ClassAction
-from nodisk.console.class_pages import class_of
+from nodisk.console import boot_orders, class_orders, errand_pages, making_pages, orders, rights, tell_pages
+from nodisk.console.api_bodies import Body, Booting, Changing, Making, Switching, Telling, body
+from nodisk.console.class_making import MakeOrder, Typed
+from nodisk.console.class_pages import class_of, told
 from nodisk.console.common import API, Console, Handler, bearer_of, signed_in
 from nodisk.console.errands import Errand
-from nodisk.console.orders import Action, AnyOrder
+from nodisk.console.orders import AnyOrder
 from nodisk.console.rights import Right
 from nodisk.machines import adopting
 from nodisk.machines.status import to_json
 from nodisk.records import remarks
 from nodisk.records.console_access import Entry
 from nodisk.records.events import Kind, iso
-from nodisk.server.handlers.common import Problem, body_of
+from nodisk.server.handlers.common import Problem
 
-MOST = 65536
-"""Bytes of a request's body."""
 EVENTS = 200
-
-
-class Body(BaseModel):
-    """What a request may say: nothing but these."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-B = TypeVar("B", bound=Body)
-
-
-class Switching(Body):
-    """What to do with machines: those named, those of a row of seats, or all."""
-
-    action: Action = Field(strict=False)
-    machines: list[str] = []
-    row: int | None = None
-    all: bool = False
-
-
-class Changing(Body):
-    """What to do with a class: to the students named by label, or all; ``extend`` takes ``days`` and is for all."""
-
-    action: ClassAction = Field(strict=False)
-    students: list[str] = []
-    all: bool = False
-    days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +90,9 @@ async def class_(console: Console, request: Request, session: Entry) -> Response
         }
         for one in found.students
     ]
-    return JSONResponse(_class_json(found) | {"members": students})
+    message = told(console, found)
+    now = {"message": None if message is None else message.to_json()}
+    return JSONResponse(_class_json(found) | now | {"members": students})
 
 
 def _class_json(found: Class) -> dict[str, Any]:
@@ -136,18 +109,42 @@ def _class_json(found: Class) -> dict[str, Any]:
 
 async def switch(console: Console, request: Request, session: Entry) -> Response:
     """Begin to switch machines."""
-    asked = await _body(request, Switching)
+    asked = await body(request, Switching)
     row = "" if asked.row is None else str(asked.row)
     order = orders.order(console.lab, asked.action, asked.machines, row=row, every=asked.all)
     return _begun(console, request, session, order, "name machines of the lab, a row in which some sit, or all")
 
 
+async def next_boot(console: Console, request: Request, session: Entry) -> Response:
+    """Choose what a machine starts at its next boot."""
+    asked = await body(request, Booting)
+    order = boot_orders.order(console.lab, request.path_params["name"], asked.action, asked.entry)
+    return _begun(console, request, session, order, "name a machine of the lab, and an entry without a password")
+
+
 async def change(console: Console, request: Request, session: Entry) -> Response:
     """Begin to change a class."""
-    asked, found = await _body(request, Changing), class_of(console, session, request.path_params["name"])
+    asked, found = await body(request, Changing), class_of(console, session, request.path_params["name"])
     days = "" if asked.days is None else str(asked.days)
     order = class_orders.order(found, asked.action, asked.students, every=asked.all, days=days)
     return _begun(console, request, session, order, "name students of the class by label, or all; extend needs days")
+
+
+async def make(console: Console, request: Request, session: Entry) -> Response:
+    """Begin to make a class."""
+    asked = await body(request, Making)
+    told = asked.model_dump() | {"days": str(asked.days), "teachers": ",".join(asked.teachers)}
+    order = making_pages.order_of(console, session, Typed.of(told))
+    if isinstance(order, MakeOrder):
+        return _begun(console, request, session, order, "")
+    return _begun(console, request, session, None, "; ".join(f"{key}: {words}" for key, words in order.items()))
+
+
+async def tell(console: Console, request: Request, session: Entry) -> Response:
+    """Tell a class something."""
+    asked, found = await body(request, Telling), class_of(console, session, request.path_params["name"])
+    order = tell_pages.order_of(found, session, asked.text, withdraw=asked.withdraw)
+    return _begun(console, request, session, order, "")
 
 
 def _begun(console: Console, request: Request, session: Entry, order: AnyOrder | None, hint: str) -> Response:
@@ -180,16 +177,6 @@ def _errand_json(errand: Errand) -> dict[str, Any]:
     }
 
 
-async def _body(request: Request, shape: type[B]) -> B:
-    """The request's JSON; raises Problem 400 that says what is wrong with it, 413."""
-    try:
-        return shape.model_validate_json(await body_of(request, MOST))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Problem(400, f"{where or 'the body'}: {first['msg']}") from error
-
-
 ENDPOINTS = (
     Endpoint("GET", "/api/status", Right.ROOM, status, "The lab and its machines.", "nodisk status --output json"),
     Endpoint(
@@ -201,12 +188,21 @@ ENDPOINTS = (
         "nodisk machines list --unknown --output json",
     ),
     Endpoint(
-        "POST", "/api/switch", Right.SWITCH, switch, "Switch machines; the answer says where to ask what came of it.",
+        "POST", "/api/switch", Right.SWITCH, switch,
+        "Switch machines, or empty their nodes; the answer says where to ask what came of it.",
         "nodisk power", body=Switching, status=202,
+    ),
+    Endpoint(
+        "POST", "/api/machines/{name}/next-boot", Right.SWITCH, next_boot,
+        "Choose what a machine starts at its next boot.", "nodisk next-boot", body=Booting, status=202,
     ),
     Endpoint(
         "GET", "/api/classes", Right.CLASSES, classes, "Classes: a teacher's own, an administrator's all.",
         "nodisk class list --output json",
+    ),
+    Endpoint(
+        "POST", "/api/classes", Right.CLASSES, make, "Make a class; the answer says where to ask what came of it.",
+        "nodisk class create NAME --new", body=Making, status=202,
     ),
     Endpoint(
         "GET", "/api/classes/{name}", Right.CLASSES, class_, "One class with its students.",
@@ -216,6 +212,10 @@ ENDPOINTS = (
         "POST", "/api/classes/{name}/change", Right.CLASSES, change,
         "Suspend, resume, rotate, reset or extend; the answer says where to ask what came of it.",
         "nodisk class", body=Changing, status=202,
+    ),
+    Endpoint(
+        "POST", "/api/classes/{name}/tell", Right.CLASSES, tell, "Tell a class something, or withdraw it.",
+        "nodisk class tell", body=Telling, status=202,
     ),
     Endpoint(
         "GET", "/api/orders/{number}", Right.CLASSES, order_, "How far an order is, and what came of it.",

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from nodisk import files
 from nodisk.console import rights
-from nodisk.console.api import ENDPOINTS, Changing, Endpoint, Switching
+from nodisk.console.api import ENDPOINTS, Endpoint
 from nodisk.machines.buttons.button import Outcome
 
 PAGE = Path("docs/reference/console-api.json")
@@ -49,6 +49,7 @@ _CLASS = {
     "students": _NUMBER,
     "suspended": _NUMBER,
 }
+_MESSAGE = _object(text=_TEXT, by=_TEXT, since=_TIME, until=_TIME)
 _MEMBER = _object(name=_TEXT, label=_TEXT, namespace=_TEXT, suspended=_FLAG, credential_until=_maybe(_TIME))
 _CAME = _object(name=_TEXT, outcome={"enum": [str(one) for one in Outcome]}, detail=_TEXT)
 ANSWERS = {
@@ -59,7 +60,7 @@ ANSWERS = {
     "UnknownMachines": _object(machines=_list(_object(mac=_TEXT, ignored=_FLAG, first_seen=_TIME, last_seen=_TIME))),
     "Class": _object(**_CLASS),
     "Classes": _object(classes=_list(_ref("Class"))),
-    "ClassWithStudents": _object(**_CLASS, members=_list(_MEMBER)),
+    "ClassWithStudents": _object(**_CLASS, message=_maybe(_MESSAGE), members=_list(_MEMBER)),
     "Order": _object(
         number=_TEXT, command=_TEXT, by=_TEXT, began=_TIME, targets=_list(_TEXT), done=_FLAG, came=_list(_CAME)
     ),
@@ -69,13 +70,11 @@ ANSWER = {
     "/api/status": "Status",
     "/api/events": "Events",
     "/api/unknown": "UnknownMachines",
-    "/api/switch": "Order",
     "/api/classes": "Classes",
     "/api/classes/{name}": "ClassWithStudents",
-    "/api/classes/{name}/change": "Order",
     "/api/orders/{number}": "Order",
 }
-"""Path → the shape of its answer."""
+"""Path → the shape of its answer to a question. What asks for something to be done is answered with an order."""
 
 
 def document() -> dict[str, Any]:
@@ -83,7 +82,8 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for one in ENDPOINTS:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
-    bodies = {shape.__name__: shape.model_json_schema(ref_template=_REF) for shape in (Switching, Changing)}
+    shapes = [one.body for one in ENDPOINTS if one.body is not None]
+    bodies = {shape.__name__: shape.model_json_schema(ref_template=_REF) for shape in shapes}
     kinds = {name: kind for body in bodies.values() for name, kind in body.pop("$defs", {}).items()}
     return {
         "openapi": "3.1.0",
@@ -116,7 +116,10 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "operationId": one.handler.__name__.strip("_"),
         "parameters": parameters,
         "responses": {
-            str(one.status): {"description": told, "content": _json(_ref(ANSWER[one.path]))},
+            str(one.status): {
+                "description": told,
+                "content": _json(_ref(ANSWER[one.path] if one.body is None else "Order")),
+            },
             "default": {"description": "refused", "content": _json(_ref("Refusal"))},
         },
     }

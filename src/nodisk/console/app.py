@@ -10,15 +10,18 @@ from starlette.routing import Route
 from nodisk.console import (
     api,
     api_document,
+    boot_pages,
     care_pages,
     class_pages,
     door_pages,
     errand_pages,
+    making_pages,
     orders,
     pages,
     rights,
     security,
     switch_pages,
+    tell_pages,
     unknown_pages,
     view,
 )
@@ -43,11 +46,14 @@ def application(console: Console) -> security.Guarded:
             Route("/live", signed_in(live)),
             Route("/machine/{name}", signed_in(machine)),
             Route("/activity", signed_in(activity, Right.ACTIVITY)),
+            *making_pages.ROUTES,
             *class_pages.ROUTES,
             *switch_pages.ROUTES,
+            *tell_pages.ROUTES,
             *errand_pages.ROUTES,
             *unknown_pages.ROUTES,
             *care_pages.ROUTES,
+            *boot_pages.ROUTES,
             *door_pages.ROUTES,
             *api.ROUTES,
             *api_document.ROUTES,
@@ -74,6 +80,7 @@ async def room(console: Console, request: Request, session: Entry) -> Response:
         room=found,
         shown=view.looks(shown),
         ticks=ticks,
+        actions=orders.actions(console.lab),
         rows=orders.rows(console.lab) if ticks else (),
     )
 
@@ -95,6 +102,8 @@ async def machine(console: Console, request: Request, session: Entry) -> Respons
         printed=row.printed,
         neighbours=view.neighbours(console.lab, row.machine),
         ticks=rights.may(session.role, Right.SWITCH),
+        actions=orders.actions(console.lab),
+        **boot_pages.values(console, row.machine),
         events=console.database.events(mac=row.machine.mac, limit=EVENTS)[::-1],
     )
 

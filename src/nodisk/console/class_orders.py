@@ -87,14 +87,22 @@ class ClassOrder:
             return ("class", "extend", self.class_name, "--days", str(self.days))
         return ("class", str(self.action), self.class_name, *students)
 
+    @property
+    def sent(self) -> bytes:
+        """It reads nothing."""
+        return b""
+
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """Whether the command did all of it, with what it warned of; else why not, as far as it says."""
-        if status != 0:
-            return (Came(self.class_name, Outcome.UNKNOWN, error_of(status, errors)),)
-        warned = "; ".join(
-            line.removeprefix("warning: ") for line in errors.splitlines() if line.startswith("warning: ")
-        )
-        return (Came(self.class_name, Outcome.CONFIRMED, warned[:LONGEST_DETAIL]),)
+        return came_of(self.class_name, status, errors)
+
+
+def came_of(class_name: str, status: int, errors: str) -> tuple[Came, ...]:
+    """How a command of a class ended: all is done, with what it warned of; else why not, as far as it says."""
+    if status != 0:
+        return (Came(class_name, Outcome.UNKNOWN, error_of(status, errors)),)
+    warned = "; ".join(line.removeprefix("warning: ") for line in errors.splitlines() if line.startswith("warning: "))
+    return (Came(class_name, Outcome.CONFIRMED, warned[:LONGEST_DETAIL]),)
 
 
 def order(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from nodisk.console.common import Console, page, signed_in
 from nodisk.console.rights import Right
 from nodisk.errors import NodiskError
 from nodisk.records.console_access import Entry
+from nodisk.records.messages import Message
 from nodisk.server.handlers.common import Problem
 
 
@@ -33,7 +35,13 @@ async def class_(console: Console, request: Request, session: Entry) -> Response
     found = class_of(console, session, request.path_params["name"])
     due = expiry.due(found, record.now())
     troubles, unknown = await _troubles(console, found)
-    return page(request, "class.html", session, found=found, due=due, troubles=troubles, unknown=unknown)
+    values: dict[str, Any] = {"troubles": troubles, "unknown": unknown, "message": told(console, found)}
+    return page(request, "class.html", session, found=found, due=due, **values)
+
+
+def told(console: Console, found: Class) -> Message | None:
+    """What a class is told now."""
+    return console.database.messages.current(found.name, made=found.created.timestamp())
 
 
 async def _troubles(console: Console, found: Class) -> tuple[tuple[Trouble, ...], str]:

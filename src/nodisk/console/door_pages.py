@@ -18,6 +18,7 @@ from starlette.routing import Route
 from nodisk.classes import plan, record
 from nodisk.classes.record import Account, Class
 from nodisk.console import security
+from nodisk.console.class_pages import told
 from nodisk.console.common import Console, console_of, page
 from nodisk.errors import IntegrityError, NodiskError, UsageError
 from nodisk.records import door
@@ -78,6 +79,7 @@ async def home(request: Request) -> Response:
         found=visit.found,
         student=visit.student,
         form=security.form_token(visit.token),
+        message=told(visit.console, visit.found),
         own=own,
         unknown=unknown,
     )

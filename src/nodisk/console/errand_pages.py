@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
@@ -10,17 +12,31 @@ from starlette.routing import Route
 
 from nodisk.classes import record
 from nodisk.console import orders, rights, security
+from nodisk.console.class_making import MakeOrder
 from nodisk.console.common import Console, page, signed_in, token_of
 from nodisk.console.errands import Errand
 from nodisk.console.orders import AnyOrder
 from nodisk.console.rights import Right
-from nodisk.records.console_access import Entry
+from nodisk.records.console_access import ConsoleRole, Entry
 from nodisk.server.handlers.common import Problem
 
 
-def confirm(request: Request, session: Entry, order: AnyOrder, *, address: str, effect: str = "") -> Response:
-    """The page that says what would be done; nothing is yet. ``address``: where the order is posted."""
-    return page(request, "confirm.html", session, order=order, address=address, effect=effect, back=_back(order))
+def confirm(
+    request: Request,
+    session: Entry,
+    order: AnyOrder,
+    *,
+    address: str,
+    effect: str = "",
+    quoted: str = "",
+    hidden: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """The page that says what would be done; nothing is yet. ``address``: where the order is posted.
+
+    ``quoted``: a text that is part of it; ``hidden``: more fields of the form.
+    """
+    values: dict[str, Any] = {"order": order, "address": address, "effect": effect, "quoted": quoted, "hidden": hidden}
+    return page(request, "confirm.html", session, back=_back(order), **values)
 
 
 async def begin(console: Console, request: Request, session: Entry, order: AnyOrder) -> Response:
@@ -28,17 +44,23 @@ async def begin(console: Console, request: Request, session: Entry, order: AnyOr
     security.check_origin(request)
     form = await security.form_of(request)
     security.check_form(form, token_of(request))
+    check_count(form, order)
+    return RedirectResponse(f"/switched/{start(console, request, session, order).number}", 303)
+
+
+def check_count(form: Mapping[str, str], order: AnyOrder) -> None:
+    """Raise Problem 409 if these are more or fewer than were confirmed."""
     if form.get("count") != str(len(order.targets)):
         raise Problem(409, f"these are {len(order.targets)} now: go back, and look again")
-    return RedirectResponse(f"/switched/{start(console, request, session, order).number}", 303)
 
 
 def start(console: Console, request: Request, session: Entry, order: AnyOrder) -> Errand:
     """Have it done, and recorded; raises Problem 409 while another order changes the same."""
-    who = f"{session.name} ({session.role})"
+    who = _who(session)
 
     def tell(errand: Errand) -> None:
         console.log(request, f"{who}: {order.line}: {orders.summary(errand.came or ())}")
+        console.snapshot.changed()
 
     errand = console.errands.begin(order, who, tell)
     console.log(request, f"{who}: {order.line}")
@@ -60,13 +82,19 @@ def find(console: Console, session: Entry, number: str) -> Errand | None:
         return None
     if not errand.order.class_name:
         return errand if rights.may(session.role, Right.SWITCH) else None
+    if isinstance(errand.order, MakeOrder) and errand.who == _who(session):
+        return errand  # there is no class yet that names them, and none if it fails
     found = record.load(console.context.state, errand.order.class_name)
-    return errand if found is not None and rights.teaches(session, found) else None
+    return errand if session.role is ConsoleRole.ADMIN or (found and rights.teaches(session, found)) else None
 
 
 def values(errand: Errand) -> dict[str, Any]:
     """What the changing part of an order's page shows."""
     return {"errand": errand, "counts": orders.counts(errand.came or ())}
+
+
+def _who(session: Entry) -> str:
+    return f"{session.name} ({session.role})"
 
 
 def _back(order: AnyOrder) -> tuple[str, str]:

@@ -84,6 +84,7 @@ def by_command(context: LabContext) -> Run:
     """The real way: nodisk's own command."""
 
     async def run(order: AnyOrder) -> Ended:
-        return await own_command.finish(order.words, lab=context.file, state=context.state.state.root)
+        where = context.state.state.root
+        return await own_command.finish(order.words, lab=context.file, state=where, sent=order.sent)
 
     return run

@@ -25,6 +25,8 @@ class Action(StrEnum):
     CYCLE = "cycle"
     RETRY = "retry"
     WAKE = "wake"
+    EMPTY = "empty"
+    REOPEN = "reopen"
 
 
 WORDS = {
@@ -34,6 +36,8 @@ WORDS = {
     Action.CYCLE: "Shut down, then switch on again",
     Action.RETRY: "Cut the power, then switch on again",
     Action.WAKE: "Send wake-up packets, and wait for nothing",
+    Action.EMPTY: "Move pods away, and take no new ones",
+    Action.REOPEN: "Take pods again",
 }
 COMMANDS: Mapping[Action, tuple[str, ...]] = {
     Action.ON: ("power", "on"),
@@ -42,9 +46,14 @@ COMMANDS: Mapping[Action, tuple[str, ...]] = {
     Action.CYCLE: ("power", "cycle"),
     Action.RETRY: ("power", "cycle", "--cut"),
     Action.WAKE: ("power", "wake"),
+    Action.EMPTY: ("machines", "drain"),
+    Action.REOPEN: ("machines", "drain", "--back"),
 }
 SILENT = frozenset({Action.WAKE})
 """Actions that wait for no answer: a request that was sent was asked, and no more is known."""
+
+OF_CLUSTER = frozenset({Action.EMPTY, Action.REOPEN})
+"""Actions with nodes: there are none in a lab without a cluster."""
 
 
 class AnyOrder(Protocol):
@@ -77,6 +86,10 @@ class AnyOrder(Protocol):
     @property
     def words(self) -> tuple[str, ...]:
         """The words that the server runs."""
+
+    @property
+    def sent(self) -> bytes:
+        """What the command reads from its standard input."""
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """What came of it, from the command's exit status, standard output and standard error."""
@@ -137,6 +150,11 @@ class Order:
         """No class is changed."""
         return ""
 
+    @property
+    def sent(self) -> bytes:
+        """It reads nothing."""
+        return b""
+
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """What the end says of each machine; one of which it says nothing is unknown, with its error."""
         if self.action in SILENT and status == 0:
@@ -151,7 +169,7 @@ def order(lab: Lab, action: str, names: Sequence[str], *, row: str = "", every: 
 
     Names that lab.yaml doesn't have count for nothing, and so does a row in which nobody sits.
     """
-    if action not in set(Action):
+    if action not in actions(lab):
         return None
     asked = set(names)
 
@@ -160,6 +178,11 @@ def order(lab: Lab, action: str, names: Sequence[str], *, row: str = "", every: 
 
     found = tuple(str(machine.name) for machine in lab.machines if meant(machine))
     return Order(Action(action), found, len(found) == len(lab.machines)) if found else None
+
+
+def actions(lab: Lab) -> tuple[Action, ...]:
+    """What can be done to machines of a lab."""
+    return tuple(action for action in Action if lab.has_cluster or action not in OF_CLUSTER)
 
 
 def rows(lab: Lab) -> tuple[int, ...]:
@@ -182,7 +205,7 @@ def summary(found: Sequence[Came]) -> str:
 
 
 def _told(output: str) -> dict[str, Came]:
-    """What ``nodisk power … --output json`` says; nothing, if it isn't that."""
+    """What ``nodisk power`` and ``nodisk machines drain`` say in JSON; nothing, if it isn't that."""
     try:
         answers: Any = json.loads(output)["machines"]
         return {

@@ -11,8 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nodisk.classes import census, trouble
-from nodisk.console import class_orders, orders, view
+from nodisk.console import boot_orders, class_making, class_orders, orders, tell_orders, view
 from nodisk.console.words import LANGUAGES, Translate, translator
+from nodisk.records import messages
 from nodisk.records.events import iso
 
 HERE = Path(__file__).parent
@@ -42,9 +43,10 @@ def _environment(language: str) -> Environment:
         "words": view.WORDS,
         "steps": view.STEPS,
         "kinds": trouble.TITLES,
-        "actions": list(orders.Action),
-        "action_words": orders.WORDS | class_orders.WORDS,
+        "action_words": orders.WORDS | class_orders.WORDS | boot_orders.WORDS | class_making.WORDS | tell_orders.WORDS,
+        "boot_actions": list(boot_orders.BootAction)[:2],
         "class_actions": class_orders.OF_STUDENTS,
+        "longest_message": messages.LONGEST,
         "most_days": class_orders.MOST_DAYS,
     }
     environment.filters |= {

@@ -92,9 +92,9 @@ def check_form(form: dict[str, str], session_token: str) -> None:
         raise Problem(403, "the form is not of this session: go back, reload the page and try again")
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """A form's fields, the first of each name; raises Problem 413 or 400."""
-    body = await body_of(request, MOST_FORM)
+async def form_of(request: Request, most: int = MOST_FORM) -> dict[str, str]:
+    """A form's fields, the first of each name; raises Problem 413 if it has more than ``most`` bytes, or 400."""
+    body = await body_of(request, most)
     try:
         fields = parse_qs(body.decode("ascii"), strict_parsing=True, max_num_fields=50) if body else {}
     except ValueError as error:

@@ -30,6 +30,8 @@ class Snapshot:
     context: LabContext
     ask: Callable[[LabContext], Asked] = asked.ask
     now: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.time
+    """The time by which machines are early or late, and events are recorded."""
     number: int = 0
     """Grows with each time that the records are read."""
     _status: Status | None = None
@@ -52,7 +54,7 @@ class Snapshot:
             if self._asked is None:
                 raise RuntimeError("the API was not asked")
             changes = self._changes
-            self._status = await asyncio.to_thread(status.of_records, self.context, self._asked)
+            self._status = await asyncio.to_thread(status.of_records, self.context, self._asked, now=self.clock)
             # What was read while somebody changed it is shown once, and then read again.
             self._at = self.now() if changes == self._changes else float("-inf")
             self.number += 1

@@ -67,7 +67,7 @@ class Tile:
         return WORDS[self.look]
 
 
-STEPS = len(ORDER) - 1
+STEPS = ORDER[Stage.READY]
 """Stages from power-on to Ready: what a tile's bar counts to."""
 
 

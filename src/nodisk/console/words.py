@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nodisk.console import class_words
+
 Translate = Callable[[str], str]
 LANGUAGES = {"en": "English", "pl": "Polski"}
 
@@ -16,18 +18,25 @@ POLISH = {
     "All": "Wszystkie",
     "All backups by command": "Wszystkie kopie poleceniem",
     "Answer": "Odpowiedź",
+    "At its next boot it starts what is chosen, later its default again. Nothing is switched now.": (
+        "Przy następnym starcie uruchomi to, co wybrano, a potem znów to, co domyślnie. Teraz nic nie jest przełączane."
+    ),
     "At least 12 characters, such as four words.": "Co najmniej 12 znaków, na przykład cztery słowa.",
+    "At the next boot": "Przy następnym starcie",
     "Back to the class": "Wróć do klasy",
     "Back to the room": "Wróć do sali",
     "Back to the unknown machines": "Wróć do nieznanych komputerów",
     "Backups": "Kopie zapasowe",
     "Boot": "Start",
+    "Boot by default again": "Startuj znów domyślnie",
     "Broken": "Uszkodzony",
     "CPU (limits)": "Procesor (limity)",
     "CPU (requests)": "Procesor (żądania)",
     "Choose a passphrase": "Wymyśl hasło",
     "Choose a passphrase of 12 to 128 characters.": "Wymyśl hasło o długości od 12 do 128 znaków.",
     "Choose a passphrase that is harder to guess.": "Wymyśl hasło trudniejsze do odgadnięcia.",
+    "Choose the next boot, once": "Wybierz następny start, raz",
+    "Choose the next boots, until cleared": "Wybierz następne starty, do odwołania",
     "Claims": "Woluminy (PVC)",
     "Class": "Klasa",
     "Classes": "Klasy",
@@ -60,6 +69,9 @@ POLISH = {
     ),
     "It can be used once.": "Można go użyć raz.",
     "It is mended": "Naprawiony",
+    "It starts what is chosen at every boot, until that is cleared. Nothing is switched now.": (
+        "Przy każdym starcie uruchomi to, co wybrano, aż do odwołania. Teraz nic nie jest przełączane."
+    ),
     "It works for 12 hours, in your namespace only. Keep it to yourself.": (
         "Działa 12 godzin, tylko w Twojej przestrzeni nazw. Nie przekazuj go nikomu."
     ),
@@ -79,12 +91,14 @@ POLISH = {
     "Median of the room": "Mediana w pracowni",
     "Memory": "Pamięć",
     "Model": "Model",
+    "Move pods away, and take no new ones": "Przenieś pody i nie przyjmuj nowych",
     "Move pods away, then shut down": "Przenieś pody i wyłącz",
     "Move the end": "Przesuń koniec",
     "Name": "Nazwa",
     "Namespace": "Przestrzeń nazw",
     "New": "Nowe",
     "Next": "Następna",
+    "Next boot": "Następny start",
     "No room": "Brak miejsca",
     "Nobody is signed in here": "Nikt nie jest tu zalogowany",
     "Nobody knows: the API does not answer.": "Nie wiadomo: API nie odpowiada.",
@@ -149,6 +163,7 @@ POLISH = {
     "Switch on": "Włącz",
     "Switch port": "Port przełącznika",
     "System pods": "Pody systemowe",
+    "Take pods again": "Przyjmuj znów pody",
     "Takes pods": "Przyjmuje pody",
     "Teachers": "Nauczyciele",
     "That can't be done": "Tego nie można zrobić",
@@ -195,6 +210,9 @@ POLISH = {
     "What is wrong with it": "Co jest nie tak",
     "What runs": "Co działa",
     "What to do": "Co zrobić",
+    "What was chosen for its next boot is forgotten. Nothing is switched now.": (
+        "To, co wybrano na następny start, zostanie zapomniane. Teraz nic nie jest przełączane."
+    ),
     "What went wrong": "Co się nie udało",
     "Where": "Gdzie",
     "With all": "Ze wszystkimi",
@@ -234,6 +252,7 @@ POLISH = {
     "viewer": "obserwator",
     "yes": "tak",
 }
+POLISH |= class_words.POLISH
 
 
 def choose(asked: str, accepted: str) -> str:

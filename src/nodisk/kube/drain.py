@@ -14,30 +14,41 @@ from nodisk.kube.client import Client
 from nodisk.kube.errors import ApiError, NotFound
 
 MARK = "nodisk.dev/drained"
-"""The annotation on a node that ``cordon`` closed, and ``reopen`` may open again."""
+"""The annotation on a node that ``cordon`` closed while it is switched off, and ``reopen`` opens when it is back."""
+CLOSED = "nodisk.dev/closed"
+"""The same for one that somebody wants closed until they say otherwise."""
 AGAIN = 1.0
 _MIRROR = "kubernetes.io/config.mirror"
 
 
-def cordon(client: Client, node: str) -> bool:
-    """Let no new pod onto a node; returns whether it is there. One that somebody else closed stays theirs."""
+def cordon(client: Client, node: str, *, mark: str = MARK) -> bool:
+    """Let no new pod onto a node; returns whether it is there. One that somebody else closed stays theirs.
+
+    What is closed for as long as it is off stays closed for longer if somebody now wants that; not the other way.
+    """
     try:
         found = client.get("v1", "Node", node)
-        if not (found.get("spec") or {}).get("unschedulable"):
-            change = {"metadata": {"annotations": {MARK: "yes"}}, "spec": {"unschedulable": True}}
-            client.patch("v1", "Node", node, change)
+        marked = found["metadata"].get("annotations") or {}
+        if not is_closed(found) or (mark == CLOSED and MARK in marked):
+            both = {MARK: None, CLOSED: None, mark: "yes"}
+            client.patch("v1", "Node", node, {"metadata": {"annotations": both}, "spec": {"unschedulable": True}})
     except NotFound:
         return False
     return True
 
 
-def reopen(client: Client, nodes: Collection[str]) -> list[str]:
-    """Let pods onto those of the nodes again that ``cordon`` closed; their names."""
+def is_closed(node: Mapping[str, Any]) -> bool:
+    """Whether no new pod gets onto a Node, whoever closed it."""
+    return bool((node.get("spec") or {}).get("unschedulable"))
+
+
+def reopen(client: Client, nodes: Collection[str], *, mark: str = MARK) -> list[str]:
+    """Let pods onto those of the nodes again that ``cordon`` closed with that mark; their names."""
     opened = []
     for found in client.list("v1", "Node"):
         meta = found["metadata"]
-        if meta["name"] in nodes and MARK in (meta.get("annotations") or {}):
-            change = {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}}
+        if meta["name"] in nodes and mark in (meta.get("annotations") or {}):
+            change = {"metadata": {"annotations": {mark: None}}, "spec": {"unschedulable": None}}
             client.patch("v1", "Node", meta["name"], change)
             opened.append(meta["name"])
     return opened
@@ -63,16 +74,32 @@ def evict(
     version = "policy/v1" if client.version().line >= (1, 22) else "policy/v1beta1"
     asked: set[str] = set()
     while True:
-        pods = client.list("v1", "Pod")
-        left = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") in nodes and is_evictable(pod)]
+        left = _on(client, nodes)
         for pod in left:
             meta = pod["metadata"]
             if meta["uid"] not in asked and _evict(client, version, meta["namespace"], meta["name"]):
                 asked.add(meta["uid"])
         if not left or time.monotonic() > end:
-            return [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in left]
+            return [_called(pod) for pod in left]
         stop()
         time.sleep(AGAIN)
+
+
+def evictable(client: Client, nodes: Collection[str]) -> dict[str, list[str]]:
+    """Node → those of its pods that ``evict`` would evict."""
+    found: dict[str, list[str]] = {}
+    for pod in _on(client, nodes):
+        found.setdefault(pod["spec"]["nodeName"], []).append(_called(pod))
+    return found
+
+
+def _on(client: Client, nodes: Collection[str]) -> list[dict[str, Any]]:
+    pods = client.list("v1", "Pod")
+    return [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") in nodes and is_evictable(pod)]
+
+
+def _called(pod: Mapping[str, Any]) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
 def _evict(client: Client, version: str, namespace: str, name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem
-from nodisk.kube import leaders
+from nodisk.kube import drain, leaders
 from nodisk.kube.client import connect
 from nodisk.kube.errors import ApiError, Late, Unreachable
 from nodisk.kube.leaders import Leaders
@@ -33,6 +33,8 @@ class NodeView:
     """True, False or Unknown, as the Ready condition has it; Unknown too if the object is of an earlier boot."""
     version: str | None
     boot_id: str | None
+    closed: bool = False
+    """Whether no new pod gets onto it."""
 
 
 class Api(StrEnum):
@@ -105,4 +107,4 @@ def _longer(wait: float) -> str:
 def view(node: Mapping[str, Any]) -> NodeView:
     """The parts of a Node object that a row shows."""
     info = (node.get("status") or {}).get("nodeInfo") or {}
-    return NodeView(readiness(node), info.get("kubeletVersion"), boot_id(node))
+    return NodeView(readiness(node), info.get("kubeletVersion"), boot_id(node), drain.is_closed(node))

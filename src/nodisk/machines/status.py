@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -132,7 +132,7 @@ def _row(machine: Machine, database: Database, asked: Asked, now: float, broken:
     way = progress(events)
     node = asked.nodes.get(str(machine.name))
     if node is not None and way.stage is not None and node.boot_id != way.boot_id:
-        node = NodeView("Unknown", node.version, node.boot_id)  # the object of an earlier boot says nothing
+        node = replace(node, ready="Unknown")  # the object of an earlier boot says nothing
     # A plain machine has no certificates that could end.
     enrolment = database.enrolment(machine.mac) if asked.api is not Api.NONE else None
     return Row(
@@ -212,6 +212,7 @@ def _machine_json(row: Row, api: Api) -> dict[str, Any]:
         "stages": {str(stage): iso(at) for stage, at in way.times},
         "node": node_word(row, api),
         "version": row.node.version if row.node else None,
+        "closed": row.node.closed if row.node else None,
         "ram": None if row.ram is None else dict(row.ram),
         "loaded": dict(row.loaded),
         "certificates_expire": None if row.enrolment is None else iso(row.enrolment.expires),

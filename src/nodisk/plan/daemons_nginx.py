@@ -15,7 +15,7 @@ MAX_ENROL = 128 * 1024
 """Size limits of a request's body in bytes: ten CSRs and some SSH keys are about 20 KiB."""
 API_CONNECTIONS = 512
 """Connections to the API from one address. A class of 30 behind one NAT needs about 300 (kubectl and a dashboard)."""
-MAX_CONSOLE = 16 * 1024
+MAX_CONSOLE = 64 * 1024
 CONSOLE_CONNECTIONS = 256
 """Requests of browsers to the console at the same time, pages that wait for news among them; of one address, 32."""
 LEAVE_ALONE = 2

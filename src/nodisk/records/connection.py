@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Self
 
 from nodisk.errors import EnvironmentProblem, IntegrityError
-from nodisk.records import console_access, door, elsewhere, inventories, next_boots, printed, remarks, schema, sightings
+from nodisk.records import (
+    console_access,
+    door,
+    elsewhere,
+    inventories,
+    messages,
+    next_boots,
+    printed,
+    remarks,
+    schema,
+    sightings,
+)
 
 
 class Connection:
@@ -84,6 +95,7 @@ class Connection:
             self._db.execute(elsewhere.TABLE)
             self._db.execute(remarks.TABLE)
             self._db.execute(printed.TABLE)
+            self._db.execute(messages.TABLE)
             console_access.make(self._db)
             door.make(self._db)
 

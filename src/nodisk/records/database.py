@@ -11,7 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from nodisk.records import console_access, door, elsewhere, event_rows, inventories, known, nonces, printed, remarks
+from nodisk.records import (
+    console_access,
+    door,
+    elsewhere,
+    event_rows,
+    inventories,
+    known,
+    messages,
+    nonces,
+    printed,
+    remarks,
+)
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.connection import Connection
 from nodisk.records.events import Event, Kind
@@ -124,6 +135,11 @@ class Database(Connection):
     def printed(self) -> printed.Prints:
         """What machines printed last."""
         return printed.Prints(self._db, self._now)
+
+    @property
+    def messages(self) -> messages.Messages:
+        """What classes are told."""
+        return messages.Messages(self._db, self._now, self._lasting)
 
     @property
     def console(self) -> console_access.Access:

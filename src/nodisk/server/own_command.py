@@ -36,24 +36,36 @@ class Ended:
     """The end of its standard error: what it did, and its error."""
 
 
-async def finish(words: Sequence[str], *, lab: Path, state: Path) -> Ended:
-    """Run a command on the lab of this lab.yaml and state directory to its end; a cancellation ends it first."""
+async def finish(words: Sequence[str], *, lab: Path, state: Path, sent: bytes = b"") -> Ended:
+    """Run a command on the lab of this lab.yaml and state directory to its end; a cancellation ends it first.
+
+    ``sent``: what it reads from its standard input, where it can't be seen among the host's processes.
+    """
     argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(lab), "--state", str(state)]
-    starting = asyncio.ensure_future(run.start_async(argv, apart=True))
+    starting = asyncio.ensure_future(run.start_async(argv, apart=True, sends=bool(sent)))
     try:
         # asyncio may wait for ever for a process whose start was cancelled half-way.
         process = await asyncio.shield(starting)
-        return await _ended(process)
+        return await _ended(process, sent)
     except asyncio.CancelledError:
         await _end(await starting)
         raise
 
 
-async def _ended(process: asyncio.subprocess.Process) -> Ended:
+async def _ended(process: asyncio.subprocess.Process, sent: bytes = b"") -> Ended:
     if process.stdout is None or process.stderr is None:
         raise AssertionError("started without pipes")
-    output, errors = await asyncio.gather(_tail(process.stdout), _tail(process.stderr))
+    output, errors, _ = await asyncio.gather(_tail(process.stdout), _tail(process.stderr), _send(process, sent))
     return Ended(await process.wait(), output, errors)
+
+
+async def _send(process: asyncio.subprocess.Process, sent: bytes) -> None:
+    if process.stdin is None or process.stdin.is_closing():
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended without reading all
+        process.stdin.write(sent)
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 async def _tail(stream: asyncio.StreamReader) -> str:

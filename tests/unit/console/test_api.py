@@ -17,7 +17,8 @@ from tests.unit.console.test_classes import class_
 
 from nodisk.cli import nodisk
 from nodisk.console import api_document, security
-from nodisk.console.api import ENDPOINTS, Body, Changing, Endpoint, Switching
+from nodisk.console.api import ENDPOINTS, Endpoint
+from nodisk.console.api_bodies import Body
 from nodisk.console.errands import Errands
 from nodisk.console.orders import AnyOrder
 from nodisk.console.rights import may
@@ -176,15 +177,15 @@ def test_what_is_no_order(room: Room, body: str) -> None:
     assert room.browser().post("/api/switch", headers=program(room), content="x" * 70000).status_code == 413
 
 
-KEYS = st.sampled_from(["action", "all", "days", "machines", "row", "students"])
+KEYS = st.sampled_from(["action", "all", "days", "entry", "machines", "name", "roster", "row", "students", "text"])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["off", "suspend"]),
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["off", "once", "suspend"]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=8,
 )
 
 
-SHAPES: tuple[type[Body], ...] = (Switching, Changing)
+SHAPES: tuple[type[Body], ...] = tuple(one.body for one in ENDPOINTS if one.body is not None)
 
 
 @given(st.sampled_from(SHAPES), VALUES)

@@ -26,6 +26,12 @@ from nodisk.state import State as StateFolder
 LAB = parse(
     lab(machine='seat: "1,1"', w1='name: w1, mac: 52:54:00:00:00:02, address: 10.77.0.12, seat: "2,1"'), file="x"
 )
+NO_CLUSTER = """\
+name: wire
+network: {subnet: 10.98.0.0/24, server: 10.98.0.1}
+kubernetes: {engine: none}
+machines: [{name: w1, mac: 52:54:00:00:00:02, address: 10.98.0.11}]
+"""
 W1 = Order(Action.OFF, ("w1",), everything=False)
 
 
@@ -158,3 +164,10 @@ def test_the_command_itself_is_run(tmp_path: Path) -> None:
     ended = asyncio.run(run())
     assert ended.status != 0
     assert "10.77.0.1" in wake.came(ended.status, ended.output, ended.errors)[0].detail
+
+
+def test_a_lab_without_a_cluster_has_no_nodes_to_empty() -> None:
+    plain = parse(NO_CLUSTER, file="x")
+    assert orders.order(plain, "empty", ["w1"]) is None
+    assert orders.order(plain, "off", ["w1"]) is not None
+    assert set(orders.actions(LAB)) - set(orders.actions(plain)) == orders.OF_CLUSTER

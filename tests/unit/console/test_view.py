@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Room
 
-from nodisk.console import class_orders, orders, pages, rights, view, words
+from nodisk.console import boot_orders, class_making, class_orders, orders, pages, rights, tell_orders, view, words
 from nodisk.console.view import Look
 from nodisk.context import LabContext
 from nodisk.machines import status
@@ -126,7 +126,10 @@ def test_every_look_has_its_own_sign_and_word() -> None:
 def test_every_word_of_a_page_is_in_polish() -> None:
     used = set(view.WORDS.values()) | {item.word for item in rights.MENU} | set(ConsoleRole)
     used |= {*orders.WORDS.values(), *class_orders.WORDS.values(), *class_orders.EFFECTS.values()}
-    used |= {"Machines", "Students", "Back to the room", "Back to the class"}
+    used |= {*boot_orders.WORDS.values(), *boot_orders.EFFECTS.values()}
+    used |= {*tell_orders.WORDS.values(), *tell_orders.EFFECTS.values()}
+    used |= {*class_making.WORDS.values(), *class_making.WRONG}
+    used |= {"Machines", "Students", "Classes", "Back to the room", "Back to the class"}
     for template in (pages.HERE / "templates").glob("*.html"):
         used |= set(re.findall(r'\b_\("([^"]+)"\)', template.read_text()))
     assert used <= words.POLISH.keys()
@@ -176,3 +179,7 @@ def test_no_page_needs_the_script_or_has_style_in_it(room: Room) -> None:
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src=)", page)
     assert '<noscript><meta http-equiv="refresh"' in browser.get("/").text
     assert 'href="/machine/w1"' in browser.get("/").text
+
+
+def test_the_bar_of_a_machine_that_is_ready_is_full() -> None:
+    assert len([stage for stage in Stage if stage is not Stage.FAILED]) - 1 == view.STEPS

@@ -47,6 +47,8 @@ def parse(data: bytes, file: str) -> list[Person]:
 
 def examine(data: bytes, file: str, how: Hints | None = None) -> Roster:
     """As ``read``, from the file's bytes."""
+    if len(data) > MAX_BYTES:
+        raise SpecError(f"{file} is larger than {MAX_BYTES // 1024**2} MiB; check that it is a roster")
     how = how or Hints()
     readings = _readings(data, file, how)
     if any(len(rows) > MAX_ROWS for rows in readings):

@@ -1,0 +1,46 @@
+"""Polish for the pages that make a class and tell it something; ``words`` has the rest."""
+
+from __future__ import annotations
+
+POLISH = {
+    "A key for each student, and a sheet to print. Give each only their own.": (
+        "Klucz każdego studenta i kartka do wydruku. Daj każdemu tylko jego własne."
+    ),
+    "Back to the classes": "Wróć do klas",
+    "Begin anew": "Zacznij od nowa",
+    "Choose one of the sizes.": "Wybierz jeden z rozmiarów.",
+    "Download the handouts": "Pobierz materiały",
+    "Each student's page shows it for a day, instead of what it showed before.": (
+        "Strona każdego studenta pokaże ją przez dobę, zamiast poprzedniej."
+    ),
+    "Make a class": "Utwórz klasę",
+    "Message to the class": "Wiadomość do klasy",
+    "Message to the students": "Wiadomość do studentów",
+    "No student's page shows it any more.": "Żadna strona studenta już jej nie pokaże.",
+    "Nothing is made yet.": "Jeszcze nic nie powstało.",
+    "One name a line; or a table with headings, copied from a spreadsheet or a CSV file.": (
+        "Jedno imię i nazwisko w wierszu albo tabela z nagłówkami, skopiowana z arkusza lub pliku CSV."
+    ),
+    "See it again": "Sprawdź ponownie",
+    "See what it would be": "Zobacz, co powstanie",
+    "Storage of each student on the server, such as 2Gi; empty for none": (
+        "Miejsce każdego studenta na serwerze, na przykład 2Gi; puste, jeśli żadne"
+    ),
+    "Tell the class": "Powiadom klasę",
+    "That is too long: make the class with its first students, and add the others by command.": (
+        "To za długie: utwórz klasę z pierwszymi studentami, a pozostałych dodaj poleceniem."
+    ),
+    "There is a class of that name already.": "Klasa o tej nazwie już istnieje.",
+    "Use up to 20 lower-case letters, digits and hyphens, with a letter first, and no name that the system has.": (
+        "Użyj do 20 małych liter, cyfr i łączników, najpierw litery, i nie nazwy systemowej."
+    ),
+    "What their pages are to show": "Co mają pokazać ich strony",
+    "Withdraw the message": "Wycofaj wiadomość",
+    "Write a number of days from 1 to 1000.": "Wpisz liczbę dni od 1 do 1000.",
+    "Write an amount of at least 16Mi, such as 2Gi, or nothing.": "Wpisz co najmniej 16Mi, na przykład 2Gi, albo nic.",
+    "Write names, separated by commas.": "Wpisz imiona i nazwiska oddzielone przecinkami.",
+    "Write the students' names, one a line, or paste a table.": (
+        "Wpisz imiona i nazwiska, po jednym w wierszu, albo wklej tabelę."
+    ),
+    "You are its teacher.": "Będzie to Twoja klasa.",
+}
