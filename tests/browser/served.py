@@ -5,6 +5,7 @@ Only nginx is not between them: tests/interop/server/test_console.py has it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import socket
@@ -13,16 +14,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.support.shells import Host
 
 from nodisk.classes.census import Census, census
 from nodisk.classes.own import Link, Own, Running, Used
 from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Kind as TroubleKind
 from nodisk.classes.trouble import Trouble
+from nodisk.console import terminal_messages
 from nodisk.console.app import application
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
@@ -62,6 +66,20 @@ class Served:
     lab: Lab
     state: LabState
     database: Database
+    console: Console
+    """The one that is served, by a thread of its own."""
+    shells: Host
+    """Students' terminals."""
+
+    server: uvicorn.Server
+
+    def connections(self) -> set[Any]:
+        """Connections that are open now."""
+        return set(self.server.server_state.connections)
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that serves; the caller's thread is another."""
+        return next(iter(self.connections())).loop  # type: ignore[no-any-return]
 
     def link(self, name: str = "anna", role: ConsoleRole = ConsoleRole.ADMIN) -> str:
         """A link to sign in by, as ``nodisk console invite`` prints it."""
@@ -83,6 +101,9 @@ def served_in(folder: Path) -> Iterator[Served]:
     Authority(state, lab).ensure()
     context = LabContext(lab, folder / "lab.yaml", state, None)
     stop: list[Callable[[], None]] = []
+    consoles: list[Console] = []
+    shells = Host()
+    servers: list[uvicorn.Server] = []
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -93,6 +114,8 @@ def served_in(folder: Path) -> Iterator[Served]:
             snapshot = Snapshot(context, ask=lambda _: AWAY)
             console = Console(lab, database, snapshot, tries=tries, all_tries=tries, failing=_failing, census=_census)
             console.own, console.key = _own, _key
+            console.terminals.pods = shells
+            consoles.append(console)
             console.reload = _no_server
             server = uvicorn.Server(
                 uvicorn.Config(
@@ -101,10 +124,14 @@ def served_in(folder: Path) -> Iterator[Served]:
                     ssl_keyfile=state.pki / "server.key",
                     log_config=None,
                     lifespan="off",
-                    ws="none",
+                    ws="websockets-sansio",
+                    ws_max_size=terminal_messages.MOST,
+                    ws_per_message_deflate=False,
                     timeout_graceful_shutdown=3,
                 )
             )
+
+            servers.append(server)
 
             def end() -> None:
                 console.stopping.set()
@@ -129,11 +156,14 @@ def served_in(folder: Path) -> Iterator[Served]:
         try:
             ready.wait()
             base = f"https://127.0.0.1:{listener.getsockname()[1]}"
-            yield Served(base, _key_hash(state.pki / "server.crt"), lab, state, database)
+            yield Served(
+                base, _key_hash(state.pki / "server.crt"), lab, state, database, consoles[0], shells, servers[0]
+            )
         finally:
             for end in stop:
                 end()
             serving.join()
+            shells.close()
     for error in failed:
         raise error
 

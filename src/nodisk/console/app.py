@@ -19,6 +19,7 @@ from nodisk.console import (
     rights,
     security,
     switch_pages,
+    terminal_pages,
     unknown_pages,
     view,
 )
@@ -48,6 +49,7 @@ def application(console: Console) -> security.Guarded:
             *errand_pages.ROUTES,
             *unknown_pages.ROUTES,
             *care_pages.ROUTES,
+            *terminal_pages.ROUTES,
             *door_pages.ROUTES,
             *api.ROUTES,
             *api_document.ROUTES,
