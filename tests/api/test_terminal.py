@@ -98,6 +98,7 @@ def test_the_student_s_own_rights_make_it_and_keys_echo(
     assert review["status"]["user"]["username"] == "system:serviceaccount:tmake:jan-kowalski-1"
     managers = {one["manager"] for one in pod["metadata"]["managedFields"]}
     assert managers >= {"nodisk"}
+    assert "app.kubernetes.io/managed-by" not in pod["metadata"]["labels"], "the student may delete it"
     policy = client.get("networking.k8s.io/v1", "NetworkPolicy", "nodisk-terminal", namespace=space)
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
 
@@ -127,12 +128,16 @@ def test_another_student_can_t_have_it(
 def test_a_full_quota_refuses_it_in_words(plane: ControlPlane, client: Client, pods: InCluster, tmp_path: Path) -> None:
     found = make(plane, client, "tfull", tmp_path / "handouts")
     space = "tfull-jan-kowalski"
+    container = {"name": "web", "image": "nodisk/echo:1"}
+    meta = {"name": "web", "namespace": space}
+    client.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}})
     client.patch("v1", "ResourceQuota", "nodisk", {"spec": {"hard": {"pods": "0"}}}, namespace=space)
     client.until("the quota's controller has seen it", lambda: _hard(client, space) == "0")
     with pytest.raises(NoTerminal) as caught:
         asyncio.run(pods.prepare(found, found.students[0], say))
     assert caught.value.message == NO_ROOM
     assert "exceeded quota: nodisk" in caught.value.detail
+    assert "pods: web" in caught.value.detail, "what could be deleted"
 
 
 def _hard(client: Client, space: str) -> str:

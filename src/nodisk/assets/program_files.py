@@ -17,17 +17,18 @@ _SONAME = re.compile(r".*\.so\.\d+")
 _LIBC = re.compile(r"(libc|libm)\.so\.6")
 _LOADER = "ld-linux-x86-64.so.2"
 
-# One apt run for all: each reads the whole list of packages anew, which takes longer than the download.
+# One apt run for many: each reads the whole list of packages anew, which takes longer than the download.
 _DOWNLOAD = """\
 cd "$1" && shift && all= && todo=$*
 while [ -n "$todo" ]; do
-    next=
+    new=
     for package in $todo; do
         case " $all " in *" $package "*) continue ;; esac
         all="$all $package"
-        [ "$package" = libc6 ] || next="$next $(apt-cache depends --important "$package" | sed -n 's/^ *Depends: //p')"
+        [ "$package" = libc6 ] || new="$new $package"
     done
-    todo=$(for package in $next; do case $package in lib*) echo "$package" ;; esac done)
+    [ -n "$new" ] || break
+    todo=$(apt-cache depends --important $new | sed -n 's/^ *Depends: \\(lib.*\\)/\\1/p' | sort -u)
 done
 apt-get -o APT::Sandbox::User=root -q download $all
 """

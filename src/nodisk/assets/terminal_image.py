@@ -7,6 +7,7 @@ diskless node holds what it runs in RAM, so nothing else is in it.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,9 @@ def recipe(release: Recipe, coming: Callable[[], Awaitable[Manifest]]) -> Recipe
         roots, versions = await program_files.unpacked(work, folder, packages, name=KIND)
         step.doing("waiting for the release")
         made = await coming()
-        kubectl = work.store.path(made.file("kubectl"))
+        kubectl = folder / "kubectl"
+        await asyncio.to_thread(shutil.copyfile, work.store.path(made.file("kubectl")), kubectl)
+        kubectl.chmod(0o755)
         files = await asyncio.to_thread(entries, roots, kubectl)
         target = folder / "terminal.tar"
         size = await asyncio.to_thread(_write, target, files, folder)

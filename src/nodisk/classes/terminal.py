@@ -91,8 +91,8 @@ def pod(record: Class, student: Account) -> Object:
         "terminationGracePeriodSeconds": 1,
         "activeDeadlineSeconds": LIFE,
     }
-    labels = {**MANAGED, **LABELS, CLASS: record.name, STUDENT: student.label}
-    meta = {"name": NAME, "namespace": record.namespace(student), "labels": labels}
+    # Not labelled as nodisk's: those objects a student may neither change nor delete, and a reset leaves them.
+    meta = {"name": NAME, "namespace": record.namespace(student), "labels": LABELS}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 

@@ -7,17 +7,19 @@ forms, which is its first message. What is typed and said is nowhere recorded; t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from nodisk.classes import terminal
 from nodisk.console import door_pages, security, terminal_messages, xterm
-from nodisk.console.common import console_of, language_of, page
+from nodisk.console.common import Console, console_of, language_of, page
 from nodisk.console.words import translator
 from nodisk.errors import IntegrityError
+from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem
 
 NONE = "This class has no terminals."
@@ -53,13 +55,20 @@ async def socket(connection: WebSocket) -> None:
     """The page's WebSocket. Who may not have it is refused before it is accepted, and is told nothing."""
     console = console_of(connection)
     try:
-        visit = door_pages.visit_of(connection) if security.is_own(connection) else None
+        visit = door_pages.visit_of(connection)
     except Problem:
         visit = None
+    if visit is not None and not security.is_own(connection):
+        console.log(connection, f"door: a page of another site asked for a terminal of {visit.who}", Kind.ALARM)
+        visit = None
     if visit is None or door_pages.closed(visit.found, visit.student) or not visit.found.has_terminals:
-        console.log(connection, "door: a terminal was refused")
         await connection.close(AGAINST_POLICY)
         return
+    with contextlib.suppress(WebSocketDisconnect):  # it may go away at any moment
+        await _serve(console, connection, visit)
+
+
+async def _serve(console: Console, connection: WebSocket, visit: door_pages.Visit) -> None:
     await connection.accept()
     try:
         message = await asyncio.wait_for(connection.receive(), GREET)

@@ -174,7 +174,7 @@ def _said() -> Iterator[None]:
     except (Unreachable, TimeoutError) as error:
         raise NoTerminal(AWAY, str(error)) from error
     except Forbidden as error:
-        raise NoTerminal(NO_ROOM if "exceeded quota" in error.message else REFUSED, error.message) from error
+        raise NoTerminal(REFUSED, error.message) from error
     except ApiError as error:
         raise NoTerminal(AWAY if error.status >= 500 else REFUSED, error.message) from error
     except NodiskError as error:
@@ -187,9 +187,15 @@ def _make(client: Client, wanted: Object) -> Object | None:
     try:
         there = client.get("v1", "Pod", terminal.NAME, namespace=space)
     except NotFound:
-        with contextlib.suppress(AlreadyExists):  # by another browser of the same student
+        try:
             return client.create(wanted)
-        return None
+        except AlreadyExists:  # by another browser of the same student
+            return None
+        except Forbidden as error:
+            if "exceeded quota" not in error.message:
+                raise
+            names = sorted(pod["metadata"]["name"] for pod in client.list("v1", "Pod", namespace=space))
+            raise NoTerminal(NO_ROOM, f"{error.message}; pods: {', '.join(names[:20]) or 'none'}") from error
     if not terminal.is_ours(there):
         raise NoTerminal(FOREIGN)
     if terminal.is_over(there):

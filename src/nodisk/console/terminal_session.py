@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -19,7 +20,7 @@ from nodisk.classes.record import Account, Class
 from nodisk.console import terminal_messages as messages
 from nodisk.console.scrollback import Scrollback
 from nodisk.console.terminal_messages import Seen, Size, Typed
-from nodisk.console.terminal_pods import NoTerminal, Pods, Ready, Shell
+from nodisk.console.terminal_pods import AWAY, NoTerminal, Pods, Ready, Shell
 from nodisk.console.words import Translate
 from nodisk.errors import NodiskError
 from nodisk.kube.channels import Outcome
@@ -33,9 +34,13 @@ IDLE = 30 * 60.0
 WATCH = 1.0
 """Seconds between two looks at whether the student may go on."""
 AGAIN = 2.0
-"""Seconds before a shell that broke off is asked for again."""
+"""Seconds before a shell that broke off is asked for again; twice, three times as long after the next."""
+LASTING = 45.0
+"""Seconds after which a shell that breaks off had been a good one."""
+PARTING = 2.0
+"""Seconds for a browser to take the last words."""
 TRIES = 3
-"""Shells in a row that break off at once before the pod is made anew: its machine is gone."""
+"""Shells in a row that may break off before the pod is made anew."""
 
 
 class End(StrEnum):
@@ -98,11 +103,10 @@ class Session:
     _told: asyncio.Event = field(default_factory=asyncio.Event)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _why: End = End.LEFT
-    _detail: str = ""
 
     async def run(self) -> End:
         """Until it ends; returns why. The browser has been told, and the connection is closed."""
-        tasks = [asyncio.create_task(one()) for one in (self._receive, self._speak, self._watch)]
+        tasks = [asyncio.create_task(_while_there(one())) for one in (self._receive, self._speak, self._watch)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             ends = [task.result() for task in done]
@@ -153,34 +157,44 @@ class Session:
     # ---- from the pod ----------------------------------------------------------------------------------------------
 
     async def _speak(self) -> End:
-        broken = 0
         try:
-            while True:
-                ready = await self.pods.prepare(self.place.found, self.place.student, self._say)
-                await self._leave_behind(ready)
-                began = time.monotonic()
-                try:
-                    outcome = await self._shell_of(ready)
-                except NoTerminal as error:
-                    outcome = Outcome(None, error.detail or error.message)
-                if outcome.status == 0:
-                    return End.OVER
-                broken = broken + 1 if time.monotonic() - began < AGAIN * 5 else 1
-                await self._say(BROKE, outcome.message)
-                if broken >= TRIES:
-                    await self.pods.remove(self.place.found, self.place.student)
-                    broken = 0
-                await asyncio.sleep(AGAIN)
+            return await self._shells()
         except NoTerminal as error:
-            self._detail = error.detail
-            self._why = End.FAILED
             await self._tell(End.FAILED, error.message, error.detail)
             return End.FAILED
-        except NodiskError as error:
-            await self._tell(End.FAILED, BROKE, error.message)
-            return End.FAILED
-        except WebSocketDisconnect:
-            return End.LEFT
+
+    async def _shells(self) -> End:
+        """One shell after another until one ends by itself. Raises NoTerminal where none is to be had.
+
+        A machine without power stays Ready to the cluster for most of a minute, and its pods as long: what tells is
+        that nothing can be run in the pod, so it is made anew then, once.
+        """
+        broken, anew = 0, 0
+        while True:
+            began = time.monotonic()
+            try:
+                ready = await self.pods.prepare(self.place.found, self.place.student, self._say)
+                await self._leave_behind(ready)
+                outcome = await self._shell_of(ready)
+            except NoTerminal as error:
+                if error.message != AWAY:
+                    raise
+                outcome = Outcome(None, error.detail)
+            if outcome.status == 0:
+                return End.OVER
+            if time.monotonic() - began > LASTING:
+                broken = anew = 0
+            broken += 1
+            await self._say(BROKE, outcome.message)
+            if broken > TRIES:
+                if anew:
+                    raise NoTerminal(AWAY, outcome.message)
+                try:
+                    await self.pods.remove(self.place.found, self.place.student)
+                except NodiskError as error:
+                    raise NoTerminal(AWAY, error.message) from error
+                broken, anew = 0, 1
+            await asyncio.sleep(AGAIN * broken)
 
     async def _leave_behind(self, ready: Ready) -> None:
         """If that is another container than before, show what the one before said last, and say that it is over."""
@@ -247,8 +261,17 @@ class Session:
         if end is End.LEFT or self.socket.application_state is not WebSocketState.CONNECTED:
             return
         try:
-            if sentence := WORDS.get(end):
-                await self._tell(end, sentence)
-            await self.socket.close(1000)
-        except (WebSocketDisconnect, RuntimeError, OSError):
+            async with asyncio.timeout(PARTING):
+                if sentence := WORDS.get(end):
+                    await self._tell(end, sentence)
+                await self.socket.close(1000)
+        except (WebSocketDisconnect, RuntimeError, OSError):  # TimeoutError is one: it reads nothing any more
             return  # the browser is gone
+
+
+async def _while_there(part: Coroutine[Any, Any, End]) -> End:
+    """The part of a connection, which ends when the browser goes away while it is told something."""
+    try:
+        return await part
+    except WebSocketDisconnect:
+        return End.LEFT

@@ -82,6 +82,7 @@ class Terminals:
             student = None if found is None else next((one for one in found.students if one.key == key[1]), None)
             out = found is None or student is None or student.suspended or not found.has_terminals
             out = out or (found is not None and found.expires <= record.now())
+            out = out or (student is not None and student.credential != place.student.credential)
             if place.current is None and (out or time.monotonic() - place.used > self.idle):
                 await self._remove(place)
 
