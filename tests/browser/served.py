@@ -5,6 +5,7 @@ Only nginx is not between them: tests/interop/server/test_console.py has it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import socket
@@ -14,16 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.support.shells import Host
 
 from nodisk.classes.census import Census, census
 from nodisk.classes.own import Link, Own, Running, Used
 from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Kind as TroubleKind
 from nodisk.classes.trouble import Trouble
+from nodisk.console import terminal_messages
 from nodisk.console.app import application
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
@@ -63,6 +67,20 @@ class Served:
     lab: Lab
     state: LabState
     database: Database
+    console: Console
+    """The one that is served, by a thread of its own."""
+    shells: Host
+    """Students' terminals."""
+
+    server: uvicorn.Server
+
+    def connections(self) -> set[Any]:
+        """Connections that are open now."""
+        return set(self.server.server_state.connections)
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that serves; the caller's thread is another."""
+        return next(iter(self.connections())).loop  # type: ignore[no-any-return]
 
     def link(self, name: str = "anna", role: ConsoleRole = ConsoleRole.ADMIN) -> str:
         """A link to sign in by, as ``nodisk console invite`` prints it."""
@@ -98,6 +116,9 @@ def served_in(
     Authority(state, lab).ensure()
     context = LabContext(lab, folder / "lab.yaml", state, None)
     stop: list[Callable[[], None]] = []
+    consoles: list[Console] = []
+    shells = Host()
+    servers: list[uvicorn.Server] = []
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -107,6 +128,8 @@ def served_in(
             tries = RateLimit(burst=1000, per_second=1000)
             snapshot = Snapshot(context, ask=lambda _: answer, clock=clock)
             console = Console(lab, database, snapshot, tries=tries, all_tries=tries)
+            console.terminals.pods = shells
+            consoles.append(console)
             prepare(console)
             server = uvicorn.Server(
                 uvicorn.Config(
@@ -115,10 +138,14 @@ def served_in(
                     ssl_keyfile=state.pki / "server.key",
                     log_config=None,
                     lifespan="off",
-                    ws="none",
+                    ws="websockets-sansio",
+                    ws_max_size=terminal_messages.MOST,
+                    ws_per_message_deflate=False,
                     timeout_graceful_shutdown=3,
                 )
             )
+
+            servers.append(server)
 
             def end() -> None:
                 console.stopping.set()
@@ -143,11 +170,14 @@ def served_in(
         try:
             ready.wait()
             base = f"https://127.0.0.1:{listener.getsockname()[1]}"
-            yield Served(base, _key_hash(state.pki / "server.crt"), lab, state, database)
+            yield Served(
+                base, _key_hash(state.pki / "server.crt"), lab, state, database, consoles[0], shells, servers[0]
+            )
         finally:
             for end in stop:
                 end()
             serving.join()
+            shells.close()
     for error in failed:
         raise error
 

@@ -22,6 +22,7 @@ from nodisk.assets import (
     release_path,
     release_upstream,
     shim,
+    terminal_image,
 )
 from nodisk.assets.official import Upstream
 from nodisk.assets.recipe import Recipe
@@ -121,6 +122,7 @@ def recipes(lab: Lab, chosen: Release, upstream: Upstream, coming: Coming) -> di
         chosen.recipe,
         ipxe.recipe(lab.os.mirror),
         container_images.recipe(),
+        terminal_image.recipe(chosen.recipe, coming),
     ]
     if what := addons.wanted(lab, chosen.source):
         found.append(addons.recipe(what, upstream))
@@ -157,7 +159,7 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) ->
     work.board.line(chosen.why)
     for warning in chosen.warnings:
         work.board.line(f"warning: {warning}")
-    if "image" in kinds:
+    if kinds & {"image", terminal_image.KIND}:
         kinds |= {"release"}
     if "release" in kinds and chosen.source is Source.DEBIAN and not chosen.recipe.find(work.store):
         _room(work)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files
-from nodisk.assets import addons, image_debian, ipxe, previous, release, shim
+from nodisk.assets import addons, image_debian, ipxe, previous, release, shim, terminal_image
 from nodisk.assets.store import Manifest, Store
 from nodisk.context import with_own_key
 from nodisk.errors import EnvironmentProblem, IntegrityError, NoCluster, NodiskError
@@ -25,8 +25,9 @@ PLAIN_KINDS = ("image", "ipxe")
 """What every lab needs."""
 KINDS = ("image", "release", "ipxe", "containers")
 """What every lab with a cluster needs."""
-SOMETIMES = (addons.KIND, shim.KIND)
-"""For those whose network needs something in the cluster; for those with machines whose Secure Boot is on."""
+SOMETIMES = (addons.KIND, shim.KIND, terminal_image.KIND)
+"""For those whose network needs something in the cluster; for those with machines whose Secure Boot is on; students'
+terminals, for those that were built since nodisk has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def image_archives(state: State, lab: Lab) -> list[tuple[ContainerImage, Path]]:
     store, made = Store(state), manifests(state, lab)
     return [
         (item.image, store.path(made[kind].file(item.file)))
-        for kind in ("release", "containers", addons.KIND)
+        for kind in ("release", "containers", addons.KIND, terminal_image.KIND)
         if kind in made
         for item in release.images_of(made[kind])
     ]

@@ -55,6 +55,7 @@ _SERVICES = ("nginx", "etcd-server", "docker-registry", "unbound")
 chrony's serves nobody and sets the host's clock.
 """
 _STREAM = "libnginx-mod-stream"
+_XTERM = Path("/usr/share/javascript/xterm/xterm.css")
 
 
 def version_in(text: str) -> Version | None:
@@ -80,6 +81,9 @@ def tools(lab: Lab, *, virtual: bool) -> list[Finding]:
         if answer and tool.least and answer < tool.least:
             text = f"{tool.name} {_dotted(answer)} is too old: nodisk is tested with {_dotted(tool.least)} and newer"
             findings.append(warning("tools", text, "use the version from Debian 12 or 13"))
+    if cluster and not _XTERM.exists():
+        text = "students' terminals need xterm.js: their pages will say that it is missing"
+        findings.append(warning("tools", text, install(["libjs-xterm", "node-xterm"])))
     return findings or [ok("tools", f"all {len(wanted)} are installed")]
 
 

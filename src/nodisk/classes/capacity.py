@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from nodisk.classes import terminal
 from nodisk.classes.manifests import CLASS, MANAGED_BY
 from nodisk.classes.record import Class
 from nodisk.classes.sizes import amount
@@ -107,6 +108,19 @@ def measure(client: Client, record: Class) -> Capacity:
     each = Amounts(amount(size.cpu), amount(size.memory) + amount(size.ephemeral), size.pods)
     wanted = Amounts(each.cores * count, each.ram * count, each.pods * count)
     return Capacity(len(nodes), there, others, wanted, count, record.size_name, idle)
+
+
+def of_terminals(record: Class) -> str | None:
+    """What the terminals of a class take of the above, if every student has theirs open; None: it has none.
+
+    They are pods within the students' quotas, which are promised whole: they need no more than was counted.
+    """
+    if not record.has_terminals or not record.students:
+        return None
+    need, count = terminal.needs(record.size), len(record.students)
+    each = Amounts(amount(need.cpu), amount(need.memory) + amount(need.ephemeral), 1)
+    cores, gib = each.cores * count, each.ram * count / GIB
+    return f"a terminal each: {cores:.1f} cores, {gib:.1f} GiB RAM; one takes {need} of its student's quota"
 
 
 def ready_nodes(client: Client) -> list[Object]:

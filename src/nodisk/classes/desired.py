@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nodisk.classes import manifests, policy
+from nodisk.classes import manifests, policy, terminal
 from nodisk.classes.features import Features
 from nodisk.classes.manifests import STUDENT, Networks
 from nodisk.classes.record import Class
@@ -28,6 +28,8 @@ def desired(
         objects += manifests.identity(record, teacher)
     for student in record.students:
         objects += manifests.student(record, student, networks, features)
+        if record.has_terminals:
+            objects.append(terminal.network_policy(record, student, networks))
         if volume := (volumes or {}).get(student.key):
             objects += manifests.storage(record, student, volume, networks)
     return objects

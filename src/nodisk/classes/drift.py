@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nodisk import yamltext
-from nodisk.classes import credentials, reconcile
+from nodisk.classes import credentials, reconcile, terminal
 from nodisk.classes.desired import key, space
 from nodisk.classes.features import RBAC
 from nodisk.classes.manifests import CLASS, MANAGED_BY, STUDENT
@@ -159,6 +159,8 @@ _NOT_MADE = frozenset({"Event", "Endpoints", "EndpointSlice", "ControllerRevisio
 def _by_hand(item: Object) -> bool:
     meta = item["metadata"]
     if meta.get("ownerReferences") or (meta.get("labels") or {}).get(MANAGED_BY) == "nodisk":
+        return False
+    if item["kind"] == "Pod" and terminal.LABEL in (meta.get("labels") or {}):
         return False
     if item["kind"] == "Secret" and item.get("type") == "kubernetes.io/service-account-token":
         return False

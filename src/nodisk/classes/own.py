@@ -107,8 +107,8 @@ def ask(context: LabContext, found: Class, student: Account) -> Own:
         )
 
 
-def key(context: LabContext, found: Class, student: Account) -> str:
-    """A kubeconfig with a new token of the student's account, good for hours. Raises NodiskError.
+def token(context: LabContext, found: Class, student: Account) -> str:
+    """A new token of the student's account, good for hours. Raises NodiskError.
 
     It is bound to the same Secret as the token that was handed out: rotating ends both.
     """
@@ -116,9 +116,14 @@ def key(context: LabContext, found: Class, student: Account) -> str:
     seconds = max(SHORTEST_KEY, min(KEY, math.ceil(left)))
     with connect(context, patience=0.0, within=WITHIN) as client:
         secret = client.get("v1", "Secret", f"{student.service_account}-token", namespace=found.identities)
-        token, _ = client.token(found.identities, student.service_account, seconds=seconds, bound_to=secret)
+        return client.token(found.identities, student.service_account, seconds=seconds, bound_to=secret)[0]
+
+
+def key(context: LabContext, found: Class, student: Account) -> str:
+    """A kubeconfig with such a token. Raises NodiskError."""
+    new = token(context, found, student)
     admin = kubeconfig.load(context.state.admin_kubeconfig)
-    return handouts.config(context, admin, found, student, token=token)
+    return handouts.config(context, admin, found, student, token=new)
 
 
 def _quota(quota: Mapping[str, Any]) -> tuple[Used, ...]:

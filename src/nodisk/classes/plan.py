@@ -76,6 +76,7 @@ def merge(
     teachers: Iterable[str] = (),
     storage: str | None = None,
     door: bool | None = None,
+    terminals: bool | None = None,
     whole: bool = True,
 ) -> Planned:
     """The class after ``people`` are in it; whatever isn't given stays as recorded.
@@ -94,13 +95,14 @@ def merge(
             role=role,
             created=now,
             expires=expires or now + timedelta(days=DEFAULT_DAYS),
+            terminals=True,
         )
     change: dict[str, Any] = {"size_name": size[0], "size": size[1]} if size else {}
     if expires is not None and expires != existing.expires:
         existing = existing.extended(expires, now)
     if existing.expires <= now:
         raise UsageError(f"class {name} has ended", hint=f"extend it with nodisk class extend {name} --days 30")
-    given = {"role": role, "storage": storage, "door": door}
+    given = {"role": role, "storage": storage, "door": door, "terminals": terminals}
     change |= {key: value for key, value in given.items() if value is not None}
     taken = {account.label for account in (*existing.students, *existing.teachers)}
     staff = _teachers(existing.teachers, teachers, taken)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import click
 
 from nodisk import ui
-from nodisk.classes import actions, homes, record
+from nodisk.classes import actions, capacity, homes, record
 from nodisk.classes import roster as rosters
 from nodisk.classes.plan import Planned
 from nodisk.classes.record import Account, Class
@@ -119,6 +119,8 @@ def room(context: LabContext, client: Client, planned: Planned, overcommit: bool
     ui.say(
         f"{found.students} students of size {found.size_name}: {found.wanted}; {found.nodes} nodes have {found.there}"
     )
+    if (terminals := capacity.of_terminals(planned.record)) is not None:
+        ui.say(f"of these, {terminals}")
     for line in found.short:
         ui.say(f"warning: overcommitted: {line}")
     if disk := homes.room(context.state, planned.record):

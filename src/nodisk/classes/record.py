@@ -77,6 +77,8 @@ class Class(_Data):
     warned: bool = False
     door: bool = True
     """Whether students may sign in in a browser, once they have codes."""
+    terminals: bool = False
+    """Whether students get a terminal at the door; a class of before there were any has none until it is asked for."""
     students: tuple[Account, ...] = ()
     teachers: tuple[Account, ...] = ()
 
@@ -84,6 +86,11 @@ class Class(_Data):
     def identities(self) -> str:
         """The namespace of the class's ServiceAccounts; no student may do anything there."""
         return self.name
+
+    @property
+    def has_terminals(self) -> bool:
+        """Whether there is a terminal to open: who may only look can make no pod."""
+        return self.door and self.terminals and self.role != "view"
 
     def namespace(self, student: Account) -> str:
         """The student's namespace."""

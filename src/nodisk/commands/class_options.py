@@ -77,6 +77,7 @@ class Request:
     teacher: tuple[str, ...]
     storage: str | None
     door: bool | None
+    terminals: bool | None
     out: Path | None
     overcommit: bool
     prune: bool
@@ -100,4 +101,5 @@ class Request:
             teachers=self.teacher,
             storage=self.storage,
             door=self.door,
+            terminals=self.terminals,
         )

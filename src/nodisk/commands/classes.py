@@ -74,6 +74,11 @@ for changing in (
     default=None,
     help="Let students sign in in a browser, with codes of `nodisk class codes`.  [default: --door]",
 )
+@click.option(
+    "--terminals/--no-terminals",
+    default=None,
+    help="Give each student a terminal at the door, within their quota.  [default: --terminals]",
+)
 @out_option
 @click.option("--overcommit", is_flag=True, help="Allow more than the nodes' or the server's disk capacity.")
 @click.option(

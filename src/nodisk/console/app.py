@@ -22,6 +22,7 @@ from nodisk.console import (
     security,
     switch_pages,
     tell_pages,
+    terminal_pages,
     unknown_pages,
     view,
 )
@@ -54,6 +55,7 @@ def application(console: Console) -> security.Guarded:
             *unknown_pages.ROUTES,
             *care_pages.ROUTES,
             *boot_pages.ROUTES,
+            *terminal_pages.ROUTES,
             *door_pages.ROUTES,
             *api.ROUTES,
             *api_document.ROUTES,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from nodisk.classes import census, failing, own
@@ -20,6 +20,8 @@ from nodisk.console import pages, rights, security, words
 from nodisk.console.errands import Errands, by_command
 from nodisk.console.rights import Right
 from nodisk.console.snapshot import Snapshot
+from nodisk.console.terminal_pods import InCluster
+from nodisk.console.terminals import Terminals
 from nodisk.console.tries import Tries
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
@@ -68,18 +70,20 @@ class Console:
     """What students enter at the door."""
     students_asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     """Held while the API is asked for a student's page: a class may open theirs in the same minute."""
+    terminals: Terminals = field(init=False)
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the API is asked for a page: however often pages are reloaded, it is asked by one at a time."""
 
     def __post_init__(self) -> None:
         self.errands = Errands(by_command(self.context))
+        self.terminals = Terminals(InCluster(self.context, self.students_asking))
 
     @property
     def context(self) -> LabContext:
         """The lab as commands know it."""
         return self.snapshot.context
 
-    def log(self, request: Request, text: str, kind: Kind = Kind.DAEMON) -> None:
+    def log(self, request: HTTPConnection, text: str, kind: Kind = Kind.DAEMON) -> None:
         """Record who did what, and from where."""
         self.database.record(kind, f"console: {text}", source=source_of(request))
 
@@ -103,7 +107,7 @@ def signed_in(handler: Handler, right: Right = Right.ROOM) -> Callable[[Request]
     return answer
 
 
-def console_of(request: Request) -> Console:
+def console_of(request: HTTPConnection) -> Console:
     """The shared state."""
     console: Console = request.app.state.console
     return console
@@ -127,7 +131,7 @@ def token_of(request: Request) -> str:
     return request.cookies.get(security.cookie_name(console_of(request).lab), "")
 
 
-def language_of(request: Request) -> str:
+def language_of(request: HTTPConnection) -> str:
     """The language of the answer."""
     asked = request.query_params.get("lang") or request.cookies.get("nodisk-language", "")
     return words.choose(asked, request.headers.get("accept-language", ""))

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -61,11 +61,11 @@ async def ask_class(request: Request) -> Response:
 
 async def home(request: Request) -> Response:
     """A student's page; who isn't signed in is asked to."""
-    visit = _visit(request)
+    visit = visit_of(request)
     if visit is None:
-        return _ask(request)
-    if closed := _closed(visit.found, visit.student):
-        return _words(request, closed)
+        return ask(request)
+    if why := closed(visit.found, visit.student):
+        return closed_page(request, why)
     own, unknown = None, ""
     try:
         async with visit.console.students_asking:
@@ -91,9 +91,9 @@ async def first(request: Request) -> Response:
     form = await security.form_of(request)
     passphrase, code = form.get("passphrase", ""), door.typed(form.get("code", ""))
     if problem := _refusal(passphrase, form.get("again", "")):
-        return _ask(request, first=problem, status=400)
+        return ask(request, first=problem, status=400)
     if code is None:  # no guess: no code looks like that
-        return _ask(request, first=WRONG_CODE, status=403)
+        return ask(request, first=WRONG_CODE, status=403)
     console, found = console_of(request), _class(request)
     records = console.database.door
 
@@ -104,13 +104,13 @@ async def first(request: Request) -> Response:
         student = next((one for one in found.students if one.key == owner), None) if found is not None else None
         if found is None or student is None:
             return None
-        if closed := _closed(found, student):
-            return closed
+        if why := closed(found, student):
+            return why
         kept = await asyncio.to_thread(door.passphrase_hash, passphrase)
         token = records.enter_first(found.name, student.key, digest, kept, credential=student.credential)
         return None if token is None else Visit(console, found, student, token)
 
-    return await _judged(request, found, look, "a code", lambda: _ask(request, first=WRONG_CODE, status=403))
+    return await _judged(request, found, look, "a code", lambda: ask(request, first=WRONG_CODE, status=403))
 
 
 async def sign_in(request: Request) -> Response:
@@ -128,18 +128,18 @@ async def sign_in(request: Request) -> Response:
         fits = await asyncio.to_thread(door.fits, passphrase[: door.LONGEST + 1], kept)
         if found is None or student is None or kept is None or not fits:
             return None
-        if closed := _closed(found, student):
-            return closed
+        if why := closed(found, student):
+            return why
         token = records.enter(found.name, student.key, kept, credential=student.credential)
         return None if token is None else Visit(console, found, student, token)
 
-    return await _judged(request, found, look, "a passphrase", lambda: _ask(request, again=WRONG, status=403))
+    return await _judged(request, found, look, "a passphrase", lambda: ask(request, again=WRONG, status=403))
 
 
 async def sign_out(request: Request) -> Response:
     """End this browser's session."""
     security.check_origin(request)
-    visit = _visit(request)
+    visit = visit_of(request)
     if visit is not None:
         security.check_form(await security.form_of(request), visit.token)
         visit.console.database.door.sign_out(visit.token)
@@ -152,12 +152,12 @@ async def sign_out(request: Request) -> Response:
 async def kubeconfig(request: Request) -> Response:
     """A key for some hours, to keep as a file. A form asks for it, since a token is made."""
     security.check_origin(request)
-    visit = _visit(request)
+    visit = visit_of(request)
     if visit is None:
         raise Problem(403, "sign in first")
     security.check_form(await security.form_of(request), visit.token)
-    if closed := _closed(visit.found, visit.student):
-        return _words(request, closed)
+    if why := closed(visit.found, visit.student):
+        return closed_page(request, why)
     async with visit.console.students_asking:
         text = await asyncio.to_thread(visit.console.key, visit.console.context, visit.found, visit.student)
     visit.console.log(request, f"door: {visit.who} took a key")
@@ -188,7 +188,7 @@ async def _judged(
             console.log(request, f"too many wrong tries {at}", Kind.ALARM)
         return wrong()
     if isinstance(came, str):
-        return _words(request, came)
+        return closed_page(request, came)
     cookie = security.door_cookie_name(console.lab)
     if old := request.cookies.get(cookie, ""):
         console.database.door.sign_out(old)
@@ -198,7 +198,7 @@ async def _judged(
     return response
 
 
-def _visit(request: Request) -> Visit | None:
+def visit_of(request: HTTPConnection) -> Visit | None:
     """Who is signed in at this class, by its record as it is now."""
     console = console_of(request)
     token = request.cookies.get(security.door_cookie_name(console.lab), "")
@@ -212,7 +212,7 @@ def _visit(request: Request) -> Visit | None:
     return None
 
 
-def _class(request: Request) -> Class | None:
+def _class(request: HTTPConnection) -> Class | None:
     """The class of the address; None where there is none, or one without a door: nobody can tell which."""
     name = str(request.path_params["name"])
     if not _valid(name):
@@ -231,7 +231,7 @@ def _valid(name: str) -> bool:
         return False
 
 
-def _closed(found: Class, student: Account) -> str:
+def closed(found: Class, student: Account) -> str:
     """Why a student is kept out who could otherwise come in; '' if nothing does."""
     if found.expires <= record.now():
         return ENDED
@@ -251,7 +251,7 @@ def _path(request: Request) -> str:
     return f"/door/{name}" if _valid(name) else "/door"
 
 
-def _ask(request: Request, *, first: str = "", again: str = "", status: int = 200) -> Response:
+def ask(request: Request, *, first: str = "", again: str = "", status: int = 200) -> Response:
     """The page to sign in, with what was wrong at one of its forms."""
     name = str(request.path_params["name"])
     if not _valid(name):
@@ -260,7 +260,8 @@ def _ask(request: Request, *, first: str = "", again: str = "", status: int = 20
     return page(request, "door_sign_in.html", None, status=status, at=_path(request), **values)
 
 
-def _words(request: Request, words: str) -> Response:
+def closed_page(request: Request, words: str) -> Response:
+    """The page for who is kept out, with why."""
     return page(request, "door_closed.html", None, status=403, at=_path(request), words=words)
 
 

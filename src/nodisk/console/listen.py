@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from nodisk.console import terminal_messages
 from nodisk.console.app import application
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
@@ -27,11 +28,16 @@ async def keep(context: LabContext, say: Callable[[str], None]) -> None:
         with Database(context.state.database) as database:
             console = Console(context.lab, database, snapshot)
             path = context.state.run / SOCKET
-            async with unix_http.serving(application(console), path, place.web_user, "console") as task:
+            async with unix_http.serving(
+                application(console), path, place.web_user, "console", most_message=terminal_messages.MOST
+            ) as task:
+                sweeping = asyncio.create_task(console.terminals.keep_swept(context))
                 try:
                     await asyncio.shield(task)
                 finally:
+                    sweeping.cancel()
                     console.stopping.set()
+                    await console.terminals.stop()
                     await console.errands.close()
     finally:
         await snapshot.close()

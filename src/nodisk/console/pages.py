@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nodisk.classes import census, trouble
-from nodisk.console import boot_orders, class_making, class_orders, orders, tell_orders, view
+from nodisk.console import boot_orders, class_making, class_orders, orders, tell_orders, view, xterm
 from nodisk.console.words import LANGUAGES, Translate, translator
 from nodisk.records import messages
 from nodisk.records.events import iso
@@ -20,8 +20,15 @@ HERE = Path(__file__).parent
 STATIC = {
     "console.css": "text/css; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
+    "terminal.css": "text/css; charset=utf-8",
+    "terminal.js": "text/javascript; charset=utf-8",
 }
 """Files that pages load, and nothing else of that folder: a path can't lead elsewhere."""
+OF_DEBIAN = {
+    "xterm.css": (xterm.style, STATIC["terminal.css"]),
+    "xterm.js": (xterm.script, STATIC["terminal.js"]),
+}
+"""Files of packages of this server's Debian."""
 
 
 @functools.cache
@@ -66,6 +73,9 @@ def page(template: str, language: str, **values: Any) -> str:
 @functools.cache
 def static(name: str) -> tuple[bytes, str] | None:
     """A file's content and media type; None if there is none of that name."""
+    if name in OF_DEBIAN:
+        content, media_of_it = OF_DEBIAN[name][0](), OF_DEBIAN[name][1]
+        return None if content is None else (content, media_of_it)
     media = STATIC.get(name)
     return None if media is None else ((HERE / "static" / name).read_bytes(), media)
 

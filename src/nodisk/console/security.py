@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -47,6 +47,12 @@ class Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the application do it."""
+        if scope["type"] == "websocket":
+            if _name(HTTPConnection(scope).headers.get("host", "")) in self.hosts:
+                await self.app(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             raise ValueError(scope["type"])  # uvicorn is told to speak nothing else
 
@@ -74,9 +80,14 @@ def _name(host: str) -> str:
     return (name if port.isdecimal() else "") if colon else host.lower()
 
 
+def is_own(request: HTTPConnection) -> bool:
+    """Whether the request comes from a page of the console itself."""
+    return request.headers.get("origin") == f"https://{request.headers.get('host', '')}"
+
+
 def check_origin(request: Request) -> None:
     """Raise Problem 403 unless the request comes from a page of the console itself."""
-    if request.headers.get("origin") != f"https://{request.headers.get('host', '')}":
+    if not is_own(request):
         raise Problem(403, "this request comes from another site")
 
 
@@ -85,10 +96,14 @@ def form_token(session_token: str) -> str:
     return hashlib.sha256(b"nodisk console form " + session_token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def is_form_token(given: str, session_token: str) -> bool:
+    """Whether that is the token of this session's forms."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), form_token(session_token).encode())
+
+
 def check_form(form: dict[str, str], session_token: str) -> None:
     """Raise Problem 403 unless the form was made for this session."""
-    given = form.get("token", "").encode("utf-8", "surrogatepass")
-    if not hmac.compare_digest(given, form_token(session_token).encode()):
+    if not is_form_token(form.get("token", ""), session_token):
         raise Problem(403, "the form is not of this session: go back, reload the page and try again")
 
 

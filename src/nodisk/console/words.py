@@ -11,6 +11,9 @@ LANGUAGES = {"en": "English", "pl": "Polski"}
 
 POLISH = {
     "A code works once.": "Kod działa raz.",
+    "A shell with kubectl in your namespace, here in the browser.": (
+        "Powłoka z kubectl w Twojej przestrzeni nazw, tutaj w przeglądarce."
+    ),
     "Activity": "Dziennik",
     "Address": "Adres",
     "Adopt": "Przyjmij",
@@ -26,6 +29,7 @@ POLISH = {
     "Back to the class": "Wróć do klasy",
     "Back to the room": "Wróć do sali",
     "Back to the unknown machines": "Wróć do nieznanych komputerów",
+    "Back to your page": "Wróć do swojej strony",
     "Backups": "Kopie zapasowe",
     "Boot": "Start",
     "Boot by default again": "Startuj znów domyślnie",
@@ -42,8 +46,13 @@ POLISH = {
     "Classes": "Klasy",
     "Cluster": "Klaster",
     "Code": "Kod",
+    "Connect again": "Połącz ponownie",
+    "Connecting …": "Łączenie …",
     "Crash": "Awaria",
     "Credential until": "Dostęp do",
+    "Ctrl+F6 leaves the terminal and goes to the button below it. Tab is for the shell.": (
+        "Ctrl+F6 opuszcza terminal i przechodzi do przycisku pod nim. Tab jest dla powłoki."
+    ),
     "Cut the power, then switch on again": "Odetnij zasilanie i włącz ponownie",
     "Days from today to the end": "Dni od dziś do końca",
     "Detail": "Szczegóły",
@@ -56,7 +65,10 @@ POLISH = {
         "Wszystko, co mają w klastrze, zostanie usunięte. Klucze i dysk zostają."
     ),
     "Files": "Pliki",
+    "Files in /home stay on the server.": "Pliki w /home zostają na serwerze.",
+    "Files in the terminal end with it.": "Pliki w terminalu znikają razem z nim.",
     "First time here": "Pierwszy raz tutaj",
+    "For a screen reader": "Dla czytnika ekranu",
     "From": "Skąd",
     "Go on": "Dalej",
     "Has": "Ma",
@@ -68,10 +80,14 @@ POLISH = {
         "Stanie się węzłem roboczym i wystartuje jako taki przy następnym uruchomieniu, gdy pracownia jest uzbrojona."
     ),
     "It can be used once.": "Można go użyć raz.",
+    "It ends after half an hour without use, and with your session.": (
+        "Kończy się po pół godzinie bez użycia oraz razem z sesją."
+    ),
     "It is mended": "Naprawiony",
     "It starts what is chosen at every boot, until that is cleared. Nothing is switched now.": (
         "Przy każdym starcie uruchomi to, co wybrano, aż do odwołania. Teraz nic nie jest przełączane."
     ),
+    "It takes this of your quota while it is open:": "Gdy jest otwarty, zajmuje z Twojego przydziału:",
     "It works for 12 hours, in your namespace only. Keep it to yourself.": (
         "Działa 12 godzin, tylko w Twojej przestrzeni nazw. Nie przekazuj go nikomu."
     ),
@@ -102,6 +118,9 @@ POLISH = {
     "No room": "Brak miejsca",
     "Nobody is signed in here": "Nikt nie jest tu zalogowany",
     "Nobody knows: the API does not answer.": "Nie wiadomo: API nie odpowiada.",
+    "Nobody used the terminal for half an hour, so it was ended.": (
+        "Przez pół godziny nikt nie używał terminala, więc został zakończony."
+    ),
     "Node": "Węzeł",
     "NodePorts": "NodePorty",
     "Nodes": "Węzły",
@@ -118,6 +137,7 @@ POLISH = {
     "Open the link that nodisk console or nodisk console invite printed.": (
         "Otwórz link wypisany przez polecenie nodisk console albo nodisk console invite."
     ),
+    "Open the terminal": "Otwórz terminal",
     "Passphrase": "Hasło",
     "Pod": "Pod",
     "Pods": "Pody",
@@ -166,6 +186,7 @@ POLISH = {
     "Take pods again": "Przyjmuj znów pody",
     "Takes pods": "Przyjmuje pody",
     "Teachers": "Nauczyciele",
+    "Terminal": "Terminal",
     "That can't be done": "Tego nie można zrobić",
     "That code is wrong, used or late. Ask your teacher for a new one.": (
         "Ten kod jest błędny, użyty albo wygasł. Poproś prowadzącego o nowy."
@@ -174,18 +195,43 @@ POLISH = {
     "That link is used, late or wrong. Ask for a new one: nodisk console.": (
         "Ten link został już użyty, wygasł lub jest błędny. Poproś o nowy: nodisk console."
     ),
+    "That terminal has ended; what it showed last stands above. This is a new one.": (
+        "Tamten terminal się skończył; powyżej jest to, co pokazał na końcu. Ten jest nowy."
+    ),
     "The class ends on another day, which may be an earlier one. New keys are in the handouts.": (
         "Klasa skończy się innego dnia, być może wcześniej. Nowe klucze są w materiałach."
     ),
     "The class has ended.": "Zajęcia się skończyły.",
+    "The cluster does not answer.": "Klaster nie odpowiada.",
+    "The cluster refuses a terminal.": "Klaster odmawia terminala.",
     "The code is on the card from your teacher.": "Kod jest na kartce od prowadzącego.",
+    "The connection broke. Trying again …": "Połączenie zostało przerwane. Kolejna próba …",
+    "The connection to the terminal broke. Trying again …": (
+        "Połączenie z terminalem zostało przerwane. Kolejna próba …"
+    ),
+    "The console restarts.": "Konsola uruchamia się ponownie.",
     "The lab has no backup, and lab.yaml plans none.": "Nie ma żadnej kopii zapasowej, a lab.yaml żadnej nie planuje.",
+    "The page and the console don't understand each other. Reload the page.": (
+        "Strona i konsola nie rozumieją się. Odśwież stronę."
+    ),
     "The passphrase once more": "Powtórz hasło",
     "The same by command": "To samo poleceniem",
     "The server reads lab.yaml anew. In some seconds the machine has a page.": (
         "Serwer wczytuje lab.yaml na nowo. Za kilka sekund komputer będzie miał swoją stronę."
     ),
+    "The shell has ended.": "Powłoka się zakończyła.",
     "The slowest": "Najwolniejszy",
+    "The terminal could not get its key.": "Terminal nie mógł dostać swojego klucza.",
+    "The terminal is ready.": "Terminal jest gotowy.",
+    "The terminal needs JavaScript. Without it, download your key file and use kubectl on your computer:": (
+        "Terminal wymaga JavaScriptu. Bez niego pobierz swój plik-klucz i użyj kubectl na swoim komputerze:"
+    ),
+    "The terminal starts …": "Terminal się uruchamia …",
+    "The terminal was opened in another window, and goes on there.": (
+        "Terminal otwarto w innym oknie i tam działa dalej."
+    ),
+    "The terminal's pod does not start.": "Pod terminala się nie uruchamia.",
+    "The terminal's pod took too long to start.": "Pod terminala uruchamiał się zbyt długo.",
     "The two passphrases differ.": "Hasła się różnią.",
     "Their keys and sessions end at once. New keys are in the handouts.": (
         "Ich klucze i sesje kończą się od razu. Nowe klucze są w materiałach."
@@ -197,8 +243,15 @@ POLISH = {
         "Do przywrócenia dostępu nie zalogują się i nie użyją kluczy. To, co działa, działa dalej."
     ),
     "They get in with the same keys as before.": "Wejdą z tymi samymi kluczami co wcześniej.",
+    "This class has no terminals.": "Ta klasa nie ma terminali.",
+    "This server lacks the terminal's files. Ask your teacher to install these Debian packages:": (
+        "Na tym serwerze brakuje plików terminala. Poproś prowadzącego o zainstalowanie tych pakietów Debiana:"
+    ),
     "Tick": "Zaznacz",
     "Time": "Czas",
+    "Too many terminals are open now. Try again in some minutes.": (
+        "Zbyt wiele terminali jest teraz otwartych. Spróbuj za kilka minut."
+    ),
     "Took": "Trwało",
     "Unknown machines": "Nieznane komputery",
     "Used": "Użyto",
@@ -220,9 +273,16 @@ POLISH = {
     "With the ticked ones": "Z zaznaczonymi",
     "With this machine": "Z tym komputerem",
     "You come back": "Wracasz",
+    "You have a pod called terminal that is not the door's. Delete it or give it another name.": (
+        "Masz pod o nazwie terminal, który nie jest stąd. Usuń go lub nazwij inaczej."
+    ),
     "Your access is suspended. Ask your teacher.": "Twój dostęp jest zawieszony. Zapytaj prowadzącego.",
     "Your key for kubectl": "Twój klucz do kubectl",
     "Your quota": "Twój limit",
+    "Your quota has no room for a terminal. Delete something that you don't need.": (
+        "W Twoim przydziale nie ma miejsca na terminal. Usuń coś, czego nie potrzebujesz."
+    ),
+    "Your session has ended. Sign in again.": "Twoja sesja się skończyła. Zaloguj się ponownie.",
     "active": "aktywny",
     "admin": "administrator",
     "asked": "wysłano prośbę",

@@ -121,6 +121,16 @@ http {{
             proxy_buffering off;
             proxy_read_timeout 60s;
         }}
+        # A student's terminal, a WebSocket (RFC 6455). Both ends ask for a sign of life every 20 seconds.
+        location ~ ^/door/[a-z0-9-]+/terminal/socket$ {{
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_pass http://unix:{run}/console.sock;
+            proxy_read_timeout 60s;
+            proxy_send_timeout 60s;
+        }}
     }}
 {registry_server}{metrics_server}}}
 {stream}"""

@@ -15,8 +15,12 @@ from nodisk.server import probes
 
 
 @contextlib.asynccontextmanager
-async def serving(application: ASGIApp, path: Path, user: str, name: str) -> AsyncIterator[asyncio.Task[None]]:
+async def serving(
+    application: ASGIApp, path: Path, user: str, name: str, *, most_message: int = 0
+) -> AsyncIterator[asyncio.Task[None]]:
     """Serve on a socket at ``path``, which ``user`` may open, until the block ends.
+
+    ``most_message``: bytes of a WebSocket's message; 0: it has none.
 
     Yields the task that serves; it ends by itself only when it fails.
     """
@@ -32,7 +36,9 @@ async def serving(application: ASGIApp, path: Path, user: str, name: str) -> Asy
             proxy_headers=False,
             server_header=False,
             http="h11",
-            ws="none",
+            ws="websockets-sansio" if most_message else "none",
+            ws_max_size=most_message,
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=3,
         )
         server = _Uvicorn(config)

@@ -22,7 +22,7 @@ kubernetes: {source: debian}
 os: {kernel: cloud}
 machines: [{name: c1, mac: "52:54:00:00:00:01", address: 10.77.0.11, role: control-plane}]
 """
-KINDS = ("image", "containers", "ipxe")
+KINDS = ("image", "containers", "terminal", "ipxe")
 
 
 def release() -> Manifest:

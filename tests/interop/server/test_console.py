@@ -13,6 +13,7 @@ from tests.interop.server.rooms import STRANGER, Room
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
+from nodisk.records.door import code_digest
 from nodisk.records.events import Kind
 from nodisk.values import Stage
 
@@ -69,6 +70,31 @@ def test_a_machine_is_switched(room: Room) -> None:
         told_of = [event.detail for event in database.events(kinds=(Kind.DAEMON,))]
     assert "console: root (admin): nodisk power wake w1" in told_of
     assert "console: root (admin): nodisk power wake w1: 1 asked" in told_of
+
+
+def test_a_terminal_s_websocket_gets_through(room: Room) -> None:
+    """nginx passes the upgrade on, and only at that path; behind it is no cluster here, which the page is told."""
+    student = plan.merge(
+        None, [Person("Jan Kowalski")], name="shells", now=record.now(), size=sizes.find("small"), role="edit"
+    ).record
+    record.save(room.state, student)
+    jan = student.students[0]
+    with room.database() as database:
+        digest = code_digest("ABCD2345", database.door.salted("shells"))
+        database.door.issue("shells", {jan.key: digest}, ends=time.time() + 600)
+        token = database.door.enter_first("shells", jan.key, digest, "00:kept", credential=jan.credential)
+    words = ["--cacert", str(room.state.pki / "server-ca.crt"), "--http1.1", "--include", "--max-time", "5"]
+    words += ["--retry", "20", "--retry-connrefused", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket"]
+    words += ["-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=="]
+    words += ["-H", f"Cookie: __Host-nodisk-door-test={token}"]
+
+    def asked(origin: str, path: str = "/door/shells/terminal/socket") -> str:
+        argv = ["ip", "netns", "exec", room.name, "curl", "-sS", *words, "-H", f"Origin: {origin}", f"{BASE}{path}"]
+        return subprocess.run(argv, capture_output=True, check=False).stdout.decode(errors="replace").split("\r\n")[0]
+
+    assert asked(BASE) == "HTTP/1.1 101 Switching Protocols"
+    assert asked("https://evil.example") == "HTTP/1.1 403 Forbidden"
+    assert asked(BASE, "/door/shells/terminal") == "HTTP/1.1 200 OK"
 
 
 def test_nobody_reaches_it_over_the_segment(room: Room) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
 from nodisk.pki.authority import Authority
@@ -96,7 +96,7 @@ def app_state_of(request: Request) -> AppState:
     return app_state
 
 
-def address_of(request: Request) -> IPv4Address | None:
+def address_of(request: HTTPConnection) -> IPv4Address | None:
     """The request's source address, from nginx; None if it isn't an IPv4 address (this host, through a unix socket)."""
     try:
         return IPv4Address(request.headers.get("x-real-ip", ""))
@@ -104,7 +104,7 @@ def address_of(request: Request) -> IPv4Address | None:
         return None
 
 
-def source_of(request: Request) -> str:
+def source_of(request: HTTPConnection) -> str:
     """The source address as text, for records."""
     address = address_of(request)
     return "this host" if address is None else str(address)
