@@ -118,6 +118,12 @@ def test_nothing_failed_on_the_machines(vm: Driver) -> None:
         assert int(complaints) <= 60, name
 
 
+def test_every_machine_sent_what_it_printed(vm: Driver) -> None:
+    for name in ("cp1", "w1", "w2"):
+        printed = json.loads(vm("machines", "show", name, "--output", "json").stdout)["printed"]
+        assert len(printed["lines"]) >= 5, printed
+
+
 def test_no_secret_is_on_the_wire_before_enrolment(vm: Driver) -> None:
     state = vm.context().state
     keys = [path.read_text().splitlines()[1] for path in state.pki.glob("*.key")]
