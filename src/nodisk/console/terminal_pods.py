@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from nodisk.assets import built, terminal_image
 from nodisk.classes import handouts, own, terminal
 from nodisk.classes.record import Account, Class
 from nodisk.classes.troubles import troubles
@@ -25,11 +26,11 @@ from nodisk.kube.channels import Outcome
 from nodisk.kube.client import Client, Object, connect
 from nodisk.kube.errors import AlreadyExists, ApiError, Forbidden, NotFound, Unreachable
 
-PATIENCE = 120.0
-"""Seconds for a pod to run; its image comes from the server, in seconds."""
+PATIENCE = 300.0
+"""Seconds for a pod to run; its image comes from the server, in seconds, and to an emulated machine in minutes."""
 LOOK = 1.0
 """Seconds between two looks at a pod that is not ready."""
-FRUITLESS = 30.0
+FRUITLESS = 60.0
 """Seconds after which what fails is not waited for any more. Kubelets try again, and first failures pass."""
 
 Say = Callable[[str, str], Awaitable[None]]
@@ -43,6 +44,7 @@ PENDING = "The terminal's pod does not start."
 LATE = "The terminal's pod took too long to start."
 STARTING = "The terminal starts …"
 KEY = "The terminal could not get its key."
+NOT_BUILT = "This lab has no image for terminals. Its administrator can build one: nodisk build."
 
 
 class NoTerminal(NodiskError):
@@ -99,6 +101,8 @@ class InCluster:
 
     async def prepare(self, found: Class, student: Account, say: Say) -> Ready:
         """As Pods says."""
+        if not await asyncio.to_thread(_built, self.context):
+            raise NoTerminal(NOT_BUILT)
         with _said():
             async with self.gate:
                 token = await asyncio.to_thread(own.token, self.context, found, student)
@@ -162,6 +166,14 @@ class InCluster:
                 outcome, said = await running.finish()
         if outcome.status != 0:
             raise NoTerminal(KEY, said.decode(errors="replace")[:200] or outcome.message)
+
+
+def _built(context: LabContext) -> bool:
+    """Whether the lab's build has the image; one from before nodisk had terminals hasn't."""
+    try:
+        return terminal_image.KIND in built.manifests(context.state.state, context.lab)
+    except NodiskError:
+        return True  # what is wrong with the build says who needs it
 
 
 @contextlib.contextmanager

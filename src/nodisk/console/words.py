@@ -243,7 +243,10 @@ POLISH = {
         "Do przywrócenia dostępu nie zalogują się i nie użyją kluczy. To, co działa, działa dalej."
     ),
     "They get in with the same keys as before.": "Wejdą z tymi samymi kluczami co wcześniej.",
-    "This class has no terminals.": "Ta klasa nie ma terminali.",
+    "This class has no terminals.": "Te zajęcia nie mają terminali.",
+    "This lab has no image for terminals. Its administrator can build one: nodisk build.": (
+        "Nie ma obrazu dla terminali. Administrator może go zbudować: nodisk build."
+    ),
     "This server lacks the terminal's files. Ask your teacher to install these Debian packages:": (
         "Na tym serwerze brakuje plików terminala. Poproś prowadzącego o zainstalowanie tych pakietów Debiana:"
     ),

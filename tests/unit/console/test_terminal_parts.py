@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodisk.assets import built
 from nodisk.console import terminal_messages as messages
-from nodisk.console import xterm
+from nodisk.console import terminal_pods, xterm
 from nodisk.console.scrollback import Scrollback
 from nodisk.console.terminal_messages import Hello, Seen, Size, Typed
 
 SIZES = st.integers(1, 500)
+GATE = asyncio.Semaphore(1)
 
 
 @given(st.lists(st.binary(max_size=90), max_size=30), st.integers(1, 100))
@@ -130,3 +135,10 @@ def test_which_of_debian_s_packages_is_there_decides(tmp_path: Path) -> None:
     assert new is not None
     assert new.count(b"self.whole") == 3
     assert b"sourceMappingURL" not in new
+
+
+def test_a_lab_that_was_built_before_there_were_terminals_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(built, "manifests", lambda *_: {"image": None})
+    pods = terminal_pods.InCluster(cast("Any", SimpleNamespace(state=SimpleNamespace(state=None), lab=None)), GATE)
+    with pytest.raises(terminal_pods.NoTerminal, match="nodisk build"):
+        asyncio.run(pods.prepare(cast("Any", None), cast("Any", None), cast("Any", None)))
