@@ -326,7 +326,7 @@ def test_an_interrupted_run_is_completed_by_the_next(plane: ControlPlane, folder
         made = make(plane, client, planned("cut", *(f"s{n}" for n in range(12)), existing=kept), folder)
         whole = objects_of(client, "cut")
         assert set() < half < whole
-        for kind, count in {"Namespace": 13, "ServiceAccount": 12, "Secret": 12, "NetworkPolicy": 12}.items():
+        for kind, count in {"Namespace": 13, "ServiceAccount": 12, "Secret": 12, "NetworkPolicy": 24}.items():
             assert len([one for one in whole if one[0] == kind]) == count, kind
         assert {student.label for student in made.record.students} == {f"s{n}" for n in range(12)}
         for student in made.record.students:

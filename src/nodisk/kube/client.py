@@ -12,7 +12,6 @@ and ``watch`` blocks its thread (an asyncio program calls both by ``asyncio.to_t
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Mapping
 
@@ -22,7 +21,7 @@ from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from nodisk.kube.ours import FIELD_MANAGER, made_by_us, says
 from nodisk.kube.patience import LOOK, Say, unheard
 from nodisk.kube.reader import Listing, Reader, selector
-from nodisk.kube.transport import Object
+from nodisk.kube.transport import Object, spread
 
 __all__ = ["FIELD_MANAGER", "Client", "Listing", "Object", "connect", "selector"]
 
@@ -63,7 +62,7 @@ class Client(Reader):
                 if error.of_managers or attempt == RACES - 1:
                     raise
                 # Somebody else made or changed the object between the API server's own reading and writing.
-                time.sleep(0.05 * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, no secret
+                time.sleep(spread(0.05))
             except ApiError as error:
                 if error.status != 415:  # server-side apply is switched off, or this release is older than it
                     raise

@@ -29,6 +29,13 @@ TIMEOUT = httpx2.Timeout(65.0, connect=15.0, pool=60.0)
 # Statuses after which the same request may simply be sent again: the server was busy, or lost etcd for a moment.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+# Of its own: the module's shared one is for whoever seeds it, as property-based tests do, and threads ask here.
+_RANDOM = random.Random()  # noqa: S311 - spreads retries, no secret
+
+
+def spread(seconds: float) -> float:
+    """About so many seconds: many that fail at the same moment don't try again at the same one."""
+    return seconds * _RANDOM.uniform(0.5, 1.5)
 
 
 @dataclass(slots=True)
@@ -136,7 +143,7 @@ class Transport:
         began: float | None = None
         delay, repeated = 0.1, False
         while True:
-            pause = delay * random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, no secret
+            pause = spread(delay)
             problem: ApiError
             try:
                 response = self._pool.http().request(

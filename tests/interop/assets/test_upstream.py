@@ -277,7 +277,7 @@ def test_a_server_that_never_answers_costs_seconds_not_minutes(tmp_path: Path, m
     assert time.monotonic() - started < 60
     assert why.startswith("Kubernetes 1.20.2 from Debian's source (old: for tests, never for a real class): ")
     assert "can't be reached" in why
-    assert [item.present for item in plan] == [False] * 4
+    assert [item.present for item in plan] == [False] * 5
 
 
 def test_auto_takes_the_upstream_where_it_is(site: Site, tmp_path: Path) -> None:

@@ -27,10 +27,13 @@ LISTEN = """
 import socket
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88cc)) as wire:
     wire.bind(("eth0", 0x88cc))
-    wire.settimeout(60)
-    print(wire.recv(1600).hex())
+    wire.settimeout(20)
+    try:
+        print(wire.recv(1600).hex())
+    except TimeoutError:
+        pass
 """
-"""Prints one LLDP frame."""
+"""Prints one LLDP frame, or nothing if none comes."""
 
 
 @contextlib.contextmanager
@@ -67,14 +70,14 @@ def test_what_lldpd_says_is_read(empty_room: Room) -> None:
     machine = empty_room.plug("pc", "8c:ec:4b:99:00:01", None)
     with lldpd(empty_room.name, "p-pc", empty_room.folder):
         # The first frames may still have the settings before.
-        end = time.monotonic() + 60
+        end = time.monotonic() + 240
         while True:
             heard = values(bytes.fromhex(run.run([sys.executable, "-c", LISTEN], netns=machine, timeout=90).stdout))
             query = {f"hex.{name}": heard[kind].hex() for name, kind in boot.LLDP.items() if kind in heard}
             said = sightings.said(query)
             if said == {"switch": "sw1", "port": "p-pc"}:
                 return
-            assert time.monotonic() < end, said
+            assert time.monotonic() < end, (said, (empty_room.folder / "lldpd.log").read_text()[-2000:])
 
 
 def real_ipxe() -> dict[str, bytes]:
