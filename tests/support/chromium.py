@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ SWITCHES = (
     "--disable-sync",
     "--window-size=1280,900",
 )
+SETTLED = 5.0
+"""Seconds after which a page that is on its way is there."""
 PATIENCE = 60.0
 """Seconds for anything that a page is waited for; usual are tenths, on a busy host a few."""
 
@@ -83,10 +86,21 @@ def wait_for(driver: Chrome, selector: str, text: str = "") -> WebElement:
 
 
 def click(driver: Chrome, selector: str, text: str = "") -> None:
-    """Click the first element of that selector that has that text."""
+    """Click the first element of that selector that has that text.
+
+    Chromium may complain of a click that has led to another page: it was one if the element is gone for good.
+    """
+    tried = False
+    gone = 0.0
 
     def done() -> bool:
-        wait_for(driver, selector, text).click()
+        nonlocal tried, gone
+        element = next((one for one in driver.find_elements(By.CSS_SELECTOR, selector) if text in one.text), None)
+        if element is None:
+            gone = gone or time.monotonic()
+            return tried and time.monotonic() - gone > SETTLED
+        gone, tried = 0.0, True
+        element.click()
         return True
 
     patiently(driver, done)
