@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -73,7 +73,11 @@ def patiently(driver: Chrome, look: Callable[[], T | None]) -> T:
     has several words for that, one of which selenium knows by no name.
     """
     wait = WebDriverWait(driver, PATIENCE, poll_frequency=0.1, ignored_exceptions=(WebDriverException,))
-    return cast("T", wait.until(lambda _: look()))
+    try:
+        return cast("T", wait.until(lambda _: look()))
+    except TimeoutException as error:
+        page = driver.find_element(By.TAG_NAME, "body").text
+        raise AssertionError(f"not on the page at {driver.current_url}:\n{page}") from error
 
 
 def wait_for(driver: Chrome, selector: str, text: str = "") -> WebElement:
