@@ -59,8 +59,12 @@ def _room(console: Console, request: Request, session: Entry) -> Part:
     ticks = rights.may(session.role, Right.SWITCH)
 
     async def part() -> tuple[str, bool]:
-        found = view.room(await console.snapshot.status(), shown)
-        return pages.page("tiles.html", language, room=found, shown=shown, ticks=ticks), False
+        status = await console.snapshot.status()
+
+        def tiles() -> str:
+            return pages.page("tiles.html", language, room=view.room(status, shown), shown=shown, ticks=ticks)
+
+        return console.snapshot.once.get(status, (shown, language, ticks), tiles), False
 
     return part
 

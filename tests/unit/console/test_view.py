@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Room
 
-from nodisk.console import boot_orders, class_making, class_orders, orders, pages, rights, tell_orders, view, words
+from nodisk.console import (
+    boot_orders,
+    class_making,
+    class_orders,
+    orders,
+    pages,
+    rights,
+    snapshot,
+    tell_orders,
+    view,
+    words,
+)
 from nodisk.console.view import Look
 from nodisk.context import LabContext
 from nodisk.machines import status
@@ -169,6 +181,28 @@ def test_the_api_is_the_status(room: Room) -> None:
     found = room.browser().sign_in().get("/api/status").json()
     assert found["lab"] == "room"
     assert next(one["stage"] for one in found["machines"] if one["name"] == "w1") == "rootfs"
+
+
+def test_many_browsers_are_written_one_room(hall: Hall) -> None:
+    once = snapshot.Once()
+    made: list[str] = []
+
+    def make(text: str) -> Callable[[], str]:
+        def now() -> str:
+            made.append(text)
+            return text
+
+        return now
+
+    first, second = hall.status(100.0), hall.status(101.0)
+    assert [once.get(first, ("en", ticks), make(f"first {ticks}")) for ticks in (True, True, False, True)] == [
+        "first True",
+        "first True",
+        "first False",
+        "first True",
+    ]
+    assert once.get(second, ("en", True), make("second")) == "second"
+    assert made == ["first True", "first False", "second"]
 
 
 def test_no_page_needs_the_script_or_has_style_in_it(room: Room) -> None:
