@@ -115,10 +115,10 @@ async def machines_part(machines: int, seconds: float, pause: float) -> None:
 # ---- the browsers, in the server's namespace ----------------------------------------------------------------------
 
 
-async def watch(base: str, trust: ssl.SSLContext, code: str, end: float, waits: list[float]) -> None:
+async def watch(base: str, way: httpx2.AsyncHTTPTransport, code: str, end: float, waits: list[float]) -> None:
     """One browser: how old each machine's line is when the page first shows it."""
     shown: dict[str, float] = {}
-    async with httpx2.AsyncClient(base_url=base, verify=trust, timeout=60) as browser:
+    async with httpx2.AsyncClient(base_url=base, transport=way, timeout=60) as browser:
         answer = await browser.post("/sign-in", data={"code": code}, headers={"Origin": base})
         if answer.status_code != 303:
             sys.exit(f"a browser could not sign in: {answer.status_code} {answer.text[:200]}")
@@ -142,7 +142,9 @@ async def browsers_part(base: str, authority: str, codes: list[str], seconds: fl
     """All browsers; prints the waits."""
     waits: list[float] = []
     trust, end = ssl.create_default_context(cafile=authority), time.time() + seconds
-    await asyncio.gather(*(watch(base, trust, code, end, waits) for code in codes))
+    # From an address each: five sign in from one at once, and then one every twelve seconds.
+    ways = [httpx2.AsyncHTTPTransport(verify=trust, local_address=f"127.0.1.{place}") for place in range(1, 255)]
+    await asyncio.gather(*(watch(base, way, code, end, waits) for way, code in zip(ways, codes, strict=False)))
     print(json.dumps(waits))
 
 
@@ -322,10 +324,10 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--machines", type=int, default=1000)
-    parser.add_argument("--browsers", type=int, default=10)
+    parser.add_argument("--browsers", type=int, default=10, help="at most 64, as the console has it")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--pause", type=float, default=10, help="seconds between two events of a machine")
-    parser.add_argument("--terminals", type=int, default=100)
+    parser.add_argument("--terminals", type=int, default=60, help="at most 64, as the console has it")
     parser.add_argument("--keys", type=int, default=50)
     parser.add_argument("--part", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
