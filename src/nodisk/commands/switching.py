@@ -52,7 +52,10 @@ def chosen_machines(command: F) -> F:
     @functools.wraps(command)
     def wrapper(*args: Any, names: tuple[str, ...], role: str | None, every: bool, **kwargs: Any) -> Any:
         if sum((bool(names), role is not None, every)) != 1:
-            raise UsageError("name machines, or pass --role, or --all: one of them", hint="nodisk power status --all")
+            raise UsageError(
+                "name machines, or pass --role, or --all: one of them",
+                hint=f"{click.get_current_context().command_path} --all",
+            )
 
         def choose(context: LabContext) -> tuple[Machine, ...]:
             if names:

@@ -168,7 +168,7 @@ POLISH = {
     "Shut down, then switch on again": "Wyłącz i włącz ponownie",
     "Sign in": "Zaloguj się",
     "Sign in as": "Zaloguj się jako",
-    "Sign in to the class": "Zaloguj się do zajęć",
+    "Sign in to the class": "Zaloguj się do klasy",
     "Sign out": "Wyloguj się",
     "Size": "Rozmiar",
     "Skip to the content": "Przejdź do treści",
@@ -191,7 +191,7 @@ POLISH = {
     "That code is wrong, used or late. Ask your teacher for a new one.": (
         "Ten kod jest błędny, użyty albo wygasł. Poproś prowadzącego o nowy."
     ),
-    "That is no class's name.": "Zajęcia nie mogą mieć takiej nazwy.",
+    "That is no class's name.": "Nie ma klasy o takiej nazwie.",
     "That link is used, late or wrong. Ask for a new one: nodisk console.": (
         "Ten link został już użyty, wygasł lub jest błędny. Poproś o nowy: nodisk console."
     ),
@@ -201,7 +201,7 @@ POLISH = {
     "The class ends on another day, which may be an earlier one. New keys are in the handouts.": (
         "Klasa skończy się innego dnia, być może wcześniej. Nowe klucze są w materiałach."
     ),
-    "The class has ended.": "Zajęcia się skończyły.",
+    "The class has ended.": "Klasa się skończyła.",
     "The cluster does not answer.": "Klaster nie odpowiada.",
     "The cluster refuses a terminal.": "Klaster odmawia terminala.",
     "The code is on the card from your teacher.": "Kod jest na kartce od prowadzącego.",
@@ -243,7 +243,7 @@ POLISH = {
         "Do przywrócenia dostępu nie zalogują się i nie użyją kluczy. To, co działa, działa dalej."
     ),
     "They get in with the same keys as before.": "Wejdą z tymi samymi kluczami co wcześniej.",
-    "This class has no terminals.": "Te zajęcia nie mają terminali.",
+    "This class has no terminals.": "Ta klasa nie ma terminali.",
     "This lab has no image for terminals. Its administrator can build one: nodisk build.": (
         "Nie ma obrazu dla terminali. Administrator może go zbudować: nodisk build."
     ),

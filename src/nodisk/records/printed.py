@@ -41,9 +41,14 @@ class Printed:
         return {"time": iso(self.time), "lines": list(self.lines)}
 
 
+def visible(text: str) -> str:
+    """What a machine said, with a question mark for each control character."""
+    return _CONTROL.sub("?", text)
+
+
 def lines(text: str) -> tuple[str, ...]:
     """The last lines of what a machine sent, fit to be shown: no control characters, no empty line, no long one."""
-    found = (_CONTROL.sub("?", line.rstrip().expandtabs()) for line in text.split("\n"))
+    found = (visible(line.rstrip().expandtabs()) for line in text.split("\n"))
     return tuple(line[:LONGEST] for line in found if line)[-MOST:]
 
 

@@ -48,7 +48,7 @@ async def event(request: Request) -> Response:
     if boot_id is not None and not _BOOT_ID.fullmatch(boot_id):
         raise Problem(400, "boot_id is not what /proc/sys/kernel/random/boot_id holds")
     ram = _ram(form["ram"]) if form.get("ram") else None
-    detail = re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "?", form.get("detail", ""))
+    detail = printed.visible(form.get("detail", ""))
     app_state.database.record(
         Kind.STAGE, detail, source=str(address), mac=mac, machine=str(machine.name), boot_id=boot_id, stage=stage
     )
