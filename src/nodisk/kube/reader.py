@@ -9,6 +9,7 @@ from typing import TypeVar
 from nodisk.errors import TimedOut
 from nodisk.kube.discovery import Discovery
 from nodisk.kube.errors import Forbidden, Gone, NotFound
+from nodisk.kube.patience import Outage
 from nodisk.kube.transport import Object, Transport
 from nodisk.values import KubeVersion
 from nodisk.waiting import Deadline
@@ -63,9 +64,10 @@ class Reader(Transport):
 
         ``what`` ends the sentence "waiting for …".
         """
-        deadline, pause = Deadline(self.patience), 0.1
+        # Apart from the client's own: there the next answer of the API server would end this wait, too.
+        told, deadline, pause = Outage(self.outage.say), Deadline(self.patience), 0.1
         while (found := look()) is None:
-            self.outage.waiting(f"waiting for {what}", deadline.end - self.patience, deadline.end)
+            told.waiting(f"waiting for {what}", deadline.end - self.patience, deadline.end)
             if not deadline.pause(pause):
                 raise TimedOut(
                     f"timed out after {self.patience:g} s waiting for {what}",

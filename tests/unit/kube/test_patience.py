@@ -175,9 +175,15 @@ def test_it_is_said_what_is_waited_for() -> None:
 
 def test_what_a_young_cluster_makes_is_waited_for(clock: Clock) -> None:
     said: list[str] = []
-    made = client(Api((200, {})), patience=20, say=said.append)
+    made = client(Api(*[(200, POD)] * 9), patience=20, say=said.append)
     answers = iter([None] * 8 + ["there"])
-    assert made.until("the rules of the ClusterRole edit", lambda: next(answers)) == "there"
+
+    def look() -> str | None:
+        made.get("v1", "Pod", "one", namespace="a")  # answered: the API itself was never away
+        return next(answers)
+
+    assert made.until("the rules of the ClusterRole edit", look) == "there"
+    assert len(said) == 1
     assert said[0].startswith("waiting for the rules of the ClusterRole edit; retrying for up to")
     began = clock.now
     with pytest.raises(TimedOut, match="waiting for the rules"):
