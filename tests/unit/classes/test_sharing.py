@@ -228,6 +228,16 @@ def test_smaller_storage_is_refused_before_it_is_recorded(context: LabContext, t
     assert {volume.size for volume in volumes.load_all(context.state)} == {64 * volumes.MIB}
 
 
+def test_whom_nothing_was_made_for_is_told_why(context: LabContext, tmp_path: Path) -> None:
+    """Not that nobody has a credential to try the isolation with."""
+    busy = Unreachable("the API is away")
+    found = two_students(teachers=())
+    cluster = Cluster({f"k8s-{student.label}": busy for student in found.students})
+    made = actions.create(context, client(cluster), found, folder=tmp_path / "out")
+    assert made.failed == {"anna": busy, "jan": busy}
+    assert made.findings == []
+
+
 GOING = Forbidden("unable to create new content in namespace k8s-anna because it is being terminated")
 
 
