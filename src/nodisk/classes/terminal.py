@@ -28,6 +28,10 @@ MEMORY = Decimal(96 * 2**20)
 """Bytes for a shell, an editor and a kubectl: on a machine a shell with an exec took 27 MiB, and kubectl takes 33."""
 SHARE = Decimal("0.6")
 """Of a student's memory, the most that a terminal gets."""
+CORES = Decimal(1)
+"""What kubectl can use: it takes a quarter of a second of a core at each start, which a tenth of one makes seconds."""
+CORES_SHARE = Decimal("0.5")
+"""Of a student's cores at most, the most that a terminal gets: their other pods' limits need the rest."""
 LIFE = 12 * 3600
 """Seconds after which Kubernetes ends the pod, used or not: a session of the door isn't longer."""
 KEY_PATH = f"{KEY_FOLDER}/config"
@@ -53,7 +57,8 @@ def needs(size: Size) -> Needs:
     own = size.container
     most = max(min(MEMORY, amount(size.memory) * SHARE), amount(own.memory))
     memory = f"{int(most) >> 20}Mi" if most >= 2**20 else own.memory
-    return Needs(own.cpu, own.cpu_burst, memory, own.ephemeral)
+    burst = max(min(CORES, amount(size.cpu_burst) * CORES_SHARE), amount(own.cpu_burst))
+    return Needs(own.cpu, f"{int(burst * 1000)}m", memory, own.ephemeral)
 
 
 def key_command(length: int) -> tuple[str, ...]:

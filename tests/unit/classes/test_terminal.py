@@ -38,7 +38,7 @@ def test_a_terminal_fits_into_every_size_beside_the_student_s_own_pods(name: str
     need = terminal.needs(size)
     assert amount(need.memory) <= amount(size.memory) * terminal.SHARE
     assert amount(need.cpu) * 2 <= amount(size.cpu)
-    assert amount(need.cpu_burst) <= amount(size.cpu_burst), "the LimitRange's most"
+    assert amount(size.container.cpu_burst) <= amount(need.cpu_burst) <= amount(size.cpu_burst) * terminal.CORES_SHARE
     assert amount(need.ephemeral) * 2 <= amount(size.ephemeral)
 
 
