@@ -38,6 +38,8 @@ class Config:
     port: int | None = None
     stop_signal: str | None = None
     """The signal that stops its first process (``SIGKILL``); None: SIGTERM."""
+    command: tuple[str, ...] = ()
+    """Words after the entry point, which a pod's ``args`` replace; without an entry point the whole command."""
 
 
 def write(target: Path, *, name: str, entries: Sequence[Entry], config: Config, work: Path) -> int:
@@ -73,6 +75,8 @@ def _configuration(config: Config, layer_hash: str) -> bytes:
         "Entrypoint": list(config.entrypoint),
         "Env": [f"{key}={value}" for key, value in sorted(config.env.items())],
     }
+    if config.command:
+        runtime["Cmd"] = list(config.command)
     if config.user:
         runtime["User"] = config.user
     if config.port is not None:
