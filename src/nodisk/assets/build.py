@@ -22,13 +22,14 @@ from nodisk.assets import (
     release_path,
     release_upstream,
     shim,
+    suite,
     terminal_image,
 )
 from nodisk.assets.official import Upstream
 from nodisk.assets.recipe import Recipe
 from nodisk.assets.store import Manifest, Store
 from nodisk.assets.work import Work
-from nodisk.errors import EnvironmentProblem, NodiskError, SpecError, describe
+from nodisk.errors import EnvironmentProblem, NodiskError, SpecError, UsageError, describe
 from nodisk.spec import versions
 from nodisk.spec.model import Lab
 from nodisk.spec.model_kubernetes import Source
@@ -78,7 +79,7 @@ def build(
 ) -> Result:
     """Build or download a lab's missing assets, and record them.
 
-    ``only``: these kinds and what they need; nothing is recorded then.
+    ``only``: these kinds and what they need; nothing is recorded then. Only so is a ``suite`` built: no lab boots it.
 
     Raises Busy if another nodisk builds, EnvironmentProblem for a missing right, tool, mirror or disk space,
     CommandFailed with a building program's last words. Ctrl-C (KeyboardInterrupt) leaves nothing behind.
@@ -103,7 +104,11 @@ def dry_run(lab: Lab, state: State, *, offline: bool = False, refresh: bool = Fa
         why, asked = chosen.why, recipes(lab, chosen, Upstream.from_environment(), lambda: chosen.recipe.make(work))
     else:
         why, asked = PLAIN, plain_recipes(lab)
-    plan = [Planned(one.kind, one.key, not refresh and one.find(work.store) is not None) for one in asked.values()]
+    plan = [
+        Planned(one.kind, one.key, not refresh and one.find(work.store) is not None)
+        for one in asked.values()
+        if one.kind != suite.KIND
+    ]
     return why, plan
 
 
@@ -124,6 +129,8 @@ def recipes(lab: Lab, chosen: Release, upstream: Upstream, coming: Coming) -> di
         container_images.recipe(),
         terminal_image.recipe(chosen.recipe, coming),
     ]
+    if chosen.source is Source.DEBIAN:
+        found.append(suite.recipe(lab.os.mirror))
     if what := addons.wanted(lab, chosen.source):
         found.append(addons.recipe(what, upstream))
     if lab.any_signed_loader:
@@ -161,10 +168,16 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) ->
         work.board.line(f"warning: {warning}")
     if kinds & {"image", terminal_image.KIND}:
         kinds |= {"release"}
-    if "release" in kinds and chosen.source is Source.DEBIAN and not chosen.recipe.find(work.store):
-        _room(work)
     tasks: dict[str, asyncio.Task[Manifest]] = {}
     asked = recipes(lab, chosen, Upstream.from_environment(), lambda: tasks["release"])
+    if suite.KIND in kinds and suite.KIND not in asked:
+        raise UsageError(
+            f"nodisk builds a conformance suite for Debian's release alone, not for Kubernetes {chosen.version}",
+            hint="an official release publishes its own: nodisk conformance --suite FOLDER",
+        )
+    compiled = kinds & {"release", suite.KIND} if chosen.source is Source.DEBIAN else frozenset[str]()
+    if any(not asked[kind].find(work.store) for kind in compiled):
+        _room(work)
     for kind, recipe in sorted(asked.items(), key=lambda one: one[0] == "image"):
         if kind in kinds:
             tasks[kind] = asyncio.create_task(recipe.make(work))

@@ -32,6 +32,13 @@ VERSION = KubeVersion(1, 20, 2)
 SUITE = Suite.BOOKWORM
 _PROGRAMS = (*PROGRAMS, "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _PACKAGES = ("golang-1.19-go", "golang-github-modern-go-reflect2-dev", "gcc", "libc6-dev")
+ENVIRONMENT = {
+    "PATH": "/usr/lib/go-1.19/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "GOPATH": "/go",
+    "GOCACHE": "/go-cache",
+    "SOURCE_DATE_EPOCH": EPOCH,
+}
+"""Of what compiles in the chroot."""
 _RECIPE = 1
 
 
@@ -51,20 +58,15 @@ def recipe(os_mirror: str | None) -> Recipe:
     async def build(work: Work, step: Step, folder: Path) -> Made:
         root = folder / "root"
         step.doing("a Debian 12 to build in")
-        await _chroot(work, root, os_mirror)
-        source = _source(root)
+        await chroot(work, root, os_mirror, name="kubernetes")
+        source = source_in(root)
         (root / "src" / "pause.c").write_bytes((RECIPES / "pause.c").read_bytes())
         (root / "build.sh").write_bytes((RECIPES / "kubernetes.sh").read_bytes())
         await sandbox.build(
             ["sh", "/build.sh", str(VERSION), str(VERSION.major), str(VERSION.minor)],
             root=root,
             log_file=work.log("kubernetes"),
-            env={
-                "PATH": "/usr/lib/go-1.19/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "GOPATH": "/go",
-                "GOCACHE": "/go-cache",
-                "SOURCE_DATE_EPOCH": EPOCH,
-            },
+            env=ENVIRONMENT,
             on_line=step.heed,
         )
         step.doing("container images")
@@ -84,7 +86,8 @@ def recipe(os_mirror: str | None) -> Recipe:
     return Recipe(kind="release", what=f"Kubernetes {VERSION}", inputs=inputs(), build=build, loads=loads)
 
 
-async def _chroot(work: Work, root: Path, os_mirror: str | None) -> None:
+async def chroot(work: Work, root: Path, os_mirror: str | None, *, name: str) -> None:
+    """Make ``root`` a Debian 12 that can compile Kubernetes, its source in ``/src``; ``name``: of the log."""
     # The host's apt, which reaches the mirror as mmdebstrap does: the chroot knows neither authorities nor proxies.
     fetch = "apt-get -q -o APT::Sandbox::User=root source --download-only kubernetes"
     await sandbox.build(
@@ -103,12 +106,13 @@ async def _chroot(work: Work, root: Path, os_mirror: str | None) -> None:
             root,
             *mirror.find(os_mirror).sources(SUITE.value, source=True),
         ],
-        log_file=work.log("kubernetes-chroot"),
+        log_file=work.log(f"{name}-chroot"),
         env={**trust.environment(), "TMPDIR": str(root.parent)},
     )
 
 
-def _source(root: Path) -> Path:
+def source_in(root: Path) -> Path:
+    """The source's file in a chroot; raises EnvironmentProblem if the mirror's is of another version."""
     found = sorted((root / "src").glob("kubernetes_*.orig.tar.gz"))
     if not found or str(VERSION) not in found[0].name:
         names = ", ".join(path.name for path in found) or "nothing"

@@ -39,7 +39,7 @@ class Manifest:
     """One asset of the store."""
 
     kind: str
-    """image, release, ipxe, containers, addons or shim."""
+    """image, release, ipxe, containers, terminal, addons, shim or suite."""
     name: str
     """For people: ``debian trixie (cloud kernel)``."""
     version: str

@@ -24,7 +24,7 @@ from nodisk.values import KubeVersion
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(["image", "release", "ipxe", "containers", "terminal", "addons", "shim"]),
+    type=click.Choice(["image", "release", "ipxe", "containers", "terminal", "addons", "shim", "suite"]),
     help="Build only this and its dependencies (repeatable); the lab's record is not updated.",
 )
 @lab_options
