@@ -18,6 +18,8 @@ BEGIN = 15 * 60.0
 """Seconds that a process may need before its first spec, which begins once all nodes are ready."""
 LIMIT = 20 * 60.0
 """Seconds for one spec. The slowest of 1.20 waits a quarter of an hour before it fails."""
+_PREPARATION = "BeforeSuite"
+"""How the JUnit calls what comes before all specs: it waits for nodes, and for the cluster's own pods."""
 _FEW_NODES = re.compile(r"Requires at least \d+ nodes")
 
 
@@ -95,8 +97,11 @@ def ended(piece: Sequence[Spec], junit: bytes | None, log: str, how: str) -> End
     why = f"the suite ended without a result ({how}): {_last(log)}"
     if junit is not None:
         try:
-            found = results.parse(junit, names)
+            read = results.parse(junit, [*names, _PREPARATION])
             why = f"the suite did not run it ({how}); does its name fit this release?"
+            if (prepared := read.pop(_PREPARATION, None)) is not None and prepared.outcome is Outcome.FAILED:
+                why = f"the suite began no spec: {prepared.text}"
+            found = read
         except IntegrityError as error:
             why = error.message
     skipped = {name: _skipped(found[name], log) for name in found if found[name].outcome is Outcome.SKIPPED}

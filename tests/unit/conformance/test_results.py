@@ -117,3 +117,13 @@ def test_a_result_survives_the_state(result: Result) -> None:
 def test_anything_else_in_the_state_is_refused(value: object) -> None:
     with pytest.raises(IntegrityError):
         results.from_json(value)
+
+
+def test_a_suite_that_could_not_begin_says_why() -> None:
+    junit = b"""<testsuite name="Kubernetes e2e suite" tests="1" failures="1">
+<testcase name="BeforeSuite" time="0.2"><failure type="Failure">e2e.go:72
+there are currently no ready, schedulable nodes in the cluster</failure></testcase></testsuite>"""
+    (result,) = suite.ended([Spec(PASSED)], junit, "", "exit status 1").results
+    assert result.outcome is Outcome.UNDECIDED
+    assert result.text.startswith("the suite began no spec: ")
+    assert "no ready, schedulable nodes" in result.text
