@@ -13,7 +13,7 @@ import click
 from nodisk import files, ui
 from nodisk.assets import built
 from nodisk.assets.hashes import sha256_of
-from nodisk.conformance import cleanup, report, runner, specs, submission
+from nodisk.conformance import cleanup, provided, report, runner, specs, submission
 from nodisk.conformance.program import Folder, fits
 from nodisk.conformance.records import Plan, Run
 from nodisk.conformance.results import Outcome, Result
@@ -27,14 +27,14 @@ STRETCH = 4.0
 """How much longer than usual a spec's process may take when it runs once more, alone."""
 
 
-@click.command(epilog="Example: nodisk conformance --suite kubernetes/test/bin --mode certified")
+@click.command(epilog="Example: nodisk conformance --mode quick")
 @click.option(
     "--suite",
     "folder",
-    required=True,
     type=click.Path(path_type=Path),
     envvar="NODISK_SUITE",
-    help="Folder with e2e.test of the cluster's release, and perhaps repositories.yaml.",
+    help="Folder with e2e.test of the cluster's release, and perhaps repositories.yaml. Default for Debian's release: "
+    "the suite that nodisk builds from the same source.",
 )
 @click.option(
     "--mode",
@@ -65,7 +65,7 @@ STRETCH = 4.0
 def conformance(
     options: LabOptions,
     *,
-    folder: Path,
+    folder: Path | None,
     mode: str,
     focus: str | None,
     resume: bool,
@@ -83,7 +83,8 @@ def conformance(
     if resume and (focus is not None or _given("mode")):
         raise UsageError("--resume continues a run as it was begun", hint="leave out --mode and --focus")
     context = options.load_cluster()
-    suite = Folder(folder.absolute())
+    own = provided.find(context, make=not dry_run) if folder is None else None
+    suite = Folder(provided.folder(context, own) if own else (folder or Path()).absolute())
     suite.check()
     if dry_run:
         run = _begun(context, suite) if resume else None
@@ -95,6 +96,8 @@ def conformance(
         connect(context, patience=COMMAND, say=ui.say) as client,
     ):
         fits(suite.version(), client.version())
+        if own:
+            provided.push(context, own, ui.say)
         if resume:
             run = _begun(context, suite)
         else:

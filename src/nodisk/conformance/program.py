@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
+from nodisk.assets import suite
 from nodisk.conformance import specs
 from nodisk.conformance.specs import Spec
 from nodisk.errors import CommandFailed, EnvironmentProblem, IntegrityError, UsageError
 from nodisk.values import KubeVersion
 
-NAME = "e2e.test"
-REPOSITORIES = "repositories.yaml"
+NAME = suite.PROGRAM
+REPOSITORIES = suite.REPOSITORIES
 GINKGO_2 = (1, 25)
 """From this release on the suite is of Ginkgo 2, which names specs and writes JUnit in another way."""
 _TIMEOUT = 120
@@ -22,7 +23,10 @@ _TIMEOUT = 120
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder with the suite: ``e2e.test``, and where its images aren't the official ones ``repositories.yaml``."""
+    """A folder with the suite: ``e2e.test``, and where its images aren't the official ones ``repositories.yaml``.
+
+    ``images.txt`` names those that are there, where some of a registry are not.
+    """
 
     root: Path
 
@@ -63,7 +67,12 @@ class Folder:
             return {}
         own = self._say("--list-images", env={"KUBE_TEST_REPO_LIST": str(self.repositories)}).split()
         official = self._say("--list-images").split()
-        return substitutes(official, own)
+        found = substitutes(official, own)
+        if (listed := self.root / suite.IMAGES).exists():
+            # Of the rest no conformance spec has use, so nothing stands in for them.
+            there = set(listed.read_text(encoding="utf-8").split())
+            found = {name: ours for name, ours in found.items() if ours in there}
+        return found
 
     def _say(self, option: str, *, env: Mapping[str, str] | None = None) -> str:
         clean = {"KUBE_TEST_REPO_LIST": "", "HOME": "/nonexistent", "KUBECONFIG": "/nonexistent", **(env or {})}

@@ -110,10 +110,15 @@ async def _has(client: httpx2.AsyncClient, image: ContainerImage) -> bool:
 
 async def push(archive: Path, target: str, trust: Path) -> str | None:
     """Push one archive; return None, or skopeo's last message."""
+    return await _outcome(await cage.start(push_words(archive, target, trust)))
+
+
+def push_words(archive: Path, target: str, trust: Path) -> list[str | Path]:
+    """The command that pushes one archive; ``trust`` is a folder with the registry's CA."""
     # zstd is unpacked several times as fast as gzip, and a control plane waits for that. Only OCI's manifests name it.
     argv: list[str | Path] = ["skopeo", "copy", "--quiet", "--insecure-policy", "--dest-cert-dir", trust]
     argv += ["--format", "oci", "--dest-compress-format", "zstd"]
-    return await _outcome(await cage.start([*argv, f"{transport(archive)}:{archive}", f"docker://{target}"]))
+    return [*argv, f"{transport(archive)}:{archive}", f"docker://{target}"]
 
 
 async def _outcome(process: asyncio.subprocess.Process) -> str | None:
