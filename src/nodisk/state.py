@@ -21,6 +21,7 @@
         ├── log/             one file per daemon, one console per virtual machine
         ├── run/             sockets, pid files, locks; empty while nothing runs
         ├── www/             files of this lab only that nginx serves
+        ├── mirrored.json    which images of add-ons are mirrored (``assets.mirrored``)
         ├── holds.json       0600: which machines boot an earlier build (``assets.holds``)
         ├── upgrade.json     0600: how far an upgrade is (``upgrade.journal``); there while one is on its way
         └── nodisk.db        SQLite: events, nonces, the armed window, alarms
@@ -154,6 +155,11 @@ class LabState:
     def built(self) -> Path:
         """Which assets are the lab's (``assets.built`` reads and writes it)."""
         return self.root / "built.json"
+
+    @property
+    def mirrored(self) -> Path:
+        """Which images of add-ons are mirrored (``assets.mirrored`` reads and writes it)."""
+        return self.root / "mirrored.json"
 
     @property
     def holds(self) -> Path:
