@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from tests.api.apiserver import LAB, ControlPlane
 
 from nodisk import cli
+from nodisk.assets import addon_source, mirrored
 from nodisk.errors import NodiskError
 from nodisk.kube import addon_sets, addons, applyset
 from nodisk.kube.client import Client
@@ -211,6 +212,71 @@ def test_the_server_applies_them_and_says_so(plane: ControlPlane, client: Client
     assert watcher._sets(client) == ["add-on web: 1 removed"]
 
 
+DIGEST = "sha256:" + "ab" * 32
+
+
+def mirrored_as(plane: ControlPlane, image: str, *names: str) -> None:
+    """Record an image as mirrored for these add-ons, without its files."""
+    copy = mirrored.Copy(DIGEST, DIGEST, "addon-image-none", 1, "2026-11-29T00:00:00+00:00", names)
+    mirrored.update(plane.lab_state, lambda _: mirrored.Record({image: copy}, {}))
+
+
+def test_what_is_mirrored_is_applied_by_its_digest_and_forgotten_with_it(
+    plane: ControlPlane, client: Client, folder: Path
+) -> None:
+    image = "ghcr.io/some/tool:v1"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": image}]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    wanted = write(folder, "web", thing("Deployment", "web", "default", "apps/v1", spec=spec))
+    read = addon_source.Sources(plane.lab_state).read
+    assert [done.outcome.problems for done in addon_sets.apply(client, [wanted], read)] == [[]]
+    mirrored_as(plane, image, "web")
+    [row] = addon_sets.rows(client, [wanted], read)
+    assert row.state is addon_sets.State.CHANGED
+    [change] = addon_sets.differences(client, wanted, read)
+    assert f'image: "{image}@{DIGEST}"' in change.text
+
+    lab = plane.lab.model_copy(update={"addons": (wanted,)})
+    watcher = Watcher(lab, plane.lab_state, connect=lambda _: plane.client(patience=0))
+    assert watcher._sets(client) == ["add-on web: 1 objects applied"]
+    there = client.get("apps/v1", "Deployment", "web", namespace="default")
+    assert there["spec"]["template"]["spec"]["containers"][0]["image"] == f"{image}@{DIGEST}"
+    assert addon_sets.rows(client, [wanted], read)[0].state is addon_sets.State.APPLIED
+
+    watcher.lab = plane.lab
+    assert watcher._sets(client) == [
+        "add-on web: 1 removed",
+        f"image {image} is no longer mirrored: no add-on uses it",
+    ]
+    assert mirrored.read(plane.lab_state) == mirrored.EMPTY
+
+
+def test_what_another_add_on_mirrors_stays(plane: ControlPlane, client: Client, folder: Path) -> None:
+    mirrored_as(plane, "ghcr.io/some/tool:v1", "coming", "web")
+    lab = plane.lab.model_copy(update={"addons": (write(folder, "web", thing("ConfigMap", "served")),)})
+    watcher = Watcher(lab, plane.lab_state, connect=lambda _: plane.client(patience=0))
+    watcher._sets(client)
+    watcher.lab = plane.lab
+    watcher._sets(client)
+    [copy] = mirrored.read(plane.lab_state).images.values()
+    assert copy.addons == ("coming",), "mirrored for a lab.yaml that this server hasn't read yet"
+    plane.lab_state.mirrored.unlink()
+
+
+def test_a_chart_that_can_not_be_rendered_stops_nothing(plane: ControlPlane, client: Client, folder: Path) -> None:
+    read = addon_source.Sources(plane.lab_state).read
+    known = Addon.model_validate({"name": "contour"})
+    chart = {"chart": str(folder / "no.tgz"), "version": "1.0.0", "sha256": "ab" * 32}
+    broken = Addon.model_validate({"name": "broken", "helm": chart})
+    fine = write(folder, "web", thing("ConfigMap", "fine"))
+    rows = addon_sets.rows(client, [known, broken, fine], read)
+    assert [row.state for row in rows[:2]] == [addon_sets.State.BROKEN, addon_sets.State.BROKEN]
+    assert rows[0].problem == "add-on contour: projectcontour/contour v1.33.6 is not loaded yet"
+    found = {done.name: done.outcome for done in addon_sets.apply(client, [known, broken, fine], read)}
+    assert shown(found["web"].applied) == ["ConfigMap default/fine"]
+    assert "No such file" in found["broken"].problems[0]
+
+
 def test_the_commands(plane: ControlPlane, client: Client, folder: Path) -> None:
     addon = write(folder, "web", thing("ConfigMap", "commanded"))
     assert addon.manifest is not None
@@ -238,6 +304,7 @@ def test_the_commands(plane: ControlPlane, client: Client, folder: Path) -> None
     assert done == {"name": "web", "applied": [member], "removed": [], "problems": []}
     assert call("list")["addons"][0]["state"] == "applied"
     assert call("show", "web")["objects"] == [member]
+    assert call("mirror") == call("mirror", "--dry-run") == {"images": [], "problems": []}
     assert call("diff") == {"changes": []}
     assert call("remove", "web", "--dry-run")["removed"] == [member]
     assert client.get("v1", "ConfigMap", "commanded", namespace="default")

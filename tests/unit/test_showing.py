@@ -77,6 +77,7 @@ SHOWS = {
     "addons show": ["web"],
     "addons diff": [],
     "addons apply": ["--dry-run"],
+    "addons mirror": ["--dry-run"],
     "addons remove": ["web", "--dry-run"],
     "verify": ["--list"],
     "conformance": ["--suite", "/nonexistent", "--dry-run"],

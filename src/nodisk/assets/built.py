@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files
-from nodisk.assets import addons, image_debian, ipxe, previous, release, shim, terminal_image
+from nodisk.assets import addons, image_debian, ipxe, mirrored, previous, release, shim, terminal_image
 from nodisk.assets.store import Manifest, Store
 from nodisk.context import with_own_key
 from nodisk.errors import EnvironmentProblem, IntegrityError, NoCluster, NodiskError
@@ -76,7 +76,8 @@ def why(state: State, lab: Lab) -> str:
 
 def used(state: State) -> set[str]:
     """Ids of the assets that any lab of this host uses."""
-    return {asset for path in sorted(state.labs.glob("*/built.json")) for asset in _load(path)["assets"].values()}
+    built = {asset for path in sorted(state.labs.glob("*/built.json")) for asset in _load(path)["assets"].values()}
+    return built | mirrored.used(state)
 
 
 def used_before(state: State) -> set[str]:

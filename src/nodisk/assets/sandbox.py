@@ -35,20 +35,25 @@ async def build(
     root: Path | None = None,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
+    offline: bool = False,
 ) -> None:
     """Run a program to its end with a clean environment; its output goes to ``log_file``, by lines to ``on_line``.
 
-    With ``root``, in that folder as its root (/proc mounted). Raises ToolMissing, CommandFailed with the last lines, or
-    EnvironmentProblem if the disk of ``log_file`` got full. When cancelled, everything it started is dead on return.
+    With ``root``, in that folder as its root (/proc mounted). ``offline``: in a network namespace where nothing is.
+    Raises ToolMissing, CommandFailed with the last lines, or EnvironmentProblem if the disk of ``log_file`` got full.
+    When cancelled, everything it started is dead on return.
     """
     if root is None and "/" not in str(argv[0]):
         run.find(str(argv[0]))  # raises ToolMissing, with the package that brings it
     variables = [f"{name}={value}" for name, value in {**CLEAN, **(env or {})}.items()]
     inside = () if root is None else (f"--root={root}",)
+    away = ("--net",) if offline else ()
     log_file.parent.mkdir(parents=True, exist_ok=True)
     tail: deque[str] = deque(maxlen=40)
     full = False
-    process = await cage.start(["env", "--ignore-environment", *variables, *argv], "--mount", *inside, "--mount-proc")
+    process = await cage.start(
+        ["env", "--ignore-environment", *variables, *argv], "--mount", *away, *inside, "--mount-proc"
+    )
     watch = asyncio.create_task(_until_full(log_file.parent, process))
     try:
         with log_file.open("w", encoding="utf-8", buffering=1) as log:

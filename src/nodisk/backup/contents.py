@@ -28,7 +28,7 @@ VERSION = 1
 MANIFEST, ETCD, LAB, STATE, ASSETS = "manifest.json", "etcd.db", "lab", "state", "assets"
 FOLDERS = ("pki", "classes", "power", "ssh", "reports")
 """Folders of the lab's state whose files are each written whole, so that copying is enough."""
-FILES = ("built.json", "holds.json", "isolation.json", "upgrade.json")
+FILES = ("built.json", "holds.json", "isolation.json", "mirrored.json", "upgrade.json")
 
 
 class Stored(BaseModel):
@@ -138,6 +138,8 @@ def named(lab: Lab) -> Iterator[Path]:
             yield addon.manifest.path
         if addon.path is not None:
             yield from sorted(addon.path.glob("*.yaml")) if addon.path.is_dir() else [addon.path]
+        if addon.helm is not None and not addon.helm.is_remote:
+            yield Path(addon.helm.chart)
     for machine in lab.machines:
         for path in (machine.power.certificate, machine.power.ca):
             if path is not None:

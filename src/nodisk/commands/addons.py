@@ -7,19 +7,26 @@ from collections.abc import Sequence
 import click
 
 from nodisk import ui
+from nodisk.assets import addon_mirror, addon_source
+from nodisk.commands import addon_images
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.kube import addon_sets, applyset
 from nodisk.kube.client import Client, connect
+from nodisk.server import addon_images as mirror_images
 from nodisk.spec.model_addons import Addon
 
 
 @click.group(epilog="Example: nodisk addons diff && nodisk addons apply")
 def addons() -> None:
-    """Show, compare, apply and remove the cluster's add-ons.
+    """Show, compare, mirror, apply and remove the cluster's add-ons.
 
     They are `addons:` in lab.yaml; nodisk serve applies them when the API first answers.
     """
+
+
+def _read(context: LabContext) -> addon_sets.Reader:
+    return addon_source.Sources.of(context.lab, context.state).read
 
 
 def _client(context: LabContext) -> Client:
@@ -42,13 +49,16 @@ def list_(options: LabOptions, output: str) -> None:
     """List add-ons: those of lab.yaml, and those that only the cluster has."""
     context = options.load_cluster()
     with _client(context) as client:
-        found = addon_sets.rows(client, context.lab.addons)
+        found = addon_sets.rows(client, context.lab.addons, _read(context))
+    images = {str(addon.name): addon_images.summary(context, addon) for addon in context.lab.addons}
     if output == "json":
         keys = ("name", "state", "source", "problem")
-        ui.print_json({"addons": [{key: str(getattr(row, key)) for key in keys} for row in found]})
+        listed = [{key: str(getattr(row, key)) for key in keys} | {"images": images.get(row.name, "")} for row in found]
+        ui.print_json({"addons": listed})
         return
     ui.print_table(
-        ["ADD-ON", "STATE", "FROM"], [(row.name, row.state.value, row.problem or row.source) for row in found]
+        ["ADD-ON", "STATE", "IMAGES", "FROM"],
+        [(row.name, row.state.value, images.get(row.name, ""), row.problem or row.source) for row in found],
     )
 
 
@@ -57,20 +67,39 @@ def list_(options: LabOptions, output: str) -> None:
 @output_option
 @click.argument("name")
 def show(options: LabOptions, output: str, name: str) -> None:
-    """Show which objects of an add-on the cluster has."""
+    """Show which objects of an add-on the cluster has, and which of its images are mirrored."""
     context = options.load_cluster()
+    addon = next((one for one in context.lab.addons if str(one.name) == name), None)
+    images, problem = addon_images.Shown([], [], ()), ""
+    if addon is not None:
+        try:
+            images = addon_images.of(context, addon)
+        except NodiskError as error:
+            problem = error.message
     with _client(context) as client:
         parent = applyset.parents(client).get(name)
         if parent is None:
             _chosen(context, [name])
         found = applyset.members(client, parent) if parent is not None else []
     if output == "json":
-        ui.print_json({"name": name, "objects": [_json(one.member) for one in found]})
+        shown: dict[str, object] = {"name": name, "objects": [_json(one.member) for one in found]}
+        ui.print_json(
+            shown
+            | {"images": addon_images.json(images.images), "hidden": images.hidden, "problem": problem}
+            | {"hooks": list(images.hooks)}
+        )
         return
     ui.print_table(
         ["KIND", "NAMESPACE", "NAME"],
         [(one.member.kind, one.member.namespace, one.member.name) for one in found],
     )
+    addon_images.table(images.images)
+    for text in images.hooks:
+        ui.say(f"left out, a hook of Helm: {text}")
+    for text in images.hidden:
+        ui.say(f"looks like an image, and no pod names it: {text}; to mirror it, add it to the add-on's `images:`")
+    if problem:
+        ui.say(problem)
 
 
 def _json(member: applyset.Member) -> dict[str, str]:
@@ -95,7 +124,7 @@ def _compare(context: LabContext, output: str, names: Sequence[str]) -> None:
     shown = []
     with _client(context) as client:
         for addon in chosen:
-            shown += [(str(addon.name), one) for one in addon_sets.differences(client, addon)]
+            shown += [(str(addon.name), one) for one in addon_sets.differences(client, addon, _read(context))]
         parents = {} if names else applyset.parents(client)
         for name in sorted(parents.keys() - {str(one.name) for one in chosen}):
             parent = parents[name]
@@ -134,14 +163,60 @@ def apply_(options: LabOptions, output: str, names: tuple[str, ...], dry_run: bo
         return
     done = []
     with _client(context) as client:
-        for one in addon_sets.apply(client, chosen, prune=not names):
+        for one in addon_sets.apply(client, chosen, _read(context), prune=not names):
             done.append(one)
             if output == "table":
                 click.echo(one.summary or f"add-on {one.name}: nothing to do")
+    if not names:
+        _forget(context, [one.name for one in done if not one.outcome.problems])
     if output == "json":
         ui.print_json({"addons": [_done(one) for one in done]})
     if failed := [one.name for one in done if one.outcome.problems]:
         raise NodiskError(f"not applied as a whole: {', '.join(failed)}", hint="correct what is refused, then repeat")
+
+
+def _forget(context: LabContext, names: Sequence[str]) -> None:
+    """Mirror no longer what only add-ons of these names used that have left lab.yaml and the cluster."""
+    kept = {str(addon.name) for addon in context.lab.addons}
+    for image in mirror_images.forget(context.state, [name for name in names if name not in kept]):
+        ui.say(f"no add-on uses {image} any more: no longer mirrored")
+
+
+@addons.command(epilog="Example: nodisk addons mirror --dry-run")
+@lab_options
+@output_option
+@click.argument("names", nargs=-1)
+@click.option("--refresh", is_flag=True, help="Ask for every tag again, and load what it leads to now.")
+@click.option("--dry-run", is_flag=True, help="Show what is mirrored and what would be loaded; change nothing.")
+def mirror(options: LabOptions, output: str, names: tuple[str, ...], *, refresh: bool, dry_run: bool) -> None:
+    """Load add-ons' images once, for the lab's registry.
+
+    Machines then need no internet to run them. What is applied afterwards names them by the digest that was loaded,
+    whatever their tags lead to later. Without NAMES: all add-ons, and images that none uses any more are forgotten.
+    """
+    context = options.load_cluster()
+    chosen = _chosen(context, names)
+    results, problems = list[addon_mirror.Result](), list[str]()
+    if dry_run:
+        for addon in chosen:
+            try:
+                results += addon_images.of(context, addon).images
+            except NodiskError as error:
+                problems.append(error.message)
+    else:
+        results = addon_images.mirror(context, chosen, whole=not names, refresh=refresh)
+    failed = [one for one in results if one.verb is addon_mirror.Verb.FAILED]
+    problems += [one.text for one in failed]
+    if output == "json":
+        ui.print_json({"images": addon_images.json(results), "problems": problems})
+    else:
+        addon_images.table(one for one in results if one not in failed)
+        for problem in problems:
+            ui.say(problem)
+    if problems:
+        raise NodiskError("not everything could be mirrored", hint="correct what is named above, then repeat")
+    if not dry_run:
+        ui.say("nodisk addons diff shows what changes by it, nodisk addons apply applies it")
 
 
 def _done(one: addon_sets.Done) -> dict[str, object]:
@@ -170,6 +245,8 @@ def remove(options: LabOptions, output: str, name: str, dry_run: bool) -> None:
             hint = "list them with nodisk addons list"
             raise UsageError(f"the cluster has no add-on {name}", hint=hint)
         gone = [one.member for one in applyset.members(client, parent)] if dry_run else applyset.remove(client, name)
+    if not dry_run:
+        _forget(context, [name])
     if output == "json":
         ui.print_json({"name": name, "removed": [_json(member) for member in gone], "dry_run": dry_run})
     else:

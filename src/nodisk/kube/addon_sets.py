@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,11 @@ from nodisk.kube.applyset import Member, Outcome
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError, NotFound, Overloaded, Unreachable
 from nodisk.kube.ours import says
+from nodisk.spec.addon_catalogue import CATALOGUE
 from nodisk.spec.model_addons import Addon
+
+Reader = Callable[[Addon], list[Object]]
+"""Returns an add-on's objects as they are to be applied; raises SpecError if they can't be had."""
 
 
 class State(StrEnum):
@@ -59,8 +63,8 @@ class Done:
 
 
 def read(addon: Addon) -> list[Object]:
-    """An add-on's objects; raises SpecError for a file that is missing, another than lab.yaml's hash says, or no
-    manifest.
+    """The objects of an add-on that is files of the user's; raises SpecError for a file that is missing, another than
+    lab.yaml's hash says, or no manifest.
     """
     found: list[Object] = []
     for file in _files(addon):
@@ -72,6 +76,11 @@ def read(addon: Addon) -> list[Object]:
             text = f"{file} has the hash {digest}, but lab.yaml says {manifest.sha256}"
             raise _wrong(addon, text, "review the change, then write the new hash to manifest.sha256")
         found += addons.objects(data, file)
+    return checked(addon, found)
+
+
+def checked(addon: Addon, found: list[Object]) -> list[Object]:
+    """The same objects; raises SpecError if there are none, or one is there twice."""
     if not found:
         raise _wrong(addon, f"{source(addon)} contains no objects", "put YAML files there, or remove the add-on")
     seen = set[Member]()
@@ -95,8 +104,13 @@ def _wrong(addon: Addon, text: str, hint: str) -> SpecError:
 
 
 def source(addon: Addon) -> str:
-    """The file or folder that it comes from."""
-    return str(addon.manifest.path if addon.manifest is not None else addon.path)
+    """What it comes from: a file, a folder, a chart, or a project at a version."""
+    if addon.manifest is not None or addon.path is not None:
+        return str(addon.manifest.path if addon.manifest is not None else addon.path)
+    if addon.helm is not None:
+        return f"{addon.helm.chart} {addon.helm.version}"
+    known = CATALOGUE.get(str(addon.name))
+    return f"{known.repository} {known.version}" if known is not None else ""
 
 
 def content(objects: Sequence[Object]) -> str:
@@ -104,7 +118,7 @@ def content(objects: Sequence[Object]) -> str:
     return hashlib.sha256(json.dumps(objects, sort_keys=True).encode()).hexdigest()
 
 
-def rows(client: Client, wanted: Sequence[Addon]) -> list[Row]:
+def rows(client: Client, wanted: Sequence[Addon], read: Reader = read) -> list[Row]:
     """The add-ons of lab.yaml in its order, and then those that only the cluster has."""
     parents, found = applyset.parents(client), list[Row]()
     for addon in wanted:
@@ -121,7 +135,7 @@ def rows(client: Client, wanted: Sequence[Addon]) -> list[Row]:
     return [*found, *(Row(name, State.LEFT, "") for name in sorted(parents))]
 
 
-def apply(client: Client, wanted: Sequence[Addon], *, prune: bool = True) -> Iterator[Done]:
+def apply(client: Client, wanted: Sequence[Addon], read: Reader = read, *, prune: bool = True) -> Iterator[Done]:
     """Apply add-ons in their order, then (``prune``) remove the cluster's others.
 
     One that can't be read or is refused is named and stops no other; raises Unreachable or Overloaded if the API is
@@ -160,7 +174,7 @@ class Difference:
     """A unified diff, or why it is refused."""
 
 
-def differences(client: Client, addon: Addon) -> Iterator[Difference]:
+def differences(client: Client, addon: Addon, read: Reader = read) -> Iterator[Difference]:
     """What applying it would change, by a dry run of the API server's own; raises SpecError if it can't be read."""
     name = str(addon.name)
     parent = applyset.parents(client).get(name, applyset.Parent(name))

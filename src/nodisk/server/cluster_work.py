@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from nodisk.plan.daemons import Host
-from nodisk.server import assets, metrics, names, nodes, policies, seed, volume_keeper
+from nodisk.server import addon_images, assets, metrics, names, nodes, policies, seed, volume_keeper
 from nodisk.server.rulesets import Rulesets
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
@@ -43,6 +43,7 @@ class ClusterWork:
             return {}
         return {
             "filling the registry": lambda: seed.fill(self._lab, self._state, found.container_images, self._say),
+            "filling the registry for add-ons": lambda: addon_images.fill(self._lab, self._state, self._say),
             "watching nodes": self._watcher.run,
             "students' storage": self._keeper.run,
             "the cluster's metrics": lambda: metrics.keep(self._lab, self._state, self._say),

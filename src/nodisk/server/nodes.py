@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nodisk.assets import built
+from nodisk.assets import addon_source, built
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, SpecError, describe
 from nodisk.kube import addon_sets, addons, kubeconfig, tokens
 from nodisk.kube.client import Client, Object
@@ -28,7 +28,7 @@ from nodisk.kube.objects import boot_id, condition, holds, readiness
 from nodisk.kube.watch import Change, Watch
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, Progress, progress
-from nodisk.server import marks
+from nodisk.server import addon_images, marks
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Stage
@@ -153,7 +153,15 @@ class Watcher:
     def _sets(self, client: Client) -> list[str]:
         """Apply lab.yaml's add-ons; returns what happened, in sentences, and raises only if the API is away."""
         try:
-            return [text for done in addon_sets.apply(client, self.lab.addons) if (text := done.summary)]
+            read = addon_source.Sources.of(self.lab, self.state).read
+            done = list(addon_sets.apply(client, self.lab.addons, read))
+            names = {str(addon.name) for addon in self.lab.addons}
+            left = [one.name for one in done if one.name not in names and not one.outcome.problems]
+            gone = addon_images.forget(self.state, left)
+            return [
+                *(one.summary for one in done if one.summary),
+                *(f"image {image} is no longer mirrored: no add-on uses it" for image in gone),
+            ]
         except (Unreachable, Overloaded):
             raise
         except Exception as error:  # whatever an add-on holds, the nodes are watched

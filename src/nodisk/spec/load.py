@@ -104,7 +104,10 @@ def _with_whole_paths(lab: Lab, folder: Path) -> Lab:
 
 def _with_whole_addon_paths(addon: Addon, folder: Path) -> Addon:
     manifest = addon.manifest and addon.manifest.model_copy(update={"path": folder / addon.manifest.path})
-    return addon.model_copy(update={"manifest": manifest, "path": addon.path and folder / addon.path})
+    helm = addon.helm
+    if helm is not None and not helm.is_remote:
+        helm = helm.model_copy(update={"chart": str(folder / helm.chart)})
+    return addon.model_copy(update={"manifest": manifest, "path": addon.path and folder / addon.path, "helm": helm})
 
 
 def _whole_backup(lab: Lab, folder: Path) -> Backup | None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nodisk import files
+from nodisk.image_name import ImageName
 from nodisk.spec.lessons import DaysOff, Lead, Lesson, Zone
 from nodisk.spec.model import Lab
 from nodisk.spec.section import keys
@@ -104,6 +105,7 @@ _KINDS: dict[Any, str] = {
     Zone: "time zone, such as Europe/Warsaw",
     Lead: "time, such as `15m`",
     Path: "path, from lab.yaml's folder",
+    ImageName: "container image, such as `ghcr.io/some/tool:v1`",
 }
 
 

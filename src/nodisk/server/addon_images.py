@@ -1,0 +1,154 @@
+"""Add-ons' mirrored images in the lab's registry: put there byte by byte, so that their digests stay, and taken out.
+
+Objects name them by digest, and every machine's containerd asks the lab's registry first. An image of lab.yaml's
+``images`` that no pod names has its tag there too: whatever starts it knows only that.
+
+The registry's unix socket is used, which only the server itself reaches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import json
+import socket
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import httpx2
+
+from nodisk.assets import mirrored
+from nodisk.assets.container_images import MANIFESTS
+from nodisk.assets.image_folder import MANIFEST
+from nodisk.assets.mirrored import Copy, Record
+from nodisk.assets.store import Store
+from nodisk.errors import IntegrityError, NodiskError, describe
+from nodisk.image_name import ImageName
+from nodisk.server import seed
+from nodisk.spec.model import Lab
+from nodisk.state import LabState
+
+_ACCEPT = {"Accept": ", ".join(MANIFESTS)}
+_MANIFESTS = frozenset({*MANIFESTS})
+_SECONDS = 60.0
+
+
+class Away(NodiskError):
+    """The lab's registry doesn't run."""
+
+
+async def fill(lab: Lab, state: LabState, say: Callable[[str], None]) -> None:
+    """Run ``push`` until nothing is missing; an unchanged problem is reported once."""
+    known: set[str] = set()
+    for pause in itertools.chain(seed.RETRY, itertools.repeat(seed.RETRY[-1])):
+        try:
+            count, problems = await asyncio.to_thread(push, lab, state)
+        except NodiskError as error:
+            count, problems = 0, [error.message]
+        if count:
+            say(f"registry: {count} images of add-ons added")
+        for problem in problems:
+            if problem not in known:
+                say(f"registry: {problem}")
+        if not problems:
+            return
+        known = set(problems)
+        await asyncio.sleep(pause)
+
+
+def push(lab: Lab, state: LabState) -> tuple[int, list[str]]:
+    """Put every mirrored image that is missing into the registry; return how many, and one sentence per problem.
+
+    Raises Away if the registry doesn't run, IntegrityError for a damaged record.
+    """
+    store, record = Store(state.state), mirrored.read(state)
+    count, problems = 0, list[str]()
+    if not record.images:
+        return count, problems
+    by_tag = _by_tag(lab, state)
+    with _registry(state) as http:
+        for image, copy in record.images.items():
+            name = ImageName.parse(image)
+            places = [copy.digest, *([name.tag] if image in by_tag else [])]
+            try:
+                new = [_put(http, store, name.path, place, copy) for place in places]
+                count += any(new)
+            except (NodiskError, httpx2.HTTPError, OSError) as error:
+                problems.append(f"{image} could not be put there: {describe(error)}")
+    return count, problems
+
+
+def _by_tag(lab: Lab, state: LabState) -> set[str]:
+    """Images that are also asked for by their tags, but for those of the release, which have the tags already."""
+    found = set()
+    with contextlib.suppress(OSError, ValueError):
+        taken = json.loads((state.registry / seed.PUSHED).read_text(encoding="utf-8"))
+        found = {str(tag) for tag in taken}
+    names = {name for addon in lab.addons for name in addon.images}
+    return {str(name) for name in names if name.tag and f"{name.path}:{name.tag}" not in found}
+
+
+def forget(state: LabState, addons: Collection[str]) -> list[str]:
+    """Take what only these add-ons use out of the record and, if it runs, out of the registry; return the images.
+
+    The registry's disk is freed at the server's next start, the store's by ``nodisk assets prune``.
+    """
+    if not mirrored.read(state).users & set(addons):
+        return []
+    before, after = mirrored.update(state, lambda record: functools.reduce(Record.without, addons, record))
+    gone = {image: copy for image, copy in before.images.items() if image not in after.images}
+    used = {(ImageName.parse(image).path, copy.digest) for image, copy in after.images.items()}
+    with contextlib.suppress(Away, httpx2.HTTPError), _registry(state) as http:
+        for path, digest in {(ImageName.parse(image).path, copy.digest) for image, copy in gone.items()} - used:
+            http.delete(f"/v2/{path}/manifests/{digest}")
+    return sorted(gone)
+
+
+@contextlib.contextmanager
+def _registry(state: LabState) -> Iterator[httpx2.Client]:
+    address = str(state.run / "registry.sock")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(address)
+        except OSError as error:
+            raise Away("the lab's registry doesn't run", hint="nodisk serve starts it, and fills it") from error
+    transport = httpx2.HTTPTransport(uds=address)
+    with httpx2.Client(base_url="http://registry", transport=transport, timeout=_SECONDS, trust_env=False) as http:
+        yield http
+
+
+def _put(http: httpx2.Client, store: Store, path: str, place: str, copy: Copy) -> bool:
+    """Put an image to a tag or its digest in a repository; return whether it was missing. Raises NodiskError."""
+    there = http.head(f"/v2/{path}/manifests/{place}", headers=_ACCEPT)
+    if there.status_code == 200 and there.headers.get("Docker-Content-Digest") == copy.digest:
+        return False
+    made = mirrored.stored(store, copy)
+    if made is None:
+        raise IntegrityError("the store has lost it: nodisk addons mirror")
+    body = store.path(made.file(MANIFEST)).read_bytes()
+    manifest = json.loads(body)
+    kind = manifest.get("mediaType") or MANIFESTS[0]
+    if kind not in _MANIFESTS:
+        raise IntegrityError(f"its manifest is of an unknown kind: {kind}")
+    for blob in (manifest["config"], *manifest["layers"]):
+        _blob(http, path, blob["digest"], store.path(made.file(blob["digest"].removeprefix("sha256:"))))
+    _ok(http.put(f"/v2/{path}/manifests/{place}", content=body, headers={"Content-Type": kind}))
+    return True
+
+
+def _blob(http: httpx2.Client, path: str, digest: str, file: Path) -> None:
+    if http.head(f"/v2/{path}/blobs/{digest}").status_code == 200:
+        return
+    where = _ok(http.post(f"/v2/{path}/blobs/uploads/")).headers["Location"]
+    whole = http.base_url.join(where).copy_merge_params({"digest": digest})
+    with file.open("rb") as content:
+        _ok(http.put(whole, content=content, headers={"Content-Type": "application/octet-stream"}))
+
+
+def _ok(answer: httpx2.Response) -> httpx2.Response:
+    if not answer.is_success:
+        text = f"the registry answers {answer.status_code}: {answer.text.strip()[:200]}"
+        raise NodiskError(text, hint="is its disk full?")
+    return answer
