@@ -6,11 +6,14 @@ What Helm is told and what is made of its output is tested without one in tests/
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
+import http.server
 import json
 import os
 import shutil
 import tarfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from nodisk.assets.store import Store
 from nodisk.assets.work import Work
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.kube import goyaml
+from nodisk.spec.addon_catalogue import CATALOGUE, Known
 from nodisk.spec.model_addons import Addon
 from nodisk.state import LabState, State
 
@@ -303,3 +307,36 @@ def test_a_chart_from_a_registry(state: LabState, tmp_path: Path, address: str) 
     assert users == ("web",)
     load(state, Addon.model_validate({"name": "web", "path": "/x"}), upstream)
     assert mirrored.read(state).files == {}
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
+        pass
+
+
+def test_an_add_on_by_name_comes_from_its_projects_repository(
+    state: LabState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {}})
+    known = Known("v1", "some/project", "deploy/all.yaml", hashlib.sha256(text.encode()).hexdigest(), "a test")
+    monkeypatch.setitem(CATALOGUE, "tool", known)
+    file = tmp_path / "site/some/project/v1/deploy/all.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    wanted = Addon.model_validate({"name": "tool"})
+    handler = functools.partial(_Quiet, directory=str(tmp_path / "site"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            upstream = Upstream(manifests=f"http://127.0.0.1:{server.server_port}")
+            file.write_text(text + "# another one\n")
+            with pytest.raises(IntegrityError, match="differs from the published one"):
+                load(state, wanted, upstream)
+            file.write_text(text)
+            load(state, wanted, upstream)
+        finally:
+            server.shutdown()
+            thread.join()
+    [made] = addon_source.Sources(state).plain(wanted)
+    assert made["kind"] == "Pod"

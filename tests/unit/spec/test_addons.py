@@ -37,7 +37,7 @@ def test_paths_are_relative_to_lab_yaml_and_are_backed_up(tmp_path: Path) -> Non
     ("entry", "place", "text"),
     [
         ("{name: web}", "3: addons[0]", "the add-on web has no content"),
-        (f"{{name: web, path: x, manifest: {{path: y, sha256: '{HASH}'}}}}", "15: addons[0].path", "both manifest and path"),
+        (f"{{name: web, path: x, manifest: {{path: y, sha256: '{HASH}'}}}}", "15: addons[0].path", "both manifest"),
         ("{name: web, manifest: {path: y, sha256: abc}}", "43: addons[0].manifest.sha256", "is not a SHA-256 hash"),
         ("{name: Web_1, path: x}", "10: addons[0].name", ""),
         (f"{{name: {'w' * 51}, path: x}}", "10: addons[0].name", "too long for an add-on"),
