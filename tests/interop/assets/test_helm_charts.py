@@ -1,4 +1,4 @@
-"""Charts rendered by a real Helm, where the host has one (``helm`` on the PATH): no Debian package brings it.
+"""Charts rendered by a real Helm, which comes with the tests: no Debian package brings it.
 
 What Helm is told and what is made of its output is tested without one in tests/unit/assets/test_helm.py.
 """
@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tarfile
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.interop.assets.publisher import registry
+from tests.support.helm import unpack
 
 from nodisk import yamltext
 from nodisk.assets import addon_files, addon_source, helm, mirrored, progress
@@ -37,7 +39,6 @@ from nodisk.spec.model_addons import Addon
 from nodisk.state import LabState, State
 
 pytestmark = pytest.mark.interop
-has_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="this host has no Helm")
 
 FILES = {
     "Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.2.3\n",
@@ -96,6 +97,19 @@ def of(file: Path, **more: Any) -> Addon:
     return addon(str(file), hashlib.sha256(file.read_bytes()).hexdigest(), **more)
 
 
+@pytest.fixture(scope="module")
+def helms_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="nodisk-test-helm-") as made:
+        Path(made).chmod(0o755)  # Helm isn't root
+        unpack(Path(made))
+        yield Path(made)
+
+
+@pytest.fixture
+def real_helm(helms_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodisk.run.SEARCH_PATH", f"{helms_folder}:{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> LabState:
     found = State(tmp_path / "state").lab("room")
@@ -103,7 +117,7 @@ def state(tmp_path: Path) -> LabState:
     return found
 
 
-@has_helm
+@pytest.mark.usefixtures("real_helm")
 def test_a_chart_becomes_objects(state: LabState, tmp_path: Path) -> None:
     sources = addon_source.Sources(state, "v1.33.1")
     made = sources.rendered(of(package(tmp_path), namespace="tools", values="data: {a: '08'}\n"))
@@ -116,7 +130,7 @@ def test_a_chart_becomes_objects(state: LabState, tmp_path: Path) -> None:
     assert hook.endswith("setup (pre-install)")
 
 
-@has_helm
+@pytest.mark.usefixtures("real_helm")
 def test_a_chart_sees_no_network_no_cluster_and_nothing_of_roots(
     state: LabState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +156,7 @@ data:
     assert seen["metadata"]["namespace"] == "default"
 
 
-@has_helm
+@pytest.mark.usefixtures("real_helm")
 @pytest.mark.parametrize(
     ("template", "words"),
     [
@@ -179,7 +193,7 @@ VALUES = st.dictionaries(
 )
 
 
-@has_helm
+@pytest.mark.usefixtures("real_helm")
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(VALUES)
 def test_helm_reads_the_values_that_were_written(state: LabState, tmp_path: Path, values: dict[str, Any]) -> None:
