@@ -25,6 +25,7 @@ from nodisk.console import (
     terminal_pages,
     unknown_pages,
     view,
+    watch_pages,
 )
 from nodisk.console.common import Console, console_of, page, problem, signed_in, token_of
 from nodisk.console.live import live
@@ -56,6 +57,7 @@ def application(console: Console) -> security.Guarded:
             *care_pages.ROUTES,
             *boot_pages.ROUTES,
             *terminal_pages.ROUTES,
+            *watch_pages.ROUTES,
             *door_pages.ROUTES,
             *api.ROUTES,
             *api_document.ROUTES,

@@ -36,6 +36,7 @@ async def class_(console: Console, request: Request, session: Entry) -> Response
     due = expiry.due(found, record.now())
     troubles, unknown = await _troubles(console, found)
     values: dict[str, Any] = {"troubles": troubles, "unknown": unknown, "message": told(console, found)}
+    values["at_terminals"] = {one.key for one in found.students if console.terminals.current(found, one) is not None}
     return page(request, "class.html", session, found=found, due=due, **values)
 
 

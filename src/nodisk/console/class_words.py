@@ -21,19 +21,32 @@ POLISH = {
     "One name a line; or a table with headings, copied from a spreadsheet or a CSV file.": (
         "Jedno imię i nazwisko w wierszu albo tabela z nagłówkami, skopiowana z arkusza lub pliku CSV."
     ),
+    "Others watch this terminal already.": "Inni oglądają już ten terminal.",
     "See it again": "Sprawdź ponownie",
     "See what it would be": "Zobacz, co powstanie",
     "Storage of each student on the server, such as 2Gi; empty for none": (
         "Miejsce każdego studenta na serwerze, na przykład 2Gi; puste, jeśli żadne"
     ),
+    "Tab leaves the terminal.": "Tab opuszcza terminal.",
     "Tell the class": "Powiadom klasę",
     "That is too long: make the class with its first students, and add the others by command.": (
         "To za długie: utwórz klasę z pierwszymi studentami, a pozostałych dodaj poleceniem."
     ),
+    "The student's page does not show that you watch, so nothing is shown here.": (
+        "Strona studenta nie pokazuje, że oglądasz, więc nic tu nie widać."
+    ),
+    "The student's terminal was closed.": "Terminal studenta został zamknięty.",
     "There is a class of that name already.": "Klasa o tej nazwie już istnieje.",
+    "This server lacks the terminal's files. Its administrator can install these Debian packages:": (
+        "Na tym serwerze brakuje plików terminala. Administrator może zainstalować te pakiety Debiana:"
+    ),
+    "This student has no terminal open now.": "Ten student nie ma teraz otwartego terminala.",
     "Use up to 20 lower-case letters, digits and hyphens, with a letter first, and no name that the system has.": (
         "Użyj do 20 małych liter, cyfr i łączników, najpierw litery, i nie nazwy systemowej."
     ),
+    "Waiting until the student's page shows that you watch …": "Czekam, aż strona studenta pokaże, że oglądasz …",
+    "Watch": "Oglądaj",
+    "Watching needs JavaScript.": "Oglądanie wymaga JavaScriptu.",
     "What their pages are to show": "Co mają pokazać ich strony",
     "Withdraw the message": "Wycofaj wiadomość",
     "Write a number of days from 1 to 1000.": "Wpisz liczbę dni od 1 do 1000.",
@@ -43,4 +56,9 @@ POLISH = {
         "Wpisz imiona i nazwiska, po jednym w wierszu, albo wklej tabelę."
     ),
     "You are its teacher.": "Będzie to Twoja klasa.",
+    "You may not watch this terminal any more.": "Nie możesz już oglądać tego terminala.",
+    "You only watch: nothing that you type gets there. The student sees your name.": (
+        "Tylko oglądasz: nic, co napiszesz, tam nie trafi. Student widzi Twoje imię i nazwisko."
+    ),
+    "watches this terminal.": "ogląda ten terminal.",
 }

@@ -126,7 +126,7 @@ def bearer_of(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and request.url.path.startswith(API) else None
 
 
-def token_of(request: Request) -> str:
+def token_of(request: HTTPConnection) -> str:
     """The token of the browser's session; '' if it brought none."""
     return request.cookies.get(security.cookie_name(console_of(request).lab), "")
 

@@ -2,7 +2,11 @@
 
 Bytes are what is typed, or what the terminal says. Texts are JSON objects. From the browser: first ``{"token": …,
 "columns": …, "rows": …}`` with the token of the page's forms; then ``{"columns": …, "rows": …}`` for a new size, and
-``{"seen": N}`` when N bytes in all have been shown. From the console: ``{"state": …, "text": …, "detail": …}``.
+``{"seen": N}`` when N bytes in all have been shown. From the console: ``{"state": …, "text": …, "detail": …}``, and
+``{"watched": …, "number": N}`` with who watches, '' for nobody: ``{"told": N}`` answers that the page shows it now.
+
+A watcher's browser says ``{"token": …}`` first, and then nothing but ``{"seen": N}``; it also gets the size of what it
+watches, ``{"columns": …, "rows": …}``.
 """
 
 from __future__ import annotations
@@ -42,6 +46,13 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The page shows who watches, as of the notice of that number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
     """The first message."""
 
@@ -58,7 +69,23 @@ def first(text: str | None) -> Hello:
     return Hello(token, _size(found))
 
 
-def parse(text: str | None, data: bytes | None) -> Typed | Size | Seen:
+def first_of_watcher(text: str | None) -> str:
+    """The token in a watcher's first message; raises ValueError for anything else."""
+    found = _object(text)
+    if found.keys() != {"token"} or not isinstance(found["token"], str):
+        raise ValueError("the first message is not a token")
+    return found["token"]
+
+
+def parse_of_watcher(text: str | None, data: bytes | None) -> Seen:
+    """A watcher's message after the first: it may say what it has shown. Raises ValueError for all else."""
+    found = parse(text, data)
+    if not isinstance(found, Seen):
+        raise ValueError("who watches can't type, nor change anything")
+    return found
+
+
+def parse(text: str | None, data: bytes | None) -> Typed | Size | Seen | Told:
     """A message after the first; raises ValueError for one that there isn't."""
     if data is not None:
         if len(data) > MOST:
@@ -67,12 +94,24 @@ def parse(text: str | None, data: bytes | None) -> Typed | Size | Seen:
     found = _object(text)
     if found.keys() == {"seen"}:
         return Seen(_number(found["seen"], 0, 2**53))
+    if found.keys() == {"told"}:
+        return Told(_number(found["told"], 0, 2**53))
     return _size(found)
 
 
 def state(name: str, text: str, detail: str = "") -> str:
     """A message to the browser: how things are, in words for people; ``detail``: what Kubernetes says of it."""
     return json.dumps({"state": name, "text": text, "detail": detail}, ensure_ascii=False)
+
+
+def watched(text: str, number: int) -> str:
+    """A message to the browser: who watches, in words for people; '' for nobody."""
+    return json.dumps({"watched": text, "number": number}, ensure_ascii=False)
+
+
+def size(of: Size) -> str:
+    """A message to a watcher's browser."""
+    return json.dumps({"columns": of.columns, "rows": of.rows})
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from nodisk.classes.record import Account, Class
 from nodisk.console import terminal_messages as messages
 from nodisk.console.scrollback import Scrollback
-from nodisk.console.terminal_messages import Seen, Size, Typed
+from nodisk.console.terminal_messages import Seen, Size, Told, Typed
 from nodisk.console.terminal_pods import AWAY, NoTerminal, Pods, Ready, Shell
+from nodisk.console.terminal_watchers import Watchers
 from nodisk.console.words import Translate
 from nodisk.errors import NodiskError
 from nodisk.kube.channels import Outcome
@@ -95,6 +96,7 @@ class Session:
     """Whether the student is still signed in, and nothing keeps them out."""
     tr: Translate
     idle: float = IDLE
+    watchers: Watchers = field(init=False)
     _typed: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(WAITING))
     _shell: Shell | None = None
     _sent: int = 0
@@ -103,6 +105,9 @@ class Session:
     _told: asyncio.Event = field(default_factory=asyncio.Event)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _why: End = End.LEFT
+
+    def __post_init__(self) -> None:
+        self.watchers = Watchers(self.socket.send_text, self.place.kept, self.size, self.tr)
 
     async def run(self) -> End:
         """Until it ends; returns why. The browser has been told, and the connection is closed."""
@@ -114,6 +119,7 @@ class Session:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.watchers.close()
             self._over.set()
         end = next((one for one in ends if one is not End.LEFT), End.LEFT)
         await self._close(end)
@@ -142,9 +148,10 @@ class Session:
                     await self._typed.put(found.data)
             elif isinstance(found, Size):
                 self.size = found
+                self.watchers.resize(found)
                 if self._shell is not None:
                     await self._shell.resize(found.columns, found.rows)
-            elif not self._take(found):
+            elif not (self.watchers.tell(found.number) if isinstance(found, Told) else self._take(found)):
                 return End.WRONG
 
     def _take(self, seen: Seen) -> bool:
@@ -201,9 +208,10 @@ class Session:
         place = self.place
         if place.container not in ("", ready.container) and place.kept.text:
             await self._send(place.kept.text)
-            await self._send(f"\r\n\x1b[0m\x1b[7m {self.tr(KEPT)} \x1b[0m".encode())
             # The new shell clears its window, and must not clear this.
-            await self._send(b"\r\n" * self.size.rows)
+            line = f"\r\n\x1b[0m\x1b[7m {self.tr(KEPT)} \x1b[0m".encode() + b"\r\n" * self.size.rows
+            self.watchers.feed(line)  # what was before stands above already
+            await self._send(line)
             place.kept.clear()
         place.container = ready.container
 
@@ -217,6 +225,7 @@ class Session:
                 while isinstance(data := await shell.read(), bytes):
                     self.place.used = time.monotonic()
                     self.place.kept.add(data)
+                    self.watchers.feed(data)
                     await self._send(data)
                 return data
             finally:

@@ -48,6 +48,11 @@ class Terminals:
         """Whether no more can be opened now."""
         return self._open >= self.most
 
+    def current(self, found: Class, student: Account) -> Session | None:
+        """The connection of a student's terminal that is open now."""
+        place = self.places.get((found.name, student.key))
+        return None if place is None else place.current
+
     async def serve(
         self, socket: WebSocket, found: Class, student: Account, size: Size, *, may: Callable[[], bool], tr: Translate
     ) -> End:

@@ -121,8 +121,8 @@ http {{
             proxy_buffering off;
             proxy_read_timeout 60s;
         }}
-        # A student's terminal, a WebSocket (RFC 6455). Both ends ask for a sign of life every 20 seconds.
-        location ~ ^/door/[a-z0-9-]+/terminal/socket$ {{
+        # Terminals, students' own and watched ones: WebSockets (RFC 6455). Both ends ask for a sign of life every 20 s.
+        location ~ ^/(door/[a-z0-9-]+/terminal|class/[a-z0-9-]+/terminal/[a-z0-9-]+)/socket$ {{
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection upgrade;
             proxy_set_header Host $http_host;

@@ -17,7 +17,7 @@ from nodisk.assets import built
 from nodisk.console import terminal_messages as messages
 from nodisk.console import terminal_pods, xterm
 from nodisk.console.scrollback import Scrollback
-from nodisk.console.terminal_messages import Hello, Seen, Size, Typed
+from nodisk.console.terminal_messages import Hello, Seen, Size, Told, Typed
 
 SIZES = st.integers(1, 500)
 GATE = asyncio.Semaphore(1)
@@ -55,13 +55,16 @@ def test_later_messages(data: bytes, columns: int, rows: int, total: int) -> Non
     assert messages.parse(None, data) == Typed(data)
     assert messages.parse(json.dumps({"columns": columns, "rows": rows}), None) == Size(columns, rows)
     assert messages.parse(json.dumps({"seen": total}), None) == Seen(total)
+    assert messages.parse(json.dumps({"told": total}), None) == Told(total)
+    assert messages.parse_of_watcher(json.dumps({"seen": total}), None) == Seen(total)
+    assert messages.first_of_watcher(json.dumps({"token": str(total)})) == str(total)
 
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["token", "columns", "rows", "seen"]), inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["token", "columns", "rows", "seen", "told"]), inner, max_size=4)
     ),
     max_leaves=6,
 )
@@ -76,6 +79,18 @@ def test_any_text_is_a_message_or_refused(text: str) -> None:
             if isinstance(size, Size):
                 assert 1 <= size.columns <= 500
                 assert 1 <= size.rows <= 500
+    for of_watcher, what in (
+        (messages.first_of_watcher, str),
+        (lambda text: messages.parse_of_watcher(text, None), Seen),
+    ):
+        with contextlib.suppress(ValueError):
+            assert isinstance(of_watcher(text), what)
+
+
+@given(st.binary(max_size=100))
+def test_who_watches_types_nothing(data: bytes) -> None:
+    with pytest.raises(ValueError, match="can't type"):
+        messages.parse_of_watcher(None, data)
 
 
 @pytest.mark.parametrize(

@@ -193,9 +193,10 @@ def test_a_sweep_ends_what_nobody_may_use_any_more() -> None:
 
 
 def test_every_sentence_is_in_polish() -> None:
-    from nodisk.console import terminal_pages, terminal_pods
+    from nodisk.console import terminal_pages, terminal_pods, terminal_watchers, watch_pages
 
     sentences = [*WORDS.values(), BROKE, KEPT, terminal_session.OPEN, terminal_pages.NONE, terminal_pages.FULL]
+    sentences += [*terminal_watchers.WORDS.values(), terminal_watchers.WATCHES, watch_pages.CLOSED]
     sentences += [getattr(terminal_pods, name) for name in dir(terminal_pods) if name in (
         "NO_ROOM", "REFUSED", "AWAY", "FOREIGN", "PENDING", "LATE", "STARTING", "KEY"
     )]  # fmt: skip

@@ -1,9 +1,11 @@
 "use strict";
 // A student's terminal: xterm.js on one side, the console's WebSocket on the other (terminal_messages.py says what the
-// two say). Output is confirmed when it has been drawn, so that a flood waits in its pod and not here.
+// two say). Output is confirmed when it has been drawn, so that a flood waits in its pod and not here. On a page that
+// only watches (data-watch) nothing that is typed is sent; the console would refuse it anyway.
 (() => {
   const LARGEST = 500, PIECE = 16384;
   const place = document.getElementById("terminal");
+  const watches = "watch" in place.dataset, watched = document.getElementById("watched");
   const state = document.getElementById("state"), detail = document.getElementById("detail");
   const again = document.getElementById("again"), reader = document.getElementById("reader");
   const { term, fit, write, onData, readAloud } = adapted(place);
@@ -33,10 +35,15 @@
     received = seen = 0;
     decoder = new TextDecoder();
     tell(place.dataset.connecting, "");
+    if (watches) term.reset();
+    else watched.textContent = "";
     const mine = new WebSocket(place.dataset.socket.replace(/^/, `wss://${location.host}`));
     mine.binaryType = "arraybuffer";
     socket = mine;
-    mine.addEventListener("open", () => mine.send(JSON.stringify({ token: place.dataset.token, ...size() })));
+    mine.addEventListener("open", () => {
+      const token = place.dataset.token;
+      mine.send(JSON.stringify(watches ? { token } : { token, ...size() }));
+    });
     mine.addEventListener("message", (event) => {
       if (typeof event.data !== "string") {
         received += event.data.byteLength;
@@ -49,11 +56,20 @@
         return;
       }
       const said = JSON.parse(event.data);
+      if ("watched" in said) {
+        watched.textContent = said.watched;
+        send(JSON.stringify({ told: said.number }));
+        return;
+      }
+      if ("columns" in said) {
+        term.resize(said.columns, said.rows);
+        return;
+      }
       place.dataset.state = said.state;
       tell(said.text, said.detail);
       if (said.state === "open") {
         pause = 1000;
-        term.focus();
+        if (!watches) term.focus();
       }
       over = !["open", "wait", "stopping"].includes(said.state);
     });
@@ -70,11 +86,12 @@
     });
   }
 
-  onData((text) => {
+  if (!watches) onData((text) => {
     const bytes = new TextEncoder().encode(text);
     for (let at = 0; at < bytes.length; at += PIECE) send(bytes.subarray(at, at + PIECE));
   });
   term.attachCustomKeyEventHandler((event) => {
+    if (watches) return false;
     if (event.key !== "F6" || !event.ctrlKey) return true;
     if (event.type === "keydown") (again.disabled ? reader : again).focus();
     event.preventDefault();
@@ -83,7 +100,7 @@
   let resizing = 0;
   window.addEventListener("resize", () => {
     clearTimeout(resizing);
-    resizing = setTimeout(() => send(JSON.stringify(size())), 200);
+    if (!watches) resizing = setTimeout(() => send(JSON.stringify(size())), 200);
   });
   again.addEventListener("click", connect);
   reader.addEventListener("change", () => {
@@ -97,7 +114,7 @@
   // xterm.js of Debian 12 (3.8) and of Debian 13 (5.3) differ in these. The writes of 3.8 are asynchronous as well, but
   // it doesn't say when one is done.
   function adapted(parent) {
-    const term = new Terminal({ cursorBlink: false, scrollback: 2000, fontSize: 15 });
+    const term = new Terminal({ cursorBlink: false, disableStdin: watches, scrollback: 2000, fontSize: 15 });
     if (typeof window.fit === "function") {
       term.open(parent);
       const drawn = (then) => { if (term._core.writeBuffer.length > 0) setTimeout(drawn, 5, then); else then(); };
