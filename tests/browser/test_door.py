@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,9 +13,10 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser.served import EVIL, Served
-from tests.support.chromium import PATIENCE, complaints, media, violations, wait_for
+from tests.support.chromium import PATIENCE, complaints, media, patiently, violations, wait_for
 
 from nodisk.classes import codes, plan, record, sizes
+from nodisk.classes.own import Own, Running, Used
 from nodisk.classes.record import Class
 from nodisk.classes.roster import Person
 
@@ -103,7 +106,7 @@ def test_what_the_class_is_told(served: Served, browser: Chrome, physics: Class)
     served.database.messages.tell("physics", f"Hand in by noon.\n{EVIL}", "Anna Nowak")
     enter(browser, served, physics)
     assert wait_for(browser, "blockquote").text.startswith("Hand in by noon.\n<img")
-    assert browser.find_elements(By.CSS_SELECTOR, "main img, script") == []
+    assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
     assert not browser.title.startswith("taken")
     found = {}
     for language in ("pl", "en"):
@@ -121,6 +124,65 @@ def test_what_the_class_is_told(served: Served, browser: Chrome, physics: Class)
 def test_what_students_write_runs_nothing(served: Served, browser: Chrome, physics: Class) -> None:
     enter(browser, served, physics, 1)
     assert "<img" in wait_for(browser, "main", "ImagePullBackOff").text
-    assert browser.find_elements(By.CSS_SELECTOR, "main img, script") == []
+    assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
     assert browser.title.startswith("<img "), "the name is there as it is written, and no script has put another title"
     assert complaints(browser) == []
+
+
+def test_the_page_is_live(served: Served, browser: Chrome, physics: Class) -> None:
+    """What the teacher says, what runs, a suspension: each on the page within two seconds, and without a reload."""
+    running, asked = [Running("web-1", "Pending", 0)], served.console.own
+    served.console.own = lambda *_: Own((Used("Pods", "1", "10"),), tuple(running), (), ())
+    suspended = physics.students[0].model_copy(update={"suspended": True})
+    with contextlib.ExitStack() as after:
+        after.callback(setattr, served.console, "own", asked)
+        after.callback(record.save, served.state, physics)
+        after.callback(served.database.messages.withdraw, "physics")
+        enter(browser, served, physics)
+        browser.execute_script("window.before = 'the same page'")
+        steps: tuple[tuple[str, str, Callable[[], None]], ...] = (
+            ("td", "Ready", lambda: running.append(Running("api-1", "Ready", 0))),
+            (
+                "blockquote",
+                "Hand in by noon.",
+                lambda: served.database.messages.tell("physics", "Hand in by noon.", "A"),
+            ),
+            (
+                "[role=alert]",
+                "Your access is suspended.",
+                lambda: record.save(served.state, physics.with_accounts([suspended])),
+            ),
+            ("h2", "Your key for kubectl", lambda: record.save(served.state, physics)),
+        )
+        took = []
+        for selector, text, act in steps:
+            browser.execute_script(SEEN, selector, text)
+            act()
+            began = time.time()
+            wait_for(browser, selector, text)
+            shown: float = patiently(browser, lambda: browser.execute_script("return window.seen"))
+            took.append(shown / 1000 - began)
+            assert browser.execute_script("return window.before") == "the same page"
+        assert max(took) < 2, took
+        # The keyboard stays where it is while the page changes around it.
+        browser.execute_script("document.querySelector('form[action$=kubeconfig] button').focus()")
+        running.append(Running("db-1", "Ready", 0))
+        wait_for(browser, "th", "db-1")
+        assert browser.switch_to.active_element.text == "Download the key file"
+        assert violations(browser) == []
+    assert complaints(browser) == []
+
+
+SEEN = """
+const [selector, text] = arguments;
+window.seen = null;
+const look = () => {
+  const found = Array.from(document.querySelectorAll(selector));
+  if (window.seen !== null || !found.some((one) => one.textContent.includes(text))) return;
+  window.seen = Date.now();
+  watching.disconnect();
+};
+const watching = new MutationObserver(look);
+watching.observe(document.body, { subtree: true, childList: true });
+"""
+"""When an element with a text was there first, by the host's clock, in milliseconds."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,14 +16,20 @@ from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Trouble
 from nodisk.classes.troubles import troubles
 from nodisk.context import LabContext
+from nodisk.errors import NodiskError
 from nodisk.kube import kubeconfig, objects
-from nodisk.kube.client import connect
-from nodisk.kube.errors import NotFound
+from nodisk.kube.client import Object, connect
 
 WITHIN = 4.0
 """Seconds for the API, where somebody waits for a page."""
+FRESH = 0.7
+"""Seconds for which an answer is good enough for all pages; with the second between a page's looks, less than two."""
+PAUSE = 3.0
+"""Before the API is asked again, so many times as long as it took: a slow one is not kept busy by pages."""
 KEY = 12 * 3600
 """Seconds for which a key of the door is good."""
+SHELL_KEY = 3600
+"""Seconds for which one in a terminal's pod is; it is renewed while the terminal is open."""
 SHORTEST_KEY = 600
 """The API server makes none that is shorter."""
 RESOURCES = {
@@ -89,31 +97,82 @@ def own(
     return Own(_quota(quota or {}), tuple(running), tuple(links), troubles(pods, events, now=now))
 
 
-def ask(context: LabContext, found: Class, student: Account) -> Own:
-    """The same of the cluster now, in the student's namespace alone, within seconds. Raises NodiskError."""
-    space = found.namespace(student)
+@dataclass(frozen=True, slots=True)
+class All:
+    """What is in all namespaces: each maps a namespace to its objects."""
+
+    quotas: Mapping[str, list[Object]]
+    pods: Mapping[str, list[Object]]
+    services: Mapping[str, list[Object]]
+    warnings: Mapping[str, list[Object]]
+    node: str
+    now: datetime
+
+    def own(self, found: Class, student: Account) -> Own:
+        """A student's part."""
+        space = found.namespace(student)
+        pods, services = self.pods.get(space, []), self.services.get(space, [])
+        quota = next(iter(self.quotas.get(space, [])), None)
+        return own(quota, pods, services, self.warnings.get(space, []), node=self.node, now=self.now)
+
+
+def everyone(context: LabContext) -> All:
+    """The cluster now, asked once for all students, within seconds. Raises NodiskError."""
     with connect(context, patience=0.0, within=WITHIN) as client:
-        try:
-            quota = client.get("v1", "ResourceQuota", QUOTA, namespace=space)
-        except NotFound:
-            quota = None
-        return own(
-            quota,
-            client.list("v1", "Pod", namespace=space),
-            client.list("v1", "Service", namespace=space),
-            client.list("v1", "Event", namespace=space, fields="type=Warning"),
-            node=handouts.example_node(context.lab),
-            now=datetime.now(UTC),
+        return All(
+            _by_namespace(client.list("v1", "ResourceQuota", fields=f"metadata.name={QUOTA}")),
+            _by_namespace(client.list("v1", "Pod")),
+            _by_namespace(client.list("v1", "Service")),
+            _by_namespace(client.list("v1", "Event", fields="type=Warning")),
+            handouts.example_node(context.lab),
+            datetime.now(UTC),
         )
 
 
-def token(context: LabContext, found: Class, student: Account) -> str:
-    """A new token of the student's account, good for hours. Raises NodiskError.
+def _by_namespace(objects: Iterable[Object]) -> dict[str, list[Object]]:
+    found: dict[str, list[Object]] = {}
+    for one in objects:
+        found.setdefault(one["metadata"]["namespace"], []).append(one)
+    return found
+
+
+@dataclass(slots=True)
+class Shared:
+    """Asks once for all pages of students that are open, however many there are. For any thread."""
+
+    ask: Callable[[LabContext], All] = everyone
+    clock: Callable[[], float] = time.monotonic
+    _all: All | NodiskError | None = None
+    _until: float = float("-inf")
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def own(self, context: LabContext, found: Class, student: Account) -> Own:
+        """What a student has, at most FRESH seconds old, or as much older as the API is slow. Raises NodiskError."""
+        with self._lock:
+            if self.clock() >= self._until:
+                began = self.clock()
+                try:
+                    self._all = self.ask(context)
+                except NodiskError as error:
+                    self._all = error
+                self._until = self.clock() + max(FRESH, PAUSE * (self.clock() - began))
+            now = self._all
+        if now is None or isinstance(now, NodiskError):
+            raise now or NodiskError("nobody was asked")
+        return now.own(found, student)
+
+
+def life(found: Class, most: int) -> int:
+    """Seconds for which a token of a class's student is made now: ``most``, but not for long after the class."""
+    return max(SHORTEST_KEY, min(most, math.ceil((found.expires - record.now()).total_seconds())))
+
+
+def token(context: LabContext, found: Class, student: Account, most: int = KEY) -> str:
+    """A new token of the student's account, good for ``most`` seconds (``life``). Raises NodiskError.
 
     It is bound to the same Secret as the token that was handed out: rotating ends both.
     """
-    left = (found.expires - record.now()).total_seconds()
-    seconds = max(SHORTEST_KEY, min(KEY, math.ceil(left)))
+    seconds = life(found, most)
     with connect(context, patience=0.0, within=WITHIN) as client:
         secret = client.get("v1", "Secret", f"{student.service_account}-token", namespace=found.identities)
         return client.token(found.identities, student.service_account, seconds=seconds, bound_to=secret)[0]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,9 +158,15 @@ def load(state: LabState, name: str) -> Class | None:
     except FileNotFoundError:
         return None
     try:
-        return Class.model_validate_json(text)
+        return _parsed(text)
     except ValidationError as error:
         raise IntegrityError(f"{_path(state, name)} is damaged: {error.error_count()} problems") from error
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> Class:
+    """Records can't be changed, so equal texts share one: a hundred terminals look at theirs each second."""
+    return Class.model_validate_json(text)
 
 
 def need(state: LabState, name: str) -> Class:

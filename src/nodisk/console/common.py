@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,8 @@ class Console:
     """The same from all addresses together."""
     tick: float = TICK
     streams: int = 0
+    door_streams: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Pages of each student, by class and account, that are kept up to date now."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     errands: Errands = field(init=False)
     reload: Callable[[], None] = running.reload_self
@@ -64,7 +67,7 @@ class Console:
     """The cluster at a glance; raises NodiskError if nobody can say."""
     key: Callable[[LabContext, Class, Account], str] = own.key
     """A student's kubeconfig with a new token; raises NodiskError."""
-    own: Callable[[LabContext, Class, Account], Own] = own.ask
+    own: Callable[[LabContext, Class, Account], Own] = field(default_factory=lambda: own.Shared().own)
     """What a student has; raises NodiskError if nobody can say."""
     door_tries: Tries = field(default_factory=Tries)
     """What students enter at the door."""

@@ -1,4 +1,4 @@
-"""The students' door: sign in by a code and a passphrase, see what is one's own, take a key.
+"""The students' door: sign in by a code and a passphrase, take a key, sign out.
 
 A student's session is nothing of the console: it has a cookie, a table and pages of its own, and none of the console's
 pages knows it. What counts is the class's record as it is now: who is suspended, rotated or removed is out at once.
@@ -18,9 +18,8 @@ from starlette.routing import Route
 from nodisk.classes import plan, record
 from nodisk.classes.record import Account, Class
 from nodisk.console import security
-from nodisk.console.class_pages import told
 from nodisk.console.common import Console, console_of, page
-from nodisk.errors import IntegrityError, NodiskError, UsageError
+from nodisk.errors import IntegrityError, UsageError
 from nodisk.records import door
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, source_of
@@ -57,32 +56,6 @@ async def ask_class(request: Request) -> Response:
     if name and _valid(name):
         return RedirectResponse(f"/door/{name}", 303)
     return page(request, "door_class.html", None, wrong=bool(name))
-
-
-async def home(request: Request) -> Response:
-    """A student's page; who isn't signed in is asked to."""
-    visit = visit_of(request)
-    if visit is None:
-        return ask(request)
-    if why := closed(visit.found, visit.student):
-        return closed_page(request, why)
-    own, unknown = None, ""
-    try:
-        async with visit.console.students_asking:
-            own = await asyncio.to_thread(visit.console.own, visit.console.context, visit.found, visit.student)
-    except NodiskError as error:
-        unknown = error.message
-    return page(
-        request,
-        "door_home.html",
-        None,
-        found=visit.found,
-        student=visit.student,
-        form=security.form_token(visit.token),
-        message=told(visit.console, visit.found),
-        own=own,
-        unknown=unknown,
-    )
 
 
 async def first(request: Request) -> Response:
@@ -267,7 +240,6 @@ def closed_page(request: Request, words: str) -> Response:
 
 ROUTES = (
     Route("/door", ask_class),
-    Route("/door/{name}", home),
     Route("/door/{name}/first", first, methods=["POST"]),
     Route("/door/{name}/sign-in", sign_in, methods=["POST"]),
     Route("/door/{name}/sign-out", sign_out, methods=["POST"]),

@@ -15,7 +15,8 @@ from nodisk.records.console_access import Entry
 from nodisk.server.handlers.common import Problem
 
 MOST_STREAMS = 64
-"""Pages that are kept up to date at the same time; one more has to be reloaded by hand."""
+"""Pages of the console that are kept up to date at the same time; one more has to be reloaded by hand. Students' pages
+are counted for each student (``door_pages``)."""
 STILL_HERE = 15
 """Ticks after which a page without news gets a line, so that nobody between takes the connection for dead."""
 
@@ -31,11 +32,23 @@ async def live(console: Console, request: Request, session: Entry) -> Response:
     part = _room(console, request, session) if number is None else _switched(console, request, session, number)
     token = token_of(request)
 
+    def still() -> bool:
+        return console.database.console.session(token) is not None
+
+    def count(more: int) -> None:
+        console.streams += more
+
+    return kept(console, part, still, count)
+
+
+def kept(console: Console, part: Part, still: Callable[[], bool], count: Callable[[int], None]) -> Response:
+    """The stream of a part: its HTML whenever that has changed, for as long as ``still``. ``count`` gets 1, and -1."""
+
     async def events() -> AsyncIterator[str]:
-        console.streams += 1
+        count(1)
         try:
             last, quiet = "", 0
-            while not console.stopping.is_set() and console.database.console.session(token) is not None:
+            while not console.stopping.is_set() and still():
                 html, over = await part()
                 quiet = 0 if html != last else quiet + 1
                 if html != last:
@@ -49,7 +62,7 @@ async def live(console: Console, request: Request, session: Entry) -> Response:
                 await asyncio.sleep(console.tick)
             yield event("end", "")
         finally:
-            console.streams -= 1
+            count(-1)
 
     return StreamingResponse(events(), media_type="text/event-stream")
 

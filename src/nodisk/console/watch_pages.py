@@ -34,8 +34,8 @@ async def show(console: Console, request: Request, session: Entry) -> Response:
     """The page."""
     found = class_of(console, session, request.path_params["name"])
     student = _student(found, request.path_params["label"])
-    values = {"there": xterm.is_there(), "packages": " ".join(xterm.PACKAGES)}
-    return page(request, "watch.html", session, found=found, student=student, **values)
+    packages = " ".join(xterm.PACKAGES)
+    return page(request, "watch.html", session, found=found, student=student, there=xterm.is_there(), packages=packages)
 
 
 async def socket(connection: WebSocket) -> None:

@@ -4,7 +4,7 @@
 for (const part of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(part.dataset.live);
   source.addEventListener("part", (event) => {
-    // Keep the keyboard where it is (the same link, or the same box), and the boxes that are ticked.
+    // Keep the keyboard where it is (the same link, box or button), and the boxes that are ticked.
     const focused = part.contains(document.activeElement) ? place(document.activeElement) : null;
     const ticked = new Set(Array.from(part.querySelectorAll("input:checked"), (box) => box.value));
     part.innerHTML = event.data;
@@ -24,6 +24,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
 }
 
 function place(element) {
+  if (element.matches("button")) return `form[action="${CSS.escape(element.form.getAttribute("action"))}"] button`;
   return element.matches("input")
     ? `input[value="${CSS.escape(element.value)}"]`
     : `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
