@@ -108,6 +108,35 @@ def test_the_student_s_own_rights_make_it_and_keys_echo(
     assert again.token != ready.token
 
 
+def test_the_key_is_renewed_under_a_shell_that_goes_on(
+    plane: ControlPlane, client: Client, pods: InCluster, w1: Kubelet, tmp_path: Path
+) -> None:
+    found = make(plane, client, "trenew", tmp_path / "handouts")
+    jan = found.students[0]
+
+    def key() -> str:
+        return str(goyaml.documents(w1.key.read_bytes())[0]["users"][0]["user"]["token"])
+
+    async def use() -> None:
+        ready = await prepared(pods, found, w1, client)
+        async with pods.shell(found, jan, ready) as shell:
+            await until(shell, PROMPT)
+            assert key() == ready.token
+            assert ready.life == 3600
+            assert await pods.renew(found, jan) == 3600
+            assert key() != ready.token
+            await shell.write(b"echo $((6*7))-on\n")
+            await until(shell, "42-on")
+            await shell.write(b"exit\n")
+            while not isinstance(await shell.read(), Outcome):
+                pass
+
+    asyncio.run(use())
+    who = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}}
+    review = client.create(who | {"spec": {"token": key()}})
+    assert review["status"]["user"]["username"] == "system:serviceaccount:trenew:jan-kowalski-1"
+
+
 def test_another_student_can_t_have_it(
     plane: ControlPlane, client: Client, pods: InCluster, w1: Kubelet, tmp_path: Path
 ) -> None:

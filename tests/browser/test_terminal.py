@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import ssl
 import time
 from collections.abc import Iterator
@@ -159,6 +160,21 @@ def test_after_a_power_cut_there_is_a_new_one_below_what_was_shown(served: Serve
     assert text.index("last-2-words") < text.index(KEPT)
     type_in(browser, "echo new-$((1+2))-shell")
     shows(browser, "\nnew-3-shell\n")
+
+
+def test_the_key_is_renewed_while_it_is_open(served: Served, browser: Chrome, token: str) -> None:
+    """A key of two seconds: what the shell reads is another each second, in the same page and the same shell."""
+    served.shells.life = 2
+    try:
+        enter(browser, served, token)
+        type_in(browser, "mine=$$; echo first-$(cat $KEY)")
+        first = int(re.search(r"first-key-(\d+)-", shows(browser, "\nfirst-key-"))[1])  # type: ignore[index]
+        patiently(browser, lambda: served.shells.keys >= first + 3 or None)
+        type_in(browser, "[ $mine = $$ ] && echo later-$(cat $KEY)")
+        later = int(re.search(r"later-key-(\d+)-", shows(browser, "\nlater-key-"))[1])  # type: ignore[index]
+        assert later >= first + 3
+    finally:
+        served.shells.life = 3600
 
 
 def test_a_second_window_takes_over_and_the_first_is_told(

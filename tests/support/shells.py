@@ -9,9 +9,11 @@ import os
 import pty
 import signal
 import struct
+import tempfile
 import termios
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nodisk.classes.record import Account, Class
 from nodisk.console.terminal_pods import NoTerminal, Ready, Say, Shell
@@ -72,19 +74,38 @@ class Host:
     refusal: NoTerminal | None = None
     """What ``prepare`` raises instead."""
     removed: list[str] = field(default_factory=list)
+    life: float = 3600.0
+    """Seconds for which a key is good."""
+    keys: int = 0
+    """How many were given; the newest is the number in the file of the variable KEY."""
+    folder: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
     ended: list[Pty] = field(default_factory=list)
 
     async def prepare(self, found: Class, student: Account, say: Say) -> Ready:
         if self.refusal is not None:
             raise self.refusal
         await say("The terminal starts …", "")
-        return Ready(f"{student.label}-{self.generation}", "token")
+        self.give_key()
+        return Ready(f"{student.label}-{self.generation}", "token", self.life)
+
+    async def renew(self, found: Class, student: Account) -> float:
+        self.give_key()
+        return self.life
+
+    def give_key(self) -> None:
+        self.keys += 1
+        self.key.with_suffix(".new").write_text(f"key-{self.keys}-\n")
+        self.key.with_suffix(".new").replace(self.key)
+
+    @property
+    def key(self) -> Path:
+        return Path(self.folder.name) / "key"
 
     @contextlib.asynccontextmanager
     async def shell(self, found: Class, student: Account, ready: Ready) -> AsyncIterator[Shell]:
         name = found.namespace(student)
         if name not in self.shells:
-            self.shells[name] = begin()
+            self.shells[name] = begin(KEY=str(self.key))
         else:
             await self.shells[name].write(b"\n")  # tmux would draw its window again; this has a prompt
         shell = self.shells[name]
@@ -112,16 +133,17 @@ class Host:
             os.close(shell.handle)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(shell.pid, 0)
+        self.folder.cleanup()
 
 
 def _lives(pid: int) -> bool:
     return os.waitpid(pid, os.WNOHANG) == (0, 0)
 
 
-def begin() -> Pty:
+def begin(**more: str) -> Pty:
     """A shell in a pseudoterminal."""
     pid, handle = pty.fork()
     if pid == 0:
-        variables = {"PS1": PROMPT, "TERM": "xterm", "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+        variables = {"PS1": PROMPT, "TERM": "xterm", "PATH": os.defpath, "LC_ALL": "C.UTF-8", **more}
         os.execve("/bin/bash", ["bash", "--norc", "--noprofile"], variables)  # noqa: S606 - the test's own
     return Pty(handle, pid)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from nodisk.assets import built, terminal_image
-from nodisk.classes import handouts, own, terminal
+from nodisk.classes import handouts, own, record, terminal
 from nodisk.classes.record import Account, Class
 from nodisk.classes.troubles import troubles
 from nodisk.context import LabContext
@@ -76,6 +76,8 @@ class Ready:
     """Which container: the shells of another are gone."""
     token: str
     """The student's, for the shell."""
+    life: float = own.SHELL_KEY
+    """Seconds for which that is good."""
 
 
 class Pods(Protocol):
@@ -86,6 +88,9 @@ class Pods(Protocol):
 
     def shell(self, found: Class, student: Account, ready: Ready) -> contextlib.AbstractAsyncContextManager[Shell]:
         """The shell in it, a new one or the one that was there; entering raises NoTerminal."""
+
+    async def renew(self, found: Class, student: Account) -> float:
+        """Give the pod that runs a new key; returns for how many seconds that is good. Raises NoTerminal."""
 
     async def remove(self, found: Class, student: Account) -> None:
         """Delete the student's pod, if there is one. Raises NodiskError."""
@@ -105,11 +110,11 @@ class InCluster:
             raise NoTerminal(NOT_BUILT)
         with _said():
             async with self.gate:
-                token = await asyncio.to_thread(own.token, self.context, found, student)
+                token, life = await asyncio.to_thread(self._token, found, student)
             with connect(self.context, patience=0.0, within=PATIENCE + 60) as admin:
                 container = await self._running(admin.with_token(token), found, student, say)
             await self._give_key(found, student, token)
-        return Ready(container, token)
+        return Ready(container, token, life)
 
     @contextlib.asynccontextmanager
     async def shell(self, found: Class, student: Account, ready: Ready) -> AsyncIterator[Shell]:
@@ -121,6 +126,18 @@ class InCluster:
                     execs.opened(self.context, ready.token, space, terminal.NAME, terminal.SHELL, tty=True)
                 )
             yield shell
+
+    async def renew(self, found: Class, student: Account) -> float:
+        """As Pods says; shells that run go on, since the API server has let them in by the key before."""
+        with _said():
+            async with self.gate:
+                token, life = await asyncio.to_thread(self._token, found, student)
+            await self._give_key(found, student, token)
+        return life
+
+    def _token(self, found: Class, student: Account) -> tuple[str, int]:
+        now = record.load(self.context.state, found.name) or found  # its end may have been moved
+        return own.token(self.context, now, student, own.SHELL_KEY), own.life(now, own.SHELL_KEY)
 
     async def remove(self, found: Class, student: Account) -> None:
         """As Pods says; by the administrator, for the student's rights may have ended."""

@@ -219,7 +219,7 @@ class Session:
         async with self.pods.shell(self.place.found, self.place.student, ready) as shell:
             await shell.resize(self.size.columns, self.size.rows)
             self._shell = shell
-            typing = asyncio.create_task(self._type(shell))
+            beside = [asyncio.create_task(self._type(shell)), asyncio.create_task(self._renew(ready.life))]
             try:
                 await self._tell("open", OPEN)
                 while isinstance(data := await shell.read(), bytes):
@@ -230,8 +230,21 @@ class Session:
                 return data
             finally:
                 self._shell = None
-                typing.cancel()
-                await asyncio.gather(typing, return_exceptions=True)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _renew(self, life: float) -> None:
+        """Have the key in the pod renewed at half of its life, and soon again where that fails."""
+        pause = life / 2
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                life = await self.pods.renew(self.place.found, self.place.student)
+            except NoTerminal:  # a pod that is gone ends its shell, and gets a key when it is made anew
+                pause = life / 20
+            else:
+                pause = life / 2
 
     async def _type(self, shell: Shell) -> None:
         while True:

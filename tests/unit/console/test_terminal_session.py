@@ -88,6 +88,10 @@ class Cluster:
     gives: list[tuple[str, Script | NoTerminal] | NoTerminal]
     removed: int = 0
     asked: int = 0
+    life: float = 3600.0
+    fails: int = 0
+    """How often a new key can't be given."""
+    renewed: int = 0
 
     async def prepare(self, found: Class, student: Account, say: Say) -> Ready:
         self.asked += 1
@@ -95,7 +99,13 @@ class Cluster:
         if isinstance(now, NoTerminal):
             self._next()
             raise now
-        return Ready(now[0], "token")
+        return Ready(now[0], "token", self.life)
+
+    async def renew(self, found: Class, student: Account) -> float:
+        self.renewed += 1
+        if self.renewed <= self.fails:
+            raise NoTerminal(AWAY)
+        return self.life
 
     @contextlib.asynccontextmanager
     async def shell(self, found: Class, student: Account, ready: Ready) -> AsyncIterator[Shell]:
@@ -155,6 +165,31 @@ def test_an_api_that_stays_away_is_said_in_the_end() -> None:
     assert end is End.FAILED
     assert socket.said[-1] == {"state": "failed", "text": POLISH[AWAY], "detail": "connection refused"}
     assert cluster.asked == 2 * (terminal_session.TRIES + 1)
+
+
+@dataclass
+class Patient(Script):
+    """A shell that ends by itself once so many keys have been asked for."""
+
+    keys: int = 0
+    cluster: Cluster | None = None
+
+    async def read(self) -> bytes | Outcome:
+        while not self.lines and self.cluster is not None and self.cluster.renewed < self.keys:
+            await asyncio.sleep(0.001)
+        return await Script.read(self) if self.lines else Outcome(0)
+
+
+@pytest.mark.parametrize("fails", [0, 3])
+def test_the_key_is_renewed_as_long_as_the_shell_runs(fails: int) -> None:
+    """A key of a tenth of a second; where it can't be renewed, that is tried again long before it ends."""
+    shell = Patient([b"$ "], keys=fails + 3)
+    cluster = shell.cluster = Cluster([("a", shell)], life=0.1, fails=fails)
+    end, socket, _ = run(cluster)
+    assert end is End.OVER
+    assert cluster.renewed >= fails + 3
+    assert cluster.asked == 1, "it is the same shell"
+    assert [one["state"] for one in socket.said] == ["open", "over"]
 
 
 def test_a_full_quota_is_not_tried_again() -> None:
