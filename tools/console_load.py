@@ -327,7 +327,7 @@ def main() -> None:
     parser.add_argument("--browsers", type=int, default=10, help="at most 64, as the console has it")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--pause", type=float, default=10, help="seconds between two events of a machine")
-    parser.add_argument("--terminals", type=int, default=60, help="at most 64, as the console has it")
+    parser.add_argument("--terminals", type=int, default=100, help="at most 512, as the console has it")
     parser.add_argument("--keys", type=int, default=50)
     parser.add_argument("--part", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = parser.parse_args()

@@ -23,8 +23,9 @@ from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.kube.client import connect
 
-MOST = 64
-"""Connections at once."""
+MOST = 512
+"""Connections at once. Each student has one, so classes of so many together fit; it is what the server has memory for:
+half a MiB each, at worst."""
 SWEEP = 60.0
 """Seconds between two looks for pods that nobody uses."""
 WITHIN = 10.0

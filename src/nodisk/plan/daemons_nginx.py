@@ -16,8 +16,14 @@ MAX_ENROL = 128 * 1024
 API_CONNECTIONS = 512
 """Connections to the API from one address. A class of 30 behind one NAT needs about 300 (kubectl and a dashboard)."""
 MAX_CONSOLE = 64 * 1024
-CONSOLE_CONNECTIONS = 256
-"""Requests of browsers to the console at the same time, pages that wait for news among them; of one address, 32."""
+MAX_ROSTER = 1024 * 1024
+"""Bytes of the form that makes a class, with a file in it; the console says in words what is too long."""
+CONSOLE_CONNECTIONS = 1024
+"""Requests of browsers to the console at the same time; of one address, a quarter: a school may have only one, and a
+class that signs in at once waits half a minute, for passphrases take a quarter of a second each."""
+CONSOLE_LASTING = 2048
+"""Terminals and pages that wait for news. Not counted by address: the console gives them to who is signed in, some to
+each, and answers the others at once."""
 LEAVE_ALONE = 2
 """Seconds for which a control-plane machine that did not answer gets no connections. Then one connection tries it
 again, and waits at most a second. More would only delay those who wait for the first machine to come back."""
@@ -105,6 +111,7 @@ http {{
     # The console. X-Real-IP is "unix:" for browsers that come through a virtual lab's forwarder.
     limit_conn_zone $binary_remote_addr zone=browsers:1m;
     limit_conn_zone $server_name zone=console:1m;
+    limit_conn_zone $server_name zone=lasting:1m;
     server {{
         listen {console}:{console_port} ssl;
         listen unix:{run}/console-tls.sock ssl;
@@ -116,13 +123,21 @@ http {{
         limit_conn console {console_connections};
 
         location / {{ proxy_pass http://unix:{run}/console.sock; }}
-        location = /live {{
+        location ~ ^/classes/(new|make)$ {{
+            client_max_body_size {max_roster};
+            proxy_pass http://unix:{run}/console.sock;
+        }}
+        location ~ ^(/door/[a-z0-9-]+)?/live$ {{
+            limit_conn lasting {lasting};  # instead of the two above
+            client_max_body_size 1;
             proxy_pass http://unix:{run}/console.sock;
             proxy_buffering off;
             proxy_read_timeout 60s;
         }}
         # Terminals, students' own and watched ones: WebSockets (RFC 6455). Both ends ask for a sign of life every 20 s.
         location ~ ^/(door/[a-z0-9-]+/terminal|class/[a-z0-9-]+/terminal/[a-z0-9-]+)/socket$ {{
+            limit_conn lasting {lasting};
+            client_max_body_size 1;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection upgrade;
             proxy_set_header Host $http_host;
@@ -245,7 +260,9 @@ def nginx(lab: Lab, host: Host) -> str:
         console=lab.console_address,
         console_port=lab.console.port,
         max_console=MAX_CONSOLE,
-        per_browser=CONSOLE_CONNECTIONS // 8,
+        per_browser=CONSOLE_CONNECTIONS // 4,
+        lasting=CONSOLE_LASTING,
+        max_roster=MAX_ROSTER,
         console_connections=CONSOLE_CONNECTIONS,
         max_enrol=MAX_ENROL,
     )

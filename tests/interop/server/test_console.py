@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import time
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -20,6 +22,7 @@ from nodisk.values import Stage
 pytestmark = pytest.mark.interop
 
 BASE = "https://127.0.0.1:6445"
+ROOT = Path(__file__).parents[3]
 
 
 def test_sign_in_and_watch(room: Room) -> None:
@@ -104,6 +107,39 @@ def test_a_terminal_s_websocket_gets_through(room: Room) -> None:
     assert asked(BASE) == "HTTP/1.1 101 Switching Protocols"
     assert asked("https://evil.example") == "HTTP/1.1 403 Forbidden"
     assert asked(BASE, "/door/shells/terminal") == "HTTP/1.1 200 OK"
+
+
+def test_a_class_of_a_hundred_behind_one_address(room: Room) -> None:
+    """Each has a terminal and a page that is live, while one of their computers asks for whatever it can."""
+    people = [Person(f"Student {number}") for number in range(100)]
+    found = plan.merge(
+        None, people, name="hundred", now=record.now(), size=sizes.find("small"), role="edit", terminals=True
+    ).record
+    record.save(room.state, found)
+    tokens = []
+    with room.database() as database:
+        for student in found.students:
+            digest = f"digest of {student.label}"
+            database.door.issue("hundred", {student.key: digest}, ends=time.time() + 600)
+            entered = database.door.enter_first(
+                "hundred", student.key, digest, "00:kept", credential=student.credential
+            )
+            tokens.append(entered)
+    trusted = str(room.state.pki / "server-ca.crt")
+    room.curl(
+        room.name, "--cacert", trusted, "--retry", "60", "--retry-connrefused", "--retry-delay", "1", f"{BASE}/door"
+    )
+    argv = ["ip", "netns", "exec", room.name, sys.executable, "-m", "tests.interop.server.hundred", BASE, trusted]
+    said = subprocess.run(
+        argv, input=json.dumps(tokens), text=True, check=True, stdout=subprocess.PIPE, timeout=300, cwd=ROOT
+    )
+    assert json.loads(said.stdout) == {
+        "sockets": {"101": 100},
+        "live": {"200": 100},
+        "pages": {"200": 100},
+        "strangers": {"401": 300},
+        "a fifth live page of one": 503,
+    }
 
 
 def test_nobody_reaches_it_over_the_segment(room: Room) -> None:
