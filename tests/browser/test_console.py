@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
@@ -264,6 +265,31 @@ def test_a_class_is_made(served: Served, browser: Chrome) -> None:
     assert "taken" not in browser.title
     click(browser, "main button", "Do it (2)")
     wait_for(browser, "[role=status]", "unknown: 1")
+    assert bad + violations(browser) == []
+    complaints(browser)
+
+
+def test_a_roster_is_a_file_of_the_school_s_register(served: Served, browser: Chrome, tmp_path: Path) -> None:
+    """Of a file in CP1250, with a name that is an attack; and of one that is no list."""
+    open_link(browser, served, "anna")
+    browser.get(f"{served.base}/classes/new")
+    wrong = tmp_path / "plan.pdf"
+    wrong.write_bytes(b"%PDF-1.4 a lesson plan")
+    wait_for(browser, "#name").send_keys("biology")
+    wait_for(browser, "#file").send_keys(str(wrong))
+    click(browser, "main button", "See what it would be")
+    wait_for(browser, "#roster-wrong", "plan.pdf is a PDF, not a list")
+    bad = violations(browser)
+    roster = tmp_path / "1a <img src=x onerror=document.title=1>.csv"
+    roster.write_bytes("Imię i nazwisko;Klasa\r\nŻaneta Źrebięć;1a\r\nJan Kowalski;1a\r\n".encode("cp1250"))
+    wait_for(browser, "#file").send_keys(str(roster))
+    click(browser, "main button", "See what it would be")
+    wait_for(browser, "code", "nodisk class create biology --new --roster roster.csv")
+    assert texts(browser, "main tbody th") == ["Żaneta Źrebięć", "Jan Kowalski"]
+    assert browser.find_elements(By.CSS_SELECTOR, "main img") == []
+    click(browser, "main button", "See it again")
+    wait_for(browser, "main button", "Do it (2)")
+    assert texts(browser, "main tbody th") == ["Żaneta Źrebięć", "Jan Kowalski"]
     assert bad + violations(browser) == []
     complaints(browser)
 

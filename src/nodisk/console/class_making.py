@@ -9,7 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from nodisk.classes import homes, names, plan, sizes
+from nodisk.classes import roster as rosters
 from nodisk.console.class_orders import came_of
+from nodisk.console.multipart import Part
 from nodisk.console.orders import Came
 from nodisk.errors import UsageError
 
@@ -17,6 +19,8 @@ LONGEST_ROSTER = 40_000
 """Characters: some hundred students with ids and addresses."""
 MOST_TEACHERS = 10
 LONGEST_TEACHER = 100
+LONGEST_FILE = 60
+"""Characters of a file's name that are shown."""
 STDIN = "-"
 """The roster as the command reads it: from its standard input."""
 
@@ -154,6 +158,13 @@ def order(typed: Typed, *, teacher: str | None, out: Path, taken: bool) -> MakeO
         return wrong
     # Windows' and browsers' line ends are the roster's own business.
     return MakeOrder(typed.name, typed.roster + "\n", typed.size, days, typed.storage, staff, out / typed.name)
+
+
+def of_file(file: Part) -> str:
+    """The roster in a file, as text; raises SpecError for one that is none. What it is called counts for nothing."""
+    base = (file.file or "").replace("\\", "/").rpartition("/")[2]
+    shown = "".join(char for char in base if char.isprintable())[:LONGEST_FILE].strip()
+    return rosters.text(file.content, shown or "the file").strip()
 
 
 def _fine_name(text: str) -> bool:

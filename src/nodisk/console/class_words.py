@@ -8,6 +8,9 @@ POLISH = {
     ),
     "Back to the classes": "Wróć do klas",
     "Begin anew": "Zacznij od nowa",
+    "CSV or text, as your school's register exports it. It counts instead of what is written above.": (
+        "CSV lub tekst, taki jak z dziennika szkoły. Liczy się zamiast tego, co wpisano wyżej."
+    ),
     "Choose one of the sizes.": "Wybierz jeden z rozmiarów.",
     "Download the handouts": "Pobierz materiały",
     "Each student's page shows it for a day, instead of what it showed before.": (
@@ -21,6 +24,7 @@ POLISH = {
     "One name a line; or a table with headings, copied from a spreadsheet or a CSV file.": (
         "Jedno imię i nazwisko w wierszu albo tabela z nagłówkami, skopiowana z arkusza lub pliku CSV."
     ),
+    "Or a file with them": "Albo plik z nimi",
     "Others watch this terminal already.": "Inni oglądają już ten terminal.",
     "See it again": "Sprawdź ponownie",
     "See what it would be": "Zobacz, co powstanie",

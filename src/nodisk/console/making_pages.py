@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import stat
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,20 @@ from starlette.routing import Route
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.record import Class
-from nodisk.console import class_making, errand_pages, security
+from nodisk.console import class_making, errand_pages, multipart, security
 from nodisk.console.class_making import MakeOrder, Typed
 from nodisk.console.class_pages import class_of
 from nodisk.console.common import Console, page, signed_in, token_of
+from nodisk.console.multipart import Part
 from nodisk.console.orders import error_of
 from nodisk.console.rights import Right
+from nodisk.errors import SpecError
 from nodisk.records.console_access import ConsoleRole, Entry
-from nodisk.server.handlers.common import Problem
+from nodisk.server.handlers.common import Problem, body_of
 from nodisk.server.own_command import Ended
 
-MOST_FORM = 65536
-"""Bytes of a form with a roster in it."""
+MOST_FORM = 512 * 1024
+"""Bytes of a form with a roster in it: as a field each letter of a name may take six."""
 MOST_ZIP = 64 * 1024 * 1024
 BAD_FILE = 3
 """The status of a command whose file has errors (docs/reference/exit-codes.md)."""
@@ -85,10 +87,31 @@ def order_of(console: Console, session: Entry, typed: Typed) -> MakeOrder | dict
 
 async def _typed(console: Console, request: Request, session: Entry) -> tuple[Typed, MakeOrder | dict[str, str]]:
     security.check_origin(request)
-    form = await security.form_of(request, MOST_FORM)
+    form, file = await _form_of(request)
     security.check_form(form, token_of(request))
     typed = Typed.of(form)
+    if file is not None and file.content:
+        try:
+            # The same reader as the command's; what it says may take a moment for a large file.
+            typed = replace(typed, roster=await asyncio.to_thread(class_making.of_file, file))
+        except SpecError as error:
+            return typed, {"roster": f"{error.message}. {error.hint}" if error.hint else error.message}
     return typed, order_of(console, session, typed)
+
+
+async def _form_of(request: Request) -> tuple[dict[str, str], Part | None]:
+    """The form's fields, and the file that came with it; raises Problem 413 or 400."""
+    kind = request.headers.get("content-type", "")
+    if not kind.lower().startswith(multipart.MEDIA):
+        return await security.form_of(request, MOST_FORM), None
+    body = await body_of(request, MOST_FORM)
+    try:
+        found = multipart.parts(kind, body)
+        fields = {name: part.content.decode() for name, part in found.items() if part.file is None}
+    except ValueError as error:
+        raise Problem(400, "not a form") from error
+    file = found.get("file")
+    return fields, file if file is not None and file.file is not None else None
 
 
 def _form(request: Request, session: Entry, typed: Typed, wrong: dict[str, str], *, status: int = 200) -> Response:

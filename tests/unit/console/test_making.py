@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import json
 import re
@@ -19,8 +20,9 @@ from tests.unit.console.test_class_orders import form, teacher
 from tests.unit.console.test_classes import class_
 
 from nodisk.classes import plan, record
+from nodisk.classes import roster as rosters
 from nodisk.cli import nodisk
-from nodisk.console import class_making
+from nodisk.console import class_making, multipart, security
 from nodisk.console.class_making import MakeOrder, Typed
 from nodisk.console.errands import Errands
 from nodisk.console.making_pages import shown_by
@@ -172,6 +174,87 @@ def test_from_the_form_to_the_class(room: Room) -> None:
     assert sum(said.startswith(line) for said in room.told(Kind.DAEMON)) == 2
 
 
+NAMES = "Imię i nazwisko;Klasa\r\nŻaneta Źrebięć;1a\r\nJan Kowalski;1a\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1250", "iso8859-2", "utf-16"])
+def test_from_a_file_to_the_class(room: Room, encoding: str) -> None:
+    """As schools' registers export it; what is written in the box doesn't count then."""
+    browser = room.browser().sign_in()
+    runs = Runs(Ended(0, json.dumps(SAID), ""))
+    room.console.errands = Errands(runs)
+    fields = {**FINE, "token": security.form_token(browser.token), "roster": "Somebody Else"}
+    answer = browser.post(
+        "/classes/new", data=fields, files={"file": ('../../1a"<b>.csv', NAMES.encode(encoding), "text/csv")}
+    )
+    assert answer.status_code == 200, answer.text
+    assert runs.orders[0].sent.decode() == NAMES.rstrip() + "\n"
+    assert [one.name for one in rosters.parse(runs.orders[0].sent, "-")] == ["Żaneta Źrebięć", "Jan Kowalski"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.pdf", b"%PDF-1.4", "a.pdf is a PDF, not a list"),
+        ("../x/<img src=x>.xlsx", b"PK\x03\x04" + b"\0" * 60, "&lt;img src=x&gt;.xlsx is a spreadsheet, not text"),
+        ("b\r\n.csv", b"a\0b", "b.csv is neither UTF-8 nor CP1250"),
+        ("c.html", b"<!doctype html><table><tr><td>Jan</table>", "c.html is a web page, not a list"),
+        ("d.txt", b"Jan Kowalski\n" * 5000, "That is too long"),
+        ("e.txt", b" \r\n ", "Write the students"),
+    ],
+)
+def test_a_file_that_is_no_roster(room: Room, name: str, content: bytes, words: str) -> None:
+    browser = room.browser().sign_in()
+    fields = {**FINE, "token": security.form_token(browser.token)}
+    boundary = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
+    parts = [f'Content-Disposition: form-data; name="{key}"\r\n\r\n{text}'.encode() for key, text in fields.items()]
+    shown = name.replace("\r", "").replace("\n", "")
+    head = f'Content-Disposition: form-data; name="file"; filename="{shown}"\r\nContent-Type: text/csv\r\n\r\n'
+    parts.append(head.encode() + content)
+    body = b"".join(b"--" + boundary.encode() + b"\r\n" + part + b"\r\n" for part in parts)
+    kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    answer = browser.post("/classes/new", content=body + f"--{boundary}--\r\n".encode(), headers=kind)
+    assert answer.status_code == 400
+    assert words in answer.text
+    assert "<img" not in answer.text
+
+
+def test_a_form_with_a_file_is_guarded_as_any_other(room: Room) -> None:
+    browser = room.browser().sign_in()
+    file = {"file": ("a.csv", b"Jan Kowalski", "text/csv")}
+    assert browser.post("/classes/new", data={**FINE, "token": "0" * 64}, files=file).status_code == 403
+    big = {"file": ("a.csv", b"x" * 600_000, "text/csv")}
+    assert browser.post("/classes/new", data={**FINE, "token": "x"}, files=big).status_code == 413
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=a\0b"):
+        assert browser.post("/classes/new", content=b"--a--", headers={"Content-Type": kind}).status_code == 400
+
+
+FIELDS = st.dictionaries(
+    st.text(st.characters(codec="utf-8", exclude_characters='"\r\n'), max_size=10),
+    st.binary(max_size=80),
+    max_size=5,
+)
+
+
+@given(FIELDS)
+def test_a_form_comes_apart_as_it_was_put_together(fields: dict[str, bytes]) -> None:
+    boundary = b"----a-boundary-that-nothing-holds"
+    body = b"".join(
+        b"--" + boundary + f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + content + b"\r\n"
+        for name, content in fields.items()
+    )
+    found = multipart.parts(f"multipart/form-data; boundary={boundary.decode()}", body + b"--" + boundary + b"--\r\n")
+    assert {name: part.content for name, part in found.items()} == fields
+
+
+@given(st.binary(max_size=200) | st.lists(st.sampled_from(
+    [b"--a", b"--", b"\r\n", b'Content-Disposition: form-data; name="x"', b"; filename=", b'"', b"\xff"]
+), max_size=20).map(b"".join))  # fmt: skip
+def test_any_bytes_are_a_form_or_refused(body: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        assert len(multipart.parts("multipart/form-data; boundary=a", body)) <= multipart.MOST_PARTS
+
+
 @pytest.mark.parametrize(
     ("ended", "words"),
     [
@@ -230,7 +313,7 @@ def test_who_may_make_one(room: Room) -> None:
     for path in ("/classes/new", "/classes/make"):
         assert browser.post(path, data=FINE).status_code == 403
         assert browser.post(path, data=form(browser) | FINE, headers={"Origin": "https://x"}).status_code == 403
-        assert browser.post(path, data=form(browser) | FINE | {"roster": "x" * 70_000}).status_code == 413
+        assert browser.post(path, data=form(browser) | FINE | {"roster": "x" * 600_000}).status_code == 413
 
 
 def test_by_a_program(room: Room) -> None:

@@ -14,7 +14,7 @@ from nodisk.classes.roster.model import Hints, Person, Roster, Row, fold
 from nodisk.classes.roster.people import checked, students
 from nodisk.errors import SpecError, UsageError
 
-__all__ = ["Hints", "Person", "Roster", "examine", "fold", "from_names", "hints", "parse", "read"]
+__all__ = ["Hints", "Person", "Roster", "examine", "fold", "from_names", "hints", "parse", "read", "text"]
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_ROWS = 20_000
@@ -56,6 +56,19 @@ def examine(data: bytes, file: str, how: Hints | None = None) -> Roster:
     return students(columns.table(readings, file, how), file)
 
 
+def text(data: bytes, file: str) -> str:
+    """A list of plain lines or a CSV file as text, whatever its encoding; raises SpecError for anything else."""
+    if len(data) > MAX_BYTES:
+        raise SpecError(f"{file} is larger than {MAX_BYTES // 1024**2} MiB; check that it is a roster")
+    _refuse_others(data, file)
+    if workbook.looks_like_workbook(data):
+        raise SpecError(f"{file} is a spreadsheet, not text", hint="save it from the spreadsheet as CSV (UTF-8)")
+    found = encoding.decode(data, file)
+    if markup.looks_like_html(found):
+        raise SpecError(f"{file} is a web page, not a list", hint=_SAVE)
+    return found
+
+
 def hints(said: tuple[str, ...], encoding: str | None, sheet: str | None) -> Hints:
     """The options ``--column FIELD=HEADING``, ``--encoding`` and ``--sheet``; raises UsageError."""
     pairs = []
@@ -76,10 +89,14 @@ def from_names(words: str) -> list[Person]:
     return checked([Person(name, line=number) for number, name in enumerate(names, 1)], "--students")
 
 
-def _readings(data: bytes, file: str, how: Hints) -> list[list[Row]]:
+def _refuse_others(data: bytes, file: str) -> None:
     for start, kind in _OTHERS:
         if data.startswith(start):
             raise SpecError(f"{file} is {kind}, not a list", hint=_SAVE)
+
+
+def _readings(data: bytes, file: str, how: Hints) -> list[list[Row]]:
+    _refuse_others(data, file)
     if workbook.looks_like_workbook(data):
         return [workbook.rows(data, file, how.sheet)]
     if how.sheet is not None:
