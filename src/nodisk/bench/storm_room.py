@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from nodisk.errors import CommandFailed, TimedOut
 from nodisk.machines import processes
 from nodisk.waiting import Deadline
 
+LISTED = 48
+"""Peers in one answer, as of the server's own."""
 SERVER = "10.99.255.1"
 _NGINX = """\
 daemon off;
@@ -39,10 +42,14 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    split_clients $remote_addr$msec $list {{
+        6.25% 0; 6.25% 1; 6.25% 2; 6.25% 3; 6.25% 4; 6.25% 5; 6.25% 6; 6.25% 7;
+        6.25% 8; 6.25% 9; 6.25% 10; 6.25% 11; 6.25% 12; 6.25% 13; 6.25% 14; * 15;
+    }}
     server {{
         listen {server}:{port};
         location /assets/ {{ alias {folder}/assets/; }}
-        location = /peers {{ alias {folder}/peers; }}
+        location = /peers {{ alias {folder}/peers/$list; }}
     }}
 }}
 """
@@ -110,8 +117,15 @@ class StormRoom:
         return log
 
     def serve(self, peers: list[int], timeout: float = 30) -> None:
-        """Start nginx with a list of peers; raises TimedOut if it does not listen."""
-        (self.folder / "peers").write_text("".join(f"{self.address(number)}\n" for number in peers))
+        """Start nginx with a list of peers; raises TimedOut if it does not listen.
+
+        As the server does, it names a few of them by lot: one of 16 lists, another one at each question.
+        """
+        (self.folder / "peers").mkdir(exist_ok=True)
+        for number in range(16):
+            chosen = random.sample(peers, min(LISTED, len(peers)))
+            lines = "".join(f"{self.address(one)}\n" for one in chosen)
+            (self.folder / "peers" / str(number)).write_text(lines)
         for part in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
             (self.folder / part).mkdir(exist_ok=True)
         config = self.folder / "nginx.conf"

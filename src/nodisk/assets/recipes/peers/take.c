@@ -28,9 +28,11 @@ enum {
     ASK_AGAIN = 300,         /* a peer that had nothing of use is asked what it has by now */
     USELESS_MS = 3000,       /* without anything of use from it: another peer gets its place */
     AWAY_MS = 500,           /* not asked again so soon after it failed, twice as long each time (it may just start) */
+    BUSY_MS = 300,           /* at least, for one that has no place free */
     LEFT_MS = 5000,          /* the same for one that was too slow */
     FAILURES = 6,            /* then it is not asked any more */
-    LIST_MS = 1000, LIST_LATER = 5000, /* how often the server is asked for peers */
+    LIST_MS = 1000, LIST_LATER = 5000, /* how often the server is asked for peers: at the start, where they are few, */
+    LIST_SOON = 10000,       /* for so long, and later */
     LIST_MAX = 8192,         /* bytes of such a list */
     SERVER_BAD = 8,          /* chunks of the server that are not the manifest's: the server's file is another one */
 };
@@ -240,7 +242,7 @@ static void ask(struct source *source, int64_t now)
 static void whole(struct source *source, int64_t now)
 {
     if (source->kind == LIST) {
-        leave(source, now, known < 2 + TAKE_MAX ? LIST_MS : LIST_LATER);
+        leave(source, now, known < 2 + TAKE_MAX && now - began < LIST_SOON ? LIST_MS : LIST_LATER);
         list[source->got] = 0;
         listed = true;
         for (char *line = strtok(list, "\n"); line && known < 2 + KNOWN_MAX; line = strtok(NULL, "\n")) {
@@ -365,6 +367,8 @@ static void receive(struct source *source, int64_t now)
             /* The server closes an idle connection now and then. */
             if (source->kind == SERVER && source->state == READY)
                 leave(source, now, 100);
+            else if (source->kind == PEER && source->state == ASKED && source->asks_have && source->in == 0)
+                leave(source, now, BUSY_MS + random() % BUSY_MS); /* its places are taken: no failure */
             else
                 failed(source, now);
             return;
