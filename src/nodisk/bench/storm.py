@@ -136,7 +136,6 @@ def one_round(
     liars, slow, dying = (everybody[i * faulty : (i + 1) * faulty] for i in range(3))
     for number in everybody:
         (made.folder / f"{number}.image").unlink(missing_ok=True)
-    made.serve(everybody if peers else [])
     for number in liars:
         words: list[str | Path] = [
             sys.executable,
@@ -149,12 +148,14 @@ def one_round(
         made.start(number, words)
     for number in slow:
         made.slow_down(number, SLOW)
-    began = time.monotonic()
     logs = {}
     for number in [one for one in everybody if one not in liars]:
         at = f"{made.address(number)}:{ports.PEERS}"
         image = made.folder / f"{number}.image"
         logs[number] = made.start(number, [program, image, manifest, sha256, SERVER, at, "0"])
+    # To start a hundred programs takes a host many seconds. They ask once a second: what they wait for comes now.
+    made.serve(everybody if peers else [])
+    began = time.monotonic()
     if dying:
         _cut_midway(made, dying, storm.size)
     wanted = {number: log for number, log in logs.items() if number not in dying}
