@@ -53,6 +53,8 @@ def wishes(lab: Lab) -> dict[str, Any]:
         found["policies"] = lab.kubernetes.policies_manifest.sha256
     if lab.any_signed_loader:
         found["secure_boot"] = True
+    if lab.peers is not None:
+        found["peers"] = True
     return found
 
 

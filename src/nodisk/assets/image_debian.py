@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import node
-from nodisk.assets import image_modules, kernel_modules, mirror, nic_drivers, sandbox, trust
+from nodisk.assets import image_modules, kernel_modules, mirror, nic_drivers, peers_program, sandbox, trust
 from nodisk.assets.hashes import key_of, tree_hash
 from nodisk.assets.progress import Step
 from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import NODE_PROGRAMS
 from nodisk.assets.store import Manifest
 from nodisk.assets.work import EPOCH, RECIPES, Work
+from nodisk.plan import chunks
 from nodisk.plan.facts import ImageFacts
 from nodisk.spec import versions
 from nodisk.spec.model import Lab
@@ -28,6 +29,8 @@ from nodisk.values import KubeVersion
 Coming = Callable[[], Awaitable[Manifest]]
 """Provides the release."""
 _RECIPE = 1
+DRACUT_MODULE = "usr/lib/dracut/modules.d/95nodisk"
+"""In the root that the image is made of; nothing of it is left in the image."""
 _KERNELS = {Kernel.GENERIC: "linux-image-amd64", Kernel.CLOUD: "linux-image-cloud-amd64"}
 # Never read on a machine, and leaving them out while packages are unpacked is faster than removing them.
 _EXCLUDE = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
@@ -49,6 +52,8 @@ class Wish:
     mirror: str | None
     plain: bool = False
     """Debian for whatever people install on it, with Python and apt instead of containerd."""
+    peers: bool = False
+    """With the program by which machines give the image to each other."""
 
     @classmethod
     def plain_of(cls, lab: Lab) -> Wish:
@@ -56,7 +61,8 @@ class Wish:
         settings = lab.os
         suite = settings.suite or Suite.TRIXIE
         packages, firmware = tuple(sorted(set(settings.packages))), tuple(sorted(settings.firmware))
-        return cls(suite, settings.kernel, packages, firmware, settings.mirror, plain=True)
+        mirror_url, peers = settings.mirror, lab.peers is not None
+        return cls(suite, settings.kernel, packages, firmware, mirror_url, plain=True, peers=peers)
 
     @classmethod
     def of(cls, lab: Lab, version: KubeVersion) -> Wish:
@@ -68,6 +74,7 @@ class Wish:
             tuple(sorted(set(settings.packages))),
             tuple(sorted(settings.firmware)),
             settings.mirror,
+            peers=lab.peers is not None,
         )
 
     def include(self) -> list[str]:
@@ -94,6 +101,7 @@ def inputs(wish: Wish, release_key: str | None) -> dict[str, Any]:
         "files": tree_hash(node.IMAGE, node.DRACUT),
         "image": tree_hash(RECIPES / "image.sh"),
         "modules": sorted(kernel_modules.LEFT_OUT),
+        **({"peers": peers_program.inputs()} if wish.peers else {}),
         **({"release": release_key, "programs": list(NODE_PROGRAMS)} if release_key else {"plain": True}),
     }
 
@@ -142,11 +150,14 @@ def _recipe(wish: Wish, decided_by: dict[str, Any], coming: Coming | None) -> Re
             log_file=work.log("squashfs"),
             env={"SOURCE_DATE_EPOCH": EPOCH},
         )
+        content = {name: out / name for name in ("vmlinuz", "initramfs", "root.squashfs", nic_drivers.FILE)}
+        if wish.peers:
+            content[chunks.FILE] = await asyncio.to_thread(_chunks, out / "root.squashfs")
         packages = dict(line.split("=", 1) for line in (out / "packages").read_text().splitlines())
         return Made(
             name=f"Debian {wish.suite}, {wish.kernel} kernel" + ("" if made else ", plain"),
             version=made.version if made else str(wish.suite),
-            content={name: out / name for name in ("vmlinuz", "initramfs", "root.squashfs", nic_drivers.FILE)},
+            content=content,
             facts={
                 "kernel_version": (out / "kernel-version").read_text().strip(),
                 "rootfs_unpacked": unpacked,
@@ -170,7 +181,17 @@ def facts_of(manifest: Manifest) -> ImageFacts:
         kernel_version=manifest.facts["kernel_version"],
         rootfs_unpacked=manifest.facts["rootfs_unpacked"],
         containerd=manifest.facts["containerd"],
+        chunks=next((one for one in manifest.files if one.name == chunks.FILE), None),
     )
+
+
+def _chunks(rootfs: Path) -> Path:
+    """Write the manifest of its chunks beside it."""
+    with rootfs.open("rb") as file:
+        text = chunks.manifest(file.read, rootfs.stat().st_size)
+    made = rootfs.with_name(chunks.FILE)
+    made.write_text(text, encoding="ascii")
+    return made
 
 
 def _upstream_version(debian: str) -> str:
@@ -233,8 +254,12 @@ async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) ->
     Returns the network drivers that neither the image nor the initramfs has, each with the reason.
     """
     await asyncio.to_thread(_copy_tree, node.IMAGE, root)
-    await asyncio.to_thread(_copy_tree, node.DRACUT, root / "usr/lib/dracut/modules.d/95nodisk")
-    for script in (root / "usr/lib/dracut/modules.d/95nodisk").iterdir():
+    await asyncio.to_thread(_copy_tree, node.DRACUT, root / DRACUT_MODULE)
+    if wish.peers:
+        step.doing("the program that gives the image on")
+        program = await peers_program.compiled(work, wish.suite, wish.mirror, out.parent)
+        await asyncio.to_thread(shutil.copyfile, program, root / DRACUT_MODULE / peers_program.NAME)
+    for script in (root / DRACUT_MODULE).iterdir():
         script.chmod(0o755)
     step.doing("trimming the kernel's modules")
     whole = await asyncio.to_thread(image_modules.trim, root)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import click
 
 from nodisk import ui
 from nodisk.bench import boots, matrix
+from nodisk.bench import storm as storms
 from nodisk.bench.boots_report import show
+from nodisk.bench.storm import Storm
 from nodisk.context import LabOptions, lab_options, output_option
 from nodisk.machines.virtual import Virtual
 from nodisk.spec.model import Lab
+from nodisk.spec.model_peers import Rate
 from nodisk.state import State
+from nodisk.values import Size
 
 WITHIN = 1200.0
 """Seconds for one boot. Without KVM, it takes minutes on two processors; this is about twice the usual time."""
@@ -23,17 +30,36 @@ WITHIN = 1200.0
 @click.option(
     "--matrix", "by_firmware", is_flag=True, help="Instead: power-on to Linux by each firmware and way of DHCP."
 )
+@click.option(
+    "--storm",
+    type=click.IntRange(3, 200),
+    metavar="N",
+    help="Instead: N machines' programs fetch an image at once, from the server alone and from each other.",
+)
+@click.option("--link", default="100M", show_default=True, help="Speed of each cable in the storm.")
+@click.option("--size", default="8MiB", show_default=True, help="The image's size in the storm.")
 @click.option("--within", type=float, default=WITHIN, show_default=True, help="Seconds to wait for each boot.")
 @click.option("--dry-run", is_flag=True, help="Show what would be booted; change nothing.")
 def lab_bench(  # noqa: PLR0917 - click hands over by name
-    options: LabOptions, output: str, no_power_cycle: bool, by_firmware: bool, within: float, dry_run: bool
+    options: LabOptions,
+    output: str,
+    no_power_cycle: bool,
+    by_firmware: bool,
+    storm: int | None,
+    link: str,
+    size: str,
+    within: float,
+    dry_run: bool,
 ) -> None:
     """Measure the time from power-on to Ready, with and without Kubernetes.
 
     Boots two temporary copies of this lab, one after the other, and removes them. With --matrix, temporary labs on its
-    network, in which one machine after another boots as far as Linux.
+    network, in which one machine after another boots as far as Linux. With --storm, nothing boots: the programs run in
+    network namespaces with cables of limited speed, a tenth of them lying, slow or unplugged in a third round.
     """
-
+    if storm is not None:
+        _bench_storm(_storm(storm, link, size), options.state, output, within, dry_run=dry_run)
+        return
     context = options.load()
     virtual = Virtual(context.lab, context.file, context.state)
     virtual.check(another=True)
@@ -50,6 +76,25 @@ def lab_bench(  # noqa: PLR0917 - click hands over by name
         ui.print_json(result.to_json())
     else:
         show(result)
+
+
+def _storm(machines: int, link: str, size: str) -> Storm:
+    try:
+        return Storm(machines, Rate.parse(link).bits, Size.parse(size).bytes, faulty=max(1, machines // 10))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _bench_storm(storm: Storm, state: State, output: str, within: float, *, dry_run: bool) -> None:
+    if dry_run:
+        click.echo(f"would let {storm.machines} programs fetch {storm.size} bytes at once, three times")
+        return
+    with tempfile.TemporaryDirectory(prefix="nodisk-storm-", dir="/dev/shm") as folder:  # RAM, as on machines
+        found = storms.measure(storm, state, Path(folder) / "room", within=within, say=ui.say)
+    if output == "json":
+        ui.print_json(storms.to_json(storm, found))
+        return
+    ui.print_table(storms.headings(), storms.rows(found))
 
 
 def _bench_matrix(lab: Lab, state: State, output: str, within: float, *, dry_run: bool) -> None:

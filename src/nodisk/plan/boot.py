@@ -8,10 +8,11 @@ iPXE can send nothing but the menu's password: what the server sees is which fil
 
 from __future__ import annotations
 
+from nodisk import ports
 from nodisk.errors import NodiskError
 from nodisk.plan import network
 from nodisk.plan.budget import budget
-from nodisk.plan.facts import Facts
+from nodisk.plan.facts import Facts, ImageFacts
 from nodisk.spec import menu
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac
@@ -271,6 +272,7 @@ def command_line(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) ->
         f"nodisk.rootfs={server}{image.rootfs.url_path}",
         f"nodisk.sha256={image.rootfs.sha256}",
         f"nodisk.size={image.rootfs.size}",
+        *_peers(lab, image),
         f"nodisk.overlay={budget(lab, machine, facts).overlay_mib}m",
         "ignition.firstboot=1",
         "ignition.platform.id=metal",
@@ -285,6 +287,13 @@ def command_line(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) ->
             hint="shorten the names of the lab, the machine or the image",
         )
     return line
+
+
+def _peers(lab: Lab, image: ImageFacts) -> list[str]:
+    """The manifest's hash, and at which port and rate (bytes a second) a machine gives on what it has."""
+    if lab.peers is None or image.chunks is None:
+        return []
+    return [f"nodisk.chunks={image.chunks.sha256}", f"nodisk.peers={ports.PEERS}:{lab.peers.rate.bytes}"]
 
 
 def script(*lines: str) -> str:

@@ -120,6 +120,7 @@ def firewall(lab: Lab, *, names: bool) -> str:
     """
     pods, services, server = lab.kubernetes.pods, lab.kubernetes.services, lab.network.server
     more = (ports.NAMES,) if names else ()
+    forward, own = _peers(lab) if lab.peers is not None else ("", "")
     tcp, udp = (", ".join(map(str, (*open_to, *more))) for open_to in (ports.POD_TCP, ports.POD_UDP))
     return f"""#!/usr/sbin/nft -f
 {HEADER}table ip nodisk
@@ -129,8 +130,8 @@ table ip nodisk {{
 		type filter hook forward priority -10; policy accept;
 		iifname "{BRIDGE}" ip saddr != {pods} counter drop comment "a pod that pretends to be a machine"
 		ip saddr {pods} ip daddr {server} jump server
-	}}
-	chain server {{
+{forward}	}}
+{own}	chain server {{
 		ct state established,related accept
 		tcp dport {{ {tcp} }} accept
 		udp dport {{ {udp} }} accept
@@ -151,3 +152,12 @@ table ip nodisk {{
 	}}
 }}
 """
+
+
+def _peers(lab: Lab) -> tuple[str, str]:
+    """Machines give chunks of the image to machines only, whichever machine's pod asks: a rule and a chain."""
+    what = f'tcp dport {ports.PEERS} counter reject comment "for machines only"'
+    forward = f"\t\tip saddr {lab.kubernetes.pods} ip daddr {lab.network.subnet} {what}\n"
+    own = "\t\ttype filter hook input priority filter; policy accept;\n"
+    own += f"\t\tip saddr {lab.kubernetes.pods} {what}\n"
+    return forward, f"\tchain own-peers {{\n{own}\t}}\n"

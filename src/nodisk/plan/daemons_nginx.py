@@ -92,7 +92,7 @@ http {{
         location /ignition/ {{ proxy_pass http://application; }}
         location = /event {{ proxy_pass http://application; }}
         location = /inventory {{ proxy_pass http://application; }}
-        location = / {{ proxy_pass http://application; }}
+{peers}        location = / {{ proxy_pass http://application; }}
         location = /kubectl {{ proxy_pass http://application; }}
         location = /kubectl.sha256 {{ proxy_pass http://application; }}
         location / {{ return 404; }}
@@ -161,6 +161,9 @@ _POLICIES = """
             proxy_set_header {subject} $ssl_client_s_dn;
             proxy_pass http://application;
         }}
+"""
+_PEERS = """\
+        location = /peers { proxy_pass http://application; }
 """
 CLIENT_SUBJECT = "Nodisk-Client-Subject"
 """The header in which the application gets the subject of a client's certificate (RFC 2253)."""
@@ -245,6 +248,7 @@ def nginx(lab: Lab, host: Host) -> str:
     return _TEMPLATE.format(
         module=f"load_module {host.stream_module};\n" if host.stream_module and lab.has_cluster else "",
         policies=_POLICIES.format(pki=host.pki, subject=CLIENT_SUBJECT) if lab.server_enforces else "",
+        peers=_PEERS if lab.peers is not None else "",
         registry_server=registry if lab.has_cluster else "",
         metrics_server=metrics if lab.has_cluster else "",
         stream=stream if lab.has_cluster else "",

@@ -34,6 +34,8 @@ class ImageFacts:
     """Bytes of the files in the squashfs."""
     containerd: str
     """Its version, such as 1.7.24; empty where there is none."""
+    chunks: AssetRef | None = None
+    """The hashes of the rootfs' chunks, where machines are to give them to each other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,10 @@ class Database(Connection):
         """Events in order: numbers above ``after``, not before ``since``; ``limit`` keeps the newest."""
         return event_rows.find(self._db, after=after, since=since, mac=mac, kinds=kinds, limit=limit)
 
+    def newest_stages(self) -> dict[Mac, Stage]:
+        """The stage of every machine's newest report."""
+        return event_rows.newest_stages(self._db)
+
     @property
     def sightings(self) -> Sightings:
         """Machines that asked for a boot script, with what they said of themselves."""

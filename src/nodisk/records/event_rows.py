@@ -38,6 +38,18 @@ def find(
     return [_event(row) for row in reversed(rows)]
 
 
+def newest_stages(db: sqlite3.Connection) -> dict[Mac, Stage]:
+    """By machine the stage of its newest event of that kind, by the index on machines."""
+    rows = db.execute(
+        "WITH RECURSIVE macs(mac) AS (SELECT MIN(mac) FROM event UNION ALL "
+        "SELECT (SELECT MIN(mac) FROM event WHERE mac > macs.mac) FROM macs WHERE macs.mac IS NOT NULL) "
+        "SELECT macs.mac, (SELECT stage FROM event WHERE event.mac = macs.mac AND kind = ? AND stage IS NOT NULL "
+        "ORDER BY id DESC LIMIT 1) FROM macs WHERE macs.mac IS NOT NULL",
+        (str(Kind.STAGE),),
+    ).fetchall()
+    return {Mac(int(mac)): Stage(stage) for mac, stage in rows if stage is not None}
+
+
 def _event(row: tuple[object, ...]) -> Event:
     number, when, kind, detail, source, mac, machine, boot_id, stage = row
     return Event(

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from nodisk.server.handlers import boot, enrol, event, ignition, inventory, metrics, policies, start
+from nodisk.server.handlers import boot, enrol, event, ignition, inventory, metrics, peers, policies, start
 from nodisk.server.handlers.common import AppState, Problem, problem_response
 
 
@@ -25,6 +25,7 @@ def application(app_state: AppState) -> Starlette:
             Route("/grub/{file}", boot.grub),
             Route("/ignition/{mac}", ignition.ignition),
             Route("/event", event.event, methods=["POST"]),
+            Route("/peers", peers.peers),
             Route("/inventory", inventory.report, methods=["POST"]),
             Route("/", start.start),
             Route("/kubectl", start.kubectl),

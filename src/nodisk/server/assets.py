@@ -50,7 +50,8 @@ class Built:
     @property
     def objects(self) -> list[str]:
         """Names of the store's folders that this server keeps reading, whatever is built in the meantime."""
-        boot = (self.image.kernel, self.image.initramfs, self.image.rootfs)
+        parts = (self.image.kernel, self.image.initramfs, self.image.rootfs, self.image.chunks)
+        boot = [part for part in parts if part is not None]
         kubeadm = (self.release.kubeadm,) if self.release is not None else ()
         programs = (*kubeadm, self.kubectl) if self.kubectl is not None else kubeadm
         return sorted(

@@ -53,6 +53,10 @@ class Texts:
         key = self.held_at(machine.mac)
         return None if key is None else self.held.get(key)
 
+    def image(self, machine: Machine) -> str:
+        """The SHA-256 of the rootfs that a machine boots."""
+        return self._facts(machine).image.rootfs.sha256
+
     def entry(self) -> str:
         """``/boot.ipxe``."""
         return boot.entry_script(self.lab)

@@ -20,6 +20,7 @@ from nodisk import files
 from nodisk.image_name import ImageName
 from nodisk.spec.lessons import DaysOff, Lead, Lesson, Zone
 from nodisk.spec.model import Lab
+from nodisk.spec.model_peers import Rate
 from nodisk.spec.section import keys
 from nodisk.values import KubeVersion, Mac, Name, Seat, Size
 
@@ -99,6 +100,7 @@ _KINDS: dict[Any, str] = {
     Mac: "MAC address",
     KubeVersion: "version",
     Size: "size, such as `2GiB`",
+    Rate: "rate, such as `200M`",
     Seat: "seat, such as `2,3`",
     Lesson: "lesson, such as `mon 10:15-12:00`",
     DaysOff: "date or dates, such as `2026-12-21..2027-01-06`",

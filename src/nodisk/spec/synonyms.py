@@ -63,6 +63,8 @@ WORDS: dict[str, str] = {
     "menu.entries[].initrd": "initramfs ramdisk initial_ramdisk",
     "menu.entries[].arguments": "args append cmdline kernel_args kernel_arguments kargs options parameters",
     "menu.entries[].password": "protected locked secret passwd login",
+    "peers": "peer p2p peer_to_peer bittorrent torrent swarm multicast",
+    "peers.rate": "limit speed bandwidth upload max_rate rate_limit",
     "secure_boot": "secureboot uefi_secure_boot sb shim",
     "machines[].secure_boot": "secureboot uefi_secure_boot sb shim",
     "virtual.firmware": "bios uefi boot_mode",

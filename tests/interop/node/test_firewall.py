@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.interop.node.wires import Wire
+from tests.interop.node.wires import LAB, Wire
 
-from nodisk import run
+from nodisk import ports, run
+from nodisk.spec.model_peers import Peers
 
 pytestmark = pytest.mark.interop
 PORTS = (53, 67, 69, 80, 123, 1053, 2049, 2379, 4011, 5000, 6443, 6444, 6446, 8080)
@@ -49,8 +50,8 @@ def wire(tmp_path: Path) -> Iterator[Wire]:
         made.remove()
 
 
-def reached(wire: Wire, who: str, address: str) -> dict[str, list[int]]:
-    done = run.run([sys.executable, "-c", ASK, address, *map(str, PORTS)], netns=wire.name(who), timeout=120)
+def reached(wire: Wire, who: str, address: str, asked: tuple[int, ...] = PORTS) -> dict[str, list[int]]:
+    done = run.run([sys.executable, "-c", ASK, address, *map(str, asked)], netns=wire.name(who), timeout=120)
     found: dict[str, list[int]] = json.loads(done.stdout)
     return found
 
@@ -62,3 +63,18 @@ def test_what_a_pod_reaches(wire: Wire) -> None:
     assert reached(wire, "pod", "10.77.0.22") == everything, "another machine, such as the API's own"
     assert reached(wire, "machine", "10.77.0.1") == everything, "the machine itself: pulls, NFS, enrolment"
     assert reached(wire, "server", "10.244.21.2") == everything, "a pod answers the server"
+
+
+def test_no_pod_reaches_what_machines_give_to_each_other(tmp_path: Path) -> None:
+    both = (8080, ports.PEERS)
+    wire = Wire(tmp_path, LAB.model_copy(update={"peers": Peers()}))
+    try:
+        wire.make()
+        for who, address in (("machine", "10.77.0.21"), ("other", "10.77.0.22")):
+            wire.listen(who, address, ports.PEERS, 8080)
+        for address in ("10.77.0.21", "10.77.0.22"):
+            assert reached(wire, "pod", address, both)["tcp"] == [8080]
+        for who, address in (("machine", "10.77.0.22"), ("other", "10.77.0.21")):
+            assert reached(wire, who, address, both)["tcp"] == [8080, ports.PEERS]
+    finally:
+        wire.remove()

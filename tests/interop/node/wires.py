@@ -42,8 +42,9 @@ while True:
 class Wire:
     """A pod behind a machine's bridge, the server, and another machine, in namespaces of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lab: Lab = LAB) -> None:
         self.folder = folder
+        self.lab = lab
         self.listeners: list[subprocess.Popen[bytes]] = []
 
     def ip(self, *words: str) -> None:
@@ -75,7 +76,7 @@ class Wire:
         self.ip("-n", self.name("server"), "route", "add", "10.244.21.0/24", "via", "10.77.0.21")
         run.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], netns=self.name("machine"))
         rules = self.folder / "nftables.conf"
-        rules.write_text(containers.firewall(LAB, names=True))
+        rules.write_text(containers.firewall(self.lab, names=True))
         for _ in range(2):  # again: the table is replaced
             run.run(["nft", "-f", rules], netns=self.name("machine"))
 

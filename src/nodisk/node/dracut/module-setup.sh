@@ -33,6 +33,8 @@ install() {
     ln -sf kmod "$initdir/bin/modprobe"
     # Where the kernel itself asks for a module: CONFIG_MODPROBE_PATH.
     ln -sf ../bin/kmod "$initdir/sbin/modprobe"
+    # Only in images of labs with `peers`; linked statically.
+    [[ ! -e $moddir/nodisk-peers ]] || inst_simple "$moddir/nodisk-peers" /bin/nodisk-peers
     rm -f "$initdir/init"
     inst_simple "$moddir/init" /init
     chmod 0755 "$initdir/init"
