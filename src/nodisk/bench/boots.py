@@ -135,7 +135,7 @@ def _measure(lab: Lab, state: State, *, within: float, power_cycle: bool, say: C
             again = _last(_ready(virtual, database, within))
         image, release = built.facts(state, virtual.lab)
     return Result(
-        accelerator=str(qemu.accelerator()),
+        accelerator=qemu.accelerator().technique,
         processors=len(os.sched_getaffinity(0)),
         kubernetes=f"{release.version} ({release.source})" if release is not None else "none",
         floor=max(floors.values()),

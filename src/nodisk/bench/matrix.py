@@ -182,7 +182,7 @@ def measure(lab: Lab, state: State, *, within: float, say: Callable[[str], None]
                     reached = "did not reach os" if boot.seconds is None else f"os after {boot.seconds:.0f} s"
                     say(f"dhcp: {dhcp}, {boot.cell.firmware}: {reached}")
                     boots.append(boot)
-    return Matrix(str(qemu.accelerator()), len(os.sched_getaffinity(0)), tuple(boots))
+    return Matrix(qemu.accelerator().technique, len(os.sched_getaffinity(0)), tuple(boots))
 
 
 @contextlib.contextmanager

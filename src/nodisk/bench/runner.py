@@ -165,7 +165,7 @@ def _node(stage: Stage, name: str, node: dict[str, Any]) -> dict[str, Any]:
 
 def _accelerator(scene: Scene) -> str:
     """``kvm`` or ``tcg`` for a virtual lab; empty for real PCs."""
-    return "" if virtual_lab.read(scene.context.state) is None else str(qemu.accelerator())
+    return "" if virtual_lab.read(scene.context.state) is None else qemu.accelerator().technique
 
 
 def _commit() -> str:

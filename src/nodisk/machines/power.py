@@ -59,7 +59,7 @@ class Power:
         tap = segment.tap(machine.mac)
         words = qemu.arguments(self.state, self.lab, machine, tap=tap, accel=accel)
         run.run(words, netns=segment.netns, timeout=60)
-        if accel is qemu.Accelerator.TCG and machine.role is Role.WORKER:
+        if accel.emulates and machine.role is Role.WORKER:
             # Emulated processors share this host's few: nothing is Ready before the control plane is.
             self._set_nice(machine, NICE)
         return True
@@ -75,7 +75,7 @@ class Power:
         On a slow host an idle control plane alone takes more than a processor; with an equal share for each machine
         its API stopped answering once there were pods to start.
         """
-        if qemu.accelerator() is qemu.Accelerator.TCG:
+        if qemu.accelerator().emulates:
             for machine in self.lab.by_role(Role.WORKER):
                 self._set_nice(machine, NICE)
 

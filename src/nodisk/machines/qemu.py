@@ -1,17 +1,23 @@
-"""QEMU's arguments for one diskless machine (pure), and which accelerator this host can really use."""
+"""QEMU's arguments for one diskless machine, and which accelerator this host can really use."""
 
 from __future__ import annotations
 
+import functools
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from nodisk.errors import EnvironmentProblem
+from nodisk import run
+from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.machines import nics
 from nodisk.spec.model import Firmware, Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Role
+
+PROGRAM = "qemu-system-x86_64"
 
 # What a role gets where lab.yaml says nothing, in MiB: the targets of the project for a machine in a room.
 DEFAULT_MEMORY = {Role.CONTROL_PLANE: 2048, Role.WORKER: 1024}
@@ -35,7 +41,20 @@ class Accelerator(StrEnum):
     """How QEMU runs the guest's instructions."""
 
     KVM = "kvm"
-    TCG = "tcg"
+    TCG = "tcg,thread=multi"
+    """Emulated, each processor by a thread of its own."""
+    TCG_IN_TURN = "tcg,thread=single"
+    """Emulated, a machine's processors one after the other."""
+
+    @property
+    def emulates(self) -> bool:
+        """Whether the host's processors don't run the guest's instructions themselves."""
+        return self is not Accelerator.KVM
+
+    @property
+    def technique(self) -> str:
+        """``kvm`` or ``tcg``."""
+        return self.value.partition(",")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +74,60 @@ class Paths:
     @classmethod
     def of(cls, state: LabState, machine: Machine) -> Paths:
         """The files of a machine of the lab."""
-        run, name = state.run / "machines", str(machine.name)
+        folder, name = state.run / "machines", str(machine.name)
         return cls(
-            pid=run / f"{name}.pid",
+            pid=folder / f"{name}.pid",
             console=state.log / f"console-{name}.log",
-            serial=run / f"{name}.serial",
-            qmp=run / f"{name}.qmp",
-            variables=run / f"{name}.efivars",
+            serial=folder / f"{name}.serial",
+            qmp=folder / f"{name}.qmp",
+            variables=folder / f"{name}.efivars",
         )
 
 
-def accelerator(cpuinfo: str | None = None, kvm: Path = Path("/dev/kvm")) -> Accelerator:
+SOUND = (8, 1)
+"""QEMU's first release whose emulated processors can run side by side.
+
+Linux puts a breakpoint in the place of an instruction that it changes. Before this release a processor may translate
+the breakpoint while another takes it away, and run into it afterwards: "Oops: int3", and the machine reboots. It takes
+hundreds of boots to see it (QEMU's issue 1696).
+"""
+
+
+def accelerator(
+    cpuinfo: str | None = None,
+    kvm: Path = Path("/dev/kvm"),
+    release: Callable[[], tuple[int, ...] | None] | None = None,
+) -> Accelerator:
     """KVM only where it really works: the processor has vmx or svm *and* /dev/kvm opens.
 
     ``/dev/kvm`` alone says little: it exists on hosts whose hypervisor can't run an ordinary guest.
     """
+    if _kvm_works(cpuinfo, kvm):
+        return Accelerator.KVM
+    return Accelerator.TCG if ((release or installed)() or (0,)) >= SOUND else Accelerator.TCG_IN_TURN
+
+
+@functools.cache
+def installed() -> tuple[int, ...] | None:
+    """The release of this host's QEMU, such as (7, 2); None: there is none."""
+    try:
+        said = run.run([PROGRAM, "--version"], timeout=20).stdout
+    except NodiskError:
+        return None
+    found = re.search(r"version (\d+)\.(\d+)", said)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
+def _kvm_works(cpuinfo: str | None, kvm: Path) -> bool:
     text = Path("/proc/cpuinfo").read_text() if cpuinfo is None else cpuinfo
     flags = {word for line in text.splitlines() if line.startswith("flags") for word in line.split()}
     if not flags & {"vmx", "svm"}:
-        return Accelerator.TCG
+        return False
     try:
         os.close(os.open(kvm, os.O_RDWR))
     except OSError:
-        return Accelerator.TCG
-    return Accelerator.KVM
+        return False
+    return True
 
 
 def memory_mib(machine: Machine) -> int:
@@ -121,15 +170,15 @@ def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: A
     paths = Paths.of(state, machine)
     firmware = lab.firmware(machine)
     flash, secure = uefi(firmware), firmware is Firmware.SECURE_BOOT
-    cpu = lab.virtual.cpu or ("host" if accel is Accelerator.KVM else EMULATED_CPU)
-    words = ["qemu-system-x86_64"]
+    cpu = lab.virtual.cpu or (EMULATED_CPU if accel.emulates else "host")
+    words = [PROGRAM]
     words += ["-name", identity(lab, machine)]
     words += ["-daemonize"]
     words += ["-pidfile", str(paths.pid)]
     words += ["-nodefaults", "-no-user-config", "-display", "none"]
     # graphics=off makes SeaBIOS, and so iPXE, talk on the serial line.
     words += ["-machine", "q35,graphics=off,vmport=off" + (",smm=on" if secure else "")]
-    words += ["-accel", "kvm" if accel is Accelerator.KVM else "tcg,thread=multi"]
+    words += ["-accel", accel.value]
     words += ["-cpu", cpu]
     words += ["-smp", str(machine.cpus)]
     words += ["-m", str(memory_mib(machine))]

@@ -88,7 +88,7 @@ class Virtual:
             say(f"network namespace {segment.netns}: {BRIDGE} is {segment.server}")
         segment.up()
         self.make_ssh_key()
-        virtual_lab.note_emulated(self.state, yes=qemu.accelerator() is qemu.Accelerator.TCG)
+        virtual_lab.note_emulated(self.state, yes=qemu.accelerator().emulates)
         if running.process(self.state) is None:
             say(f"server in it (log: {services.server_log})")
         if not services.start_server() and services.update_server(built.fingerprint(self.state, self.lab)):

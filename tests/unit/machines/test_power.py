@@ -43,6 +43,6 @@ def test_emulated_workers_stand_back_for_the_control_plane(
     own = os.getpriority(os.PRIO_PROCESS, 0)
     Power(LAB, State(tmp_path).lab("room")).stand_back()
     for machine in LAB.machines:
-        behind = machine.role is Role.WORKER and accelerator is qemu.Accelerator.TCG
+        behind = machine.role is Role.WORKER and accelerator.emulates
         found = os.getpriority(os.PRIO_PROCESS, running[str(machine.name)])
         assert found == (power.NICE if behind else own), machine.name

@@ -121,7 +121,23 @@ def test_cpu_is_the_hosts_under_kvm_and_the_labs_if_it_says_so() -> None:
     ],
 )
 def test_kvm_needs_the_processor_and_the_device(cpuinfo: str, kvm: str, expected: Accelerator) -> None:
-    assert qemu.accelerator(cpuinfo, Path(kvm)) is expected
+    assert qemu.accelerator(cpuinfo, Path(kvm), lambda: (10, 0)) is expected
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"), [((8, 1), "multi"), ((8, 0), "single"), ((7, 2), "single"), (None, "single")]
+)
+def test_old_emulators_run_a_machine_s_processors_in_turn(release: tuple[int, ...] | None, expected: str) -> None:
+    """Else the guest's kernel meets a breakpoint that it has taken away."""
+    accel = qemu.accelerator("flags: fpu", Path("/nonexistent"), lambda: release)
+    assert accel.emulates
+    assert value(words(make_lab(), accel=accel), "-accel") == f"tcg,thread={expected}"
+
+
+def test_this_host_s_emulator_says_its_release() -> None:
+    found = qemu.installed()
+    assert found is not None
+    assert found >= (7, 2)
 
 
 def test_names_of_two_labs_never_meet() -> None:
