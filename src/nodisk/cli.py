@@ -59,7 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Print a student's token (the thesis' bin/student-tokens).",
     ),
     "backup": ("nodisk.commands.backup:backup", "Back up the room: make, list, prove, restore."),
-    "addons": ("nodisk.commands.addons:addons", "Show, compare, mirror, apply and remove the cluster's add-ons."),
+    "addons": ("nodisk.commands.addons:addons", "Show, mirror, apply and remove the cluster's add-ons."),
     "verify": ("nodisk.commands.verify:verify", "Prove that the cluster works."),
     "conformance": ("nodisk.commands.conformance:conformance", "Run Kubernetes' own conformance suite."),
     "bench": ("nodisk.commands.bench:bench", "Measure how fast the cluster is."),

@@ -13,7 +13,7 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser.served import EVIL, Served
-from tests.support.chromium import PATIENCE, complaints, media, patiently, violations, wait_for
+from tests.support.chromium import PATIENCE, click, complaints, media, patiently, violations, wait_for
 
 from nodisk.classes import codes, plan, record, sizes
 from nodisk.classes.own import Own, Running, Used
@@ -49,11 +49,11 @@ def test_from_the_card_to_the_page_and_back(served: Served, browser: Chrome, phy
     assert wait_for(browser, "main li a").get_attribute("href") == "http://10.77.0.12:30080/"
     assert browser.execute_script("return document.cookie") == ""
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
-    wait_for(browser, "main button", "Download the key file").click()
+    click(browser, "main button", "Download the key file")
     path = tmp_path / "jan-kowalski.kubeconfig"
     WebDriverWait(browser, PATIENCE, poll_frequency=0.1).until(lambda _: path.exists() and path.stat().st_size)
     assert path.read_text() == "kind: Config # jan-kowalski\n"
-    wait_for(browser, ".who button", "Sign out").click()
+    click(browser, ".who button", "Sign out")
     wait_for(browser, "h2", "First time here")
     wait_for(browser, "#login").send_keys("jan-kowalski", Keys.TAB, "not the passphrase", Keys.ENTER)
     wait_for(browser, "[role=alert]", "Login and passphrase don't fit.")
@@ -97,7 +97,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome, physics: Class
 
 def test_without_scripts(served: Served, plain: Chrome, physics: Class) -> None:
     enter(plain, served, physics)
-    wait_for(plain, ".who button", "Sign out").click()
+    click(plain, ".who button", "Sign out")
     wait_for(plain, "h2", "First time here")
 
 

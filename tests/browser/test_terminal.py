@@ -16,7 +16,7 @@ import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from tests.browser.served import Served
-from tests.support.chromium import PATIENCE, complaints, media, patiently, violations, wait_for
+from tests.support.chromium import PATIENCE, click, complaints, media, patiently, violations, wait_for
 from tests.support.shells import PROMPT
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -76,7 +76,7 @@ def enter(driver: Chrome, served: Served, token: str) -> None:
     cookie = {"name": security.door_cookie_name(served.lab), "value": token, "secure": True, "path": "/"}
     driver.add_cookie(cookie)
     driver.get(f"{served.base}/door/shells")
-    wait_for(driver, "a.button", "Open the terminal").click()
+    click(driver, "a.button", "Open the terminal")
     opened(driver)
 
 
@@ -186,7 +186,7 @@ def test_a_second_window_takes_over_and_the_first_is_told(
     wait_for(browser, "#again:enabled")
     type_in(second, "echo second-$((2+2))")
     shows(second, "\nsecond-4\n")
-    wait_for(browser, "#again").click()
+    click(browser, "#again")
     opened(browser)
     wait_for(second, "#state", WORDS[End.TAKEN])
 
@@ -221,7 +221,7 @@ def test_signing_out_ends_it_and_so_does_idleness(served: Served, browser: Chrom
     wait_for(browser, "#state", WORDS[End.IDLE])
     assert "jan-kowalski" in served.shells.removed
     served.console.terminals.idle = 1800
-    wait_for(browser, "#again").click()
+    click(browser, "#again")
     opened(browser)
     served.database.door.sign_out(token)
     wait_for(browser, "#state", WORDS[End.OUT])
@@ -236,7 +236,7 @@ def test_no_room_is_said_in_both_languages(served: Served, browser: Chrome, toke
     browser.get(f"{served.base}/door/shells/terminal?lang=en")
     wait_for(browser, "#state", NO_ROOM)
     served.shells.refusal = None
-    wait_for(browser, "#again").click()
+    click(browser, "#again")
     opened(browser)
 
 
@@ -253,7 +253,7 @@ def test_axe_finds_nothing_wrong_and_the_keyboard_leaves(served: Served, browser
                 found[language, scheme, width] = bad
     browser.set_window_size(1280, 900)
     media(browser)
-    wait_for(browser, "#reader").click()
+    click(browser, "#reader")
     type_in(browser, "echo aloud-$((5+1))")
     patiently(browser, lambda: "aloud-6" in (wait_for(browser, "#terminal").get_attribute("textContent") or "") or None)
     if bad := violations(browser):

@@ -14,7 +14,7 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from tests.browser.served import Served
 from tests.browser.test_terminal import dial, enter, hello, screen, session, shows, type_in, until
-from tests.support.chromium import PATIENCE, complaints, media, patiently, violations, wait_for
+from tests.support.chromium import PATIENCE, click, complaints, media, patiently, violations, wait_for
 from tests.support.shells import PROMPT
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -79,7 +79,7 @@ def test_a_teacher_watches_and_the_student_sees_who(
     at_console(second, served, teacher(served), "/class/shells")
     complaints(second)
     assert len(second.find_elements(By.LINK_TEXT, "Watch")) == 1, "Ewa's isn't open"
-    wait_for(second, "td a", "Watch").click()
+    click(second, "td a", "Watch")
     shows(second, "before-42")
     assert wait_for(browser, "#watched").text == NOTICE
     rows = "return document.getElementById('terminal').terminal.rows"
@@ -128,7 +128,7 @@ def test_it_ends_with_the_student_s_session_and_is_said_in_polish(
     wait_for(second, "#terminal[data-state=open]")
     served.database.door.sign_out(token)
     wait_for(second, "#state", "Terminal studenta został zamknięty.")
-    wait_for(second, "#again:enabled").click()
+    click(second, "#again:enabled")
     wait_for(second, "#state", "Ten student nie ma teraz otwartego terminala.")
     second.get(f"{served.base}/class/shells?lang=en")
     browser.get(f"{served.base}/door?lang=en")

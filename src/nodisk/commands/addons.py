@@ -19,7 +19,7 @@ from nodisk.spec.model_addons import Addon
 
 @click.group(epilog="Example: nodisk addons diff && nodisk addons apply")
 def addons() -> None:
-    """Show, compare, mirror, apply and remove the cluster's add-ons.
+    """Show, mirror, apply and remove the cluster's add-ons.
 
     They are `addons:` in lab.yaml; nodisk serve applies them when the API first answers.
     """
