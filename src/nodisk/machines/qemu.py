@@ -89,7 +89,7 @@ SOUND = (8, 1)
 
 Linux puts a breakpoint in the place of an instruction that it changes. Before this release a processor may translate
 the breakpoint while another takes it away, and run into it afterwards: "Oops: int3", and the machine reboots. It takes
-hundreds of boots to see it (QEMU's issue 1696).
+hundreds of boots to see it (QEMU's issue 1696). Only a control plane's run side by side all the same.
 """
 
 
@@ -165,6 +165,13 @@ def check_firmware(lab: Lab) -> None:
             )
 
 
+def _accelerator_of(machine: Machine, accel: Accelerator) -> Accelerator:
+    # The whole lab waits for its control plane, which needs more than one of the host's processors: in turn, three
+    # machines' proof took half as long again. So there the fault stays possible.
+    in_turn = accel is Accelerator.TCG_IN_TURN and machine.role is not Role.CONTROL_PLANE
+    return accel if in_turn or not accel.emulates else Accelerator.TCG
+
+
 def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: Accelerator) -> list[str]:
     """The command line of one machine: network boot and nothing else, no disk, console on a serial line."""
     paths = Paths.of(state, machine)
@@ -178,7 +185,7 @@ def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: A
     words += ["-nodefaults", "-no-user-config", "-display", "none"]
     # graphics=off makes SeaBIOS, and so iPXE, talk on the serial line.
     words += ["-machine", "q35,graphics=off,vmport=off" + (",smm=on" if secure else "")]
-    words += ["-accel", accel.value]
+    words += ["-accel", _accelerator_of(machine, accel).value]
     words += ["-cpu", cpu]
     words += ["-smp", str(machine.cpus)]
     words += ["-m", str(memory_mib(machine))]

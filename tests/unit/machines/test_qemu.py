@@ -131,7 +131,8 @@ def test_old_emulators_run_a_machine_s_processors_in_turn(release: tuple[int, ..
     """Else the guest's kernel meets a breakpoint that it has taken away."""
     accel = qemu.accelerator("flags: fpu", Path("/nonexistent"), lambda: release)
     assert accel.emulates
-    assert value(words(make_lab(), accel=accel), "-accel") == f"tcg,thread={expected}"
+    assert value(words(make_lab(), 1, accel), "-accel") == f"tcg,thread={expected}"
+    assert value(words(make_lab(), 0, accel), "-accel") == "tcg,thread=multi", "a lab waits for its control plane"
 
 
 def test_this_host_s_emulator_says_its_release() -> None:
