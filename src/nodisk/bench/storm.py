@@ -48,6 +48,11 @@ class Storm:
         return self.size * 8 / self.link
 
     @property
+    def rounds(self) -> int:
+        """How often all of them fetch it."""
+        return 3 if self.faulty else 2
+
+    @property
     def step(self) -> int:
         """Bytes of a chunk."""
         step = 4096
@@ -64,15 +69,15 @@ class Round:
     asked: int
     """Machines that should get the image."""
     done: int
-    first: float
-    median: float
-    last: float
-    """Seconds until so many had it, checked; of those whose own cable is whole."""
+    first: float | None
+    median: float | None
+    last: float | None
+    """Seconds until so many had it, checked; of those whose cable is whole and not slow. None: none of them had it."""
     last_slow: float | None
     """The same of those that send slowly: their own requests wait behind what they give."""
     copies: float
     """Copies of the image that the server sent."""
-    server_link: float
+    server_link: float | None
     """Share of the server's cable that the image's bytes took until the last machine had it."""
     floor: float
     """Seconds that the cables alone would have needed."""
@@ -163,18 +168,18 @@ def one_round(
     given, processors = made.given(), made.processor_seconds()
     bad = sum(log.read_text(encoding="utf-8").count("bad ") for log in wanted.values())
     made.end()
-    times = sorted(after for number, after in done.items() if number not in slow) or [float("nan")]
+    times = sorted(after for number, after in done.items() if number not in slow)
     slow_ones = [after for number, after in done.items() if number in slow]
     floor = storm.once if peers else storm.once * len(logs)
     copies = given / storm.size
-    share = copies * storm.once / max(done.values(), default=float("nan"))
+    share = copies * storm.once / max(done.values()) if done else None
     return Round(
         name,
         asked=len(wanted),
         done=len(done),
-        first=times[0],
-        median=statistics.median(times),
-        last=times[-1],
+        first=times[0] if times else None,
+        median=statistics.median(times) if times else None,
+        last=times[-1] if times else None,
         last_slow=max(slow_ones, default=None),
         copies=copies,
         server_link=share,
@@ -215,19 +220,23 @@ def headings() -> list[str]:
     ]
 
 
+def _shown(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f}"
+
+
 def rows(found: list[Round]) -> list[list[str]]:
     """Of the table: one for each round."""
     return [
         [
             one.name,
             f"{one.done}/{one.asked}",
-            f"{one.first:.1f}",
-            f"{one.median:.1f}",
-            f"{one.last:.1f}",
-            f"{one.last / one.floor:.2f} ×",
-            "-" if one.last_slow is None else f"{one.last_slow:.1f}",
+            _shown(one.first),
+            _shown(one.median),
+            _shown(one.last),
+            "-" if one.last is None else f"{one.last / one.floor:.2f} ×",
+            _shown(one.last_slow),
             f"{one.copies:.2f}",
-            f"{one.server_link:.0%}",
+            "-" if one.server_link is None else f"{one.server_link:.0%}",
             f"{one.processors:.1f}",
             str(one.bad),
         ]

@@ -36,8 +36,8 @@ WITHIN = 1200.0
     metavar="N",
     help="Instead: N machines' programs fetch an image at once, from the server alone and from each other.",
 )
-@click.option("--link", default="100M", show_default=True, help="Speed of each cable in the storm.")
-@click.option("--size", default="8MiB", show_default=True, help="The image's size in the storm.")
+@click.option("--link", metavar="RATE", help="Speed of each cable in the storm.  [default: 100M]")
+@click.option("--size", metavar="SIZE", help="Size of the image in the storm.  [default: 8MiB]")
 @click.option("--within", type=float, default=WITHIN, show_default=True, help="Seconds to wait for each boot.")
 @click.option("--dry-run", is_flag=True, help="Show what would be booted; change nothing.")
 def lab_bench(  # noqa: PLR0917 - click hands over by name
@@ -46,8 +46,8 @@ def lab_bench(  # noqa: PLR0917 - click hands over by name
     no_power_cycle: bool,
     by_firmware: bool,
     storm: int | None,
-    link: str,
-    size: str,
+    link: str | None,
+    size: str | None,
     within: float,
     dry_run: bool,
 ) -> None:
@@ -55,11 +55,16 @@ def lab_bench(  # noqa: PLR0917 - click hands over by name
 
     Boots two temporary copies of this lab, one after the other, and removes them. With --matrix, temporary labs on its
     network, in which one machine after another boots as far as Linux. With --storm, nothing boots: the programs run in
-    network namespaces with cables of limited speed, a tenth of them lying, slow or unplugged in a third round.
+    network namespaces with cables of limited speed. From ten machines on there is a third round, in which one in ten
+    sends garbage, one in ten is slow, and one in ten loses its cable.
     """
     if storm is not None:
-        _bench_storm(_storm(storm, link, size), options.state, output, within, dry_run=dry_run)
+        if by_firmware or no_power_cycle:
+            raise click.UsageError("in a storm nothing boots: leave out --matrix and --no-power-cycle")
+        _bench_storm(_storm(storm, link or "100M", size or "8MiB"), options.state, output, within, dry_run=dry_run)
         return
+    if link is not None or size is not None:
+        raise click.UsageError("--link and --size belong to --storm N: add it, or leave them out")
     context = options.load()
     virtual = Virtual(context.lab, context.file, context.state)
     virtual.check(another=True)
@@ -80,14 +85,17 @@ def lab_bench(  # noqa: PLR0917 - click hands over by name
 
 def _storm(machines: int, link: str, size: str) -> Storm:
     try:
-        return Storm(machines, Rate.parse(link).bits, Size.parse(size).bytes, faulty=max(1, machines // 10))
+        found = Storm(machines, Rate.parse(link).bits, Size.parse(size).bytes, faulty=machines // 10)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if found.size == 0:
+        raise click.UsageError("--size: an empty image measures nothing; use a size like 8MiB")
+    return found
 
 
 def _bench_storm(storm: Storm, state: State, output: str, within: float, *, dry_run: bool) -> None:
     if dry_run:
-        click.echo(f"would let {storm.machines} programs fetch {storm.size} bytes at once, three times")
+        click.echo(f"would let {storm.machines} programs fetch {storm.size} bytes at once, {storm.rounds} times")
         return
     with tempfile.TemporaryDirectory(prefix="nodisk-storm-", dir="/dev/shm") as folder:  # RAM, as on machines
         found = storms.measure(storm, state, Path(folder) / "room", within=within, say=ui.say)

@@ -18,7 +18,7 @@ from nodisk.spec.model_backup import Backup
 from nodisk.spec.model_kubernetes import Engine, Kubernetes, Policies
 from nodisk.spec.model_menu import Menu, MenuChoice
 from nodisk.spec.model_os import Os
-from nodisk.spec.model_peers import Peers
+from nodisk.spec.model_peers import PeersOrOff
 from nodisk.spec.model_power import PowerKind, PowerSettings
 from nodisk.spec.model_timetable import Timetable
 from nodisk.spec.section import Section
@@ -201,9 +201,9 @@ class Lab(Section):
     them when the API first answers, in this order, and removes the objects of those that are no longer here."""
     backup: Backup | None = None
     """Backups of the room; absent: only those that are asked for by command."""
-    peers: Peers | None = None
-    """Machines that boot give parts of the image to each other; absent: all of it comes from the server. Experimental:
-    see docs/explanation/peers.md. The image is another one then: `nodisk build`."""
+    peers: PeersOrOff = None
+    """Machines that boot give parts of the image to each other; absent or `off`: all of it comes from the server.
+    Experimental: see docs/explanation/peers.md. The image is another one then: `nodisk build`."""
 
     @property
     def server_enforces(self) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator
 
 from nodisk.spec.section import Section
 from nodisk.values import Parsed
@@ -45,3 +47,12 @@ class Peers(Section):
     rate: Rate = Rate(200_000_000)
     """How much a running machine gives to others at most, in bits a second: `200M`, `1G`. While it boots it has no
     limit."""
+
+
+PeersOrOff = Annotated[
+    Peers | None,
+    BeforeValidator(
+        lambda value: None if value == "off" else value, json_schema_input_type=Peers | Literal["off"] | None
+    ),
+]
+"""``peers: off`` says in lab.yaml what its absence means."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nodisk import run
 from nodisk.bench import storm
 from nodisk.bench.storm_room import StormRoom, room
 from nodisk.state import State
@@ -28,6 +31,13 @@ def test_from_the_server_alone_each_machine_costs_a_copy(wired: tuple[StormRoom,
     found = storm.one_round(PLAN, *wired, "alone", peers=False, faulty=0, within=PATIENCE)
     assert found.done == found.asked == MACHINES
     assert found.copies == MACHINES
+
+
+def test_as_a_command(tmp_path: Path) -> None:
+    words = ["lab", "bench", "--storm", "3", "--link", "50M", "--size", "1MiB", "-o", "json", "--state", str(tmp_path)]
+    done = run.run([sys.executable, "-m", "nodisk", *words], timeout=PATIENCE)
+    told = json.loads(done.stdout)
+    assert [(one["name"], one["done"]) for one in told["rounds"]] == [("server alone", 3), ("peers", 3)]
 
 
 def test_from_each_other_the_server_sends_less(wired: tuple[StormRoom, tuple[Path, Path, str]]) -> None:

@@ -22,6 +22,7 @@ OFF = Lab.model_validate(
     }
 )
 ON = Lab.model_validate({**OFF.model_dump(mode="json", exclude_none=True), "peers": {"rate": "80M"}})
+SWITCHED_OFF = Lab.model_validate({**OFF.model_dump(mode="json", exclude_none=True), "peers": "off"})
 ASSET = AssetRef("root.squashfs", "a" * 64, 100 << 20)
 FACTS = Facts(
     "CA\n",
@@ -65,3 +66,7 @@ def test_rates(text: str, bits: int, shown: str) -> None:
 def test_what_is_no_rate(text: str) -> None:
     with pytest.raises(ValueError, match="is no rate"):
         Rate.parse(text)
+
+
+def test_off_is_as_good_as_nothing() -> None:
+    assert SWITCHED_OFF == OFF
