@@ -110,7 +110,6 @@ def type_in(driver: Chrome, text: str) -> None:
 
 def test_typed_keys_echo_and_the_window_s_size_arrives(served: Served, browser: Chrome, token: str) -> None:
     enter(browser, served, token)
-    complaints(browser)  # there is no favicon.ico
     browser.refresh()
     opened(browser)
     type_in(browser, "echo $((40+2))-ąę")

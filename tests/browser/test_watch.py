@@ -73,11 +73,9 @@ def test_a_teacher_watches_and_the_student_sees_who(
     served: Served, browser: Chrome, second: Chrome, token: str
 ) -> None:
     enter(browser, served, token)
-    complaints(browser)
     type_in(browser, "echo before-$((40+2))")
     shows(browser, "\nbefore-42\n")
     at_console(second, served, teacher(served), "/class/shells")
-    complaints(second)
     assert len(second.find_elements(By.LINK_TEXT, "Watch")) == 1, "Ewa's isn't open"
     click(second, "td a", "Watch")
     shows(second, "before-42")

@@ -19,6 +19,7 @@ from nodisk.records.events import iso
 HERE = Path(__file__).parent
 STATIC = {
     "console.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
     "live.js": "text/javascript; charset=utf-8",
     "terminal.css": "text/css; charset=utf-8",
     "terminal.js": "text/javascript; charset=utf-8",
