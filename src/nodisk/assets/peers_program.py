@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from nodisk.assets import mirror, sandbox, trust
+from nodisk.assets import compile_root, sandbox
 from nodisk.assets.hashes import key_of, tree_hash
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.spec.model_os import Suite
@@ -31,24 +31,7 @@ async def compiled(work: Work, suite: Suite, os_mirror: str | None, folder: Path
         return cached
     work.need_network(f"a compiler of Debian {suite}")
     root = folder / "compiler"
-    await sandbox.build(
-        [
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=apt",
-            "--format=directory",
-            f"--include={','.join(_PACKAGES)}",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            *mirror.apt_options(folder),
-            suite.value,
-            root,
-            *mirror.find(os_mirror).sources(suite.value),
-        ],
-        log_file=work.log("peers-chroot"),
-        env={**trust.environment(), "TMPDIR": str(folder)},
-    )
+    await compile_root.unpack(work, root, suite, _PACKAGES, os_mirror, log="peers-chroot")
     shutil.copytree(SOURCES, root / "src")
     files = [f"/src/{path.name}" for path in sorted(SOURCES.glob("*.c"))]
     await sandbox.build(

@@ -9,7 +9,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from nodisk.assets import docker_archive, mirror, sandbox, trust
+from nodisk.assets import compile_root, docker_archive, sandbox
 from nodisk.assets.docker_archive import Config, Entry
 from nodisk.assets.hashes import sha256_of, tree_hash
 from nodisk.assets.progress import Step
@@ -88,27 +88,7 @@ def recipe(os_mirror: str | None) -> Recipe:
 
 async def chroot(work: Work, root: Path, os_mirror: str | None, *, name: str) -> None:
     """Make ``root`` a Debian 12 that can compile Kubernetes, its source in ``/src``; ``name``: of the log."""
-    # The host's apt, which reaches the mirror as mmdebstrap does: the chroot knows neither authorities nor proxies.
-    fetch = "apt-get -q -o APT::Sandbox::User=root source --download-only kubernetes"
-    await sandbox.build(
-        [
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=apt",
-            "--format=directory",
-            f"--include={','.join(_PACKAGES)}",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            *mirror.apt_options(root.parent),
-            f'--customize-hook=mkdir "$1/src" && cd "$1/src" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {fetch}',
-            SUITE.value,
-            root,
-            *mirror.find(os_mirror).sources(SUITE.value, source=True),
-        ],
-        log_file=work.log(f"{name}-chroot"),
-        env={**trust.environment(), "TMPDIR": str(root.parent)},
-    )
+    await compile_root.unpack(work, root, SUITE, _PACKAGES, os_mirror, log=f"{name}-chroot", source="kubernetes")
 
 
 def source_in(root: Path) -> Path:

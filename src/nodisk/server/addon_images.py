@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import itertools
 import json
 import socket
 from collections.abc import Callable, Collection, Iterator
@@ -40,22 +39,16 @@ class Away(NodiskError):
 
 
 async def fill(lab: Lab, state: LabState, say: Callable[[str], None]) -> None:
-    """Run ``push`` until nothing is missing; an unchanged problem is reported once."""
-    known: set[str] = set()
-    for pause in itertools.chain(seed.RETRY, itertools.repeat(seed.RETRY[-1])):
+    """Run ``push`` until nothing is missing."""
+
+    async def once() -> tuple[str, list[str]]:
         try:
             count, problems = await asyncio.to_thread(push, lab, state)
         except NodiskError as error:
-            count, problems = 0, [error.message]
-        if count:
-            say(f"registry: {count} images of add-ons added")
-        for problem in problems:
-            if problem not in known:
-                say(f"registry: {problem}")
-        if not problems:
-            return
-        known = set(problems)
-        await asyncio.sleep(pause)
+            return "", [error.message]
+        return f"{count} images of add-ons added" if count else "", problems
+
+    await seed.until_complete(once, say)
 
 
 def push(lab: Lab, state: LabState) -> tuple[int, list[str]]:

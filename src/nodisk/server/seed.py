@@ -15,7 +15,7 @@ import shutil
 import ssl
 import tarfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import httpx2
@@ -47,16 +47,26 @@ async def collect_garbage(state: LabState, config: Path, say: Callable[[str], No
 async def fill(
     lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage, Path]], say: Callable[[str], None]
 ) -> None:
-    """Run ``seed`` until nothing is missing; an unchanged problem is reported once."""
-    known: set[str] = set()
-    for pause in itertools.chain(RETRY, itertools.repeat(RETRY[-1])):
+    """Run ``seed`` until nothing is missing."""
+
+    async def once() -> tuple[str, list[str]]:
         began = time.monotonic()
         pushed, problems = await seed(lab, state, images)
-        if pushed:
-            say(f"registry: {pushed} images added in {time.monotonic() - began:.1f} s")
-        for problem in problems:
-            if problem not in known:
-                say(f"registry: {problem}")
+        return f"{pushed} images added in {time.monotonic() - began:.1f} s" if pushed else "", problems
+
+    await until_complete(once, say)
+
+
+async def until_complete(once: Callable[[], Awaitable[tuple[str, list[str]]]], say: Callable[[str], None]) -> None:
+    """Run ``once`` until it has no problems; it returns what it did ('': nothing), and a sentence for each problem.
+
+    An unchanged problem is reported once.
+    """
+    known: set[str] = set()
+    for pause in itertools.chain(RETRY, itertools.repeat(RETRY[-1])):
+        did, problems = await once()
+        for line in ([did] if did else []) + [problem for problem in problems if problem not in known]:
+            say(f"registry: {line}")
         if not problems:
             return
         known = set(problems)
