@@ -1,4 +1,4 @@
-"""The names of a cluster: Services and EndpointSlices → DNS records. Pure.
+"""The names of a cluster: Services, EndpointSlices and pods → DNS records. Pure.
 
 Source: Kubernetes DNS-Based Service Discovery, version 1.1.0 (kubernetes/dns, docs/specification.md). Where it leaves a
 choice, this does as CoreDNS: an endpoint without a hostname is called by its address with hyphens (``10-244-1-5``), and
@@ -161,6 +161,21 @@ def records(service: Service, slices: Iterable[Slice], domain: str, reserved: IP
     return tuple(dict.fromkeys(found))
 
 
+def pod_records(pod: Object, domain: str) -> tuple[Record, ...]:
+    """A pod's own records: ``10-244-1-5.NAMESPACE.pod.DOMAIN`` for each of its addresses; none before it has one.
+
+    They are not in the specification, but as old as Kubernetes' DNS (kubernetes/dns, ``Pod records``), CoreDNS has
+    them, and every release's conformance specs ask for them. Only pods that there are have one, as with CoreDNS'
+    ``pods verified``: nobody can have a certificate's name lead to any address of the range.
+    """
+    status, namespace = pod.get("status") or {}, str(pod["metadata"].get("namespace") or "")
+    if status.get("phase") in ("Succeeded", "Failed") or not _LABEL.fullmatch(namespace):
+        return ()
+    told = [status.get("podIP"), *(one.get("ip") for one in status.get("podIPs") or ())]
+    suffix = f"{namespace}.pod.{domain}."
+    return tuple(_forward(f"{_hyphened(one)}.{suffix}", one) for one in dict.fromkeys(_addresses(told)))
+
+
 def _external(own: str, target: str) -> Iterator[Record]:
     """Section 2.5."""
     absolute = f"{target.lower().removesuffix('.')}."
@@ -201,6 +216,10 @@ def _hostname(endpoint: Endpoint, address: Address) -> str:
     # Below a Service's name only ports begin with an underscore.
     if _LABEL.fullmatch(given) and not given.startswith("_"):
         return given
+    return _hyphened(address)
+
+
+def _hyphened(address: Address) -> str:
     return address.exploded.replace(":", "-").replace(".", "-")
 
 

@@ -9,17 +9,19 @@ from nodisk.plan import network
 from nodisk.plan.names import VERSION, Record
 from nodisk.spec.model import Lab
 
+PODS = f"pod.{network.CLUSTER_DOMAIN}"
+"""Pods' own names: a zone of its own, for pods come and go more often than all others together."""
 TTL = 5
 """Seconds for which others may keep an answer; as CoreDNS. The server's own resolver forgets it with each change."""
 
 
 def zones(lab: Lab) -> tuple[str, ...]:
-    """The zones, without the final dot: the cluster's domain, and what its Services' and pods' addresses are called by.
+    """The zones, without the final dot: the cluster's domain, pods' own names, what Services' and pods' addresses are.
 
     An endpoint with another address (a machine's own) has no PTR record here: that name is the lab's to give.
     """
     ranges = (lab.kubernetes.services, lab.kubernetes.pods)
-    return (network.CLUSTER_DOMAIN, *(zone for one in ranges for zone in reverse_zones(one)))
+    return (network.CLUSTER_DOMAIN, PODS, *(zone for one in ranges for zone in reverse_zones(one)))
 
 
 def reverse_zones(addresses: IPv4Network) -> tuple[str, ...]:
@@ -65,4 +67,4 @@ def zone_file(lab: Lab, zone: str, blocks: Iterable[str] = ()) -> str:
     if zone == domain:
         head += f"ns.dns.{domain}. {TTL} IN A {network.dns_service(lab)}\n"
         head += f'dns-version.{domain}. {TTL} IN TXT "{VERSION}"\n'
-    return head + "".join(blocks)
+    return head + "".join(dict.fromkeys(blocks))  # pods of the host's network have their machine's address

@@ -1,7 +1,7 @@
-"""The cluster's names where the release brings no CoreDNS: watched Services and EndpointSlices → zone files → unbound.
+"""The cluster's names where the release brings no CoreDNS: watched Services, EndpointSlices, pods → zones → unbound.
 
-Both kinds are followed; a thread writes the zones that changed and lets unbound load them. While the API is away, or
-the server itself has only just started, the zones stay as they were last written: nothing is written before both kinds
+All kinds are followed; a thread writes the zones that changed and lets unbound load them. While the API is away, or
+the server itself has only just started, the zones stay as they were last written: nothing is written before all kinds
 have been listed once.
 """
 
@@ -20,7 +20,7 @@ from nodisk.kube.errors import ApiError, NotFound, Overloaded, Unreachable
 from nodisk.kube.watch import Change, WatchEvent
 from nodisk.plan import cluster_dns, daemons_unbound, network, zones
 from nodisk.plan.daemons import Host
-from nodisk.plan.names import Key, Service, Slice, records, service_of, slice_of
+from nodisk.plan.names import Key, Service, Slice, pod_records, records, service_of, slice_of
 from nodisk.server.following import SETTLE, Following, key_of
 from nodisk.server.nodes import api
 from nodisk.spec.model import Lab
@@ -32,6 +32,7 @@ LONGEST_PAUSE = 0.3
 """Between two writings there is as long a pause as the last one took, but no longer than this."""
 AGAIN = 1.0
 """Seconds until what failed is tried again."""
+KINDS = 3
 SLICES = ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1")
 _SERVICE_OF = "kubernetes.io/service-name"
 
@@ -65,7 +66,8 @@ class Picture:
     _owners: dict[Key, Key] = field(default_factory=dict)
     """Slice → its Service: of a slice that vanished unseen only the name is told."""
     _blocks: dict[str, dict[Key, str]] = field(default_factory=dict)
-    """Zone → Service → its lines."""
+    """Zone → Service → its lines; in the zone of pods' names, pod → its line."""
+    _pods: set[Key] = field(default_factory=set)
     _changed: set[Key] = field(default_factory=set)
     _stale: set[str] = field(init=False)
 
@@ -80,6 +82,26 @@ class Picture:
     def slices(self) -> set[Key]:
         """The EndpointSlices that are known."""
         return set(self._owners)
+
+    def pods(self) -> set[Key]:
+        """The pods that are known."""
+        return set(self._pods)
+
+    def take_pod(self, event: WatchEvent) -> bool:
+        """A change of a pod; only those of its addresses matter."""
+        key, block = key_of(event.object), self._blocks.setdefault(zones.PODS, {})
+        before = block.pop(key, "")
+        if event.change is Change.DELETED:
+            self._pods.discard(key)
+        else:
+            self._pods.add(key)
+            told = pod_records(event.object, network.CLUSTER_DOMAIN)
+            if line := zones.lines(told, self._zones).get(zones.PODS):
+                block[key] = line
+        if block.get(key, "") == before:
+            return False
+        self._stale.add(zones.PODS)
+        return True
 
     def take_service(self, event: WatchEvent) -> bool:
         """A change of a Service; all matter."""
@@ -123,7 +145,7 @@ class Picture:
             pieces = self._slices.get(key, {}).values()
             told = records(service, pieces, network.CLUSTER_DOMAIN, self.lab.kubernetes.services)
             found = zones.lines(told, self._zones)
-        for zone in self._zones:
+        for zone in self._zones - {zones.PODS}:
             block = self._blocks.setdefault(zone, {})
             if block.get(key) == found.get(zone):
                 continue
@@ -157,7 +179,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Follow the API and write until ``stop``."""
-        await self._following.run((self._follow_services, self._follow_slices), self._keep_writing)
+        await self._following.run((self._follow_services, self._follow_slices, self._follow_pods), self._keep_writing)
 
     def stop(self) -> None:
         """End the threads soon."""
@@ -177,6 +199,11 @@ class Keeper:
             raise NodiskError("this release has no EndpointSlices")
         picture = self._picture
         for _ in self._following.changes(client, version, "EndpointSlice", picture.slices, picture.take_slice):
+            pass
+
+    def _follow_pods(self, client: Client) -> None:
+        picture = self._picture
+        for _ in self._following.changes(client, "v1", "Pod", picture.pods, picture.take_pod):
             pass
 
     def _provide(self, client: Client) -> None:
@@ -204,7 +231,7 @@ class Keeper:
             following.dirty.clear()
             start, done = time.monotonic(), False
             try:
-                done = len(following.listed) < 2 or self._write()
+                done = len(following.listed) < KINDS or self._write()
             except (NodiskError, OSError) as error:
                 self._complain(f"the cluster's names are not up to date: {describe(error).splitlines()[0]}")
             except Exception:

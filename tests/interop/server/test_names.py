@@ -76,6 +76,31 @@ SPEC = st.one_of(
 )
 
 
+def pod(name: str, address: str, phase: str = "Running") -> dict[str, Any]:
+    meta = {"name": name, "namespace": "default"}
+    return {"metadata": meta, "status": {"podIP": address, "phase": phase}}
+
+
+def test_pods_own_names(dns: Resolver) -> None:
+    """As the conformance suite asks for them; two pods of a machine's own network have one name."""
+    picture, name = Picture(LAB), "10-244-3-4.default.pod.cluster.local A"
+    give(dns, picture)
+    assert dns.status(name) == "NXDOMAIN"
+    for one in (pod("one", "10.244.3.4"), pod("two", "10.77.0.11"), pod("three", "10.77.0.11")):
+        assert picture.take_pod(added(one))
+    assert not picture.take_pod(added(pod("one", "10.244.3.4")))
+    picture.take_pod(WatchEvent(Change.DELETED, pod("two", "10.77.0.11")))
+    assert list(picture.files()) == ["pod.cluster.local"]  # Services' zones are left alone
+    picture.take_pod(added(pod("four", "10.244.3.5")))
+    give(dns, picture)
+    assert dns.ask(name) == {"10-244-3-4.default.pod.cluster.local. A 10.244.3.4"}
+    assert dns.ask("10-77-0-11.default.pod.cluster.local A") == {"10-77-0-11.default.pod.cluster.local. A 10.77.0.11"}
+    assert picture.take_pod(added(pod("one", "10.244.3.4", "Succeeded")))
+    give(dns, picture)
+    assert dns.status(name) == "NXDOMAIN"
+    assert picture.pods() == {("default", name) for name in ("one", "three", "four")}
+
+
 @given(st.dictionaries(LABEL, st.tuples(SPEC, st.lists(ENDPOINT, max_size=4), st.lists(PORT, max_size=2)), max_size=6))
 @settings(max_examples=8, deadline=None, database=None)
 def test_every_record_is_answered(dns: Resolver, drawn: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodisk.plan import cluster_dns, zones
-from nodisk.plan.names import Record, names, records, service_of, slice_of
+from nodisk.plan.names import Record, names, pod_records, records, service_of, slice_of
 from nodisk.spec.load import parse
 
 DOMAIN = "cluster.local"
@@ -117,6 +117,29 @@ def test_a_port_whose_label_would_be_too_long_has_no_record() -> None:
 def test_nobody_takes_the_reverse_name_of_a_service() -> None:
     thief = told(service(**HEADLESS), piece({"addresses": ["10.3.0.1"], "hostname": "bank"}))
     assert not [line for line in thief if " PTR " in line]
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [
+        ({"podIP": "10.3.1.5", "phase": "Running"}, ["10-3-1-5.shop.pod.cluster.local. A 10.3.1.5"]),
+        (
+            {"podIP": "10.3.1.5", "podIPs": [{"ip": "10.3.1.5"}, {"ip": "fd00::5"}]},
+            [
+                "10-3-1-5.shop.pod.cluster.local. A 10.3.1.5",
+                "fd00-0000-0000-0000-0000-0000-0000-0005.shop.pod.cluster.local. AAAA fd00::5",
+            ],
+        ),
+        ({"phase": "Pending"}, []),
+        # Its address may be another pod's by now.
+        ({"podIP": "10.3.1.5", "phase": "Succeeded"}, []),
+        ({"podIP": "not one"}, []),
+    ],
+)
+def test_a_pods_own_name(status: dict[str, Any], wanted: list[str]) -> None:
+    found = pod_records({"metadata": {"name": "one", "namespace": "shop"}, "status": status}, DOMAIN)
+    assert [f"{record.name} {record.kind} {record.data}" for record in found] == wanted
+    assert all(zones.zone_of(record.name, zones.zones(LAB)) == "pod.cluster.local" for record in found)
 
 
 def test_the_schemas_version() -> None:
