@@ -16,8 +16,10 @@ import argparse
 import json
 import os
 import re
+import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -95,24 +97,35 @@ class Native:
             (self.folder / "sysctl" / key).write_text(f"{value}\n")
         self._cgroups()
         # Not by `ip netns exec`, which lays a /sys without cgroups over this host's.
-        words = ["nsenter", f"--net=/run/netns/{self.netns}", SCRIPT]
+        words: list[str | Path] = ["nsenter", f"--net=/run/netns/{self.netns}", SCRIPT]
         words += [self.folder, str(self.machine.name), str(self.machine.mac)]
         run.start(words, log_file=self.folder / "boot.log")
+        until(lambda: self.first() is not None, Deadline(20), every=0.2)
 
     def stop(self) -> None:
         """End it as a power cut does, and take its wire and cgroups away."""
-        found = processes.find([str(SCRIPT), str(self.folder)])
-        for pid in found:
-            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-                os.kill(int(child), 9)  # the machine's first process: the kernel ends all others with it
-        processes.end(found)
+        if (first := self.first()) is not None:
+            os.kill(first, signal.SIGKILL)  # the kernel ends all others of the machine with it
+        processes.end(processes.find([str(SCRIPT), str(self.folder)]))
         if any(entry["name"] == self.netns for entry in json.loads(run.run(["ip", "-j", "netns"]).stdout or "[]")):
             run.run(["ip", "netns", "delete", self.netns])
         for link in (self.folder / "cgroup").glob("*"):
             group = link.resolve()
-            if group.exists() and not until(lambda top=group: _remove(top), Deadline(20), every=0.2):
+            if group.exists() and not until(partial(_remove, group), Deadline(20), every=0.2):
                 raise NodiskError(f"{group} can't be removed: something of {self.machine.name} is left in it")
             link.unlink()
+
+    def runs(self) -> bool:
+        """Whether it has been started."""
+        return bool(processes.find([str(SCRIPT), str(self.folder)]))
+
+    def first(self) -> int | None:
+        """Its first process, as this host counts; None if there is none."""
+        for pid in processes.find([str(SCRIPT), str(self.folder)]):
+            if processes.command_line(pid)[0].endswith("unshare"):
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                return int(children[0]) if children else None
+        return None
 
     def _wire(self) -> None:
         segment = Segment.of(self.context.lab)
@@ -131,7 +144,7 @@ class Native:
 
     def _cgroups(self) -> None:
         """A cgroup of its own in each hierarchy, below that of this process."""
-        own = {}
+        own: dict[str, str] = {}
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             own |= {one.removeprefix("name="): path for one in controllers.split(",")}
@@ -180,10 +193,12 @@ def up(context: LabContext) -> None:
         database.arm(FOREVER)
     for machine in lab.machines:
         native = Native(context, machine)
-        if not processes.find([str(SCRIPT), str(native.folder)]):
+        if not native.runs():
             native.stop()
             native.start()
-        print(f"{machine.name}: nsenter --all --target $(pgrep --full --oldest {native.folder}); {native.folder}")
+        print(
+            f"{machine.name}: its logs are in {native.folder}, a shell in it: nsenter --all --target {native.first()}"
+        )
 
 
 def down(context: LabContext, *, purge: bool) -> None:
