@@ -29,7 +29,7 @@ VERSION = release_debian.VERSION
 def inputs() -> dict[str, Any]:
     """What decides the suite."""
     return {
-        "recipe": 1,
+        "recipe": 2,
         "source": "debian",
         "version": str(VERSION),
         "files": tree_hash(RECIPES / "suite.sh", RECIPES / "pause.c"),

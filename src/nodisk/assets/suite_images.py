@@ -30,6 +30,7 @@ PACKAGES = (
     "bind9-libs",
     "busybox-static",
     "curl",
+    "dash",
     "etcd-server",
     "libc-bin",
     "netcat-openbsd",
@@ -42,6 +43,8 @@ _TOOLS = {
     "getent": ("libc-bin", "usr/bin/getent"),
     "nc": ("netcat-openbsd", "bin/nc.openbsd"),
     "nslookup": ("bind9-dnsutils", "usr/bin/nslookup"),
+    # Debian's busybox runs its own nc and nslookup from its own shell, whatever files of that name there are.
+    "sh": ("dash", "bin/dash"),
 }
 """What specs run in containers and busybox has not, or not with all options: name → package, path in it."""
 _NOT_A_TOOL = ("etcd-server",)
