@@ -12,7 +12,7 @@ import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from nodisk import run
+from nodisk import files, run
 from nodisk.errors import NodiskError
 from nodisk.state import LabState
 from nodisk.storage import volumes
@@ -54,7 +54,9 @@ class Disks:
             self._unmount_all(problems)
             for volume in removed:
                 if volume.name not in problems:
-                    volumes.image(self.state, volume).unlink(missing_ok=True)
+                    path = volumes.image(self.state, volume)
+                    path.unlink(missing_ok=True)
+                    _growing(path).unlink(missing_ok=True)
                     volumes.forget(self.state, volume)
             paths = {volume.path for volume in wanted}
             for old in self.root.iterdir():
@@ -101,11 +103,8 @@ class Disks:
         size = volumes.image_size(volume.size)
         if not path.exists():
             self._make(path, size)
-        elif path.stat().st_size < size:
-            # Not while it is mounted: that takes CAP_SYS_RESOURCE, which root in a container may lack.
-            os.truncate(path, size)
-            run.run(["e2fsck", "-f", "-p", path], check=False)  # it says 1 for what it has put right
-            run.run(["resize2fs", path])
+        elif path.stat().st_size < size or _growing(path).exists():
+            self._grow(path, size)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         run.run(["mount", "-t", "ext4", "-o", _MOUNT, path, place])
         place.chmod(0o777)  # one student's alone, and a container may run as any user
@@ -113,14 +112,31 @@ class Disks:
             (place / "lost+found").rmdir()
         (self.root / volume.path).mkdir(exist_ok=True)
 
+    def _grow(self, path: Path, size: int) -> None:
+        """Enlarge a volume that isn't mounted: while it is, that takes a right that root in a container may lack.
+
+        A mark stays until all of it is done: the server may be killed, or lose its power, when the file is already
+        larger and its file system is not.
+        """
+        mark = _growing(path)
+        mark.touch(mode=0o600)
+        files.sync_folder(path.parent)
+        os.truncate(path, max(size, path.stat().st_size))
+        run.run(["e2fsck", "-f", "-p", path], check=False)  # it says 1 for what it has put right
+        run.run(["resize2fs", path])
+        _sync(path)
+        mark.unlink()
+
     def _make(self, path: Path, size: int) -> None:
-        """Create a file system in a file that appears complete or not at all."""
+        """Create a file system in a file that appears complete or not at all, even after a power cut."""
         new = path.with_suffix(".new")
         with new.open("wb") as file:
             file.truncate(size)
             os.fchmod(file.fileno(), 0o600)
         run.run(["mkfs.ext4", *_MKFS, new])
+        _sync(new)
         new.replace(path)
+        files.sync_folder(path.parent)
 
     def _unmount_all(self, problems: dict[str, str]) -> None:
         base = self.folder / "mounted"
@@ -132,3 +148,13 @@ class Disks:
                     break
             else:
                 place.rmdir()
+
+
+def _growing(path: Path) -> Path:
+    """The mark beside a volume's file whose growth has begun and hasn't ended."""
+    return path.with_suffix(".growing")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

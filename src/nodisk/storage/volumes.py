@@ -5,6 +5,7 @@
     STATE/labs/LAB/storage/      0700
     ├── NAME.json                the record (0600)
     ├── NAME.img                 the volume: a sparse file with a file system of exactly that size
+    ├── NAME.growing             it is being enlarged, or that was interrupted and will be done again
     ├── mounted/NAME/            the mount point while it is exported
     ├── root/PATH/               the export's root: a folder for each export's secret path; nobody may list it
     └── recovery/                the NFS server's records of its clients
