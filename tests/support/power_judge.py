@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.power_said import Said
 from tests.support.power_writers import ADDRESS, OCI, registry, state_of
 
 from nodisk.backup.restic import Repository
@@ -16,9 +16,6 @@ from nodisk.records.database import KEEP_EVENTS, Database
 from nodisk.records.nonces import Claim
 from nodisk.spec import target
 from nodisk.values import Mac, Role
-
-Said = list[list[str]]
-"""Acknowledgements in order, each the list that a writer printed, as texts."""
 
 
 def judge(disk: Path, said: dict[str, Said]) -> list[str]:
@@ -90,8 +87,3 @@ def _backups(disk: Path, said: Said) -> Iterator[str]:
         yield f"the backups can't be read: {error}"
         return
     yield from (f"backup {id_} was made, and isn't there" for _, id_ in said if id_[:8] not in there)
-
-
-def parsed(lines: list[str]) -> Said:
-    """A writer's acknowledgements; a line that the writer's end cut short is none."""
-    return [[str(word) for word in json.loads(line)] for line in lines if line.endswith("\n")]

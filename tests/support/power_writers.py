@@ -1,4 +1,4 @@
-"""What uses a server's disk until its power is cut: ``python -m tests.support.power_writers KIND DISK``.
+"""What writes to a server's disk until its power is cut: records, classes, images, backups; by the lab's own programs.
 
 Each line that is printed is an acknowledgement, a JSON list; what it names must be there when the power comes back.
 """
@@ -18,6 +18,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import httpx2
+from tests.support.power_said import acknowledge
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk import files, run
@@ -53,12 +54,6 @@ def prepare(disk: Path) -> None:
     host = usual_host(lab, state.root, disk)
     files.write(host.conf / "registry.yaml", daemons.registry(lab, host))
     host.run.mkdir(parents=True)
-    run.run(["sync", "--file-system", disk])
-
-
-def acknowledge(*what: object) -> None:
-    """Say that something is done."""
-    print(json.dumps(what), flush=True)
 
 
 def write_records(disk: Path) -> None:
@@ -153,7 +148,3 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "images": write_images,
     "backups": write_backups,
 }
-
-if __name__ == "__main__":
-    with contextlib.suppress(Exception):  # the disk is gone; what went wrong before, the missing lines say
-        WRITERS[sys.argv[1]](Path(sys.argv[2]))

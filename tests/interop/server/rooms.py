@@ -135,7 +135,8 @@ class Room:
                 found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
 
-    def close(self) -> None:
+    def unplug(self) -> None:
+        """End the server by force, and take the namespaces away; its files stay."""
         if self.server is not None and self.server.poll() is None:
             self.server.kill()
             self.server.wait()
@@ -144,6 +145,10 @@ class Room:
             time.sleep(0.05)
         for namespace in [*self.namespaces, self.name]:
             run.run(["ip", "netns", "delete", namespace], check=False)
+
+    def close(self) -> None:
+        """``unplug``, and no file is left either."""
+        self.unplug()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -214,20 +219,30 @@ def make_store(
     built.record(state, lab, manifests, why="a test")
 
 
-def make_room(
-    dhcp: str, *, lab: str = LAB, folder_suffix: str = "", programs: Mapping[str, bytes] = MappingProxyType({})
-) -> Room:
-    name = f"nodisk-test-{os.getpid()}-{next(_NUMBERS)}"
-    folder = Path(tempfile.mkdtemp(prefix=name + "-", suffix=folder_suffix))
-    folder.chmod(0o755)
-    lab_file = folder / "lab.yaml"
-    lab_file.write_text(lab.format(dhcp=dhcp))
-    room = Room(name, folder, lab_file)
+def new_name() -> str:
+    """A namespace's name that no other test has."""
+    return f"nodisk-test-{os.getpid()}-{next(_NUMBERS)}"
+
+
+def lay_cable(name: str) -> None:
+    """The server's namespace, with the segment that machines are plugged into."""
     run.run(["ip", "netns", "add", name])
     run.run(["ip", "-n", name, "link", "set", "lo", "up"])
     run.run(["ip", "-n", name, "link", "add", "lan", "type", "bridge"])
     run.run(["ip", "-n", name, "link", "set", "lan", "up"])
     run.run(["ip", "-n", name, "address", "add", "10.99.0.1/24", "dev", "lan"])
+
+
+def make_room(
+    dhcp: str, *, lab: str = LAB, folder_suffix: str = "", programs: Mapping[str, bytes] = MappingProxyType({})
+) -> Room:
+    name = new_name()
+    folder = Path(tempfile.mkdtemp(prefix=name + "-", suffix=folder_suffix))
+    folder.chmod(0o755)
+    lab_file = folder / "lab.yaml"
+    lab_file.write_text(lab.format(dhcp=dhcp))
+    room = Room(name, folder, lab_file)
+    lay_cable(name)
     make_store(State(folder / "state"), room.lab, programs=programs)
     return room
 

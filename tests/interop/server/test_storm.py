@@ -11,17 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from tests.interop.server.rooms import Room, make_room
+from tests.support.machine_csr import csr
 
 from nodisk import run
 from nodisk.machines import processes
 from nodisk.pki import profiles
 from nodisk.records.events import Kind
-from nodisk.spec.model import Lab, Machine
 from nodisk.values import Stage
 
 pytestmark = pytest.mark.interop
@@ -52,19 +48,6 @@ def full_room() -> Iterator[Room]:
         yield made
     finally:
         made.close()
-
-
-def csr(lab: Lab, machine: Machine, profile: profiles.Profile) -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.NameAttribute(NameOID.COMMON_NAME, profile.common_name.format(name=machine.name))]
-    if profile.organization:
-        names.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, profile.organization))
-    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
-    found = profiles.sans(profile, lab, machine)
-    sans = [*(x509.DNSName(str(name)) for name in found.names), *(x509.IPAddress(one) for one in found.addresses)]
-    if sans:
-        builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def processor_seconds(room: Room) -> dict[str, float]:
