@@ -241,15 +241,19 @@ class ControlPlane:
         return [*(("ip", "netns", "exec", self.netns) if self.netns else ()), *argv]
 
     def _start_etcd(self) -> None:
+        self.run("etcd", self.etcd_words())
+
+    def etcd_words(self) -> list[str]:
+        """etcd's command line."""
         etcd = shutil.which("etcd")
         assert etcd, "etcd is missing: apt-get install etcd-server"
         url = f"http://127.0.0.1:{self.etcd_port}"
         peer = f"http://127.0.0.1:{free_port()}"
-        self.run("etcd", [
+        return [
             etcd, f"--data-dir={self.etcd_data or self.folder / 'etcd'}",
             f"--listen-client-urls={url}", f"--advertise-client-urls={url}",
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
-        ])  # fmt: skip
+        ]  # fmt: skip
 
     def start_api(self) -> None:
         pki = self.lab_state.pki

@@ -1,12 +1,15 @@
 """A run of the suite in a process of its own, to be interrupted: FOLDER KUBECTL KUBECONFIG LAB STATE RUNS."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from nodisk import interrupts
-from nodisk.conformance import cleanup, runner
-from nodisk.conformance.records import Run
+from nodisk.conformance import cleanup, runner, specs
+from nodisk.conformance.program import Folder
+from nodisk.conformance.records import Plan, Run
 from nodisk.conformance.results import Result
 from nodisk.conformance.suite import Suite
 from nodisk.kube import kubeconfig
@@ -27,6 +30,41 @@ def go(program: Path, kubectl: Path, config: Path, run: Run, *, shards: int = 1)
             check=client.version,
             tell=lambda result, progress: print(progress.done, result.name, flush=True),
         )
+
+
+@contextlib.contextmanager
+def node(client: Client) -> Iterator[None]:
+    """A node in the API alone: without one that is ready, the suite begins no spec."""
+    room = {"cpu": "2", "memory": "1Gi", "pods": "100"}
+    ready = {"type": "Ready", "status": "True", "reason": "Test", "message": ""}
+    status = {"capacity": room, "allocatable": room, "conditions": [ready]}
+    client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w1"}, "status": status})
+    try:
+        yield
+    finally:
+        client.delete("v1", "Node", "w1")
+
+
+def begin(built: Folder, focus: str, runs: Path) -> Run:
+    """A run of the specs of the real suite whose names match."""
+    whole = built.specs()
+    plan = Plan(
+        lab="room",
+        version=str(built.version()),
+        suite="a test's",
+        mode="certified",
+        focus=focus,
+        began="2027-01-31T08:15:00Z",
+        specs=specs.choose(whole, mode="certified", focus=focus),
+        official=len(whole),
+        substitutes=built.substitutes(),
+    )
+    return Run.begin(runs, plan)
+
+
+def words(run: Run) -> str:
+    """The end of what the suite's own program said."""
+    return "\n".join(path.read_text()[-3000:] for path in run.logs())
 
 
 if __name__ == "__main__":

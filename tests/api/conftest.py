@@ -1,5 +1,7 @@
 """The fixtures of tests against a real API server; a host without its programs fails here, it doesn't skip."""
 
+import asyncio
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
@@ -7,8 +9,12 @@ from pathlib import Path
 
 import pytest
 from tests.api.apiserver import ControlPlane, binaries
+from tests.support import assets
 
+from nodisk.assets import progress, suite
+from nodisk.assets.work import Work
 from nodisk.classes import accounts, record
+from nodisk.conformance.program import Folder
 from nodisk.kube.client import Client
 from nodisk.storage import volumes
 
@@ -34,6 +40,20 @@ def plane(release_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def built() -> Folder:
+    """Kubernetes' own suite, as nodisk builds it; it is compiled where the store has none."""
+    if named := os.environ.get("NODISK_TEST_SUITE"):
+        return Folder(Path(named))
+    with assets.builder() as store:
+        recipe = suite.recipe(None)
+        made = recipe.find(store)
+        if made is None:
+            with store.builder(), progress.board() as board:
+                made = asyncio.run(recipe.make(Work(assets.state(), store, board)))
+        return Folder(suite.folder_of(store, made))
 
 
 @pytest.fixture
