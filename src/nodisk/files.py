@@ -79,8 +79,18 @@ def nearest(path: Path) -> Path:
     return next(found for found in (path, *path.parents) if found.exists() or found == found.parent)
 
 
+def remove(path: Path) -> bool:
+    """Remove a file for good: it isn't back after a power cut either. Returns whether it was there."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    sync_folder(path.parent)
+    return True
+
+
 def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut."""
+    """Make a rename or a removal in ``folder`` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -149,7 +149,7 @@ def change(state: LabState, wishes: Mapping[Mac, Build], lifted: Collection[Mac]
         if record.builds:
             files.write(state.holds, record.to_text(), mode=0o600)
         else:
-            state.holds.unlink(missing_ok=True)
+            files.remove(state.holds)
     return record
 
 

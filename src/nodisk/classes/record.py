@@ -192,7 +192,7 @@ def save(state: LabState, record: Class) -> None:
 
 def forget(state: LabState, name: str) -> None:
     """Remove the record of a class that is no more."""
-    _path(state, name).unlink(missing_ok=True)
+    files.remove(_path(state, name))
 
 
 @contextlib.contextmanager

@@ -40,9 +40,7 @@ def read(state: LabState, machine: Machine) -> str | None:
 
 def forget(state: LabState, machine: Machine) -> bool:
     """Remove it; returns whether there was one."""
-    there = (state.power / str(machine.name)).exists()
-    (state.power / str(machine.name)).unlink(missing_ok=True)
-    return there
+    return files.remove(state.power / str(machine.name))
 
 
 def copy(state: LabState, machine: Machine, new: Name) -> None:
@@ -55,7 +53,7 @@ def copy(state: LabState, machine: Machine, new: Name) -> None:
     with _telling(state):
         password = read(state, machine)
         if password is None:
-            (state.power / str(new)).unlink(missing_ok=True)
+            files.remove(state.power / str(new))
         else:
             _write(state, new, password)
 

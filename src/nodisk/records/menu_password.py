@@ -59,9 +59,7 @@ def is_set(path: Path) -> bool:
 
 def forget(path: Path) -> bool:
     """Remove it; returns whether there was one."""
-    there = path.exists()
-    path.unlink(missing_ok=True)
-    return there
+    return files.remove(path)
 
 
 def right(path: Path, password: bytes) -> bool:

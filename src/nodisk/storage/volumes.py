@@ -100,7 +100,7 @@ def save(state: LabState, volume: Volume) -> None:
 
 def forget(state: LabState, volume: Volume) -> None:
     """Remove the record of a deleted volume."""
-    (folder(state) / f"{volume.name}.json").unlink(missing_ok=True)
+    files.remove(folder(state) / f"{volume.name}.json")
 
 
 def of_class(state: LabState, class_name: str) -> dict[str, Volume]:

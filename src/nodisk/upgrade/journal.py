@@ -109,4 +109,4 @@ def write(state: LabState, journal: Journal) -> Journal:
 
 def remove(state: LabState) -> None:
     """The upgrade is over."""
-    state.upgrade.unlink(missing_ok=True)
+    files.remove(state.upgrade)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.power_cut import disk
 
-from nodisk import run
+from nodisk import files, run
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
@@ -104,3 +104,22 @@ def test_events_lose_their_end_and_nothing_before(tmp_path: Path) -> None:
 
     found = cut_after(tmp_path, write, lambda db: [event.detail for event in db.events()])
     assert found == [f"event {number}" for number in range(10)]
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_what_was_removed_stays_removed(synced: bool, tmp_path: Path) -> None:
+    """A class that was deleted, a password, an upgrade that is over; and that without a sync they would be back."""
+    with disk(tmp_path, mib=16) as place:
+        path = place.mount / "k8s.json"
+        files.write(path, "{}")
+        run.run(["sync", "--file-system", place.mount])
+        if synced:
+            assert files.remove(path)
+            assert not files.remove(path)
+        else:
+            path.unlink()
+        place.cut()
+        place.pull_out()
+        assert place.check() == ""
+        place.plug_in()
+        assert path.exists() != synced
