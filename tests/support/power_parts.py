@@ -66,7 +66,11 @@ PARTS = {
     ),
     "served": Part(
         power_served.prepare,
-        {"etcd": power_served.write_etcd, "enrolments": power_served.write_enrolments},
+        {
+            "etcd": power_served.write_etcd,
+            "enrolments": power_served.write_enrolments,
+            "nfs": power_served.write_nfs,
+        },
         _served,
         power_served.judge,
         10.0,
@@ -76,7 +80,7 @@ PARTS = {
         lambda disk: power_served.prepare(disk / "first", keys=False),
         {},
         _first_start,
-        lambda disk, _: power_served.judge(disk / "first", {"etcd": [], "enrolments": []}),
+        lambda disk, _: power_served.judge(disk / "first", {"etcd": [], "enrolments": [], "nfs": []}),
         12.0,
     ),
 }
