@@ -173,6 +173,62 @@ def test_the_page_is_live(served: Served, browser: Chrome, physics: Class) -> No
     assert complaints(browser) == []
 
 
+def test_who_is_let_in_again_sees_it_on_a_page_that_was_reloaded(
+    served: Served, browser: Chrome, physics: Class
+) -> None:
+    suspended = physics.students[0].model_copy(update={"suspended": True})
+    with contextlib.ExitStack() as after:
+        after.callback(record.save, served.state, physics)
+        enter(browser, served, physics)
+        record.save(served.state, physics.with_accounts([suspended]))
+        wait_for(browser, "[role=alert]", "Your access is suspended.")
+        browser.get(f"{served.base}/door/physics")
+        wait_for(browser, "[role=alert]", "Your access is suspended.")
+        assert browser.find_elements(By.CSS_SELECTOR, "main form, main table") == []
+        assert violations(browser) == []
+        browser.execute_script("window.before = 'the same page'")
+        record.save(served.state, physics)
+        wait_for(browser, "h2", "Your key for kubectl")
+        assert browser.execute_script("return window.before") == "the same page"
+    complaints(browser)  # the closed page's 403 is one
+
+
+def test_news_that_the_page_has_already_swaps_nothing(served: Served, browser: Chrome, physics: Class) -> None:
+    """The first news of a page, and none of it is other: what somebody is about to click stays."""
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNTED})
+    pods, asked = [Running("web-1", "Ready", 0)], served.console.own
+    with contextlib.ExitStack() as after:
+        after.callback(setattr, served.console, "own", asked)
+        after.callback(browser.execute_cdp_cmd, "Page.removeScriptToEvaluateOnNewDocument", script)
+        served.console.own = lambda *_: Own((Used("Pods", "1", "10"),), tuple(pods), (), ())
+        enter(browser, served, physics)
+        patiently(browser, lambda: browser.execute_script("return window.news"))
+        assert browser.execute_script("return window.swaps") == 0
+        pods.append(Running("web-2", "Ready", 0))
+        wait_for(browser, "th", "web-2")
+        assert browser.execute_script("return window.swaps") == 1
+        browser.get(served.link("anna"))
+        click(browser, "main button", "anna")
+        wait_for(browser, "h1", "Room room")
+        patiently(browser, lambda: browser.execute_script("return window.news"))
+        assert browser.execute_script("return window.swaps") == 0
+    assert complaints(browser) == []
+
+
+COUNTED = """
+window.news = window.swaps = 0;
+const listen = EventSource.prototype.addEventListener;
+EventSource.prototype.addEventListener = function (name, act) {
+  listen.call(this, name, (event) => {
+    act(event);
+    if (name === "part") window.news += 1;
+  });
+};
+new MutationObserver((found) => {
+  window.swaps += found.filter((one) => one.target.dataset?.live && one.removedNodes.length).length;
+}).observe(document, { subtree: true, childList: true });
+"""
+"""Counts the news of a page and how often its live part was swapped."""
 SEEN = """
 const [selector, text] = arguments;
 window.seen = null;

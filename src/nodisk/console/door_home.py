@@ -24,10 +24,9 @@ async def home(request: Request) -> Response:
     visit = door_pages.visit_of(request)
     if visit is None:
         return door_pages.ask(request)
-    if why := door_pages.closed(visit.found, visit.student):
-        return door_pages.closed_page(request, why)
-    values = await _now(visit, "")
-    return page(request, "door_home.html", None, **values)
+    why = door_pages.closed(visit.found, visit.student)
+    # Kept up to date even so: who is let in again sees it without doing anything.
+    return page(request, "door_home.html", None, status=403 if why else 200, **await _now(visit, why))
 
 
 async def news(request: Request) -> Response:

@@ -4,6 +4,10 @@
 for (const part of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(part.dataset.live);
   source.addEventListener("part", (event) => {
+    // The first news is often what the page has already: swapping it would only take the ground from under a click.
+    const told = document.createElement("template");
+    told.innerHTML = event.data;
+    if (told.innerHTML.trim() === part.innerHTML.trim()) return;
     // Keep the keyboard where it is (the same link, box or button), and the boxes that are ticked.
     const focused = part.contains(document.activeElement) ? place(document.activeElement) : null;
     const ticked = new Set(Array.from(part.querySelectorAll("input:checked"), (box) => box.value));
