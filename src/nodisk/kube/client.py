@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 
 from nodisk.context import LabContext
-from nodisk.kube import kubeconfig
+from nodisk.kube import kubeconfig, protocols
 from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from nodisk.kube.ours import FIELD_MANAGER, made_by_us, says
 from nodisk.kube.patience import LOOK, Say, unheard
@@ -52,7 +52,7 @@ class Client(Reader):
         """
         params = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         forced = params | {"force": "true" if force else "false"}
-        path = self._path_of(obj)
+        path, obj = self._path_of(obj), protocols.said(obj)
         if obj["kind"] == MERGED:
             return self._merge(path, obj, params)
         for attempt in range(RACES):
