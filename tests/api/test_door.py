@@ -63,7 +63,7 @@ def take_key(browser: Browser, name: str) -> str:
     return str(document["users"][0]["user"]["token"])
 
 
-def _ends(token: str) -> datetime:
+def ends_of(token: str) -> datetime:
     """When a token ends, as the API server wrote into it."""
     body = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
@@ -164,7 +164,7 @@ def test_a_key_ends_with_the_class(plane: ControlPlane, client: Client, tmp_path
     soon = found.model_copy(update={"expires": record.now() + timedelta(hours=2)})
     for one, hours in ((found, 12), (soon, 2)):
         document = goyaml.documents(own.key(plane.context, one, one.students[0]).encode())[0]
-        ends = _ends(str(document["users"][0]["user"]["token"]))
+        ends = ends_of(str(document["users"][0]["user"]["token"]))
         assert abs((ends - datetime.now(UTC)) / timedelta(hours=1) - hours) < 0.2
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.shells import Host
 
 from nodisk.classes.census import Census, census
+from nodisk.classes.headlamp import Entrance
 from nodisk.classes.own import Link, Own, Running, Used
 from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Kind as TroubleKind
@@ -52,6 +54,8 @@ machines:
   - {name: w2, mac: 52:54:00:00:00:03, address: 10.77.0.13, seat: "1,3"}
   - {name: w3, mac: 52:54:00:00:00:04, address: 10.77.0.14, seat: "2,1"}
   - {name: w4, mac: 52:54:00:00:00:05, address: 10.77.0.15}
+addons:
+  - name: headlamp
 """
 EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 """What machines, students and rosters may say of themselves."""
@@ -97,7 +101,7 @@ class Served:
 def as_tests_have_it(console: Console) -> None:
     """What the API would say, which nobody runs here; nor is there a server that could read lab.yaml again."""
     console.failing, console.census = _failing, _census
-    console.own, console.key = _own, _key
+    console.own, console.key, console.headlamp = _own, _key, _headlamp
     console.reload = _no_server
 
 
@@ -200,6 +204,14 @@ def _own(_: LabContext, found: Class, student: Account) -> Own:
 
 def _key(_: LabContext, __: Class, student: Account) -> str:
     return f"kind: Config # {student.label}\n"
+
+
+def _headlamp(_: LabContext, found: Class | None, account: Account | None) -> Entrance:
+    """tests/api has what a real API server makes; the token is as long as its tokens are, and one word."""
+    spaces = () if found is None or account is None else tuple(map(found.namespace, found.students))
+    forward = "" if spaces else "kubectl --namespace kube-system port-forward service/headlamp 8080:80"
+    ends = datetime(2026, 11, 30, 10, tzinfo=UTC)
+    return Entrance("eyJ" + "a" * 900, ends, spaces, "http://10.77.0.12:30466/", forward)
 
 
 def _census(_: LabContext) -> Census:

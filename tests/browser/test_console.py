@@ -19,6 +19,7 @@ from tests.support.chromium import click, complaints, media, patiently, texts, v
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
 from nodisk.console import common, snapshot
+from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
 from nodisk.values import Mac, Stage
 
@@ -292,6 +293,44 @@ def test_a_roster_is_a_file_of_the_school_s_register(served: Served, browser: Ch
     assert texts(browser, "main tbody th") == ["Żaneta Źrebięć", "Jan Kowalski"]
     assert bad + violations(browser) == []
     complaints(browser)
+
+
+def test_headlamp_s_token_is_shown_and_copied(served: Served, browser: Chrome) -> None:
+    """By an administrator and a teacher, in both languages; what is shown can be copied by keyboard alone."""
+    open_link(browser, served, "anna")
+    found = {}
+    for language, button, alone in (("pl", "Otwórz Headlamp", "do podglądu"), ("en", "Open Headlamp", "to look at")):
+        browser.get(f"{served.base}/cluster?lang={language}")
+        click(browser, "main form button", button)
+        wait_for(browser, "dd", alone)
+        for width in (1280, 360):
+            browser.set_window_size(width, 900)
+            if bad := violations(browser):
+                found["cluster", language, width] = bad
+        browser.set_window_size(1280, 900)
+    assert wait_for(browser, "pre").text.endswith("port-forward service/headlamp 8080:80")
+    token = wait_for(browser, "#token")
+    token.send_keys(Keys.CONTROL, "a")
+    shown = str(browser.execute_script("return getSelection().toString() || document.activeElement.value"))
+    assert shown.startswith("eyJ")
+    assert shown == token.get_attribute("value")
+    assert shown not in browser.current_url
+    link = wait_for(browser, "main a.button", "Open Headlamp")
+    assert (link.get_attribute("href"), link.get_attribute("target")) == ("http://10.77.0.12:30466/", "_blank")
+    # Loaded anew or gone back to, the page has no token: the address alone gives none.
+    browser.get(browser.current_url)
+    wait_for(browser, "h1", "Cluster")
+    browser.delete_all_cookies()
+    browser.get(served.link("Anna", ConsoleRole.TEACHER))
+    click(browser, "main button", "Anna")
+    wait_for(browser, "h1", "Room room")
+    browser.get(f"{served.base}/class/physics")
+    click(browser, "main form button", "Open Headlamp")
+    wait_for(browser, "dd", "physics-jan-kowalski")
+    if bad := violations(browser):
+        found["class", "en", 1280] = bad
+    assert found == {}
+    assert complaints(browser) == []
 
 
 def test_an_unknown_machine_is_adopted(served: Served, browser: Chrome, second: Chrome) -> None:

@@ -173,6 +173,17 @@ def test_the_page_is_live(served: Served, browser: Chrome, physics: Class) -> No
     assert complaints(browser) == []
 
 
+def test_headlamp_s_token_is_shown(served: Served, browser: Chrome, physics: Class) -> None:
+    enter(browser, served, physics)
+    click(browser, "main form button", "Open Headlamp")
+    assert str(wait_for(browser, "#token").get_attribute("value")).startswith("eyJ")
+    wait_for(browser, "dd", "physics-jan-kowalski")
+    assert violations(browser) == []
+    click(browser, "main a", "Back to your page")
+    wait_for(browser, "h2", "Your key for kubectl")
+    assert complaints(browser) == []
+
+
 def test_who_is_let_in_again_sees_it_on_a_page_that_was_reloaded(
     served: Served, browser: Chrome, physics: Class
 ) -> None:

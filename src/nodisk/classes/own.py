@@ -18,7 +18,7 @@ from nodisk.classes.troubles import troubles
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.kube import kubeconfig, objects
-from nodisk.kube.client import Object, connect
+from nodisk.kube.client import Client, Object, connect
 
 WITHIN = 4.0
 """Seconds for the API, where somebody waits for a page."""
@@ -172,10 +172,14 @@ def token(context: LabContext, found: Class, student: Account, most: int = KEY) 
 
     It is bound to the same Secret as the token that was handed out: rotating ends both.
     """
-    seconds = life(found, most)
     with connect(context, patience=0.0, within=WITHIN) as client:
-        secret = client.get("v1", "Secret", f"{student.service_account}-token", namespace=found.identities)
-        return client.token(found.identities, student.service_account, seconds=seconds, bound_to=secret)[0]
+        return minted(client, found, student, most)[0]
+
+
+def minted(client: Client, found: Class, account: Account, most: int) -> tuple[str, str]:
+    """The same of a student or a teacher, with the token's end as the API server set it (RFC 3339)."""
+    secret = client.get("v1", "Secret", f"{account.service_account}-token", namespace=found.identities)
+    return client.token(found.identities, account.service_account, seconds=life(found, most), bound_to=secret)
 
 
 def key(context: LabContext, found: Class, student: Account) -> str:

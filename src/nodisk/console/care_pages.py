@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nodisk.classes import headlamp
 from nodisk.console import reports
 from nodisk.console.common import Console, page, signed_in
 from nodisk.console.rights import Right
@@ -34,7 +35,8 @@ async def cluster(console: Console, request: Request, session: Entry) -> Respons
             found = await asyncio.to_thread(console.census, console.context)
     except NodiskError as error:
         unknown = error.message
-    return page(request, "cluster.html", session, found=found, unknown=unknown)
+    has = headlamp.wanted(console.lab)
+    return page(request, "cluster.html", session, found=found, unknown=unknown, has_headlamp=has)
 
 
 async def reports_(console: Console, request: Request, session: Entry) -> Response:

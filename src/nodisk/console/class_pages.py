@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from nodisk.classes import expiry, record
+from nodisk.classes import expiry, headlamp, record
 from nodisk.classes.record import Class
 from nodisk.classes.trouble import Trouble
 from nodisk.console import class_orders, errand_pages, rights
@@ -37,6 +37,7 @@ async def class_(console: Console, request: Request, session: Entry) -> Response
     troubles, unknown = await _troubles(console, found)
     values: dict[str, Any] = {"troubles": troubles, "unknown": unknown, "message": told(console, found)}
     values["at_terminals"] = {one.key for one in found.students if console.terminals.current(found, one) is not None}
+    values["has_headlamp"] = headlamp.wanted(console.lab) and rights.account_of(session, found) is not None
     return page(request, "class.html", session, found=found, due=due, **values)
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 POLISH = {
+    "A dashboard of the cluster. You get a token that is good for an hour.": (
+        "Panel klastra. Dostaniesz token ważny przez godzinę."
+    ),
     "A key for each student, and a sheet to print. Give each only their own.": (
         "Klucz każdego studenta i kartka do wydruku. Daj każdemu tylko jego własne."
     ),
     "Back to the classes": "Wróć do klas",
+    "Back to the cluster": "Wróć do klastra",
     "Begin anew": "Zacznij od nowa",
+    "By the lab's administrator's kubectl, encrypted, at http://localhost:8080/:": (
+        "Przez kubectl administratora laboratorium, szyfrowane, pod adresem http://localhost:8080/:"
+    ),
     "CSV or text, as your school's register exports it. It counts instead of what is written above.": (
         "CSV lub tekst, taki jak z dziennika szkoły. Liczy się zamiast tego, co wpisano wyżej."
     ),
@@ -16,14 +23,30 @@ POLISH = {
     "Each student's page shows it for a day, instead of what it showed before.": (
         "Strona każdego studenta pokaże ją przez dobę, zamiast poprzedniej."
     ),
+    "Good until": "Ważny do",
+    "Headlamp asks for a token. Copy this one; it is shown once, and what you may do is what it may do.": (
+        "Headlamp prosi o token. Skopiuj ten; jest pokazany raz i pozwala na to samo, co Tobie wolno."
+    ),
+    "Headlamp can't find your namespaces by itself: write them into its settings, at allowed namespaces.": (
+        "Headlamp sam nie znajdzie Twoich przestrzeni nazw: wpisz je w jego ustawieniach, w „allowed namespaces”."
+    ),
+    "Headlamp has no address that a browser reaches. The lab's administrator can give it one.": (
+        "Headlamp nie ma adresu, do którego sięga przeglądarka. Może go nadać administrator laboratorium."
+    ),
+    "Headlamp is not in the cluster. The lab's administrator can put it there: nodisk addons apply headlamp.": (
+        "Headlampa nie ma w klastrze. Może go dodać administrator laboratorium: nodisk addons apply headlamp."
+    ),
     "Make a class": "Utwórz klasę",
     "Message to the class": "Wiadomość do klasy",
     "Message to the students": "Wiadomość do studentów",
+    "Namespaces": "Przestrzenie nazw",
     "No student's page shows it any more.": "Żadna strona studenta już jej nie pokaże.",
     "Nothing is made yet.": "Jeszcze nic nie powstało.",
     "One name a line; or a table with headings, copied from a spreadsheet or a CSV file.": (
         "Jedno imię i nazwisko w wierszu albo tabela z nagłówkami, skopiowana z arkusza lub pliku CSV."
     ),
+    "Open Headlamp": "Otwórz Headlamp",
+    "Open Headlamp in a new window": "Otwórz Headlamp w nowym oknie",
     "Or a file with them": "Albo plik z nimi",
     "Others watch this terminal already.": "Inni oglądają już ten terminal.",
     "See it again": "Sprawdź ponownie",
@@ -40,11 +63,15 @@ POLISH = {
         "Strona studenta nie pokazuje, że oglądasz, więc nic tu nie widać."
     ),
     "The student's terminal was closed.": "Terminal studenta został zamknięty.",
+    "The way there is not encrypted: in the room's network the token can be read by who listens.": (
+        "Droga tam nie jest szyfrowana: w sieci sali token może odczytać ten, kto podsłuchuje."
+    ),
     "There is a class of that name already.": "Klasa o tej nazwie już istnieje.",
     "This server lacks the terminal's files. Its administrator can install these Debian packages:": (
         "Na tym serwerze brakuje plików terminala. Administrator może zainstalować te pakiety Debiana:"
     ),
     "This student has no terminal open now.": "Ten student nie ma teraz otwartego terminala.",
+    "Token": "Token",
     "Use up to 20 lower-case letters, digits and hyphens, with a letter first, and no name that the system has.": (
         "Użyj do 20 małych liter, cyfr i łączników, najpierw litery, i nie nazwy systemowej."
     ),
@@ -64,5 +91,6 @@ POLISH = {
     "You only watch: nothing that you type gets there. The student sees your name.": (
         "Tylko oglądasz: nic, co napiszesz, tam nie trafi. Student widzi Twoje imię i nazwisko."
     ),
+    "all, to look at": "wszystkie, do podglądu",
     "watches this terminal.": "ogląda ten terminal.",
 }

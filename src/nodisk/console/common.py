@@ -12,8 +12,9 @@ from typing import Any
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from nodisk.classes import census, failing, own
+from nodisk.classes import census, failing, headlamp, own
 from nodisk.classes.census import Census
+from nodisk.classes.headlamp import Entrance
 from nodisk.classes.own import Own
 from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Trouble
@@ -69,6 +70,8 @@ class Console:
     """A student's kubeconfig with a new token; raises NodiskError."""
     own: Callable[[LabContext, Class, Account], Own] = field(default_factory=lambda: own.Shared().own)
     """What a student has; raises NodiskError if nobody can say."""
+    headlamp: Callable[[LabContext, Class | None, Account | None], Entrance] = headlamp.ask
+    """A way into Headlamp for somebody of a class, or an administrator; raises NodiskError."""
     door_tries: Tries = field(default_factory=Tries)
     """What students enter at the door."""
     students_asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nodisk.classes import headlamp
 from nodisk.console import door_pages, live, pages, security
 from nodisk.console.class_pages import told
 from nodisk.console.common import console_of, language_of, page
@@ -83,6 +84,7 @@ async def _now(visit: door_pages.Visit, why: str) -> dict[str, Any]:
         "own": own,
         "unknown": unknown,
         "why": why,
+        "has_headlamp": headlamp.wanted(console.lab),
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nodisk.classes.record import Class
+from nodisk.classes.record import Account, Class
 from nodisk.records.console_access import ConsoleRole, Entry
 
 
@@ -53,6 +53,12 @@ def teaches(session: Entry, found: Class) -> bool:
     if session.role is ConsoleRole.ADMIN:
         return True
     return session.role is ConsoleRole.TEACHER and session.name in names_of_teachers(found)
+
+
+def account_of(session: Entry, found: Class) -> Account | None:
+    """Somebody's own account as a teacher of a class; None: it doesn't name them, or they are suspended."""
+    mine = (teacher for teacher in found.teachers if teacher.name == session.name and not teacher.suspended)
+    return next(mine, None) if may(session.role, Right.CLASSES) else None
 
 
 def theirs(session: Entry, classes: Iterable[Class]) -> list[Class]:

@@ -92,8 +92,8 @@ class Room:
 
 
 @contextmanager
-def room_in(folder: Path) -> Iterator[Room]:
-    (folder / "lab.yaml").write_text(TEN_LINES)
+def room_in(folder: Path, text: str = TEN_LINES) -> Iterator[Room]:
+    (folder / "lab.yaml").write_text(text)
     lab, state = load(folder / "lab.yaml"), State(folder / "state").lab("room")
     with Database(state.database) as database:
         snapshot = Snapshot(LabContext(lab, folder / "lab.yaml", state, None), ask=lambda _: AWAY, now=_later())
