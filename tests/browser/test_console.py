@@ -333,6 +333,24 @@ def test_headlamp_s_token_is_shown_and_copied(served: Served, browser: Chrome) -
     assert complaints(browser) == []
 
 
+def test_an_alarm_is_on_top_of_every_page(served: Served, browser: Chrome) -> None:
+    """Of the room's page within two seconds, of others once they are opened; it leads to the activity."""
+    open_link(browser, served, "anna")
+    browser.execute_script("window.same = true")
+    served.database.record(Kind.ALARM, "the disk is full", source="serve")
+    wait_for(browser, ".alarms", "the disk is full")
+    assert browser.execute_script("return window.same")
+    for path in ("/reports", "/machine/w3", "/class/physics"):
+        browser.get(f"{served.base}{path}")
+        wait_for(browser, ".alarms", "the disk is full")
+    browser.get(f"{served.base}/reports?lang=pl")
+    wait_for(browser, ".alarms a", "Alarmy z ostatniej doby")
+    assert violations(browser) == []
+    browser.get(f"{served.base}/reports?lang=en")
+    click(browser, ".alarms a", "Alarms of the last 24 hours")
+    wait_for(browser, "td", "the disk is full")
+
+
 def test_an_unknown_machine_is_adopted(served: Served, browser: Chrome, second: Chrome) -> None:
     """Two administrators adopt the same machine: the second is told who it is. What it says of itself runs nothing."""
     for end in ("05", "06"):

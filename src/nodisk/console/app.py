@@ -118,9 +118,9 @@ async def machine(console: Console, request: Request, session: Entry) -> Respons
 
 async def activity(console: Console, request: Request, session: Entry) -> Response:
     """What happened: the server's doings, alarms, who signed in."""
-    alarms = request.query_params.get("show") == "alarms"
-    found = console.database.events(kinds=(Kind.ALARM,) if alarms else (), limit=EVENTS)
-    return page(request, "activity.html", session, events=found[::-1], alarms=alarms)
+    only = request.query_params.get("show") == "alarms"
+    found = console.database.events(kinds=(Kind.ALARM,) if only else (), limit=EVENTS)
+    return page(request, "activity.html", session, events=found[::-1], only=only)
 
 
 async def ask_code(request: Request) -> Response:

@@ -9,6 +9,7 @@ POLISH = {
     "A key for each student, and a sheet to print. Give each only their own.": (
         "Klucz każdego studenta i kartka do wydruku. Daj każdemu tylko jego własne."
     ),
+    "Alarms of the last 24 hours": "Alarmy z ostatniej doby",
     "Back to the classes": "Wróć do klas",
     "Back to the cluster": "Wróć do klastra",
     "Begin anew": "Zacznij od nowa",

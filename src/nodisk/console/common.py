@@ -18,7 +18,8 @@ from nodisk.classes.headlamp import Entrance
 from nodisk.classes.own import Own
 from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Trouble
-from nodisk.console import pages, rights, security, words
+from nodisk.console import alarms, pages, rights, security, words
+from nodisk.console.alarms import Alarms
 from nodisk.console.errands import Errands, by_command
 from nodisk.console.rights import Right
 from nodisk.console.snapshot import Snapshot
@@ -157,6 +158,7 @@ def page(
         token=security.form_token(token_of(request)) if session else "",
         path=request.url.path if at is None else at,
         query=request.url.query,
+        alarms=alarms_for(console, session),
         **values,
     )
     response = HTMLResponse(html, status)
@@ -165,6 +167,13 @@ def page(
             "nodisk-language", language, max_age=365 * 86400, secure=True, httponly=True, samesite="strict"
         )
     return response
+
+
+def alarms_for(console: Console, session: Entry | None) -> Alarms | None:
+    """What stands on top of the pages of who may see alarms."""
+    if session is None or not rights.may(session.role, Right.ACTIVITY):
+        return None
+    return alarms.recent(console.database, console.snapshot.clock())
 
 
 async def problem(request: Request, error: Exception) -> Response:

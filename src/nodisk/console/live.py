@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from nodisk.console import errand_pages, pages, rights, view
-from nodisk.console.common import Console, language_of, token_of
+from nodisk.console.common import Console, alarms_for, language_of, token_of
 from nodisk.console.rights import Right
 from nodisk.records.console_access import Entry
 from nodisk.server.handlers.common import Problem
@@ -75,9 +75,10 @@ def _room(console: Console, request: Request, session: Entry) -> Part:
         status = await console.snapshot.status()
 
         def tiles() -> str:
-            return pages.page("tiles.html", language, room=view.room(status, shown), shown=shown, ticks=ticks)
+            room, top = view.room(status, shown), alarms_for(console, session)
+            return pages.page("tiles.html", language, room=room, shown=shown, ticks=ticks, alarms=top)
 
-        return console.snapshot.once.get(status, (shown, language, ticks), tiles), False
+        return console.snapshot.once.get(status, (shown, language, session.role), tiles), False
 
     return part
 

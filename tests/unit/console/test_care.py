@@ -116,8 +116,8 @@ def test_backups(room: Room) -> None:
     assert "lab.yaml plans none" in browser.get("/backups").text
     state = room.console.context.state
     backups.note_made(state, 1764500000.0, "abc123", "/srv/<b>backups")
-    room.database.record(Kind.ALARM, "backup: <script>the disk is full", source="serve")
     room.database.record(Kind.ALARM, "something else", source="serve")
+    room.database.record(Kind.ALARM, "backup: <script>the disk is full", source="serve")
     page = browser.get("/backups").text
     assert "(abc123)" in page
     assert "/srv/&lt;b&gt;backups" in page
