@@ -56,6 +56,7 @@ machines:
   - {name: w4, mac: 52:54:00:00:00:05, address: 10.77.0.15}
 addons:
   - name: headlamp
+backup: {target: backups}
 """
 EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 """What machines, students and rosters may say of themselves."""

@@ -295,6 +295,29 @@ def test_a_roster_is_a_file_of_the_school_s_register(served: Served, browser: Ch
     complaints(browser)
 
 
+def test_a_backup_is_made(served: Served, browser: Chrome) -> None:
+    """By the command itself: restic writes it, and the page of backups then says when it was."""
+    open_link(browser, served, "anna")
+    browser.get(f"{served.base}/backups")
+    wait_for(browser, "dd", "none")
+    click(browser, "main form button", "Make a backup")
+    wait_for(browser, "code", "nodisk backup create")
+    found = violations(browser)
+    assert not (served.state.backup / "record.json").exists()
+    click(browser, "main form button", "Do it (1)")
+    wait_for(browser, "main td", "confirmed")
+    wait_for(browser, "main td", "Its password is in")
+    found += violations(browser)
+    click(browser, "main a", "Back to the backups")
+    wait_for(browser, "dd", json.loads((served.state.backup / "record.json").read_text())["id"])
+    browser.get(f"{served.base}/backups/order?action=prove&lang=pl")
+    wait_for(browser, "h1", "Sprawdź najnowszą kopię zapasową")
+    found += violations(browser)
+    browser.get(f"{served.base}/?lang=en")
+    assert found == []
+    assert complaints(browser) == []
+
+
 def test_headlamp_s_token_is_shown_and_copied(served: Served, browser: Chrome) -> None:
     """By an administrator and a teacher, in both languages; what is shown can be copied by keyboard alone."""
     open_link(browser, served, "anna")

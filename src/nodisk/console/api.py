@@ -15,8 +15,17 @@ from starlette.routing import Route
 
 from nodisk.classes import record
 from nodisk.classes.record import Class
-from nodisk.console import boot_orders, class_orders, errand_pages, making_pages, orders, rights, tell_pages
-from nodisk.console.api_bodies import Body, Booting, Changing, Making, Switching, Telling, body
+from nodisk.console import (
+    boot_orders,
+    care_orders,
+    class_orders,
+    errand_pages,
+    making_pages,
+    orders,
+    rights,
+    tell_pages,
+)
+from nodisk.console.api_bodies import Body, Booting, Caring, Changing, Making, Switching, Telling, body
 from nodisk.console.class_making import MakeOrder, Typed
 from nodisk.console.class_pages import class_of, told
 from nodisk.console.common import API, Console, Handler, bearer_of, signed_in
@@ -147,6 +156,13 @@ async def tell(console: Console, request: Request, session: Entry) -> Response:
     return _begun(console, request, session, order, "")
 
 
+async def care(console: Console, request: Request, session: Entry) -> Response:
+    """Begin to make or prove a backup."""
+    asked = await body(request, Caring)
+    order = care_orders.order(console.lab, asked.action)
+    return _begun(console, request, session, order, "lab.yaml names no place for backups: backup.target")
+
+
 def _begun(console: Console, request: Request, session: Entry, order: AnyOrder | None, hint: str) -> Response:
     if bearer_of(request) is None:
         raise Problem(401, "a program's token is needed: nodisk console token")
@@ -195,6 +211,11 @@ ENDPOINTS = (
     Endpoint(
         "POST", "/api/machines/{name}/next-boot", Right.SWITCH, next_boot,
         "Choose what a machine starts at its next boot.", "nodisk next-boot", body=Booting, status=202,
+    ),
+    Endpoint(
+        "POST", "/api/backups", Right.CARE, care,
+        "Make a backup, or prove the newest; the answer says where to ask what came of it.",
+        "nodisk backup", body=Caring, status=202,
     ),
     Endpoint(
         "GET", "/api/classes", Right.CLASSES, classes, "Classes: a teacher's own, an administrator's all.",

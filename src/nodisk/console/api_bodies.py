@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from nodisk.classes.plan import DEFAULT_DAYS
 from nodisk.console.boot_orders import BootAction
+from nodisk.console.care_orders import CareAction
 from nodisk.console.class_orders import ClassAction
 from nodisk.console.orders import Action
 from nodisk.server.handlers.common import Problem, body_of
@@ -30,6 +31,12 @@ class Switching(Body):
     machines: list[str] = []
     row: int | None = None
     all: bool = False
+
+
+class Caring(Body):
+    """What to do with the lab's backups."""
+
+    action: CareAction = Field(strict=False)
 
 
 class Changing(Body):

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from nodisk.classes import headlamp
-from nodisk.console import reports
+from nodisk.console import care_orders, errand_pages, reports
+from nodisk.console.care_orders import CareOrder
 from nodisk.console.common import Console, page, signed_in
 from nodisk.console.rights import Right
 from nodisk.errors import NodiskError
@@ -74,6 +75,27 @@ async def backups_(console: Console, request: Request, session: Entry) -> Respon
     )
 
 
+async def confirm(console: Console, request: Request, session: Entry) -> Response:
+    """What would be done; nothing is yet."""
+    order = order_of(console, request.query_params.get("action", ""))
+    address, effect = f"/backups/order?action={order.action}", care_orders.EFFECTS[order.action]
+    return errand_pages.confirm(request, session, order, address=address, effect=effect)
+
+
+async def begin(console: Console, request: Request, session: Entry) -> Response:
+    """Do it."""
+    order = order_of(console, request.query_params.get("action", ""))
+    return await errand_pages.begin(console, request, session, order)
+
+
+def order_of(console: Console, action: str) -> CareOrder:
+    """The order of that name; raises Problem 400 if it is none."""
+    order = care_orders.order(console.lab, action)
+    if order is None:
+        raise Problem(400, "choose what to do; and lab.yaml must name a place for backups: backup.target")
+    return order
+
+
 def _next(console: Console, after: float) -> float | None:
     planned = console.lab.backup
     if planned is None or planned.schedule is None:
@@ -94,4 +116,6 @@ ROUTES = (
     Route("/reports", signed_in(reports_, Right.CARE)),
     Route("/report/{name}", signed_in(report, Right.CARE)),
     Route("/backups", signed_in(backups_, Right.CARE)),
+    Route("/backups/order", signed_in(confirm, Right.CARE)),
+    Route("/backups/order", signed_in(begin, Right.CARE), methods=["POST"]),
 )

@@ -10,6 +10,7 @@ POLISH = {
         "Klucz każdego studenta i kartka do wydruku. Daj każdemu tylko jego własne."
     ),
     "Alarms of the last 24 hours": "Alarmy z ostatniej doby",
+    "Back to the backups": "Wróć do kopii zapasowych",
     "Back to the classes": "Wróć do klas",
     "Back to the cluster": "Wróć do klastra",
     "Begin anew": "Zacznij od nowa",
@@ -37,6 +38,8 @@ POLISH = {
     "Headlamp is not in the cluster. The lab's administrator can put it there: nodisk addons apply headlamp.": (
         "Headlampa nie ma w klastrze. Może go dodać administrator laboratorium: nodisk addons apply headlamp."
     ),
+    "Lab": "Laboratorium",
+    "Make a backup": "Utwórz kopię zapasową",
     "Make a class": "Utwórz klasę",
     "Message to the class": "Wiadomość do klasy",
     "Message to the students": "Wiadomość do studentów",
@@ -50,6 +53,7 @@ POLISH = {
     "Open Headlamp in a new window": "Otwórz Headlamp w nowym oknie",
     "Or a file with them": "Albo plik z nimi",
     "Others watch this terminal already.": "Inni oglądają już ten terminal.",
+    "Prove the newest backup": "Sprawdź najnowszą kopię zapasową",
     "See it again": "Sprawdź ponownie",
     "See what it would be": "Zobacz, co powstanie",
     "Storage of each student on the server, such as 2Gi; empty for none": (
@@ -59,6 +63,12 @@ POLISH = {
     "Tell the class": "Powiadom klasę",
     "That is too long: make the class with its first students, and add the others by command.": (
         "To za długie: utwórz klasę z pierwszymi studentami, a pozostałych dodaj poleceniem."
+    ),
+    "The newest backup is restored beside the lab and compared; the lab itself is not touched.": (
+        "Najnowsza kopia zostanie odtworzona obok laboratorium i porównana; samo laboratorium pozostaje nietknięte."
+    ),
+    "The server goes on meanwhile. Students' writes to storage wait while it is copied.": (
+        "Serwer w tym czasie działa dalej. Zapisy studentów w magazynie czekają, gdy jest kopiowany."
     ),
     "The student's page does not show that you watch, so nothing is shown here.": (
         "Strona studenta nie pokazuje, że oglądasz, więc nic tu nie widać."

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from nodisk.classes import record
 from nodisk.console import orders, rights, security
+from nodisk.console.care_orders import CareOrder
 from nodisk.console.class_making import MakeOrder
 from nodisk.console.common import Console, page, signed_in, token_of
 from nodisk.console.errands import Errand
@@ -90,7 +91,10 @@ def find(console: Console, session: Entry, number: str) -> Errand | None:
 
 def values(errand: Errand) -> dict[str, Any]:
     """What the changing part of an order's page shows."""
-    return {"errand": errand, "counts": orders.counts(errand.came or ())}
+    order = errand.order
+    places = {"Lab": ("", "Lab"), "Machines": ("/machine/", "Machine")}
+    leads, what = ("/class/", "Class") if order.class_name else places[order.heading]
+    return {"errand": errand, "counts": orders.counts(errand.came or ()), "leads": leads, "what": what}
 
 
 def _who(session: Entry) -> str:
@@ -99,6 +103,8 @@ def _who(session: Entry) -> str:
 
 def _back(order: AnyOrder) -> tuple[str, str]:
     """Where somebody came from, and how it is called."""
+    if isinstance(order, CareOrder):
+        return "/backups", "Back to the backups"
     return (f"/class/{order.class_name}", "Back to the class") if order.class_name else ("/", "Back to the room")
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nodisk.classes import census, trouble
-from nodisk.console import boot_orders, class_making, class_orders, orders, tell_orders, view, xterm
+from nodisk.console import boot_orders, care_orders, class_making, class_orders, orders, tell_orders, view, xterm
 from nodisk.console.words import LANGUAGES, Translate, translator
 from nodisk.records import messages
 from nodisk.records.events import iso
@@ -30,6 +30,9 @@ OF_DEBIAN = {
     "xterm.js": (xterm.script, STATIC["terminal.js"]),
 }
 """Files of packages of this server's Debian."""
+_ACTIONS = (
+    orders.WORDS | class_orders.WORDS | boot_orders.WORDS | class_making.WORDS | tell_orders.WORDS | care_orders.WORDS
+)
 
 
 @functools.cache
@@ -51,7 +54,8 @@ def _environment(language: str) -> Environment:
         "words": view.WORDS,
         "steps": view.STEPS,
         "kinds": trouble.TITLES,
-        "action_words": orders.WORDS | class_orders.WORDS | boot_orders.WORDS | class_making.WORDS | tell_orders.WORDS,
+        "action_words": _ACTIONS,
+        "care_actions": list(care_orders.CareAction),
         "boot_actions": list(boot_orders.BootAction)[:2],
         "class_actions": class_orders.OF_STUDENTS,
         "longest_message": messages.LONGEST,
