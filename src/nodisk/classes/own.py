@@ -92,9 +92,9 @@ def own(
 ) -> Own:
     """The same of objects of core/v1. Pure. ``node``: an address at which NodePorts answer."""
     pods = list(pods)
-    running = sorted((_running(pod) for pod in pods), key=lambda one: one.name)
+    there = sorted((running(pod) for pod in pods), key=lambda one: one.name)
     links = sorted((link for service in services for link in _links(service, node)), key=lambda one: one.url)
-    return Own(_quota(quota or {}), tuple(running), tuple(links), troubles(pods, events, now=now))
+    return Own(_quota(quota or {}), tuple(there), tuple(links), troubles(pods, events, now=now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,8 @@ def _quota(quota: Mapping[str, Any]) -> tuple[Used, ...]:
     return tuple(Used(word, str(used.get(key, "0")), str(hard[key])) for key, word in RESOURCES.items() if key in hard)
 
 
-def _running(pod: Mapping[str, Any]) -> Running:
+def running(pod: Mapping[str, Any]) -> Running:
+    """A pod of core/v1 as it is shown. Pure."""
     status = pod.get("status") or {}
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     waits = [str((one.get("state") or {}).get("waiting", {}).get("reason", "")) for one in containers]

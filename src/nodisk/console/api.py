@@ -89,6 +89,7 @@ async def classes(console: Console, request: Request, session: Entry) -> Respons
 async def class_(console: Console, request: Request, session: Entry) -> Response:
     """One class, with its students."""
     found = class_of(console, session, request.path_params["name"])
+    seen = console.database.door.seen(found.name)
     students = [
         {
             "name": one.name,
@@ -96,6 +97,7 @@ async def class_(console: Console, request: Request, session: Entry) -> Response
             "namespace": found.namespace(one),
             "suspended": one.suspended,
             "credential_until": None if one.expires is None else iso(one.expires.timestamp()),
+            "last_sign_in": iso(seen[one.key]) if one.key in seen else None,
         }
         for one in found.students
     ]

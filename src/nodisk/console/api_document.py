@@ -50,7 +50,14 @@ _CLASS = {
     "suspended": _NUMBER,
 }
 _MESSAGE = _object(text=_TEXT, by=_TEXT, since=_TIME, until=_TIME)
-_MEMBER = _object(name=_TEXT, label=_TEXT, namespace=_TEXT, suspended=_FLAG, credential_until=_maybe(_TIME))
+_MEMBER = _object(
+    name=_TEXT,
+    label=_TEXT,
+    namespace=_TEXT,
+    suspended=_FLAG,
+    credential_until=_maybe(_TIME),
+    last_sign_in=_maybe(_TIME),
+)
 _CAME = _object(name=_TEXT, outcome={"enum": [str(one) for one in Outcome]}, detail=_TEXT)
 ANSWERS = {
     "Status": _object(lab=_TEXT, time=_TIME, server=_TEXT, api=_TEXT, armed=_FLAG, machines=_list({"type": "object"}))

@@ -17,6 +17,7 @@ from nodisk.console import (
     door_pages,
     errand_pages,
     headlamp_pages,
+    machine_node,
     making_pages,
     orders,
     pages,
@@ -112,6 +113,7 @@ async def machine(console: Console, request: Request, session: Entry) -> Respons
         ticks=rights.may(session.role, Right.SWITCH),
         actions=orders.actions(console.lab),
         **boot_pages.values(console, row.machine),
+        **await machine_node.values(console, session, row),
         events=console.database.events(mac=row.machine.mac, limit=EVENTS)[::-1],
     )
 

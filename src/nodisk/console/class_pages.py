@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from nodisk.classes import expiry, headlamp, record
+from nodisk.classes.own import Used
 from nodisk.classes.record import Class
 from nodisk.classes.trouble import Trouble
 from nodisk.console import class_orders, errand_pages, rights
@@ -37,6 +38,8 @@ async def class_(console: Console, request: Request, session: Entry) -> Response
     troubles, unknown = await _troubles(console, found)
     values: dict[str, Any] = {"troubles": troubles, "unknown": unknown, "message": told(console, found)}
     values["at_terminals"] = {one.key for one in found.students if console.terminals.current(found, one) is not None}
+    values["quotas"] = {} if unknown else await _quotas(console, found)
+    values["seen"] = console.database.door.seen(found.name)
     values["has_headlamp"] = headlamp.wanted(console.lab) and rights.account_of(session, found) is not None
     return page(request, "class.html", session, found=found, due=due, **values)
 
@@ -53,6 +56,21 @@ async def _troubles(console: Console, found: Class) -> tuple[tuple[Trouble, ...]
             return await asyncio.to_thread(console.failing, console.context, found), ""
     except NodiskError as error:
         return (), error.message
+
+
+async def _quotas(console: Console, found: Class) -> dict[str, list[Used]]:
+    """What each student uses of the quota, by key, without what is not used at all; none if nobody knows."""
+
+    def ask() -> dict[str, list[Used]]:
+        # The API is asked once for all of them (``own.Shared``).
+        owned = {one.key: console.own(console.context, found, one).quota for one in found.students}
+        return {key: [line for line in quota if line.used != "0"] for key, quota in owned.items()}
+
+    try:
+        async with console.students_asking:
+            return await asyncio.to_thread(ask)
+    except NodiskError:
+        return {}
 
 
 async def confirm(console: Console, request: Request, session: Entry) -> Response:

@@ -21,10 +21,13 @@ POLISH = {
         "CSV lub tekst, taki jak z dziennika szkoły. Liczy się zamiast tego, co wpisano wyżej."
     ),
     "Choose one of the sizes.": "Wybierz jeden z rozmiarów.",
+    "Condition": "Warunek",
     "Download the handouts": "Pobierz materiały",
     "Each student's page shows it for a day, instead of what it showed before.": (
         "Strona każdego studenta pokaże ją przez dobę, zamiast poprzedniej."
     ),
+    "Expected": "Oczekiwano",
+    "File": "Plik",
     "Good until": "Ważny do",
     "Headlamp asks for a token. Copy this one; it is shown once, and what you may do is what it may do.": (
         "Headlamp prosi o token. Skopiuj ten; jest pokazany raz i pozwala na to samo, co Tobie wolno."
@@ -38,7 +41,10 @@ POLISH = {
     "Headlamp is not in the cluster. The lab's administrator can put it there: nodisk addons apply headlamp.": (
         "Headlampa nie ma w klastrze. Może go dodać administrator laboratorium: nodisk addons apply headlamp."
     ),
+    "Kind": "Rodzaj",
     "Lab": "Laboratorium",
+    "Last signed in": "Ostatnie logowanie",
+    "Loaded in this boot": "Wczytane przy tym starcie",
     "Make a backup": "Utwórz kopię zapasową",
     "Make a class": "Utwórz klasę",
     "Message to the class": "Wiadomość do klasy",
@@ -54,6 +60,8 @@ POLISH = {
     "Or a file with them": "Albo plik z nimi",
     "Others watch this terminal already.": "Inni oglądają już ten terminal.",
     "Prove the newest backup": "Sprawdź najnowszą kopię zapasową",
+    "Quota used": "Zużycie limitu",
+    "RAM when it was ready": "RAM, gdy był gotowy",
     "See it again": "Sprawdź ponownie",
     "See what it would be": "Zobacz, co powstanie",
     "Storage of each student on the server, such as 2Gi; empty for none": (

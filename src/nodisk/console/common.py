@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from nodisk.classes import census, failing, headlamp, own
+from nodisk.classes import census, failing, headlamp, on_node, own
 from nodisk.classes.census import Census
 from nodisk.classes.headlamp import Entrance
+from nodisk.classes.on_node import OnNode
 from nodisk.classes.own import Own
 from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Trouble
@@ -67,6 +68,8 @@ class Console:
     """What fails in a class's namespaces; raises NodiskError if nobody can say."""
     census: Callable[[LabContext], Census] = census.ask
     """The cluster at a glance; raises NodiskError if nobody can say."""
+    on_node: Callable[[LabContext, str, Iterable[Class]], OnNode | None] = on_node.ask
+    """What is on a machine, of these classes' students and others; raises NodiskError if nobody can say."""
     key: Callable[[LabContext, Class, Account], str] = own.key
     """A student's kubeconfig with a new token; raises NodiskError."""
     own: Callable[[LabContext, Class, Account], Own] = field(default_factory=lambda: own.Shared().own)

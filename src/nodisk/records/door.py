@@ -43,7 +43,8 @@ door_code (class TEXT NOT NULL, account TEXT NOT NULL, digest TEXT NOT NULL, end
     PRIMARY KEY (class, account), UNIQUE (class, digest));
 door_passphrase (class TEXT NOT NULL, account TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (class, account));
 door_session (digest TEXT PRIMARY KEY, class TEXT NOT NULL, account TEXT NOT NULL, credential INTEGER NOT NULL,
-    made REAL NOT NULL, ends REAL NOT NULL)
+    made REAL NOT NULL, ends REAL NOT NULL);
+door_seen (class TEXT NOT NULL, account TEXT NOT NULL, time REAL NOT NULL, PRIMARY KEY (class, account))
 """
 _OF_ACCOUNTS = ("door_code", "door_passphrase", "door_session")
 
@@ -185,6 +186,7 @@ class Door:
         token, now = secrets.token_urlsafe(_TOKEN), self.now()
         row = (_token_digest(token), class_name, account, credential, now, now + SESSION)
         self.db.execute("INSERT INTO door_session VALUES (?,?,?,?,?,?)", row)
+        self.db.execute("INSERT OR REPLACE INTO door_seen VALUES (?,?,?)", (class_name, account, now))
         self.db.execute(
             "DELETE FROM door_session WHERE digest IN (SELECT digest FROM door_session WHERE class = ? AND account = ?"
             " ORDER BY made DESC, rowid DESC LIMIT -1 OFFSET ?)",
@@ -204,20 +206,26 @@ class Door:
         ).fetchone()
         return Entered(*row) if row else None
 
+    def seen(self, class_name: str) -> dict[str, float]:
+        """Account → when it last signed in, of those that ever did."""
+        return self._pairs("door_seen", "time", class_name)
+
     def sign_out(self, token: str) -> None:
         """End one session."""
         with self.transaction():
             self.db.execute("DELETE FROM door_session WHERE digest = ?", (_token_digest(token),))
 
     def forget(self, class_name: str, accounts: Collection[str]) -> None:
-        """Forget what accounts have: code, passphrase, sessions."""
+        """Forget what accounts have: code, passphrase, sessions, and when they signed in."""
         with self.transaction():
             self._forget(class_name, accounts)
+            rows = [(class_name, account) for account in accounts]
+            self.db.executemany("DELETE FROM door_seen WHERE class = ? AND account = ?", rows)
 
     def forget_class(self, class_name: str) -> None:
         """Forget a class that is no more."""
         with self.transaction():
-            for table in ("door_class", *_OF_ACCOUNTS):
+            for table in ("door_class", "door_seen", *_OF_ACCOUNTS):
                 self.db.execute(f"DELETE FROM {table} WHERE class = ?", (class_name,))  # noqa: S608 - constants
 
     def _forget(self, class_name: str, accounts: Iterable[str]) -> None:

@@ -62,6 +62,25 @@ def test_a_code_counts_once_and_in_its_class(records: Records) -> None:
     assert (records.door.codes("k8s"), records.door.with_passphrase("k8s")) == ({"ewa": 2000.0}, {"jan"})
 
 
+def test_when_somebody_last_signed_in(records: Records) -> None:
+    """It is remembered longer than the session, and not longer than the account or the class."""
+    token = records.enter("jan")
+    records.clock.now += 5
+    records.enter("ewa")
+    records.enter("jan", "physics")
+    assert records.door.seen("k8s") == {"jan": 1000.0, "ewa": 1005.0}
+    records.clock.now += door.SESSION
+    records.door.sign_out(token)
+    records.door.issue("k8s", {"ewa": "d"}, ends=1e12)
+    assert records.door.seen("k8s") == {"jan": 1000.0, "ewa": 1005.0}
+    records.door.enter("k8s", "jan", KEPT, credential=1)
+    records.door.forget("k8s", ["ewa"])
+    assert records.door.seen("k8s") == {"jan": records.clock.now}
+    records.door.forget_class("k8s")
+    assert records.door.seen("k8s") == {}
+    assert records.door.seen("physics").keys() == {"jan"}
+
+
 def test_time_ends_codes_and_sessions(records: Records) -> None:
     records.door.issue("k8s", {"jan": "d1"}, ends=1060)
     records.clock.now = 1060
@@ -198,10 +217,10 @@ def test_anything_else_is_no_code(text: str) -> None:
 
 
 def test_records_of_a_nodisk_without_a_door_can_be_looked_at(records: Records) -> None:
-    for table in ("door_class", "door_code", "door_passphrase", "door_session"):
+    for table in ("door_class", "door_code", "door_passphrase", "door_seen", "door_session"):
         records.database.door.db.execute(f"DROP TABLE {table}")
     with Database(records.database.path, reading=True) as old:
-        assert (old.door.codes("k8s"), old.door.with_passphrase("k8s")) == ({}, set())
+        assert (old.door.codes("k8s"), old.door.with_passphrase("k8s"), old.door.seen("k8s")) == ({}, set(), {})
     with Database(records.database.path) as new:
         new.door.issue("k8s", {"jan": "d"}, ends=1e12)
         assert new.door.whose("k8s", "d") == "jan"
