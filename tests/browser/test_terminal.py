@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
-from tests.browser.served import Served
+from tests.browser.served import EVIL, Served
 from tests.support.chromium import PATIENCE, click, complaints, media, patiently, violations, wait_for
 from tests.support.shells import PROMPT
 from websockets.asyncio.client import ClientConnection, connect
@@ -125,6 +125,24 @@ def test_typed_keys_echo_and_the_window_s_size_arrives(served: Served, browser: 
     assert sizes_seen[1] < sizes_seen[0]
     browser.set_window_size(1280, 900)
     assert complaints(browser) == [], "the Content-Security-Policy holds, and every file loads"
+
+
+def test_what_the_class_is_told_stands_above_the_terminal(served: Served, browser: Chrome, token: str) -> None:
+    """Within two seconds, as text, and without a word lost that is typed; it goes when it is withdrawn."""
+    enter(browser, served, token)
+    served.database.messages.tell("shells", f"Hand in by noon. {EVIL}", "Anna Nowak")
+    wait_for(browser, "[data-live] blockquote", "Hand in by noon. <img")
+    type_in(browser, "echo $((40+2))-still")
+    shows(browser, "\n42-still\n")
+    assert browser.find_elements(By.CSS_SELECTOR, "main img") == []
+    assert violations(browser) == []
+    browser.refresh()
+    opened(browser)
+    assert "Anna Nowak" in wait_for(browser, "blockquote footer").text
+    served.database.messages.withdraw("shells")
+    patiently(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, "blockquote") or None)
+    shows(browser, "\n42-still\n")
+    assert complaints(browser) == []
 
 
 def test_a_broken_connection_goes_on_where_it_was(served: Served, browser: Chrome, token: str) -> None:

@@ -31,7 +31,7 @@ async def home(request: Request) -> Response:
 
 
 async def news(request: Request) -> Response:
-    """The changing part of a student's page, sent whenever it has changed."""
+    """The changing part of a student's page, or of the terminal's (``part=told``), sent whenever it has changed."""
     visit, console, language = door_pages.visit_of(request), console_of(request), language_of(request)
     if visit is None:
         raise Problem(401, "sign in first")
@@ -56,6 +56,9 @@ async def news(request: Request) -> Response:
     was: dict[str, Any] = {}
     html = ""
 
+    async def message() -> tuple[str, bool]:
+        return pages.page("door_told.html", language, message=told(console, last.found)), False
+
     async def part() -> tuple[str, bool]:
         nonlocal was, html
         now = await _now(last, door_pages.closed(last.found, last.student))
@@ -63,7 +66,7 @@ async def news(request: Request) -> Response:
             was, html = now, pages.page("door_own.html", language, **now)
         return html, False
 
-    return live.kept(console, part, still, count)
+    return live.kept(console, message if request.query_params.get("part") == "told" else part, still, count)
 
 
 async def _now(visit: door_pages.Visit, why: str) -> dict[str, Any]:

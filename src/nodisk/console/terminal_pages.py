@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from nodisk.classes import terminal
 from nodisk.console import door_pages, security, terminal_messages, xterm
+from nodisk.console.class_pages import told
 from nodisk.console.common import Console, console_of, language_of, page
 from nodisk.console.words import translator
 from nodisk.errors import IntegrityError
@@ -48,6 +49,7 @@ async def show(request: Request) -> Response:
         there=xterm.is_there(),
         packages=" ".join(xterm.PACKAGES),
         needs=str(terminal.needs(visit.found.size)),
+        message=told(visit.console, visit.found),
     )
 
 

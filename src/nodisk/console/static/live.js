@@ -16,8 +16,10 @@ for (const part of document.querySelectorAll("[data-live]")) {
     if (focused !== null) part.querySelector(focused)?.focus({ preventScroll: true });
   });
   // The session has ended, or the server stops or refuses: ask again, as a page, which may lead to the sign-in.
+  // A page on which this is by the way (data-quiet) says by itself what has ended.
   const again = () => {
     source.close();
+    if (part.dataset.quiet !== undefined) return;
     setTimeout(() => location.reload(), 5000);
   };
   source.addEventListener("over", () => source.close());
