@@ -2,9 +2,9 @@
 
 The real server with its daemons runs in a network namespace, with a lab of ``--machines``. Each of them sends events
 and what it prints, from its own address, on its way to Ready again and again; ``--browsers`` watch the room's page; and
-``--terminals`` students type at shells (on this host instead of in pods, as no cluster runs here). Printed are the
-seconds from a machine's request to the page that shows it, from a key to its echo, and the server's processor time and
-memory. Nothing outside its namespaces is touched.
+``--terminals`` students type at shells (``load_terminals``). Printed are the seconds from a machine's request to the
+page that shows it, from a key to its echo, and the processor time and memory of what serves. Nothing outside its
+namespaces is touched.
 """
 
 from __future__ import annotations
@@ -12,58 +12,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import re
 import ssl
-import statistics
-import subprocess
 import sys
-import tempfile
-import threading
 import time
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+import httpx2
+import load_terminals
+from load_measuring import BASE, FIRST, Cost, child, figures, result, running
+from tests.interop.server.rooms import Room
 
-import httpx2  # noqa: E402
-from tests.browser.served import served_in  # noqa: E402
-from tests.interop.server.rooms import Room, make_room  # noqa: E402
-from websockets.asyncio.client import connect  # noqa: E402
-from websockets.typing import Origin  # noqa: E402
+from nodisk.records.console_access import ConsoleRole
+from nodisk.values import Stage
 
-from nodisk import run  # noqa: E402
-from nodisk.classes import plan, record, sizes  # noqa: E402
-from nodisk.classes.roster import Person  # noqa: E402
-from nodisk.console import security  # noqa: E402
-from nodisk.records.door import code_digest  # noqa: E402
-from nodisk.values import Stage  # noqa: E402 - found by the path above
-
-NETWORK = IPv4Network("10.99.0.0/20")
-FIRST = IPv4Address("10.99.1.1")
 WAY = (Stage.KERNEL, Stage.ROOTFS, Stage.CONFIG, Stage.OS, Stage.ENROLLED, Stage.JOINED)
 """A machine that is Ready shows no line; these never are."""
 _SENT = re.compile(r"sent (\d+\.\d+) by (m\d+)")
-
-
-def lab_of(machines: int) -> str:
-    """lab.yaml for a room of so many machines, for ``make_room``."""
-    rows = [
-        f"  - {{{{name: m{number}, mac: '02:00:00:00:{number >> 8:02x}:{number & 255:02x}', address: {FIRST + number}, "
-        f"{'role: control-plane, ' if number == 0 else ''}memory: 2GiB}}}}"
-        for number in range(machines)
-    ]
-    head = f"name: test\nnetwork: {{{{subnet: {NETWORK}, server: 10.99.0.1, dhcp: {{dhcp}}}}}}\n"
-    return (
-        f"{head}kubernetes: {{{{source: debian, version: 1.20.2, pods: 10.128.0.0/14}}}}\nmachines:\n"
-        + "\n".join(rows)
-        + "\n"
-    )
 
 
 # ---- the machines, in a namespace of their own --------------------------------------------------------------------
@@ -148,176 +114,27 @@ async def browsers_part(base: str, authority: str, codes: list[str], seconds: fl
     print(json.dumps(waits))
 
 
-# ---- measuring ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Cost:
-    """What a process took."""
-
-    pid: int
-    began: float = field(default_factory=time.monotonic)
-    before: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.before = self.seconds()
-
-    def seconds(self) -> float:
-        """Of processor time, until now."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def share(self) -> float:
-        """Of one processor, since it was made."""
-        return (self.seconds() - self.before) / (time.monotonic() - self.began)
-
-    def mib(self) -> int:
-        """Of RAM that it holds."""
-        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
-        return int(found[1]) // 1024 if found else 0
-
-
-def figures(what: str, waits: list[float]) -> None:
-    """A line of a distribution."""
-    if not waits:
-        sys.exit(f"{what}: nothing was seen")
-    cuts = statistics.quantiles(waits, n=100) if len(waits) > 1 else waits * 99
-    shown = ", ".join(f"p{place} {cuts[place - 1]:.3f} s" for place in (50, 95, 99))
-    print(f"{what}: {len(waits)}; {shown}, max {max(waits):.3f} s")
-
-
-def room_of(machines: int) -> Room:
-    """The server's room, with a namespace that has every machine's address."""
-    room = make_room("full", lab=lab_of(machines))
-    run.run(["ip", "-n", room.name, "address", "replace", f"10.99.0.1/{NETWORK.prefixlen}", "dev", "lan"])
-    room.plug("all", "02:00:00:00:ff:ff", None)
-    orders = "".join(f"address add {FIRST + number}/{NETWORK.prefixlen} dev eth0\n" for number in range(machines))
-    run.run(["ip", "-n", f"{room.name}-all", "-batch", "-"], stdin=orders)
-    return room
-
-
-def child(netns: str, *words: str) -> subprocess.Popen[str]:
-    """This program again, in a namespace."""
-    argv = ["ip", "netns", "exec", netns, sys.executable, __file__, *words]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-
-
-def result(process: subprocess.Popen[str]) -> Any:
-    """What a child printed."""
-    out, _ = process.communicate()
-    if process.returncode:
-        sys.exit(process.returncode)
-    return json.loads(out)
-
-
-def load_room(machines: int, browsers: int, seconds: float, pause: float) -> None:
-    """Machines and browsers."""
-    room = room_of(machines)
-    try:
-        server = room.start()
-        base = "https://127.0.0.1:6445"
-        codes = []
-        for number in range(browsers):
-            link = json.loads(
-                room.nodisk("console", "invite", f"viewer{number}", "--role", "viewer", "-o", "json").stdout
-            )
-            codes.append(parse_qs(urlsplit(link["link"]).query)["code"][0])
-        waiting = child(f"{room.name}-all", "--part", "machines", *map(str, (machines, seconds, pause)))
-        time.sleep(2)
-        cost = Cost(server.pid)
-        before = cost.mib()
-        authority = str(room.state.pki / "server-ca.crt")
-        watching = child(room.name, "--part", "browsers", base, authority, str(seconds - 5), *codes)
-        waits = result(watching)
-        share, after = cost.share(), cost.mib()
-        answers = result(waiting)
-    finally:
-        if room.server is not None and room.server.poll() is None:
-            room.stop()
-        room.close()
+def load_room(room: Room, machines: int, browsers: int, seconds: float, pause: float) -> None:
+    """Machines and browsers, in a room whose server runs."""
+    with room.database() as database:
+        names = [f"viewer{number}" for number in range(browsers)]
+        codes = [database.console.invite(name, ConsoleRole.VIEWER, seconds=3600) for name in names]
+    server = room.server
+    if server is None:
+        raise AssertionError("it has not been started")
+    waiting = child(f"{room.name}-all", "--part", "machines", *map(str, (machines, seconds, pause)))
+    time.sleep(2)
+    cost = Cost(server.pid)
+    before = cost.mib()
+    authority = str(room.state.pki / "server-ca.crt")
+    watching = child(room.name, "--part", "browsers", BASE, authority, str(seconds - 5), *codes)
+    waits = result(watching)
+    share, after = cost.share(), cost.mib()
+    answers = result(waiting)
     counts = ", ".join(f"{count} times {status}" for status, count in answers.items())
     print(f"{machines} machines for {seconds:g} s: answered {counts}")
     figures(f"{browsers} browsers, lines shown", waits)
-    print(f"the server: {share:.2f} of a processor, {before} MiB before, {after} MiB after")
-
-
-# ---- terminals ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Door:
-    """What a student's page knows."""
-
-    base: str
-    trust: ssl.SSLContext
-    cookie: str
-    form: str
-
-    def socket(self) -> connect:
-        """Its terminal."""
-        url = self.base.replace("https", "wss") + "/door/load/terminal/socket"
-        headers = {"Cookie": self.cookie}
-        return connect(url, ssl=self.trust, origin=Origin(self.base), additional_headers=headers)
-
-
-async def typing(door: Door, keys: int, waits: list[float]) -> None:
-    """One student: a key, its echo, a pause as people make."""
-    async with door.socket() as socket:
-        await socket.send(json.dumps({"token": door.form, "columns": 80, "rows": 24}))
-        seen = 0
-
-        async def said() -> bytes:
-            nonlocal seen
-            while True:
-                message = await asyncio.wait_for(socket.recv(), 60)
-                if isinstance(message, bytes):
-                    seen += len(message)
-                    await socket.send(json.dumps({"seen": seen}))
-                    return message
-
-        await said()
-        await asyncio.sleep(random.uniform(0.5, 2))  # noqa: S311
-        for _ in range(keys):
-            began = time.monotonic()
-            await socket.send(b"a")
-            while b"a" not in await said():
-                pass
-            waits.append(time.monotonic() - began)
-            await asyncio.sleep(random.uniform(0.1, 0.3))  # noqa: S311
-
-
-def load_terminals(terminals: int, keys: int) -> None:
-    """Students at shells."""
-    waits: list[float] = []
-    with tempfile.TemporaryDirectory() as folder, served_in(Path(folder)) as served:
-        people = [Person(f"Student {number}") for number in range(terminals)]
-        found = plan.merge(
-            None, people, name="load", now=record.now(), size=sizes.find("small"), role="edit", terminals=True
-        ).record
-        record.save(served.state, found)
-        trust = ssl.create_default_context(cafile=str(served.state.pki / "server-ca.crt"))
-        trust.check_hostname = False  # the test's console is on another port and address than the lab's
-        doors = []
-        for number, student in enumerate(found.students):
-            digest = code_digest(f"ABCD{number:04d}", served.database.door.salted("load"))
-            served.database.door.issue("load", {student.key: digest}, ends=time.time() + 600)
-            token = served.database.door.enter_first(
-                "load", student.key, digest, "00:kept", credential=student.credential
-            )
-            if token is None:
-                sys.exit("the door does not take a code that it has just issued")
-            cookie = f"{security.door_cookie_name(served.lab)}={token}"
-            doors.append(Door(served.base, trust, cookie, security.form_token(token)))
-        cpu = time.process_time()
-        began = time.monotonic()
-
-        async def all_of_them() -> None:
-            await asyncio.gather(*(typing(door, keys, waits) for door in doors))
-
-        asyncio.run(all_of_them())
-        share = (time.process_time() - cpu) / (time.monotonic() - began)
-    figures(f"{terminals} terminals, keys echoed", waits)
-    print(f"console and typists in one process: {share:.2f} of a processor, {threading.active_count()} threads left")
+    print(f"the server: {share:.2f} of a processor, {before} MiB before, {after} MiB after", flush=True)
 
 
 def main() -> None:
@@ -335,13 +152,16 @@ def main() -> None:
         kind, *words = chosen.part
         if kind == "machines":
             asyncio.run(machines_part(int(words[0]), float(words[1]), float(words[2])))
+        elif kind == "terminals":
+            asyncio.run(load_terminals.terminals_part(words[0], words[1], int(words[2]), json.load(sys.stdin)))
         else:
             asyncio.run(browsers_part(words[0], words[1], words[3:], float(words[2])))
         return
-    if chosen.machines:
-        load_room(chosen.machines, chosen.browsers, chosen.seconds, chosen.pause)
-    if chosen.terminals:
-        load_terminals(chosen.terminals, chosen.keys)
+    with running(max(chosen.machines, 1)) as room:
+        if chosen.machines:
+            load_room(room, chosen.machines, chosen.browsers, chosen.seconds, chosen.pause)
+        if chosen.terminals:
+            load_terminals.load_terminals(room, chosen.terminals, chosen.keys)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,121 @@
+"""For ``console_load``: the room in its namespaces, its parts as processes, what a process takes, a distribution."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.interop.server.rooms import Room, make_room  # noqa: E402
+
+from nodisk import run  # noqa: E402 - found by the path above
+
+BASE = "https://127.0.0.1:6445"
+NETWORK = IPv4Network("10.99.0.0/20")
+FIRST = IPv4Address("10.99.1.1")
+
+
+def lab_of(machines: int) -> str:
+    """lab.yaml for a room of so many machines, for ``make_room``."""
+    rows = [
+        f"  - {{{{name: m{number}, mac: '02:00:00:00:{number >> 8:02x}:{number & 255:02x}', address: {FIRST + number}, "
+        f"{'role: control-plane, ' if number == 0 else ''}memory: 2GiB}}}}"
+        for number in range(machines)
+    ]
+    head = f"name: test\nnetwork: {{{{subnet: {NETWORK}, server: 10.99.0.1, dhcp: {{dhcp}}}}}}\n"
+    return (
+        f"{head}kubernetes: {{{{source: debian, version: 1.20.2, pods: 10.128.0.0/14}}}}\nmachines:\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+@dataclass
+class Cost:
+    """What a process took."""
+
+    pid: int
+    began: float = field(default_factory=time.monotonic)
+    before: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.before = self.seconds()
+
+    def seconds(self) -> float:
+        """Of processor time, until now."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def share(self) -> float:
+        """Of one processor, since it was made."""
+        return (self.seconds() - self.before) / (time.monotonic() - self.began)
+
+    def mib(self) -> int:
+        """Of RAM that it holds."""
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        return int(found[1]) // 1024 if found else 0
+
+
+def figures(what: str, waits: list[float]) -> None:
+    """A line of a distribution."""
+    if not waits:
+        sys.exit(f"{what}: nothing was seen")
+    cuts = statistics.quantiles(waits, n=100) if len(waits) > 1 else waits * 99
+    shown = ", ".join(f"p{place} {cuts[place - 1]:.3f} s" for place in (50, 95, 99))
+    print(f"{what}: {len(waits)}; {shown}, max {max(waits):.3f} s")
+
+
+def room_of(machines: int) -> Room:
+    """The server's room, with a namespace that has every machine's address."""
+    room = make_room("full", lab=lab_of(machines))
+    run.run(["ip", "-n", room.name, "address", "replace", f"10.99.0.1/{NETWORK.prefixlen}", "dev", "lan"])
+    room.plug("all", "02:00:00:00:ff:ff", None)
+    orders = "".join(f"address add {FIRST + number}/{NETWORK.prefixlen} dev eth0\n" for number in range(machines))
+    run.run(["ip", "-n", f"{room.name}-all", "-batch", "-"], stdin=orders)
+    return room
+
+
+@contextmanager
+def running(machines: int) -> Iterator[Room]:
+    """The same, with its server, until the block ends."""
+    room = room_of(machines)
+    try:
+        room.start()
+        yield room
+    finally:
+        if room.server is not None and room.server.poll() is None:
+            room.stop()
+        room.close()
+
+
+def child(netns: str, *words: str, sends: str = "") -> subprocess.Popen[str]:
+    """This program again, in a namespace; ``sends``: what it reads."""
+    argv = ["ip", "netns", "exec", netns, sys.executable, str(ROOT / "tools" / "console_load.py"), *words]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    if process.stdin is None:
+        raise AssertionError("started without a pipe")
+    process.stdin.write(sends)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def result(process: subprocess.Popen[str]) -> Any:
+    """What a child printed."""
+    out, _ = process.communicate()
+    if process.returncode:
+        sys.exit(process.returncode)
+    return json.loads(out)
