@@ -142,6 +142,21 @@ def test_a_class_of_a_hundred_behind_one_address(room: Room) -> None:
     }
 
 
+def test_ten_thousand_connections_that_say_nothing(room: Room) -> None:
+    """They take nobody's place: the door and the machines' pages are answered meanwhile, in seconds."""
+    trusted = str(room.state.pki / "server-ca.crt")
+    room.curl(
+        room.name, "--cacert", trusted, "--retry", "60", "--retry-connrefused", "--retry-delay", "1", f"{BASE}/door"
+    )
+    words = ["tests.interop.server.many_connections", "10000", "127.0.0.1", "6445", trusted]
+    argv = ["ip", "netns", "exec", room.name, sys.executable, "-m", *words]
+    said = json.loads(subprocess.run(argv, text=True, check=True, stdout=subprocess.PIPE, timeout=600, cwd=ROOT).stdout)
+    assert said["open"] == 10_000
+    assert set(said["door"]) == {200}
+    assert set(said["machines"]) == {200}
+    assert said["slowest"] < 30
+
+
 def test_nobody_reaches_it_over_the_segment(room: Room) -> None:
     found = subprocess.run(
         ["ip", "netns", "exec", f"{room.name}-w1", "curl", "-sk", "--max-time", "10", "https://10.99.0.1:6445/"],
