@@ -1,4 +1,4 @@
-"""Polish for the pages that make a class and tell it something; ``words`` has the rest."""
+"""Polish for pages of classes, Headlamp, backups and a machine's node; ``words`` has the rest."""
 
 from __future__ import annotations
 
