@@ -141,7 +141,6 @@ def test_what_the_class_is_told_stands_above_the_terminal(served: Served, browse
     assert "Anna Nowak" in wait_for(browser, "blockquote footer").text
     served.database.messages.withdraw("shells")
     patiently(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, "blockquote") or None)
-    shows(browser, "\n42-still\n")
     assert complaints(browser) == []
 
 
