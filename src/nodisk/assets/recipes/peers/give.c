@@ -1,4 +1,4 @@
-/* The side that answers: ranges of this one file, and which chunks of it are here. */
+/* The side that answers: ranges of the image, with which chunks of it are here, or container images' layers. */
 #define _GNU_SOURCE
 #include "peers.h"
 
@@ -25,22 +25,24 @@ struct taker {
     size_t in, out, sent;  /* bytes of the request, of the answer's head, and of that already sent */
     off_t at;
     uint64_t left;         /* of the body */
+    int layer;             /* open, while it is given; 0: none */
     bool close;
     char request[REQUEST_MAX], head[RESPONSE_MAX];
 };
 
-static const struct content *content;
+static const struct content *content; /* NULL: layers are given */
 static struct taker takers[GIVE_MAX];
-static int door, door_slot;
+static int door, door_slot, directory;
 static uint64_t rate;      /* bytes a second; 0: no limit */
 static double allowed;
 static int64_t counted;
 static bool held_back;
 
-void give_start(const struct content *what, const struct sockaddr_in *address, uint64_t bytes)
+void give_start(const struct content *what, int layers, const struct sockaddr_in *address, uint64_t bytes)
 {
     int on = 1;
     content = what;
+    directory = layers;
     rate = bytes;
     door = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (door < 0 || setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
@@ -52,6 +54,9 @@ static void leave(struct taker *taker)
 {
     close(taker->socket);
     taker->socket = 0;
+    if (taker->layer > 0)
+        close(taker->layer);
+    taker->layer = 0;
 }
 
 static void welcome(int64_t now)
@@ -88,38 +93,24 @@ static bool here(uint64_t from, uint64_t to)
     return true;
 }
 
-static void answer(struct taker *taker, int used)
+/* The image: only ranges, and with every answer what is here. */
+static void answer_image(struct taker *taker, const struct request *asked)
 {
     static char hex[HEX + 1];
     static const char digits[] = "0123456789abcdef";
-    struct request asked;
-    const char *status = "400 Bad Request";
+    const char *status = "404 Not Found";
     char range[96] = "";
-    uint64_t length = 0;
-    bool known = false;
-    if (used < 0) {
-        taker->close = true;
-    } else {
-        parse_request(taker->request, taker->in, &asked);
-        taker->close = asked.close;
-        known = strcmp(asked.path, content->path) == 0;
-        if (!known) {
-            status = "404 Not Found";
-        } else if (asked.head) {
-            status = "200 OK";
-        } else if (!asked.ranged || asked.to >= content->size || asked.to - asked.from >= RANGE_MAX) {
-            status = "416 Range Not Satisfiable";
-        } else if (!here(asked.from, asked.to)) {
-            status = "404 Not Found";
-        } else {
-            status = "206 Partial Content";
-            length = asked.to - asked.from + 1;
-            taker->at = (off_t)asked.from;
-            snprintf(range, sizeof range, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)asked.from,
-                     (unsigned long long)asked.to, (unsigned long long)content->size);
-        }
-        memmove(taker->request, taker->request + used, taker->in - (size_t)used);
-        taker->in -= (size_t)used;
+    bool known = strcmp(asked->path, content->path) == 0;
+    if (known && asked->head) {
+        status = "200 OK";
+    } else if (known && (!asked->ranged || asked->to >= content->size || asked->to - asked->from >= RANGE_MAX)) {
+        status = "416 Range Not Satisfiable";
+    } else if (known && here(asked->from, asked->to)) {
+        status = "206 Partial Content";
+        taker->left = asked->to - asked->from + 1;
+        taker->at = (off_t)asked->from;
+        snprintf(range, sizeof range, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)asked->from,
+                 (unsigned long long)asked->to, (unsigned long long)content->size);
     }
     uint32_t bytes = (content->chunks + 7) / 8;
     for (uint32_t i = 0; i < bytes; i++) {
@@ -128,10 +119,57 @@ static void answer(struct taker *taker, int used)
     }
     hex[known ? 2 * bytes : 0] = 0;
     taker->out = (size_t)snprintf(taker->head, sizeof taker->head, "HTTP/1.1 %s\r\nContent-Length: %llu\r\n%s%s%s%s%s\r\n", status,
-                                  (unsigned long long)length, range, known ? "Nodisk-Have: " : "", hex, known ? "\r\n" : "",
+                                  (unsigned long long)taker->left, range, known ? "Nodisk-Have: " : "", hex, known ? "\r\n" : "",
                                   taker->close ? "Connection: close\r\n" : "");
+}
+
+/* A layer, whole or from somewhere on. One a connection: who has got it leaves the place to others. */
+static void answer_layer(struct taker *taker, const struct request *asked)
+{
+    uint64_t size = 0, length = 0;
+    char range[96] = "";
+    const char *status = "404 Not Found";
+    int file = layer_open(directory, asked->path, &size);
+    taker->close = true;
+    if (file >= 0 && asked->ranged && asked->from >= size) {
+        status = "416 Range Not Satisfiable";
+    } else if (file >= 0) {
+        uint64_t last = asked->ranged && asked->to < size ? asked->to : size - 1;
+        status = asked->ranged ? "206 Partial Content" : "200 OK";
+        length = last - asked->from + 1;
+        if (asked->ranged)
+            snprintf(range, sizeof range, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)asked->from,
+                     (unsigned long long)last, (unsigned long long)size);
+        taker->at = (off_t)asked->from;
+        taker->left = asked->head ? 0 : length;
+    }
+    if (file >= 0 && taker->left == 0)
+        close(file);
+    else if (file >= 0)
+        taker->layer = file;
+    taker->out = (size_t)snprintf(taker->head, sizeof taker->head, "HTTP/1.1 %s\r\nContent-Length: %llu\r\n%sConnection: close\r\n\r\n",
+                                  status, (unsigned long long)length, range);
+}
+
+static void answer(struct taker *taker, int used)
+{
+    struct request asked;
     taker->sent = 0;
-    taker->left = length;
+    taker->left = 0;
+    if (used < 0) {
+        taker->close = true;
+        taker->out = (size_t)snprintf(taker->head, sizeof taker->head,
+                                      "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return;
+    }
+    parse_request(taker->request, taker->in, &asked);
+    taker->close = asked.close;
+    memmove(taker->request, taker->request + used, taker->in - (size_t)used);
+    taker->in -= (size_t)used;
+    if (content != NULL)
+        answer_image(taker, &asked);
+    else
+        answer_layer(taker, &asked);
 }
 
 static void listen_to(struct taker *taker, int64_t now)
@@ -175,7 +213,7 @@ static void speak(struct taker *taker, int64_t now)
             most = allowed > 0 ? (size_t)allowed : 0;
         if (most == 0)
             return;
-        ssize_t sent = sendfile(taker->socket, content->file, &taker->at, most);
+        ssize_t sent = sendfile(taker->socket, content != NULL ? content->file : taker->layer, &taker->at, most);
         if (sent <= 0) {
             if (sent == 0 || (errno != EAGAIN && errno != EINTR))
                 leave(taker);

@@ -111,7 +111,11 @@ int parse_request(const char *text, size_t size, struct request *found)
         if (named(&line, "Range")) {
             const char *from = line.value;
             if (found->ranged || !literal(&from, line.end, "bytes=") || !number(&from, line.end, &found->from) ||
-                !literal(&from, line.end, "-") || !number(&from, line.end, &found->to) || from != line.end || found->to < found->from)
+                !literal(&from, line.end, "-"))
+                return -1;
+            if (from == line.end)
+                found->to = UINT64_MAX;
+            else if (!number(&from, line.end, &found->to) || from != line.end || found->to < found->from)
                 return -1;
             found->ranged = true;
         } else if (named(&line, "Connection")) {

@@ -8,6 +8,12 @@
  *   bad ADDRESS WHAT     the peer sent what the manifest denies; it is not asked again
  *   slow ADDRESS         the peer took too long; it is left for a while
  *   done MS SERVER PEERS WASTED   everything is here and checked: milliseconds, bytes from where, bytes thrown away
+ *
+ * nodisk-peers layers DIRECTORY ADDRESS:PORT RATE
+ *
+ * Gives container images' layers out of DIRECTORY, where containerd keeps them by their SHA-256:
+ * GET /blobs/sha256:HEX, whole or a range.
+ *
  * It ends with status 1 and a reason on standard error when it can't go on. docs/explanation/peers.md */
 #define _GNU_SOURCE
 #include "peers.h"
@@ -71,24 +77,49 @@ static void give_up_rights(void)
         die("cannot limit itself: %s", strerror(errno));
 }
 
+static uint64_t rate_of(const char *text)
+{
+    char *end = NULL;
+    unsigned long long rate = strtoull(text, &end, 10);
+    if (*end || end == text)
+        die("no rate: %s", text);
+    return rate;
+}
+
+static void give_layers(const char *directory, const char *address, const char *rate)
+{
+    static struct pollfd polls[SOCKETS];
+    struct sockaddr_in own;
+    if (!parse_address(address, 0, &own))
+        die("no address: %s", address);
+    give_start(NULL, layers_open(directory), &own, rate_of(rate));
+    give_up_rights();
+    for (;;) {
+        int timeout = 1000;
+        int all = give_polls(polls, clock_ms(), true, &timeout);
+        if (poll(polls, (nfds_t)all, timeout) < 0 && errno != EINTR)
+            die("poll: %s", strerror(errno));
+        give_turn(polls, all, clock_ms());
+    }
+}
+
 int main(int count, char **words)
 {
     static struct pollfd polls[SOCKETS];
     struct sockaddr_in server, own;
-    char *end = NULL;
+    signal(SIGPIPE, SIG_IGN);
+    if (count == 5 && strcmp(words[1], "layers") == 0)
+        give_layers(words[2], words[3], words[4]);
     if (count < 7 || count > 8 || (count == 8 && strcmp(words[7], "leave") != 0))
-        die("usage: nodisk-peers FILE MANIFEST SHA256 SERVER[:PORT] ADDRESS:PORT RATE [leave]");
+        die("usage: nodisk-peers FILE MANIFEST SHA256 SERVER[:PORT] ADDRESS:PORT RATE [leave], or layers DIRECTORY ADDRESS:PORT RATE");
     if (!parse_address(words[4], 80, &server) || !parse_address(words[5], 0, &own))
         die("no address: %s, %s", words[4], words[5]);
-    unsigned long long rate = strtoull(words[6], &end, 10);
-    if (*end || end == words[6])
-        die("no rate: %s", words[6]);
-    signal(SIGPIPE, SIG_IGN);
+    uint64_t rate = rate_of(words[6]);
     content_open(&content, words[1], words[2], words[3]);
     int reading = open(words[1], O_RDONLY | O_CLOEXEC);
     if (reading < 0)
         die("%s: %s", words[1], strerror(errno));
-    give_start(&content, &own, rate);
+    give_start(&content, -1, &own, rate);
     give_up_rights();
     int64_t began = clock_ms(), moved = began;
     uint32_t missing = content.missing;

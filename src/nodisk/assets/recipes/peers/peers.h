@@ -39,8 +39,8 @@ void sha256_end(struct sha256 *hash, unsigned char digest[32]);
 struct request {
     bool head;              /* HEAD, not GET */
     bool close;             /* Connection: close */
-    bool ranged;            /* from and to are given */
-    uint64_t from, to;      /* bytes, both included */
+    bool ranged;            /* from is given */
+    uint64_t from, to;      /* bytes, both included; to: UINT64_MAX if it is left out, the file's end */
     char path[128];
 };
 
@@ -83,10 +83,18 @@ void content_open(struct content *content, const char *file, const char *manifes
 /* Whether the chunk's SHA-256 is the manifest's; if so, it is had. */
 bool content_check(struct content *content, uint32_t chunk, struct sha256 *hash);
 
+/* ---- layers.c: what containerd keeps of container images ---- */
+
+/* The directory of its blobs, named by their SHA-256. Ends the program with a reason. */
+int layers_open(const char *directory);
+/* The blob of a URL's path, open for reading, and its size; -1: there is none. */
+int layer_open(int directory, const char *path, uint64_t *size);
+
 /* ---- give.c: the side that answers ---- */
 
 struct pollfd;
-void give_start(const struct content *content, const struct sockaddr_in *address, uint64_t rate);
+/* Gives `content`, or where that is NULL the layers of `directory`. */
+void give_start(const struct content *content, int directory, const struct sockaddr_in *address, uint64_t rate);
 /* Puts what to wait for into `polls`, returns how many; lowers *timeout (milliseconds) to what the rate asks for. */
 int give_polls(struct pollfd *polls, int64_t now, bool limited, int *timeout);
 void give_turn(const struct pollfd *polls, int count, int64_t now);
