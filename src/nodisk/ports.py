@@ -31,6 +31,8 @@ OF_SERVER = frozenset({HTTP, DNS, NAMES, NFS, ETCD, ETCD_PEER, REGISTRY, API, EN
 KUBELET = 10250
 PEERS = 6448
 """Chunks of the image, for other machines; never for pods."""
+LAYERS = 6449
+"""Layers of container images, for other machines; never for pods."""
 
 POD_TCP = (DNS, API)
 POD_UDP = (DNS, NTP)

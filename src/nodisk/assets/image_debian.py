@@ -19,7 +19,7 @@ from nodisk.assets.recipe import Made, Recipe
 from nodisk.assets.release import NODE_PROGRAMS
 from nodisk.assets.store import Manifest
 from nodisk.assets.work import EPOCH, RECIPES, Work
-from nodisk.plan import chunks
+from nodisk.plan import chunks, containers
 from nodisk.plan.facts import ImageFacts
 from nodisk.spec import versions
 from nodisk.spec.model import Lab
@@ -259,6 +259,10 @@ async def _prepare(work: Work, step: Step, wish: Wish, root: Path, out: Path) ->
         step.doing("the program that gives the image on")
         program = await peers_program.compiled(work, wish.suite, wish.mirror, out.parent)
         await asyncio.to_thread(shutil.copyfile, program, root / DRACUT_MODULE / peers_program.NAME)
+        if not wish.plain:  # the same program for container images' layers
+            own = root / containers.GIVER.lstrip("/")
+            await asyncio.to_thread(shutil.copyfile, program, own)
+            own.chmod(0o755)
     for script in (root / DRACUT_MODULE).iterdir():
         script.chmod(0o755)
     step.doing("trimming the kernel's modules")

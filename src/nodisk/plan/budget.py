@@ -36,6 +36,10 @@ COMFORT_PODS_MIB = 256
 """With less than this left for pods a machine works, but a student's first larger container evicts another's."""
 
 
+KEPT = 40
+"""Percent of its unpacked size that a container image takes packed, at most: by gzip 30 (Python's library) to 38 (GCC),
+Go's programs 35. Where machines give layers to each other they stay beside the unpacked ones."""
+
 PLUGINS_MIB = {PodNetwork.CALICO: 200, PodNetwork.CILIUM: 120}
 """What a pod network writes over the rootfs: its CNI plugins. Estimates; other networks' plugins are in the image."""
 
@@ -201,7 +205,10 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     overlay = max(96, total // 8) + plugins
     # Layers are unpacked while their packed form is still there: the largest image comes on top for a moment. The rest
     # of the cap is room for the images of pods.
-    containerd = unpacked + packed + (largest // 2 if control_plane else 0) + max(160, total * 3 // 8)
+    room = max(160, total * 3 // 8)
+    if lab.gives_layers(machine):
+        room += room * KEPT // 100
+    containerd = unpacked + packed + (largest // 2 if control_plane else 0) + room
     kubelet = max(96, total // 4)
     journald, eviction = _journald(total), _eviction(total)
     rows = [

@@ -24,10 +24,29 @@ _DISABLED = (
 )
 
 
-def containerd_config(facts: Facts) -> str:
-    """containerd's config.toml: format 2 for containerd 1.x, format 3 from 2.0 (its plugins have other names there)."""
-    pause = kubelet.pause_image(facts)
+PULL_PATIENCE = 120
+"""Seconds without a byte after which a pull is given up and begun again, where other machines give layers: twice as
+long as the server lets one wait for a machine to ask. containerd has 300 by itself, since 1.7."""
+
+
+def gives_layers(lab: Lab, facts: Facts, machine: Machine) -> bool:
+    """Whether a machine takes layers from others and gives them on. Not by containerd 1.6, which waits for ever for a
+    machine that is silent."""
+    return lab.gives_layers(machine) and _version(facts) >= (1, 7)
+
+
+def _version(facts: Facts) -> tuple[int, int]:
     major, minor = (int(part) for part in (*facts.image.containerd.split("."), "0")[:2])
+    return major, minor
+
+
+def containerd_config(facts: Facts, *, gives_layers: bool = False) -> str:
+    """containerd's config.toml: format 2 for containerd 1.x, format 3 from 2.0 (its plugins have other names there).
+
+    ``gives_layers``: to other machines, so that it keeps them packed as they came.
+    """
+    pause = kubelet.pause_image(facts)
+    major, minor = _version(facts)
     disabled = ", ".join(f'"{plugin}"' for plugin in _DISABLED)
     if major < 2:
         version, images, runtime = 2, "io.containerd.grpc.v1.cri", "io.containerd.grpc.v1.cri"
@@ -40,6 +59,18 @@ def containerd_config(facts: Facts) -> str:
         sandbox = f'[plugins."{images}".pinned_images]\n  sandbox = "{pause}"\n' if pause else ""
         discard = f'[plugins."{images}"]\n  discard_unpacked_layers = true\n'
         nri = ""
+    collector = ""
+    if gives_layers:
+        own_pull = "use_local_image_pull = true\n" if (major, minor) >= (2, 1) else ""
+        patience = f'image_pull_progress_timeout = "{PULL_PATIENCE}s"\n'
+        if major < 2:
+            discard = ""
+            sandbox = f'[plugins."{images}"]\n' + (f'  sandbox_image = "{pause}"\n' if pause else "") + f"  {patience}"
+        else:
+            # As without peers: another way to pull is what 2.1 takes where layers are kept.
+            discard = f'[plugins."{images}"]\n  {patience}' + (f"  {own_pull}" if own_pull else "")
+        # What an altered layer leaves goes with the pull that failed: the next one would stumble over it otherwise.
+        collector = '[plugins."io.containerd.gc.v1.scheduler"]\n  deletion_threshold = 1\n\n'
     # A pod network that installs its plugin into /opt/cni/bin puts it there too: in the image that is a link.
     plugins = f'bin_dir = "{PLUGINS}"' if (major, minor) < (2, 1) else f'bin_dirs = ["{PLUGINS}"]'
     return (
@@ -48,6 +79,7 @@ def containerd_config(facts: Facts) -> str:
         f"{discard}\n"
         f"{sandbox}\n"
         f"{nri}"
+        f"{collector}"
         f'[plugins."{images}".registry]\n'
         '  config_path = "/etc/containerd/certs.d"\n\n'
         f'[plugins."{runtime}".containerd.runtimes.runc]\n'
@@ -60,10 +92,55 @@ def containerd_config(facts: Facts) -> str:
     )
 
 
-def registry_hosts(lab: Lab) -> str:
-    """hosts.toml for every registry: the lab's server first, then (by containerd's own rule) the registry itself."""
+BLOBS = "/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256"
+"""Where containerd keeps what it has pulled and checked."""
+GIVER = "/usr/lib/nodisk/nodisk-peers"
+LAYERS_SERVICE = "nodisk-layers.service"
+
+
+def layers_unit(lab: Lab, machine: Machine) -> str:
+    """The unit of the program that gives container images' layers to other machines, at the rate of ``peers``."""
+    rate = lab.peers.rate.bytes if lab.peers is not None else 0
+    return f"""{HEADER}[Unit]
+Description=Layers of container images for other machines
+Wants=network-online.target
+After=network-online.target containerd.service
+RequiresMountsFor=/var/lib/containerd
+ConditionPathExists={GIVER}
+
+[Service]
+ExecStartPre=/usr/bin/mkdir -p {BLOBS}
+ExecStart={GIVER} layers {BLOBS} {machine.address}:{ports.LAYERS} {rate}
+Restart=on-failure
+RestartSec=5
+Nice=19
+MemoryMax=16M
+TasksMax=4
+DevicePolicy=closed
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID
+NoNewPrivileges=yes
+RestrictAddressFamilies=AF_INET
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def registry_hosts(lab: Lab, *, gives_layers: bool = False) -> str:
+    """hosts.toml for every registry: the lab's server first, then (by containerd's own rule) the registry itself.
+
+    ``gives_layers``: what the server says of a layer comes before that, another machine that has it or 404.
+    """
+    layers = (
+        f'[host."https://{lab.network.server}:{ports.REGISTRY}/peers"]\n'
+        '  capabilities = ["pull"]\n'
+        '  ca = "/etc/nodisk/ca.crt"\n\n'
+        if gives_layers
+        else ""
+    )
     return (
         f"{HEADER}"
+        f"{layers}"
         f'[host."https://{lab.network.server}:{ports.REGISTRY}"]\n'
         '  capabilities = ["pull", "resolve"]\n'
         '  ca = "/etc/nodisk/ca.crt"\n'
@@ -155,8 +232,8 @@ table ip nodisk {{
 
 
 def _peers(lab: Lab) -> tuple[str, str]:
-    """Machines give chunks of the image to machines only, whichever machine's pod asks: a rule and a chain."""
-    what = f'tcp dport {ports.PEERS} counter reject comment "for machines only"'
+    """Machines give parts of images to machines only, whichever machine's pod asks: a rule and a chain."""
+    what = f'tcp dport {{ {ports.PEERS}, {ports.LAYERS} }} counter reject comment "for machines only"'
     forward = f"\t\tip saddr {lab.kubernetes.pods} ip daddr {lab.network.subnet} {what}\n"
     own = "\t\ttype filter hook input priority filter; policy accept;\n"
     own += f"\t\tip saddr {lab.kubernetes.pods} {what}\n"

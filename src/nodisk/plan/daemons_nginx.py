@@ -183,8 +183,19 @@ _REGISTRY = """
             }}
             proxy_pass http://unix:{run}/registry.sock;
         }}
-        location / {{ return 404; }}
+{layers}        location / {{ return 404; }}
     }}
+"""
+_LAYERS = """\
+        # Which machine to ask for a layer; 404, after which containerd asks the registry itself.
+        location /peers/v2/ {
+            limit_except GET { deny all; }
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_pass http://application;
+            proxy_read_timeout 100s;
+        }
 """
 _METRICS = """
     # Only for API servers, which show the certificate of the aggregation layer; whose it is, the application decides.
@@ -236,7 +247,8 @@ def nginx(lab: Lab, host: Host) -> str:
         f"        server {machine.address}:{ports.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;"
         for machine in lab.by_role(Role.CONTROL_PLANE)
     )
-    registry = _REGISTRY.format(server=lab.network.server, registry=ports.REGISTRY, run=host.run)
+    layers = _LAYERS if lab.peers is not None else ""
+    registry = _REGISTRY.format(server=lab.network.server, registry=ports.REGISTRY, run=host.run, layers=layers)
     metrics = _METRICS.format(server=lab.network.server, metrics=ports.METRICS, pki=host.pki, subject=CLIENT_SUBJECT)
     stream = _STREAM.format(
         server=lab.network.server,

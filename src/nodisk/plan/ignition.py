@@ -74,12 +74,13 @@ def _plain_files(lab: Lab) -> list[dict[str, Any]]:
 
 def _cluster_files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
     flags = " ".join(kubelet.kubelet_flags(facts, machine))
+    gives = containers.gives_layers(lab, facts, machine)
     found = [
         file("/etc/sysctl.d/90-nodisk.conf", system.SYSCTL),
         file("/etc/modules-load.d/nodisk.conf", system.MODULES),
         file("/etc/nftables.conf", containers.firewall(lab, names=not facts.release.has_dns)),
-        file("/etc/containerd/config.toml", containers.containerd_config(facts)),
-        file("/etc/containerd/certs.d/_default/hosts.toml", containers.registry_hosts(lab)),
+        file("/etc/containerd/config.toml", containers.containerd_config(facts, gives_layers=gives)),
+        file("/etc/containerd/certs.d/_default/hosts.toml", containers.registry_hosts(lab, gives_layers=gives)),
         file("/etc/nodisk/kubelet.env", f"{HEADER}KUBELET_FLAGS={flags}\n"),
         file("/etc/kubernetes/kubelet.yaml", kubelet.kubelet_config(lab, facts, machine)),
         file("/etc/kubernetes/kube-proxy.yaml", kubelet.kube_proxy_config(lab, facts, machine)),
@@ -102,17 +103,19 @@ def _units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
         unit("var-lib-containerd.mount", system.ram_mount("/var/lib/containerd", caps.containerd_mib, mode="0711")),
         unit("var-lib-kubelet.mount", system.ram_mount("/var/lib/kubelet", caps.kubelet_mib, mode="0750")),
     ]
-    found += _cluster_units(lab, machine) if lab.has_cluster else []
+    found += _cluster_units(lab, facts, machine) if lab.has_cluster else []
     off: list[dict[str, Any]] = [{"name": name, "mask": True} for name in facts.masked]
     return [one for one in found if one["name"] not in facts.masked] + off
 
 
-def _cluster_units(lab: Lab, machine: Machine) -> list[dict[str, Any]]:
+def _cluster_units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:
     found = [
         dropin("containerd.service", "nodisk.conf", "[Unit]\nRequiresMountsFor=/var/lib/containerd\n"),
     ]
     if lab.server_enforces:
         found.append(unit("nodisk-policies.service"))
+    if containers.gives_layers(lab, facts, machine):
+        found.append(unit(containers.LAYERS_SERVICE, containers.layers_unit(lab, machine)))
     if machine.role is Role.CONTROL_PLANE:
         found += [unit(f"nodisk-{part}.service") for part in ("manifests", "images", "control-plane")]
     return found

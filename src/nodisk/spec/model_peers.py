@@ -42,11 +42,11 @@ class Rate(Parsed):
 
 
 class Peers(Section):
-    """Machines that fetch the image from each other, not only over the server's wire."""
+    """Machines that fetch the image, and container images, from each other, not only over the server's wire."""
 
     rate: Rate = Rate(200_000_000)
-    """How much a running machine gives to others at most, in bits a second: `200M`, `1G`. While it boots it has no
-    limit."""
+    """How much a running machine gives to others at most, in bits a second: `200M`, `1G`; parts of the image that it
+    booted and layers of container images each. While it boots it has no limit."""
 
 
 PeersOrOff = Annotated[

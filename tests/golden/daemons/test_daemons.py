@@ -49,8 +49,12 @@ def lab_of(network: str, more: str = "") -> Lab:
     return parse(f"name: room\nnetwork: {network}\n{more}{MACHINES}", file=Path("lab.yaml"))
 
 
-ENGINE = {"plain": "kubernetes: {engine: none}\n", "policies": "kubernetes: {policies: server}\n"}
-SHOW = {"full": None, "plain": ("nginx.conf",), "policies": ("nginx.conf",)}
+ENGINE = {
+    "plain": "kubernetes: {engine: none}\n",
+    "policies": "kubernetes: {policies: server}\n",
+    "peers": "peers: {rate: 200M}\n",
+}
+SHOW = {"full": None, **dict.fromkeys(ENGINE, ("nginx.conf",))}
 """Whose configurations a case shows; None: all. The others show dnsmasq's."""
 
 

@@ -18,6 +18,7 @@ from nodisk.plan.dhcp_snippets import Server, snippet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
 from nodisk.spec.model_kubernetes import Policies
+from nodisk.spec.model_peers import Peers
 from nodisk.values import KubeVersion, Mac
 
 HERE = Path(__file__).parent
@@ -108,6 +109,18 @@ def test_rules_from_the_server() -> None:
         for one in (lab, lab.model_copy(update={"kubernetes": asked}))
     ]
     compare("policies-w1.diff", "\n".join(difflib.unified_diff(shown[0], shown[1], n=0, lineterm="")) + "\n")
+
+
+@pytest.mark.parametrize("release", ["1.31", "1.36"])
+def test_machines_that_give_images_on(release: str) -> None:
+    """What `peers` adds to a machine, with containerd 1 and 2."""
+    text, given = CASES[release]
+    lab = Lab.model_validate_json(text)
+    shown = [
+        readable.readable(json.loads(show.texts(one, given, one.machines[-1])["ignition"])).splitlines()
+        for one in (lab, lab.model_copy(update={"peers": Peers()}))
+    ]
+    compare(f"peers-{release}-w1.diff", "\n".join(difflib.unified_diff(shown[0], shown[1], n=0, lineterm="")) + "\n")
 
 
 def test_scripts_of_all() -> None:

@@ -66,15 +66,15 @@ def test_what_a_pod_reaches(wire: Wire) -> None:
 
 
 def test_no_pod_reaches_what_machines_give_to_each_other(tmp_path: Path) -> None:
-    both = (8080, ports.PEERS)
+    both = (8080, ports.PEERS, ports.LAYERS)
     wire = Wire(tmp_path, LAB.model_copy(update={"peers": Peers()}))
     try:
         wire.make()
         for who, address in (("machine", "10.77.0.21"), ("other", "10.77.0.22")):
-            wire.listen(who, address, ports.PEERS, 8080)
+            wire.listen(who, address, *both)
         for address in ("10.77.0.21", "10.77.0.22"):
             assert reached(wire, "pod", address, both)["tcp"] == [8080]
         for who, address in (("machine", "10.77.0.22"), ("other", "10.77.0.21")):
-            assert reached(wire, who, address, both)["tcp"] == [8080, ports.PEERS]
+            assert reached(wire, who, address, both)["tcp"] == list(both)
     finally:
         wire.remove()

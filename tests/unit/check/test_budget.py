@@ -10,12 +10,13 @@ from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.check import ram
 from nodisk.check.findings import Level, worst
-from nodisk.plan.budget import EVICTION, PLUGINS_MIB, Budget, Verdict, budget
+from nodisk.plan.budget import EVICTION, KEPT, PLUGINS_MIB, Budget, Verdict, budget
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab
 from nodisk.spec.model_kubernetes import PodNetwork
-from nodisk.values import KubeVersion, Size
+from nodisk.spec.model_peers import Peers
+from nodisk.values import KubeVersion, Role, Size
 
 MIB = 1024 * 1024
 
@@ -146,3 +147,13 @@ def test_without_a_cluster_nothing_is_kept_for_one() -> None:
     assert tight.verdict is Verdict.TIGHT
     enough = small.machines[1].model_copy(update={"memory": Size(tight.needed * MIB)})
     assert budget(small, enough, known).verdict is Verdict.FITS
+
+
+def test_packed_layers_that_stay_get_room_of_their_own() -> None:
+    made = lab()
+    giving = made.model_copy(update={"peers": Peers()})
+    for machine in made.machines:
+        without, with_them = budget(made, machine, facts()), budget(giving, machine, facts())
+        assert with_them.used == without.used
+        pods = max(160, without.total * 3 // 8) if machine.role is Role.WORKER else 0
+        assert with_them.containerd_mib - without.containerd_mib == pods * KEPT // 100

@@ -12,7 +12,7 @@ from nodisk.plan.daemons_files import configure, usual_host
 from nodisk.plan.facts import AssetRef, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
 from nodisk.spec.model_peers import Rate
-from nodisk.values import KubeVersion
+from nodisk.values import KubeVersion, Role
 
 OFF = Lab.model_validate(
     {
@@ -49,7 +49,8 @@ def test_only_then_nginx_and_the_firewall_know_of_it() -> None:
     for lab, there in ((ON, True), (OFF, False)):
         host = usual_host(lab, Path("/var/lib/nodisk/labs/room"), Path("/var/lib/nodisk/assets/objects"))
         assert ("location = /peers { proxy_pass" in configure(lab, host)["nginx.conf"]) is there
-        assert ("6448" in containers.firewall(lab, names=False)) is there
+        assert ("location /peers/v2/ {" in configure(lab, host)["nginx.conf"]) is there
+        assert ("{ 6448, 6449 }" in containers.firewall(lab, names=False)) is there
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,12 @@ def test_what_is_no_rate(text: str) -> None:
 
 def test_off_is_as_good_as_nothing() -> None:
     assert SWITCHED_OFF == OFF
+
+
+def test_layers_only_between_workers_whose_containerd_gives_up() -> None:
+    worker = ON.machines[0].model_copy(update={"role": Role.WORKER})
+    old = replace(FACTS, image=replace(FACTS.image, containerd="1.6.20"))
+    assert containers.gives_layers(ON, FACTS, worker)
+    assert not containers.gives_layers(ON, FACTS, ON.machines[0]), "a control plane boots as ever"
+    assert not containers.gives_layers(ON, old, worker)
+    assert not containers.gives_layers(OFF, FACTS, worker)

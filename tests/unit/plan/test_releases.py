@@ -188,6 +188,24 @@ def test_containerd_1_and_2() -> None:
     assert runtime["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
 
 
+@pytest.mark.parametrize("containerd", ["1.7.24", "2.0.5", "2.1.4"])
+@pytest.mark.parametrize("pause", [True, False])
+def test_containerd_keeps_layers_only_to_give_them(containerd: str, pause: bool) -> None:
+    known = facts("1.36", containerd=containerd)
+    if not pause:
+        known = replace(known, cluster=replace(known.release, images=()))
+    for gives in (False, True):
+        read = tomllib.loads(containers.containerd_config(known, gives_layers=gives))["plugins"]
+        one, two = read.get("io.containerd.grpc.v1.cri", {}), read.get("io.containerd.cri.v1.images", {})
+        discards = one["containerd"] if one else two
+        assert discards.get("discard_unpacked_layers", False) is not gives
+        assert ("image_pull_progress_timeout" in (one or two)) is gives
+        assert two.get("use_local_image_pull", False) is (gives and containerd.startswith("2.1"))
+        assert ("io.containerd.gc.v1.scheduler" in read) is gives
+        if pause and one:
+            assert one["sandbox_image"] == "registry.k8s.io/pause:3.10"
+
+
 @pytest.mark.parametrize(("containerd", "key"), [("2.0.5", "bin_dir"), ("2", "bin_dir"), ("2.1.4", "bin_dirs")])
 def test_plugins_folder_by_containerd(containerd: str, key: str) -> None:
     found = tomllib.loads(containers.containerd_config(facts("1.36", containerd=containerd)))
