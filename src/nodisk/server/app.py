@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from nodisk.server.handlers import boot, enrol, event, ignition, inventory, metrics, peers, policies, start
+from nodisk.server.handlers import boot, enrol, event, ignition, inventory, layers, metrics, peers, policies, start
 from nodisk.server.handlers.common import AppState, Problem, problem_response
 
 
@@ -26,6 +26,7 @@ def application(app_state: AppState) -> Starlette:
             Route("/ignition/{mac}", ignition.ignition),
             Route("/event", event.event, methods=["POST"]),
             Route("/peers", peers.peers),
+            Route("/peers/v2/{name:path}/blobs/{digest}", layers.layer),
             Route("/inventory", inventory.report, methods=["POST"]),
             Route("/", start.start),
             Route("/kubectl", start.kubectl),

@@ -41,6 +41,7 @@ from nodisk.server.app import application
 from nodisk.server.cluster_work import ClusterWork, Work
 from nodisk.server.handlers.common import AppState
 from nodisk.server.kubelets import Kubelets
+from nodisk.server.layers import Asking, Layers
 from nodisk.server.log_records import LogRecords
 from nodisk.server.notify import notify
 from nodisk.server.supervisor import Supervisor
@@ -133,6 +134,10 @@ class Server:
             kubelets=Kubelets.of(lab, authority.folder) if lab.has_cluster else None,
             chosen=functools.partial(metrics.chosen, self.state),
         )
+        asking = Asking(place.run / "registry.sock") if lab.peers is not None and lab.has_cluster else None
+        if lab.peers is not None and asking is not None:
+            app_state.layers = Layers(lab.peers.rate.bytes, asking.has)
+            app_state.size_of = asking.size
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
         if own_names:
@@ -154,7 +159,7 @@ class Server:
             on_nginx=lines.nginx,
             names=own_names,
         )
-        async with _application(app_state, place, wake), _closing(app_state.kubelets):
+        async with _application(app_state, place, wake), _closing(app_state.kubelets, asking):
             await _unless(wake, supervisor.start(programs))
             if wake.is_set():
                 await supervisor.stop()
@@ -225,12 +230,13 @@ async def _application(app_state: AppState, place: Host, wake: asyncio.Event) ->
 
 
 @contextlib.asynccontextmanager
-async def _closing(kubelets: Kubelets | None) -> AsyncIterator[None]:
+async def _closing(*clients: Kubelets | Asking | None) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        if kubelets is not None:
-            await kubelets.close()
+        for client in clients:
+            if client is not None:
+                await client.close()
 
 
 async def _unless(wake: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -15,6 +15,7 @@ from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import Passing
 from nodisk.server.kubelets import Kubelets
+from nodisk.server.layers import Layers
 from nodisk.server.limits import Limits
 from nodisk.server.metrics import Choice
 from nodisk.server.rulesets import Rulesets
@@ -29,6 +30,10 @@ async def _nobody(_: IPv4Address) -> Mac | None:
 
 async def _never(_: str) -> bool:
     return False
+
+
+async def _no_size(_path: str, _query: str) -> int | None:
+    return None
 
 
 async def _none(_: Choice) -> set[tuple[str, str]]:
@@ -54,6 +59,10 @@ class AppState:
     """What machines and pods use; None: the lab has no cluster."""
     chosen: Callable[[Choice], Awaitable[set[tuple[str, str]]]] = _none
     """Namespace and name of each object that the cluster has of a choice; raises ApiError."""
+    layers: Layers | None = None
+    """Who has which layer of container images; None: machines don't give any to each other."""
+    size_of: Callable[[str, str], Awaitable[int | None]] = _no_size
+    """Bytes of what is at a path and query of the registry; None: it gives nothing there."""
     told: dict[Mac, float] = field(default_factory=dict)
     """When each machine that lab.yaml doesn't know last said which mainboard it has."""
     menu_password: Path | None = None
