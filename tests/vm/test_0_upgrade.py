@@ -33,18 +33,20 @@ IN_VAIN = 480
 """Seconds that the upgrade waits for a machine that can't come: more than an emulated one needs that can."""
 
 
-def rebuilt(vm: Driver, mark: str, *, breaks: bool) -> None:
-    """What `nodisk build --refresh` would make: the same assets, with another root file system."""
+def rebuilt(vm: Driver, image: Manifest, mark: str, *, breaks: bool) -> None:
+    """What `nodisk build --refresh` would make: the same assets, with another root file system than ``image``'s."""
     context = vm.context()
     state, lab = context.state.state, context.lab
     made, store = built.manifests(state, lab), Store(state)
-    image = made["image"]
     with store.builder(), store.workspace() as work:
         tree, content = work / "root", {ref.name: work / ref.name for ref in image.files}
         run.run(["unsquashfs", "-no-progress", "-d", tree, store.path(image.file("root.squashfs"))], timeout=600)
         (tree / "etc/nodisk-build").write_text(mark)
         if breaks:
-            (tree / "usr/bin/kubelet").write_text("#!/bin/sh\nexit 1\n")
+            kubelet = tree / "usr/bin/kubelet"
+            kubelet.unlink()  # it is kube-proxy, too
+            kubelet.write_text("#!/bin/sh\nexit 1\n")
+            kubelet.chmod(0o755)
         for name, path in content.items():
             if name == "root.squashfs":
                 run.run(["mksquashfs", tree, path, "-noappend", "-no-progress", "-comp", "zstd"], timeout=900)
@@ -64,14 +66,24 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
         yield driver
 
 
+@pytest.fixture(scope="module")
+def first(room: Driver) -> Iterator[Manifest]:
+    """The image that the machines booted first. The store has the others in its place meanwhile, a broken one too."""
+    context = room.context()
+    image, store = built.manifests(context.state.state, context.lab)["image"], Store(context.state.state)
+    yield image
+    with store.builder():
+        store.restore(image)
+
+
 def marks(room: Driver) -> list[str]:
     """Which build each machine runs."""
     return [on(room, name, "cat /etc/nodisk-build 2>/dev/null || echo first").strip() for name in ("cp1", "w1")]
 
 
-def test_a_kubelet_that_does_not_start_goes_back_by_itself(room: Driver) -> None:
+def test_a_kubelet_that_does_not_start_goes_back_by_itself(room: Driver, first: Manifest) -> None:
     uids = {one["metadata"]["name"]: one["metadata"]["uid"] for one in room.kubectl("get", "nodes")["items"]}
-    rebuilt(room, "broken", breaks=True)
+    rebuilt(room, first, "broken", breaks=True)
     words = ("--within", str(IN_VAIN), "--without-backup")
     done = room("upgrade", *words, check=False, timeout=3 * BOOT_WITHIN + 600)
     assert done.returncode == 1
@@ -81,9 +93,9 @@ def test_a_kubelet_that_does_not_start_goes_back_by_itself(room: Driver) -> None
     assert json.loads(room("upgrade", "--dry-run", "-o", "json").stdout)["underway"] is True
 
 
-def test_a_good_build_goes_to_all(room: Driver) -> None:
+def test_a_good_build_goes_to_all(room: Driver, first: Manifest) -> None:
     """Given up for a newer build: the same command."""
-    rebuilt(room, "second", breaks=False)
+    rebuilt(room, first, "second", breaks=False)
     done = room("upgrade", *WITHIN, timeout=3 * BOOT_WITHIN + 600)
     assert "the API was away for" in done.stderr  # there is one control plane
     assert marks(room) == ["second", "second"]
@@ -92,9 +104,9 @@ def test_a_good_build_goes_to_all(room: Driver) -> None:
     assert room.status()["alarms"] == 0
 
 
-def test_one_machine_that_is_held_boots_what_it_has(room: Driver) -> None:
+def test_one_machine_that_is_held_boots_what_it_has(room: Driver, first: Manifest) -> None:
     room("hold", "w1")
-    rebuilt(room, "third", breaks=False)
+    rebuilt(room, first, "third", breaks=False)
     before = room.boot_ids()
     room("lab", "power", "w1", "cut")
     room("arm")
