@@ -298,11 +298,16 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 
 def _put_programs(work: Work, release: Manifest, root: Path) -> None:
-    """Copy the node's programs into the root."""
+    """Copy the node's programs into the root; what is one program by two names becomes one file, in RAM once."""
+    there: dict[str, Path] = {}
     for name in NODE_PROGRAMS:
-        target = root / "usr/bin" / name
-        shutil.copyfile(work.store.path(release.file(name)), target)
+        ref, target = release.file(name), root / "usr/bin" / name
+        if ref.sha256 in there:
+            target.hardlink_to(there[ref.sha256])
+            continue
+        shutil.copyfile(work.store.path(ref), target)
         target.chmod(0o755)
+        there[ref.sha256] = target
 
 
 def _size(root: Path) -> int:

@@ -30,7 +30,11 @@ ROOM = 8 * 1024**3
 """Peak disk use in bytes of compiling from scratch, together with the image that is built beside it."""
 VERSION = KubeVersion(1, 20, 2)
 SUITE = Suite.BOOKWORM
-_PROGRAMS = (*PROGRAMS, "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+"""In truth one program, by three names."""
+_COMMON = "kubernetes-control-plane"
+"""Its name in the images."""
+_PROGRAMS = (*PROGRAMS, *_CONTROL_PLANE)
 _PACKAGES = ("golang-1.19-go", "golang-github-modern-go-reflect2-dev", "gcc", "libc6-dev")
 ENVIRONMENT = {
     "PATH": "/usr/lib/go-1.19/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -104,15 +108,21 @@ def source_in(root: Path) -> Path:
 
 
 def _images(out: Path, folder: Path) -> list[ReleaseImage]:
-    """One image per static program, under the names that this kubeadm expects."""
-    images = []
+    """One image per program, by the name that this kubeadm expects; the control plane's have one layer in common."""
+    common = [Entry(f"usr/local/bin/{name}", link=_COMMON) for name in _CONTROL_PLANE]
+    common.append(Entry(f"usr/local/bin/{_COMMON}", out / _CONTROL_PLANE[0]))
+    images: list[ReleaseImage] = []
+    counted = False
     for image in wanted_images(out / "kubeadm", VERSION):
         program = image.program
         if not (out / program).is_file():
             continue  # coredns: in no Debian package
-        entries = [Entry("pause" if program == "pause" else f"usr/local/bin/{program}", out / program)]
-        config = Config(entrypoint=("/" + entries[0].path,), env={"PATH": "/usr/local/bin:/usr/bin:/bin"})
+        shared = program in _CONTROL_PLANE
+        entries = common if shared else [Entry("pause", out / program)]
+        command = f"/usr/local/bin/{program}" if shared else "/pause"
+        config = Config(entrypoint=(command,), env={"PATH": "/usr/local/bin:/usr/bin:/bin"})
         file = f"{program}.tar"
         size = docker_archive.write(folder / file, name=str(image), entries=entries, config=config, work=folder)
-        images.append(ReleaseImage(ContainerImage(image, size), file))
+        images.append(ReleaseImage(ContainerImage(image, 0 if shared and counted else size), file))
+        counted = counted or shared
     return images

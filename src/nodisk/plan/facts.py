@@ -47,7 +47,7 @@ class ContainerImage:
     holds it under the same path.
     """
     unpacked: int
-    """Bytes of its files, for the RAM budget."""
+    """Bytes of its files, for the RAM budget; a layer that several images have in common counts in the first."""
 
     @classmethod
     def of(cls, name: str, unpacked: int) -> ContainerImage:

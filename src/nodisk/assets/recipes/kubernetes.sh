@@ -34,7 +34,40 @@ for package in client-go/pkg/version component-base/version; do
     flags="$flags -X $variable.gitVersion=v$version -X $variable.gitMajor=$major -X $variable.gitMinor=$minor"
     flags="$flags -X $variable.gitTreeState=archive -X $variable.buildDate=$date"
 done
+
+# Programs that run side by side on a machine become one, which is each of them by the name that it is called by: most of
+# their code is the same, and the machine's cable and RAM carry it once. Their own main packages are in it unchanged,
+# except that they can be called.
+merged() { # NAME PROGRAM...
+    one=cmd/$1
+    shift
+    mkdir "$one"
+    {
+        echo 'package main'
+        echo 'import ("os"; "path/filepath"'
+        for program; do echo "\"k8s.io/kubernetes/$one/$(echo "$program" | tr -d -)\""; done
+        echo ')'
+        echo 'func main() {'
+        echo 'switch filepath.Base(os.Args[0]) {'
+        for program; do echo "case \"$program\": $(echo "$program" | tr -d -).Main()"; done
+        echo 'default: println("call it by one of the names:", "'"$*"'"); os.Exit(2)'
+        echo '}}'
+    } >"$one/main.go"
+    for program; do
+        package=$(echo "$program" | tr -d -)
+        mkdir "$one/$package"
+        for file in "cmd/$program"/*.go; do
+            sed -e "s/^package main$/package $package/" -e 's/^func main() {$/func Main() {/' "$file" >"$one/$package/${file##*/}"
+        done
+    done
+}
+node='kubelet kube-proxy'
+control='kube-apiserver kube-controller-manager kube-scheduler'
+merged node $node
+merged control-plane $control
 # Without the drivers of public clouds and of Docker, which no room has: a third less to compile, and smaller programs.
-go build -trimpath -tags providerless,dockerless -ldflags "$flags" -o /out/ ./cmd/kubelet ./cmd/kubeadm ./cmd/kubectl ./cmd/kube-proxy \
-    ./cmd/kube-apiserver ./cmd/kube-controller-manager ./cmd/kube-scheduler
+go build -trimpath -tags providerless,dockerless -ldflags "$flags" -o /out/ ./cmd/kubeadm ./cmd/kubectl ./cmd/node ./cmd/control-plane
+for program in $node; do ln /out/node "/out/$program"; done
+for program in $control; do ln /out/control-plane "/out/$program"; done
+rm /out/node /out/control-plane
 go version | cut -d' ' -f3 >/out/go-version
