@@ -95,10 +95,70 @@ def test_local_disks_can_be_mounted(root: Path) -> None:
 
 
 def test_the_kernel_finds_modprobe_in_the_initramfs(initramfs: Path) -> None:
-    link = initramfs / "sbin/modprobe"
-    assert link.is_symlink()
-    assert link.resolve() == (initramfs / "bin/kmod").resolve()
-    assert link.resolve().is_file()
+    for link in (initramfs / "sbin/modprobe", initramfs / "bin/modprobe"):
+        assert link.is_symlink()
+        assert link.resolve() == (initramfs / "bin/busybox").resolve()
+        assert link.resolve().is_file()
+
+
+def test_the_initramfs_has_what_busybox_can_load_and_is_small(image: tuple[Store, Manifest], initramfs: Path) -> None:
+    """busybox' modprobe takes no compressed module. Whatever a program is linked with would have to be loaded too."""
+    assert {path.suffix for path in modules(initramfs)} == {".ko"}
+    assert {path.name for path in initramfs.rglob("lib*.so*")} <= {"libgcc_s.so.1"}  # that one dracut always adds
+    if "cloud" in image[1].name:
+        assert image[1].file("initramfs").size < 5_000_000
+
+
+def test_the_initramfs_finds_a_driver_by_its_device(initramfs: Path) -> None:
+    """By a pattern of the device, with what it depends on before it; ``-D`` only shows what would be loaded."""
+    (there,) = (initramfs / "usr/lib/modules").iterdir()
+    as_here = there.with_name(os.uname().release)
+    as_here.symlink_to(there.name)
+    try:
+        words: list[str | Path] = ["chroot", initramfs, "/sbin/modprobe", "-a", "-D", "virtio:d00000001v00001AF4"]
+        found = run.run(words).stdout
+    finally:
+        as_here.unlink()
+    assert [kernel_modules.name(line) for line in found.splitlines()] == ["failover", "net_failover", "virtio_net"]
+
+
+@pytest.fixture(scope="module")
+def programs(image: tuple[Store, Manifest], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole root."""
+    store, manifest = image
+    folder = tmp_path_factory.mktemp("programs") / "root"
+    run.run(["unsquashfs", "-quiet", "-no-progress", "-dest", folder, store.path(manifest.file("root.squashfs"))])
+    return folder
+
+
+def is_elf(path: Path) -> bool:
+    if not path.is_file() or path.is_symlink() or ".ko" in path.name:
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def test_every_program_has_its_libraries(programs: Path) -> None:
+    """Some libraries are left out of the image. (systemd's own are in a folder that only its programs name.)"""
+    files = [path for path in programs.rglob("*") if is_elf(path)]
+    assert len(files) > 300
+    names = {path.name for path in files} | {path.name for path in programs.rglob("*.so*") if path.is_symlink()}
+    words: list[str | Path] = ["chroot", programs, "/usr/bin/ldd", *(str(path.relative_to(programs)) for path in files)]
+    program, missing = "", []
+    for line in run.run(words, check=False, env={"LC_ALL": "C"}).stdout.splitlines():
+        if not line.startswith("\t"):
+            program = line
+        elif "not found" in line and line.split()[0] not in names:
+            missing.append(f"{program} {line.strip()}")
+    assert missing == []
+
+
+def test_the_node_s_two_programs_are_one(programs: Path) -> None:
+    kubelet, proxy = (programs / "usr/bin" / name for name in ("kubelet", "kube-proxy"))
+    assert kubelet.samefile(proxy)
+    for name, word in (("kubelet", "Kubernetes"), ("kube-proxy", "Kubernetes")):
+        assert run.run(["chroot", programs, f"/usr/bin/{name}", "--version"]).stdout.startswith(f"{word} v1.20.2")
+    assert not (programs / "usr/bin/ctr").exists()
 
 
 def test_each_missing_network_driver_is_named_with_the_reason(image: tuple[Store, Manifest], root: Path) -> None:

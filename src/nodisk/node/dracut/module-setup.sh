@@ -27,12 +27,8 @@ install() {
     for applet in $("$initdir/bin/busybox" --list); do
         [[ $applet == busybox ]] || ln -sf busybox "$initdir/bin/$applet"
     done
-    # busybox' modprobe does not read compressed modules.
-    rm -f "$initdir/bin/modprobe"
-    inst_binary kmod /bin/kmod
-    ln -sf kmod "$initdir/bin/modprobe"
     # Where the kernel itself asks for a module: CONFIG_MODPROBE_PATH.
-    ln -sf ../bin/kmod "$initdir/sbin/modprobe"
+    ln -sf ../bin/busybox "$initdir/sbin/modprobe"
     # Only in images of labs with `peers`; linked statically.
     [[ ! -e $moddir/nodisk-peers ]] || inst_simple "$moddir/nodisk-peers" /bin/nodisk-peers
     rm -f "$initdir/init"
