@@ -70,6 +70,22 @@ LEFT_OUT: Mapping[str, str] = {
     ),
     "drivers/platform/surface": "for tablets",
     **dict.fromkeys(("net/tipc", "net/sctp", "net/dccp"), "protocols that Kubernetes' networks don't use here"),
+    **dict.fromkeys(
+        ("drivers/target", "drivers/nvme/target", "drivers/block/drbd", "fs/nfsd", "fs/smb/server"),
+        "a node gives no disks or files to others",
+    ),
+    **dict.fromkeys(("drivers/md/bcache", "drivers/md/dm-vdo"), "a PC's disk is not part of such an array"),
+    **dict.fromkeys(
+        (
+            f"drivers/scsi/{name}"
+            for name in (
+                *("bfa", "bnx2fc", "bnx2i", "csiostor", "cxgbi", "elx", "fcoe", "fnic", "libfc", "lpfc", "mpi3mr"),
+                *("qedf", "qedi", "qla2xxx", "qla4xxx"),
+            )
+        ),
+        "storage networks and arrays of data centres",
+    ),
+    **dict.fromkeys(("net/sunrpc/xprtrdma", "drivers/nvme/host/nvme-rdma"), "networks of supercomputers"),
     # ext4, xfs, btrfs, FAT and NTFS stay: a room's disks may be mounted by a unit in lab.yaml.
     **dict.fromkeys(
         (

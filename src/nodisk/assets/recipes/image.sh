@@ -75,6 +75,15 @@ fi
 mkdir -p "$root/var/lib/dpkg" "$root/var/log" "$root/var/cache"
 if [ "$keep_perl" = no ]; then
     rm -rf "$root"/usr/bin/perl* "$root"/usr/lib/x86_64-linux-gnu/perl* "$root"/usr/share/perl*
+    # With no packages of lab.yaml's that may want them: libraries that nothing here is linked with, what uses Berkeley's
+    # DB, and the SSH client's helpers. A server of curve25519 keys reads no moduli.
+    for library in libstdc++ libmvec libbrotlienc libexpatw libdb-5.3 libthread_db libmemusage libpcprofile libc_malloc_debug; do
+        rm -f "$root"/usr/lib/x86_64-linux-gnu/$library.so*
+    done
+    rm -rf "$root"/usr/sbin/arpd "$root"/usr/lib/x86_64-linux-gnu/security/pam_userdb.so \
+        "$root"/usr/lib/x86_64-linux-gnu/sasl2 "$root"/usr/bin/ssh-add "$root"/usr/bin/ssh-agent \
+        "$root"/usr/bin/ssh-keyscan "$root"/usr/bin/ssh-copy-id "$root"/usr/lib/openssh/ssh-keysign \
+        "$root"/usr/lib/openssh/ssh-*-helper "$root/etc/ssh/moduli"
 fi
 find "$root" -xdev -name __pycache__ -prune -exec rm -rf {} +
 rm -f "$root/etc/ld.so.cache~" "$root"/var/lib/systemd/random-seed "$root"/etc/*- "$root"/root/.bash_history
