@@ -20,6 +20,8 @@ from tests.vm.faults import on
 from nodisk import run
 from nodisk.assets import built
 from nodisk.commands.verify import PROOF
+from nodisk.plan.budget import budget
+from nodisk.plan.facts import Facts
 
 pytestmark = pytest.mark.vm
 MIB = 1024**2
@@ -73,11 +75,16 @@ def test_machines_stay_within_their_budget(vm: Driver) -> None:
     vm.wait(reported, "every machine has reported its RAM")
     machines = vm.status()["machines"]
     context = vm.context()
-    image, _ = built.facts(context.state.state, context.lab)
-    assert image.rootfs.size <= 150 * MIB
+    image, cluster = built.facts(context.state.state, context.lab)
+    assert image.rootfs.size <= 110 * MIB
+    assert image.initramfs.size <= 5_000_000
     for name in ("w1", "w2"):
-        assert machines[name]["ram"]["available"] >= 400, machines[name]["ram"]
-        assert sum(machines[name]["loaded"].values()) <= 200 * MIB, machines[name]["loaded"]
+        assert machines[name]["ram"]["available"] >= 500, machines[name]["ram"]
+        assert sum(machines[name]["loaded"].values()) <= 180 * MIB, machines[name]["loaded"]
+    facts = Facts("", image, cluster)
+    for machine in context.lab.machines:
+        found, measured = budget(context.lab, machine, facts), machines[str(machine.name)]["ram"]
+        assert -0.12 <= (found.free - measured["available"]) / found.total <= 0.05, (machine.name, found.free, measured)
     for row in machines.values():
         assert row["loaded"]["root.squashfs"] >= image.rootfs.size
 

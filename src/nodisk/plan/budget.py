@@ -5,8 +5,8 @@ Two kinds of figures must not be confused. *Expected use* is added up, and decid
 taking the machine down. The tmpfs sizes and kubelet's thresholds in the plan come from here.
 
 The estimates are what is in use at Ready without users' pods; page cache is left out because the kernel gives it back.
-Those for 1.20 were measured in a virtual lab (worker of 1024 MiB: 462 used; control plane of 2048: 1105) and rounded
-up by a tenth at most; those for newer releases are these plus an allowance, not measured. ``nodisk status -o json``
+Those for 1.20 were measured in a virtual lab and rounded up (available at Ready: 212 MiB on a worker of 512, 512 on a
+control plane of 1280); those for newer releases are these plus an allowance, not measured. ``nodisk status -o json``
 shows the same kinds for every machine that is Ready.
 """
 
@@ -26,7 +26,7 @@ MIB = 1024 * 1024
 ASSUMED_MIB = {Role.CONTROL_PLANE: 2048, Role.WORKER: 1024}
 """RAM of a machine if lab.yaml doesn't say: the least with which its role is meant to work."""
 
-ASSUMED_ROOTFS_MIB = 150
+ASSUMED_ROOTFS_MIB = 130
 """Size of the node image's squashfs before one is built: the most that it is meant to become."""
 
 ASSUMED_PODS_MIB = 96
@@ -133,7 +133,9 @@ def _kernel(total: int) -> int:
     return 40 + total // 50
 
 
-_KERNEL_DATA = 175
+_KERNEL_DATA = 100
+"""With what Linux keeps free (``vm.min_free_kbytes``) and so doesn't count as available. Measured: 92 and 106."""
+_OVERLAY = 4
 _SYSTEM = 25
 
 
@@ -152,7 +154,7 @@ def _eviction(total: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Processes:
-    """Anonymous memory of the cluster's processes on a machine, MiB, by release (measured for 1.20: 76 - 25, 296)."""
+    """Anonymous memory of the cluster's processes on a machine, MiB, by release (measured for 1.20: 55 - 25, 334)."""
 
     node: int
     """kubelet, containerd, kube-proxy."""
@@ -163,14 +165,14 @@ class _Processes:
 def _processes(version: KubeVersion) -> _Processes:
     """Estimates for a class-sized cluster (tens of nodes, hundreds of pods)."""
     if version.line < (1, 24):
-        return _Processes(node=70, control_plane=320)
+        return _Processes(node=55, control_plane=340)
     # The API server of 1.3x holds about a third more: more built-in types and controllers, watch caches for all.
-    return _Processes(node=95, control_plane=440)
+    return _Processes(node=80, control_plane=460)
 
 
 def _images_mib(version: KubeVersion) -> int:
     """The control plane's images unpacked, before the release is built."""
-    return 280 if version.line < (1, 24) else 330
+    return 80 if version.line < (1, 24) else 330
 
 
 def expected_version(lab: Lab) -> KubeVersion:
@@ -197,7 +199,7 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
         images, largest = _up(sum(sizes)), _up(max(sizes, default=0))
     processes = _processes(version)
     # A worker gets of the release's images only pause (under 1 MiB) and perhaps a DNS replica.
-    unpacked = images if control_plane else 4
+    unpacked = images if control_plane else 2
     # containerd keeps the packed layers beside the unpacked ones until its next collection.
     packed = unpacked * 3 // 10
 
@@ -212,7 +214,9 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     kubelet = max(96, total // 4)
     journald, eviction = _journald(total), _eviction(total)
     rows = [
-        *_linux(total, rootfs, Row("overlay", 12 + plugins, overlay, "files written on top of the rootfs"), journald),
+        *_linux(
+            total, rootfs, Row("overlay", _OVERLAY + plugins, overlay, "files written on top of the rootfs"), journald
+        ),
         Row("images", unpacked + packed, containerd, "container images; the cap leaves room for the pods' images"),
         Row("kubelet's files", 4, kubelet, "emptyDir volumes, secrets, logs"),
         Row("kubelet, containerd", processes.node, note="and kube-proxy"),
@@ -232,7 +236,7 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
         kubelet_mib=kubelet,
         journald_mib=journald,
         # The rootfs' pages are tmpfs: they belong to the system, and no pod may count on them.
-        system_reserved_mib=_SYSTEM + _KERNEL_DATA + rootfs + 12 + plugins,
+        system_reserved_mib=_SYSTEM + _KERNEL_DATA + rootfs + _OVERLAY + plugins,
         kube_reserved_mib=processes.node,
         eviction_hard_mib=eviction,
         eviction_soft_mib=eviction * 3 // 2,
@@ -255,7 +259,7 @@ def _plain(machine: Machine, total: int, facts: Facts | None) -> Budget:
     """Of a machine without a cluster: the overlay is its disk, so it may take half of the RAM."""
     rootfs = ASSUMED_ROOTFS_MIB if facts is None else _up(facts.image.rootfs.size)
     overlay, journald = max(96, total // 2), _journald(total)
-    on_top = Row("overlay", 12, overlay, "files written on top of the rootfs: what you install")
+    on_top = Row("overlay", _OVERLAY, overlay, "files written on top of the rootfs: what you install")
     rows = _linux(total, rootfs, on_top, journald)
     return Budget(
         name=str(machine.name),
@@ -269,7 +273,7 @@ def _plain(machine: Machine, total: int, facts: Facts | None) -> Budget:
         containerd_mib=max(160, total * 3 // 8),
         kubelet_mib=max(96, total // 4),
         journald_mib=journald,
-        system_reserved_mib=_SYSTEM + _KERNEL_DATA + rootfs + 12,
+        system_reserved_mib=_SYSTEM + _KERNEL_DATA + rootfs + _OVERLAY,
         kube_reserved_mib=0,
         eviction_hard_mib=0,
         eviction_soft_mib=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.spec.labs import TEN_LINES
@@ -43,7 +44,10 @@ def both(memory: str | None = None, **given: object) -> tuple[Budget, Budget]:
 
 
 def test_the_targets() -> None:
-    """A worker in 1 GiB with at least 400 MB free, a control plane in 2 GiB."""
+    """A worker in 512 MiB with 100 MB for pods, in 1 GiB with 400; a control plane in 1.25 GiB, and better in 2."""
+    small, least = both("1280MiB", rootfs=102, images=(71, 0, 0, 1))[0], both("512MiB", rootfs=102)[1]
+    assert (small.verdict, least.verdict) == (Verdict.FITS, Verdict.TIGHT)
+    assert least.left >= 96
     control_plane, worker = both()
     assert (worker.total, control_plane.total) == (1024, 2048)
     assert (worker.verdict, control_plane.verdict) == (Verdict.FITS, Verdict.FITS)
@@ -56,7 +60,15 @@ def test_too_little_says_how_much_is_enough() -> None:
     assert control_plane.verdict is Verdict.TOO_LITTLE
     again, _ = both(f"{control_plane.needed}MiB")
     assert again.verdict is Verdict.FITS
-    assert worker.verdict is Verdict.TIGHT
+    assert worker.verdict is Verdict.FITS
+    assert both("576MiB")[1].verdict is Verdict.TIGHT
+
+
+@pytest.mark.parametrize(("index", "memory", "available"), [(0, 1280, 512), (1, 512, 212)])
+def test_it_is_near_what_was_measured(index: int, memory: int, available: int) -> None:
+    """Emulated machines of Debian's release at Ready, in MiB; never too hopeful by more than a twentieth."""
+    found = both(f"{memory}MiB", rootfs=102, images=(71, 0, 0, 1))[index]
+    assert -0.11 * memory <= found.free - available <= 0.05 * memory
 
 
 def test_a_newer_release_needs_more() -> None:
