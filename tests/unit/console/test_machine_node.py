@@ -100,7 +100,7 @@ def test_ram_beside_the_budget_and_what_was_loaded(room: Room) -> None:
     assert [table.index(word) for word in ("total", "available", "rootfs", "odd")] == sorted(
         table.index(word) for word in ("total", "available", "rootfs", "odd")
     )
-    assert '<th scope="row">rootfs</th><td>140</td><td>150</td>' in table
+    assert '<th scope="row">rootfs</th><td>140</td><td>130</td>' in table
     assert '<th scope="row">odd</th><td>3</td><td>–</td>' in table
 
 
