@@ -16,7 +16,7 @@ from tests.vm import sheet
 from tests.vm.driver import Driver
 
 from nodisk import run
-from nodisk.assets.container_images import ECHO
+from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.classes.selftest import REACH
 from nodisk.records import running
 from nodisk.storage import volumes
@@ -102,28 +102,25 @@ def test_pods_of_students_really_try_to_reach_each_other(made: Made) -> None:
     assert found[REACH]["happened"].startswith("allowed")
 
 
-def pod(vm: Driver, space: str, name: str, node: str, volume: Mapping[str, Any]) -> None:
-    """Apply a pod that sleeps, with a volume at /home."""
-    manifest = {
+def pod(space: str, name: str, node: str, volume: Mapping[str, Any]) -> dict[str, Any]:
+    """A pod that answers on the echo's port, with a volume at /home."""
+    mount = {"name": "home", "mountPath": "/home"}
+    return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": space},
+        "metadata": {"name": name, "namespace": space, "labels": {"app": name}},
         "spec": {
             "nodeName": node,
             "terminationGracePeriodSeconds": 0,
-            "containers": [
-                {
-                    "name": "main",
-                    "image": ECHO,
-                    "command": ["sleep", "3600"],
-                    "volumeMounts": [{"name": "home", "mountPath": "/home"}],
-                }
-            ],
+            "containers": [{"name": "main", "image": ECHO, "volumeMounts": [mount]}],
             "volumes": [{"name": "home", **volume}],
         },
     }
-    path = vm.file.with_name(f"{name}.json")
-    path.write_text(json.dumps(manifest))
+
+
+def apply(vm: Driver, *pods: Mapping[str, Any]) -> None:
+    path = vm.file.with_name("pods.json")
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
     vm("kubectl", "apply", "-f", str(path))
 
 
@@ -138,35 +135,44 @@ def sh(vm: Driver, space: str, name: str, script: str, *, check: bool = True) ->
 CLAIM = {"persistentVolumeClaim": {"claimName": "home"}}
 
 
+@pytest.fixture(scope="module")
+def pods(made: Made) -> None:
+    """All that can start at once does: each takes an emulated machine most of a minute."""
+    apply(
+        made.vm,
+        pod(JAN, "writer", "w1", CLAIM),
+        pod(EWA, "other", "w2", CLAIM),
+        pod(EWA, "wrong", "w1", {"nfs": {"server": SERVER, "path": f"/{'0' * 32}"}}),
+        pod(EWA, "root", "w1", {"nfs": {"server": SERVER, "path": "/"}}),
+    )
+
+
+@pytest.mark.usefixtures("pods")
 def test_files_outlive_pods_and_machines_and_end_at_their_size(made: Made) -> None:
     vm = made.vm
-    pod(vm, JAN, "writer", "w1", CLAIM)
     ready(vm, JAN, "writer")
-    sh(vm, JAN, "writer", "echo from w1 >/home/kept")
-    mounted = sh(vm, JAN, "writer", "grep ' /home ' /proc/mounts").stdout
+    mounted = sh(vm, JAN, "writer", "echo from w1 >/home/kept; grep ' /home ' /proc/mounts").stdout
     assert " nfs4 " in mounted
     assert "vers=4.1" in mounted
     assert "nosuid,nodev" in mounted
     vm("kubectl", "-n", JAN, "delete", "pod", "writer")
-    pod(vm, JAN, "reader", "w2", CLAIM)
+    apply(vm, pod(JAN, "reader", "w2", CLAIM))
+
+    # Ewa has all of hers, and sees nothing of Jan's.
+    ready(vm, EWA, "other")
+    whole = "ls -A /home; dd if=/dev/zero of=/home/big bs=1048576 count=50 conv=fsync 2>/dev/null && rm /home/big"
+    assert sh(vm, EWA, "other", whole).stdout == ""
+    # A pod can't speak to the NFS server itself.
+    assert sh(vm, EWA, "other", f"timeout 5 nc {SERVER} 2049 -e true", check=False).returncode != 0
+
     ready(vm, JAN, "reader")
     assert sh(vm, JAN, "reader", "cat /home/kept").stdout == "from w1\n"
-
     full = sh(vm, JAN, "reader", "dd if=/dev/zero of=/home/big bs=1048576 count=100 conv=fsync", check=False)
     assert full.returncode != 0
     assert "No space left on device" in full.stdout + full.stderr
-    total, _, left = sh(vm, JAN, "reader", "df -kP /home | tail -1").stdout.split()[1:4]
+    total, _, left = sh(vm, JAN, "reader", "df -kP /home | tail -1; rm /home/big").stdout.split()[1:4]
     assert 64 * 1024 <= int(total) <= 80 * 1024
     assert int(left) <= 1024  # the client rounds up to whole blocks, of 1 MiB here
-    sh(vm, JAN, "reader", "rm /home/big")
-
-    # Ewa has all of hers, and sees nothing of Jan's.
-    pod(vm, EWA, "other", "w2", CLAIM)
-    ready(vm, EWA, "other")
-    assert sh(vm, EWA, "other", "ls -A /home").stdout == ""
-    sh(vm, EWA, "other", "dd if=/dev/zero of=/home/big bs=1048576 count=50 conv=fsync && rm /home/big")
-    # A pod can't speak to the NFS server itself.
-    assert sh(vm, EWA, "other", f"timeout 5 nc {SERVER} 2049 -e true", check=False).returncode != 0
 
     # The server starts anew under a pod that goes on.
     state = vm.context().state
@@ -180,17 +186,13 @@ def test_files_outlive_pods_and_machines_and_end_at_their_size(made: Made) -> No
         return sh(vm, JAN, "reader", "cat /home/kept", check=False).stdout == "from w1\n"
 
     vm.wait(goes_on, "the pod reads its file again")
-    sh(vm, JAN, "reader", "echo still >>/home/kept")
-    assert sh(vm, JAN, "reader", "cat /home/kept").stdout == "from w1\nstill\n"
-    vm("kubectl", "-n", JAN, "delete", "pod", "reader")
-    vm("kubectl", "-n", EWA, "delete", "pod", "other")
+    assert sh(vm, JAN, "reader", "echo still >>/home/kept; cat /home/kept").stdout == "from w1\nstill\n"
 
 
+@pytest.mark.usefixtures("pods")
 def test_a_pod_that_mounts_by_itself_finds_nothing(made: Made) -> None:
     """Where the release has no admission policy against it, the secret paths hold."""
     vm = made.vm
-    pod(vm, EWA, "wrong", "w1", {"nfs": {"server": SERVER, "path": f"/{'0' * 32}"}})
-    pod(vm, EWA, "root", "w1", {"nfs": {"server": SERVER, "path": "/"}})
 
     def failed(name: str) -> bool:
         events = vm.kubectl("-n", EWA, "get", "events", "--field-selector", f"involvedObject.name={name}")["items"]
@@ -213,18 +215,25 @@ def test_a_pod_that_mounts_by_itself_finds_nothing(made: Made) -> None:
     vm("kubectl", "-n", EWA, "delete", "pod", "wrong", "root", "--grace-period=0", "--force")
 
 
+@pytest.mark.usefixtures("pods")
 def test_nothing_is_left_of_the_class(made: Made, tmp_path: Path) -> None:
     vm = made.vm
-    steps = sheet.steps(made.file("jan-kowalski.en.html"))
-    done = student(made, tmp_path, [*steps[:2], *steps[3:5], sheet.Step("port", "echo $port")])
-    port = int(done["port"].stdout)
-    url = f"http://10.78.0.21:{port}/"
     netns = vm.context().netns
-    assert "pod: " in run.run(["curl", "-sS", "--max-time", "20", url], netns=netns).stdout
+    fetch = student(made, tmp_path, sheet.steps(made.file("jan-kowalski.en.html"))[:1])
+    assert all(done.returncode == 0 for done in fetch.values())
+    ready(vm, EWA, "other")
+    vm("kubectl", "-n", EWA, "expose", "pod", "other", "--type=NodePort", f"--port={ECHO_PORT}")
+    (port,) = vm.kubectl("-n", EWA, "get", "service", "other")["spec"]["ports"]
+    url = f"http://10.78.0.21:{port['nodePort']}/"
+
+    def ask() -> CompletedProcess[str]:
+        return run.run(["curl", "-sS", "--max-time", "20", url], netns=netns, check=False)
+
+    # Here and below kube-proxy of the other machine needs its moment.
+    vm.wait(lambda: "pod: " in ask().stdout, "the pod on w2 answers by w1")
     deleted = vm("class", "delete", NAME, "--yes", "--storage-policy", "remove")
     assert "deleted class" in deleted.stderr
-    gone = run.run(["curl", "-sS", "--max-time", "20", url], netns=netns, check=False)
-    assert gone.returncode == 7, gone  # refused, as in the thesis
+    vm.wait(lambda: ask().returncode == 7, "its port is refused, as in the thesis", seconds=120)
     assert namespaces(vm) <= made.namespaces  # one of another test may just be going
     for kind in ("pv", "storageclasses"):
         assert vm.kubectl("get", kind)["items"] == [], kind
