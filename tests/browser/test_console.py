@@ -109,7 +109,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
                 "/class/physics",
                 "/reports",
             ]
-            paths += ["/backups", "/cluster", "/no", "/unknown", "/unknown?show=ignored"]
+            paths += ["/backups", "/upgrade", "/cluster", "/no", "/unknown", "/unknown?show=ignored"]
         for path in paths:
             browser.get(f"{served.base}{path}")
             for scheme in ("light", "dark"):

@@ -20,7 +20,7 @@ from nodisk.records import backups, running
 from nodisk.spec.lookup import machine_named
 from nodisk.upgrade import begin, journal, look
 from nodisk.upgrade.journal import Journal
-from nodisk.upgrade.plan import Plan, Wave, plan
+from nodisk.upgrade.plan import USUAL, Plan, Wave, plan
 from nodisk.upgrade.walk import BOOT, DRAIN, Edges, Limits, Walk
 from nodisk.values import KubeVersion, Role
 from nodisk.verify.checks import CHECKS
@@ -46,7 +46,7 @@ def _version(_context: click.Context, _option: click.Parameter, value: str | Non
 @click.option(
     "--wave",
     metavar="N|N%",
-    default="20%",
+    default=USUAL,
     show_default=True,
     callback=_wave,
     help="How many workers are away at the same time.",

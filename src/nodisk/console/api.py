@@ -6,6 +6,7 @@ no page of another site can make a browser ask for it. ``api_document`` describe
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,9 @@ from nodisk.console import (
     orders,
     rights,
     tell_pages,
+    upgrade_pages,
 )
-from nodisk.console.api_bodies import Body, Booting, Caring, Changing, Making, Switching, Telling, body
+from nodisk.console.api_bodies import Body, Booting, Caring, Changing, Making, Switching, Telling, Upgrading, body
 from nodisk.console.class_making import MakeOrder, Typed
 from nodisk.console.class_pages import class_of, told
 from nodisk.console.common import API, Console, Handler, bearer_of, signed_in
@@ -38,6 +40,7 @@ from nodisk.records import remarks
 from nodisk.records.console_access import Entry
 from nodisk.records.events import Kind, iso
 from nodisk.server.handlers.common import Problem
+from nodisk.upgrade.progress import Progress
 
 EVENTS = 200
 
@@ -165,9 +168,42 @@ async def care(console: Console, request: Request, session: Entry) -> Response:
     return _begun(console, request, session, order, "lab.yaml names no place for backups: backup.target")
 
 
-def _begun(console: Console, request: Request, session: Entry, order: AnyOrder | None, hint: str) -> Response:
+async def upgrade(console: Console, request: Request, session: Entry) -> Response:
+    """Where the upgrade stands, or what one would do."""
+    found = await asyncio.to_thread(upgrade_pages.look, console)
+    return JSONResponse(_progress_json(found))
+
+
+async def begin_upgrade(console: Console, request: Request, session: Entry) -> Response:
+    """Begin the upgrade, go on with it, or go back."""
+    _need_token(request)
+    asked = await body(request, Upgrading)
+    order = await asyncio.to_thread(upgrade_pages.order_of, console, asked.action)
+    await upgrade_pages.start(console, request, session, order)
+    told = {"command": order.line, "targets": list(order.targets)}
+    return JSONResponse(told, 202, headers={"location": f"{API}upgrade"})
+
+
+def _progress_json(found: Progress) -> dict[str, Any]:
+    return {
+        "build": found.build,
+        "machines": [{"name": one.name, "booted": str(one.runs)} for one in found.machines],
+        "steps": [list(step) for step in found.left],
+        "done": list(found.done),
+        "away": list(found.away),
+        "underway": found.underway,
+        "back": found.back,
+        "runs": found.runs,
+    }
+
+
+def _need_token(request: Request) -> None:
     if bearer_of(request) is None:
         raise Problem(401, "a program's token is needed: nodisk console token")
+
+
+def _begun(console: Console, request: Request, session: Entry, order: AnyOrder | None, hint: str) -> Response:
+    _need_token(request)
     if order is None:
         raise Problem(400, hint)
     errand = errand_pages.start(console, request, session, order)
@@ -218,6 +254,15 @@ ENDPOINTS = (
         "POST", "/api/backups", Right.CARE, care,
         "Make a backup, or prove the newest; the answer says where to ask what came of it.",
         "nodisk backup", body=Caring, status=202,
+    ),
+    Endpoint(
+        "GET", "/api/upgrade", Right.CARE, upgrade, "Where the upgrade stands, or what one would do.",
+        "nodisk upgrade --dry-run --output json",
+    ),
+    Endpoint(
+        "POST", "/api/upgrade", Right.SWITCH, begin_upgrade,
+        "Boot machines into the current build, or return them to the one that they had.",
+        "nodisk upgrade", body=Upgrading, status=202,
     ),
     Endpoint(
         "GET", "/api/classes", Right.CLASSES, classes, "Classes: a teacher's own, an administrator's all.",

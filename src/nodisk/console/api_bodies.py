@@ -12,6 +12,7 @@ from nodisk.console.boot_orders import BootAction
 from nodisk.console.care_orders import CareAction
 from nodisk.console.class_orders import ClassAction
 from nodisk.console.orders import Action
+from nodisk.console.upgrade_orders import UpgradeAction
 from nodisk.server.handlers.common import Problem, body_of
 
 MOST = 65536
@@ -37,6 +38,12 @@ class Caring(Body):
     """What to do with the lab's backups."""
 
     action: CareAction = Field(strict=False)
+
+
+class Upgrading(Body):
+    """Where machines are to go: to the current build, or back to the one that they had."""
+
+    action: UpgradeAction = Field(strict=False)
 
 
 class Changing(Body):

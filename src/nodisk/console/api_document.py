@@ -16,6 +16,7 @@ from nodisk import files
 from nodisk.console import rights
 from nodisk.console.api import ENDPOINTS, Endpoint
 from nodisk.machines.buttons.button import Outcome
+from nodisk.upgrade.plan import Runs
 
 PAGE = Path("docs/reference/console-api.json")
 _TEXT, _NUMBER, _FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
@@ -71,6 +72,17 @@ ANSWERS = {
     "Order": _object(
         number=_TEXT, command=_TEXT, by=_TEXT, began=_TIME, targets=_list(_TEXT), done=_FLAG, came=_list(_CAME)
     ),
+    "Upgrade": _object(
+        build=_TEXT,
+        machines=_list(_object(name=_TEXT, booted={"enum": [str(one) for one in Runs]})),
+        steps=_list(_list(_TEXT)),
+        done=_list(_TEXT),
+        away=_list(_TEXT),
+        underway=_FLAG,
+        back=_FLAG,
+        runs=_FLAG,
+    ),
+    "UpgradeBegun": _object(command=_TEXT, targets=_list(_TEXT)),
     "Refusal": _object(error=_TEXT),
 }
 ANSWER = {
@@ -80,8 +92,11 @@ ANSWER = {
     "/api/classes": "Classes",
     "/api/classes/{name}": "ClassWithStudents",
     "/api/orders/{number}": "Order",
+    "/api/upgrade": "Upgrade",
 }
-"""Path → the shape of its answer to a question. What asks for something to be done is answered with an order."""
+"""Path → the shape of its answer to a question."""
+BEGUN = {"/api/upgrade": "UpgradeBegun"}
+"""The same where something is asked to be done; all others are answered with an order."""
 
 
 def document() -> dict[str, Any]:
@@ -125,7 +140,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "responses": {
             str(one.status): {
                 "description": told,
-                "content": _json(_ref(ANSWER[one.path] if one.body is None else "Order")),
+                "content": _json(_ref(ANSWER[one.path] if one.body is None else BEGUN.get(one.path, "Order"))),
             },
             "default": {"description": "refused", "content": _json(_ref("Refusal"))},
         },

@@ -27,6 +27,7 @@ from nodisk.console import (
     tell_pages,
     terminal_pages,
     unknown_pages,
+    upgrade_pages,
     view,
     watch_pages,
 )
@@ -58,6 +59,7 @@ def application(console: Console) -> security.Guarded:
             *errand_pages.ROUTES,
             *unknown_pages.ROUTES,
             *care_pages.ROUTES,
+            *upgrade_pages.ROUTES,
             *boot_pages.ROUTES,
             *terminal_pages.ROUTES,
             *watch_pages.ROUTES,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import HTTPConnection, Request
@@ -33,6 +34,7 @@ from nodisk.records import running
 from nodisk.records.console_access import Entry
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
+from nodisk.server import own_command
 from nodisk.server.handlers.common import Problem, source_of
 from nodisk.server.limits import RateLimit
 from nodisk.spec.model import Lab
@@ -62,6 +64,8 @@ class Console:
     """Pages of each student, by class and account, that are kept up to date now."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     errands: Errands = field(init=False)
+    detach: Callable[[Sequence[str], Path, Path, Path], None] = own_command.detach
+    """Begin a command that outlives the server: its words, lab.yaml, the state directory, where its output goes."""
     reload: Callable[[], None] = running.reload_self
     """Make the server read lab.yaml again, which ends this console and begins a new one."""
     failing: Callable[[LabContext, Class], tuple[Trouble, ...]] = failing.ask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ from nodisk.console.care_orders import CareOrder
 from nodisk.console.class_making import MakeOrder
 from nodisk.console.common import Console, page, signed_in, token_of
 from nodisk.console.errands import Errand
-from nodisk.console.orders import AnyOrder
+from nodisk.console.orders import AnyOrder, Asked
 from nodisk.console.rights import Right
 from nodisk.records.console_access import ConsoleRole, Entry
 from nodisk.server.handlers.common import Problem
@@ -36,8 +36,23 @@ def confirm(
 
     ``quoted``: a text that is part of it; ``hidden``: more fields of the form.
     """
+    return ask(request, session, order, address=address, effect=effect, quoted=quoted, hidden=hidden, back=_back(order))
+
+
+def ask(
+    request: Request,
+    session: Entry,
+    order: Asked,
+    *,
+    address: str,
+    back: tuple[str, str],
+    effect: str = "",
+    quoted: str = "",
+    hidden: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """The same for what isn't followed as an errand; ``back``: where "no" leads, and how that is called."""
     values: dict[str, Any] = {"order": order, "address": address, "effect": effect, "quoted": quoted, "hidden": hidden}
-    return page(request, "confirm.html", session, back=_back(order), **values)
+    return page(request, "confirm.html", session, back=back, **values)
 
 
 async def begin(console: Console, request: Request, session: Entry, order: AnyOrder) -> Response:
@@ -45,14 +60,14 @@ async def begin(console: Console, request: Request, session: Entry, order: AnyOr
     security.check_origin(request)
     form = await security.form_of(request)
     security.check_form(form, token_of(request))
-    check_count(form, order)
+    check_count(form, order.targets)
     return RedirectResponse(f"/switched/{start(console, request, session, order).number}", 303)
 
 
-def check_count(form: Mapping[str, str], order: AnyOrder) -> None:
+def check_count(form: Mapping[str, str], targets: Sequence[str]) -> None:
     """Raise Problem 409 if these are more or fewer than were confirmed."""
-    if form.get("count") != str(len(order.targets)):
-        raise Problem(409, f"these are {len(order.targets)} now: go back, and look again")
+    if form.get("count") != str(len(targets)):
+        raise Problem(409, f"these are {len(targets)} now: go back, and look again")
 
 
 def start(console: Console, request: Request, session: Entry, order: AnyOrder) -> Errand:

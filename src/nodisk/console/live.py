@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from nodisk.console import errand_pages, pages, rights, view
+from nodisk.console import errand_pages, pages, rights, upgrade_pages, view
 from nodisk.console.common import Console, alarms_for, language_of, token_of
 from nodisk.console.rights import Right
 from nodisk.records.console_access import Entry
@@ -29,7 +29,12 @@ async def live(console: Console, request: Request, session: Entry) -> Response:
     if console.streams >= MOST_STREAMS:
         raise Problem(503, "too many pages are open")
     number = request.query_params.get("switched")
-    part = _room(console, request, session) if number is None else _switched(console, request, session, number)
+    if number is not None:
+        part = _switched(console, request, session, number)
+    elif "upgrade" in request.query_params:
+        part = _upgrade(console, request, session)
+    else:
+        part = _room(console, request, session)
     token = token_of(request)
 
     def still() -> bool:
@@ -91,6 +96,17 @@ def _switched(console: Console, request: Request, session: Entry, number: str) -
     async def part() -> tuple[str, bool]:
         html = pages.page("outcomes.html", language, **errand_pages.values(errand))
         return html, errand.came is not None
+
+    return part
+
+
+def _upgrade(console: Console, request: Request, session: Entry) -> Part:
+    if not rights.may(session.role, Right.CARE):
+        raise Problem(403, rights.REFUSALS[Right.CARE])
+    language = language_of(request)
+
+    async def part() -> tuple[str, bool]:
+        return pages.page("upgrade_state.html", language, **await upgrade_pages.values(console)), False
 
     return part
 

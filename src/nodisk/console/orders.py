@@ -56,8 +56,8 @@ OF_CLUSTER = frozenset({Action.EMPTY, Action.REOPEN})
 """Actions with nodes: there are none in a lab without a cluster."""
 
 
-class AnyOrder(Protocol):
-    """Something that somebody has done by a command of nodisk."""
+class Asked(Protocol):
+    """Something that somebody is asked to confirm."""
 
     @property
     def action(self) -> StrEnum:
@@ -72,16 +72,20 @@ class AnyOrder(Protocol):
         """What they are: ``Machines``."""
 
     @property
+    def line(self) -> str:
+        """The command as one pastes it."""
+
+
+class AnyOrder(Asked, Protocol):
+    """Something that somebody has done by a command of nodisk."""
+
+    @property
     def held(self) -> frozenset[str]:
         """What no other order may change at the same time."""
 
     @property
     def class_name(self) -> str:
         """The class that it changes; empty: none."""
-
-    @property
-    def line(self) -> str:
-        """The command as one pastes it."""
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -11,10 +11,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nodisk.classes import census, trouble
-from nodisk.console import boot_orders, care_orders, class_making, class_orders, orders, tell_orders, view, xterm
+from nodisk.console import (
+    boot_orders,
+    care_orders,
+    class_making,
+    class_orders,
+    orders,
+    tell_orders,
+    upgrade_orders,
+    view,
+    xterm,
+)
 from nodisk.console.words import LANGUAGES, Translate, translator
 from nodisk.records import messages
 from nodisk.records.events import iso
+from nodisk.upgrade.plan import Runs
 
 HERE = Path(__file__).parent
 STATIC = {
@@ -31,8 +42,15 @@ OF_DEBIAN = {
 }
 """Files of packages of this server's Debian."""
 _ACTIONS = (
-    orders.WORDS | class_orders.WORDS | boot_orders.WORDS | class_making.WORDS | tell_orders.WORDS | care_orders.WORDS
+    orders.WORDS
+    | class_orders.WORDS
+    | boot_orders.WORDS
+    | class_making.WORDS
+    | tell_orders.WORDS
+    | care_orders.WORDS
+    | upgrade_orders.WORDS
 )
+BUILDS = {Runs.NEW: "the current build", Runs.OLD: "another build", Runs.NOTHING: "nothing yet"}
 
 
 @functools.cache
@@ -55,6 +73,7 @@ def _environment(language: str) -> Environment:
         "steps": view.STEPS,
         "kinds": trouble.TITLES,
         "action_words": _ACTIONS,
+        "build_words": BUILDS,
         "care_actions": list(care_orders.CareAction),
         "boot_actions": list(boot_orders.BootAction)[:2],
         "class_actions": class_orders.OF_STUDENTS,

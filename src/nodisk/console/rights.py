@@ -89,6 +89,7 @@ MENU = (
     Item("/cluster", "Cluster", Right.CARE, cluster=True),
     Item("/reports", "Reports", Right.CARE),
     Item("/backups", "Backups", Right.CARE),
+    Item("/upgrade", "Upgrade", Right.CARE, cluster=True),
     Item("/activity", "Activity", Right.ACTIVITY),
 )
 

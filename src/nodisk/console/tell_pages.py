@@ -32,7 +32,7 @@ async def confirm(console: Console, request: Request, session: Entry) -> Respons
 async def tell(console: Console, request: Request, session: Entry) -> Response:
     """Do it."""
     order, form = await _asked(console, request, session)
-    errand_pages.check_count(form, order)
+    errand_pages.check_count(form, order.targets)
     return RedirectResponse(f"/switched/{errand_pages.start(console, request, session, order).number}", 303)
 
 

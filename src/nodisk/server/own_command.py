@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodisk import run
+from nodisk import files, run
 
+STARTS_WITHIN = 20.0
+"""Seconds for a command to be on its way."""
 ENDS_WITHIN = 20.0
 """Seconds for a command to tidy up once it is told to end."""
 _KEPT = 1 << 20
@@ -50,6 +52,18 @@ async def finish(words: Sequence[str], *, lab: Path, state: Path, sent: bytes = 
     except asyncio.CancelledError:
         await _end(await starting)
         raise
+
+
+def detach(words: Sequence[str], lab: Path, state: Path, log: Path) -> None:
+    """Begin a command that outlives this server; ``log`` has its output, and none of an earlier one.
+
+    Raises ToolMissing without ``setsid``.
+    """
+    files.remove(log)
+    argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(lab), "--state", str(state)]
+    # By a process that ends at once: nobody here would wait for the command's end.
+    with run.start(["setsid", "--fork", *argv], log_file=log) as process:
+        process.wait(STARTS_WITHIN)
 
 
 async def _ended(process: asyncio.subprocess.Process, sent: bytes = b"") -> Ended:

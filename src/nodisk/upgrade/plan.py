@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from nodisk.values import Role
 
+USUAL = "20%"
 _WAVE = re.compile(r"([0-9]{1,4})(%?)", re.ASCII)
 
 
@@ -43,6 +44,11 @@ class Wave:
     share: Fraction | None
     """Of all workers; None: ``count``."""
     count: int = 1
+
+    @classmethod
+    def usual(cls) -> Wave:
+        """Where nobody says anything else."""
+        return cls.parse(USUAL)
 
     @classmethod
     def parse(cls, text: str) -> Wave:

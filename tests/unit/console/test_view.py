@@ -14,6 +14,7 @@ from tests.unit.console.consoles import Room
 
 from nodisk.console import (
     boot_orders,
+    care_orders,
     class_making,
     class_orders,
     orders,
@@ -21,6 +22,7 @@ from nodisk.console import (
     rights,
     snapshot,
     tell_orders,
+    upgrade_orders,
     view,
     words,
 )
@@ -141,7 +143,9 @@ def test_every_word_of_a_page_is_in_polish() -> None:
     used |= {*boot_orders.WORDS.values(), *boot_orders.EFFECTS.values()}
     used |= {*tell_orders.WORDS.values(), *tell_orders.EFFECTS.values()}
     used |= {*class_making.WORDS.values(), *class_making.WRONG}
-    used |= {"Machines", "Students", "Classes", "Back to the room", "Back to the class"}
+    used |= {*care_orders.WORDS.values(), *care_orders.EFFECTS.values()}
+    used |= {*upgrade_orders.WORDS.values(), *upgrade_orders.EFFECTS.values(), *pages.BUILDS.values()}
+    used |= {"Machines", "Students", "Classes", "Back to the room", "Back to the class", "Back to the upgrade"}
     for template in (pages.HERE / "templates").glob("*.html"):
         used |= set(re.findall(r'\b_\("([^"]+)"\)', template.read_text()))
     assert used <= words.POLISH.keys()

@@ -1,0 +1,38 @@
+"""Polish for the upgrade's page; ``words`` has the rest."""
+
+from __future__ import annotations
+
+POLISH = {
+    (
+        "A few machines at a time are emptied and booted, control planes first, and the cluster is tested after each "
+        "step. It begins only with a backup that was proved in the last 24 hours, and stops at the first failure."
+    ): (
+        "Po kilka komputerów naraz jest opróżnianych i uruchamianych, najpierw węzły sterujące, a po każdym kroku "
+        "klaster jest sprawdzany. Zaczyna się tylko z kopią zapasową sprawdzoną w ciągu ostatniej doby i zatrzymuje "
+        "przy pierwszym błędzie."
+    ),
+    "A newer build is made by command": "Nowszą wersję tworzy polecenie",
+    "Away": "Nieobecne",
+    "Back to the upgrade": "Wróć do aktualizacji",
+    "Before": "Dotychczas",
+    "Boot machines into the current build": "Uruchom komputery z bieżącą wersją",
+    "Booted last": "Ostatnio uruchomiono",
+    "Current build": "Bieżąca wersja",
+    "Done": "Gotowe",
+    "It goes back now.": "Trwa powrót.",
+    "It goes on now.": "Aktualizacja trwa.",
+    "It stopped on its way back.": "Powrót się zatrzymał.",
+    "It stopped.": "Aktualizacja się zatrzymała.",
+    "Machines that went boot the build that they had, a step at a time, the last ones first.": (
+        "Komputery, które przeszły, uruchamiają poprzednią wersję, krok po kroku, ostatnie najpierw."
+    ),
+    "No machine runs another build than the current one.": "Żaden komputer nie działa z inną wersją niż bieżąca.",
+    "Return machines to the build before": "Przywróć komputerom poprzednią wersję",
+    "Some machines run another build than the current one.": "Niektóre komputery działają z inną wersją niż bieżąca.",
+    "Steps to come": "Następne kroki",
+    "Upgrade": "Aktualizacja",
+    "What it said": "Co wypisała",
+    "another build": "inna wersja",
+    "nothing yet": "jeszcze nic",
+    "the current build": "bieżąca wersja",
+}
