@@ -43,7 +43,7 @@ async def cluster(console: Console, request: Request, session: Entry) -> Respons
 async def reports_(console: Console, request: Request, session: Entry) -> Response:
     """All reports."""
     found = await asyncio.to_thread(reports.found, console.context.state.reports)
-    return page(request, "reports.html", session, reports=found)
+    return page(request, "reports.html", session, reports=found, trends=reports.trends(found))
 
 
 async def report(console: Console, request: Request, session: Entry) -> Response:

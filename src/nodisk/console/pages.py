@@ -84,6 +84,7 @@ def _environment(language: str) -> Environment:
         "age": functools.partial(_age, tr=tr),
         "amounts": census.words,
         "clock": _clock,
+        "figure": _figure,
         "seconds": _seconds,
     }
     return environment
@@ -115,6 +116,10 @@ def _clock(seconds: float) -> Markup:
     """A time, as this server's clock shows it, with its form for programs."""
     local = datetime.fromtimestamp(seconds).astimezone()
     return Markup('<time datetime="{}">{}</time>').format(iso(seconds), f"{local:%Y-%m-%d %H:%M:%S}")
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _seconds(seconds: float | None) -> str:

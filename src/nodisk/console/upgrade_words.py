@@ -1,4 +1,4 @@
-"""Polish for the upgrade's page; ``words`` has the rest."""
+"""Polish for the pages of upgrades and reports; ``words`` has the rest."""
 
 from __future__ import annotations
 
@@ -35,4 +35,14 @@ POLISH = {
     "another build": "inna wersja",
     "nothing yet": "jeszcze nic",
     "the current build": "bieżąca wersja",
+    "Figures of different days tell of this server and its room as much as of the cluster.": (
+        "Wartości z różnych dni mówią o tym serwerze i sali tyle samo, co o klastrze."
+    ),
+    "Measure": "Miara",
+    "Median before": "Mediana wcześniejszych",
+    "Newest": "Najnowsza",
+    "Oldest to newest": "Od najstarszej do najnowszej",
+    "Ratio": "Stosunek",
+    "Trend of nodisk bench": "Przebieg nodisk bench",
+    "values": "wartości",
 }

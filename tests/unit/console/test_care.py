@@ -105,10 +105,49 @@ ANY = st.recursive(
 
 @given(ANY)
 def test_whatever_a_report_holds(report: Any) -> None:
+    assert all(abs(one.value) < 1e100 for one in reports.figures(report).values())
     time, words, failed = reports.verdict(report)
     assert isinstance(time, str)
     assert isinstance(words, str)
     assert isinstance(failed, bool)
+
+
+VALUES = st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(), min_size=1, max_size=6)
+
+
+def benches(*values: float) -> list[reports.Report]:
+    """Newest first, as they are found."""
+    made = [{"measures": [{"name": "boot", "value": one, "unit": "s"}]} for one in values]
+    return [reports.Report("", "bench", "", "", False, (), reports.figures(one)) for one in reversed(made)]
+
+
+def test_the_trend_of_bench(room: Room, folder: Path) -> None:
+    for day, value in ((1, 40.0), (2, 60.0), (3, 50.0), (4, 25.0)):
+        measures = [
+            {"name": "boot<b>", "value": value, "unit": "s", "verdict": "none"},
+            {"name": "skipped", "value": None, "unit": "s", "verdict": "skipped"},
+            *([{"name": "once", "value": 1, "unit": "s", "verdict": "none"}] if day == 2 else []),
+        ]
+        (folder / f"bench-2026120{day}-100000.json").write_text(json.dumps({"header": {}, "measures": measures}))
+    (found,) = reports.trends(reports.found(folder))
+    assert (found.name, found.values, found.before, found.ratio) == ("boot<b>", (40.0, 60.0, 50.0, 25.0), 50.0, 0.5)
+    page = room.browser().sign_in().get("/reports").text
+    assert "boot&lt;b&gt;</th><td>25 s</td><td>50 s</td><td>0.5</td>" in page
+    assert 'points="0.0,11.4 33.3,0.0 66.7,5.7 100.0,20.0"' in page
+    assert "skipped</th>" not in page
+    assert "once</th>" not in page
+
+
+@given(VALUES)
+def test_any_trend_stays_in_its_picture(values: list[float]) -> None:
+    kept = [one for one in values if abs(one) < 1e100]
+    found = reports.trends(benches(*values))
+    assert len(found) == (len(kept) > 1)
+    for one in found:
+        points = [tuple(map(float, point.split(","))) for point in one.line.split()]
+        assert len(points) == len(kept)
+        assert all(0 <= x <= 100 and 0 <= y <= 20 for x, y in points)
+        assert one.ratio is None or isinstance(one.ratio, float)
 
 
 def test_backups(room: Room) -> None:
