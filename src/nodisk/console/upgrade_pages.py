@@ -7,7 +7,9 @@ the page shows what its journal, its lock and its output say.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,13 @@ from nodisk.console import errand_pages, security, upgrade_orders
 from nodisk.console.common import Console, page, signed_in, token_of
 from nodisk.console.rights import Right
 from nodisk.console.upgrade_orders import UpgradeOrder
-from nodisk.errors import NodiskError
+from nodisk.context import LabContext
+from nodisk.errors import EnvironmentProblem, NodiskError
 from nodisk.records.console_access import Entry
 from nodisk.records.events import Event, Kind
 from nodisk.server.handlers.common import Problem
+from nodisk.spec.load import load
+from nodisk.spec.model import Lab
 from nodisk.upgrade.plan import Wave
 from nodisk.upgrade.progress import Progress, progress
 
@@ -87,7 +92,24 @@ async def start(console: Console, request: Request, session: Entry, order: Upgra
 
 def look(console: Console) -> Progress:
     """Where it stands; raises NodiskError where nobody can say."""
-    return progress(console.context, Wave.usual())
+    return progress(_as_it_is(console.context), Wave.usual())
+
+
+def _as_it_is(context: LabContext) -> LabContext:
+    """The lab as lab.yaml has it now: changed for the build to which this goes, and read by the server before."""
+    try:
+        now = context.file.stat()
+    except OSError as error:
+        raise EnvironmentProblem(f"{context.file} can't be read: {error.strerror}") from error
+    lab = _read(context.file, now.st_mtime_ns, now.st_size, now.st_ino)
+    if lab.name != context.lab.name:
+        raise EnvironmentProblem(f"{context.file} is of lab {lab.name} now, and this console of {context.lab.name}")
+    return replace(context, lab=lab)
+
+
+@functools.lru_cache(maxsize=2)
+def _read(file: Path, *_version: int) -> Lab:
+    return load(file)
 
 
 def order_of(console: Console, action: str) -> UpgradeOrder:

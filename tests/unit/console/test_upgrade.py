@@ -71,6 +71,23 @@ def test_from_build_to_build(hall: Room) -> None:
     assert "proved in the last 24 hours" in sure
 
 
+def test_another_release_is_asked_for_in_lab_yaml_while_the_server_runs(hall: Room) -> None:
+    boots(folder(hall), build(folder(hall), 1), "cp1", "w1")
+    browser, file = hall.browser().sign_in(), folder(hall) / "lab.yaml"
+    assert "No machine runs another build" in browser.get("/upgrade").text
+    file.write_text(LAB.replace("1.36.1", "1.36.2"))
+    assert "a different release or image" in browser.get("/upgrade").text
+    build(folder(hall), 2)
+    assert "<li>cp1</li>" in browser.get("/upgrade").text
+    file.write_text(LAB.replace("name: room", "name: hall"))
+    assert "is of lab hall now" in browser.get("/upgrade").text
+    file.write_text("machines: 3")
+    page = browser.get("/upgrade")
+    assert (page.status_code, 'role="alert"' in page.text) == (200, True)
+    file.unlink()
+    assert "can&#39;t be read" in browser.get("/upgrade").text
+
+
 def test_it_begins_once_it_is_confirmed_and_only_by_itself(hall: Room) -> None:
     begun: list[tuple[Sequence[str], Path]] = []
     hall.console.detach = lambda words, lab, state, log: begun.append((words, log))
