@@ -8,7 +8,7 @@ time. Each round cuts a machine's power (in the first one that of whoever leads,
 - the time from the cut until a Deployment that is made after it has its pod on a node: controllers and scheduler act.
 
 Then the machine returns, and its API server is an endpoint again. At the end what was accepted is compared with what is
-there. Exit status 1: something is lost or double, or a limit was passed (2 s, 20 s).
+there. Exit status 1: an object was lost, a Deployment has two pods, or a limit was passed (2 s, 20 s).
 """
 
 from __future__ import annotations
@@ -188,14 +188,14 @@ def main() -> int:
                 )
                 worst = [max(worst[0], gap), max(worst[1], acts)]
         with connect(context, patience=60.0) as client:
-            there = Counter(one["metadata"]["name"] for one in client.list("v1", "ConfigMap", namespace=SPACE))
+            there = {one["metadata"]["name"] for one in client.list("v1", "ConfigMap", namespace=SPACE)}
             pods = Counter(
                 one["metadata"]["labels"]["app"]
                 for one in client.list("v1", "Pod", namespace=SPACE)
                 if "deletionTimestamp" not in one["metadata"]
             )
-        lost = {name for name, _ in writer.accepted} - there.keys()
-        double = [name for name, count in (there + pods).items() if count > 1]
+        lost = {name for name, _ in writer.accepted} - there
+        double = [name for name, count in pods.items() if count > 1]
         print(f"{len(writer.accepted)} objects accepted, {len(lost)} lost, {len(double)} double; "
               f"API away {worst[0]:.2f} s at most, controllers act after {worst[1]:.1f} s at most")  # fmt: skip
     finally:

@@ -19,10 +19,10 @@ POLISH = {
     "Booted last": "Ostatnio uruchomiono",
     "Current build": "Bieżąca wersja",
     "Done": "Gotowe",
-    "It goes back now.": "Trwa powrót.",
-    "It goes on now.": "Aktualizacja trwa.",
-    "It stopped on its way back.": "Powrót się zatrzymał.",
-    "It stopped.": "Aktualizacja się zatrzymała.",
+    "Machines are going back now.": "Komputery wracają do poprzedniej wersji.",
+    "The upgrade is running.": "Aktualizacja trwa.",
+    "The way back stopped before its end.": "Powrót się zatrzymał.",
+    "The upgrade stopped before its end.": "Aktualizacja się zatrzymała.",
     "Machines that went boot the build that they had, a step at a time, the last ones first.": (
         "Komputery, które przeszły, uruchamiają poprzednią wersję, krok po kroku, ostatnie najpierw."
     ),

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodisk import files, run
+from nodisk import run
 
 STARTS_WITHIN = 20.0
 """Seconds for a command to be on its way."""
@@ -59,7 +59,7 @@ def detach(words: Sequence[str], lab: Path, state: Path, log: Path) -> None:
 
     Raises ToolMissing without ``setsid``.
     """
-    files.remove(log)
+    log.write_bytes(b"")  # in place: one that was begun a moment before goes on writing into it
     argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(lab), "--state", str(state)]
     # By a process that ends at once: nobody here would wait for the command's end.
     with run.start(["setsid", "--fork", *argv], log_file=log) as process:

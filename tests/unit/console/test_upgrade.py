@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +20,6 @@ from nodisk.console.upgrade_orders import UpgradeAction
 from nodisk.console.upgrade_pages import BYTES, LINES, LOG, tail
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
-from nodisk.server import own_command
 from nodisk.upgrade import begin, journal
 from nodisk.upgrade.plan import Wave
 from nodisk.upgrade.progress import Progress
@@ -103,7 +104,7 @@ def test_it_begins_once_it_is_confirmed_and_only_by_itself(hall: Room) -> None:
     assert "console: anna (admin): nodisk upgrade" in hall.told(Kind.DAEMON)
     with begin.lock(hall.console.context):
         page = browser.get("/upgrade").text
-        assert "It goes on now." in page
+        assert "The upgrade is running." in page
         assert "/upgrade/order" not in page
         assert asked(browser, ON, 2) == 409
     assert len(begun) == 1
@@ -124,7 +125,13 @@ def test_one_that_stopped_goes_on_or_back(hall: Room) -> None:
     (state.log / LOG).write_text("error: w1: <b>not back</b>\n")
     browser = hall.browser().sign_in()
     page = browser.get("/upgrade").text
-    for part in ("It stopped.", "1: cp1", "<dd>w1</dd>", "&lt;b&gt;not back&lt;/b&gt;", 'value="upgrade_back"'):
+    for part in (
+        "The upgrade stopped before its end.",
+        "1: cp1",
+        "<dd>w1</dd>",
+        "&lt;b&gt;not back&lt;/b&gt;",
+        'value="upgrade_back"',
+    ):
         assert part in page
     assert "Machines: 2" in browser.get(ON).text
     assert "w1, cp1" in browser.get(BACK).text
@@ -133,7 +140,7 @@ def test_one_that_stopped_goes_on_or_back(hall: Room) -> None:
 
     journal.write(state, begun_.turned())
     page = browser.get("/upgrade").text
-    assert "It stopped on its way back." in page
+    assert "The way back stopped before its end." in page
     assert 'value="upgrade"' not in page
     assert "Machines: 2" in browser.get(BACK).text
 
@@ -221,12 +228,24 @@ def test_an_order_has_machines_and_is_on_offer(
     assert order is None or (order.targets and not runs)
 
 
+BEGINNER = """\
+import os, sys
+from pathlib import Path
+from nodisk.server import own_command
+folder = Path(sys.argv[1])
+own_command.detach(("upgrade",), folder / "no.yaml", folder / "state", folder / sys.argv[2])
+os.killpg(os.getpgid(0), 9)
+"""
+
+
 def test_a_command_outlives_who_began_it(tmp_path: Path) -> None:
+    """Killed with all of its process group, while the command has hardly started."""
     log = tmp_path / LOG
     log.write_text("of an earlier one\n")
-    own_command.detach(("upgrade",), tmp_path / "no.yaml", tmp_path / "state", log)
-    end = time.monotonic() + 30
-    while "error: " not in (said := log.read_text() if log.exists() else "") and time.monotonic() < end:
+    words = [sys.executable, "-c", BEGINNER, str(tmp_path), LOG]
+    assert subprocess.run(words, start_new_session=True, check=False).returncode == -9
+    end = time.monotonic() + 60
+    while "error: " not in (said := log.read_text()) and time.monotonic() < end:
         time.sleep(0.1)
     assert "no.yaml" in said
     assert "of an earlier one" not in said

@@ -30,7 +30,10 @@ for (const part of document.querySelectorAll("[data-live]")) {
 }
 
 function place(element) {
-  if (element.matches("button")) return `form[action="${CSS.escape(element.form.getAttribute("action"))}"] button`;
+  if (element.matches("button")) {
+    const value = element.value === "" ? "" : `[value="${CSS.escape(element.value)}"]`;
+    return `form[action="${CSS.escape(element.form.getAttribute("action"))}"] button${value}`;
+  }
   return element.matches("input")
     ? `input[value="${CSS.escape(element.value)}"]`
     : `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
