@@ -182,7 +182,7 @@ _REGISTRY = """
                 deny all;
             }}
             proxy_pass http://unix:{run}/registry.sock;
-        }}
+{direct}        }}
 {layers}        location / {{ return 404; }}
     }}
 """
@@ -196,6 +196,21 @@ _LAYERS = """\
             proxy_pass http://application;
             proxy_read_timeout 100s;
         }
+
+        # Tells the application of a layer that is asked for here; what it answers, nobody sees.
+        location = /direct {
+            internal;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_pass http://application/direct$request_uri;
+        }
+"""
+_DIRECT = """\
+            mirror /direct;  # who was sent to another machine and comes here got nothing there
+            mirror_request_body off;
 """
 _METRICS = """
     # Only for API servers, which show the certificate of the aggregation layer; whose it is, the application decides.
@@ -247,8 +262,10 @@ def nginx(lab: Lab, host: Host) -> str:
         f"        server {machine.address}:{ports.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;"
         for machine in lab.by_role(Role.CONTROL_PLANE)
     )
-    layers = _LAYERS if lab.peers is not None else ""
-    registry = _REGISTRY.format(server=lab.network.server, registry=ports.REGISTRY, run=host.run, layers=layers)
+    layers, direct = (_LAYERS, _DIRECT) if lab.peers is not None else ("", "")
+    registry = _REGISTRY.format(
+        server=lab.network.server, registry=ports.REGISTRY, run=host.run, layers=layers, direct=direct
+    )
     metrics = _METRICS.format(server=lab.network.server, metrics=ports.METRICS, pki=host.pki, subject=CLIENT_SUBJECT)
     stream = _STREAM.format(
         server=lab.network.server,

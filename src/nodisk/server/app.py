@@ -27,6 +27,7 @@ def application(app_state: AppState) -> Starlette:
             Route("/event", event.event, methods=["POST"]),
             Route("/peers", peers.peers),
             Route("/peers/v2/{name:path}/blobs/{digest}", layers.layer),
+            Route("/direct/v2/{name:path}/blobs/{digest}", layers.direct),
             Route("/inventory", inventory.report, methods=["POST"]),
             Route("/", start.start),
             Route("/kubectl", start.kubectl),

@@ -3,8 +3,8 @@
 Whoever asks for a layer is remembered. The first one gets it from the server; those that come meanwhile wait until a
 machine has it, which the server asks that machine itself: containerd keeps a layer only when it is whole and its digest
 is right. A machine gives one layer to one other at a time, so what has it doubles in each round, and who has waited
-long enough gets it from the server after all. Who asks again for what it has been sent to another machine for gets it
-from the server, and that machine is not named for a while.
+long enough gets it from the server after all. Who was sent to another machine and asks again, or asks the registry
+itself, got nothing there: it gets the layer from the server, and that machine is not named for a while.
 """
 
 from __future__ import annotations
@@ -97,12 +97,17 @@ class Layers:
         finally:
             self._waiting -= 1
 
+    def direct(self, digest: str, asker: IPv4Address) -> None:
+        """``asker`` asks the registry itself: containerd does so at once when the machine it was sent to fails it."""
+        layer = self._layers.get(digest)
+        puller = layer.pullers.get(asker) if layer is not None else None
+        if layer is not None and puller is not None and puller.source is not None and self._failed(puller):
+            self._send(layer, asker, None)
+
     async def _choose(self, digest: str, size: int, asker: IPv4Address, left: Left) -> IPv4Address | None:
         layer, began = self._layer(digest), self._clock()
         before = layer.pullers.pop(asker, None)
-        if before is not None and not before.has and began - before.since < AGAIN:
-            if before.source is not None:
-                self._distrusted[before.source] = began + DISTRUST
+        if before is not None and self._failed(before):
             return self._send(layer, asker, None)
         patience = min(WAIT, 5 + 12 * size / self._pace)
         while True:
@@ -119,6 +124,14 @@ class Layers:
             if not self._coming(layer, size) or self._clock() - began >= patience:
                 return self._send(layer, asker, None)
             await asyncio.sleep(self._every)
+
+    def _failed(self, puller: _Puller) -> bool:
+        """Whether one that asks once more has got nothing, and not just lost it; who was to give it is to blame."""
+        if puller.has or self._clock() - puller.since >= AGAIN:
+            return False
+        if puller.source is not None:
+            self._distrusted[puller.source] = self._clock() + DISTRUST
+        return True
 
     def _layer(self, digest: str) -> _Layer:
         found = self._layers.pop(digest, None) or _Layer()

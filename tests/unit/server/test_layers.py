@@ -94,6 +94,33 @@ def test_who_asks_again_gets_it_from_the_server_and_the_giver_is_left_alone() ->
     assert one(layers, D) == A, "for a while"
 
 
+def test_who_goes_on_to_the_registry_tells_that_the_giver_failed() -> None:
+    room = Room()
+    layers = room.layers()
+    one(layers, A)
+    layers.direct(LAYER, A)
+    room.having[A] = 0
+    assert one(layers, B) == A
+    layers.direct(LAYER, B)
+    room.having[B] = room.now
+    assert {one(layers, machine) for machine in (C, D)} == {B}, "A is not named"
+
+
+def test_who_has_the_layer_or_never_asked_blames_nobody() -> None:
+    room = Room()
+    layers = room.layers()
+    layers.direct(LAYER, A)
+    one(layers, A)
+    room.having[A] = 0
+    assert one(layers, B) == A
+    room.having[B] = 0
+    assert one(layers, C) in {A, B}
+    layers.direct(LAYER, B)
+    layers.direct("b" * 64, C)
+    room.having[C] = 0
+    assert {one(layers, IPv4Address(f"10.77.2.{n}")) for n in range(1, 60)} >= {A, B, C}
+
+
 def test_a_machine_that_has_lost_it_is_not_named_and_may_ask_as_ever() -> None:
     room = Room()
     layers = room.layers()

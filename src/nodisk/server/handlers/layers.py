@@ -1,4 +1,7 @@
-"""``GET /peers/v2/NAME/blobs/sha256:HEX``: containerd asks here first for a layer, and then the registry itself."""
+"""``GET /peers/v2/NAME/blobs/sha256:HEX``: containerd asks here first for a layer, and then the registry itself.
+
+The registry's own requests for layers are told, too (``/direct``, by nginx alone).
+"""
 
 from __future__ import annotations
 
@@ -36,3 +39,12 @@ async def layer(request: Request) -> Response:
     if giver is None:
         raise Problem(404, "the registry itself")
     return RedirectResponse(layer_url(giver, digest[1]), 307, {"Cache-Control": "no-store"})
+
+
+async def direct(request: Request) -> Response:
+    """nginx tells of each layer that the registry is asked for; the answer goes to nobody."""
+    app_state, asker = app_state_of(request), address_of(request)
+    digest = _DIGEST.fullmatch(request.path_params["digest"])
+    if app_state.layers is not None and request.method == "GET" and digest is not None and asker is not None:
+        app_state.layers.direct(digest[1], asker)
+    return Response(status_code=204)
