@@ -7,8 +7,9 @@ time. Each round cuts a machine's power (in the first one that of whoever leads,
 - the longest time in which the API accepted nothing, by the writer;
 - the time from the cut until a Deployment that is made after it has its pod on a node: controllers and scheduler act.
 
-Then the machine returns, and its API server is an endpoint again. At the end what was accepted is compared with what is
-there. Exit status 1: an object was lost, a Deployment has two pods, or a limit was passed (2 s, 20 s).
+Then the machine returns, and its API server is an endpoint again. With ``--reboot`` another control plane is booting
+while that one is cut, as for an upgrade: one is left. At the end what was accepted is compared with what is there. Exit
+status 1: an object was lost, a Deployment has two pods, or a limit was passed (2 s, 20 s).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -138,25 +140,44 @@ def placed(client: Client, name: str) -> bool:
     return any((pod.get("spec") or {}).get("nodeName") for pod in pods)
 
 
-def cut(context: LabContext, name: str, number: int, writer: Writer) -> tuple[float, float]:
-    """One round; returns the API's gap and when controllers acted, in seconds."""
-    machine = context.lab.machine(name)
-    if machine is None:
-        raise AssertionError(name)
-    native, what = Native(context, machine), f"d-{number}"
+def cut(context: LabContext, name: str, number: int, writer: Writer, booting: tuple[str, float] | None) -> list[float]:
+    """One round; returns the API's gap and when controllers acted, in seconds.
+
+    ``booting``: a control plane that is booted first, and how many seconds before the cut.
+    """
+    native, what = native_of(context, name), f"d-{number}"
     with connect(context, patience=0.0) as client:
         before = time.monotonic()
+        if booting is not None:
+            other, ahead = native_of(context, booting[0]), booting[1]
+            other.stop()
+            other.start()
+            time.sleep(ahead)
         native.stop()
         began = time.monotonic()  # the power is off somewhere in between
         tried(lambda: bool(client.apply(_deployment(what))), 120, f"{what} is accepted")
         tried(lambda: placed(client, what), 300, f"{what} has a pod on a node")
         acts = time.monotonic() - began
-        tried(lambda: str(machine.address) not in endpoints(client), 120, f"{name} is no endpoint")
+        tried(lambda: str(native.machine.address) not in endpoints(client), 120, f"{name} is no endpoint")
         gap = writer.gap(before, time.monotonic())
         native.start()
-        tried(lambda: str(machine.address) in endpoints(client), 600, f"{name} is an endpoint again")
-        tried(lambda: is_ready(client, name), 300, f"{name} is Ready again")
-    return gap, acts
+        for one in (native, *([native_of(context, booting[0])] if booting is not None else [])):
+            back = partial(returned, client, one)
+            tried(back, 600, f"{one.machine.name} is an endpoint and Ready again")
+    return [gap, acts]
+
+
+def native_of(context: LabContext, name: str) -> Native:
+    """The machine of that name."""
+    machine = context.lab.machine(name)
+    if machine is None:
+        raise AssertionError(name)
+    return Native(context, machine)
+
+
+def returned(client: Client, native: Native) -> bool:
+    """Whether its API server is asked again, and it is Ready."""
+    return str(native.machine.address) in endpoints(client) and is_ready(client, str(native.machine.name))
 
 
 def main() -> int:
@@ -166,6 +187,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--reboot", action="store_true", help="let another control plane boot meanwhile")
     options = parser.parse_args()
     context = LabOptions(options.lab.absolute(), State(options.state.absolute())).load()
     chance = random.Random(options.seed)  # noqa: S311 - moments, not secrets
@@ -181,11 +203,14 @@ def main() -> int:
                     leads = leaders.ask(client, time.time())
                 leader = leads["kube-controller-manager"]
                 name = leader if leader is not None and number == 0 else chance.choice(planes)
-                gap, acts = cut(context, name, number, writer)
+                booting = None
+                if options.reboot:
+                    booting = (chance.choice([one for one in planes if one != name]), chance.uniform(0, 20))
+                gap, acts = cut(context, name, number, writer, booting)
                 led = [part for part, node in leads.items() if node == name]
-                print(
-                    f"{name:6} led {', '.join(led) or '-'}: API away {gap:.2f} s, acts after {acts:.1f} s", flush=True
-                )
+                meanwhile = f", {booting[0]} boots since {booting[1]:.0f} s" if booting is not None else ""
+                seconds = f"API away {gap:.2f} s, acts after {acts:.1f} s"
+                print(f"{name:6} led {', '.join(led) or '-'}{meanwhile}: {seconds}", flush=True)
                 worst = [max(worst[0], gap), max(worst[1], acts)]
         with connect(context, patience=60.0) as client:
             there = {one["metadata"]["name"] for one in client.list("v1", "ConfigMap", namespace=SPACE)}
