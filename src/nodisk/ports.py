@@ -15,6 +15,8 @@ ETCD = 2379
 ETCD_PEER = 2380
 """etcd requires a port for peers, although there are none: it is on loopback and requires a certificate."""
 REGISTRY = 5000
+CLASS_REGISTRY = 5001
+"""Students' own images, where lab.yaml wants a registry for them."""
 API = 6443
 """The cluster's API, balanced by the server; each control-plane machine's own API server listens on the same port."""
 ENROL = 6444
@@ -24,7 +26,7 @@ CONSOLE = 6445
 METRICS = 6446
 """What machines and pods use of processors and RAM, for the API servers alone."""
 
-OF_SERVER = frozenset({HTTP, DNS, NAMES, NFS, ETCD, ETCD_PEER, REGISTRY, API, ENROL, METRICS})
+OF_SERVER = frozenset({HTTP, DNS, NAMES, NFS, ETCD, ETCD_PEER, REGISTRY, CLASS_REGISTRY, API, ENROL, METRICS})
 """Its TCP ports besides the console's, which lab.yaml may choose."""
 
 # The machines'.

@@ -11,6 +11,7 @@
         ├── pki/             0700: CA keys, service-account key, administrator's kubeconfig
         ├── etcd/            0700: etcd's data
         ├── registry/        the container registry's data
+        ├── class-registry/  students' images, where lab.yaml has a registry for them
         ├── classes/         0700: class records
         ├── storage/         0700: students' volumes (``storage.volumes`` knows what is in it)
         ├── power/           0700: passwords of BMCs and plugs, a file a machine
@@ -120,6 +121,11 @@ class LabState:
     def registry(self) -> Path:
         """The container registry's data."""
         return self.root / "registry"
+
+    @property
+    def class_registry(self) -> Path:
+        """The class registry's data."""
+        return self.root / "class-registry"
 
     @property
     def classes(self) -> Path:

@@ -42,13 +42,13 @@ from nodisk.values import KubeVersion
 LAB = """\
 name: {name}
 network:
-  subnet: 10.77.0.0/24
-  server: 10.77.0.1
+  subnet: {subnet}.0/24
+  server: {subnet}.1
 kubernetes:
   source: debian
 machines:
-  - {{name: cp1, mac: "52:54:00:77:00:0b", address: 10.77.0.11, role: control-plane}}
-  - {{name: w1, mac: "52:54:00:77:00:15", address: 10.77.0.21}}
+  - {{name: cp1, mac: "52:54:00:77:00:0b", address: {subnet}.11, role: control-plane}}
+  - {{name: w1, mac: "52:54:00:77:00:15", address: {subnet}.21}}
 """
 
 
@@ -177,6 +177,8 @@ class ControlPlane:
     extra: tuple[str, ...] = ()
     """More flags of kube-apiserver."""
     name: str = "room"
+    subnet: str = "10.77.0"
+    """The first three numbers of the lab's addresses."""
     etcd_data: Path | None = None
     """Where etcd keeps its data; None: in ``folder``."""
     netns: str = ""
@@ -187,7 +189,7 @@ class ControlPlane:
         self.state = State(self.folder / "state")
         self.lab_file = self.folder / "lab.yaml"
         self.lab_file.parent.mkdir(parents=True, exist_ok=True)
-        self.lab_file.write_text(LAB.format(name=self.name))
+        self.lab_file.write_text(LAB.format(name=self.name, subnet=self.subnet))
         self.lab: Lab = parse(self.lab_file.read_text(), file=self.lab_file)
         self.lab_state = self.state.lab(str(self.lab.name))
         self.authority = Authority(self.lab_state, self.lab)

@@ -282,7 +282,7 @@ def test_the_commands(plane: ControlPlane, client: Client, folder: Path) -> None
     assert addon.manifest is not None
     entry = {"name": "web", "manifest": {"path": "web.yaml", "sha256": addon.manifest.sha256}}
     file = folder / "lab.yaml"
-    file.write_text(LAB.format(name=plane.name) + yaml.safe_dump({"addons": [entry]}))
+    file.write_text(LAB.format(name=plane.name, subnet=plane.subnet) + yaml.safe_dump({"addons": [entry]}))
     assert load(file).addons == (addon,)
 
     def call(*words: str, status: int = 0) -> Any:

@@ -52,7 +52,7 @@ def prepare(disk: Path) -> None:
     with Database(state.database) as database:
         database.arm(FOREVER)
     host = usual_host(lab, state.root, disk)
-    files.write(host.conf / "registry.yaml", daemons.registry(lab, host))
+    files.write(host.conf / "registry.yaml", daemons.registry(host))
     host.run.mkdir(parents=True)
 
 

@@ -147,6 +147,16 @@ def registry_hosts(lab: Lab, *, gives_layers: bool = False) -> str:
     )
 
 
+def class_registry_hosts(lab: Lab) -> str:
+    """hosts.toml for the class registry."""
+    return (
+        f"{HEADER}"
+        f'[host."https://{lab.network.server}:{ports.CLASS_REGISTRY}"]\n'
+        '  capabilities = ["pull", "resolve"]\n'
+        '  ca = "/etc/nodisk/ca.crt"\n'
+    )
+
+
 def cni_config(lab: Lab, machine: Machine) -> str:
     """The pod network ``routed``: a bridge with this machine's range; other machines' ranges are routes."""
     return (

@@ -12,6 +12,9 @@ from pathlib import Path
 from nodisk import ports, yamltext
 from nodisk.spec.model import Lab
 
+CLASS_REGISTRY = "class-registry"
+"""The name of its folder, its socket and its configuration."""
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -86,18 +89,21 @@ def etcd(lab: Lab, host: Host) -> str:
     )
 
 
-def registry(lab: Lab, host: Host) -> str:
-    """The registry's configuration (docker-registry 2.8, distribution 3): a unix socket behind nginx."""
+def registry(host: Host, name: str = "registry") -> str:
+    """A registry's configuration (docker-registry 2.8, distribution 3): a unix socket behind nginx.
+
+    ``name``: of its folder and its socket.
+    """
     return yamltext.dump(
         {
             "version": 0.1,
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {
-                "filesystem": {"rootdirectory": str(host.data / "registry")},
+                "filesystem": {"rootdirectory": str(host.data / name)},
                 "cache": {"blobdescriptor": "inmemory"},
                 "delete": {"enabled": True},
             },
-            "http": {"net": "unix", "addr": str(host.run / "registry.sock"), "relativeurls": True},
+            "http": {"net": "unix", "addr": str(host.run / f"{name}.sock"), "relativeurls": True},
         }
     )
 

@@ -14,8 +14,10 @@ def configure(lab: Lab, host: Host) -> dict[str, str]:
     cluster = {
         daemons_unbound.CONF: daemons_unbound.unbound(lab, host),
         "etcd.yaml": daemons.etcd(lab, host),
-        "registry.yaml": daemons.registry(lab, host),
+        "registry.yaml": daemons.registry(host),
     }
+    if lab.class_registry is not None:
+        cluster[f"{daemons.CLASS_REGISTRY}.yaml"] = daemons.registry(host, daemons.CLASS_REGISTRY)
     return {
         "dnsmasq.conf": daemons_dnsmasq.dnsmasq(lab, host),
         "nginx.conf": daemons_nginx.nginx(lab, host),

@@ -212,6 +212,52 @@ _DIRECT = """\
             mirror /direct;  # who was sent to another machine and comes here got nothing there
             mirror_request_body off;
 """
+_CLASS_REGISTRY = """
+    # Students' own images: the application decides who may push and pull what.
+    server {{
+        listen {server}:{port} ssl;
+        client_max_body_size {largest};
+        proxy_request_buffering off;
+        proxy_max_temp_file_size 0;
+        proxy_read_timeout 900s;
+        proxy_set_header X-Forwarded-Proto https;
+        default_type application/json;
+
+        location /v2/ {{
+            auth_request /asked;
+            auth_request_set $why $upstream_http_{reason};
+            error_page 401 = @login;
+            error_page 403 = @refused;
+            proxy_set_header Authorization "";
+            proxy_pass http://unix:{run}/class-registry.sock;
+        }}
+        location = /asked {{
+            internal;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_set_header X-Original-URI $request_uri;
+            proxy_set_header X-Original-Method $request_method;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_pass http://application/class-registry/asked;
+        }}
+        location @login {{
+            add_header WWW-Authenticate 'Basic realm="nodisk"' always;
+            add_header Docker-Distribution-Api-Version registry/2.0 always;
+            return 401 '{{"errors":[{{"code":"UNAUTHORIZED","message":"$why"}}]}}';
+        }}
+        location @refused {{
+            # HEAD has no room for a reason: with 404 skopeo goes on to push the layer, and is told then.
+            set $look "$request_method $uri";
+            if ($look ~ "^HEAD .*/blobs/") {{ return 404; }}
+            return 403 '{{"errors":[{{"code":"DENIED","message":"$why"}}]}}';
+        }}
+        location / {{ return 404; }}
+    }}
+"""
+REASON = "Nodisk-Reason"
+"""The header in which the application says why not: nothing in it needs an escape in JSON."""
 _METRICS = """
     # Only for API servers, which show the certificate of the aggregation layer; whose it is, the application decides.
     server {{
@@ -267,6 +313,15 @@ def nginx(lab: Lab, host: Host) -> str:
         server=lab.network.server, registry=ports.REGISTRY, run=host.run, layers=layers, direct=direct
     )
     metrics = _METRICS.format(server=lab.network.server, metrics=ports.METRICS, pki=host.pki, subject=CLIENT_SUBJECT)
+    class_registry = ""
+    if lab.class_registry is not None:
+        class_registry = _CLASS_REGISTRY.format(
+            server=lab.network.server,
+            port=ports.CLASS_REGISTRY,
+            largest=lab.class_registry.per_namespace.bytes,
+            reason=REASON.lower().replace("-", "_"),
+            run=host.run,
+        )
     stream = _STREAM.format(
         server=lab.network.server,
         api=ports.API,
@@ -278,7 +333,7 @@ def nginx(lab: Lab, host: Host) -> str:
         module=f"load_module {host.stream_module};\n" if host.stream_module and lab.has_cluster else "",
         policies=_POLICIES.format(pki=host.pki, subject=CLIENT_SUBJECT) if lab.server_enforces else "",
         peers=_PEERS if lab.peers is not None else "",
-        registry_server=registry if lab.has_cluster else "",
+        registry_server=registry + class_registry if lab.has_cluster else "",
         metrics_server=metrics if lab.has_cluster else "",
         stream=stream if lab.has_cluster else "",
         user=host.web_user,

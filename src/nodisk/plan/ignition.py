@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from nodisk import ports
 from nodisk.errors import SpecError
 from nodisk.pki import profiles
 from nodisk.plan import containers, kubeadm, kubelet, network, policy_rules, snippet_words, snippets, system
@@ -81,6 +82,7 @@ def _cluster_files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, A
         file("/etc/nftables.conf", containers.firewall(lab, names=not facts.release.has_dns)),
         file("/etc/containerd/config.toml", containers.containerd_config(facts, gives_layers=gives)),
         file("/etc/containerd/certs.d/_default/hosts.toml", containers.registry_hosts(lab, gives_layers=gives)),
+        *_class_registry(lab),
         file("/etc/nodisk/kubelet.env", f"{HEADER}KUBELET_FLAGS={flags}\n"),
         file("/etc/kubernetes/kubelet.yaml", kubelet.kubelet_config(lab, facts, machine)),
         file("/etc/kubernetes/kube-proxy.yaml", kubelet.kube_proxy_config(lab, facts, machine)),
@@ -95,6 +97,14 @@ def _cluster_files(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, A
         found.append(file("/etc/kubernetes/kubeadm.yaml", kubeadm.config(lab, facts, machine)))
         found.append(file("/etc/nodisk/images", "".join(f"{name}\n" for name in kubeadm.control_plane_images(facts))))
     return found
+
+
+def _class_registry(lab: Lab) -> list[dict[str, Any]]:
+    """Whom containerd trusts for students' images, which are in no other registry."""
+    if lab.class_registry is None:
+        return []
+    there = f"{lab.network.server}:{ports.CLASS_REGISTRY}"
+    return [file(f"/etc/containerd/certs.d/{there}/hosts.toml", containers.class_registry_hosts(lab))]
 
 
 def _units(lab: Lab, facts: Facts, machine: Machine) -> list[dict[str, Any]]:

@@ -7,7 +7,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from nodisk.server.handlers import boot, enrol, event, ignition, inventory, layers, metrics, peers, policies, start
+from nodisk.server.handlers import (
+    boot,
+    class_registry,
+    enrol,
+    event,
+    ignition,
+    inventory,
+    layers,
+    metrics,
+    peers,
+    policies,
+    start,
+)
 from nodisk.server.handlers.common import AppState, Problem, problem_response
 
 
@@ -28,6 +40,7 @@ def application(app_state: AppState) -> Starlette:
             Route("/peers", peers.peers),
             Route("/peers/v2/{name:path}/blobs/{digest}", layers.layer),
             Route("/direct/v2/{name:path}/blobs/{digest}", layers.direct),
+            Route("/class-registry/asked", class_registry.answer),
             Route("/inventory", inventory.report, methods=["POST"]),
             Route("/", start.start),
             Route("/kubectl", start.kubectl),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from nodisk.plan.daemons import Host
-from nodisk.server import addon_images, assets, metrics, names, nodes, policies, seed, volume_keeper
+from nodisk.server import addon_images, assets, class_registry, metrics, names, nodes, policies, seed, volume_keeper
 from nodisk.server.rulesets import Rulesets
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
@@ -47,9 +47,17 @@ class ClusterWork:
             "watching nodes": self._watcher.run,
             "students' storage": self._keeper.run,
             "the cluster's metrics": lambda: metrics.keep(self._lab, self._state, self._say),
+            **({"the class registry": self._class_registry} if self._lab.class_registry is not None else {}),
             **({"the cluster's names": self._namer.run} if own_names else {}),
             **({"network policies": self._policies.run} if self._lab.server_enforces else {}),
         }
+
+    async def _class_registry(self) -> None:
+        def namespaces() -> set[str]:
+            with nodes.api(self._state) as client:
+                return {one["metadata"]["name"] for one in client.list("v1", "Namespace", metadata_only=True)}
+
+        await class_registry.keep(self._state.class_registry, namespaces, self._say)
 
     def stop(self) -> None:
         """End the watches, which block; the tasks are cancelled after it."""

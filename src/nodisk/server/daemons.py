@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nodisk import files, ports, run
 from nodisk.plan import daemons_dnsmasq, daemons_files, daemons_unbound, network
-from nodisk.plan.daemons import Host
+from nodisk.plan.daemons import CLASS_REGISTRY, Host
 from nodisk.server import probes
 from nodisk.server.supervisor import Daemon
 from nodisk.spec.model import Lab
@@ -22,7 +22,8 @@ def write(lab: Lab, host: Host) -> None:
     """Write the configurations, and create the folders that they name."""
     for name, text in daemons_files.configure(lab, host).items():
         files.write(host.conf / name, text)
-    for folder, mode in (("etcd", 0o700), ("registry", 0o755), ("log", 0o755), ("www", 0o755)):
+    students = ((CLASS_REGISTRY, 0o755),) if lab.class_registry is not None else ()
+    for folder, mode in (*students, ("etcd", 0o700), ("registry", 0o755), ("log", 0o755), ("www", 0o755)):
         (host.data / folder).mkdir(parents=True, exist_ok=True)
         (host.data / folder).chmod(mode)
     (host.run / "nginx").mkdir(parents=True, exist_ok=True)
@@ -96,25 +97,27 @@ def _unconfined() -> tuple[str, ...]:
 def _of_cluster(lab: Lab, host: Host, etcd_program: Path | str) -> tuple[Daemon, ...]:
     """What only a cluster needs."""
     server = lab.network.server
-    registry_socket = host.run / "registry.sock"
     etcd_tls = ssl.create_default_context(cafile=str(host.pki / "etcd-ca.crt"))
     etcd_tls.load_cert_chain(host.pki / "etcd-probe.crt", host.pki / "etcd-probe.key")
 
     async def etcd_answers() -> bool:
         return await probes.https(server, ports.ETCD, "/health", etcd_tls)
 
-    async def registry_answers() -> bool:
-        return probes.give_to(registry_socket, host.web_user) and await probes.http_unix(registry_socket, "/v2/")
-
     return (
         Daemon("etcd", (etcd_program, "--config-file", host.conf / "etcd.yaml"), etcd_answers),
-        Daemon(
-            "docker-registry",
-            ("docker-registry", "serve", host.conf / "registry.yaml"),
-            registry_answers,
-            leftovers=(registry_socket,),
-        ),
+        _registry(host, "docker-registry", "registry"),
+        *((_registry(host, CLASS_REGISTRY, CLASS_REGISTRY),) if lab.class_registry is not None else ()),
     )
+
+
+def _registry(host: Host, name: str, kind: str) -> Daemon:
+    """docker-registry; ``kind``: the name of its configuration and socket."""
+    socket = host.run / f"{kind}.sock"
+
+    async def answers() -> bool:
+        return probes.give_to(socket, host.web_user) and await probes.http_unix(socket, "/v2/")
+
+    return Daemon(name, ("docker-registry", "serve", host.conf / f"{kind}.yaml"), answers, leftovers=(socket,))
 
 
 def need_programs(lab: Lab, *, names: bool) -> None:

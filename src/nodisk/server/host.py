@@ -120,6 +120,7 @@ def bound_ports(lab: Lab, interface: str, *, names: bool) -> tuple[Port, ...]:
     if lab.has_cluster:
         found += [
             Port(ports.REGISTRY, False, "nginx: registry", server),
+            *([Port(ports.CLASS_REGISTRY, False, "nginx: the class registry", server)] if lab.class_registry else []),
             Port(ports.API, False, "nginx: the cluster's API", server),
             Port(ports.METRICS, False, "nginx: the cluster's metrics", server),
             Port(ports.ETCD, False, "etcd", server),

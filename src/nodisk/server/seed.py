@@ -32,14 +32,16 @@ RETRY = (5, 15, 60, 300)
 PUSHED = "pushed.json"
 
 
-async def collect_garbage(state: LabState, config: Path, say: Callable[[str], None]) -> None:
+async def collect_garbage(root: Path, config: Path, say: Callable[[str], None], *, untagged: bool = False) -> None:
     """Free the room of what no image in the registry refers to; only while it doesn't run. A failure costs room alone.
 
-    ``config``: the registry's own. Some tenths of a second: it reads the manifests, and no layer.
+    ``config``: the registry's own; ``untagged``: also of images whose tag has become another's. Some tenths of a
+    second: it reads the manifests, and no layer.
     """
-    if not (state.registry / "docker/registry/v2/blobs").exists():  # an error to it
+    if not (root / "docker/registry/v2/blobs").exists():  # an error to it
         return
-    process = await cage.start(["docker-registry", "garbage-collect", config])
+    also = ["--delete-untagged"] if untagged else []
+    process = await cage.start(["docker-registry", "garbage-collect", *also, config])
     if problem := await _outcome(process):
         say(f"registry: garbage could not be collected: {problem}")
 

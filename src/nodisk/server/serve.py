@@ -18,7 +18,7 @@ from nodisk import files, ui
 from nodisk.assets import built
 from nodisk.errors import NodiskError, describe
 from nodisk.pki.authority import Authority
-from nodisk.plan.daemons import Host
+from nodisk.plan.daemons import CLASS_REGISTRY, Host
 from nodisk.records import host as host_record
 from nodisk.records import running
 from nodisk.records.database import Database
@@ -38,6 +38,7 @@ from nodisk.server import (
     unix_http,
 )
 from nodisk.server.app import application
+from nodisk.server.class_registry import Fullness, Rights
 from nodisk.server.cluster_work import ClusterWork, Work
 from nodisk.server.handlers.common import AppState
 from nodisk.server.kubelets import Kubelets
@@ -124,20 +125,9 @@ class Server:
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)
         authority.ensure()
-        app_state = AppState(
-            assets.texts(lab, found, authority.ca_pem, place),
-            authority,
-            database,
-            holder=arp.Neighbours(place.interface).holder,
-            ready=functools.partial(nodes.ready, self.state),
-            menu_password=self.state.menu_password,
-            kubelets=Kubelets.of(lab, authority.folder) if lab.has_cluster else None,
-            chosen=functools.partial(metrics.chosen, self.state),
-        )
+        texts = assets.texts(lab, found, authority.ca_pem, place)
         asking = Asking(place.run / "registry.sock") if lab.peers is not None and lab.has_cluster else None
-        if lab.peers is not None and asking is not None:
-            app_state.layers = Layers(lab.peers.rate.bytes, asking.has)
-            app_state.size_of = asking.size
+        app_state = self._app_state(lab, AppState(texts, authority, database), place, asking)
         assets.publish_loaders(found, place.tftp, app_state.texts.grub_entry())
         daemons.write(lab, place)
         if own_names:
@@ -147,8 +137,7 @@ class Server:
         host.check_free(host.bound_ports(lab, place.interface, names=own_names))
 
         say = functools.partial(self._say, database)
-        if lab.has_cluster:
-            await seed.collect_garbage(self.state, place.conf / "registry.yaml", say)
+        await self._collect_garbage(lab, place, say)
         supervisor = Supervisor(self.state.log, say)
         lines = LogRecords(app_state)
         programs = daemons.daemons(
@@ -159,7 +148,7 @@ class Server:
             on_nginx=lines.nginx,
             names=own_names,
         )
-        async with _application(app_state, place, wake), _closing(app_state.kubelets, asking):
+        async with _application(app_state, place, wake), _closing(app_state.kubelets, asking, app_state.class_rights):
             await _unless(wake, supervisor.start(programs))
             if wake.is_set():
                 await supervisor.stop()
@@ -186,6 +175,30 @@ class Server:
                 await supervisor.stop()
                 await cluster.close()
                 self._say(database, "stopped")
+
+    def _app_state(self, lab: Lab, plain: AppState, place: Host, asking: Asking | None) -> AppState:
+        """With what the handlers ask of others."""
+        plain.holder = arp.Neighbours(place.interface).holder
+        plain.ready = functools.partial(nodes.ready, self.state)
+        plain.menu_password = self.state.menu_password
+        plain.chosen = functools.partial(metrics.chosen, self.state)
+        if lab.has_cluster:
+            plain.kubelets = Kubelets.of(lab, plain.authority.folder)
+        if lab.peers is not None and asking is not None:
+            plain.layers = Layers(lab.peers.rate.bytes, asking.has)
+            plain.size_of = asking.size
+        if lab.has_cluster and lab.class_registry is not None:
+            plain.class_rights = Rights.of(lab, plain.authority.folder)
+            plain.class_fullness = Fullness(lab.class_registry, self.state.class_registry)
+        return plain
+
+    async def _collect_garbage(self, lab: Lab, place: Host, say: Callable[[str], None]) -> None:
+        """In the registries, which don't run yet."""
+        if lab.has_cluster:
+            await seed.collect_garbage(self.state.registry, place.conf / "registry.yaml", say)
+        if lab.has_cluster and lab.class_registry is not None:
+            config = place.conf / f"{CLASS_REGISTRY}.yaml"
+            await seed.collect_garbage(self.state.class_registry, config, say, untagged=True)
 
     def _say(self, database: Database, text: str) -> None:
         """Record and print a sentence. Raises nothing, so that callers go on even if the disk is full."""
@@ -230,7 +243,7 @@ async def _application(app_state: AppState, place: Host, wake: asyncio.Event) ->
 
 
 @contextlib.asynccontextmanager
-async def _closing(*clients: Kubelets | Asking | None) -> AsyncIterator[None]:
+async def _closing(*clients: Kubelets | Asking | Rights | None) -> AsyncIterator[None]:
     try:
         yield
     finally:

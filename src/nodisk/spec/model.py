@@ -15,6 +15,7 @@ from pydantic import Field
 from nodisk import ports
 from nodisk.spec.model_addons import Addon
 from nodisk.spec.model_backup import Backup
+from nodisk.spec.model_class_registry import ClassRegistry
 from nodisk.spec.model_kubernetes import Engine, Kubernetes, Policies
 from nodisk.spec.model_menu import Menu, MenuChoice
 from nodisk.spec.model_os import Os
@@ -201,6 +202,8 @@ class Lab(Section):
     them when the API first answers, in this order, and removes the objects of those that are no longer here."""
     backup: Backup | None = None
     """Backups of the room; absent: only those that are asked for by command."""
+    class_registry: ClassRegistry | None = None
+    """A registry for students' own images: docs/how-to/class-registry.md. Absent: there is none."""
     peers: PeersOrOff = None
     """Machines that boot give parts of the image to each other; absent or `off`: all of it comes from the server.
     Experimental: see docs/explanation/peers.md. The image is another one then: `nodisk build`."""

@@ -164,8 +164,18 @@ def plain(lab: Lab) -> Iterator[Finding]:
     for index, machine in enumerate(lab.machines):
         places += [("machines", index, key) for key in ("labels", "taints") if getattr(machine, key)]
     places += [("addons",)] if lab.addons else []
+    places += [("class_registry",)] if lab.class_registry is not None else []
     for path in places:
         yield Finding(path, f"`{path[-1]}` has no effect with engine: none", "remove it", about=(engine,), key=True)
+
+
+def class_registry(lab: Lab) -> Iterator[Finding]:
+    """No namespace may have more than all of them."""
+    found = lab.class_registry
+    if found is not None and found.per_namespace.bytes > found.size.bytes:
+        what = f"one namespace may have {found.per_namespace}, and all of them together {found.size}"
+        key: Path = ("class_registry", "per_namespace" if "per_namespace" in found.model_fields_set else "size")
+        yield Finding(key, what, "raise size, or give per_namespace less")
 
 
 def butane(lab: Lab) -> Iterator[Finding]:
@@ -247,6 +257,7 @@ RULES: tuple[Rule, ...] = (
     timetable,
     menu,
     console,
+    class_registry,
 )
 OF_CLUSTER: tuple[Rule, ...] = (
     reachable,
@@ -259,5 +270,6 @@ OF_CLUSTER: tuple[Rule, ...] = (
     suite,
     labels,
     addons,
+    class_registry,
 )
 """Rules for labs with a cluster."""

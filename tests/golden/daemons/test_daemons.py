@@ -53,8 +53,9 @@ ENGINE = {
     "plain": "kubernetes: {engine: none}\n",
     "policies": "kubernetes: {policies: server}\n",
     "peers": "peers: {rate: 200M}\n",
+    "class-registry": "class_registry: {size: 20GiB}\n",
 }
-SHOW = {"full": None, **dict.fromkeys(ENGINE, ("nginx.conf",))}
+SHOW = {"full": None, **dict.fromkeys(ENGINE, ("nginx.conf", "class-registry.yaml"))}
 """Whose configurations a case shows; None: all. The others show dnsmasq's."""
 
 

@@ -17,9 +17,10 @@ from nodisk.plan import boot, dhcp_answers, grub, grub_menu, menu, readable, sho
 from nodisk.plan.dhcp_snippets import Server, snippet
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
+from nodisk.spec.model_class_registry import ClassRegistry
 from nodisk.spec.model_kubernetes import Policies
 from nodisk.spec.model_peers import Peers
-from nodisk.values import KubeVersion, Mac
+from nodisk.values import KubeVersion, Mac, Size
 
 HERE = Path(__file__).parent
 
@@ -121,6 +122,17 @@ def test_machines_that_give_images_on(release: str) -> None:
         for one in (lab, lab.model_copy(update={"peers": Peers()}))
     ]
     compare(f"peers-{release}-w1.diff", "\n".join(difflib.unified_diff(shown[0], shown[1], n=0, lineterm="")) + "\n")
+
+
+def test_machines_that_pull_students_images() -> None:
+    """What `class_registry` adds to a machine."""
+    text, given = CASES["1.36"]
+    lab = Lab.model_validate_json(text)
+    shown = [
+        readable.readable(json.loads(show.texts(one, given, one.machines[-1])["ignition"])).splitlines()
+        for one in (lab, lab.model_copy(update={"class_registry": ClassRegistry(size=Size(20 << 30))}))
+    ]
+    compare("class-registry-w1.diff", "\n".join(difflib.unified_diff(shown[0], shown[1], n=0, lineterm="")) + "\n")
 
 
 def test_scripts_of_all() -> None:

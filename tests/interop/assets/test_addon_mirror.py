@@ -204,13 +204,13 @@ def lab() -> Lab:
 
 
 @pytest.fixture
-def own(site: Site, lab: Lab) -> Iterator[Path]:
+def own(site: Site) -> Iterator[Path]:
     """The lab's own registry, configured as on a server; yields its configuration."""
     state = site.state
     host = Host("lo", state.conf, state.run, state.root, state.pki, state.root, state.root)
     site.state.run.mkdir()
     file = site.folder / "own.yaml"
-    file.write_text(registry_config(lab, host))
+    file.write_text(registry_config(host))
     with (site.folder / "own.log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", file], stdout=log, stderr=log)
     try:

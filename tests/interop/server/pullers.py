@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,6 +20,7 @@ from pathlib import Path
 import httpx2
 from tests.interop.server import faulty_giver
 from tests.interop.server.rooms import Room
+from tests.support import assets
 
 from nodisk import ports, run
 from nodisk.plan import containers
@@ -109,6 +111,17 @@ class Puller:
         return file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() == image.layer
 
 
+def find_containerd(folder: Path) -> Path:
+    """This host's, or the image's own, unpacked into ``folder``."""
+    if (found := shutil.which("containerd")) is not None:
+        return Path(found)
+    store, manifest = assets.image()
+    packed = store.path(manifest.file("root.squashfs"))
+    words = ["unsquashfs", "-quiet", "-no-progress", "-dest", str(folder / "root"), str(packed), "usr/bin/containerd"]
+    subprocess.run(words, check=True, capture_output=True)
+    return folder / "root/usr/bin/containerd"
+
+
 @contextmanager
 def containerd(program: Path, room: Room, machine: str, *, peers: bool = True) -> Iterator[Puller]:
     """containerd in the machine's namespace; ``peers``: with what lab.yaml's ``peers`` changes."""
@@ -132,6 +145,9 @@ def containerd(program: Path, room: Room, machine: str, *, peers: bool = True) -
     hosts.parent.mkdir(parents=True)
     ca = str(room.state.pki / "server-ca.crt")
     hosts.write_text(containers.registry_hosts(room.lab, gives_layers=peers).replace("/etc/nodisk/ca.crt", ca))
+    students = folder / f"certs.d/{room.lab.network.server}:{ports.CLASS_REGISTRY}/hosts.toml"
+    students.parent.mkdir()
+    students.write_text(containers.class_registry_hosts(room.lab).replace("/etc/nodisk/ca.crt", ca))
     (folder / "config.toml").write_text(config)
     made = Puller(folder, folder / "socket")
     words = [program, "--config", folder / "config.toml", "--root", folder / "root", "--state", folder / "state"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.interop.node.peers_program import compile_program
-from tests.interop.server.pullers import Image, Puller, containerd, faulty, giving, push, sent
+from tests.interop.server.pullers import Image, Puller, containerd, faulty, find_containerd, giving, push, sent
 from tests.interop.server.rooms import LAB, Room, running_room
-from tests.support import assets
 
 from nodisk import ports
 
@@ -36,15 +33,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def containerd_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image's own, unless this host has one."""
-    if (found := shutil.which("containerd")) is not None:
-        return Path(found)
-    store, manifest = assets.image()
-    folder = tmp_path_factory.mktemp("image") / "root"
-    packed = store.path(manifest.file("root.squashfs"))
-    words = ["unsquashfs", "-quiet", "-no-progress", "-dest", str(folder), str(packed), "usr/bin/containerd"]
-    subprocess.run(words, check=True, capture_output=True)
-    return folder / "usr/bin/containerd"
+    return find_containerd(tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def state(tmp_path: Path) -> LabState:
     lab = parse(LAB, file=Path("lab.yaml"))
     made = State(tmp_path).lab("t")
     host = usual_host(lab, made.root, tmp_path)
-    files.write(host.conf / "registry.yaml", daemons.registry(lab, host))
+    files.write(host.conf / "registry.yaml", daemons.registry(host))
     host.run.mkdir(parents=True)
     return made
 
@@ -79,7 +79,7 @@ def size(state: LabState) -> int:
 
 def collect(state: LabState) -> list[str]:
     said: list[str] = []
-    asyncio.run(seed.collect_garbage(state, state.root / "conf/registry.yaml", said.append))
+    asyncio.run(seed.collect_garbage(state.registry, state.root / "conf/registry.yaml", said.append))
     return said
 
 

@@ -14,6 +14,7 @@ from nodisk.pki.authority import Authority
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import Passing
+from nodisk.server.class_registry import Fullness, Rights
 from nodisk.server.kubelets import Kubelets
 from nodisk.server.layers import Layers
 from nodisk.server.limits import Limits
@@ -63,6 +64,10 @@ class AppState:
     """Who has which layer of container images; None: machines don't give any to each other."""
     size_of: Callable[[str, str], Awaitable[int | None]] = _no_size
     """Bytes of what is at a path and query of the registry; None: it gives nothing there."""
+    class_rights: Rights | None = None
+    """Who may do what in the class registry; None: the lab has none."""
+    class_fullness: Fullness | None = None
+    """Whether there is room in it."""
     told: dict[Mac, float] = field(default_factory=dict)
     """When each machine that lab.yaml doesn't know last said which mainboard it has."""
     menu_password: Path | None = None

@@ -1,0 +1,59 @@
+"""``/class-registry/asked``: nginx asks it of each request to the class registry (``auth_request``).
+
+204: it may pass. 401, 403: it may not, with the reason in a header, which nginx tells the client.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nodisk.plan.daemons_nginx import REASON
+from nodisk.server.class_registry import Asked, Away, Right, asked, token_of
+from nodisk.server.handlers.common import AppState, address_of, app_state_of, source_of
+
+_LOGIN = "log in: docker login, with the token of your kubeconfig as the password"
+
+
+async def answer(request: Request) -> Response:
+    """Whether the request in the headers may pass."""
+    app_state = app_state_of(request)
+    want = asked(request.headers.get("x-original-method", ""), request.headers.get("x-original-uri", ""))
+    if app_state.class_rights is None or want is None:
+        return _refused(403, "there is nothing at this path: an image is called NAMESPACE/NAME")
+    machine = any(one.address == address_of(request) for one in app_state.texts.lab.machines)
+    if machine and want.right is Right.PULL:
+        return Response(status_code=204)  # kubelet pulls for everybody, and has nobody's password
+    token = token_of(request.headers.get("authorization", ""))
+    if token is None:
+        return _refused(401, _LOGIN)
+    try:
+        return await _decide(app_state, want, token, source_of(request))
+    except Away:
+        return _refused(403, "the cluster's API does not answer, so nobody can say who you are: try again in a minute")
+
+
+async def _decide(app_state: AppState, want: Asked, token: str, source: str) -> Response:
+    rights, full = app_state.class_rights, app_state.class_fullness
+    if rights is None or full is None:
+        raise Away
+    # Anybody's namespace will do where the question is only whose token it is.
+    wanted = [(want.namespace or "default", want.right)]
+    if want.source is not None and want.source != want.namespace:
+        wanted.append((want.source, Right.PULL))
+    for namespace, right in wanted:
+        if not rights.known(token, namespace, right) and not app_state.limits.reviews.allows(source):
+            return _refused(403, "too many logins from your address: try again in a minute")
+        may = await rights.may(token, namespace, right)
+        if may is None:
+            return _refused(401, _LOGIN)
+        if not may and want.namespace is not None:
+            verb = "push to" if right is Right.PUSH else "pull from"
+            return _refused(403, f"you may not {verb} {namespace}")
+    if want.adds and want.namespace is not None and (problem := await full.problem(want.namespace)) is not None:
+        return _refused(403, problem)
+    return Response(status_code=204)
+
+
+def _refused(status: int, reason: str) -> Response:
+    return Response(status_code=status, headers={REASON: reason})

@@ -1,0 +1,218 @@
+"""Students push and pull images by skopeo, and a machine by containerd: a real API server says who may."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.api.apiserver import ControlPlane, binaries
+from tests.interop.server.pullers import Image, containerd, find_containerd
+from tests.interop.server.rooms import LAB, Room, make_room
+from tests.support.inside import inside
+
+from nodisk import ports, run
+from nodisk.assets import docker_archive
+from nodisk.classes import accounts, actions, plan, record, sizes
+from nodisk.classes.roster import Person
+from nodisk.kube import kubeconfig
+from nodisk.waiting import Deadline, until
+
+pytestmark = pytest.mark.interop
+WITH = LAB + "class_registry: {{size: 48MiB, per_namespace: 16MiB}}\n"
+REGISTRY = f"10.99.0.1:{ports.CLASS_REGISTRY}"
+
+
+def relay(netns: str, address: str, to: int) -> socket.socket:
+    """The API server at a machine's address: what comes there goes to loopback, outside the namespace."""
+    listener = inside(netns, lambda: socket.create_server((address, ports.API)))
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for one in (source, target):
+                one.close()
+
+    def accept() -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", to))
+            except OSError:
+                return
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=copy, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener
+
+
+@dataclass
+class Class:
+    """A room, an API server, two students and what they do."""
+
+    room: Room
+    plane: ControlPlane
+    found: record.Class
+    folder: Path
+
+    def namespace(self, student: str) -> str:
+        return next(self.found.namespace(one) for one in self.found.students if student in one.label)
+
+    def token(self, student: str) -> str:
+        file = next(file for file in (self.folder / "handouts").glob("*.kubeconfig") if student in file.name)
+        return kubeconfig.load(file).token or ""
+
+    def skopeo(self, student: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """As a student on a computer of their own: the CA and a login, nothing else."""
+        folder = self.folder / student
+        (folder / "certs").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.room.state.pki / "server-ca.crt", folder / "certs/ca.crt")
+        login = base64.b64encode(f"{student}:{self.token(student)}".encode()).decode()
+        (folder / "auth.json").write_text(json.dumps({"auths": {REGISTRY: {"auth": login}}}))
+        argv = ["skopeo", "--insecure-policy", *words]
+        netns = ["ip", "netns", "exec", f"{self.room.name}-stranger"]
+        return subprocess.run([*netns, *argv], text=True, capture_output=True, check=False, timeout=120)
+
+    def login(self, student: str) -> list[str]:
+        return [f"--authfile={self.folder / student / 'auth.json'}", f"--cert-dir={self.folder / student / 'certs'}"]
+
+    def push(self, student: str, name: str, size: int = 1000) -> str:
+        """Push an image; returns what went wrong, or nothing."""
+        file, archive = self.folder / "content", self.folder / "image.tar"
+        with Path("/dev/urandom").open("rb") as source:
+            file.write_bytes(source.read(size))
+        docker_archive.write(
+            archive,
+            name="student/image:1",
+            entries=[docker_archive.Entry("file", file)],
+            config=docker_archive.Config(("/file",)),
+            work=self.folder,
+        )
+        options = [word.replace("--cert-dir", "--dest-cert-dir") for word in self.login(student)]
+        made = self.skopeo(student, "copy", *options, f"docker-archive:{archive}", f"docker://{REGISTRY}/{name}")
+        return "" if made.returncode == 0 else made.stderr
+
+    def pull(self, student: str, name: str, *, login: bool = True) -> str:
+        options = self.login(student) if login else [f"--cert-dir={self.folder / student / 'certs'}"]
+        found = self.skopeo(student, "inspect", *options, f"docker://{REGISTRY}/{name}")
+        return "" if found.returncode == 0 else found.stderr
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
+    folder = tmp_path_factory.mktemp("registry")
+    plane = ControlPlane(folder / "plane", binaries(), name="test", subnet="10.99.0")
+    room = make_room("full", lab=WITH)
+    try:
+        plane.start()
+        shutil.copytree(plane.lab_state.pki, room.state.pki)
+        for machine in room.lab.machines:
+            room.plug(str(machine.name), str(machine.mac), str(machine.address))
+        room.plug("stranger", "52:54:00:99:00:66", "10.99.0.66")
+        with relay(f"{room.name}-cp1", "10.99.0.11", plane.port), plane.client() as client:
+            room.start()
+            planned = plan.merge(
+                None,
+                [Person("anna"), Person("jan")],
+                name="k8s",
+                now=record.now(),
+                size=sizes.find("small"),
+                role="edit",
+            )
+            made = actions.create(plane.context, client, planned.record, folder=folder / "handouts")
+            actions.raise_first(made.failed)
+            found = record.load(plane.lab_state, "k8s")
+            assert found is not None
+            yield Class(room, plane, found, folder)
+    finally:
+        room.close()
+        plane.stop()
+
+
+def test_an_image_goes_from_a_student_to_a_machine(lesson: Class, tmp_path: Path) -> None:
+    name = f"{lesson.namespace('anna')}/web:1"
+    assert lesson.push("anna", name) == ""
+    assert lesson.pull("anna", name) == ""
+    with containerd(find_containerd(tmp_path), lesson.room, "w1", peers=False) as machine:
+        assert machine.pull(Image(f"{REGISTRY}/{name}", "", 0)) == ""
+        assert machine.pull(Image(f"{REGISTRY}/{lesson.namespace('anna')}/none:1", "", 0)) != ""
+
+
+def test_nobody_pushes_or_pulls_another_one_s(lesson: Class) -> None:
+    name = f"{lesson.namespace('anna')}/own:1"
+    assert lesson.push("anna", name) == ""
+    assert f"you may not push to {lesson.namespace('anna')}" in lesson.push("jan", name)
+    assert f"you may not pull from {lesson.namespace('anna')}" in lesson.pull("jan", name)
+    assert "unauthorized" in lesson.pull("jan", name, login=False)
+    assert "denied" in lesson.push("jan", "web:1")
+
+
+def test_a_namespace_has_its_share(lesson: Class) -> None:
+    space = lesson.namespace("jan")
+    assert lesson.push("jan", f"{space}/large:1", 12 << 20) == ""
+    assert lesson.push("jan", f"{space}/large:2", 12 << 20) == "", "the last one may be over it"
+    assert until(
+        lambda: "have taken all of their 16Mi" in lesson.push("jan", f"{space}/large:3"), Deadline(30), every=1
+    )
+    assert lesson.push("jan", f"{space}/huge:1", 17 << 20) != "", "more than one may have at all"
+    assert lesson.push("anna", f"{lesson.namespace('anna')}/web:2") == "", "there is room for others"
+
+
+def test_who_is_suspended_pushes_nothing(lesson: Class) -> None:
+    name = f"{lesson.namespace('anna')}/late:1"
+    with lesson.plane.client() as client:
+        chosen = [one for one in lesson.found.students if "anna" in one.label]
+        accounts.set_suspended(client, lesson.found, lesson.plane.lab, chosen, True)
+        assert until(lambda: "you may not push" in lesson.push("anna", name), Deadline(30), every=1)
+        accounts.set_suspended(client, lesson.found, lesson.plane.lab, chosen, False)
+        assert until(lambda: not lesson.push("anna", name), Deadline(30), every=1)
+
+
+def test_the_server_starts_again_with_the_images_and_without_garbage(lesson: Class) -> None:
+    space = lesson.namespace("anna")
+    for _ in range(2):
+        assert lesson.push("anna", f"{space}/again:1", 4 << 20) == ""
+    blobs = lesson.room.state.class_registry / "docker/registry/v2/blobs/sha256"
+
+    def large() -> int:
+        return sum((4 << 20) <= file.stat().st_size < (5 << 20) for file in blobs.glob("*/*/data"))
+
+    assert large() == 2
+    lesson.room.stop()
+    lesson.room.start()
+    assert large() == 1, "whose tag has become another's"
+    assert lesson.pull("anna", f"{space}/again:1") == ""
+
+
+def test_other_requests(lesson: Class) -> None:
+    base, ca = f"https://{REGISTRY}", str(lesson.room.state.pki / "server-ca.crt")
+
+    def ask(*words: str) -> str:
+        quiet = ["--cacert", ca, "-o", "/dev/null", "-w", "%{http_code}", "--path-as-is"]
+        return lesson.room.curl(f"{lesson.room.name}-stranger", *quiet, *words)
+
+    space = lesson.namespace("anna")
+    assert ask(f"{base}/v2/") == "401"
+    assert ask(f"{base}/v2/_catalog") == "403"
+    assert ask(f"{base}/asked") == "404"
+    assert ask(f"{base}/") == "404"
+    assert ask(f"{base}/v2/{space}/../{space}/web/manifests/1") == "403"
+    assert ask("-X", "PUT", f"{base}/v2/{space}/web/manifests/1") == "401"
+    answer = lesson.room.curl(f"{lesson.room.name}-stranger", "--cacert", ca, "-i", f"{base}/v2/")
+    assert 'WWW-Authenticate: Basic realm="nodisk"' in answer
+    assert json.loads(answer.splitlines()[-1])["errors"][0]["code"] == "UNAUTHORIZED"
+    machine = lesson.room.curl(f"{lesson.room.name}-w1", "--cacert", ca, f"{base}/v2/{space}/none/manifests/1")
+    assert "MANIFEST_UNKNOWN" in machine
+    assert run.run(["ss", "-Hlnt", f"sport = :{ports.CLASS_REGISTRY}"], netns=lesson.room.name).stdout

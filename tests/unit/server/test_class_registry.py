@@ -1,0 +1,305 @@
+"""What a request wants of the class registry, who may have it, and how full the registry is."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import string
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodisk.pki.authority import Authority
+from nodisk.plan.daemons_nginx import REASON
+from nodisk.records.database import Database
+from nodisk.server import class_registry
+from nodisk.server.app import application
+from nodisk.server.class_registry import Asked, Away, Fullness, Right, Rights, Use, asked, sweep, token_of, use
+from nodisk.server.handlers.common import AppState
+from nodisk.server.texts import Texts
+from nodisk.spec.model import Lab
+from nodisk.spec.model_class_registry import ClassRegistry
+from nodisk.values import Size
+
+DIGEST = "sha256:" + "a" * 64
+PULL, PUSH = Right.PULL, Right.PUSH
+
+
+@pytest.mark.parametrize(
+    ("method", "uri", "wanted"),
+    [
+        ("GET", "/v2/", Asked(None, PULL)),
+        ("GET", "/v2/k8s-anna/web/manifests/1.0", Asked("k8s-anna", PULL)),
+        ("HEAD", f"/v2/k8s-anna/a/b__c/blobs/{DIGEST}?ns=x", Asked("k8s-anna", PULL)),
+        ("GET", "/v2/k8s-anna/web/tags/list?n=5", Asked("k8s-anna", PULL)),
+        ("GET", "/v2/k8s-anna/manifests/manifests/manifests", Asked("k8s-anna", PULL)),
+        ("POST", "/v2/k8s-anna/web/blobs/uploads/", Asked("k8s-anna", PUSH, adds=True)),
+        ("PATCH", "/v2/k8s-anna/web/blobs/uploads/0b1c-2?_state=%3D%2F", Asked("k8s-anna", PUSH, adds=True)),
+        ("PUT", "/v2/k8s-anna/web/manifests/1", Asked("k8s-anna", PUSH, adds=True)),
+        ("DELETE", f"/v2/k8s-anna/web/manifests/{DIGEST}", Asked("k8s-anna", PUSH)),
+        (
+            "POST",
+            f"/v2/k8s-anna/web/blobs/uploads/?mount={DIGEST}&from=k8s-jan%2Fweb",
+            Asked("k8s-anna", PUSH, "k8s-jan", adds=True),
+        ),
+        ("POST", "/v2/k8s-anna/web/blobs/uploads/?from=k8s-jan%2F..%2Fweb", None),
+        ("POST", "/v2/k8s-anna/web/blobs/uploads/?from=k8s-anna/a&from=k8s-jan/b", None),
+        ("POST", "/v2/k8s-anna/web/blobs/uploads/?from=web", None),
+        ("POST", "/v2/", None),
+        ("GET", "/v2", None),
+        ("GET", "/v2/_catalog", None),
+        ("GET", "/v2/web/manifests/1", None),
+        ("GET", "/v2/k8s-anna/../k8s-jan/web/manifests/1", None),
+        ("GET", "/v2/k8s-anna/%2e%2e/k8s-jan/web/manifests/1", None),
+        ("GET", "/v2//k8s-anna/web/manifests/1", None),
+        ("GET", "/v2/k8s-anna/web/manifests/1/", None),
+        ("GET", "http://other/v2/k8s-anna/web/manifests/1", None),
+        ("TRACE", "/v2/k8s-anna/web/manifests/1", None),
+        ("GET", f"/v2/k8s-anna/{'a' * 600}/manifests/1", None),
+        ("GET", f"/v2/{'a' * 64}/web/manifests/1", None),
+    ],
+)
+def test_what_is_asked(method: str, uri: str, wanted: Asked | None) -> None:
+    assert asked(method, uri) == wanted
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", ""]),
+    st.one_of(
+        st.text(),
+        st.lists(
+            st.sampled_from(
+                ["", ".", "..", "%2e", "a", "ns-1", "manifests", "blobs", "uploads", "tags", "list", DIGEST]
+            )
+        ).map(lambda parts: "/v2/" + "/".join(parts)),
+    ),
+)
+def test_a_path_that_passes_is_in_the_namespace_that_is_asked_for(method: str, uri: str) -> None:
+    """However it is normalised later."""
+    found = asked(method, uri)
+    if found is not None and found.namespace is not None:
+        parts = uri.partition("?")[0].split("/")
+        assert parts[:3] == ["", "v2", found.namespace]
+        assert not {"", ".", ".."} & set(parts[1:-1])
+        assert set(uri.partition("?")[0]) <= set(string.ascii_letters + string.digits + "/.:_=-")
+
+
+@given(st.text())
+def test_credentials_of_any_kind_are_read(text: str) -> None:
+    token = token_of(text)
+    assert token is None or token.isascii()
+
+
+def test_the_password_is_the_token() -> None:
+    def basic(text: str) -> str:
+        return "Basic " + base64.b64encode(text.encode()).decode()
+
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJ.x-_"
+    assert token_of(basic(f"anna:{token}")) == token
+    assert token_of(basic(f":{token}").replace("Basic", "basic")) == token
+    for bad in ("", f"Bearer {token}", basic("anna"), basic("anna:short"), basic(f"anna:{token}\n"), "Basic %%%"):
+        assert token_of(bad) is None
+
+
+TOKEN = "t" * 40
+
+
+@dataclass
+class Api:
+    """An API server's answers to reviews, what it was asked, and the clock."""
+
+    may: set[tuple[str, str]] = field(default_factory=set)
+    status: int = 201
+    body: Any = None
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    now: float = 0.0
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        assert request.headers["Authorization"] == f"Bearer {TOKEN}"
+        attributes = json.loads(request.content)["spec"]["resourceAttributes"]
+        assert attributes["resource"] == "pods"
+        self.asked.append((attributes["namespace"], attributes["verb"]))
+        allowed = self.asked[-1] in self.may
+        return httpx2.Response(self.status, json=self.body or {"status": {"allowed": allowed}})
+
+    def rights(self) -> Rights:
+        http = httpx2.AsyncClient(base_url="https://api", transport=httpx2.MockTransport(self.answer))
+        return Rights(http, clock=lambda: self.now)
+
+
+def test_an_answer_is_kept_for_a_while() -> None:
+    api = Api(may={("anna", "create")})
+    rights = api.rights()
+
+    async def scenario() -> None:
+        assert not rights.known(TOKEN, "anna", PUSH)
+        assert await rights.may(TOKEN, "anna", PUSH) is True
+        assert rights.known(TOKEN, "anna", PUSH)
+        assert await rights.may(TOKEN, "anna", PULL) is False
+        api.may.clear()
+        assert await rights.may(TOKEN, "anna", PUSH) is True
+        api.now += class_registry.KEEP
+        assert await rights.may(TOKEN, "anna", PUSH) is False
+
+    asyncio.run(scenario())
+    assert api.asked == [("anna", "create"), ("anna", "get"), ("anna", "create")]
+
+
+@pytest.mark.parametrize("body", [{"status": {}}, {"status": None}, {}, [], "x", {"status": {"allowed": "true"}}])
+def test_nothing_but_true_is_a_right(body: Any) -> None:
+    api = Api(body=body)
+    with contextlib.suppress(Away):
+        assert asyncio.run(api.rights().may(TOKEN, "anna", PUSH)) is False
+
+
+def test_an_api_server_that_is_away_or_does_not_know_the_token() -> None:
+    for status, outcome in ((401, None), (403, None), (500, Away), (429, Away), (200, Away)):
+        rights = Api(status=status).rights()
+        if outcome is None:
+            assert asyncio.run(rights.may(TOKEN, "anna", PULL)) is None
+        else:
+            with pytest.raises(Away):
+                asyncio.run(rights.may(TOKEN, "anna", PULL))
+            assert not rights.known(TOKEN, "anna", PULL)
+
+
+def blob(root: Path, digest: str, size: int) -> None:
+    file = root / f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(bytes(size))
+
+
+def link(root: Path, image: str, digest: str) -> None:
+    (root / f"docker/registry/v2/repositories/{image}/_layers/sha256/{digest}").mkdir(parents=True)
+
+
+def test_use_counts_what_is_shared_once_in_all_and_for_each_namespace(tmp_path: Path) -> None:
+    one, two, lost = ("1" * 64, "2" * 64, "3" * 64)
+    blob(tmp_path, one, 100)
+    blob(tmp_path, two, 10)
+    for image in ("anna/web", "anna/deep/db", "jan/web"):
+        link(tmp_path, image, one)
+    link(tmp_path, "anna/web", two)
+    link(tmp_path, "jan/web", lost)
+    upload = tmp_path / "docker/registry/v2/repositories/jan/web/_uploads/x/data"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(bytes(7))
+    assert use(tmp_path) == Use(117, {"anna": 110, "jan": 107})
+    assert use(tmp_path / "none") == Use(0, {})
+
+
+def test_who_has_used_up_what_is_theirs_may_push_nothing(tmp_path: Path) -> None:
+    now = [0.0]
+    full = Fullness(ClassRegistry(size=Size(300), per_namespace=Size(150)), tmp_path, clock=lambda: now[0])
+
+    def problem(namespace: str) -> str | None:
+        now[0] += class_registry.LOOK
+        return asyncio.run(full.problem(namespace))
+
+    assert problem("anna") is None
+    blob(tmp_path, "1" * 64, 200)
+    link(tmp_path, "anna/web", "1" * 64)
+    assert problem("anna") == "the images of anna have taken all of their 150"
+    assert problem("jan") is None
+    blob(tmp_path, "2" * 64, 100)
+    assert problem("jan") == "the registry is full: 300"
+
+
+def test_images_go_an_hour_after_their_namespace(tmp_path: Path) -> None:
+    link(tmp_path, "anna/web", "1" * 64)
+    link(tmp_path, "jan/web", "1" * 64)
+    assert sweep(tmp_path / "none", {"default"}, set()) == (set(), [])
+    missed, removed = sweep(tmp_path, {"jan"}, set())
+    assert (missed, removed) == ({"anna"}, [])
+    assert sweep(tmp_path, {"jan", "anna"}, missed) == (set(), [])
+    assert sweep(tmp_path, {"jan"}, missed) == (set(), ["anna"])
+    assert [path.name for path in (tmp_path / "docker/registry/v2/repositories").iterdir()] == ["jan"]
+
+
+@dataclass
+class Door:
+    """The application with a registry, and its answers as nginx gets them."""
+
+    app_state: AppState
+    api: Api
+
+    def ask(self, method: str, uri: str, *, token: str = "", address: str = "10.77.0.99") -> tuple[int, str]:
+        headers = {"X-Original-Method": method, "X-Original-URI": uri, "X-Real-IP": address}
+        if token:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"anna:{token}".encode()).decode()
+
+        async def request() -> httpx2.Response:
+            transport = httpx2.ASGITransport(application(self.app_state))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
+                return await client.get("/class-registry/asked", headers=headers)
+
+        answer = asyncio.run(request())
+        return answer.status_code, answer.headers.get(REASON, "")
+
+
+MACHINES = [{"name": "cp1", "mac": "52:54:00:77:00:15", "address": "10.77.0.21", "role": "control-plane"}]
+LAB = Lab.model_validate(
+    {"name": "room", "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"}, "machines": MACHINES}
+)
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    texts = cast("Texts", SimpleNamespace(lab=LAB))
+    app_state = AppState(texts, cast("Authority", None), Database(tmp_path / "nodisk.db"))
+    api = Api(may={("anna", "create"), ("anna", "get")})
+    app_state.class_rights = api.rights()
+    app_state.class_fullness = Fullness(ClassRegistry(size=Size(100), per_namespace=Size(100)), tmp_path)
+    return Door(app_state, api)
+
+
+def test_the_door_of_the_registry(door: Door) -> None:
+    web = "/v2/anna/web/manifests/1"
+    assert door.ask("GET", web, address="10.77.0.21") == (204, ""), "a machine of the lab"
+    assert door.ask("PUT", web, address="10.77.0.21")[0] == 401
+    status, why = door.ask("GET", web)
+    assert (status, "docker login" in why) == (401, True)
+    assert door.ask("GET", web, token=TOKEN) == (204, "")
+    assert door.ask("PUT", web, token=TOKEN) == (204, "")
+    assert door.ask("GET", "/v2/", token=TOKEN) == (204, "")
+    assert door.ask("PUT", web.replace("anna", "jan"), token=TOKEN) == (403, "you may not push to jan")
+    assert door.ask("GET", web.replace("anna", "jan"), token=TOKEN) == (403, "you may not pull from jan")
+    mount = "/v2/anna/web/blobs/uploads/?mount=x&from="
+    assert door.ask("POST", mount + "anna/other", token=TOKEN) == (204, "")
+    assert door.ask("POST", mount + "jan/other", token=TOKEN) == (403, "you may not pull from jan")
+    assert door.ask("GET", "/v2/_catalog", token=TOKEN)[0] == 403
+
+
+def test_a_token_that_nobody_knows_and_an_api_that_is_away(door: Door) -> None:
+    door.api.status = 401
+    assert door.ask("GET", "/v2/", token=TOKEN)[0] == 401
+    door.api.now += class_registry.KEEP
+    door.api.status = 503
+    status, why = door.ask("GET", "/v2/", token=TOKEN)
+    assert (status, "does not answer" in why) == (403, True)
+
+
+def test_nobody_asks_the_api_server_without_end(door: Door) -> None:
+    statuses = []
+    for number in range(200):
+        statuses.append(door.ask("GET", f"/v2/n{number}/web/manifests/1", token=TOKEN)[1])
+    assert "too many logins from your address: try again in a minute" in statuses
+    assert len(door.api.asked) < 150
+    assert door.ask("GET", "/v2/n0/web/manifests/1", token=TOKEN)[1] == "you may not pull from n0", "it is known"
+
+
+def test_what_is_full_takes_nothing_and_gives(door: Door, tmp_path: Path) -> None:
+    blob(tmp_path, "1" * 64, 100)
+    link(tmp_path, "anna/web", "1" * 64)
+    status, why = door.ask("POST", "/v2/anna/web/blobs/uploads/", token=TOKEN)
+    assert (status, "have taken all" in why) == (403, True)
+    assert door.ask("GET", "/v2/anna/web/manifests/1", token=TOKEN)[0] == 204
+    assert door.ask("DELETE", "/v2/anna/web/manifests/1", token=TOKEN)[0] == 204
