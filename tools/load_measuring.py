@@ -1,4 +1,4 @@
-"""For ``console_load``: the room in its namespaces, its parts as processes, what a process takes, a distribution."""
+"""For ``console_load`` and ``boot_storm``: the room in its namespaces, parts as processes, what one takes, figures."""
 
 from __future__ import annotations
 
@@ -101,9 +101,11 @@ def running(machines: int) -> Iterator[Room]:
         room.close()
 
 
-def child(netns: str, *words: str, sends: str = "") -> subprocess.Popen[str]:
-    """This program again, in a namespace; ``sends``: what it reads."""
-    argv = ["ip", "netns", "exec", netns, sys.executable, str(ROOT / "tools" / "console_load.py"), *words]
+def child(
+    netns: str, *words: str, sends: str = "", program: str = str(ROOT / "tools/console_load.py")
+) -> subprocess.Popen[str]:
+    """The ``program`` again, in a namespace; ``sends``: what it reads."""
+    argv = ["ip", "netns", "exec", netns, sys.executable, program, *words]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     if process.stdin is None:
         raise AssertionError("started without a pipe")

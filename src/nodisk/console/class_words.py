@@ -49,6 +49,7 @@ POLISH = {
     "Make a class": "Utwórz klasę",
     "Message to the class": "Wiadomość do klasy",
     "Message to the students": "Wiadomość do studentów",
+    "NAME:TAG": "NAZWA:ZNACZNIK",
     "Namespaces": "Przestrzenie nazw",
     "No student's page shows it any more.": "Żadna strona studenta już jej nie pokaże.",
     "Nothing is made yet.": "Jeszcze nic nie powstało.",
@@ -90,6 +91,9 @@ POLISH = {
         "Na tym serwerze brakuje plików terminala. Administrator może zainstalować te pakiety Debiana:"
     ),
     "This student has no terminal open now.": "Ten student nie ma teraz otwartego terminala.",
+    "To push one: docker login, with the token in your key file as the password.": (
+        "Aby wysłać obraz: docker login, a jako hasło token z pliku z kluczem."
+    ),
     "Token": "Token",
     "Use up to 20 lower-case letters, digits and hyphens, with a letter first, and no name that the system has.": (
         "Użyj do 20 małych liter, cyfr i łączników, najpierw litery, i nie nazwy systemowej."
@@ -110,6 +114,7 @@ POLISH = {
     "You only watch: nothing that you type gets there. The student sees your name.": (
         "Tylko oglądasz: nic, co napiszesz, tam nie trafi. Student widzi Twoje imię i nazwisko."
     ),
+    "Your images": "Twoje obrazy",
     "all, to look at": "wszystkie, do podglądu",
     "watches this terminal.": "ogląda ten terminal.",
 }

@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nodisk import ports
 from nodisk.classes import headlamp
 from nodisk.console import door_pages, live, pages, security
 from nodisk.console.class_pages import told
-from nodisk.console.common import console_of, language_of, page
+from nodisk.console.common import Console, console_of, language_of, page
 from nodisk.errors import NodiskError
 from nodisk.server.handlers.common import Problem
 
@@ -88,7 +89,16 @@ async def _now(visit: door_pages.Visit, why: str) -> dict[str, Any]:
         "unknown": unknown,
         "why": why,
         "has_headlamp": headlamp.wanted(console.lab),
+        "images": _images(console, visit),
     }
+
+
+def _images(console: Console, visit: door_pages.Visit) -> str:
+    """How the names of images begin that the student may push; empty: there is no registry, or no right to."""
+    lab, found = console.lab, visit.found
+    if lab.class_registry is None or found.role == "view":
+        return ""
+    return f"{lab.network.server}:{ports.CLASS_REGISTRY}/{found.namespace(visit.student)}/"
 
 
 ROUTES = (

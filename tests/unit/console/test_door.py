@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Browser, Room, room_in
 from tests.unit.console.test_attacks import EVIL, PAGES, Found
+from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.classes import codes, plan, record, sizes
 from nodisk.classes.own import Link, Own, Running, Used
@@ -95,6 +96,17 @@ def test_a_code_then_a_passphrase(room: Room) -> None:
     told = room.told(Kind.DAEMON)
     assert told.count("console: door: k8s/jan-kowalski signed in") == 2
     assert code not in " ".join(told)
+
+
+def test_where_images_are_pushed(tmp_path: Path) -> None:
+    where = "10.77.0.1:5001/k8s-jan-kowalski/"
+    with room_in(tmp_path, f"{TEN_LINES}class_registry: {{size: 20GiB}}\n") as made:
+        found = class_(made)
+        browser = student(made, found)
+        assert where in browser.get("/door/k8s").text
+        assert where + "NAZWA" in browser.get("/door/k8s?lang=pl").text
+        record.save(made.console.context.state, found.model_copy(update={"role": "view"}))
+        assert where not in browser.get("/door/k8s").text
 
 
 def test_a_key_by_a_form(room: Room) -> None:
