@@ -12,6 +12,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -239,6 +240,37 @@ class Fullness:
         if self._use.total >= self.limits.size.bytes:
             return f"the registry is full: {self.limits.size}"
         return None
+
+
+def forget_untagged(root: Path) -> int:
+    """Forget manifests that no tag leads to, of a registry that doesn't run; returns how many.
+
+    docker-registry's own ``--delete-untagged`` takes an index for the end: of an image for several platforms, or with
+    an attestation as BuildKit pushes it, the parts would be gone (2.8; https://github.com/distribution/distribution/issues/3178).
+    """
+    top, count = root / "docker/registry/v2", 0
+    for revisions in (top / "repositories").glob("**/_manifests/revisions"):
+        wanted = {link.read_text() for link in revisions.parent.glob("tags/*/current/link")}
+        asked = list(wanted)
+        while asked:
+            parts = _parts(top, asked.pop()) - wanted
+            wanted |= parts
+            asked += parts
+        for folder in revisions.glob("sha256/*"):
+            if f"sha256:{folder.name}" not in wanted:
+                shutil.rmtree(folder)
+                count += 1
+    return count
+
+
+def _parts(top: Path, digest: str) -> set[str]:
+    """The manifests that an index names; of anything else none."""
+    name = digest.removeprefix("sha256:")
+    try:
+        found = json.loads((top / "blobs/sha256" / name[:2] / name / "data").read_bytes())
+        return {str(part["digest"]) for part in found.get("manifests", [])}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
 
 
 def sweep(root: Path, namespaces: Collection[str], missed: set[str]) -> tuple[set[str], list[str]]:

@@ -32,16 +32,14 @@ RETRY = (5, 15, 60, 300)
 PUSHED = "pushed.json"
 
 
-async def collect_garbage(root: Path, config: Path, say: Callable[[str], None], *, untagged: bool = False) -> None:
+async def collect_garbage(root: Path, config: Path, say: Callable[[str], None]) -> None:
     """Free the room of what no image in the registry refers to; only while it doesn't run. A failure costs room alone.
 
-    ``config``: the registry's own; ``untagged``: also of images whose tag has become another's. Some tenths of a
-    second: it reads the manifests, and no layer.
+    ``root``: the registry's data; ``config``: its own. Some tenths of a second: it reads the manifests, and no layer.
     """
     if not (root / "docker/registry/v2/blobs").exists():  # an error to it
         return
-    also = ["--delete-untagged"] if untagged else []
-    process = await cage.start(["docker-registry", "garbage-collect", *also, config])
+    process = await cage.start(["docker-registry", "garbage-collect", config])
     if problem := await _outcome(process):
         say(f"registry: garbage could not be collected: {problem}")
 

@@ -28,6 +28,7 @@ from nodisk.server import (
     arp,
     assets,
     background,
+    class_registry,
     daemons,
     host,
     metrics,
@@ -198,7 +199,8 @@ class Server:
             await seed.collect_garbage(self.state.registry, place.conf / "registry.yaml", say)
         if lab.has_cluster and lab.class_registry is not None:
             config = place.conf / f"{CLASS_REGISTRY}.yaml"
-            await seed.collect_garbage(self.state.class_registry, config, say, untagged=True)
+            await asyncio.to_thread(class_registry.forget_untagged, self.state.class_registry)
+            await seed.collect_garbage(self.state.class_registry, config, say)
 
     def _say(self, database: Database, text: str) -> None:
         """Record and print a sentence. Raises nothing, so that callers go on even if the disk is full."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import hashlib
 import json
 import string
 from dataclasses import dataclass, field
@@ -211,6 +212,40 @@ def test_who_has_used_up_what_is_theirs_may_push_nothing(tmp_path: Path) -> None
     assert problem("jan") is None
     blob(tmp_path, "2" * 64, 100)
     assert problem("jan") == "the registry is full: 300"
+
+
+def manifest(root: Path, image: str, content: bytes, tag: str = "") -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    blob(root, digest, 0)
+    (root / f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data").write_bytes(content)
+    manifests = root / f"docker/registry/v2/repositories/{image}/_manifests"
+    links = [manifests / f"revisions/sha256/{digest}/link"]
+    links += [manifests / f"tags/{tag}/current/link"] if tag else []
+    for one in links:
+        one.parent.mkdir(parents=True, exist_ok=True)
+        one.write_text(f"sha256:{digest}")
+    return digest
+
+
+def test_what_no_tag_leads_to_is_forgotten_and_the_parts_of_an_index_are_not(tmp_path: Path) -> None:
+    def index(*digests: str) -> bytes:
+        return json.dumps({"manifests": [{"digest": f"sha256:{digest}"} for digest in digests]}).encode()
+
+    old = manifest(tmp_path, "anna/web", b'{"layers": [1]}', tag="1")
+    new = manifest(tmp_path, "anna/web", b'{"layers": [2]}', tag="1")
+    part, deep = (manifest(tmp_path, "anna/web", b'{"layers": [%d]}' % number) for number in (3, 4))
+    inner = manifest(tmp_path, "anna/web", index(deep))
+    outer = manifest(tmp_path, "anna/web", index(part, inner, "f" * 64), tag="all")
+    odd = [
+        manifest(tmp_path, "anna/web", text, tag=f"odd{n}")
+        for n, text in enumerate((b"\xff", b"[]", b'{"manifests": 1}'))
+    ]
+    lost = manifest(tmp_path, "jan/deep/db", b'{"layers": [1]}x')
+    assert class_registry.forget_untagged(tmp_path) == 2
+    there = {path.parent.name for path in tmp_path.glob("**/revisions/sha256/*/link")}
+    assert there == {new, part, deep, inner, outer, *odd}
+    assert not {old, lost} & there
+    assert class_registry.forget_untagged(tmp_path / "none") == 0
 
 
 def test_images_go_an_hour_after_their_namespace(tmp_path: Path) -> None:
