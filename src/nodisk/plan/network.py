@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from nodisk import ports
 from nodisk.spec.model import Lab, Machine
+from nodisk.spec.once import once
 from nodisk.values import Mac, Role
 
 CLUSTER_DOMAIN = "cluster.local"
@@ -16,6 +17,7 @@ MAX_ROUTES = 256
 """The largest subnet, in addresses, in which machines have routes for all of them."""
 
 
+@once
 def pod_ranges(lab: Lab) -> dict[Mac, IPv4Network]:
     """Every machine's pod range: the n-th /24 of ``kubernetes.pods`` for the n-th address of the subnet.
 

@@ -38,7 +38,7 @@ def of(lab: Lab, machine: Machine) -> list[Snippet]:
     places: list[tuple[yamltree.Path, str | None]] = [
         (("butane",), lab.butane),
         (("roles", machine.role.value, "butane"), settings.butane if settings else None),
-        (("machines", lab.machines.index(machine), "butane"), machine.butane),
+        (("machines", [one.mac for one in lab.machines].index(machine.mac), "butane"), machine.butane),
     ]
     return [Snippet(path, text) for path, text in places if text is not None]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nodisk.records.events import Kind
 from nodisk.server import logs
 from nodisk.server.handlers.common import AppState
+from nodisk.spec.model import macs
 from nodisk.values import Stage
 
 
@@ -34,7 +35,7 @@ class LogRecords:
                 Kind.STAGE, lease.by, source="dnsmasq", mac=lease.mac, machine=str(machine.name), stage=Stage.DHCP
             )
         elif self.app_state.limits.unknown(lease.mac):
-            known = [one.mac for one in self.app_state.texts.lab.machines]
+            known = macs(self.app_state.texts.lab)
             self.app_state.database.sightings.see(lease.mac, address=lease.address, known=known)
             self.app_state.database.record(Kind.UNKNOWN, f"{lease.by} asks by DHCP", source="dnsmasq", mac=lease.mac)
 
@@ -43,6 +44,5 @@ class LogRecords:
         fetch = logs.fetch(line)
         if fetch is None:
             return
-        for machine in self.app_state.texts.lab.machines:
-            if machine.address == fetch.address:
-                self.app_state.database.add_traffic(machine.mac, fetch.what, fetch.bytes)
+        if (machine := self.app_state.texts.lab.by_address(fetch.address)) is not None:
+            self.app_state.database.add_traffic(machine.mac, fetch.what, fetch.bytes)

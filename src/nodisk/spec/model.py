@@ -22,6 +22,7 @@ from nodisk.spec.model_os import Os
 from nodisk.spec.model_peers import PeersOrOff
 from nodisk.spec.model_power import PowerKind, PowerSettings
 from nodisk.spec.model_timetable import Timetable
+from nodisk.spec.once import once
 from nodisk.spec.section import Section
 from nodisk.values import Mac, Name, Role, Seat, Size
 
@@ -239,7 +240,11 @@ class Lab(Section):
 
     def by_mac(self, mac: Mac) -> Machine | None:
         """The machine with that MAC."""
-        return next((machine for machine in self.machines if machine.mac == mac), None)
+        return _by_mac(self).get(mac)
+
+    def by_address(self, address: IPv4Address) -> Machine | None:
+        """The machine with that address."""
+        return _by_address(self).get(address)
 
     def signed_loader(self, machine: Machine | None) -> bool:
         """Whether a machine gets shim and GRUB where it boots by UEFI; None: one that lab.yaml doesn't know."""
@@ -258,3 +263,19 @@ class Lab(Section):
     def by_role(self, role: Role) -> tuple[Machine, ...]:
         """The machines of one role, in the file's order."""
         return tuple(machine for machine in self.machines if machine.role is role)
+
+
+@once
+def _by_mac(lab: Lab) -> dict[Mac, Machine]:
+    return {machine.mac: machine for machine in reversed(lab.machines)}
+
+
+@once
+def _by_address(lab: Lab) -> dict[IPv4Address, Machine]:
+    return {machine.address: machine for machine in reversed(lab.machines)}
+
+
+@once
+def macs(lab: Lab) -> frozenset[Mac]:
+    """The MACs of all machines."""
+    return frozenset(machine.mac for machine in lab.machines)

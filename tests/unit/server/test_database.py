@@ -213,6 +213,29 @@ def test_what_is_known_of_a_machine(database: Database) -> None:
     assert database.traffic(MAC) == {}
 
 
+def test_what_many_machines_got_is_kept_once(database: Database, tmp_path: Path) -> None:
+    def texts() -> int:
+        with sqlite3.connect(tmp_path / "nodisk.db") as raw:
+            found: int = raw.execute("SELECT sum(length(text)) FROM served").fetchone()[0]
+        raw.close()
+        return found
+
+    first, second = {"dnsmasq.conf": "a" * 10_000, "nginx.conf": "n"}, {"dnsmasq.conf": "b" * 10_000}
+    for number in range(50):
+        database.serve(Mac(number), {"script": "mine"}, alike=first)
+    assert 10_000 < texts() < 30_000
+    assert database.served(Mac(7)) == {"script": "mine", **first}
+    database.serve(Mac(7), {"script": "new"}, alike=second)
+    database.serve(Mac(7), {"ignition": "{}"})
+    assert database.served(Mac(7)) == {"script": "new", "ignition": "{}", "nginx.conf": "n", **second}
+    assert database.served(Mac(8)) == {"script": "mine", **first}
+    assert database.served(Mac(99)) == {}
+    database.forget(Mac(7))
+    database.prune()
+    assert texts() < 20_000, "nobody has the second any more"
+    assert database.served(Mac(8)) == {"script": "mine", **first}
+
+
 def test_the_files_are_private(database: Database) -> None:
     database.record(Kind.DAEMON, "x", source="t")
     names = {path.name: stat.S_IMODE(path.stat().st_mode) for path in database.path.parent.iterdir()}

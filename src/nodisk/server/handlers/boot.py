@@ -21,7 +21,7 @@ from nodisk.records.turns import Plan
 from nodisk.server.handlers import menu, twins
 from nodisk.server.handlers.common import AppState, Problem, address_of, app_state_of, mac_of, source_of
 from nodisk.spec.menu import DISK, LAB, MENU, asks
-from nodisk.spec.model import Machine
+from nodisk.spec.model import Machine, macs
 from nodisk.values import Mac, Stage
 
 
@@ -85,8 +85,7 @@ async def _answer(request: Request, loader: _Loader) -> Response:
     if machine is None:
         if request.method == "GET" and app_state.limits.unknown(mac):
             twins.note(request, mac, said)
-            lab_macs = [one.mac for one in app_state.texts.lab.machines]
-            app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
+            app_state.database.sightings.see(mac, address=address, said=said, known=macs(app_state.texts.lab))
             text = f"{sightings.words(said) or 'asks for its boot script'}; to add it: nodisk machines adopt {mac}"
             app_state.database.record(Kind.UNKNOWN, text, source=source_of(request), mac=mac)
         return PlainTextResponse(loader.unknown(mac))
@@ -112,8 +111,7 @@ async def _own(
     new_board, new_port = twins.changed(app_state.database.sightings.of(mac), said)
     if new_board:
         app_state.database.sightings.forget(mac)  # what the old one said is not the new one's
-    lab_macs = [one.mac for one in app_state.texts.lab.machines]
-    app_state.database.sightings.see(mac, address=address, said=said, known=lab_macs)
+    app_state.database.sightings.see(mac, address=address, said=said, known=macs(app_state.texts.lab))
     wish = menu.wish(request, machine)
     ways = ("by GRUB" if loader.part == "grub" else "", _from_pool(request), new_board, new_port)
     news = bool(new_board)
@@ -126,8 +124,9 @@ async def _own(
     if nic := nic_drivers.of_busid(request.query_params.get("busid", "")):
         app_state.database.set_nic(mac, nic)
     app_state.database.reset_traffic(mac)
-    app_state.database.serve(mac, {loader.part: loader.known(machine, None), **app_state.texts.daemons})
-    return PlainTextResponse(loader.known(machine, nonce))
+    plain = loader.known(machine, None)
+    app_state.database.serve(mac, {loader.part: plain}, alike=app_state.texts.daemons)
+    return PlainTextResponse(plain if nonce is None else loader.known(machine, nonce))
 
 
 def _instead(

@@ -31,7 +31,7 @@ async def layer(request: Request) -> Response:
         raise Problem(404, "the registry itself")
     if digest is None or len(name) > 255 or ".." in name or "//" in name or not _NAME.fullmatch(name):
         raise Problem(404, "no layer")
-    if asker is None or not any(machine.address == asker for machine in app_state.texts.lab.machines):
+    if asker is None or app_state.texts.lab.by_address(asker) is None:
         raise Problem(404, "no machine of this lab")
     query = request.url.query
     size = await app_state.size_of(f"/v2/{name}/blobs/{digest[0]}", query) if _QUERY.fullmatch(query) else None

@@ -25,7 +25,7 @@ async def peers(request: Request) -> Response:
     texts = app_state.texts
     if texts.lab.peers is None:
         raise Problem(404, "lab.yaml says no peers")
-    asker = next((one for one in texts.lab.machines if one.address == address), None)
+    asker = texts.lab.by_address(address) if address is not None else None
     if asker is None:
         raise Problem(404, "no machine of this lab")
     image, newest = texts.image(asker), app_state.database.newest_stages()
