@@ -76,8 +76,8 @@ class Limits:
     """Reports from a machine itself, limited per stage, so that a flood of one stage can't block ``failed``."""
     sightings: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_second=0.1))
     """Requests that show a lab machine booting: DHCP, boot scripts."""
-    reviews: RateLimit = field(default_factory=lambda: RateLimit(burst=120, per_second=2))
-    """Questions to the API server for what one address wants of the class registry: a class may be behind it."""
+    reviews: RateLimit = field(default_factory=lambda: RateLimit(burst=60, per_second=1))
+    """Questions to the API server for the class registry: for a token, and for unknown tokens of an address."""
     per_unknown_mac: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_second=1 / 60))
     """The same requests from one MAC that is not in lab.yaml."""
     all_unknown_macs: RateLimit = field(default_factory=lambda: RateLimit(burst=300, per_second=0.5))
