@@ -151,9 +151,11 @@ def class_registry_hosts(lab: Lab) -> str:
     """hosts.toml for the class registry."""
     return (
         f"{HEADER}"
-        f'[host."https://{lab.network.server}:{ports.CLASS_REGISTRY}"]\n'
-        '  capabilities = ["pull", "resolve"]\n'
-        '  ca = "/etc/nodisk/ca.crt"\n'
+        # The registry itself, not a mirror before it: containerd says then what that answers.
+        f'server = "https://{lab.network.server}:{ports.CLASS_REGISTRY}"\n'
+        'capabilities = ["pull", "resolve"]\n'
+        'ca = "/etc/nodisk/ca.crt"\n\n'
+        "[host]\n"  # containerd 1 reads no file without it
     )
 
 

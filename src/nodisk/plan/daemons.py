@@ -12,8 +12,8 @@ from pathlib import Path
 from nodisk import ports, yamltext
 from nodisk.spec.model import Lab
 
-CLASS_REGISTRY = "class-registry"
-"""The name of its folder, its socket and its configuration."""
+REGISTRY, CLASS_REGISTRY = "registry", "class-registry"
+"""The names of their folders, sockets and configurations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,12 @@ def etcd(lab: Lab, host: Host) -> str:
     )
 
 
-def registry(host: Host, name: str = "registry") -> str:
+def registry(host: Host, name: str = REGISTRY) -> str:
     """A registry's configuration (docker-registry 2.8, distribution 3): a unix socket behind nginx.
 
-    ``name``: of its folder and its socket.
+    ``name``: of its folder and its socket. The class registry ends uploads that nobody finishes.
     """
+    purging = {"enabled": True, "age": "2h", "interval": "1h", "dryrun": False}
     return yamltext.dump(
         {
             "version": 0.1,
@@ -102,6 +103,7 @@ def registry(host: Host, name: str = "registry") -> str:
                 "filesystem": {"rootdirectory": str(host.data / name)},
                 "cache": {"blobdescriptor": "inmemory"},
                 "delete": {"enabled": True},
+                **({"maintenance": {"uploadpurging": purging}} if name == CLASS_REGISTRY else {}),
             },
             "http": {"net": "unix", "addr": str(host.run / f"{name}.sock"), "relativeurls": True},
         }

@@ -212,15 +212,32 @@ _DIRECT = """\
             mirror /direct;  # who was sent to another machine and comes here got nothing there
             mirror_request_body off;
 """
-_CLASS_REGISTRY = """
-    # Students' own images: the application decides who may push and pull what.
+_CLASS_REGISTRY = r"""
+    # Students' own images: the application decides who may push and pull what. docker-registry must see no forms: it
+    # would look into those for the image that a layer comes from, and keep their files.
+    map $http_content_type $registry_type {{
+        default "";
+        ~^application/(octet-stream|json|vnd[.]) $http_content_type;
+    }}
+    map $request_method $registry_writer {{
+        default $http_authorization;
+        GET "";
+        HEAD "";
+    }}
+    limit_conn_zone $registry_writer zone=registry_writers:1m;
+    limit_conn_zone $binary_remote_addr zone=registry_addresses:1m;
+    limit_conn_zone $server_name zone=registry:1m;
     server {{
         listen {server}:{port} ssl;
+        server_name class-registry;  # the key under which all its requests are counted
+        client_header_timeout 10s;
         client_max_body_size {largest};
+        limit_conn registry_writers {writes};
+        limit_conn registry_addresses {per_address};
+        limit_conn registry {connections};
         proxy_request_buffering off;
         proxy_max_temp_file_size 0;
         proxy_read_timeout 900s;
-        proxy_set_header X-Forwarded-Proto https;
         default_type application/json;
 
         location /v2/ {{
@@ -228,7 +245,11 @@ _CLASS_REGISTRY = """
             auth_request_set $why $upstream_http_{reason};
             error_page 401 = @login;
             error_page 403 = @refused;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-Proto https;
             proxy_set_header Authorization "";
+            proxy_set_header Content-Type $registry_type;
             proxy_pass http://unix:{run}/class-registry.sock;
         }}
         location = /asked {{
@@ -256,6 +277,10 @@ _CLASS_REGISTRY = """
         location / {{ return 404; }}
     }}
 """
+REGISTRY_WRITES = 10
+"""Requests that add to the class registry at the same time, by one token; docker and skopeo have up to six."""
+REGISTRY_CONNECTIONS = 1024
+"""Requests to it at the same time."""
 REASON = "Nodisk-Reason"
 """The header in which the application says why not: nothing in it needs an escape in JSON."""
 _METRICS = """
@@ -319,6 +344,9 @@ def nginx(lab: Lab, host: Host) -> str:
             server=lab.network.server,
             port=ports.CLASS_REGISTRY,
             largest=lab.class_registry.per_namespace.bytes,
+            writes=REGISTRY_WRITES,
+            per_address=REGISTRY_CONNECTIONS // 4,
+            connections=REGISTRY_CONNECTIONS,
             reason=REASON.lower().replace("-", "_"),
             run=host.run,
         )

@@ -280,7 +280,7 @@ class Database(Connection):
             self._db.execute(
                 "SELECT ltrim(own.what, ?), coalesce(common.text, own.text) FROM served AS own"
                 " LEFT JOIN served AS common ON common.mac = ? AND own.what LIKE ? AND common.what = own.text"
-                " WHERE own.mac = ?",
+                " WHERE own.mac = ? ORDER BY own.what DESC",  # a text that is kept once is the newer one
                 (_ALIKE, _NOBODY, f"{_ALIKE}%", mac.value),
             ).fetchall()
         )

@@ -1,4 +1,4 @@
-"""Who may do what in the class registry, and how full it is.
+"""Who may do what in the class registry; ``class_registry_disk`` has what is on the disk.
 
 An image is called ``NAMESPACE/NAME``. Who may create pods in a namespace may push its images, who may see them may pull
 them; the API server is asked, with the token that somebody shows as their password. So there are no accounts beside the
@@ -7,31 +7,24 @@ class's own: a token that was rotated, suspended or has expired is no good here 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import contextlib
 import hashlib
-import json
-import os
 import re
-import shutil
 import ssl
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 import httpx2
 
 from nodisk import ports
-from nodisk.kube.errors import ApiError
 from nodisk.pki.profiles import Ca
 from nodisk.spec.model import Lab
-from nodisk.spec.model_class_registry import ClassRegistry
 
 KEEP = 10.0
 """Seconds for which an answer of the API server is remembered, as it remembers tokens itself."""
@@ -39,13 +32,12 @@ MOST = 4096
 """Answers that are remembered."""
 PATIENCE = 10.0
 """Seconds for the API server's answer."""
-LOOK = 5.0
-"""Seconds between two looks at how full the registry is."""
-SWEEP = 3600.0
-"""Seconds between two looks for namespaces that are gone; the second one that misses one takes its images."""
+GOOD = 3600.0
+"""Seconds for which a token that the API server knew is nobody's guess."""
 LONGEST = 512
 """Characters of a path."""
 
+T = TypeVar("T")
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{16,8192}")
@@ -131,6 +123,7 @@ class Rights:
         self._http = http
         self._clock = clock
         self._known: dict[bytes, tuple[float, bool | None]] = {}
+        self._good: dict[bytes, float] = {}
 
     @classmethod
     def of(cls, lab: Lab, pki: Path) -> Rights:
@@ -151,10 +144,14 @@ class Rights:
         if until <= self._clock():
             answer = await self._ask(token, namespace, right)
             until = self._clock() + KEEP
-        self._known[key] = (until, answer)
-        if len(self._known) > MOST:
-            self._known.pop(next(iter(self._known)))
+        _keep(self._known, key, (until, answer))
+        if answer is not None:
+            _keep(self._good, _key(token), self._clock())
         return answer
+
+    def good(self, token: str) -> bool:
+        """Whether the API server has known the token lately."""
+        return self._clock() - self._good.get(_key(token), -GOOD) < GOOD
 
     async def _ask(self, token: str, namespace: str, right: Right) -> bool | None:
         attributes = {"namespace": namespace, "verb": str(right), "resource": "pods"}
@@ -178,121 +175,13 @@ class Rights:
         await self._http.aclose()
 
 
-def _key(token: str, namespace: str, right: Right) -> bytes:
-    return hashlib.sha256(f"{token} {namespace} {right}".encode()).digest()
+def _key(*words: str) -> bytes:
+    return hashlib.sha256(" ".join(words).encode()).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Bytes on the disk."""
-
-    total: int
-    by_namespace: dict[str, int]
-
-
-def use(root: Path) -> Use:
-    """How full docker-registry's folder is; a layer counts for each namespace whose images have it, and once in all."""
-    top = root / "docker/registry/v2"
-    sizes: dict[str, int] = {}
-    for data in top.glob("blobs/sha256/*/*/data"):
-        sizes[data.parent.name] = _size(data)
-    total, layers, uploads = sum(sizes.values()), defaultdict[str, set[str]](set), defaultdict[str, int](int)
-    repositories = top / "repositories"
-    for path, names, _ in os.walk(repositories):
-        folder = Path(path)
-        if folder.name in ("_layers", "_uploads", "_manifests"):
-            namespace = folder.relative_to(repositories).parts[0]
-            if folder.name == "_layers":
-                layers[namespace] |= {link.name for link in folder.glob("sha256/*")}
-            if folder.name == "_uploads":
-                uploads[namespace] += sum(_size(data) for data in folder.glob("*/data"))
-            names.clear()
-    found = {name: sum(sizes.get(one, 0) for one in layers[name]) + uploads[name] for name in {*layers, *uploads}}
-    return Use(total + sum(uploads.values()), found)
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # it was finished, or given up, meanwhile
-        return 0
-
-
-@dataclass(slots=True)
-class Fullness:
-    """Whether there is room for more, by a look at the disk now and then."""
-
-    limits: ClassRegistry
-    root: Path
-    clock: Callable[[], float] = time.monotonic
-    _use: Use = Use(0, {})
-    _looked: float = -LOOK
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def problem(self, namespace: str) -> str | None:
-        """Why nothing more may be pushed to a namespace; None: it may."""
-        async with self._lock:
-            if self.clock() - self._looked >= LOOK:
-                self._use = await asyncio.to_thread(use, self.root)
-                self._looked = self.clock()
-        if self._use.by_namespace.get(namespace, 0) >= self.limits.per_namespace.bytes:
-            return f"the images of {namespace} have taken all of their {self.limits.per_namespace}"
-        if self._use.total >= self.limits.size.bytes:
-            return f"the registry is full: {self.limits.size}"
-        return None
-
-
-def forget_untagged(root: Path) -> int:
-    """Forget manifests that no tag leads to, of a registry that doesn't run; returns how many.
-
-    docker-registry's own ``--delete-untagged`` takes an index for the end: of an image for several platforms, or with
-    an attestation as BuildKit pushes it, the parts would be gone (2.8; https://github.com/distribution/distribution/issues/3178).
-    """
-    top, count = root / "docker/registry/v2", 0
-    for revisions in (top / "repositories").glob("**/_manifests/revisions"):
-        wanted = {link.read_text() for link in revisions.parent.glob("tags/*/current/link")}
-        asked = list(wanted)
-        while asked:
-            parts = _parts(top, asked.pop()) - wanted
-            wanted |= parts
-            asked += parts
-        for folder in revisions.glob("sha256/*"):
-            if f"sha256:{folder.name}" not in wanted:
-                shutil.rmtree(folder)
-                count += 1
-    return count
-
-
-def _parts(top: Path, digest: str) -> set[str]:
-    """The manifests that an index names; of anything else none."""
-    name = digest.removeprefix("sha256:")
-    try:
-        found = json.loads((top / "blobs/sha256" / name[:2] / name / "data").read_bytes())
-        return {str(part["digest"]) for part in found.get("manifests", [])}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return set()
-
-
-def sweep(root: Path, namespaces: Collection[str], missed: set[str]) -> tuple[set[str], list[str]]:
-    """Remove the images of namespaces that are gone, if they were ``missed`` before; their layers go with the next
-    collection of garbage. Returns who is missing now, and whose images were removed.
-    """
-    folder = root / "docker/registry/v2/repositories"
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    gone = there - set(namespaces)
-    removed = sorted(gone & missed)
-    for name in removed:
-        shutil.rmtree(folder / name)
-    return gone - set(removed), removed
-
-
-async def keep(root: Path, ask: Callable[[], Collection[str]], say: Callable[[str], None]) -> None:
-    """Sweep for ever. ``ask``: the cluster's namespaces; raises ApiError while it doesn't answer."""
-    missed: set[str] = set()
-    while True:
-        with contextlib.suppress(ApiError):
-            there = await asyncio.to_thread(ask)
-            missed, removed = await asyncio.to_thread(sweep, root, there, missed)
-            for name in removed:
-                say(f"class registry: the images of {name} were removed: its namespace is gone")
-        await asyncio.sleep(SWEEP)
+def _keep(kept: dict[bytes, T], key: bytes, value: T) -> None:
+    """The newest last; the oldest goes."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > MOST:
+        kept.pop(next(iter(kept)))

@@ -6,7 +6,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from nodisk.plan.daemons import Host
-from nodisk.server import addon_images, assets, class_registry, metrics, names, nodes, policies, seed, volume_keeper
+from nodisk.server import (
+    addon_images,
+    assets,
+    class_registry_disk,
+    metrics,
+    names,
+    nodes,
+    policies,
+    seed,
+    volume_keeper,
+)
 from nodisk.server.rulesets import Rulesets
 from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
@@ -57,7 +67,7 @@ class ClusterWork:
             with nodes.api(self._state) as client:
                 return {one["metadata"]["name"] for one in client.list("v1", "Namespace", metadata_only=True)}
 
-        await class_registry.keep(self._state.class_registry, namespaces, self._say)
+        await class_registry_disk.keep(self._state.class_registry, namespaces, self._say)
 
     def stop(self) -> None:
         """End the watches, which block; the tasks are cancelled after it."""

@@ -28,7 +28,7 @@ from nodisk.server import (
     arp,
     assets,
     background,
-    class_registry,
+    class_registry_disk,
     daemons,
     host,
     metrics,
@@ -39,7 +39,8 @@ from nodisk.server import (
     unix_http,
 )
 from nodisk.server.app import application
-from nodisk.server.class_registry import Fullness, Rights
+from nodisk.server.class_registry import Rights
+from nodisk.server.class_registry_disk import Fullness
 from nodisk.server.cluster_work import ClusterWork, Work
 from nodisk.server.handlers.common import AppState
 from nodisk.server.kubelets import Kubelets
@@ -199,8 +200,11 @@ class Server:
             await seed.collect_garbage(self.state.registry, place.conf / "registry.yaml", say)
         if lab.has_cluster and lab.class_registry is not None:
             config = place.conf / f"{CLASS_REGISTRY}.yaml"
-            await asyncio.to_thread(class_registry.forget_untagged, self.state.class_registry)
-            await seed.collect_garbage(self.state.class_registry, config, say)
+            try:  # whatever students put there keeps no room from booting
+                await asyncio.to_thread(class_registry_disk.tidy, self.state.class_registry)
+                await seed.collect_garbage(self.state.class_registry, config, say)
+            except Exception as error:
+                say(f"class registry: it could not be tidied: {describe(error)}")
 
     def _say(self, database: Database, text: str) -> None:
         """Record and print a sentence. Raises nothing, so that callers go on even if the disk is full."""

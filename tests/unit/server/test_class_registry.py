@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import hashlib
 import json
 import string
 from dataclasses import dataclass, field
@@ -17,13 +16,15 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.server.test_class_registry_disk import blob, link
 
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons_nginx import REASON
 from nodisk.records.database import Database
 from nodisk.server import class_registry
 from nodisk.server.app import application
-from nodisk.server.class_registry import Asked, Away, Fullness, Right, Rights, Use, asked, sweep, token_of, use
+from nodisk.server.class_registry import Asked, Away, Right, Rights, asked, token_of
+from nodisk.server.class_registry_disk import Fullness
 from nodisk.server.handlers.common import AppState
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Lab
@@ -175,93 +176,6 @@ def test_an_api_server_that_is_away_or_does_not_know_the_token() -> None:
             assert not rights.known(TOKEN, "anna", PULL)
 
 
-def blob(root: Path, digest: str, size: int) -> None:
-    file = root / f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(bytes(size))
-
-
-def link(root: Path, image: str, digest: str) -> None:
-    (root / f"docker/registry/v2/repositories/{image}/_layers/sha256/{digest}").mkdir(parents=True)
-
-
-def test_use_counts_what_is_shared_once_in_all_and_for_each_namespace(tmp_path: Path) -> None:
-    one, two, lost = ("1" * 64, "2" * 64, "3" * 64)
-    blob(tmp_path, one, 100)
-    blob(tmp_path, two, 10)
-    for image in ("anna/web", "anna/deep/db", "jan/web"):
-        link(tmp_path, image, one)
-    link(tmp_path, "anna/web", two)
-    link(tmp_path, "jan/web", lost)
-    upload = tmp_path / "docker/registry/v2/repositories/jan/web/_uploads/x/data"
-    upload.parent.mkdir(parents=True)
-    upload.write_bytes(bytes(7))
-    assert use(tmp_path) == Use(117, {"anna": 110, "jan": 107})
-    assert use(tmp_path / "none") == Use(0, {})
-
-
-def test_who_has_used_up_what_is_theirs_may_push_nothing(tmp_path: Path) -> None:
-    now = [0.0]
-    full = Fullness(ClassRegistry(size=Size(300), per_namespace=Size(150)), tmp_path, clock=lambda: now[0])
-
-    def problem(namespace: str) -> str | None:
-        now[0] += class_registry.LOOK
-        return asyncio.run(full.problem(namespace))
-
-    assert problem("anna") is None
-    blob(tmp_path, "1" * 64, 200)
-    link(tmp_path, "anna/web", "1" * 64)
-    assert problem("anna") == "the images of anna have taken all of their 150"
-    assert problem("jan") is None
-    blob(tmp_path, "2" * 64, 100)
-    assert problem("jan") == "the registry is full: 300"
-
-
-def manifest(root: Path, image: str, content: bytes, tag: str = "") -> str:
-    digest = hashlib.sha256(content).hexdigest()
-    blob(root, digest, 0)
-    (root / f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data").write_bytes(content)
-    manifests = root / f"docker/registry/v2/repositories/{image}/_manifests"
-    links = [manifests / f"revisions/sha256/{digest}/link"]
-    links += [manifests / f"tags/{tag}/current/link"] if tag else []
-    for one in links:
-        one.parent.mkdir(parents=True, exist_ok=True)
-        one.write_text(f"sha256:{digest}")
-    return digest
-
-
-def test_what_no_tag_leads_to_is_forgotten_and_the_parts_of_an_index_are_not(tmp_path: Path) -> None:
-    def index(*digests: str) -> bytes:
-        return json.dumps({"manifests": [{"digest": f"sha256:{digest}"} for digest in digests]}).encode()
-
-    old = manifest(tmp_path, "anna/web", b'{"layers": [1]}', tag="1")
-    new = manifest(tmp_path, "anna/web", b'{"layers": [2]}', tag="1")
-    part, deep = (manifest(tmp_path, "anna/web", b'{"layers": [%d]}' % number) for number in (3, 4))
-    inner = manifest(tmp_path, "anna/web", index(deep))
-    outer = manifest(tmp_path, "anna/web", index(part, inner, "f" * 64), tag="all")
-    odd = [
-        manifest(tmp_path, "anna/web", text, tag=f"odd{n}")
-        for n, text in enumerate((b"\xff", b"[]", b'{"manifests": 1}'))
-    ]
-    lost = manifest(tmp_path, "jan/deep/db", b'{"layers": [1]}x')
-    assert class_registry.forget_untagged(tmp_path) == 2
-    there = {path.parent.name for path in tmp_path.glob("**/revisions/sha256/*/link")}
-    assert there == {new, part, deep, inner, outer, *odd}
-    assert not {old, lost} & there
-    assert class_registry.forget_untagged(tmp_path / "none") == 0
-
-
-def test_images_go_an_hour_after_their_namespace(tmp_path: Path) -> None:
-    link(tmp_path, "anna/web", "1" * 64)
-    link(tmp_path, "jan/web", "1" * 64)
-    assert sweep(tmp_path / "none", {"default"}, set()) == (set(), [])
-    missed, removed = sweep(tmp_path, {"jan"}, set())
-    assert (missed, removed) == ({"anna"}, [])
-    assert sweep(tmp_path, {"jan", "anna"}, missed) == (set(), [])
-    assert sweep(tmp_path, {"jan"}, missed) == (set(), ["anna"])
-    assert [path.name for path in (tmp_path / "docker/registry/v2/repositories").iterdir()] == ["jan"]
-
-
 @dataclass
 class Door:
     """The application with a registry, and its answers as nginx gets them."""
@@ -345,6 +259,8 @@ def test_a_class_behind_one_address_has_room_and_a_guesser_has_none(door: Door) 
     assert {status for status, _ in guesses} == {401, 403}
     assert guesses[-1][1] == MANY
     assert door.ask("GET", "/v2/", token=token(100), address="10.77.0.67")[0] == 401
+    door.api.now += class_registry.KEEP
+    assert door.ask("GET", "/v2/", token=token(7), address="10.77.0.66")[0] == 204, "who is known isn't kept out"
     assert len(door.api.asked) < 180
 
 

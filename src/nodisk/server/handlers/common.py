@@ -14,7 +14,8 @@ from nodisk.pki.authority import Authority
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import Passing
-from nodisk.server.class_registry import Fullness, Rights
+from nodisk.server.class_registry import Rights
+from nodisk.server.class_registry_disk import Fullness
 from nodisk.server.kubelets import Kubelets
 from nodisk.server.layers import Layers
 from nodisk.server.limits import Limits
