@@ -26,6 +26,7 @@ def test_it_is_the_whole_suite_of_its_release(built: Folder) -> None:
     built.check()
     assert built.version() == suite.VERSION
     assert len(built.specs()) == 311
+    assert len(built.policy_specs()) == 29
     ours = built.substitutes()
     assert ours["k8s.gcr.io/e2e-test-images/agnhost:2.21"] == "nodisk/e2e/agnhost:2.21"
     assert set(ours.values()) == set((built.root / suite.IMAGES).read_text().split())

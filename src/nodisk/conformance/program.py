@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodisk import run
 from nodisk.assets import suite
-from nodisk.conformance import specs
+from nodisk.conformance import results, specs
 from nodisk.conformance.specs import Spec
 from nodisk.errors import CommandFailed, EnvironmentProblem, IntegrityError, UsageError
 from nodisk.values import KubeVersion
@@ -61,6 +63,17 @@ class Folder:
         """The conformance specs of its release."""
         return specs.parse(self._say("--list-conformance-tests"))
 
+    def policy_specs(self) -> tuple[Spec, ...]:
+        """Its specs of NetworkPolicy, by a dry run: no list has them. Raises IntegrityError."""
+        with tempfile.TemporaryDirectory(prefix="nodisk-conformance-") as folder:
+            focus = f"--ginkgo.focus={re.escape(specs.POLICY_TAG)}"
+            self._say("--provider=skeleton", "--ginkgo.dryRun", focus, f"--report-dir={folder}")
+            try:
+                written = (Path(folder) / "junit_01.xml").read_bytes()
+            except OSError as error:
+                raise IntegrityError(f"{self.program} has listed no specs: {error}") from error
+        return specs.policies(results.names(written))
+
     def substitutes(self) -> dict[str, str]:
         """Official name → the name that is used instead, of each image that isn't the official one."""
         if self.repositories is None:
@@ -74,10 +87,10 @@ class Folder:
             found = {name: ours for name, ours in found.items() if ours in there}
         return found
 
-    def _say(self, option: str, *, env: Mapping[str, str] | None = None) -> str:
+    def _say(self, *options: str, env: Mapping[str, str] | None = None) -> str:
         clean = {"KUBE_TEST_REPO_LIST": "", "HOME": "/nonexistent", "KUBECONFIG": "/nonexistent", **(env or {})}
         try:
-            return run.run([self.program, option], env=clean, timeout=_TIMEOUT).stdout
+            return run.run([self.program, *options], env=clean, timeout=_TIMEOUT).stdout
         except OSError as error:
             raise EnvironmentProblem(f"{self.program} can't be started: {error.strerror}") from error
         except CommandFailed as error:

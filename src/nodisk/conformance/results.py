@@ -7,7 +7,7 @@ type (with which XML can be made to grow or to read files) is refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -92,19 +92,28 @@ def parse(data: bytes, wanted: Collection[str]) -> dict[str, Result]:
 
     A spec that the focus left out has no result: it did not begin. Raises IntegrityError.
     """
+    found: dict[str, Result] = {}
+    wanted_ = set(wanted)
+    for name, case in _cases(data):
+        if name in wanted_ and (result := _result(name, case)) is not None:
+            found[name] = result
+    return found
+
+
+def names(data: bytes) -> list[str]:
+    """The specs of a JUnit document of a dry run that the focus did not leave out. Raises IntegrityError."""
+    return [name for name, case in _cases(data) if case.find("skipped") is None]
+
+
+def _cases(data: bytes) -> Iterator[tuple[str, ElementTree.Element]]:
     if len(data) > MAX_JUNIT:
         raise IntegrityError(f"the suite's JUnit has {len(data)} bytes, more than {MAX_JUNIT}")
     try:
         root = ElementTree.fromstring(data, ElementTree.XMLParser(target=_Plain()))  # noqa: S314 - no document type
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise IntegrityError(f"the suite's JUnit can't be read: {error}") from error
-    found: dict[str, Result] = {}
-    names = set(wanted)
     for case in root.iter("testcase"):
-        name = " ".join(case.get("name", "").split())
-        if name in names and (result := _result(name, case)) is not None:
-            found[name] = result
-    return found
+        yield " ".join(case.get("name", "").split()), case
 
 
 def _result(name: str, case: ElementTree.Element) -> Result | None:

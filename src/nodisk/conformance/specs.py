@@ -21,6 +21,11 @@ TAG = "[Conformance]"
 PIECE = 8
 """Specs in a piece: what a power cut loses at most, against the seconds that each process needs to begin."""
 
+POLICIES = "network-policy"
+"""The mode that runs the suite's specs of NetworkPolicy, of which none belongs to conformance."""
+POLICY_TAG, SCTP_TAG = "[Feature:NetworkPolicy]", "[Feature:SCTPConnectivity]"
+"""Those, and of them the ones that need a kernel module for a protocol that nobody here speaks."""
+
 QUICK = (
     r"\[sig-api-machinery\] ResourceQuota should create a ResourceQuota and capture the life of a service\.",
     r"\[sig-apps\] ReplicaSet should serve a basic image on each replica",
@@ -76,8 +81,16 @@ def parse(text: str | bytes) -> tuple[Spec, ...]:
     return tuple(Spec(name) for name in sorted(names))
 
 
+def policies(names: Iterable[str]) -> tuple[Spec, ...]:
+    """Of a suite's names those of NetworkPolicy, sorted. Raises IntegrityError if there is none."""
+    found = sorted({name for name in names if POLICY_TAG in name and SCTP_TAG not in name})
+    if not found:
+        raise IntegrityError(f"the suite has no spec of {POLICY_TAG}")
+    return tuple(Spec(name) for name in found)
+
+
 def choose(specs: Sequence[Spec], *, mode: str, focus: str | None = None) -> tuple[Spec, ...]:
-    """The specs to run: all (``certified``) or some quick ones (``quick``), of them those that match ``focus``.
+    """The specs to run: all, or some quick ones (mode ``quick``), of them those that match ``focus``.
 
     With a focus in quick mode it chooses among all. Raises UsageError for a wrong expression, or if none matches.
     """
@@ -92,7 +105,7 @@ def choose(specs: Sequence[Spec], *, mode: str, focus: str | None = None) -> tup
         return chosen
     raise UsageError(
         f"none of the release's {len(specs)} specs is chosen",
-        hint="see their names with nodisk conformance --list; brackets need a backslash: --focus '\\[sig-node\\]'",
+        hint="see their names with nodisk conformance --dry-run; brackets need a backslash: --focus '\\[sig-node\\]'",
     )
 
 

@@ -138,3 +138,11 @@ def test_a_suite_judges_only_its_own_release(tmp_path: Path) -> None:
         fits(KubeVersion(1, 36, 1), KubeVersion(1, 36, 1))
     with pytest.raises(UsageError, match=r"has no program e2e\.test"):
         Folder(tmp_path).check()
+
+
+def test_specs_of_network_policy_are_no_conformance_however_many() -> None:
+    passed = {name: Result(name, Outcome.PASSED, 1.0) for name in NAMES}
+    assert report.report(plan(), passed)["conformant"]
+    made = report.report(plan(mode="network-policy"), passed)
+    assert (made["conformant"], len(made["why_not"])) == (False, 1)
+    assert "none belongs to conformance" in report.lines(plan(mode="network-policy"), passed)[-1]

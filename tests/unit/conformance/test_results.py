@@ -55,6 +55,12 @@ def test_each_spec_gets_its_result() -> None:
     assert "did not run it" in left.text
 
 
+def test_the_names_that_a_dry_run_would_run() -> None:
+    assert results.names(JUNIT) == [PASSED, FAILED, "another"]
+    with pytest.raises(IntegrityError, match="can't be read"):
+        results.names(b"<testsuite>")
+
+
 def test_without_junit_nothing_is_decided() -> None:
     done = suite.ended([Spec(PASSED)], None, "panic: x\n\n", "exit status 2")
     assert done.results == (

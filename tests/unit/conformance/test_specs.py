@@ -87,6 +87,14 @@ def test_the_focus_matches_its_specs_and_no_other(names: set[str], other: str) -
         assert not re.search(focus, f"Kubernetes e2e suite {other}")
 
 
+def test_the_specs_of_network_policy() -> None:
+    deny = "[sig-network] NetworkPolicy should deny [Feature:NetworkPolicy]"
+    sctp = "[sig-network] NetworkPolicy [Feature:SCTPConnectivity] by SCTP [Feature:NetworkPolicy]"
+    assert specs.policies([sctp, deny, "[sig-apps] x [Conformance]", deny]) == (Spec(deny),)
+    with pytest.raises(IntegrityError, match="no spec"):
+        specs.policies([sctp, "BeforeSuite"])
+
+
 def test_modes_and_focus() -> None:
     whole = [Spec(f"[sig-{name}] should work [Conformance]") for name in ("apps", "node")]
     quick = Spec("[sig-network] Services should serve a basic endpoint from pods  [Conformance]")
