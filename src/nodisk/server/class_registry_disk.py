@@ -205,7 +205,7 @@ async def keep(root: Path, ask: Callable[[], Collection[str]], say: Callable[[st
     missed, swept = set[str](), -SWEEP
     while True:
         if left(root) < SPARE and (count := await asyncio.to_thread(rescue, root)):
-            say(f"class registry: {count} uploads were ended, for the disk has less than {SPARE >> 30} GiB left")
+            say(f"class registry: less than {SPARE >> 30} GiB left on the disk; uploads ended: {count}")
         if time.monotonic() - swept >= SWEEP:
             swept = time.monotonic()
             with contextlib.suppress(ApiError):

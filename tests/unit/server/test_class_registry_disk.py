@@ -174,7 +174,7 @@ def test_a_disk_that_is_almost_full_takes_nothing_and_ends_uploads(
         task.cancel()
 
     asyncio.run(scenario())
-    assert "1 uploads were ended" in said[0]
+    assert "uploads ended: 1" in said[0]
 
 
 def test_images_go_an_hour_after_their_namespace(tmp_path: Path) -> None:
