@@ -47,6 +47,23 @@ def came() -> bool:
 
 
 @contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """While modules are imported, end the process at once: there is nothing to clean up yet.
+
+    An exception would be lost where it comes in one of the import system's own callbacks, and the command would go on;
+    or what was being imported would turn it into an error of its own (a class's ``__set_name__`` does, and pydantic).
+    """
+    ours = [number for number in ENDING if signal.getsignal(number) is _end]
+    for number in ours:
+        signal.signal(number, _end_at_once)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, _end)
+
+
+@contextlib.contextmanager
 def cancelling(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> Iterator[None]:
     """While asyncio runs, cancel a task instead of raising an exception in the middle of the loop's work."""
 
@@ -95,6 +112,12 @@ def _end(number: int, _: FrameType | None) -> None:
     if _is_first(number):
         _end_children()  # a terminal's Ctrl-C reaches them as well; the others reach this process alone
         raise KeyboardInterrupt
+
+
+def _end_at_once(number: int, _: FrameType | None) -> None:
+    _received.append(number)
+    _tell(b"\ninterrupted\n")
+    leave()
 
 
 def _is_first(number: int) -> bool:

@@ -126,6 +126,28 @@ def test_a_terminal_that_closes_does_not_break_the_tidying_up(tmp_path: Path) ->
     until(lambda: not left())
 
 
+@pytest.mark.parametrize(
+    "where",
+    ["ref = weakref.ref(thing := set(), lambda _: stop()); del thing", "class _:\n    name = Told()"],
+    ids=["a callback", "a class"],
+)
+def test_amid_an_import_it_ends_at_once(where: str, tmp_path: Path) -> None:
+    """Python loses an exception in such a callback, and makes a RuntimeError of one in ``__set_name__``."""
+    (tmp_path / "slow.py").write_text(
+        "import os, signal, weakref\n"
+        "def stop(): os.kill(os.getpid(), signal.SIGINT)\n"
+        "class Told:\n    def __set_name__(self, *_): stop()\n"
+        f"{where}\n"
+        "def command(): print('went on')\n"
+    )
+    code = (
+        f"import sys; sys.path.append({str(tmp_path)!r}); from nodisk import cli\n"
+        "cli.COMMANDS['slow'] = ('slow:command', ''); cli.main(['slow'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=LONG)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")
+
+
 def test_nohup_is_kept() -> None:
     code = (
         "from signal import *; from nodisk import interrupts; interrupts.install(); print(getsignal(SIGHUP) == SIG_IGN)"
