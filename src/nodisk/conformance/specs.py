@@ -110,7 +110,13 @@ def choose(specs: Sequence[Spec], *, mode: str, focus: str | None = None) -> tup
 
 
 def pieces(specs: Iterable[Spec], *, size: int = PIECE) -> list[tuple[Spec, ...]]:
-    """What one process each runs: serial specs after all others and apart from them, disruptive ones at the end."""
+    """What one process each runs: serial specs after all others and apart from them, disruptive ones at the end.
+
+    Specs of NetworkPolicy take minutes of waiting each, so that each has a process of its own.
+    """
+    specs = list(specs)
+    if any(POLICY_TAG in spec.name for spec in specs):
+        size = 1
     listed = sorted(specs, key=lambda spec: (spec.disruptive, spec.apart, spec.name))
     found: list[tuple[Spec, ...]] = []
     for disruptive, apart in ((False, False), (False, True), (True, True)):

@@ -93,6 +93,7 @@ def test_the_specs_of_network_policy() -> None:
     assert specs.policies([sctp, deny, "[sig-apps] x [Conformance]", deny]) == (Spec(deny),)
     with pytest.raises(IntegrityError, match="no spec"):
         specs.policies([sctp, "BeforeSuite"])
+    assert specs.pieces([Spec(deny), Spec(sctp)]) == [(Spec(sctp),), (Spec(deny),)]
 
 
 def test_modes_and_focus() -> None:
