@@ -230,4 +230,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except NodiskError as error:
+        sys.exit(f"{error.message}; {error.hint or ''}")

@@ -26,7 +26,10 @@ CONSOLE_LASTING = 2048
 each, and answers the others at once."""
 LEAVE_ALONE = 2
 """Seconds for which a control-plane machine that did not answer gets no connections. Then one connection tries it
-again, and waits at most a second. More would only delay those who wait for the first machine to come back."""
+again. More would only delay those who wait for the first machine to come back."""
+PATIENCE = 0.5
+"""Seconds in which a control-plane machine's kernel must take a connection, where there are others: with two of three
+gone, a caller may wait for both in turn. Alone it gets twice as long, since nobody else could answer."""
 
 _TEMPLATE = """\
 {module}daemon off;
@@ -319,7 +322,7 @@ stream {{
         listen unix:{run}/api.sock;
         limit_conn addresses {per_address};
         proxy_pass api;
-        proxy_connect_timeout 1s;
+        proxy_connect_timeout {patience};
         proxy_timeout 1h;
         proxy_socket_keepalive on;
     }}
@@ -329,10 +332,11 @@ stream {{
 
 def nginx(lab: Lab, host: Host) -> str:
     """The file for ``nginx -c``."""
+    planes = lab.by_role(Role.CONTROL_PLANE)
     api_servers = "\n".join(
-        f"        server {machine.address}:{ports.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;"
-        for machine in lab.by_role(Role.CONTROL_PLANE)
+        f"        server {machine.address}:{ports.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;" for machine in planes
     )
+    patience = PATIENCE if len(planes) > 1 else 2 * PATIENCE
     layers, direct = (_LAYERS, _DIRECT) if lab.peers is not None else ("", "")
     registry = _REGISTRY.format(
         server=lab.network.server, registry=ports.REGISTRY, run=host.run, layers=layers, direct=direct
@@ -356,6 +360,7 @@ def nginx(lab: Lab, host: Host) -> str:
         run=host.run,
         per_address=API_CONNECTIONS,
         api_servers=api_servers,
+        patience=f"{1000 * patience:.0f}ms",
     )
     return _TEMPLATE.format(
         module=f"load_module {host.stream_module};\n" if host.stream_module and lab.has_cluster else "",
