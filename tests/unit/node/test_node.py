@@ -230,7 +230,9 @@ def test_every_leader_ends_before_any_other_takes_its_lease() -> None:
 def test_the_control_plane_is_finished_once(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "nodisk").mkdir()
-    (tmp_path / "nodisk/node.env").write_text('NAME=cp1\nAPI=https://api\nPHASES="mark-control-plane"\n')
+    (tmp_path / "nodisk/node.env").write_text(
+        'NAME=cp1\nAPI=https://api\nPHASES="mark-control-plane"\nELECTION_ALONE="180 150 5"\n'
+    )
     for program in ("kubeadm", "curl", "controllers"):
         (tmp_path / "bin" / program).write_text(f'#!/bin/sh\necho "{program} $1" >>{tmp_path}/done\n')
         (tmp_path / "bin" / program).chmod(0o755)
