@@ -18,6 +18,8 @@ from nodisk.kube.watch import Change, Watch
 
 KINDS = ("restarts", "OOM kills", "evictions", "node flaps")
 OTHERS = "other people's pods"
+LIST = 60.0
+"""Seconds for the first list of nodes and pods; after that bench goes on without it."""
 
 Fault = tuple[str, str, str]
 """Its kind, what makes it this very one, and words."""
@@ -47,13 +49,19 @@ class Health:
         self.details: list[str] = []
         self._ready: dict[str, str] = {}
         self._known: set[tuple[str, str]] = set()
-        self._watches = [Watch(client, "v1", "Node"), Watch(client, "v1", "Pod")]
+        self._listed = [threading.Event(), threading.Event()]
+        self._watches = [
+            Watch(client, "v1", kind, on_listed=listed.set)
+            for kind, listed in zip(("Node", "Pod"), self._listed, strict=True)
+        ]
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self.before(self._client.list("v1", "Pod"))
         for watch, seen in zip(self._watches, (self.node, self.pod), strict=True):
             threading.Thread(target=self._follow, args=(watch, seen), daemon=True).start()
+        for listed in self._listed:  # what changes before that would be taken for how it was
+            listed.wait(LIST)
         return self
 
     def __exit__(self, *_: object) -> None:

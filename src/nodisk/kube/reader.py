@@ -60,13 +60,13 @@ class Reader(Transport):
             return  # whoever asks may not know, or the release is older than the path
 
     def until(self, what: str, look: Callable[[], T | None]) -> T:
-        """Wait until ``look`` finds something that a young cluster creates by itself, and return it. Raises TimedOut.
+        """Wait until ``look`` returns something true, which a young cluster creates by itself; raises TimedOut.
 
         ``what`` ends the sentence "waiting for …".
         """
         # Apart from the client's own: there the next answer of the API server would end this wait, too.
         told, deadline, pause = Outage(self.outage.say), Deadline(self.patience), 0.1
-        while (found := look()) is None:
+        while not (found := look()):
             told.waiting(f"waiting for {what}", deadline.end - self.patience, deadline.end)
             if not deadline.pause(pause):
                 raise TimedOut(

@@ -43,9 +43,10 @@ def armed(context: LabContext, seconds: float) -> Iterator[Database]:
     """
     until = time.time() + seconds
     with Database(context.state.database) as database:
-        database.arm(until)
-        database.record(Kind.DAEMON, f"armed for at most {seconds:g} s while the room comes up", source="nodisk room")
         try:
+            database.arm(until)
+            words = f"armed for at most {seconds:g} s while the room comes up"
+            database.record(Kind.DAEMON, words, source="nodisk room")
             yield database
         finally:
             if database.disarm(window=until):
@@ -109,15 +110,18 @@ def arrive(
     ready: Mapping[str, float],
     woken: Woken,
     *,
+    began: float,
     end: float,
     seen: list[Row],
 ) -> list[Row]:
     """Show progress until the nodes of ``machines`` are Ready, ``end`` (monotonic) has come, or only silent ones miss.
 
-    ``ready``: those that were so from the start. ``seen`` holds what was seen last, also after Ctrl-C.
+    ``ready``: those that were so from the start. ``began`` (seconds since 1970): what machines reported before doesn't
+    count; it is before the lab was armed, for one that is on may ask at once. ``seen`` holds what was seen last, also
+    after Ctrl-C.
     Raises what switching on raised, or NodiskError if the server ends.
     """
-    began, care = time.time(), None
+    care = None
     virtual = Power(context.lab, context.state) if context.netns is not None else None
     if virtual is not None:
         care = watch.Care(virtual, database)

@@ -6,6 +6,7 @@ ARP and not ping, which firewalls drop and which iPXE has not in every build.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import struct
@@ -55,8 +56,6 @@ class Neighbours:
         async with self._turns:
             try:
                 return await self._ask(address)
-            except TimeoutError:
-                return None
             except OSError as error:  # the interface is down: then no machine asks either
                 log.warning("no ARP probe for %s: %s", address, error)
                 return None
@@ -68,7 +67,14 @@ class Neighbours:
             wire.bind((self.interface, _ARP))
             sender: bytes = wire.getsockname()[4]
             wire.sendto(probe(sender, address), (self.interface, _ARP, 0, 0, _EVERYBODY))
-            async with asyncio.timeout(WAIT):
-                while (found := holder(await loop.sock_recv(wire, 64), address)) is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WAIT):
+                    while (found := holder(await loop.sock_recv(wire, 64), address)) is None:
+                        pass
+                    return found
+            # What had come when the time was up, to a server that was busy with something else until then.
+            with contextlib.suppress(BlockingIOError):
+                while (found := holder(wire.recv(64), address)) is None:
                     pass
                 return found
+            return None

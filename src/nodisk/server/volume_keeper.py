@@ -62,7 +62,8 @@ class Keeper:
                 match steps.next_step(seen):
                     case Wait(seconds):
                         with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(self._woken.wait(), seconds)
+                            async with asyncio.timeout(seconds):  # wait_for may lose a cancellation (Python 3.11)
+                                await self._woken.wait()
                         continue
                     case Mend():
                         if await self._helps():

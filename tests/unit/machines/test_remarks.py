@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def test_the_room_does_not_wait_for_a_broken_machine(shell: Shell, monkeypatch: 
     woken = Woken()
     woken.done.set()
     with Database(context.state.database) as database:
-        rows = room.arrive(context, (), database, {}, woken, end=float("inf"), seen=[])
+        rows = room.arrive(context, (), database, {}, woken, began=time.time(), end=float("inf"), seen=[])
     assert room.missing(rows, {}) == {}
 
 

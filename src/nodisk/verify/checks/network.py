@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 
 from nodisk.assets import built
 from nodisk.assets.container_images import ECHO_PORT
-from nodisk.errors import NodiskError, TimedOut
+from nodisk.errors import CommandFailed, NodiskError, TimedOut
 from nodisk.kube.client import Object
 from nodisk.kube.errors import NotFound
 from nodisk.plan import network as plan
@@ -14,6 +15,9 @@ from nodisk.plan.daemons_dnsmasq import domain
 from nodisk.verify.checks.pods import APP, echoes, echoes_everywhere
 from nodisk.verify.core import Failed, Skip
 from nodisk.verify.scene import Scene
+from nodisk.waiting import Deadline
+
+log = logging.getLogger(__name__)
 
 
 def _script(targets: Mapping[str, str], timeout: int) -> str:
@@ -31,9 +35,22 @@ def _script(targets: Mapping[str, str], timeout: int) -> str:
 
 
 def _ask(scene: Scene, pod: str, targets: Mapping[str, str]) -> dict[str, tuple[bool, str]]:
-    """Target → (whether it answered, the pod that did or the error)."""
+    """Target → (whether it answered, the pod that did or the error).
+
+    An exec that fails is tried twice more: a kubelet that heard nothing from the API for a while drops the connections
+    that it has, and with them whatever it executes.
+    """
     timeout = round(min(15.0, 3 + scene.pace))
-    printed = scene.exec(pod, _script(targets, timeout), timeout=timeout + 10 * scene.pace)
+    tries, deadline = 3, Deadline(scene.clock.left)
+    while True:
+        try:
+            printed = scene.exec(pod, _script(targets, timeout), timeout=timeout + 10 * scene.pace)
+            break
+        except CommandFailed as error:
+            tries -= 1
+            if tries == 0 or not deadline.pause(2):
+                raise
+            log.info("%s; tried again", error.message)
     found = {}
     for line in printed.splitlines():
         key, bar, answer = line.partition("|")
