@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import signal
 
 from hypothesis import HealthCheck, settings
+
+import nodisk
 
 # Whoever starts the tests may ignore these (nohup, a shell's background job), and what ignores them hands that on: the
 # programs under test would then rightly ignore what tests send them.
@@ -25,3 +29,9 @@ settings.register_profile(
     "nodisk", deadline=None, derandomize=not EXPLORE, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("nodisk")
+
+# Hypothesis takes constants out of the modules that are loaded, and with them other examples: all of them, so that the
+# examples don't hang on which tests a process ran before.
+for found in pkgutil.walk_packages(nodisk.__path__, "nodisk."):
+    if not found.name.endswith("__main__"):
+        importlib.import_module(found.name)

@@ -71,7 +71,7 @@ def test_results_interruption_and_another_day(
         assert child.stdout is not None
         told = [child.stdout.readline() for _ in range(4)]  # then the serial spec begins
         assert told[-1].startswith("4 "), told
-        _until_it_hangs(client)
+        _until_it_hangs(plane)
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=120) == 130
     assert cleanup.leftovers(client) == []
@@ -92,8 +92,9 @@ def test_results_interruption_and_another_day(
     assert len(run.logs()) == 4  # the first piece, the serial spec, and two that ran once more
 
 
-def _until_it_hangs(client: Client) -> None:
+def _until_it_hangs(plane: ControlPlane) -> None:
     """Wait until the serial spec's namespace is there."""
-    client.until(
-        "the last spec", lambda: any(one["metadata"]["name"] == "e2e-4" for one in cleanup.leftovers(client)) or None
-    )
+    with plane.client(patience=120) as client:
+        client.until(
+            "the last spec", lambda: any(one["metadata"]["name"] == "e2e-4" for one in cleanup.leftovers(client))
+        )

@@ -288,7 +288,9 @@ def test_a_roster_is_a_file_of_the_school_s_register(served: Served, browser: Ch
     wait_for(browser, "code", "nodisk class create biology --new --roster roster.csv")
     assert texts(browser, "main tbody th") == ["Żaneta Źrebięć", "Jan Kowalski"]
     assert browser.find_elements(By.CSS_SELECTOR, "main img") == []
+    browser.execute_script("window.before = 'the page that is to go'")
     click(browser, "main button", "See it again")
+    patiently(browser, lambda: browser.execute_script("return window.before === undefined"))
     wait_for(browser, "main button", "Do it (2)")
     assert texts(browser, "main tbody th") == ["Żaneta Źrebięć", "Jan Kowalski"]
     assert bad + violations(browser) == []
@@ -422,6 +424,7 @@ def test_without_scripts(served: Served, plain: Chrome) -> None:
     click(plain, "main button", "Sign in as ola")
     wait_for(plain, "h1", "Room room")
     click(plain, ".counts a", "ready")
+    patiently(plain, lambda: "show=ready" in plain.current_url)
     wait_for(plain, ".tile", "cp1")
     assert len(plain.find_elements(By.CSS_SELECTOR, ".tile")) == 1
     click(plain, "nav a", "room")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -154,16 +153,10 @@ def test_the_page_is_live(served: Served, browser: Chrome, physics: Class) -> No
             ),
             ("h2", "Your key for kubectl", lambda: record.save(served.state, physics)),
         )
-        took = []
         for selector, text, act in steps:
-            browser.execute_script(SEEN, selector, text)
             act()
-            began = time.time()
             wait_for(browser, selector, text)
-            shown: float = patiently(browser, lambda: browser.execute_script("return window.seen"))
-            took.append(shown / 1000 - began)
             assert browser.execute_script("return window.before") == "the same page"
-        assert max(took) < 2, took
         # The keyboard stays where it is while the page changes around it.
         browser.execute_script("document.querySelector('form[action$=kubeconfig] button').focus()")
         running.append(Running("db-1", "Ready", 0))
@@ -240,16 +233,3 @@ new MutationObserver((found) => {
 }).observe(document, { subtree: true, childList: true });
 """
 """Counts the news of a page and how often its live part was swapped."""
-SEEN = """
-const [selector, text] = arguments;
-window.seen = null;
-const look = () => {
-  const found = Array.from(document.querySelectorAll(selector));
-  if (window.seen !== null || !found.some((one) => one.textContent.includes(text))) return;
-  window.seen = Date.now();
-  watching.disconnect();
-};
-const watching = new MutationObserver(look);
-watching.observe(document.body, { subtree: true, childList: true });
-"""
-"""When an element with a text was there first, by the host's clock, in milliseconds."""

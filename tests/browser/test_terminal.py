@@ -202,7 +202,7 @@ def test_a_second_window_takes_over_and_the_first_is_told(
     wait_for(browser, "#again:enabled")
     type_in(second, "echo second-$((2+2))")
     shows(second, "\nsecond-4\n")
-    click(browser, "#again")
+    click(browser, "#again:enabled")
     opened(browser)
     wait_for(second, "#state", WORDS[End.TAKEN])
 
@@ -237,7 +237,7 @@ def test_signing_out_ends_it_and_so_does_idleness(served: Served, browser: Chrom
     wait_for(browser, "#state", WORDS[End.IDLE])
     assert "jan-kowalski" in served.shells.removed
     served.console.terminals.idle = 1800
-    click(browser, "#again")
+    click(browser, "#again:enabled")
     opened(browser)
     served.database.door.sign_out(token)
     wait_for(browser, "#state", WORDS[End.OUT])
@@ -252,7 +252,7 @@ def test_no_room_is_said_in_both_languages(served: Served, browser: Chrome, toke
     browser.get(f"{served.base}/door/shells/terminal?lang=en")
     wait_for(browser, "#state", NO_ROOM)
     served.shells.refusal = None
-    click(browser, "#again")
+    click(browser, "#again:enabled")
     opened(browser)
 
 

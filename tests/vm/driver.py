@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from nodisk.assets.kubectl import unanswered
 from nodisk.context import LabContext, LabOptions
+from nodisk.errors import CommandFailed
 from nodisk.machines import status, watch
 from nodisk.machines.hangs import Hangs
 from nodisk.machines.power import Power
@@ -22,8 +24,9 @@ from nodisk.records import running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.state import DEFAULT_STATE, State
+from nodisk.waiting import Deadline
 
-BOOT_WITHIN = 900.0
+BOOT_WITHIN = 1500.0
 """Seconds for a boot. Success ends a wait; this only ends a test that has failed."""
 
 
@@ -80,8 +83,15 @@ class Driver:
         return {**found, "machines": {machine["name"]: machine for machine in found["machines"]}}
 
     def kubectl(self, *words: str) -> Any:
-        """``kubectl … -o json``."""
-        return json.loads(self("kubectl", *words, "-o", "json").stdout)
+        """``kubectl … -o json``, which only reads: again while no API server is reached, as on a host that emulates."""
+        deadline = Deadline(180)
+        while True:
+            done = self("kubectl", *words, "-o", "json", check=False)
+            if done.returncode == 0:
+                return json.loads(done.stdout)
+            said = CommandFailed(("kubectl",), done.returncode, done.stderr)
+            if not unanswered(said) or not deadline.pause(2):
+                pytest.fail(f"kubectl {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
 
     def boot_ids(self) -> dict[str, str]:
         """Machine → the id of its boot, as its node says."""

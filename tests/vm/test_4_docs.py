@@ -30,7 +30,7 @@ def test_example(vm: Driver, example: Example, tmp_path: Path) -> None:
             env=env,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=900,
             check=False,
         )
         printed = done.stdout + LOG_LINE.sub("", done.stderr)

@@ -24,6 +24,7 @@ from nodisk.storage import volumes
 pytestmark = pytest.mark.vm
 
 NAME = "vmclass"
+REMOVE = ("--yes", "--storage-policy", "remove", "--timeout", "900")
 JAN, EWA = "vmclass-jan-kowalski", "vmclass-ewa-lis"
 SERVER = "10.78.0.1"
 
@@ -52,7 +53,7 @@ def made(vm: Driver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]
     words = ("--students", "Jan Kowalski,Ewa Lis", "--storage", "64Mi", "--days", "2", "--overcommit")
     done = vm("class", "create", NAME, *words, "--out", str(out), "--output", "json")
     yield Made(vm, out, json.loads(done.stdout), before)
-    vm("class", "delete", NAME, "--yes", "--storage-policy", "remove", check=False)
+    vm("class", "delete", NAME, *REMOVE, check=False, timeout=1200)
 
 
 def test_the_class_is_made_and_tried(made: Made) -> None:
@@ -69,7 +70,7 @@ def test_the_class_is_made_and_tried(made: Made) -> None:
 def student(made: Made, folder: Path, steps: list[sheet.Step]) -> Mapping[str, CompletedProcess[str]]:
     """Do steps as Jan: with the key file and the sheet, in the room's network, and nothing else."""
     shutil.copy(made.out / "jan-kowalski.kubeconfig", folder)
-    return sheet.follow(steps, folder, netns=made.vm.context().netns, timeout=1200)
+    return sheet.follow(steps, folder, netns=made.vm.context().netns, timeout=2400)
 
 
 def test_the_printed_sheet_line_by_line(made: Made, tmp_path: Path) -> None:
@@ -186,7 +187,13 @@ def test_files_outlive_pods_and_machines_and_end_at_their_size(made: Made) -> No
         return sh(vm, JAN, "reader", "cat /home/kept", check=False).stdout == "from w1\n"
 
     vm.wait(goes_on, "the pod reads its file again")
-    assert sh(vm, JAN, "reader", "echo still >>/home/kept; cat /home/kept").stdout == "from w1\nstill\n"
+    # Again if it must be: a kubelet that heard nothing from the API for a while drops the connections that it had.
+    add = "grep -q still /home/kept || echo still >>/home/kept; cat /home/kept"
+
+    def written() -> bool:
+        return sh(vm, JAN, "reader", add, check=False).stdout == "from w1\nstill\n"
+
+    vm.wait(written, "the pod writes to its file again")
 
 
 @pytest.mark.usefixtures("pods")
@@ -231,9 +238,9 @@ def test_nothing_is_left_of_the_class(made: Made, tmp_path: Path) -> None:
 
     # Here and below kube-proxy of the other machine needs its moment.
     vm.wait(lambda: "pod: " in ask().stdout, "the pod on w2 answers by w1")
-    deleted = vm("class", "delete", NAME, "--yes", "--storage-policy", "remove")
+    deleted = vm("class", "delete", NAME, *REMOVE, timeout=1200)
     assert "deleted class" in deleted.stderr
-    vm.wait(lambda: ask().returncode == 7, "its port is refused, as in the thesis", seconds=120)
+    vm.wait(lambda: ask().returncode == 7, "its port is refused, as in the thesis")
     assert namespaces(vm) <= made.namespaces  # one of another test may just be going
     for kind in ("pv", "storageclasses"):
         assert vm.kubectl("get", kind)["items"] == [], kind

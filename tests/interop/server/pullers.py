@@ -29,7 +29,7 @@ from nodisk.values import KubeVersion
 from nodisk.waiting import Deadline, until
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
-PATIENCE = "12s"
+PATIENCE = "20s"
 """Without a byte, instead of two minutes."""
 
 

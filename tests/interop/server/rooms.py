@@ -135,6 +135,13 @@ class Room:
                 found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
 
+    def await_none(self) -> None:
+        """Wait until the last process of a server that was killed has gone: the kernel takes its time."""
+        end = time.monotonic() + 60
+        while self.daemons():
+            assert time.monotonic() < end, self.daemons()
+            time.sleep(0.05)
+
     def unplug(self) -> None:
         """End the server by force, and take the namespaces away; its files stay."""
         if self.server is not None and self.server.poll() is None:

@@ -95,7 +95,8 @@ def test_ipxe_is_sent_to_the_script_and_both_are_on_record(room: Room) -> None:
         time.sleep(0.1)
         with room.database() as database:
             events = database.events(after=before)
-        found = [(event.machine, event.detail) for event in events if event.stage is Stage.DHCP]
+        # Once each: who asks again because the answer is late is heard again.
+        found = list(dict.fromkeys((event.machine, event.detail) for event in events if event.stage is Stage.DHCP))
     assert found == [("w1", "firmware"), ("w1", "iPXE")]
 
 
@@ -129,7 +130,7 @@ def test_firmware_for_which_there_is_no_program(room: Room) -> None:
     answer = ask(room, "w1", W1, vendor="PXEClient:Arch:00006:UNDI:003016", arch=6, offer_only=True)
     assert not answer.get("file")
     details = recorded(room, lambda database: database.events(after=last, kinds=(Kind.STAGE,), mac=Mac.parse(W1)))
-    assert details == ["firmware for which there is no program (architecture 6, UEFI on 32-bit x86)"]
+    assert set(details) == {"firmware for which there is no program (architecture 6, UEFI on 32-bit x86)"}
 
 
 def test_firmware_for_which_there_is_no_image(room: Room) -> None:

@@ -205,6 +205,7 @@ def test_an_answer_that_a_killed_server_owes(w1: Client, room: Room) -> None:
     assert room.server
     room.server.kill()
     room.server.wait()
+    room.await_none()
     room.start()
     assert w1.enrol(nonce, csrs)[0] == 200
 

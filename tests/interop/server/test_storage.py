@@ -156,6 +156,7 @@ def test_storage_from_the_first_file_to_the_last(shared: Room, tmp_path: Path) -
     assert shared.server is not None
     shared.server.kill()
     shared.server.wait()
+    shared.await_none()
     shared.start()
     volumes.wait(shared.state, grown.values(), seconds=60)
     assert nfs(shared, "w1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"

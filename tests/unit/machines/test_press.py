@@ -94,14 +94,15 @@ def test_staggered_and_one_in_trouble_holds_up_nobody() -> None:
         return buttons[name]
 
     told: list[Answer] = []
+    began = time.monotonic()
     answers = press_all(list(buttons), of, Wish.ON, Way(within=30, stagger=0.3), tell=told.append)
     assert [answer.machine for answer in answers] == list(buttons)
     assert {answer.machine for answer in told} == set(buttons)
     outcomes = [answer.outcome for answer in answers]
     assert outcomes == [Outcome.CONFIRMED] * 2 + [Outcome.UNKNOWN] * 2 + [Outcome.CONFIRMED]
-    starts = [buttons[name].pressed[0][1] for name in ("w0", "w1", "w4")]
-    assert starts[1] - starts[0] > 0.2
-    assert starts[2] - starts[1] > 0.7
+    starts = [buttons[name].pressed[0][1] - began for name in ("w1", "w4")]
+    assert starts[0] >= 0.3
+    assert starts[1] >= 4 * 0.3
 
 
 def test_after_ctrl_c_none_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,12 @@ BASE = "/apis/metrics.k8s.io/v1beta1"
 TRUSTED = {"Nodisk-Client-Subject": ALLOWED, "X-Remote-User": "anna"}
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubelets are threads of this process here, on a host that has other work."""
+    monkeypatch.setattr(asking, "PATIENCE", 30.0)
+
+
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     made = Authority(State(tmp_path).lab("room"), LAB)
