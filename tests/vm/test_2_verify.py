@@ -23,7 +23,7 @@ from nodisk.machines import processes
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.checks.pods import APP
 from nodisk.verify.core import Outcome
-from nodisk.verify.scene import Scene, measure_pace
+from nodisk.verify.scene import Scene, least_pace, measure_pace
 from nodisk.verify.staging import remove_leftovers
 from nodisk.verify.temporary_class import temporary_class
 
@@ -57,7 +57,8 @@ def scene(vm: Driver) -> Iterator[Scene]:
     context = vm.context()
     with connect(context, patience=COMMAND) as client:
         try:
-            yield Scene(context, client, run_id, f"nodisk-verify-{run_id}", measure_pace(client))
+            pace = max(measure_pace(client), least_pace(context))
+            yield Scene(context, client, run_id, f"nodisk-verify-{run_id}", pace)
         finally:
             remove_leftovers(client, context.state)
 

@@ -22,6 +22,7 @@ from nodisk.kube.errors import ApiError
 from nodisk.kube.objects import closing_taints, going, is_ready
 from nodisk.kube.patience import COMMAND
 from nodisk.parallel import all_or_raise, in_parallel
+from nodisk.records import virtual_lab
 from nodisk.verify import manifests
 from nodisk.verify.clock import CROWDED, SLOW, Clock
 from nodisk.waiting import Deadline
@@ -32,6 +33,8 @@ log = logging.getLogger("nodisk.verify")
 PC_LATENCY = 0.006
 """Seconds in which a PC's API server answers a small GET over a kept-alive connection."""
 SLOWEST = 12.0
+EMULATED = 8.0
+"""A pace that emulated machines have at least, whatever one second of measuring says."""
 
 
 @dataclass(slots=True)
@@ -141,8 +144,17 @@ def measure_pace(client: Client) -> float:
     return min(SLOWEST, max(1.0, median(times) / PC_LATENCY))
 
 
+def least_pace(context: LabContext) -> float:
+    """What the pace is at least: emulated machines answer a quick second's GETs like a PC, and start pods like none."""
+    return EMULATED if virtual_lab.emulated(context.state) else 1.0
+
+
 def pace_line(scene: Scene) -> str:
     """A line that says by how much the time limits are multiplied."""
+    if scene.pace == EMULATED:
+        return (
+            f"emulated machines: time limits are multiplied by {EMULATED:g}, and by {CROWDED * EMULATED:g} in a crowd"
+        )
     if scene.pace < SLOW:
         return "the API answers as fast as on PCs: time limits are as documented"
     return (

@@ -15,7 +15,7 @@ from nodisk.kube.objects import going
 from nodisk.kube.patience import COMMAND
 from nodisk.state import LabState
 from nodisk.verify import manifests, temporary_class
-from nodisk.verify.scene import Scene, measure_pace, uncordon
+from nodisk.verify.scene import Scene, least_pace, measure_pace, uncordon
 from nodisk.waiting import Deadline
 
 REMOVAL = 90.0
@@ -40,7 +40,7 @@ def staged(
         files.lock(context.state.run / "measure.lock", "this cluster"),
         connect(context, patience=COMMAND, say=say) as client,
     ):
-        pace = measure_pace(client)
+        pace = max(measure_pace(client), least_pace(context))
         for line in remove_leftovers(client, context.state, limit=REMOVAL * pace):
             say(line)
         scene = Scene(context, client, run_id, f"nodisk-{purpose}-{run_id}", pace)

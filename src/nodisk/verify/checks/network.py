@@ -37,8 +37,8 @@ def _script(targets: Mapping[str, str], timeout: int) -> str:
 def _ask(scene: Scene, pod: str, targets: Mapping[str, str]) -> dict[str, tuple[bool, str]]:
     """Target → (whether it answered, the pod that did or the error).
 
-    An exec that fails is tried twice more: a kubelet that heard nothing from the API for a while drops the connections
-    that it has, and with them whatever it executes.
+    An exec that fails, or hangs, is tried twice more: a kubelet that heard nothing from the API for a while drops the
+    connections that it has, and with them whatever it executes.
     """
     timeout = round(min(15.0, 3 + scene.pace))
     tries, deadline = 3, Deadline(scene.clock.left)
@@ -46,7 +46,7 @@ def _ask(scene: Scene, pod: str, targets: Mapping[str, str]) -> dict[str, tuple[
         try:
             printed = scene.exec(pod, _script(targets, timeout), timeout=timeout + 10 * scene.pace)
             break
-        except CommandFailed as error:
+        except (CommandFailed, TimedOut) as error:
             tries -= 1
             if tries == 0 or not deadline.pause(2):
                 raise
