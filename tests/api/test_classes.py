@@ -115,15 +115,13 @@ def test_a_class_is_isolated_and_its_handouts_work(plane: ControlPlane, client: 
     verdicts = {finding.tried: finding.verdict for finding in made.findings}
     assert len(verdicts) == 22
     # No test may be counted as passed that was not made.
-    assert verdicts[selftest.REACH] == "gap"
-    tried = actions.try_isolation(plane.context, client, made.record, pods=True)
-    assert [(f.verdict, f.happened) for f in tried if f.tried == selftest.REACH] == [
+    assert [(f.verdict, f.happened) for f in made.findings if f.tried == selftest.REACH] == [
         ("untried", "not tested: no node is ready to run pods")
     ]
     assert [tried for tried, verdict in verdicts.items() if verdict == "hole"] == []
     release_is_old = client.version().line < (1, 23)
     assert (verdicts["a privileged pod"] == "gap") is release_is_old
-    assert any("doesn't enforce NetworkPolicy" in warning for warning in made.warnings)
+    assert any("nodisk's server can't be judged: no node" in warning for warning in made.warnings)
 
     for name in ("zolc-gesla.kubeconfig", "zolc-gesla.pl.html", "zolc-gesla.en.html", "iso.zip", "jan.kubeconfig"):
         assert (folder / name).stat().st_mode & 0o777 == 0o600, name
@@ -686,7 +684,7 @@ def test_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     answer = json.loads(made.stdout)
     assert answer["credentials_made"] == 2
-    assert {finding["verdict"] for finding in answer["isolation"]} <= {"ok", "gap"}
+    assert {finding["verdict"] for finding in answer["isolation"]} <= {"ok", "gap", "untried"}
     token = kubeconfig.load(tmp_path / "cli" / "jan-kowalski.kubeconfig").token
     assert token
     assert token not in made.stdout + made.stderr

@@ -16,7 +16,7 @@ from nodisk import ports
 from nodisk.spec.model_addons import Addon
 from nodisk.spec.model_backup import Backup
 from nodisk.spec.model_class_registry import ClassRegistry
-from nodisk.spec.model_kubernetes import Engine, Kubernetes, Policies
+from nodisk.spec.model_kubernetes import Engine, Kubernetes, PodNetwork, Policies
 from nodisk.spec.model_menu import Menu, MenuChoice
 from nodisk.spec.model_os import Os
 from nodisk.spec.model_peers import PeersOrOff
@@ -217,7 +217,10 @@ class Lab(Section):
     @property
     def server_enforces(self) -> bool:
         """Whether machines enforce NetworkPolicies by rules from the server."""
-        return self.has_cluster and self.kubernetes.policies is Policies.SERVER
+        kube = self.kubernetes
+        by_default = kube.network is PodNetwork.ROUTED and kube.policies_manifest is None
+        asked = by_default if kube.policies is None else kube.policies is Policies.SERVER
+        return self.has_cluster and asked
 
     @property
     def has_cluster(self) -> bool:

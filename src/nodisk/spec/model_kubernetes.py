@@ -38,8 +38,8 @@ class PodNetwork(StrEnum):
 class Policies(StrEnum):
     """Who enforces NetworkPolicies where the pods' network doesn't."""
 
-    CONTROLLER = "controller"  # kube-network-policies, with an official release; with Debian's nobody
     SERVER = "server"  # each machine, by rules that the server compiles
+    CONTROLLER = "controller"  # kube-network-policies, with an official release; with Debian's nobody
 
 
 class NetworkManifest(Section):
@@ -75,10 +75,10 @@ class Kubernetes(Section):
     and needs a `network_manifest`."""
     network_manifest: NetworkManifest | None = None
     """A manifest of your own for `flannel`, `calico` or `cilium`, instead of the pinned one."""
-    policies: Policies = Policies.CONTROLLER
-    """Who enforces NetworkPolicies with `routed` and `flannel`: `controller` is kube-network-policies, which only the
-    official releases get; `server` (with `routed`, every release): the server compiles them, and the machines apply
-    them."""
+    policies: Policies | None = None
+    """Who enforces NetworkPolicies with `routed` and `flannel`. `server` (with `routed`, every release): the server
+    compiles them, and the machines apply them. `controller`: kube-network-policies, which only the official releases
+    get. Absent: `server` with `routed`, `controller` with `flannel` or a `policies_manifest`."""
     policies_manifest: NetworkManifest | None = None
     """A manifest of your own for the controller that enforces NetworkPolicies with `routed` and `flannel`, instead of
     the pinned one, which only the official releases get."""

@@ -101,13 +101,13 @@ def test_machines(release: str) -> None:
 
 
 def test_rules_from_the_server() -> None:
-    """What `policies: server` adds to a machine."""
+    """What rules from the server, the default, add to a machine."""
     text, given = CASES["1.20"]
     lab = Lab.model_validate_json(text)
-    asked = lab.kubernetes.model_copy(update={"policies": Policies.SERVER})
+    controller = lab.kubernetes.model_copy(update={"policies": Policies.CONTROLLER})
     shown = [
         readable.readable(json.loads(show.texts(one, given, one.machines[-1])["ignition"])).splitlines()
-        for one in (lab, lab.model_copy(update={"kubernetes": asked}))
+        for one in (lab.model_copy(update={"kubernetes": controller}), lab)
     ]
     compare("policies-w1.diff", "\n".join(difflib.unified_diff(shown[0], shown[1], n=0, lineterm="")) + "\n")
 

@@ -35,7 +35,7 @@ RANGE = IPv4Network("10.244.21.0/24")
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Room]:
-    with running_room(lab=LAB.replace("version: 1.20.2", "version: 1.20.2, policies: server")) as made:
+    with running_room() as made:
         yield made
 
 

@@ -34,7 +34,9 @@ OWN = {"path": "/srv/mine.yaml", "sha256": "0" * 64}
     [
         ({}, Source.DEBIAN, []),
         ({}, Source.PATH, []),
-        ({}, Source.UPSTREAM, [POLICIES]),
+        ({}, Source.UPSTREAM, []),
+        ({"policies": "controller"}, Source.UPSTREAM, [POLICIES]),
+        ({"policies": "controller"}, Source.DEBIAN, []),
         ({"network": "flannel"}, Source.UPSTREAM, ["flannel", POLICIES]),
         ({"network": "flannel"}, Source.PATH, ["flannel"]),
         ({"network": "calico"}, Source.UPSTREAM, ["calico"]),

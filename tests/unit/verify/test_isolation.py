@@ -17,10 +17,11 @@ from nodisk.assets import built
 from nodisk.classes import capacity, reach
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, untried
+from nodisk.plan.policies import APPLIED
 from nodisk.records import isolation
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab
-from nodisk.spec.model_kubernetes import PodNetwork
+from nodisk.spec.model_kubernetes import Kubernetes, PodNetwork
 from nodisk.state import State
 from nodisk.verify.checks.isolation import judged
 from nodisk.verify.core import Failed, Warn
@@ -32,10 +33,12 @@ LAB = parse(
     """
 name: demo
 network: {subnet: 10.77.0.0/24, server: 10.77.0.1}
+kubernetes: {policies: controller}
 machines: [{name: cp1, mac: 52:54:00:00:00:11, address: 10.77.0.11, role: control-plane}]
 """,
     file=Path("lab.yaml"),
 )
+BY_DEFAULT = LAB.model_copy(update={"kubernetes": Kubernetes()})
 
 
 def reached(verdict: str) -> Finding:
@@ -132,6 +135,21 @@ def pod(node: str) -> dict[str, Any]:
 )
 def test_what_is_there_to_enforce(api: Api, found: Enforcer | None) -> None:
     assert capacity.enforcer(cast("Any", api), LAB) == found
+
+
+def test_machines_that_have_their_rules_in_this_boot_enforce() -> None:
+    """Where lab.yaml says nothing, the server compiles rules; a mark of an earlier boot counts for nothing."""
+    api = Api(on=(), there=False)
+    for node, noted in zip(api.items["Node"], ("b1", "b0", None), strict=True):
+        node["status"]["nodeInfo"] = {"bootID": "b1"}
+        node["metadata"]["annotations"] = {APPLIED: noted} if noted else None
+    by = capacity.enforcer(cast("Any", api), BY_DEFAULT)
+    assert by is not None
+    assert (by.ready, by.nodes, by.namespace) == (1, 3, "")
+    with pytest.raises(Failed) as caught:
+        judged(replace(reached("hole"), verdict="hole"), replace(by, ready=3), ["w2"], 3)
+    assert "apart on w2: a machine's rules may be gone" in caught.value.cause
+    assert caught.value.look == "nodisk ssh w2 journalctl -u nodisk-policies"
 
 
 def test_no_node_is_not_every_node() -> None:

@@ -93,13 +93,12 @@ def judged(found: Finding, by: Enforcer | None, bad: Sequence[str] = (), nodes: 
     if 0 < len(bad) < nodes:
         where, there = f" on {', '.join(bad)}", "there"
         look = f"nodisk kubectl -n {by.namespace} get pods -o wide --field-selector=spec.nodeName={bad[0]}"
+    why = f"it may not reach the API from {there}"
     if not by.namespace:
-        look = by.pods
-    raise Failed(
-        happened,
-        cause=f"{name} is there and does not keep students' pods apart{where}: it may not reach the API from {there}",
-        look=look,
-    )
+        why = "a machine's rules may be gone, or older than the policies"
+        look = by.pods.replace("NODE", bad[0]) if bad else by.pods
+    cause = f"{name} is there and does not keep students' pods apart{where}: {why}"
+    raise Failed(happened, cause=cause, look=look)
 
 
 @dataclass(frozen=True, slots=True)
