@@ -16,7 +16,6 @@ import pytest
 from tests.vm.driver import Driver
 from tests.vm.faults import assert_found, fault, look, on
 
-from nodisk.assets.container_images import ECHO
 from nodisk.kube.client import connect
 from nodisk.kube.patience import COMMAND
 from nodisk.machines import processes

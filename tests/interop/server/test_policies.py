@@ -15,7 +15,7 @@ from typing import cast
 
 import pytest
 import uvicorn
-from tests.interop.server.rooms import LAB, Room, running_room
+from tests.interop.server.rooms import Room, running_room
 from tests.interop.server.test_enrol import Client, unpack
 
 from nodisk import node, run
