@@ -1,4 +1,4 @@
-"""Network policies by rules from the server, with a release that enforces none: students' pods are kept apart."""
+"""Network policies by rules from the server: students' pods are kept apart, on every node and in every boot."""
 
 from __future__ import annotations
 

@@ -93,8 +93,9 @@ class Own:
 def wanted(lab: Lab, source: Source) -> tuple[Pinned | Own, ...]:
     """The manifests that this lab gets with a release of that source.
 
-    ``routed`` and ``flannel`` don't enforce NetworkPolicies themselves. The controller that does needs a current kernel
-    and Kubernetes, and access to its image: it comes with the official releases.
+    ``flannel`` doesn't enforce NetworkPolicies itself, nor does ``routed`` where the machines aren't to do it. The
+    controller that does needs a current kernel and Kubernetes, and access to its image: it comes with the official
+    releases.
     """
     network, own = lab.kubernetes.network, lab.kubernetes.network_manifest
     found: list[Pinned | Own] = []

@@ -17,7 +17,7 @@ from nodisk.context import with_own_key
 from nodisk.errors import EnvironmentProblem, IntegrityError, NoCluster, NodiskError
 from nodisk.plan.facts import ContainerImage, ImageFacts, ReleaseFacts
 from nodisk.spec.model import Lab
-from nodisk.spec.model_kubernetes import PodNetwork
+from nodisk.spec.model_kubernetes import PodNetwork, Policies
 from nodisk.state import LabState, State
 from nodisk.values import KubeVersion
 
@@ -51,6 +51,8 @@ def wishes(lab: Lab) -> dict[str, Any]:
         found["network"] = [str(lab.kubernetes.network), manifest.sha256 if manifest else None]
     if lab.kubernetes.policies_manifest is not None:
         found["policies"] = lab.kubernetes.policies_manifest.sha256
+    elif lab.kubernetes.policies is Policies.CONTROLLER and lab.kubernetes.network is PodNetwork.ROUTED:
+        found["policies"] = str(Policies.CONTROLLER)
     if lab.any_signed_loader:
         found["secure_boot"] = True
     if lab.peers is not None:
@@ -185,11 +187,13 @@ def fingerprint(state: LabState, lab: Lab) -> str:
 
 
 def cluster(state: State, lab: Lab) -> list[str]:
-    """The pod network and the release: what another cluster's pods experienced proves nothing here."""
+    """The pod network, the release and who is to enforce policies: what another cluster's pods experienced proves
+    nothing here."""
     before = None
     with contextlib.suppress(IntegrityError):  # of a build's record; others say so
         before = release_before(state, lab)
-    return [str(lab.kubernetes.network), str(before.version) if before else ""]
+    by = Policies.SERVER if lab.server_enforces else Policies.CONTROLLER
+    return [str(lab.kubernetes.network), str(before.version) if before else "", str(by)]
 
 
 def tftp_root(state: State, lab: Lab) -> Path:

@@ -200,6 +200,11 @@ class Enforcer:
             return ""
         if self.nodes == 0:
             return f"{self.name} can't be judged: no node takes students' pods now"
+        if not self.namespace:
+            return (
+                f"{self.nodes - self.ready} of {self.nodes} nodes have not applied the server's rules in this boot: "
+                "NetworkPolicy is not enforced there, until they do or reboot"
+            )
         return f"{self.name} runs on {self.ready} of {self.nodes} nodes: NetworkPolicy is not enforced on the others"
 
 

@@ -205,7 +205,11 @@ def firewall(lab: Lab, *, names: bool) -> str:
     they refuse the connection to a Service without endpoints, which is another thing to be told. (Those of its nftables
     mode also drop what no Service has, once they know the range.)
 
-    The table is replaced as a whole.
+    Pods have IPv4 addresses alone, and all rules and NetworkPolicies are about those. The kernel gives each pod a
+    link-local IPv6 address as well, by which it would reach the other pods of its machine, and the machine, past all
+    of them: nothing of that passes.
+
+    The tables are replaced as a whole.
     """
     pods, services, server = lab.kubernetes.pods, lab.kubernetes.services, lab.network.server
     more = (ports.NAMES,) if names else ()
@@ -238,6 +242,18 @@ table ip nodisk {{
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		ip saddr {pods} ip daddr != {pods} counter masquerade comment "only machines know the way to pods"
+	}}
+}}
+table ip6 nodisk
+delete table ip6 nodisk
+table ip6 nodisk {{
+	chain forward {{
+		type filter hook forward priority -10; policy accept;
+		iifname "{BRIDGE}" counter drop comment "pods have IPv4 alone"
+	}}
+	chain input {{
+		type filter hook input priority -10; policy accept;
+		iifname "{BRIDGE}" counter drop comment "pods have IPv4 alone"
 	}}
 }}
 """

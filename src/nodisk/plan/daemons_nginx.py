@@ -364,7 +364,7 @@ def nginx(lab: Lab, host: Host) -> str:
     )
     return _TEMPLATE.format(
         module=f"load_module {host.stream_module};\n" if host.stream_module and lab.has_cluster else "",
-        policies=_POLICIES.format(pki=host.pki, subject=CLIENT_SUBJECT) if lab.server_enforces else "",
+        policies=_POLICIES.format(pki=host.pki, subject=CLIENT_SUBJECT) if lab.has_cluster else "",
         peers=_PEERS if lab.peers is not None else "",
         registry_server=registry + class_registry if lab.has_cluster else "",
         metrics_server=metrics if lab.has_cluster else "",

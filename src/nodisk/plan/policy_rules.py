@@ -61,6 +61,11 @@ def closed(pods: IPv4Network) -> str:
     )
 
 
+def absent() -> str:
+    """What takes a table away, there or not, for ``nft -f``: nobody enforces policies by rules from the server."""
+    return f"table ip {TABLE}\ndelete table ip {TABLE}\n"
+
+
 def compile_nodes(cluster: Cluster, ranges: Mapping[str, IPv4Network], bridge: str) -> dict[str, str]:
     """Node → its whole table, for ``nft -f``: it replaces the table that is there, in one step.
 
@@ -88,11 +93,15 @@ class _Compiler:
     def __post_init__(self) -> None:
         self._policies = sorted(self.cluster.policies, key=lambda one: (one.namespace, one.name))
         self._by_namespace, self._by_node, self._by_port = defaultdict(list), defaultdict(list), defaultdict(list)
+        # Only those that a policy asks for: a pod may have thousands of ports with names.
+        egress = (rule for policy in self._policies for rule in policy.rules(ingress=False) or ())
+        named = {port.name for rule in egress for port in rule.ports or () if port.name is not None}
         for pod in sorted(_one_each(self.cluster.pods), key=lambda pod: int(pod.address)):
             self._by_namespace[pod.namespace].append(pod)
             self._by_node[pod.node].append(pod)
             for name, protocol, number in pod.ports:
-                self._by_port[name, protocol].append((int(pod.address), number))
+                if name in named:
+                    self._by_port[name, protocol].append((int(pod.address), number))
         self._selected = defaultdict(list)
         for number, policy in enumerate(self._policies):
             for pod in self._by_namespace.get(policy.namespace, ()):

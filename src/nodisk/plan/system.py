@@ -13,6 +13,7 @@ SYSCTL = (
     + """# What kubelet, kube-proxy and bridged pods need.
 net.ipv4.ip_forward = 1
 net.bridge.bridge-nf-call-iptables = 1
+net.bridge.bridge-nf-call-ip6tables = 1
 vm.overcommit_memory = 1
 # For huge pages Linux keeps 70 MiB and more free, and counts half as much again as unavailable: a tenth of a small PC.
 # This is what it keeps without them on one of 16 GiB.

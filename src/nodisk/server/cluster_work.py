@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from nodisk.plan import policy_rules
 from nodisk.plan.daemons import Host
 from nodisk.server import (
     addon_images,
@@ -59,8 +61,13 @@ class ClusterWork:
             "the cluster's metrics": lambda: metrics.keep(self._lab, self._state, self._say),
             **({"the class registry": self._class_registry} if self._lab.class_registry is not None else {}),
             **({"the cluster's names": self._namer.run} if own_names else {}),
-            **({"network policies": self._policies.run} if self._lab.server_enforces else {}),
+            "network policies": self._policies.run if self._lab.server_enforces else self._no_policies,
         }
+
+    async def _no_policies(self) -> None:
+        """Machines that booted while the server enforced them still ask, and would keep what they have."""
+        self._rulesets.publish({str(machine.name): policy_rules.absent() for machine in self._lab.machines})
+        await asyncio.Event().wait()
 
     async def _class_registry(self) -> None:
         def namespaces() -> set[str]:

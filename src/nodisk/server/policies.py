@@ -32,6 +32,10 @@ log = logging.getLogger("nodisk.server")
 
 LONGEST_PAUSE = 0.5
 """Between two compilations there is as long a pause as the last one took, but no longer than this."""
+AGAIN = 30.0
+"""Seconds after which a compilation that failed is tried again."""
+STALE = 600.0
+"""Seconds after which a node's mark is written again: a node that was deleted and came back has none."""
 
 
 @dataclass(slots=True)
@@ -90,8 +94,8 @@ class Keeper:
     connect: Callable[[LabState], Client] = api
     _picture: Picture = field(default_factory=Picture)
     _following: Following = field(init=False)
-    _boots: dict[str, str] = field(default_factory=dict)
-    """Node → in which boot it was seen to have its rules."""
+    _boots: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Node → in which boot it was seen to have its rules, and when its mark was last to be written (monotonic)."""
     _unsaid: dict[str, str] = field(default_factory=dict)
     """The same, as far as the API hasn't been told."""
     _to_say: threading.Event = field(default_factory=threading.Event)
@@ -137,6 +141,9 @@ class Keeper:
                     loop.call_soon_threadsafe(self.rulesets.publish, compile_nodes(cluster, ranges, containers.BRIDGE))
                 except Exception:
                     log.exception("network policies")
+                    following.say("network policies can't be compiled, and machines keep what they have: see its log")
+                    following.stopping.wait(AGAIN)
+                    following.dirty.set()
                 else:
                     if not self._told:
                         text = f"{len(cluster.policies)} network policies are known after {start - began:.1f} s"
@@ -145,8 +152,10 @@ class Keeper:
             following.stopping.wait(min(time.monotonic() - start, LONGEST_PAUSE))
 
     def _applied(self, node: str, boot: str) -> None:
-        if boot and self._boots.get(node) != boot:
-            self._boots[node] = self._unsaid[node] = boot
+        known, when = self._boots.get(node, ("", 0.0))
+        if boot and (known != boot or time.monotonic() - when > STALE):
+            self._boots[node] = (boot, time.monotonic())
+            self._unsaid[node] = boot
             self._to_say.set()
 
     def _keep_telling(self) -> None:

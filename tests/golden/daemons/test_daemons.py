@@ -51,7 +51,6 @@ def lab_of(network: str, more: str = "") -> Lab:
 
 ENGINE = {
     "plain": "kubernetes: {engine: none}\n",
-    "controller": "kubernetes: {policies: controller}\n",
     "peers": "peers: {rate: 200M}\n",
     "class-registry": "class_registry: {size: 20GiB}\n",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.interop.node.pod_wires import OUTSIDE, PODS, PORTS, RANGES, Flow, PodWires, flows
+from tests.interop.node.wires import LAB
 from tests.support.policies import allowed, pod, policy
 
-from nodisk.plan import containers
+from nodisk import run
+from nodisk.plan import containers, system
 from nodisk.plan.policies import Cluster, pod_of, policy_of
-from nodisk.plan.policy_rules import closed, compile_nodes
+from nodisk.plan.policy_rules import absent, closed, compile_nodes
+from nodisk.waiting import Deadline, until
 
 pytestmark = pytest.mark.interop
 
@@ -87,6 +91,13 @@ def test_nothing_is_refused_without_policies(wires: PodWires) -> None:
 def test_nothing_passes_before_the_first_rules(wires: PodWires) -> None:
     wires.load({node: closed(pods) for node, pods in RANGES.items()})
     assert wires.passed(flows()) == set()
+
+
+def test_all_passes_once_the_server_enforces_nothing_any_more(wires: PodWires) -> None:
+    wires.load({node: closed(pods) for node, pods in RANGES.items()})
+    for _ in range(2):  # it is sent to machines that have no table, too
+        wires.load(dict.fromkeys(RANGES, absent()))
+        assert wires.passed(flows()) == set(flows())
 
 
 def test_an_unknown_pod_has_no_traffic_where_there_are_policies(wires: PodWires) -> None:
@@ -317,3 +328,37 @@ def test_an_address_of_another_node_is_not_believed(wires: PodWires) -> None:
         assert wires.heard(A, A, B)
     finally:
         wires.ip(A, "address", "del", f"{E}/32", "dev", "eth0")
+
+
+def link_local(wires: PodWires, who: str, link: str) -> str:
+    """The IPv6 address that the kernel gave an interface by itself, once it may be used."""
+
+    def found() -> str | None:
+        words = ["ip", "-n", wires.name(who), "-6", "-j", "address", "show", "dev", link, "scope", "link", "-tentative"]
+        listed = json.loads(run.run(words).stdout or "[]")
+        return next((one["local"] for entry in listed for one in entry.get("addr_info", [])), None)
+
+    assert until(lambda: found() is not None, Deadline(30), every=0.1)
+    return found() or ""
+
+
+def test_pods_do_not_meet_by_ipv6(wires: PodWires) -> None:
+    """Policies are about IPv4 addresses: the kernel's own addresses for a link must not lead past them."""
+    apply(wires, [policy("x", "deny", **IN)], pods())
+    targets = [link_local(wires, B, "eth0"), link_local(wires, "n1", containers.BRIDGE), "ff02::1"]
+
+    def answered() -> list[str]:
+        asked = ("ping", "-6", "-c", "2", "-i", "0.2", "-W", "2", "-q")
+        done = {one: run.run([*asked, f"{one}%eth0"], netns=wires.name(A), check=False) for one in targets}
+        return [one for one, told in done.items() if told.returncode == 0]
+
+    assert answered() == targets, "without the machine's own rules they would"
+    (setting,) = [line for line in system.SYSCTL.splitlines() if "ip6tables" in line]
+    run.run(["sysctl", "-qw", setting.replace(" ", "")], netns=wires.name("n1"))
+    wires.load({"n1": containers.firewall(LAB, names=True)})
+    try:
+        assert answered() == []
+        assert (A, B, "TCP", 80) not in wires.passed(flows())
+        assert (C, B, "TCP", 80) not in wires.passed(flows())
+    finally:
+        wires.load({"n1": "delete table ip nodisk\ndelete table ip6 nodisk\n"})

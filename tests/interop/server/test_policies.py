@@ -20,7 +20,7 @@ from tests.interop.server.test_enrol import Client, unpack
 
 from nodisk import node, run
 from nodisk.plan.policies import Cluster
-from nodisk.plan.policy_rules import closed, compile_nodes
+from nodisk.plan.policy_rules import absent, closed, compile_nodes
 from nodisk.records import host as host_record
 from nodisk.server import probes
 from nodisk.server.app import application
@@ -159,6 +159,10 @@ def test_a_machine_applies_what_the_server_tells(room: Room, w1: Client) -> None
         assert "cni0" in table(w1)
         publish(second)
         until(lambda: "cni1" in table(w1))
+        publish({"w1": absent()})  # lab.yaml was changed: somebody else enforces them
+        until(lambda: "nodisk-policies" not in run.run(["nft", "list", "tables"], netns=w1.namespace).stdout)
+        publish(second)
+        until(lambda: "nodisk-policies" in run.run(["nft", "list", "tables"], netns=w1.namespace).stdout)
     assert "cni1" in table(w1)
 
 

@@ -1,4 +1,4 @@
-"""What the compiler makes of single objects, and what a lab with `policies: server` gives its machines."""
+"""What the compiler makes of single objects, and what a lab gives its machines."""
 
 from __future__ import annotations
 
