@@ -21,7 +21,7 @@ from nodisk.classes.teardown import OnGone
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, describe
 from nodisk.kube.client import Client
-from nodisk.records import isolation, running
+from nodisk.records import isolation, running, virtual_lab
 from nodisk.records.database import Database
 from nodisk.waiting import Deadline
 
@@ -148,13 +148,18 @@ def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bo
     findings = list(selftest.run(found, first, second, features.features(client)))
     if not with_pods:
         return [*findings, selftest.unenforced(first.account.label)]
-    tried = reach.settled(_reach(client, found, first, second, enforcer), enforcer)
+    if enforcer is not None and enforcer.missing and not pods:  # pods would show nothing that isn't known
+        return [*findings, selftest.untried(first.account.label, enforcer.missing)]
+    within = reach.EMULATED if virtual_lab.emulated(context.state) else reach.WITHIN
+    tried = reach.settled(_reach(client, found, first, second, enforcer=enforcer, within=within), enforcer)
     of = built.cluster(context.state.state, context.lab)
     isolation.save(context.state, isolation.Tried(tried.verdict, tried.happened), of=of)
     return [*findings, tried]
 
 
-def _reach(client: Client, found: Class, first: Tester, second: Tester | None, enforcer: Enforcer | None) -> Finding:
+def _reach(
+    client: Client, found: Class, first: Tester, second: Tester | None, *, enforcer: Enforcer | None, within: float
+) -> Finding:
     """Whether one student's pod reaches another's, tried with pods if there is where to run them."""
     who = first.account.label
     if second is None:
@@ -164,7 +169,7 @@ def _reach(client: Client, found: Class, first: Tester, second: Tester | None, e
     if not capacity.ready_nodes(client):
         return selftest.untried(who, "no node is ready to run pods")
     spaces = (found.namespace(first.account), found.namespace(second.account))
-    return reach.attempt(first, second, spaces, enforcer=enforcer, deadline=Deadline(reach.WITHIN))
+    return reach.attempt(first, second, spaces, enforcer=enforcer, deadline=Deadline(within))
 
 
 def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:

@@ -109,8 +109,8 @@ def fill(site: Site, folder: Path, registry_address: str) -> None:
         subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", source, target], check=True)
 
 
-def lab(source: str = "upstream", version: str | None = None, network: str = "routed") -> Lab:
-    kubernetes = {"source": source, "network": network} | ({"version": version} if version else {})
+def lab(source: str = "upstream", version: str | None = None, network: str = "routed", **more: str) -> Lab:
+    kubernetes = {"source": source, "network": network, **more} | ({"version": version} if version else {})
     return Lab.model_validate(
         {
             "name": "test",
@@ -354,13 +354,13 @@ def test_a_manifest_that_is_not_there_is_told_with_the_ways_round(
     publish_manifests(site, monkeypatch)
     (site.root / f"manifests/{addons.PINNED[addons.POLICIES].place}").unlink()
     with pytest.raises(NodiskError, match="404") as caught:
-        build.build(lab(version="1.36"), State(tmp_path / "state"), only=["addons"])
+        build.build(lab(version="1.36", policies="controller"), State(tmp_path / "state"), only=["addons"])
     assert "NODISK_UPSTREAM_MANIFESTS" in str(caught.value.hint)
     assert "kubernetes.policies_manifest" in str(caught.value.hint)
     monkeypatch.setenv("NODISK_UPSTREAM_MANIFESTS", "http://127.0.0.1:1")
     started = time.monotonic()
     with pytest.raises(EnvironmentProblem, match="can't be loaded") as caught:
-        build.build(lab(version="1.36"), State(tmp_path / "state"), only=["addons"])
+        build.build(lab(version="1.36", policies="controller"), State(tmp_path / "state"), only=["addons"])
     assert time.monotonic() - started < 60
     assert "kubernetes.policies_manifest" in str(caught.value.hint)
     assert "continues" not in str(caught.value.hint)
@@ -418,8 +418,9 @@ def test_only_every_kind_records_nothing(site: Site, tmp_path: Path, monkeypatch
 
     make = Recipe.make
     monkeypatch.setattr(Recipe, "make", stand_in)
-    build.build(lab(version="1.36"), state, only=built.KINDS)
+    room = lab(version="1.36", policies="controller")
+    build.build(room, state, only=built.KINDS)
     assert sorted(asked) == ["containers", "image", "ipxe"]
     assert not built.used(state)
-    build.build(lab(version="1.36"), state)
+    build.build(room, state)
     assert {asset.partition("-")[0] for asset in built.used(state)} >= {"release", "addons"}
