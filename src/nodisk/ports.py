@@ -8,6 +8,8 @@ HTTP = 80
 DNS = 53
 NAMES = 1053
 """The cluster's names for pods, where the release brings no CoreDNS: behind port 53 of the Service ``kube-dns``."""
+TFTP = 69
+"""iPXE, shim and GRUB for firmware."""
 NTP = 123
 NFS = 2049
 """Students' storage."""
@@ -20,7 +22,7 @@ CLASS_REGISTRY = 5001
 API = 6443
 """The cluster's API, balanced by the server; each control-plane machine's own API server listens on the same port."""
 ENROL = 6444
-"""The machines' script also has it: ``node/image/usr/lib/nodisk/enrol``."""
+"""Two scripts of the machines' image also have it; ``tests/unit/test_ports.py`` compares them with this."""
 CONSOLE = 6445
 """The room's console, unless lab.yaml has another port for it."""
 METRICS = 6446

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from nodisk import ports
 from nodisk.values import Mac, Stage
 
 ORDER = {stage: place for place, stage in enumerate(Stage)}
@@ -97,10 +98,12 @@ def fetched_nothing(events: Iterable[Event], now: float) -> str:
     if last is None or since is None or now - since < FETCHES_WITHIN:
         return ""
     if last.detail == IPXE:
-        return "iPXE got an address and never asked for its boot script: is HTTP (80/tcp) to the server blocked?"
+        http = f"HTTP ({ports.HTTP}/tcp)"
+        return f"iPXE got an address and never asked for its boot script: is {http} to the server blocked?"
     if last.detail.startswith(f"{FIRMWARE} for"):
         return f"it has {last.detail}"
-    return "its firmware got an address and iPXE never started: TFTP (69/udp) blocked, or Secure Boot refuses iPXE?"
+    tftp = f"TFTP ({ports.TFTP}/udp)"
+    return f"its firmware got an address and iPXE never started: {tftp} blocked, or Secure Boot refuses iPXE?"
 
 
 def progress(events: Iterable[Event]) -> Progress:

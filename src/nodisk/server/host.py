@@ -114,7 +114,7 @@ def bound_ports(lab: Lab, interface: str, *, names: bool) -> tuple[Port, ...]:
         Port(lab.console.port, False, "nginx: the console", lab.console_address),
         Port(ports.DNS, False, "dnsmasq: DNS", server),
         Port(ports.DNS, True, "dnsmasq: DNS", server),
-        Port(69, True, "dnsmasq: TFTP", server),
+        Port(ports.TFTP, True, "dnsmasq: TFTP", server),
         Port(ports.NTP, True, "chronyd: time", server),
     ]
     if lab.has_cluster:
