@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from nodisk import run  # noqa: E402 - found by the path above
+from nodisk import run, virtual_record  # noqa: E402 - found by the path above
 from nodisk.assets.store import Store  # noqa: E402
 from nodisk.context import LabContext, LabOptions  # noqa: E402
 from nodisk.errors import EnvironmentProblem, NodiskError  # noqa: E402
@@ -185,10 +185,10 @@ def up(context: LabContext) -> None:
     virtual_lab.note_emulated(state, yes=False)
     virtual.services.start_server()
     ports = virtual.services.start_forwarder()
-    record = virtual_lab.Record(
+    record = virtual_record.Record(
         str(context.file), virtual.segment.netns, virtual_lab.BRIDGE, ports["api"], ports["http"]
     )
-    virtual_lab.write(state, record)
+    virtual_record.write(state, record)
     with Database(state.database) as database:
         database.arm(FOREVER)
     for machine in lab.machines:

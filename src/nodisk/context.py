@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from nodisk import virtual_record
 from nodisk.errors import NoCluster, UsageError
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab
@@ -60,11 +60,11 @@ class LabOptions:
             return Path(named)
         if (here := Path("lab.yaml")).exists():
             return here
-        running = {path: json.loads(path.read_text()) for path in self.state.labs.glob("*/run/virtual.json")}
+        running = virtual_record.running(self.state)
         if len(running) == 1:
-            return Path(next(iter(running.values()))["file"])
+            return Path(next(iter(running.values())).file)
         if running:
-            raise SeveralLabs(sorted(path.parent.parent.name for path in running))
+            raise SeveralLabs(sorted(running))
         raise UsageError(
             "no lab found: no --lab, no $NODISK_LAB, no ./lab.yaml, and no running virtual lab",
             hint="create one with nodisk init",
@@ -77,8 +77,8 @@ class LabOptions:
         lab = load(file)
         state = self.state.lab(str(lab.name))
         lab = with_own_key(lab, state)
-        netns = json.loads(state.virtual.read_text())["netns"] if state.virtual.exists() else None
-        return LabContext(lab, file, state, netns)
+        running = virtual_record.read(state)
+        return LabContext(lab, file, state, None if running is None else running.netns)
 
     def load_cluster(self) -> LabContext:
         """The same for a command that works on the cluster; raises NoCluster where the machines are plain Debian."""

@@ -94,6 +94,10 @@ class State:
         """The parts of all labs that this host has had."""
         return [self.lab(path.name) for path in sorted(self.labs.glob("*")) if path.is_dir()]
 
+    def each_virtual(self) -> list[LabState]:
+        """The parts of the virtual labs that run, as far as this user may look into them."""
+        return [self.lab(path.parent.parent.name) for path in sorted(self.labs.glob("*/run/virtual.json"))]
+
 
 @dataclass(frozen=True, slots=True)
 class LabState:
@@ -244,5 +248,5 @@ class LabState:
 
     @property
     def virtual(self) -> Path:
-        """The record of a running virtual lab (absent: none runs); ``records.virtual_lab`` reads and writes it."""
+        """The record of a running virtual lab (absent: none runs); ``virtual_record`` reads and writes it."""
         return self.run / "virtual.json"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 import select
 import shutil
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from tests.support import assets
 from tests.support.inside import enter
 
+from nodisk import virtual_record
 from nodisk.assets import progress, release, release_debian
 from nodisk.assets.work import Work
 from nodisk.context import LabContext
@@ -207,7 +207,9 @@ class ControlPlane:
     def start(self) -> None:
         self.authority.ensure()
         self.lab_state.run.mkdir(parents=True, exist_ok=True)
-        self.lab_state.virtual.write_text(json.dumps({"file": str(self.lab_file), "netns": "nodisk-test"}))
+        virtual_record.write(
+            self.lab_state, virtual_record.Record(str(self.lab_file), "nodisk-test", "lab0", self.port, self.port)
+        )
         self._certificates()
         document = yaml.safe_load(self.lab_state.admin_kubeconfig.read_text())
         document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.port}"

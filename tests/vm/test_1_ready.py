@@ -17,7 +17,7 @@ import yaml
 from tests.vm.driver import Driver
 from tests.vm.faults import on
 
-from nodisk import run
+from nodisk import run, virtual_record
 from nodisk.assets import built
 from nodisk.commands.verify import PROOF
 from nodisk.plan.budget import budget
@@ -274,10 +274,11 @@ def test_machines_reach_services_from_their_own_network(vm: Driver) -> None:
 
 
 def test_api_certificate_is_checked_by_the_labs_own_ca(vm: Driver) -> None:
-    record = json.loads(vm.context().state.virtual.read_text())
+    record = virtual_record.read(vm.context().state)
+    assert record is not None
     context = ssl.create_default_context()  # the host's CAs don't know it
     with (
-        socket.create_connection(("127.0.0.1", record["api_port"]), timeout=10) as link,
+        socket.create_connection(("127.0.0.1", record.api_port), timeout=10) as link,
         pytest.raises(ssl.SSLCertVerificationError),
     ):
         context.wrap_socket(link, server_hostname="127.0.0.1")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nodisk import __version__, run
+from nodisk import __version__, run, virtual_record
 from nodisk.assets import built
 from nodisk.bench import api_load, cold_image, net_load, pods_load, recorded, service_load
 from nodisk.bench.health import Health
@@ -20,7 +20,6 @@ from nodisk.classes import credentials
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, ToolMissing
 from nodisk.machines import qemu
-from nodisk.records import virtual_lab
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.runner import choose, run_all
 from nodisk.verify.scene import Scene, pace_line
@@ -165,7 +164,7 @@ def _node(stage: Stage, name: str, node: dict[str, Any]) -> dict[str, Any]:
 
 def _accelerator(scene: Scene) -> str:
     """``kvm`` or ``tcg`` for a virtual lab; empty for real PCs."""
-    return "" if virtual_lab.read(scene.context.state) is None else qemu.accelerator().technique
+    return "" if virtual_record.read(scene.context.state) is None else qemu.accelerator().technique
 
 
 def _commit() -> str:

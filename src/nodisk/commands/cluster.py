@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from nodisk import files, run, ui
+from nodisk import files, run, ui, virtual_record
 from nodisk.assets import kubectl as kubectl_
 from nodisk.context import LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
@@ -20,7 +20,6 @@ from nodisk.machines import asked, status_table
 from nodisk.machines import inventory as inventory_
 from nodisk.machines import ssh as ssh_
 from nodisk.machines import status as view
-from nodisk.records import virtual_lab
 from nodisk.spec.lookup import machine_named
 
 
@@ -105,7 +104,7 @@ def kubeconfig(options: LabOptions, out: Path | None) -> None:
     """
 
     context = options.load_cluster()
-    virtual = virtual_lab.read(context.state)
+    virtual = virtual_record.read(context.state)
     text = kubectl_.for_this_host(context, api_port=None if virtual is None else virtual.api_port)
     if out is None:
         click.echo(text, nl=False)

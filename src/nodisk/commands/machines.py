@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from nodisk import ui
+from nodisk import ui, virtual_record
 from nodisk.assets import build
 from nodisk.commands.cluster import ssh
 from nodisk.commands.lab_bench import lab_bench
@@ -24,7 +24,7 @@ from nodisk.machines.remains import Remains, named, need_root
 from nodisk.machines.segment import tap_name
 from nodisk.machines.virtual import Virtual
 from nodisk.machines.watch import WAY, Row, rows, summary, wait_ready
-from nodisk.records import running, virtual_lab
+from nodisk.records import running
 from nodisk.records.database import Database
 
 READY_WITHIN = 1200.0
@@ -170,7 +170,7 @@ def _dry_run_down(remains: Remains, *, purge: bool) -> None:
 def lab_status(options: LabOptions, output: str) -> None:
     """Show the lab's server, ports, and machines with their boot stages."""
     virtual = _virtual(options)
-    found, pid = virtual_lab.read(virtual.state), running.process(virtual.state)
+    found, pid = virtual_record.read(virtual.state), running.process(virtual.state)
     machines: list[Row] = []
     if virtual.state.database.exists():
         with Database(virtual.state.database, reading=True) as database:

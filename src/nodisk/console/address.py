@@ -11,8 +11,7 @@ from nodisk.machines import forward
 def base(context: LabContext) -> str:
     """``https://ADDRESS:PORT``; of a virtual lab, the port of loopback that leads to it. Raises UsageError."""
     if context.netns is not None:
-        record = context.state.run / forward.RECORD
-        port = forward.earlier_ports(record).get("console")
+        port = forward.ports(context.state.run).get("console")
         if port is None:
             raise UsageError(
                 "this virtual lab was started by a nodisk that had no console", hint="nodisk lab down, nodisk lab up"

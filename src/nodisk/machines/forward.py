@@ -72,20 +72,25 @@ def earlier_ports(record: Path) -> dict[str, int]:
     return {name: port for name, port in loaded.items() if name in SOCKETS and isinstance(port, int)}
 
 
+def ports(run_dir: Path) -> dict[str, int]:
+    """The ports of the forwarder that listens for this run directory; empty if none does."""
+    return earlier_ports(run_dir / RECORD)
+
+
 async def serve(run_dir: Path, record: Path) -> None:
     """Forward until SIGTERM or SIGINT."""
     os.chdir(run_dir)  # a unix socket's path may have 107 bytes (unix(7)); its name alone always fits
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    wanted, ports = earlier_ports(record), {}
+    wanted, taken = earlier_ports(record), {}
     servers = []
     for name, target in SOCKETS.items():
         listener = _listen(wanted.get(name))
         servers.append(await asyncio.start_server(functools.partial(_connect, target=target), sock=listener))
-        ports[name] = listener.getsockname()[1]
-    files.write(record, json.dumps(ports) + "\n")
-    files.write(run_dir / RECORD, json.dumps(ports) + "\n")
+        taken[name] = listener.getsockname()[1]
+    files.write(record, json.dumps(taken) + "\n")
+    files.write(run_dir / RECORD, json.dumps(taken) + "\n")
     await stop.wait()
     for server in servers:
         server.close()  # connections that are open end with this process

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from nodisk import files
+from nodisk import files, virtual_record
 from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.machines import processes
 from nodisk.machines.segment import Namespace
@@ -57,7 +57,7 @@ class Remains:
                 hint=f"stop it with systemctl stop nodisk or Ctrl-C; {self._others()}",
             )
         interface = virtual_lab.room_interface(self.state)
-        left = virtual_lab.read(self.state) is not None or self.namespace.exists()
+        left = virtual_record.read(self.state) is not None or self.namespace.exists()
         if interface is not None and (remove or not left):
             raise UsageError(
                 f"{self.state.root} is a real room's: its server last ran on the network interface {interface}",
@@ -67,7 +67,7 @@ class Remains:
     def _others(self) -> str:
         """The virtual labs that run, as a hint names them."""
         others = [state for state in self.state.state.each_lab() if state.name != self.state.name]
-        named = ", ".join(f"--lab {file}" for state in others if (file := virtual_lab.file_of(state)) is not None)
+        named = ", ".join(f"--lab {file}" for state in others if (file := virtual_record.file_of(state)) is not None)
         return f"the running virtual lab: {named}" if named else "no other virtual lab is running"
 
     def down(self, say: Callable[[str], None], *, purge: bool = False, cut: Callable[[], list[str]] = list) -> bool:
@@ -79,7 +79,7 @@ class Remains:
         """
         self.need_virtual(remove=purge)
         namespace = self.namespace
-        there = virtual_lab.read(self.state) is not None or namespace.exists()
+        there = virtual_record.read(self.state) is not None or namespace.exists()
         if on := cut():
             say(f"powered off: {', '.join(on)}")
         if stop_server(self.state):
@@ -92,7 +92,7 @@ class Remains:
                 processes.end(left)
             namespace.down()
             say(f"network namespace {namespace.netns} removed")
-        virtual_lab.remove(self.state)
+        virtual_record.remove(self.state)
         if self.state.database.exists() and not purge:
             with Database(self.state.database) as database:
                 database.disarm()

@@ -6,7 +6,7 @@ command line.
 
 from __future__ import annotations
 
-import json
+import functools
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -86,13 +86,12 @@ class Services:
 
     def start_forwarder(self) -> dict[str, int]:
         """Start the forwarder if it doesn't run; returns its ports by name (``api``, ``http``)."""
-        record = self.state.run / forward.RECORD
         if not processes.find(_forwarder_words(self.state)[1:]):
-            record.unlink(missing_ok=True)
+            (self.state.run / forward.RECORD).unlink(missing_ok=True)
             run.start(_forwarder_words(self.state), log_file=self.state.log / "forward.log")
-        if not until(record.exists, Deadline(20), every=0.05):
+        ports = until(functools.partial(forward.ports, self.state.run), Deadline(20), every=0.05)
+        if not ports:
             raise NodiskError(f"the port forwarder did not start:\n{tail(self.state.log / 'forward.log')}")
-        ports: dict[str, int] = json.loads(record.read_text())
         return ports
 
     def _server_words(self) -> tuple[str, ...]:

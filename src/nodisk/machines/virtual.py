@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodisk import run
+from nodisk import run, virtual_record
 from nodisk.assets import built
 from nodisk.errors import EnvironmentProblem
 from nodisk.machines import power as power_
@@ -24,7 +24,7 @@ from nodisk.records import running, virtual_lab
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import FOREVER
-from nodisk.records.virtual_lab import BRIDGE, Record
+from nodisk.records.virtual_lab import BRIDGE
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
@@ -66,7 +66,7 @@ class Virtual:
         need_root()
         off = [machine for machine in self.lab.machines if another or self.power.pid(machine) is None]
         power_.check_host(self.lab, off)
-        if self.segment.exists() and virtual_lab.read(self.state) is None:
+        if self.segment.exists() and virtual_record.read(self.state) is None:
             inside = processes.in_namespace(self.segment.netns)
             if inside and not any(self._mine(pid) for pid in inside):
                 raise EnvironmentProblem(
@@ -80,7 +80,7 @@ class Virtual:
         line = processes.command_line(pid)
         return any(root in word for word in line) or str(self.file) in line
 
-    def start(self, say: Callable[[str], None]) -> Record:
+    def start(self, say: Callable[[str], None]) -> virtual_record.Record:
         """Segment, server, forwarder, armed window, record: everything but the machines. Idempotent."""
         self.remains.need_virtual()
         segment, services = self.segment, self.services
@@ -94,8 +94,8 @@ class Virtual:
         if not services.start_server() and services.update_server(built.fingerprint(self.state, self.lab)):
             say("server loaded the changes to lab.yaml or the build; machines get them at their next boot")
         ports = services.start_forwarder()
-        found = Record(str(self.file), segment.netns, BRIDGE, ports["api"], ports["http"])
-        virtual_lab.write(self.state, found)
+        found = virtual_record.Record(str(self.file), segment.netns, BRIDGE, ports["api"], ports["http"])
+        virtual_record.write(self.state, found)
         with Database(self.state.database) as database:
             if database.armed_until() != FOREVER:
                 database.arm(FOREVER)

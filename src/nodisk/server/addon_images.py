@@ -75,10 +75,7 @@ def push(lab: Lab, state: LabState) -> tuple[int, list[str]]:
 
 def _by_tag(lab: Lab, state: LabState) -> set[str]:
     """Images that are also asked for by their tags, but for those of the release, which have the tags already."""
-    found = set()
-    with contextlib.suppress(OSError, ValueError):
-        taken = json.loads((state.registry / seed.PUSHED).read_text(encoding="utf-8"))
-        found = {str(tag) for tag in taken}
+    found = seed.pushed_before(state)
     names = {name for addon in lab.addons for name in addon.images}
     return {str(name) for name in names if name.tag and f"{name.path}:{name.tag}" not in found}
 

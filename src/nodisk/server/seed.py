@@ -84,7 +84,7 @@ async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage,
     trust.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(state.pki / "server-ca.crt", trust / "ca.crt")
     context = ssl.create_default_context(cafile=str(trust / "ca.crt"))
-    pushed = _pushed(state)
+    pushed = pushed_before(state)
     async with httpx2.AsyncClient(base_url=f"https://{registry}", verify=context, trust_env=False) as client:
         for image, archive in images:
             tag = f"{image.repository}:{image.tag}"
@@ -104,7 +104,7 @@ async def seed(lab: Lab, state: LabState, images: Sequence[tuple[ContainerImage,
     return count, problems
 
 
-def _pushed(state: LabState) -> dict[str, str]:
+def pushed_before(state: LabState) -> dict[str, str]:
     """Tag → the archive from which it was pushed, as far as known."""
     try:
         found: dict[str, str] = json.loads((state.registry / PUSHED).read_text(encoding="utf-8"))

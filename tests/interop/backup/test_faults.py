@@ -17,6 +17,7 @@ from tests.interop.backup.rooms import Room
 from tests.support.at_once import at_once
 from tests.unit.spec.labs import TEN_LINES
 
+from nodisk import virtual_record
 from nodisk.records.database import Database
 from nodisk.state import State
 from nodisk.waiting import Deadline, until
@@ -129,7 +130,7 @@ def test_a_lab_file_that_differs(backed_up: Room, tmp_path: Path) -> None:
 
 def test_a_lab_that_runs(backed_up: Room) -> None:
     backed_up.lab.run.mkdir(exist_ok=True)
-    backed_up.lab.virtual.write_text('{"file": "lab.yaml", "netns": null}')
+    virtual_record.write(backed_up.lab, virtual_record.Record("lab.yaml", "nodisk-room", "lab0", 1, 2))
     said = backed_up.call("restore", "--from", "backups", "--replace", status=2)
     assert "is running" in said
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import signal
 import socket
 import subprocess
@@ -46,11 +45,11 @@ def forwarder(folder: Path) -> Iterator[dict[str, int]]:
     with subprocess.Popen(argv) as child:
         try:
             end = time.monotonic() + 20
-            while not (folder / forward.RECORD).exists():
+            while not forward.ports(folder):
                 assert time.monotonic() < end
                 assert child.poll() is None
                 time.sleep(0.02)
-            yield json.loads((folder / forward.RECORD).read_text())
+            yield forward.ports(folder)
         finally:
             child.send_signal(signal.SIGTERM)
             assert child.wait(10) == 0

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.unit.spec.labs import TEN_LINES
 
-from nodisk import files, run
+from nodisk import files, run, virtual_record
 from nodisk.cli import nodisk
-from nodisk.context import SeveralLabs
+from nodisk.context import LabOptions, SeveralLabs
 from nodisk.errors import EnvironmentProblem, UsageError
 from nodisk.machines import processes
 from nodisk.machines import virtual as virtual_
@@ -64,7 +65,7 @@ def test_a_virtual_labs_own_state_goes(virtual: Virtual) -> None:
 def test_a_rooms_state_stays(virtual: Virtual, purge: bool) -> None:
     served(virtual, "enp3s0")
     other = virtual.state.state.lab("other")
-    virtual_lab.write(other, virtual_lab.Record("/labs/other.yaml", "nodisk-other", "lab0", 1, 2))
+    virtual_record.write(other, virtual_record.Record("/labs/other.yaml", "nodisk-other", "lab0", 1, 2))
     with pytest.raises(UsageError, match="its server last ran on the network interface enp3s0") as caught:
         virtual.down(lambda _: None, purge=purge)
     assert "the running virtual lab: --lab /labs/other.yaml" in str(caught.value.hint)
@@ -92,7 +93,7 @@ def test_a_state_that_was_restored_may_be_a_virtual_lab_s(virtual: Virtual) -> N
 def test_a_server_that_runs_elsewhere_keeps_everything(virtual: Virtual) -> None:
     """Also if the last server that came far enough to say so was a virtual one."""
     served(virtual, "lab0")
-    virtual_lab.write(virtual.state, virtual_lab.Record(str(virtual.file), "nodisk-x", "lab0", 1, 2))
+    virtual_record.write(virtual.state, virtual_record.Record(str(virtual.file), "nodisk-x", "lab0", 1, 2))
     with files.lock(virtual.state.run / running.LOCK, "the server"):
         assert running.process(virtual.state) == os.getpid()
         with pytest.raises(UsageError, match=r"the server of .* \(pid \d+\) is a real room's"):
@@ -139,9 +140,7 @@ def test_several_labs_are_told_apart_by_name(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NODISK_LAB", raising=False)
     for name in ("room", "attic"):
-        record = State(tmp_path).lab(name).virtual
-        record.parent.mkdir(parents=True)
-        record.write_text("{}")
+        virtual_record.write(State(tmp_path).lab(name), virtual_record.Record("lab.yaml", "nodisk-x", "lab0", 1, 2))
     error = CliRunner().invoke(nodisk, ["lab", "down", "--state", str(tmp_path)]).exception
     assert isinstance(error, UsageError)
     assert (error.message, error.hint) == (
@@ -151,6 +150,23 @@ def test_several_labs_are_told_apart_by_name(tmp_path: Path, monkeypatch: pytest
     error = CliRunner().invoke(nodisk, ["lab", "status", "--state", str(tmp_path)]).exception
     assert isinstance(error, SeveralLabs)
     assert error.hint == "choose one with --lab FILE or $NODISK_LAB"
+
+
+def test_the_only_one_that_runs_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NODISK_LAB", raising=False)
+    state = State(tmp_path)
+    state.lab("off").root.mkdir(parents=True)
+    options = LabOptions(None, state)
+    with pytest.raises(UsageError, match="no lab found"):
+        options.file()
+    (file := tmp_path / "rooms" / "mine.yaml").parent.mkdir()
+    file.write_text(TEN_LINES)
+    virtual_record.write(state.lab("room"), virtual_record.Record(str(file), "nodisk-room", "lab0", 1, 2))
+    assert options.file() == file
+    assert options.load().netns == "nodisk-room"
+    virtual_record.remove(state.lab("room"))
+    assert LabOptions(file, state).load().netns is None
 
 
 def test_a_name_or_a_file_not_both(tmp_path: Path) -> None:
