@@ -27,6 +27,7 @@ from nodisk.records.events import Kind, iso
 from nodisk.records.turns import Turned
 from nodisk.spec.timetable import Turn
 from nodisk.values import Mac, Role
+from nodisk.waiting import Deadline
 
 LONGEST = 30 * 60.0
 """Seconds for which a room is waited for, unless told otherwise."""
@@ -118,7 +119,7 @@ def _arrive(
 
     Machines that are noted as broken are neither switched on nor waited for; they are handed back, with their notes.
     """
-    began, since = time.monotonic(), time.time()
+    began, since, deadline = time.monotonic(), time.time(), Deadline(seconds)
     ready = room_.up_already(context)
     broken = room_.broken(context, ready)
     machines = [machine for machine in context.lab.machines if str(machine.name) not in broken]
@@ -131,7 +132,7 @@ def _arrive(
         with room_.armed(context, seconds) as database:
             way = Way(min(switching.WITHIN, seconds), stagger)
             woken = room_.switch_on(lambda hear: switching.press_machines(context, wanted, Wish.ON, way, hear=hear))
-            rows = room_.arrive(context, machines, database, ready, woken, began=since, end=began + seconds, seen=rows)
+            rows = room_.arrive(context, machines, database, ready, woken, began=since, deadline=deadline, seen=rows)
     except KeyboardInterrupt:
         up = [str(row.machine.name) for row in rows if row.ready]
         ui.say(f"interrupted: the lab is disarmed; {len(up)} of {len(machines)} machines are Ready")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from nodisk.kube import kubeconfig
 from nodisk.kube.channels import Outcome
 from nodisk.kube.client import Client, Object, connect
 from nodisk.kube.errors import AlreadyExists, ApiError, Forbidden, NotFound, Unreachable
+from nodisk.waiting import Deadline
 
 PATIENCE = 300.0
 """Seconds for a pod to run; its image comes from the server, in seconds, and to an emulated machine in minutes."""
@@ -148,27 +148,26 @@ class InCluster:
             _delete(admin, space)
 
     async def _running(self, client: Client, found: Class, student: Account, say: Say) -> str:
-        began, said, space = time.monotonic(), ("", ""), found.namespace(student)
+        said, space = ("", ""), found.namespace(student)
+        deadline, fruitless = Deadline(PATIENCE), Deadline(FRUITLESS)
         while True:
             async with self.gate:
                 pod = await asyncio.to_thread(_make, client, terminal.pod(found, student))
             if pod is not None and (container := terminal.running(pod)):
                 return container
-            waited = time.monotonic() - began
             now = (STARTING, "")
             if pod is not None and (why := await asyncio.to_thread(_why, client, space, pod)):
                 now = (PENDING, why)
-                if waited > FRUITLESS:
+                if fruitless.passed:
                     raise NoTerminal(PENDING, why)
             if now != said:
                 said = now
                 await say(*now)
-            if pod is not None and waited > FRUITLESS and (pod.get("status") or {}).get("phase") == "Running":
+            if pod is not None and fruitless.passed and (pod.get("status") or {}).get("phase") == "Running":
                 # It ran, and is not Ready any more: its machine is gone, and the cluster waits minutes for it.
                 await asyncio.to_thread(_delete, client, space, uid=pod["metadata"]["uid"])
-            if waited > PATIENCE:
+            if not await deadline.pause_async(LOOK):
                 raise NoTerminal(LATE, said[1])
-            await asyncio.sleep(LOOK)
 
     async def _give_key(self, found: Class, student: Account, token: str) -> None:
         """Write the student's kubeconfig into the pod's memory, by the standard input of a command."""

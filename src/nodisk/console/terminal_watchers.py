@@ -7,7 +7,6 @@ show never holds up the student: of that they get the end, as the console keeps 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -184,15 +183,16 @@ class Watchers:
         if len(self._here) >= MOST:
             return Left.FULL
         self._here.append(watcher)
-        number, end = await self._notice(), time.monotonic() + NOTICE
-        while self._told < number:
-            self._answer.clear()
-            try:
-                await asyncio.wait_for(self._answer.wait(), end - time.monotonic())
-            except TimeoutError:
-                return Left.HIDDEN
-            if self._closed:
-                return Left.CLOSED
+        number = await self._notice()
+        try:
+            async with asyncio.timeout(NOTICE):
+                while self._told < number:
+                    self._answer.clear()
+                    await self._answer.wait()
+                    if self._closed:
+                        return Left.CLOSED
+        except TimeoutError:
+            return Left.HIDDEN
         watcher.resize(self.size)
         self._let_in.append(watcher)
         watcher.feed(self.kept.text, self.kept)

@@ -6,12 +6,12 @@ without a controller would be lost with its eviction, and runs again on its node
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nodisk.kube.client import Client
 from nodisk.kube.errors import ApiError, NotFound
+from nodisk.waiting import Deadline
 
 MARK = "nodisk.dev/drained"
 """The annotation on a node that ``cordon`` closed while it is switched off, and ``reopen`` opens when it is back."""
@@ -70,7 +70,7 @@ def evict(
 
     A refused eviction (a budget, a busy server) is asked for again. ``stop`` may raise, to end the waiting.
     """
-    end = time.monotonic() + within
+    deadline = Deadline(within)
     version = "policy/v1" if client.version().line >= (1, 22) else "policy/v1beta1"
     asked: set[str] = set()
     while True:
@@ -79,10 +79,10 @@ def evict(
             meta = pod["metadata"]
             if meta["uid"] not in asked and _evict(client, version, meta["namespace"], meta["name"]):
                 asked.add(meta["uid"])
-        if not left or time.monotonic() > end:
+        if not left or deadline.passed:
             return [_called(pod) for pod in left]
         stop()
-        time.sleep(AGAIN)
+        deadline.pause(AGAIN)
 
 
 def evictable(client: Client, nodes: Collection[str]) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.spec.model import Machine
 from nodisk.values import Stage
+from nodisk.waiting import Deadline
 
 SILENT = 300.0
 """Seconds after which a machine of which nothing was seen is not waited for any more, unless others still come."""
@@ -111,10 +112,10 @@ def arrive(
     woken: Woken,
     *,
     began: float,
-    end: float,
+    deadline: Deadline,
     seen: list[Row],
 ) -> list[Row]:
-    """Show progress until the nodes of ``machines`` are Ready, ``end`` (monotonic) has come, or only silent ones miss.
+    """Show progress until the nodes of ``machines`` are Ready, ``deadline`` has passed, or only silent ones miss.
 
     ``ready``: those that were so from the start. ``began`` (seconds since 1970): what machines reported before doesn't
     count; it is before the lab was armed, for one that is on may ask at once. ``seen`` holds what was seen last, also
@@ -143,9 +144,10 @@ def arrive(
             if running.process(context.state) is None:
                 raise NodiskError("the lab's server has ended", hint="nodisk serve")
             waited = [row for row in rows if not row.ready and not _silent(row, began)]
-            if (not waited and (woken.done.is_set() or all(row.ready for row in rows))) or time.monotonic() > end:
+            if not waited and (woken.done.is_set() or all(row.ready for row in rows)):
                 return rows
-            time.sleep(INTERVAL)
+            if not deadline.pause(INTERVAL):
+                return rows
 
 
 def _silent(row: Row, began: float) -> bool:

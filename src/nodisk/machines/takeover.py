@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from enum import StrEnum
 
 from nodisk.assets import built
 from nodisk.records import running
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
+from nodisk.waiting import Deadline
 
 WITHIN = 30.0
 """Seconds: a reload starts the daemons anew."""
@@ -38,10 +38,10 @@ class Outcome(StrEnum):
 
 def take_over(state: LabState, lab: Lab, *, within: float = WITHIN) -> Outcome:
     """Tell the server, and wait until it serves ``lab`` or says that it doesn't."""
-    deadline = time.monotonic() + within
+    deadline = Deadline(within)
     plan = built.fingerprint(state, lab)
     asked: float | None = None
-    while time.monotonic() < deadline:
+    while True:
         if running.process(state) is None:
             return Outcome.STOPPED
         now = running.ready(state)
@@ -55,5 +55,5 @@ def take_over(state: LabState, lab: Lab, *, within: float = WITHIN) -> Outcome:
                 running.reload(state)
             except PermissionError:
                 return Outcome.DENIED
-        time.sleep(0.05)
-    return Outcome.ASKED
+        if not deadline.pause(0.05):
+            return Outcome.ASKED

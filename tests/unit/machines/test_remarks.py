@@ -24,6 +24,7 @@ from nodisk.records.remarks import Kind
 from nodisk.spec.load import load
 from nodisk.state import State
 from nodisk.values import Mac
+from nodisk.waiting import Deadline
 
 W1, W2, PRINTER = (Mac.parse(f"52:54:00:98:00:{end}") for end in ("11", "12", "99"))
 LAB = f"""\
@@ -105,7 +106,7 @@ def test_the_room_does_not_wait_for_a_broken_machine(shell: Shell, monkeypatch: 
     woken = Woken()
     woken.done.set()
     with Database(context.state.database) as database:
-        rows = room.arrive(context, (), database, {}, woken, began=time.time(), end=float("inf"), seen=[])
+        rows = room.arrive(context, (), database, {}, woken, began=time.time(), deadline=Deadline(), seen=[])
     assert room.missing(rows, {}) == {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from nodisk import interrupts
 from nodisk.errors import NodiskError
+from nodisk.waiting import Deadline
 
 T = TypeVar("T")
 _SLICE = 0.1
@@ -117,8 +117,8 @@ def bounded(ask: Callable[[], T], within: float) -> T:
 
     thread = threading.Thread(target=run, name="nodisk-power", daemon=True)
     thread.start()
-    end = time.monotonic() + within
-    while thread.is_alive() and time.monotonic() < end:
+    deadline = Deadline(within)
+    while thread.is_alive() and not deadline.passed:
         thread.join(_SLICE)
         stop_if_interrupted()
     if errors:
@@ -135,10 +135,10 @@ def no_answer(within: float) -> str:
 
 def rest(seconds: float) -> None:
     """Wait, but not beyond Ctrl-C; raises PowerTrouble then."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
+    deadline = Deadline(seconds)
+    while not deadline.passed:
         stop_if_interrupted()
-        time.sleep(min(left, _SLICE))
+        deadline.pause(_SLICE)
 
 
 def stop_if_interrupted() -> None:

@@ -6,13 +6,13 @@ The password is in ipmitool's environment, which only this user reads, never in 
 from __future__ import annotations
 
 import re
-import time
 from subprocess import CompletedProcess
 
 from nodisk import run
 from nodisk.errors import TimedOut
 from nodisk.machines.buttons.button import PowerTrouble, Seen, State, no_answer, stop_if_interrupted
 from nodisk.spec.model_power import PowerSettings
+from nodisk.waiting import Deadline
 
 _PASSWORD = "IPMI_PASSWORD"  # noqa: S105 - the variable's name
 SUITES = (17, 3)
@@ -61,8 +61,8 @@ class Ipmi:
 
     def _chassis(self, what: str, within: float) -> str:
         """Run one command; a BMC that doesn't answer is asked again until the time is over."""
-        end = time.monotonic() + within
-        while (left := end - time.monotonic()) > 0:
+        deadline = Deadline(within)
+        while left := deadline.left:
             done = self._run(what, left)
             if done.returncode == 0:
                 return done.stdout

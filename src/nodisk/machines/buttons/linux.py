@@ -12,6 +12,7 @@ from nodisk.machines.buttons.button import PowerTrouble, Seen, State, no_answer,
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.spec.model import Machine
+from nodisk.waiting import Deadline
 
 _TAKEN = "nodisk: shutting down"
 SILENT = 4
@@ -36,11 +37,11 @@ class Linux:
         """Whether it is gone, after it was told to shut down: silent for a while, and nothing of a new boot."""
         asked = time.time()
         for _ in range(SILENT):
-            began = time.monotonic()
+            second = Deadline(1)
             if words := self.seen(asked):
                 return Seen(State.ON, words)
             stop_if_interrupted()
-            time.sleep(max(0.0, 1 - (time.monotonic() - began)))
+            second.pause(1)
         return Seen(State.OFF, "it shut down and is silent since")
 
     def power_off(self, within: float) -> None:

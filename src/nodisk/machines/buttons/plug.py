@@ -18,6 +18,7 @@ from nodisk.machines.buttons.button import PowerTrouble, Seen, State, rest
 from nodisk.machines.buttons.linux import Linux
 from nodisk.machines.buttons.web import Web
 from nodisk.spec.model_power import PowerSettings
+from nodisk.waiting import Deadline
 
 KNOWN = ("output", "ison", "POWER", "POWER1", "relay", "state", "on")
 """Keys by which plugs say whether they are on (Shelly's two generations, Tasmota, others)."""
@@ -64,15 +65,15 @@ class Plug:
 
     def off(self, within: float) -> None:
         """Shut the PC's Linux down, then switch the plug off."""
-        end = time.monotonic() + within
+        deadline = Deadline(within)
         if self._linux.seen(float("inf")) is not None:
             self._linux.power_off(within)
             while self._linux.gone().state is not State.OFF:
-                if time.monotonic() > end:
+                if deadline.passed:
                     raise PowerTrouble(
                         "did not shut down in time, so its plug was left on", hint="--cut switches it off"
                     )
-        self.cut(max(end - time.monotonic(), 5.0))
+        self.cut(max(deadline.left, 5.0))
 
     def cut(self, within: float) -> None:
         """Switch the plug off."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nodisk.errors import NodiskError
 from nodisk.machines.buttons.button import Answer, Button, Outcome, PowerTrouble, Seen, State, Wish, rest
 from nodisk.parallel import all_or_raise, in_parallel
+from nodisk.waiting import Deadline
 
 AT_ONCE = 64
 """Machines that are waited for at the same time; a waiting one costs a thread, and now and then a request."""
@@ -32,13 +33,13 @@ class Way:
 
 def press(name: str, button: Button, wish: Wish, way: Way) -> Answer:
     """One wish for one machine."""
-    end = time.monotonic() + way.within
+    deadline = Deadline(way.within)
 
     def answer(outcome: Outcome, state: State, detail: str, *, already: bool = False) -> Answer:
         return Answer(name, button.how, outcome, state, detail, already)
 
     try:
-        before = button.look(_left(end))
+        before = button.look(_left(deadline))
         if wish is Wish.STATUS:
             known = before.state is not State.UNKNOWN
             return answer(Outcome.CONFIRMED if known else Outcome.UNKNOWN, before.state, before.words)
@@ -46,25 +47,25 @@ def press(name: str, button: Button, wish: Wish, way: Way) -> Answer:
         if before.state is wanted and wish is not Wish.CYCLE:
             return answer(Outcome.CONFIRMED, wanted, f"was {wanted} already: {before.words}", already=True)
         if wish is not Wish.ON and before.state is not State.OFF:
-            (button.cut if way.cut else button.off)(_left(end))
-            seen = _await(button, State.OFF, end)
+            (button.cut if way.cut else button.off)(_left(deadline))
+            seen = _await(button, State.OFF, deadline)
             if wish is Wish.OFF or seen.state is not State.OFF:
                 return _judge(answer, seen, State.OFF)
-        button.on(_left(end))
-        return _judge(answer, _await(button, State.ON, end), State.ON)
+        button.on(_left(deadline))
+        return _judge(answer, _await(button, State.ON, deadline), State.ON)
     except NodiskError as error:
         return answer(Outcome.UNKNOWN, State.UNKNOWN, _reason(error))
 
 
-def _await(button: Button, wanted: State, end: float) -> Seen:
+def _await(button: Button, wanted: State, deadline: Deadline) -> Seen:
     """Look until it is as wanted, or the time is over; what was seen last. A look that fails is tried again."""
     seen = Seen(State.UNKNOWN, "it was not seen since")
     while True:
         try:
-            seen = button.look(_left(end))
+            seen = button.look(_left(deadline))
         except PowerTrouble as error:
             seen = Seen(State.UNKNOWN, _reason(error))
-        if seen.state is wanted or time.monotonic() + AGAIN > end:
+        if seen.state is wanted or deadline.left < AGAIN:
             return seen
         rest(AGAIN)
 
@@ -75,8 +76,8 @@ def _judge(answer: Callable[[Outcome, State, str], Answer], seen: Seen, wanted: 
     return answer(Outcome.ASKED, seen.state, f"took the request, but {seen.words}")
 
 
-def _left(end: float) -> float:
-    return max(end - time.monotonic(), SHORTEST)
+def _left(deadline: Deadline) -> float:
+    return max(deadline.left, SHORTEST)
 
 
 def _reason(error: NodiskError) -> str:

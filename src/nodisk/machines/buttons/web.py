@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import httpx2
 from nodisk.errors import EnvironmentProblem
 from nodisk.machines.buttons.button import PowerTrouble, bounded, no_answer
 from nodisk.spec.model_power import PowerSettings
+from nodisk.waiting import Deadline
 
 LIMIT = 1 << 20
 """Bytes of an answer that are read; a Redfish system is some ten thousand."""
@@ -92,7 +92,7 @@ class Web:
         verify = tls(self._power)
 
         def ask() -> bytes:
-            end = time.monotonic() + within
+            deadline = Deadline(within)
             timeout = httpx2.Timeout(within)
             # trust_env=False: no proxy of the user's shell, and no account from a .netrc.
             with (
@@ -105,7 +105,7 @@ class Web:
                     body += chunk
                     if len(body) > LIMIT:
                         raise PowerTrouble(f"answers with more than {LIMIT >> 20} MiB")
-                    if time.monotonic() > end:
+                    if deadline.passed:
                         raise PowerTrouble(no_answer(within))
                 return bytes(body)
 
