@@ -34,8 +34,8 @@ process leads a session of its own (``run.start_async``); ``$0`` is the process 
 
 def words(*options: str) -> tuple[str, ...]:
     """What stands before a program's own command line; ``options``: more of unshare(1), such as ``--mount``."""
-    outside = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL")
-    return (*outside, "sh", "-c", GUARD, str(os.getpid()), *options, "--")
+    outside = run.tied(["unshare", "--pid", "--fork", "--kill-child=KILL"])
+    return (*map(str, outside), "sh", "-c", GUARD, str(os.getpid()), *options, "--")
 
 
 async def start(argv: Sequence[str | Path], *options: str) -> asyncio.subprocess.Process:

@@ -12,6 +12,7 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -68,6 +69,14 @@ def _argv(argv: Sequence[str | Path], netns: str | None = None) -> list[str]:
 
 def _env(env: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PATH": SEARCH_PATH, **(env or {})}
+
+
+def tied(argv: Sequence[str | Path], number: signal.Signals = signal.SIGKILL) -> list[str | Path]:
+    """The command line of a program that gets this signal when its parent dies, also by ``kill -9``.
+
+    That ends this one program. What it has started in turn goes with it only in a ``cage``.
+    """
+    return ["setpriv", "--pdeathsig", number.name.removeprefix("SIG"), *argv]
 
 
 def run(

@@ -16,7 +16,7 @@ PATIENCE = 10.0
 @contextlib.contextmanager
 def child(argv: Sequence[str | Path], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program while the block does; its output goes to ``log``."""
-    process = run.start(["setpriv", "--pdeathsig", "KILL", *argv], log_file=log)
+    process = run.start(run.tied(argv), log_file=log)
     try:
         yield process
     finally:

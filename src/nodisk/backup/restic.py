@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,7 +164,7 @@ class Repository:
                 raise self._none()
             raise self._no_password()
         # In a session of its own it would miss a terminal's Ctrl-C; nodisk passes that on to it.
-        argv = ["setpriv", "--pdeathsig", "TERM", "restic", *self.target.options, *words]
+        argv = run.tied(["restic", *self.target.options, *words], signal.SIGTERM)
         done = run.run(argv, env=env, cwd=cwd, check=False)
         if done.returncode != 0:
             raise self._error(done.args, done.returncode, f"{done.stderr}\n{done.stdout}".strip())

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 
 from nodisk import run
 from nodisk.context import LabContext
@@ -86,10 +88,11 @@ async def _one(context: LabContext, say: Callable[[str], None]) -> str:
 
 
 async def _nodisk(context: LabContext, *words: str) -> tuple[int, str]:
-    where = ["--lab", context.file, "--state", context.state.state.root]
-    argv: Sequence[object] = [sys.executable, "-m", "nodisk", "backup", *words, *where]
+    where: list[str | Path] = ["--lab", context.file, "--state", context.state.state.root]
     # It dies with this process; SIGTERM, so that it thaws and removes what it holds.
-    process = await run.start_async(["setpriv", "--pdeathsig", "TERM", *map(str, argv)])
+    process = await run.start_async(
+        run.tied([sys.executable, "-m", "nodisk", "backup", *words, *where], signal.SIGTERM)
+    )
     try:
         printed, _ = await process.communicate()
     except asyncio.CancelledError:

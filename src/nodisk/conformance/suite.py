@@ -41,9 +41,7 @@ class Suite:
     def argv(self, piece: Sequence[Spec], folder: Path) -> list[str | Path]:
         """The command line that runs these specs and no others, with its JUnit in ``folder``."""
         minutes = 30 * self.stretch
-        return [
-            # It ends with nodisk, also if that is killed.
-            *("setpriv", "--pdeathsig", "KILL"),
+        argv: list[str | Path] = [
             self.program,
             f"--kubeconfig={self.kubeconfig}",
             f"--kubectl-path={self.kubectl}",
@@ -56,6 +54,7 @@ class Suite:
             f"--node-schedulable-timeout={minutes:.0f}m",
             f"--system-pods-startup-timeout={minutes:.0f}m",
         ]
+        return run.tied(argv)
 
     def limit(self, piece: Sequence[Spec]) -> float:
         """Seconds after which a process hangs."""
