@@ -51,6 +51,11 @@ class ImageName(Parsed):
         """Its registry and path: ``docker.io/library/nginx``."""
         return f"{self.host}/{self.path}"
 
+    @property
+    def short(self) -> str:
+        """The repository as people write it: ``nginx``, ``grafana/grafana``, ``ghcr.io/a/b``."""
+        return self.path.removeprefix("library/") if self.host == "docker.io" else self.repository
+
     def at(self, digest: str) -> str:
         """The same image by a digest; the tag stays in it for people."""
         return f"{self.repository}{self.tag and f':{self.tag}'}@{digest}"

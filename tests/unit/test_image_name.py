@@ -38,6 +38,20 @@ def test_the_whole_name(text: str, whole: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("nginx:1.29", "nginx"),
+        ("docker.io/library/nginx", "nginx"),
+        ("docker.io/grafana/grafana:1", "grafana/grafana"),
+        (f"localhost/library/x@sha256:{HEX}", "localhost/library/x"),
+        ("ghcr.io/a/b", "ghcr.io/a/b"),
+    ],
+)
+def test_the_short_name(text: str, short: str) -> None:
+    assert ImageName.parse(text).short == short
+
+
+@pytest.mark.parametrize(
     "text",
     [
         *("", ":v1", "A/b", "a b", "a//b", "a/", "https://ghcr.io/a:1", "a@sha256:12", "a:1:2", "a/b:", "a\n", "-a"),

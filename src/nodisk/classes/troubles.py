@@ -6,6 +6,7 @@ ReplicaSet that nobody thinks of. Messages are those of kubelet, scheduler, quot
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from nodisk.classes.trouble import Kind, Trouble
+from nodisk.image_name import ImageName
 
 RECENT = 20 * 60.0
 """Seconds for which an event counts: a controller that can't make a pod tries again within a quarter of an hour."""
@@ -120,31 +122,24 @@ def _image(image: str, reason: str, known: set[str]) -> tuple[Kind, str, str]:
             f"{image!r} is no image's name",
             "small letters, digits and -._/ with a tag behind a colon, such as nginx:1.27",
         )
-    repository, tag = _split(image)
     words = f"the image {image} can't be pulled"
-    if repository in known:
-        return Kind.IMAGE, words, f"{repository} is a known name: look for a typo in its tag, {tag or 'latest'}"
-    near = difflib.get_close_matches(repository, sorted(known), n=1, cutoff=0.75)
-    if near:
-        return Kind.IMAGE, words, f"a typo in {repository}? {near[0]} is known"
+    with contextlib.suppress(ValueError):
+        name = ImageName.parse(image)
+        if name.short in known:
+            where = f"tag, {name.tag}" if name.tag else "digest"
+            return Kind.IMAGE, words, f"{name.short} is a known name: look for a typo in its {where}"
+        if near := difflib.get_close_matches(name.short, sorted(known), n=1, cutoff=0.75):
+            return Kind.IMAGE, words, f"a typo in {name.short}? {near[0]} is known"
     return Kind.IMAGE, words, f"look for a typo in {image}; whether the server reaches its registry says nodisk check"
 
 
-def _split(image: str) -> tuple[str, str]:
-    """An image's name without Docker Hub's own prefixes, and its tag ('' for none)."""
-    name = image.partition("@")[0]
-    repository, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
-        repository, tag = name, ""
-    return repository.removeprefix("docker.io/").removeprefix("library/"), tag
-
-
 def _pulled(pods: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Names of images that run somewhere among these pods."""
+    """Short names of images that run somewhere among these pods."""
     for pod in pods:
         for container in _containers(_map(pod, "status")):
             if "running" in _map(container, "state"):
-                yield _split(_text(container, "image"))[0]
+                with contextlib.suppress(ValueError):
+                    yield ImageName.parse(_text(container, "image")).short
 
 
 # ---- events ---------------------------------------------------------------------------------------------------------

@@ -63,7 +63,9 @@ def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
         ("registry.example:5000/team/app", "look for a typo in registry.example:5000/team/app; "),
         ("nginx:1.2.7.9", "nginx is a known name: look for a typo in its tag, 1.2.7.9"),
         ("nginx", "nginx is a known name: look for a typo in its tag, latest"),
+        (f"nginx@sha256:{'0' * 64}", "nginx is a known name: look for a typo in its digest"),
         ("nodisk/ecoh:1", "a typo in nodisk/ecoh? nodisk/echo is known"),
+        ("Nginx", "look for a typo in Nginx; "),
     ],
 )
 def test_an_image_that_cant_be_pulled(image: str, hint: str) -> None:
