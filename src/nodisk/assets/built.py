@@ -102,12 +102,9 @@ def release_before(state: State, lab: Lab) -> Before | None:
     except EnvironmentProblem:
         return None
     asked = value["wishes"].get("kubernetes") == wishes(lab)["kubernetes"]
-    if "release" not in value["assets"]:
+    if "release" not in value:
         return None  # the machines were plain Debian
-    if "release" in value:
-        return Before(KubeVersion.parse(value["release"]["version"]), value["release"]["source"], asked)
-    made = Store(state).read(value["assets"]["release"])  # a record of before it said so itself
-    return Before(KubeVersion.parse(made.version), made.facts["source"], asked) if made else None
+    return Before(KubeVersion.parse(value["release"]["version"]), value["release"]["source"], asked)
 
 
 def manifests(state: State, lab: Lab) -> dict[str, Manifest]:
@@ -223,11 +220,13 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         texts = [value["why"], *(value["assets"][kind] for kind in PLAIN_KINDS), *value["assets"].values()]
-        if "release" in value:
+        if "release" in value["assets"]:
             texts += [value["release"]["source"], str(KubeVersion.parse(value["release"]["version"]))]
         if not isinstance(value["wishes"], dict) or not all(isinstance(text, str) for text in texts):
             raise TypeError("a value is of another kind")
-        for build in (value, value.get(previous.BEFORE) or {}):
+        if set(value[previous.MANIFESTS]) != set(value["assets"]):
+            raise ValueError("its manifests are of other assets")
+        for build in (value, *([value[previous.BEFORE]] if previous.BEFORE in value else [])):
             previous.manifests(build)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(

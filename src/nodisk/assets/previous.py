@@ -23,7 +23,7 @@ def kept(old: Record | None, new: Record) -> dict[str, Any] | None:
     """
     if old is None:
         return None
-    if MANIFESTS not in old or _files(old) == _files(new):  # the record of an older nodisk has no manifests
+    if _files(old) == _files(new):
         return old.get(BEFORE)
     return {key: value for key, value in old.items() if key != BEFORE}
 
@@ -31,19 +31,19 @@ def kept(old: Record | None, new: Record) -> dict[str, Any] | None:
 def swapped(record: Record) -> dict[str, Any]:
     """The record after going back: the build before is the current one, and the other way round. Raises LookupError."""
     before = record.get(BEFORE)
-    if before is None or MANIFESTS not in record:
+    if before is None:
         raise LookupError("there is no build before")
     return {**before, BEFORE: {key: value for key, value in record.items() if key != BEFORE}}
 
 
 def manifests(record: Record) -> list[Manifest]:
     """The manifests of a record's current build; raises KeyError, TypeError or AttributeError for a damaged one."""
-    return [Manifest.from_json(one) for one in record.get(MANIFESTS, {}).values()]
+    return [Manifest.from_json(one) for one in record[MANIFESTS].values()]
 
 
 def objects(record: Record) -> Iterator[str]:
     """The store's folders that the build before needs."""
-    for manifest in manifests(record.get(BEFORE) or {}):
+    for manifest in manifests(record[BEFORE]) if BEFORE in record else ():
         yield from (ref.sha256 for ref in manifest.files)
 
 

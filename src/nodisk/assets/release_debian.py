@@ -23,12 +23,12 @@ from nodisk.assets.release import (
 from nodisk.assets.work import EPOCH, RECIPES, Work
 from nodisk.errors import EnvironmentProblem
 from nodisk.plan.facts import ContainerImage
+from nodisk.spec import versions
 from nodisk.spec.model_os import Suite
-from nodisk.values import KubeVersion
 
 ROOM = 8 * 1024**3
 """Peak disk use in bytes of compiling from scratch, together with the image that is built beside it."""
-VERSION = KubeVersion(1, 20, 2)
+VERSION = versions.DEBIAN
 SUITE = Suite.BOOKWORM
 _CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """In truth one program, by three names."""

@@ -56,8 +56,6 @@ def _known(state: LabState, lab: Lab) -> list[Driver] | str:
         image = built.manifests(state.state, lab)["image"]
     except NodiskError:
         return "nothing is built yet, so it is not known what the machines' NICs need"
-    if not any(ref.name == nic_drivers.FILE for ref in image.files):
-        return "the image was built by an older nodisk, which did not list the firmware of NICs"
     return nic_drivers.loads(Store(state.state).path(image.file(nic_drivers.FILE)).read_text(encoding="utf-8"))
 
 

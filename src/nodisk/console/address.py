@@ -13,9 +13,8 @@ def base(context: LabContext) -> str:
     if context.netns is not None:
         port = forward.ports(context.state.run).get("console")
         if port is None:
-            raise UsageError(
-                "this virtual lab was started by a nodisk that had no console", hint="nodisk lab down, nodisk lab up"
-            )
+            # Between the start of the virtual lab's forwarder and its record, or where that process was ended by hand.
+            raise UsageError("this virtual lab's console has no port on this host yet", hint="nodisk lab up")
         return f"https://127.0.0.1:{port}"
     return context.lab.console_url
 

@@ -11,18 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from nodisk.errors import EnvironmentProblem, IntegrityError
-from nodisk.records import (
-    console_access,
-    door,
-    elsewhere,
-    inventories,
-    messages,
-    next_boots,
-    printed,
-    remarks,
-    schema,
-    sightings,
-)
+from nodisk.records import schema
 
 
 class Connection:
@@ -85,19 +74,8 @@ class Connection:
 
     def _ensure_tables(self) -> None:
         with self._transaction():
-            if not schema.version_of(self._db, self.path):
-                schema.make_tables(self._db)
-                self._db.execute(f"PRAGMA user_version = {schema.VERSION}")
-            # Whoever doesn't know these tables does without them: no reason for another schema.
-            sightings.make(self._db)
-            self._db.execute(next_boots.TABLE)
-            self._db.execute(inventories.TABLE)
-            self._db.execute(elsewhere.TABLE)
-            self._db.execute(remarks.TABLE)
-            self._db.execute(printed.TABLE)
-            self._db.execute(messages.TABLE)
-            console_access.make(self._db)
-            door.make(self._db)
+            schema.version_of(self._db, self.path)
+            schema.make_tables(self._db)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

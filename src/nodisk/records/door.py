@@ -234,7 +234,5 @@ class Door:
             self.db.executemany(f"DELETE FROM {table} WHERE class = ? AND account = ?", rows)  # noqa: S608 - constants
 
     def _pairs(self, table: str, column: str, class_name: str) -> dict[str, float]:
-        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
-            return {}  # written by a nodisk that knew of no door, and opened for reading
         rows = self.db.execute(f"SELECT account, {column} FROM {table} WHERE class = ?", (class_name,))  # noqa: S608 - constants
         return dict(rows.fetchall())

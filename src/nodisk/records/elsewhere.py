@@ -40,6 +40,4 @@ class Elsewhere:
 
     def all(self) -> dict[Mac, Other]:
         """Every machine that did not start the lab when it was last switched on."""
-        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'elsewhere'").fetchone():
-            return {}  # written by a nodisk that knew of none, and opened for reading
         return {Mac(mac): Other(entry, since) for mac, entry, since in self.db.execute("SELECT * FROM elsewhere")}

@@ -101,7 +101,5 @@ class Inventories:
 
     def all(self) -> dict[Mac, Measured]:
         """Every machine that was measured."""
-        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inventory'").fetchone():
-            return {}  # written by a nodisk that measured none, and opened for reading
         rows = self.db.execute("SELECT mac, time, report FROM inventory WHERE report IS NOT NULL")
         return {Mac(mac): Measured(time, Hardware.model_validate_json(report)) for mac, time, report in rows}

@@ -83,8 +83,6 @@ class Messages:
 
     def current(self, class_name: str, *, made: float = 0.0) -> Message | None:
         """What a class is told now. ``made``: when there came to be this class; one before it had the same name."""
-        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'class_message'").fetchone():
-            return None  # written by a nodisk that knew of none, and opened for reading
         row = self.db.execute("SELECT text, who, since FROM class_message WHERE class = ?", (class_name,)).fetchone()
         found = None if row is None else Message(*row)
         return found if found is not None and made <= found.since and self.now() < found.until else None

@@ -64,8 +64,6 @@ class NextBoots:
 
     def all(self) -> dict[Mac, NextBoot]:
         """Every machine's wish; one that was served ``once`` is in it until the machine's next boot."""
-        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'next_boot'").fetchone():
-            return {}  # written by a nodisk that knew of none, and opened for reading
         rows = self.db.execute("SELECT mac, entry, once, since, served FROM next_boot ORDER BY mac").fetchall()
         return {Mac(mac): NextBoot(entry, bool(once), since, served) for mac, entry, once, since, served in rows}
 

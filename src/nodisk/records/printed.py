@@ -66,7 +66,5 @@ class Prints:
 
     def of(self, mac: Mac) -> Printed | None:
         """A machine's last lines; None: it never sent any."""
-        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'printed'").fetchone():
-            return None  # written by a nodisk that kept none, and opened for reading
         row = self.db.execute("SELECT time, lines FROM printed WHERE mac = ?", (mac.value,)).fetchone()
         return row and Printed(row[0], tuple(json.loads(row[1])))

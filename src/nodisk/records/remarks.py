@@ -68,7 +68,5 @@ class Remarks:
 
     def all(self, kind: Kind) -> dict[Mac, Remark]:
         """Every PC of which that is noted."""
-        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'remark'").fetchone():
-            return {}  # written by a nodisk that knew of none, and opened for reading
         rows = self.db.execute("SELECT mac, note, since FROM remark WHERE kind = ? ORDER BY mac", (str(kind),))
         return {Mac(mac): Remark(text, since) for mac, text, since in rows.fetchall()}

@@ -6,6 +6,17 @@ import sqlite3
 from pathlib import Path
 
 from nodisk.errors import NodiskError
+from nodisk.records import (
+    console_access,
+    door,
+    elsewhere,
+    inventories,
+    messages,
+    next_boots,
+    printed,
+    remarks,
+    sightings,
+)
 
 VERSION = 2
 
@@ -28,6 +39,11 @@ CREATE TABLE ram (mac INTEGER PRIMARY KEY, time REAL NOT NULL, mib TEXT NOT NULL
 CREATE TABLE traffic (mac INTEGER NOT NULL, what TEXT NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (mac, what));
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+
+_MORE = (
+    *(sightings.TABLE, next_boots.TABLE, inventories.TABLE, elsewhere.TABLE, remarks.TABLE, printed.TABLE),
+    messages.TABLE,
+)
 
 
 def view(path: Path) -> sqlite3.Connection:
@@ -55,17 +71,29 @@ def _nothing() -> sqlite3.Connection:
 
 
 def make_tables(db: sqlite3.Connection) -> None:
-    """Make them in a new database."""
-    for statement in _TABLES.split(";"):
-        db.execute(statement)
+    """Make those that are missing."""
+    if not _version(db):
+        for statement in _TABLES.split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    # Whoever doesn't know these tables does without them: one more is no reason for another schema.
+    for table in _MORE:
+        db.execute(table)
+    console_access.make(db)
+    door.make(db)
 
 
 def version_of(db: sqlite3.Connection, path: Path) -> int:
     """The schema's version; 0: no tables yet. Raises NodiskError for one that this nodisk doesn't know."""
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(db)
     if version not in (0, VERSION):
         raise NodiskError(
             f"{path} was written by another nodisk (schema {version}, this one knows {VERSION})",
             hint="use that nodisk, or move the file away to start with an empty record",
         )
+    return version
+
+
+def _version(db: sqlite3.Connection) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
     return version

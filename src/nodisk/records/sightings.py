@@ -41,17 +41,6 @@ CREATE TABLE IF NOT EXISTS sighting (
 """
 
 
-def make(db: sqlite3.Connection) -> None:
-    """Make the table, or complete one of an older nodisk; whoever doesn't know all of it does without."""
-    db.execute(TABLE)
-    for name in sorted(set(FIELDS) - _columns(db)):
-        db.execute(f"ALTER TABLE sighting ADD COLUMN {name} TEXT")
-
-
-def _columns(db: sqlite3.Connection) -> set[str]:
-    return {row[1] for row in db.execute("PRAGMA table_info (sighting)")}
-
-
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """One machine."""
@@ -189,10 +178,7 @@ class Sightings:
         return self._rows("ORDER BY first, mac")
 
     def _rows(self, which: str, *values: int) -> list[Sighting]:
-        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sighting'").fetchone():
-            return []  # written by a nodisk that noted none, and opened for reading
-        there = _columns(self.db)
-        columns = ", ".join(name if name in there else "NULL" for name in FIELDS)
+        columns = ", ".join(FIELDS)
         rows = self.db.execute(f"SELECT mac, first, last, address, {columns} FROM sighting {which}", values)  # noqa: S608
         return [
             Sighting(

@@ -39,8 +39,8 @@ def caution(version: KubeVersion) -> str | None:
 
 
 def is_debian(version: KubeVersion) -> bool:
-    """Whether ``version`` matches what Debian's source provides: 1.20.2, or 1.20 without a patch."""
-    return version == DEBIAN or version == KubeVersion(1, 20)
+    """Whether ``version`` matches what Debian's source provides, with its patch number or without."""
+    return version in (DEBIAN, KubeVersion(DEBIAN.major, DEBIAN.minor))
 
 
 def suites(version: KubeVersion) -> tuple[Suite, ...]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 from nodisk.assets import built, holds, previous
 from nodisk.assets.holds import Build
 from nodisk.check import age
-from nodisk.errors import EnvironmentProblem
 from nodisk.spec.model import Lab
 from nodisk.state import State
 from nodisk.upgrade.plan import One, Runs
@@ -49,12 +47,7 @@ def had(state: State, lab: Lab) -> dict[str, Build | None]:
 def _builds(state: State, lab: Lab) -> Iterator[Build]:
     """The current build first, whatever lab.yaml asks for; then those that machines could go back to."""
     record = built.read_record(state, lab)
-    try:
-        yield Build.of(previous.manifests(record))
-    except LookupError as error:  # an older nodisk's
-        raise EnvironmentProblem(
-            "the record of the build doesn't say what is in it", hint="run: nodisk build"
-        ) from error
-    with contextlib.suppress(LookupError):
-        yield Build.of(previous.manifests(record.get(previous.BEFORE) or {}))
+    yield Build.of(previous.manifests(record))
+    if previous.BEFORE in record:
+        yield Build.of(previous.manifests(record[previous.BEFORE]))
     yield from holds.read(state.lab(str(lab.name))).builds.values()

@@ -1,7 +1,6 @@
 """Which release a build takes: never another one than before without being told, never Debian's for an official one."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -134,15 +133,6 @@ def test_a_damaged_record_is_named_with_what_to_do(state: State, damage: str) ->
         with pytest.raises(IntegrityError, match="is not a valid build record") as caught:
             call()
         assert f"rm {path}" in str(caught.value.hint)
-
-
-def test_a_record_of_before_the_release_was_in_it_still_counts(state: State) -> None:
-    recorded(state, "1.36.1", "upstream", lab())
-    path = state.lab("room").root / "built.json"
-    value = json.loads(path.read_text())
-    del value["release"]
-    path.write_text(json.dumps(value))
-    assert choose(state, lab({"packages": ["htop"]})) == "1.36.1"
 
 
 def test_an_address_that_is_none_ends_with_a_sentence(state: State, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -214,13 +214,3 @@ def test_a_code_is_understood_however_it_is_typed(code: str, breaks: list[tuple[
 def test_anything_else_is_no_code(text: str) -> None:
     found = door.typed(text)
     assert found is None or re.fullmatch("[2-9A-HJKMNP-TV-Z]{8}", found)
-
-
-def test_records_of_a_nodisk_without_a_door_can_be_looked_at(records: Records) -> None:
-    for table in ("door_class", "door_code", "door_passphrase", "door_seen", "door_session"):
-        records.database.door.db.execute(f"DROP TABLE {table}")
-    with Database(records.database.path, reading=True) as old:
-        assert (old.door.codes("k8s"), old.door.with_passphrase("k8s"), old.door.seen("k8s")) == ({}, set(), {})
-    with Database(records.database.path) as new:
-        new.door.issue("k8s", {"jan": "d"}, ends=1e12)
-        assert new.door.whose("k8s", "d") == "jan"

@@ -161,11 +161,3 @@ def test_a_note_is_one_printable_line(text: str) -> None:
     assert found.isprintable()
     assert found == remarks.note(found)
     assert 0 < len(found) <= remarks.LONGEST
-
-
-def test_records_of_an_older_nodisk_have_no_remarks(tmp_path: Path) -> None:
-    path = tmp_path / "nodisk.db"
-    with Database(path) as database:
-        database._db.execute("DROP TABLE remark")
-    with Database(path, reading=True) as database:
-        assert database.remarks.all(Kind.BROKEN) == {}

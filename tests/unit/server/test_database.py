@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
+from nodisk.records import remarks
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import FOREVER, LIFETIME, Claim, Refusal, Verdict
@@ -287,6 +288,11 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
         assert view.events() == []
         assert not view.armed()
         assert view.served(MAC) == {}
+        assert (view.sightings.all(), view.printed.of(MAC), view.messages.current("k8s")) == ([], None, None)
+        assert (view.next_boots.all(), view.inventories.all(), view.elsewhere.all()) == ({}, {}, {})
+        assert view.remarks.all(remarks.Kind.BROKEN) == {}
+        assert (view.console.invitations(), view.console.sessions()) == ([], [])
+        assert (view.door.codes("k8s"), view.door.with_passphrase("k8s"), view.door.seen("k8s")) == ({}, set(), {})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -218,11 +218,6 @@ def test_when_a_wish_is_over(once: bool, served: float | None, begins: bool, now
         assert found is not (0 <= now - served <= nonces.LIFETIME)
 
 
-def test_records_of_an_older_nodisk_have_no_wishes(tmp_path: Path) -> None:
-    with Database(tmp_path / "none.db", reading=True) as database:
-        assert database.next_boots.all() == {}
-
-
 # The password
 
 

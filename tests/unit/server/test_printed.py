@@ -32,7 +32,7 @@ def test_the_last_lines_count() -> None:
     assert printed.lines("\x1b[31mred\x1b[0m\n\n\n a\tb \n") == ("?[31mred?[0m", " a      b")
 
 
-def test_one_machine_s_lines_and_an_older_record(tmp_path: Path) -> None:
+def test_one_machine_s_lines(tmp_path: Path) -> None:
     with Database(tmp_path / "db", now=lambda: 50.0) as database:
         assert database.printed.of(W1) is None
         database.printed.put(W1, ("one", "two"))
@@ -40,9 +40,6 @@ def test_one_machine_s_lines_and_an_older_record(tmp_path: Path) -> None:
         assert database.printed.of(W1) == printed.Printed(50.0, ("one", "two"))
         assert database.printed.of(W2) is None
         database.forget(W1)
-        assert database.printed.of(W1) is None
-        database._db.execute("DROP TABLE printed")
-    with Database(tmp_path / "db", reading=True) as database:
         assert database.printed.of(W1) is None
 
 

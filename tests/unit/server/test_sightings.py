@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -63,20 +62,6 @@ def test_nobody_pushes_out_a_machine_of_the_lab(tmp_path: Path) -> None:
         assert found.said == {"serial": "X1"}
         assert len(database.sightings.all()) == KEEP + 1
         assert database.sightings.of(M2) is None
-
-
-def test_a_record_of_an_older_nodisk_is_read_and_completed(tmp_path: Path) -> None:
-    path = tmp_path / "nodisk.db"
-    Database(path).close()
-    old = sqlite3.connect(path)
-    old.execute("DROP TABLE sighting")
-    old.commit()
-    old.close()
-    with Database(path, reading=True) as database:
-        assert database.sightings.all() == []
-    with Database(path) as database:
-        database.sightings.see(M1)
-        assert len(database.sightings.all()) == 1
 
 
 @given(st.binary(min_size=1, max_size=MAX_VALUE))

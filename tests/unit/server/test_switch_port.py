@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nodisk.plan import boot
 from nodisk.records import sightings, switch_port
-from nodisk.records.database import Database
 from nodisk.values import Mac
 
 M1 = Mac(0x8CEC4B000001)
@@ -65,19 +61,3 @@ def test_a_machine_that_hangs_elsewhere() -> None:
     assert not sightings.moved(one, dict(one))
     assert not sightings.moved(one, {}), "no frame came yet"
     assert not sightings.moved({}, one)
-
-
-def test_a_record_of_an_older_nodisk_gets_the_new_columns(tmp_path: Path) -> None:
-    path = tmp_path / "nodisk.db"
-    with Database(path) as database:
-        database.sightings.see(M1, said={"serial": "A", "port": "7"})
-    old = sqlite3.connect(path)
-    for name in sightings.PORT:
-        old.execute(f"ALTER TABLE sighting DROP COLUMN {name}")
-    old.commit()
-    old.close()
-    with Database(path, reading=True) as database:
-        assert [one.said for one in database.sightings.all()] == [{"serial": "A"}]
-    with Database(path) as database:
-        database.sightings.see(M1, said={"port": "8"})
-        assert [one.said for one in database.sightings.all()] == [{"serial": "A", "port": "8"}]

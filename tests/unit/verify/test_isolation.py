@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodisk.assets import built
+from nodisk.assets.store import Manifest
 from nodisk.classes import capacity, reach
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, untried
@@ -174,15 +175,11 @@ def test_an_attempt_in_another_network_or_release_shows_nothing(tmp_path: Path) 
     assert kept(tmp_path)
     cilium = LAB.kubernetes.model_copy(update={"network": PodNetwork.CILIUM})
     assert kept(tmp_path, LAB.model_copy(update={"kubernetes": cilium})) is None
-    wishes = {
-        "wishes": built.wishes(LAB),
-        "release": {"version": "1.35.2", "source": "upstream"},
-        "assets": dict.fromkeys(built.KINDS, "0"),
-    }
-    record = tmp_path / "labs" / "demo" / "built.json"
-    record.write_text(json.dumps({**wishes, "why": ""}))
+    facts = {"source": "upstream"}
+    made = {kind: Manifest(kind, kind, "1.35.2", "0", {}, (), facts, "") for kind in built.KINDS}
+    built.record(State(tmp_path), LAB, made, why="")
     assert kept(tmp_path) is None, "it was another release's"
-    record.write_text("{}")
+    State(tmp_path).lab("demo").built.write_text("{}")
     assert kept(tmp_path), "a damaged record of the build breaks no status"
 
 
