@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 # XML 1.0 has no way to write most control characters, not even escaped.
@@ -19,6 +19,8 @@ class Case:
     status: str
     text: str = ""
     seconds: float = 0.0
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """What a program is to find beside its text."""
 
 
 def junit(suite: str, cases: Iterable[Case], *, seconds: float = 0.0) -> str:
@@ -37,6 +39,10 @@ def junit(suite: str, cases: Iterable[Case], *, seconds: float = 0.0) -> str:
         case = ElementTree.SubElement(
             root, "testcase", classname=suite.replace(" ", "."), name=one.name, time=f"{one.seconds:.3f}"
         )
+        if one.properties:
+            listed_too = ElementTree.SubElement(case, "properties")
+            for name, value in one.properties.items():
+                ElementTree.SubElement(listed_too, "property", name=name, value=_UNWRITABLE.sub("?", value))
         text = _UNWRITABLE.sub("?", one.text)
         if one.status == "failed":
             ElementTree.SubElement(case, "failure", message=text.split("\n", 1)[0]).text = text

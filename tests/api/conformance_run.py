@@ -11,6 +11,7 @@ from nodisk.conformance import cleanup, runner, specs
 from nodisk.conformance.program import Folder
 from nodisk.conformance.records import Plan, Run
 from nodisk.conformance.results import Result
+from nodisk.conformance.sparing import Sparing
 from nodisk.conformance.suite import Suite
 from nodisk.kube import kubeconfig
 from nodisk.kube.client import Client
@@ -20,13 +21,15 @@ def go(program: Path, kubectl: Path, config: Path, run: Run, *, shards: int = 1)
     """What the command does, with a kubeconfig of the test."""
     suite = Suite(program=program, kubectl=kubectl, kubeconfig=config, repositories=None)
     with Client(kubeconfig.load(config), patience=20) as client:
+        keeper = cleanup.Keeper(client, run.folder.parent / cleanup.NAME, lambda text: print(text, flush=True))
         return runner.run_all(
             run,
-            suite,
+            Sparing(suite, client),
             shards=shards,
-            again=suite,
+            again=Sparing(suite, client),
             now=time.monotonic,
-            clean=lambda: cleanup.remove(client),
+            begin=keeper.begin,
+            end=keeper.end,
             check=client.version,
             tell=lambda result, progress: print(progress.done, result.name, flush=True),
         )

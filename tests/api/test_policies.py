@@ -202,7 +202,8 @@ def test_a_thousand_pods_and_three_hundred_policies(
             f"nft: median {median(applied) * 1000:.0f} ms, at most {applied[-1] * 1000:.0f} ms; "
             f"{len(node.texts[-1])} characters"
         )
-        assert sorted(effects)[98] < 10
-        assert median(applied) < 1
+        # The goals are 2 s and 50 ms, and both were met (0.52 s, 39 ms); a busy host may take twice and thrice as long.
+        assert sorted(effects)[98] < 4
+        assert median(applied) < 0.15
     for name in nodes:
         client.delete("v1", "Node", name)

@@ -13,13 +13,15 @@ import click
 from nodisk import files, ui
 from nodisk.assets import built
 from nodisk.assets.hashes import sha256_of
-from nodisk.conformance import cleanup, provided, report, runner, specs, submission
+from nodisk.classes import prompts
+from nodisk.conformance import cleanup, neighbours, provided, report, runner, specs, submission
 from nodisk.conformance.program import Folder, fits
 from nodisk.conformance.records import Plan, Run
 from nodisk.conformance.results import Outcome, Result
+from nodisk.conformance.sparing import Sparing
 from nodisk.conformance.suite import Suite
 from nodisk.context import LabContext, LabOptions, junit_output_option, lab_options
-from nodisk.errors import UsageError
+from nodisk.errors import NodiskError, UsageError
 from nodisk.kube.client import Client, connect
 from nodisk.kube.patience import COMMAND
 
@@ -60,6 +62,7 @@ STRETCH = 4.0
     help="Write the files of a submission to the CNCF, and Sonobuoy's tarball, into this folder.",
 )
 @click.option("--dry-run", is_flag=True, help="List what would run, in its order; run nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation where classes have pods running.")
 @junit_output_option
 @lab_options
 def conformance(
@@ -72,13 +75,14 @@ def conformance(
     shards: int,
     target: Path | None,
     dry_run: bool,
+    yes: bool,
     output: str,
 ) -> None:
     """Run Kubernetes' own conformance suite.
 
     It takes hours. Results are kept piece by piece, so Ctrl-C or a power cut loses minutes at most: --resume goes on.
-    Serial specs run alone and last. What failed runs once more, alone, and the report says so. The suite's namespaces
-    are removed afterwards. Exits with 1 unless every chosen spec passed.
+    Serial specs run alone and last. What failed runs once more, alone, and the report says so. Classes' pods keep
+    running. What the suite made is removed afterwards. Exits with 1 unless every chosen spec passed.
     """
     if resume and (focus is not None or _given("mode")):
         raise UsageError("--resume continues a run as it was begun", hint="leave out --mode and --focus")
@@ -90,12 +94,14 @@ def conformance(
         run = _begun(context, suite) if resume else None
         plan = run.plan if run else _plan(context, suite, mode, focus)
         _show(plan, run.results() if run else {}, output)
+        _beside_if_known(context, shards)
         return
     with (
         files.lock(context.state.run / "measure.lock", "this cluster"),
         connect(context, patience=COMMAND, say=ui.say) as client,
     ):
         fits(suite.version(), client.version())
+        _beside(client, shards, yes=yes)
         if own:
             provided.push(context, own, ui.say)
         if resume:
@@ -108,6 +114,25 @@ def conformance(
         write(run, results, target)
     if any(result.outcome is not Outcome.PASSED for result in results.values()):
         sys.exit(1)
+
+
+def _beside(client: Client, shards: int, *, yes: bool) -> None:
+    """Say who has pods and what is free; where classes have some, a person at a terminal is asked."""
+    found = neighbours.look(client)
+    for line in found.lines(shards):
+        ui.say(line)
+    if found.pods and sys.stdin.isatty():
+        prompts.ask("Run the suite beside them?", yes)
+
+
+def _beside_if_known(context: LabContext, shards: int) -> None:
+    """The same where the cluster answers at once, and without a question."""
+    try:
+        with connect(context, patience=0, within=prompts.DRY_RUN_WITHIN) as client:
+            for line in neighbours.look(client).lines(shards):
+                ui.say(line)
+    except NodiskError as error:
+        ui.say(f"not looked for classes and free capacity: {error.message}")
 
 
 def _given(name: str) -> bool:
@@ -138,10 +163,12 @@ def _begun(context: LabContext, suite: Folder) -> Run:
             f"the run of {run.plan.began} was begun with another suite or other images",
             hint="use those again, or begin anew without --resume",
         )
+    run.causes()  # what is wrong with that file is said now, not hours later
     return run
 
 
 def _run(context: LabContext, client: Client, run: Run, folder: Folder, *, shards: int) -> dict[str, Result]:
+    missing = folder.missing()
     suites = [
         Suite(
             program=folder.program,
@@ -150,16 +177,19 @@ def _run(context: LabContext, client: Client, run: Run, folder: Folder, *, shard
             repositories=folder.repositories,
             netns=context.netns,
             stretch=stretch,
+            missing=missing,
         )
         for stretch in (1.0, STRETCH)
     ]
+    keeper = cleanup.Keeper(client, context.state.conformance / cleanup.NAME, ui.say)
     return runner.run_all(
         run,
-        suites[0],
+        Sparing(suites[0], client),
         shards=shards,
-        again=suites[1],
+        again=Sparing(suites[1], client),
         now=time.monotonic,
-        clean=lambda: cleanup.remove(client, say=ui.say),
+        begin=keeper.begin,
+        end=keeper.end,
         check=client.version,
         tell=_tell_one,
     )
@@ -185,13 +215,14 @@ def _show(plan: Plan, known: dict[str, Result], output: str) -> None:
 
 
 def _tell(run: Run, results: dict[str, Result], output: str) -> None:
-    made: dict[str, Any] = report.report(run.plan, results)
+    causes = run.causes()
+    made: dict[str, Any] = report.report(run.plan, results, causes)
     if output == "json":
         ui.print_json(made)
     elif output == "junit":
-        click.echo(report.to_junit(run.plan, results), nl=False)
+        click.echo(report.to_junit(run.plan, results, causes), nl=False)
     else:
-        for line in report.lines(run.plan, results):
+        for line in report.lines(run.plan, results, causes):
             click.echo(line)
         click.echo(f"logs: {run.folder}")
 
@@ -203,8 +234,12 @@ def write(run: Run, results: dict[str, Result], target: Path) -> None:
         with contextlib.suppress(FileNotFoundError):  # the log of a piece that somebody has tidied away
             log += path.read_text(encoding="utf-8", errors="replace")
     made = submission.documents(run.plan, results, log)
-    made[submission.TAR] = submission.tarball(run.plan, made)
+    made[submission.TAR] = submission.tarball(run.plan, results, made)
     target.mkdir(parents=True, exist_ok=True)
     for name, data in made.items():
         files.write(target / name, data)
-    ui.say(f"{target}: {', '.join(sorted(made))}; fill in the empty fields of PRODUCT.yaml")
+    ui.say(f"{target}: {', '.join(sorted(made))}")
+    ui.say(
+        f"for a pull request to cncf/k8s-conformance: fill in the empty fields of PRODUCT.yaml, and put all but "
+        f"{submission.TAR} into {submission.place(run.plan)}"
+    )

@@ -87,6 +87,13 @@ class Folder:
             found = {name: ours for name, ours in found.items() if ours in there}
         return found
 
+    def missing(self) -> frozenset[str]:
+        """Those of the images that the suite would use of which ``images.txt`` says that they aren't there."""
+        if self.repositories is None or not (listed := self.root / suite.IMAGES).exists():
+            return frozenset()
+        own = self._say("--list-images", env={"KUBE_TEST_REPO_LIST": str(self.repositories)}).split()
+        return frozenset(own) - set(listed.read_text(encoding="utf-8").split())
+
     def _say(self, *options: str, env: Mapping[str, str] | None = None) -> str:
         clean = {"KUBE_TEST_REPO_LIST": "", "HOME": "/nonexistent", "KUBECONFIG": "/nonexistent", **(env or {})}
         try:

@@ -6,7 +6,8 @@
     ├── run.json          the release, the mode, the specs, the images that are substitutes
     ├── 0001.json         a piece's results; written last, so a piece without it has not ended
     ├── 0001.xml          its JUnit, as the suite wrote it
-    └── 0001.log         what the suite printed
+    ├── 0001.log          what the suite printed
+    └── causes.yaml       why specs failed, once a person has understood it (``causes``)
 
 Every file is whole or absent, also after a power cut (``files.write``).
 """
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from nodisk import files
-from nodisk.conformance import results
+from nodisk.conformance import causes, results
+from nodisk.conformance.causes import Cause
 from nodisk.conformance.results import Result
 from nodisk.conformance.specs import Spec
 from nodisk.errors import IntegrityError, UsageError
@@ -113,6 +115,10 @@ class Run:
     def logs(self) -> list[Path]:
         """What the suite printed, piece by piece."""
         return [path.with_suffix(".log") for path in self._ended()]
+
+    def causes(self) -> dict[str, Cause]:
+        """Why specs failed, as a person wrote it beside the results. Raises UsageError."""
+        return causes.load(self.folder / causes.NAME, {spec.name for spec in self.plan.specs})
 
     def _ended(self) -> list[Path]:
         found = (path for path in self.folder.iterdir() if _PIECE.fullmatch(path.name))

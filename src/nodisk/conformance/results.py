@@ -7,6 +7,7 @@ type (with which XML can be made to grow or to read files) is refused.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -19,6 +20,8 @@ MAX_JUNIT = 64 * 1024**2
 """Bytes of a JUnit file that is read. One of 1.20 names all 5,500 specs, most as skipped: 1 MB."""
 MAX_TEXT = 64 * 1024
 """Characters of a failure's text that are kept."""
+_PULL = re.compile(r'(?:Failed to pull|Back-off pulling) image "([^"\s]{1,300})"')
+"""How a kubelet's events say it, which the suite prints for a spec that failed."""
 
 
 class _Plain(ElementTree.TreeBuilder):
@@ -47,6 +50,8 @@ class Reason(StrEnum):
     """It needs more nodes than the cluster has."""
     SUITE = "suite"
     """The suite itself decided so; its words follow."""
+    IMAGE = "image"
+    """It needs a container image that can't be had here; it was tried, and a node couldn't pull that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,21 @@ def parse(data: bytes, wanted: Collection[str]) -> dict[str, Result]:
 def names(data: bytes) -> list[str]:
     """The specs of a JUnit document of a dry run that the focus did not leave out. Raises IntegrityError."""
     return [name for name, case in _cases(data) if case.find("skipped") is None]
+
+
+def unpulled(data: bytes, images: Collection[str]) -> dict[str, str]:
+    """Failed spec → the one of ``images`` that a node could not pull meanwhile, by what the JUnit has of its output.
+
+    Raises IntegrityError.
+    """
+    found: dict[str, str] = {}
+    for name, case in _cases(data):
+        if case.find("failure") is None:
+            continue
+        said = "\n".join(case.findtext(tag) or "" for tag in ("system-out", "failure"))
+        if missed := next((one for one in _PULL.findall(said) if one in images), None):
+            found[name] = missed
+    return found
 
 
 def _cases(data: bytes) -> Iterator[tuple[str, ElementTree.Element]]:

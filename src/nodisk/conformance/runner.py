@@ -49,21 +49,23 @@ def run_all(
     shards: int,
     again: Runs,
     now: Callable[[], float],
-    clean: Callable[[], object],
+    begin: Callable[[], object],
+    end: Callable[[], object],
     check: Callable[[], object],
     tell: Callable[[Result, Progress], None],
 ) -> dict[str, Result]:
     """Run what the run still lacks, and return all of its results.
 
     ``shards``: processes at once, for specs that allow it. ``again`` runs once more, each alone, those that failed or
-    are undecided. ``clean`` empties the cluster: before, after, and where something ends this (it is then raised).
+    are undecided. ``begin`` comes before all, ``end`` after it and where something ends this (it is then raised): they
+    leave nothing of the suite in the cluster.
     ``check`` raises if the cluster can't be reached, so that its absence isn't taken for a result.
     """
-    clean()
+    begin()
     try:
         _run_all(run, suite, shards=shards, again=again, now=now, check=check, tell=tell)
     finally:
-        clean()
+        end()
     return run.results()
 
 

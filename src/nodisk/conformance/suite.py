@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class Suite:
     """The network namespace in which the cluster can be reached."""
     stretch: float = 1.0
     """Time-outs are so many times as long as usual."""
+    missing: frozenset[str] = frozenset()
+    """Images that can't be had here."""
 
     def argv(self, piece: Sequence[Spec], folder: Path) -> list[str | Path]:
         """The command line that runs these specs and no others, with its JUnit in ``folder``."""
@@ -74,7 +76,7 @@ class Suite:
                 log, status = done.stdout + done.stderr, done.returncode
             except TimedOut as error:
                 log, status, late = "", -1, error.message
-            return ended(piece, _junit(folder), log, late or f"exit status {status}")
+            return ended(piece, _junit(folder), log, late or f"exit status {status}", self.missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,13 @@ class Ended:
     log: str
 
 
-def ended(piece: Sequence[Spec], junit: bytes | None, log: str, how: str) -> Ended:
+def ended(
+    piece: Sequence[Spec], junit: bytes | None, log: str, how: str, missing: Collection[str] = frozenset()
+) -> Ended:
     """Each spec's result, whatever the process left: a spec of which its JUnit says nothing is undecided.
 
-    ``how``: the end of the process in words.
+    ``how``: the end of the process in words. ``missing``: images that can't be had here; a spec that failed for want of
+    one could not run, which is no failure of the cluster.
     """
     names = [spec.name for spec in piece]
     found: Mapping[str, Result] = {}
@@ -100,12 +105,21 @@ def ended(piece: Sequence[Spec], junit: bytes | None, log: str, how: str) -> End
             why = f"the suite did not run it ({how}); does its name fit this release?"
             if (prepared := read.pop(_PREPARATION, None)) is not None and prepared.outcome is Outcome.FAILED:
                 why = f"the suite began no spec: {prepared.text}"
-            found = read
+            found = {**read, **_without_image(read, results.unpulled(junit, missing) if missing else {})}
         except IntegrityError as error:
             why = error.message
-    skipped = {name: _skipped(found[name], log) for name in found if found[name].outcome is Outcome.SKIPPED}
+    skipped = {name: _skipped(one, log) for name, one in found.items() if one.reason is Reason.SUITE}
     all_ = {**found, **skipped}
     return Ended(tuple(all_.get(name) or Result(name, Outcome.UNDECIDED, text=why) for name in names), junit, log)
+
+
+def _without_image(read: Mapping[str, Result], unpulled: Mapping[str, str]) -> dict[str, Result]:
+    """What failed for want of an image, as skipped."""
+    return {
+        name: Result(name, Outcome.SKIPPED, read[name].seconds, f"no node can pull {image}", Reason.IMAGE)
+        for name, image in unpulled.items()
+        if name in read and read[name].outcome is Outcome.FAILED
+    }
 
 
 def _junit(folder: Path) -> bytes | None:

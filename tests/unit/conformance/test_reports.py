@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodisk.conformance import report, submission
+from nodisk.conformance.causes import Cause, Kind
 from nodisk.conformance.program import Folder, fits, substitutes
 from nodisk.conformance.records import Plan, Run
 from nodisk.conformance.results import Outcome, Reason, Result
@@ -103,13 +104,78 @@ def test_junit_counts_what_is_not_decided_as_failed() -> None:
     assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("4", "2", "1")
 
 
+CAUSE = {NAMES[1]: Cause(Kind.RELEASE, "https://example.org/1", "mended since")}
+
+
+def test_a_known_cause_is_shown_and_changes_no_outcome() -> None:
+    plain = report.report(plan(), MIXED)
+    made = report.report(plan(), MIXED, {**CAUSE, NAMES[0]: Cause(Kind.SLOW)})
+    assert [one["cause"] for one in plain["specs"]] == [None] * 4
+    known = {"cause": "release", "link": "https://example.org/1", "words": "mended since"}
+    assert [one["cause"] for one in made["specs"]] == [None, known, None, None]
+    assert (made["counts"], made["conformant"]) == (plain["counts"], False)
+    assert "without a known cause: 1 of 1 failures" in report.lines(plan(), MIXED)
+    told = report.lines(plan(), MIXED, CAUSE)
+    assert "           cause: release (https://example.org/1: mended since)" in told
+    assert not [line for line in told if "without a known cause" in line]
+    root = ElementTree.fromstring(report.to_junit(plan(), MIXED, CAUSE))  # noqa: S314 - its own
+    found = {case.get("name"): [one.attrib for one in case.iter("property")] for case in root.iter("testcase")}
+    assert found[NAMES[1]] == [{"name": key, "value": value} for key, value in known.items()]
+    assert found[NAMES[2]] == [{"name": "reason", "value": "nodes"}]
+    assert found[NAMES[0]] == found[NAMES[3]] == []
+
+
+def test_causes_lie_beside_the_results(tmp_path: Path) -> None:
+    run = Run.begin(tmp_path, plan())
+    assert run.causes() == {}
+    (run.folder / "causes.yaml").write_text(f"- {{spec: '{NAMES[1]}', cause: slow}}\n")
+    assert run.causes() == {NAMES[1]: Cause(Kind.SLOW)}
+    (run.folder / "causes.yaml").write_text("- {spec: x, cause: slow}\n")
+    with pytest.raises(UsageError, match=r"causes\.yaml: entry 1: the run has no spec 'x'"):
+        run.causes()
+
+
+def test_a_submission_is_as_the_cncf_checks_it() -> None:
+    """What its checker asks of the files (github.com/kubernetes-sigs/verify-conformance) but for the release's age."""
+    whole = {name: Result(name, Outcome.PASSED, 1.0) for name in NAMES}
+    made = submission.documents(plan(), whole, "kube-apiserver version: v1.20.2\n")
+    assert set(made) == {"README.md", "PRODUCT.yaml", "e2e.log", "junit_01.xml"}
+    assert all(made.values())
+    product = yaml.safe_load(made["PRODUCT.yaml"])
+    assert all(isinstance(value, str) for value in product.values())
+    required = {"vendor", "name", "version", "type", "description", "website_url", "documentation_url"}
+    assert set(product) == required | {"contact_email_address", "repo_url", "product_logo_url"}
+    assert product["type"] in {"distribution", "hosted platform", "installer"}
+    root = ElementTree.fromstring(made["junit_01.xml"])  # noqa: S314 - its own
+    assert root.tag == "testsuites"
+    passed = [case.get("name") for case in root.findall("testsuite/testcase") if not list(case)]
+    assert passed == list(NAMES)
+    assert submission.place(plan()) == "v1.20/nodisk"
+
+
+def test_sonobuoys_summary_has_each_spec() -> None:
+    """The form is that of Item in its pkg/client/results."""
+    with tarfile.open(fileobj=io.BytesIO(submission.tarball(plan(), MIXED, made_of(MIXED)))) as tar:
+        file = tar.extractfile("plugins/e2e/sonobuoy_results.yaml")
+        assert file is not None
+        found = yaml.safe_load(file)
+    assert (found["name"], found["status"], found["meta"]) == ("e2e", "failed", {"type": "summary"})
+    (junit,) = found["items"]
+    assert junit["meta"] == {"file": "results/global/junit_01.xml", "type": "file"}
+    assert [one["status"] for one in junit["items"][0]["items"]] == ["passed", "failed", "skipped", "failed"]
+
+
+def made_of(results: dict[str, Result]) -> dict[str, bytes]:
+    return submission.documents(plan(), results, "")
+
+
 @given(st.text())
 def test_any_failure_fits_into_the_submission(text: str) -> None:
     found = {NAMES[0]: Result(NAMES[0], Outcome.FAILED, 1.0, text)}
     made = submission.documents(plan(), found, text)
     assert set(made) == {"README.md", "PRODUCT.yaml", "e2e.log", "junit_01.xml"}
-    assert yaml.safe_load(made["PRODUCT.yaml"])["k8s_version"] == "v1.20.2"
-    with tarfile.open(fileobj=io.BytesIO(submission.tarball(plan(), made))) as tar:
+    assert "Kubernetes 1.20 " in yaml.safe_load(made["PRODUCT.yaml"])["description"]
+    with tarfile.open(fileobj=io.BytesIO(submission.tarball(plan(), found, made))) as tar:
         junit = tar.extractfile(f"{submission.HOME}/junit_01.xml")
         assert junit is not None
         root = ElementTree.parse(junit).getroot()  # noqa: S314 - its own

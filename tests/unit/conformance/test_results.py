@@ -55,6 +55,27 @@ def test_each_spec_gets_its_result() -> None:
     assert "did not run it" in left.text
 
 
+PULLED = f"""<testsuite>
+<testcase name="{FAILED}" time="300"><failure>timed out waiting for the condition</failure>
+<system-out>event for pod-1: {{kubelet w1}} Failed: Failed to pull image "e2e/redis:5": rpc error
+event for pod-2: {{kubelet w1}} BackOff: Back-off pulling image "e2e/perl:5"</system-out></testcase>
+<testcase name="{PASSED}" time="3"><system-out>Failed to pull image "e2e/redis:5"</system-out></testcase>
+</testsuite>""".encode()
+
+
+@pytest.mark.parametrize("missing", ["e2e/redis:5", "e2e/perl:5"])
+def test_a_spec_without_its_image_did_not_fail(missing: str) -> None:
+    piece = [Spec(FAILED), Spec(PASSED)]
+    failed, passed = suite.ended(piece, PULLED, "", "exit status 1", {missing}).results
+    assert failed == Result(FAILED, Outcome.SKIPPED, 300.0, f"no node can pull {missing}", Reason.IMAGE)
+    assert passed.outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("missing", [set(), {"e2e/redis"}, {"e2e/other:1"}])
+def test_a_spec_that_could_not_pull_what_is_there_failed(missing: set[str]) -> None:
+    assert suite.ended([Spec(FAILED)], PULLED, "", "exit status 1", missing).results[0].outcome is Outcome.FAILED
+
+
 def test_the_names_that_a_dry_run_would_run() -> None:
     assert results.names(JUNIT) == [PASSED, FAILED, "another"]
     with pytest.raises(IntegrityError, match="can't be read"):
