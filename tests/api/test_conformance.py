@@ -106,7 +106,7 @@ def test_after_a_kill_the_next_start_removes_what_is_left(
     run: Run,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """kill -9: what is the suite's goes with the next start; what an administrator made meanwhile is named and stays."""
+    """After kill -9 the suite's own goes with the next start; what an administrator made meanwhile stays."""
     argv = [folder.program, plane.bin / "kubectl", plane.kubeconfig, run.folder.parent]
     with subprocess.Popen(
         [sys.executable, "-m", "tests.api.conformance_run", *map(str, argv)],

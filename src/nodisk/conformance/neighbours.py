@@ -64,7 +64,7 @@ class Neighbours:
         if self.pods:
             found.append(
                 "while serial specs run at the end, new pods may wait: one takes 70% of every node's free cores for "
-                "seconds, and two keep new pods off a node for a minute each"
+                "seconds, and two keep new pods off a node for half a minute"
             )
         return found
 

@@ -192,14 +192,16 @@ def judge(before: Before | None, spaces: Collection[str], objects: Iterable[Obje
 
     Without ``before`` only what refers to one of these, and what specs alone put on nodes.
     """
-    ours, others = [], []
+    ours: list[Thing] = []
+    others: list[Thing | Mark] = []
     for obj in objects:
         new = before is not None and obj["metadata"]["uid"] not in before.uids
         if (new or before is None) and (_is_of(obj, spaces) or (new and _is_known(obj))):
             ours.append(Thing.of(obj))
         elif new and not _is_kept(obj):
             others.append(Thing.of(obj))
-    marks, unsure = [], []
+    marks: list[Mark] = []
+    unsure: list[Mark] = []
     for node in nodes:
         name = node["metadata"]["name"]
         was = before.nodes.get(name) if before is not None else None
@@ -208,7 +210,8 @@ def judge(before: Before | None, spaces: Collection[str], objects: Iterable[Obje
                 marks.append(mark)
             elif was is not None and mark.key not in (was.labels if mark.what == "label" else was.taints):
                 (marks if mark.key == _COLOUR else unsure).append(mark)
-    return Found(tuple(ours), tuple(marks), (*others, *(one for one in unsure if not _is_system(one.key))))
+    others += [one for one in unsure if not _is_system(one.key)]
+    return Found(tuple(ours), tuple(marks), tuple(others))
 
 
 def taints_without(node: Object, marks: Collection[Mark]) -> list[Object]:
