@@ -179,10 +179,10 @@ def test_the_suites_taint_takes_away_nobody_elses_pods(plane: ControlPlane, clie
 
         def run(self, piece: Sequence[Spec]) -> Ended:
             _pod(client, "care-student", "late")
-            client.until("the late one's toleration", lambda: not sparing.lacks(_get(client, "care-student", "late")))
+            assert until(lambda: not sparing.lacks(_get(client, "care-student", "late")), Deadline(60), every=0.1)
             taint = {"key": sparing.TAINT, "value": "evictTaintVal", "effect": "NoExecute"}
             plane.kubectl("taint", "node", "w1", f"{taint['key']}={taint['value']}:{taint['effect']}")
-            client.until("the suite's own pod to go", lambda: not lives("care-e2e", "victim"))
+            assert until(lambda: not lives("care-e2e", "victim"), Deadline(60), every=0.1)
             return Ended(tuple(Result(spec.name, Outcome.PASSED) for spec in piece), None, "")
 
     try:
