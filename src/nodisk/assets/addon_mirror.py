@@ -83,7 +83,7 @@ async def mirror(work: Work, state: LabState, wanted: Mapping[str, Sequence[str]
         old = mirrored.read(state).images.get(image)
         copy: Copy | None
         try:
-            result, copy = await _one(work, ImageName.parse(image), old, registry)
+            result, copy = await load(work, ImageName.parse(image), old, registry)
         except NodiskError as error:
             hint = f"; {error.hint}" if error.hint else ""
             result, copy = Result(image, Verb.FAILED, old.digest if old else "", text=error.message + hint), old
@@ -110,8 +110,12 @@ def _tidied(record: Record, *, users: Mapping[str, set[str]], wanted: Mapping[st
     return replace(record, images=kept)
 
 
-async def _one(work: Work, name: ImageName, old: Copy | None, registry: str) -> tuple[Result, Copy]:
-    """An image's copy: the one that is there, or a new one. Raises NodiskError if it can't be loaded."""
+async def load(work: Work, name: ImageName, old: Copy | None, registry: str) -> tuple[Result, Copy]:
+    """An image's copy: the one that is there, or a new one, which nobody uses yet.
+
+    ``old``: the copy that is recorded; its digest is what is loaded, unless ``work.refresh``. Raises NodiskError if it
+    can't be loaded.
+    """
     image = str(name)
     there = old is not None and mirrored.stored(work.store, old) is not None
     if old is not None and there and (name.digest or not work.refresh):

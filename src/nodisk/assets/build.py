@@ -173,7 +173,7 @@ async def _build(work: Work, lab: Lab, kinds: frozenset[str], *, whole: bool) ->
     if suite.KIND in kinds and suite.KIND not in asked:
         raise UsageError(
             f"nodisk builds a conformance suite for Debian's release alone, not for Kubernetes {chosen.version}",
-            hint="an official release publishes its own: nodisk conformance --suite FOLDER",
+            hint="an official release publishes its own: nodisk conformance --load gets it",
         )
     compiled = kinds & {"release", suite.KIND} if chosen.source is Source.DEBIAN else frozenset[str]()
     if any(not asked[kind].find(work.store) for kind in compiled):

@@ -85,12 +85,17 @@ EMPTY = Record({}, {})
 
 def read(state: LabState) -> Record:
     """A lab's record; raises IntegrityError for a damaged one: what it keeps must be neither guessed nor pruned."""
+    return read_file(state.mirrored, remedy="nodisk addons mirror")
+
+
+def read_file(path: Path, *, remedy: str) -> Record:
+    """A record in a file, none if there is no file. Raises IntegrityError with ``remedy``, which makes a new one."""
     try:
-        value = json.loads(state.mirrored.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return EMPTY
     except ValueError as error:
-        raise _damaged(state.mirrored, error) from error
+        raise _damaged(path, error, remedy) from error
     try:
         if value["version"] != VERSION:
             raise ValueError(f"its version is {value['version']!r}")
@@ -99,7 +104,7 @@ def read(state: LabState) -> Record:
             {_text(asset): _texts(users) for asset, users in value["files"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(state.mirrored, error) from error
+        raise _damaged(path, error, remedy) from error
 
 
 def _copy(value: Mapping[str, Any]) -> Copy:
@@ -122,10 +127,10 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(sorted(_text(item) for item in value))
 
 
-def _damaged(path: Path, error: Exception) -> IntegrityError:
+def _damaged(path: Path, error: Exception, remedy: str) -> IntegrityError:
     return IntegrityError(
         f"{path} is not a valid record of mirrored images: {type(error).__name__}: {error}",
-        hint=f"remove it and mirror again: rm {path} && nodisk addons mirror",
+        hint=f"remove it and mirror again: rm {path} && {remedy}",
     )
 
 
@@ -136,17 +141,18 @@ def update(state: LabState, change: Callable[[Record], Record]) -> tuple[Record,
         before = read(state)
         after = change(before)
         if after != before:
-            _write(state, after)
+            write_file(state.mirrored, after)
     return before, after
 
 
-def _write(state: LabState, record: Record) -> None:
+def write_file(path: Path, record: Record) -> None:
+    """Keep a record in a file, whole or not at all."""
     value = {
         "version": VERSION,
         "images": {name: asdict(copy) for name, copy in record.images.items()},
         "files": {asset: list(users) for asset, users in record.files.items()},
     }
-    files.write(state.mirrored, json.dumps(value, indent=1, sort_keys=True) + "\n")
+    files.write(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
 def used(state: State) -> set[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,17 @@ from nodisk import files, ui
 from nodisk.assets import built
 from nodisk.assets.hashes import sha256_of
 from nodisk.classes import prompts
-from nodisk.conformance import cleanup, neighbours, provided, report, runner, specs, submission
+from nodisk.conformance import (
+    cleanup,
+    neighbours,
+    official,
+    official_run,
+    provided,
+    report,
+    runner,
+    specs,
+    submission,
+)
 from nodisk.conformance.program import Folder, fits
 from nodisk.conformance.records import Plan, Run
 from nodisk.conformance.results import Outcome, Result
@@ -35,8 +47,8 @@ STRETCH = 4.0
     "folder",
     type=click.Path(path_type=Path),
     envvar="NODISK_SUITE",
-    help="Folder with e2e.test of the cluster's release, and perhaps repositories.yaml. Default for Debian's release: "
-    "the suite that nodisk builds from the same source.",
+    help="Folder with e2e.test of the cluster's release (1.24 or older), and perhaps repositories.yaml. Default for "
+    "Debian's release: the suite that nodisk builds from the same source; for official ones: their conformance image.",
 )
 @click.option(
     "--mode",
@@ -52,7 +64,7 @@ STRETCH = 4.0
     type=click.IntRange(1, 16),
     default=1,
     show_default=True,
-    help="Processes at once, for specs that allow it.",
+    help="Processes at once, for specs that allow it; with an official image, in one pod.",
 )
 @click.option(
     "--submission",
@@ -61,6 +73,7 @@ STRETCH = 4.0
     type=click.Path(path_type=Path, file_okay=False),
     help="Write the files of a submission to the CNCF, and Sonobuoy's tarball, into this folder.",
 )
+@click.option("--load", is_flag=True, help="Only get the suite and its images, as a run would; run nothing.")
 @click.option("--dry-run", is_flag=True, help="List what would run, in its order; run nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation where classes have pods running.")
 @junit_output_option
@@ -74,6 +87,7 @@ def conformance(
     resume: bool,
     shards: int,
     target: Path | None,
+    load: bool,
     dry_run: bool,
     yes: bool,
     output: str,
@@ -82,33 +96,41 @@ def conformance(
 
     It takes hours. Results are kept piece by piece, so Ctrl-C or a power cut loses minutes at most: --resume goes on.
     Serial specs run alone and last. What failed runs once more, alone, and the report says so. Classes' pods keep
-    running. What the suite made is removed afterwards. Exits with 1 unless every chosen spec passed.
+    running. What the suite made is removed afterwards. An official release's suite is its conformance image, which runs
+    in pods of the cluster. Exits with 1 unless every chosen spec passed.
     """
     if resume and (focus is not None or _given("mode")):
         raise UsageError("--resume continues a run as it was begun", hint="leave out --mode and --focus")
     context = options.load_cluster()
-    own = provided.find(context, make=not dry_run) if folder is None else None
-    suite = Folder(provided.folder(context, own) if own else (folder or Path()).absolute())
+    image = official.find(context, load=not dry_run) if folder is None and official.applies(context) else None
+    own = provided.find(context, make=not dry_run) if folder is None and image is None else None
+    suite = image.folder if image else Folder(provided.folder(context, own) if own else (folder or Path()).absolute())
     suite.check()
+    for line in official.ready(context.lab, image) if image and not dry_run else ():
+        ui.say(line)
     if dry_run:
         run = _begun(context, suite) if resume else None
         plan = run.plan if run else _plan(context, suite, mode, focus)
         _show(plan, run.results() if run else {}, output)
         _beside_if_known(context, shards)
         return
+    if load:
+        return
     with (
         files.lock(context.state.run / "measure.lock", "this cluster"),
         connect(context, patience=COMMAND, say=ui.say) as client,
     ):
-        fits(suite.version(), client.version())
+        fits(suite.version(), client.version(), in_pods=image is not None)
         _beside(client, shards, yes=yes)
+        if image:
+            official.push(context, image, ui.say)
         if own:
             provided.push(context, own, ui.say)
         if resume:
             run = _begun(context, suite)
         else:
             run = Run.begin(context.state.conformance, _plan(context, suite, mode, focus))
-        results = _run(context, client, run, suite, shards=shards)
+        results = _run(context, client, run, image or suite, shards=shards)
     _tell(run, results, output)
     if target is not None:
         write(run, results, target)
@@ -167,21 +189,42 @@ def _begun(context: LabContext, suite: Folder) -> Run:
     return run
 
 
-def _run(context: LabContext, client: Client, run: Run, folder: Folder, *, shards: int) -> dict[str, Result]:
-    missing = folder.missing()
+def _run(
+    context: LabContext, client: Client, run: Run, chosen: Folder | official.Official, *, shards: int
+) -> dict[str, Result]:
+    keeper = cleanup.Keeper(client, context.state.conformance / cleanup.NAME, ui.say)
+    if isinstance(chosen, official.Official):
+        pods = official_run.Pods(context, client, chosen.image, procs=shards)
+
+        def without_pods(then: Callable[[], None]) -> None:
+            official_run.remove(client, say=ui.say)  # or they would go on
+            then()
+
+        return runner.run_all(
+            run,
+            Sparing(pods, client),
+            shards=1,  # the pod itself has so many processes
+            size=shards * specs.PIECE,
+            again=Sparing(replace(pods, procs=1, stretch=STRETCH), client),
+            now=time.monotonic,
+            begin=lambda: without_pods(keeper.begin),
+            end=lambda: without_pods(keeper.end),
+            check=client.version,
+            tell=_tell_one,
+        )
+    missing = chosen.missing()
     suites = [
         Suite(
-            program=folder.program,
+            program=chosen.program,
             kubectl=built.release_bin(context.state.state, context.lab) / "kubectl",
             kubeconfig=context.state.admin_kubeconfig,
-            repositories=folder.repositories,
+            repositories=chosen.repositories,
             netns=context.netns,
             stretch=stretch,
             missing=missing,
         )
         for stretch in (1.0, STRETCH)
     ]
-    keeper = cleanup.Keeper(client, context.state.conformance / cleanup.NAME, ui.say)
     return runner.run_all(
         run,
         Sparing(suites[0], client),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nodisk import run
 from nodisk.assets import suite
-from nodisk.conformance import results, specs
+from nodisk.conformance import ginkgo2, results, specs
 from nodisk.conformance.specs import Spec
 from nodisk.errors import CommandFailed, EnvironmentProblem, IntegrityError, UsageError
 from nodisk.values import KubeVersion
@@ -72,7 +72,12 @@ class Folder:
                 written = (Path(folder) / "junit_01.xml").read_bytes()
             except OSError as error:
                 raise IntegrityError(f"{self.program} has listed no specs: {error}") from error
-        return specs.policies(results.names(written))
+        names = ginkgo2.names if self.version().line >= GINKGO_2 else results.names
+        return specs.policies(names(written))
+
+    def images(self) -> list[str]:
+        """The container images that its release's specs use, of conformance or not; sorted."""
+        return sorted(set(self._say("--list-images").split()))
 
     def substitutes(self) -> dict[str, str]:
         """Official name → the name that is used instead, of each image that isn't the official one."""
@@ -128,15 +133,18 @@ def _last(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def fits(suite: KubeVersion, cluster: KubeVersion) -> None:
-    """Raises UsageError unless this suite can judge this cluster."""
+def fits(suite: KubeVersion, cluster: KubeVersion, *, in_pods: bool = False) -> None:
+    """Raises UsageError unless this suite can judge this cluster.
+
+    ``in_pods``: it runs in the official image, whose runs are read whatever Ginkgo they are of.
+    """
     if suite.line != cluster.line:
         raise UsageError(
             f"the suite is of Kubernetes {suite}, the cluster of {cluster}",
             hint="conformance is proved with the suite of the cluster's own release",
         )
-    if suite.line >= GINKGO_2:
+    if suite.line >= GINKGO_2 and not in_pods:
         raise UsageError(
-            f"nodisk can't read the runs of Kubernetes {suite}'s suite yet: from 1.25 on it is of Ginkgo 2",
-            hint="run the official image with hydrophone or sonobuoy: docs/how-to/conformance.md",
+            f"nodisk runs the suite of Kubernetes {suite} in its official image alone: from 1.25 on it is of Ginkgo 2",
+            hint="leave out --suite (and unset NODISK_SUITE): the image is loaded then",
         )

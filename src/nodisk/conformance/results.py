@@ -99,7 +99,7 @@ def parse(data: bytes, wanted: Collection[str]) -> dict[str, Result]:
     """
     found: dict[str, Result] = {}
     wanted_ = set(wanted)
-    for name, case in _cases(data):
+    for name, case in cases(data):
         if name in wanted_ and (result := _result(name, case)) is not None:
             found[name] = result
     return found
@@ -107,7 +107,7 @@ def parse(data: bytes, wanted: Collection[str]) -> dict[str, Result]:
 
 def names(data: bytes) -> list[str]:
     """The specs of a JUnit document of a dry run that the focus did not leave out. Raises IntegrityError."""
-    return [name for name, case in _cases(data) if case.find("skipped") is None]
+    return [name for name, case in cases(data) if case.find("skipped") is None]
 
 
 def unpulled(data: bytes, images: Collection[str]) -> dict[str, str]:
@@ -116,7 +116,7 @@ def unpulled(data: bytes, images: Collection[str]) -> dict[str, str]:
     Raises IntegrityError.
     """
     found: dict[str, str] = {}
-    for name, case in _cases(data):
+    for name, case in cases(data):
         if case.find("failure") is None:
             continue
         said = "\n".join(case.findtext(tag) or "" for tag in ("system-out", "failure"))
@@ -125,7 +125,8 @@ def unpulled(data: bytes, images: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _cases(data: bytes) -> Iterator[tuple[str, ElementTree.Element]]:
+def cases(data: bytes) -> Iterator[tuple[str, ElementTree.Element]]:
+    """Each test case of a JUnit document with its name, blanks single. Raises IntegrityError."""
     if len(data) > MAX_JUNIT:
         raise IntegrityError(f"the suite's JUnit has {len(data)} bytes, more than {MAX_JUNIT}")
     try:
@@ -136,22 +137,28 @@ def _cases(data: bytes) -> Iterator[tuple[str, ElementTree.Element]]:
         yield " ".join(case.get("name", "").split()), case
 
 
-def _result(name: str, case: ElementTree.Element) -> Result | None:
+def seconds_of(case: ElementTree.Element) -> float:
+    """How long a case took; 0 where that is no number."""
     try:
         seconds = float(case.get("time", "0"))
     except ValueError:
-        seconds = 0.0
-    seconds = seconds if math.isfinite(seconds) and seconds >= 0 else 0.0
+        return 0.0
+    return seconds if math.isfinite(seconds) and seconds >= 0 else 0.0
+
+
+def _result(name: str, case: ElementTree.Element) -> Result | None:
+    seconds = seconds_of(case)
     for tag in ("failure", "error"):
         if (bad := case.find(tag)) is not None:
-            return Result(name, Outcome.FAILED, seconds, _text(bad) or "it failed without a word")
+            return Result(name, Outcome.FAILED, seconds, text_of(bad) or "it failed without a word")
     if case.find("skipped") is not None:
         # Ginkgo 1 marks both alike: left out by the focus it took no time, skipped by its own code it did.
         return Result(name, Outcome.SKIPPED, seconds, "see the log", Reason.SUITE) if seconds else None
     return Result(name, Outcome.PASSED, seconds)
 
 
-def _text(element: ElementTree.Element) -> str:
+def text_of(element: ElementTree.Element) -> str:
+    """What a failure says, bounded."""
     text = "\n".join(part for part in (element.get("message", ""), element.text or "") if part).strip()
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "\n…"
 

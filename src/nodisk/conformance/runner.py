@@ -53,17 +53,18 @@ def run_all(
     end: Callable[[], object],
     check: Callable[[], object],
     tell: Callable[[Result, Progress], None],
+    size: int = specs.PIECE,
 ) -> dict[str, Result]:
     """Run what the run still lacks, and return all of its results.
 
-    ``shards``: processes at once, for specs that allow it. ``again`` runs once more, each alone, those that failed or
-    are undecided. ``begin`` comes before all, ``end`` after it and where something ends this (it is then raised): they
-    leave nothing of the suite in the cluster.
-    ``check`` raises if the cluster can't be reached, so that its absence isn't taken for a result.
+    ``shards``: processes at once, for specs that allow it; ``size``: specs for one of them. ``again`` runs once more,
+    each alone, those that failed or are undecided. ``begin`` comes before all, ``end`` after it and where something
+    ends this (it is then raised): they leave nothing of the suite in the cluster. ``check`` raises if the cluster can't
+    be reached, so that its absence isn't taken for a result.
     """
     begin()
     try:
-        _run_all(run, suite, shards=shards, again=again, now=now, check=check, tell=tell)
+        _run_all(run, suite, shards=shards, again=again, now=now, check=check, tell=tell, size=size)
     finally:
         end()
     return run.results()
@@ -78,6 +79,7 @@ def _run_all(
     now: Callable[[], float],
     check: Callable[[], object],
     tell: Callable[[Result, Progress], None],
+    size: int,
 ) -> None:
     began, known, one_at_a_time = now(), _decided(run), threading.Lock()
     before = len(known)
@@ -95,7 +97,7 @@ def _run_all(
                 tell(result, here)
 
     todo = [spec for spec in run.plan.specs if spec.name not in known]
-    for piece_is_apart, group in itertools.groupby(specs.pieces(todo), key=lambda piece: piece[0].apart):
+    for piece_is_apart, group in itertools.groupby(specs.pieces(todo, size=size), key=lambda piece: piece[0].apart):
         workers = 1 if piece_is_apart else shards
         if workers == 1:
             for piece in group:

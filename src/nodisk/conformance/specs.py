@@ -112,16 +112,18 @@ def choose(specs: Sequence[Spec], *, mode: str, focus: str | None = None) -> tup
 def pieces(specs: Iterable[Spec], *, size: int = PIECE) -> list[tuple[Spec, ...]]:
     """What one process each runs: serial specs after all others and apart from them, disruptive ones at the end.
 
-    Specs of NetworkPolicy take minutes of waiting each, so that each has a process of its own.
+    ``size``: specs in a piece; more than usual for a process that runs several at once, which it does not do with
+    serial ones. Specs of NetworkPolicy take minutes of waiting each, so that each has a process of its own.
     """
     specs = list(specs)
     if any(POLICY_TAG in spec.name for spec in specs):
-        size = 1
+        size = max(1, size // PIECE)
     listed = sorted(specs, key=lambda spec: (spec.disruptive, spec.apart, spec.name))
     found: list[tuple[Spec, ...]] = []
     for disruptive, apart in ((False, False), (False, True), (True, True)):
         part = [spec for spec in listed if (spec.disruptive, spec.apart) == (disruptive, apart)]
-        found += [tuple(part[at : at + size]) for at in range(0, len(part), size)]
+        step = min(size, PIECE) if apart else size
+        found += [tuple(part[at : at + step]) for at in range(0, len(part), step)]
     return found
 
 

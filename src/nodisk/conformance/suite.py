@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,10 @@ BEGIN = 15 * 60.0
 """Seconds that a process may need before its first spec, which begins once all nodes are ready."""
 LIMIT = 20 * 60.0
 """Seconds for one spec. The slowest of 1.20 waits a quarter of an hour before it fails."""
-_PREPARATION = "BeforeSuite"
+PREPARATION = "BeforeSuite"
 """How the JUnit calls what comes before all specs: it waits for nodes, and for the cluster's own pods."""
-_FEW_NODES = re.compile(r"Requires at least \d+ nodes")
+FEW_NODES = re.compile(r"Requires at least \d+ nodes")
+"""What a spec says that skips itself because it needs more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,10 @@ class Suite:
             return ended(piece, _junit(folder), log, late or f"exit status {status}", self.missing)
 
 
+Read = Callable[[bytes, Collection[str]], Mapping[str, Result]]
+"""Reads the results of the named specs out of a JUnit document; raises IntegrityError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """What a process gave."""
@@ -89,23 +94,29 @@ class Ended:
 
 
 def ended(
-    piece: Sequence[Spec], junit: bytes | None, log: str, how: str, missing: Collection[str] = frozenset()
+    piece: Sequence[Spec],
+    junit: bytes | None,
+    log: str,
+    how: str,
+    missing: Collection[str] = frozenset(),
+    *,
+    read: Read = results.parse,
 ) -> Ended:
     """Each spec's result, whatever the process left: a spec of which its JUnit says nothing is undecided.
 
     ``how``: the end of the process in words. ``missing``: images that can't be had here; a spec that failed for want of
-    one could not run, which is no failure of the cluster.
+    one could not run, which is no failure of the cluster. ``read``: for JUnit of another Ginkgo than the first.
     """
     names = [spec.name for spec in piece]
     found: Mapping[str, Result] = {}
     why = f"the suite ended without a result ({how}): {_last(log)}"
     if junit is not None:
         try:
-            read = results.parse(junit, [*names, _PREPARATION])
+            all_read = dict(read(junit, [*names, PREPARATION]))
             why = f"the suite did not run it ({how}); does its name fit this release?"
-            if (prepared := read.pop(_PREPARATION, None)) is not None and prepared.outcome is Outcome.FAILED:
+            if (prepared := all_read.pop(PREPARATION, None)) is not None and prepared.outcome is Outcome.FAILED:
                 why = f"the suite began no spec: {prepared.text}"
-            found = {**read, **_without_image(read, results.unpulled(junit, missing) if missing else {})}
+            found = {**all_read, **_without_image(all_read, results.unpulled(junit, missing) if missing else {})}
         except IntegrityError as error:
             why = error.message
     skipped = {name: _skipped(one, log) for name, one in found.items() if one.reason is Reason.SUITE}
@@ -141,7 +152,7 @@ def _skipped(result: Result, log: str) -> Result:
     for text in _skips(log):
         flat = " ".join(text.split())
         if all(word in flat for word in result.name.split()):
-            reason = Reason.NODES if _FEW_NODES.search(text) else Reason.SUITE
+            reason = Reason.NODES if FEW_NODES.search(text) else Reason.SUITE
             return Result(result.name, Outcome.SKIPPED, result.seconds, _last_words(text), reason)
     return result
 

@@ -69,15 +69,24 @@ class Exec:
 
 @contextlib.asynccontextmanager
 async def opened(
-    context: LabContext, token: str, namespace: str, pod: str, command: Sequence[str], *, tty: bool
+    context: LabContext,
+    token: str,
+    namespace: str,
+    pod: str,
+    command: Sequence[str],
+    *,
+    tty: bool,
+    container: str | None = None,
 ) -> AsyncIterator[Exec]:
-    """Run a command in a pod's only container, with the rights of whoever has ``token``.
+    """Run a command in a pod, with the rights of whoever has ``token``.
 
-    ``tty``: it gets a terminal; without one, standard error is among what is read. Raises an ApiError.
+    ``container``: which of the pod's; None: its only one. ``tty``: it gets a terminal; without one, standard error is
+    among what is read. Raises an ApiError.
     """
     endpoint = kubeconfig.load(kubeconfig.of_admin(context.state))
     asked = [*(("command", word) for word in command), ("stdin", "true"), ("stdout", "true")]
     asked.append(("tty", "true") if tty else ("stderr", "true"))
+    asked += [("container", container)] if container is not None else []
     path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/exec"
     what = f"GET {path}"
     where = urlsplit(endpoint.server)

@@ -13,7 +13,7 @@ import contextlib
 import functools
 import json
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import httpx2
@@ -56,15 +56,23 @@ def push(lab: Lab, state: LabState) -> tuple[int, list[str]]:
 
     Raises Away if the registry doesn't run, IntegrityError for a damaged record.
     """
-    store, record = Store(state.state), mirrored.read(state)
+    return put(state, mirrored.read(state).images, _by_tag(lab))
+
+
+def put(state: LabState, images: Mapping[str, Copy], by_tag: Collection[str]) -> tuple[int, list[str]]:
+    """Put these images into the registry, those of ``by_tag`` also under their tags, unless a release has the tag.
+
+    Returns how many were missing, and one sentence per problem. Raises Away if the registry doesn't run.
+    """
     count, problems = 0, list[str]()
-    if not record.images:
+    if not images:
         return count, problems
-    by_tag = _by_tag(lab, state)
+    store, taken = Store(state.state), seed.pushed_before(state)
     with _registry(state) as http:
-        for image, copy in record.images.items():
+        for image, copy in images.items():
             name = ImageName.parse(image)
-            places = [copy.digest, *([name.tag] if image in by_tag else [])]
+            tagged = image in by_tag and name.tag and f"{name.path}:{name.tag}" not in taken
+            places = [copy.digest, *([name.tag] if tagged else [])]
             try:
                 new = [_put(http, store, name.path, place, copy) for place in places]
                 count += any(new)
@@ -73,11 +81,9 @@ def push(lab: Lab, state: LabState) -> tuple[int, list[str]]:
     return count, problems
 
 
-def _by_tag(lab: Lab, state: LabState) -> set[str]:
-    """Images that are also asked for by their tags, but for those of the release, which have the tags already."""
-    found = seed.pushed_before(state)
-    names = {name for addon in lab.addons for name in addon.images}
-    return {str(name) for name in names if name.tag and f"{name.path}:{name.tag}" not in found}
+def _by_tag(lab: Lab) -> set[str]:
+    """Images that are also asked for by their tags."""
+    return {str(name) for addon in lab.addons for name in addon.images}
 
 
 def forget(state: LabState, addons: Collection[str]) -> list[str]:
