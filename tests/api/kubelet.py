@@ -2,8 +2,8 @@
 
 It speaks the kubelet's protocol (``GET /exec/NAMESPACE/POD/CONTAINER``; ``command``, ``input``, ``output``, ``tty``;
 upgraded to a WebSocket, ``v4.channel.k8s.io``) over TLS to the real API server, which decides as always who may have
-one. Commands run on this host: a key is kept in a folder, a terminal is a shell in a pseudoterminal. ``run`` does a
-pod's scheduling and starting by the administrator's API calls.
+one. Commands run on this host: a key is kept in a folder, a terminal is a shell in a pseudoterminal, and a pod in
+``inside`` has a folder of this host. ``run`` does a pod's scheduling and starting by the administrator's API calls.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Kubelet:
     paths: list[str] = field(default_factory=list)
     """What it was asked for."""
     containers: int = 0
+    inside: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    """Pod → a folder in it, and which one of this host that is."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     @property
@@ -86,7 +88,10 @@ class Kubelet:
         assert request is not None
         self.paths.append(request.path)
         asked = parse_qs(urlsplit(request.path).query)
-        if "tty" in asked:
+        pod = request.path.split("/")[3]
+        if pod in self.inside:
+            await self._print(connection, asked["command"], *self.inside[pod])
+        elif "tty" in asked:
             await self._terminal(connection)
         else:
             await self._keep(connection, asked["command"])
@@ -100,6 +105,14 @@ class Kubelet:
             assert channel is Channel.STDIN
             data += more
         done = await asyncio.to_thread(subprocess.run, words, input=data, check=False)
+        await _end(connection, done.returncode)
+
+    async def _print(self, connection: ServerConnection, command: list[str], there: str, here: Path) -> None:
+        words = [word.replace(there, str(here)) for word in command]
+        done = await asyncio.to_thread(subprocess.run, words, capture_output=True, check=False)
+        for channel, data in ((Channel.STDOUT, done.stdout), (Channel.STDERR, done.stderr)):
+            for at in range(0, len(data), 32 << 10):
+                await connection.send(channels.frame(channel, data[at : at + (32 << 10)]))
         await _end(connection, done.returncode)
 
     async def _terminal(self, connection: ServerConnection) -> None:

@@ -25,9 +25,9 @@ from nodisk.values import KubeVersion
 KIND = "conformance"
 PROGRAM = "e2e.test"
 PLACE = f"usr/local/bin/{PROGRAM}"
-"""In the image, since Kubernetes 1.17."""
+"""Where the image's Dockerfile puts it."""
 MAX_PROGRAM = 1 << 30
-"""Bytes; that of 1.31 has some 150 million."""
+"""Bytes that are taken at most."""
 
 
 def name_of(version: KubeVersion) -> ImageName:

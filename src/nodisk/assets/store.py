@@ -39,7 +39,7 @@ class Manifest:
     """One asset of the store."""
 
     kind: str
-    """image, release, ipxe, containers, terminal, addons, shim or suite."""
+    """image, release, ipxe, containers, terminal, addons, addon-image, shim, suite or conformance."""
     name: str
     """For people: ``debian trixie (cloud kernel)``."""
     version: str

@@ -106,8 +106,9 @@ def conformance(
     own = provided.find(context, make=not dry_run) if folder is None and image is None else None
     suite = image.folder if image else Folder(provided.folder(context, own) if own else (folder or Path()).absolute())
     suite.check()
-    for line in official.ready(context.lab, image) if image and not dry_run else ():
-        ui.say(line)
+    if image and not dry_run:
+        for line in official.ready(context.lab, image):
+            ui.say(line)
     if dry_run:
         run = _begun(context, suite) if resume else None
         plan = run.plan if run else _plan(context, suite, mode, focus)

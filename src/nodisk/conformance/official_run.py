@@ -16,7 +16,7 @@ from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem, TimedOut
 from nodisk.kube import exec as execs
 from nodisk.kube.client import Client, Object
-from nodisk.kube.errors import ApiError, NotFound
+from nodisk.kube.errors import ApiError, BadRequest, NotFound
 from nodisk.waiting import Deadline, until
 
 MAX_LOG = 64 * 1024**2
@@ -115,6 +115,8 @@ class Pods:
         for left in reversed(range(_FETCHES)):
             try:
                 status, data = asyncio.run(_printed(self.context, token, pod, command))
+            except (BadRequest, NotFound):
+                return None  # the pod, or the container that keeps the files, is gone
             except ApiError:
                 status, data = None, b""
             if status is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,22 +139,23 @@ def room(gateway: str | None) -> Lab:
     return Lab.model_validate({"name": "room", "network": network, "machines": [machine]})
 
 
-def made(tmp_path: Any, missing: dict[str, str]) -> Official:
-    copy = Copy(DIGEST, DIGEST, "addon-image-1", 1, "2027-01-31T08:15:00+00:00", ("conformance",))
+def made(tmp_path: Path, missing: dict[str, str]) -> Official:
+    copy = Copy(DIGEST, DIGEST, "addon-image-1", 250_000_000, "2027-01-31T08:15:00+00:00", ("conformance",))
     images = ("registry.k8s.io/conformance:v1.36.1", "registry.k8s.io/e2e-test-images/agnhost:2.52")
     return Official(Folder(tmp_path), IMAGE, dict.fromkeys(images, copy), missing)
 
 
-def test_a_room_with_a_gateway_is_told_what_its_machines_load(tmp_path: Any) -> None:
+def test_a_room_with_a_gateway_is_told_what_its_machines_load(tmp_path: Path) -> None:
     lines = official.ready(room("10.77.0.254"), made(tmp_path, {"registry.k8s.io/pause:3.10": "no answer"}))
     assert lines == [
-        f"the suite is {IMAGE}; 1 test images are in the lab's registry",
+        f"the suite is {IMAGE}, 250 MB to load, and more in the memory of a machine that runs it",
+        "1 test images are loaded by the server",
         "each machine loads it by 10.77.0.254: registry.k8s.io/pause:3.10 (no answer)",
     ]
 
 
-def test_a_room_without_one_needs_them_all(tmp_path: Any) -> None:
-    assert "no gateway" in official.ready(room(None), made(tmp_path, {}))[1]
+def test_a_room_without_one_needs_them_all(tmp_path: Path) -> None:
+    assert "no gateway" in official.ready(room(None), made(tmp_path, {}))[-1]
     with pytest.raises(EnvironmentProblem, match=r"no gateway.*pause:3\.10 \(no answer\)") as caught:
         official.ready(room(None), made(tmp_path, {"registry.k8s.io/pause:3.10": "no answer"}))
     assert "NODISK_UPSTREAM_REGISTRY" in (caught.value.hint or "")
