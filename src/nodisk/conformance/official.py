@@ -43,8 +43,9 @@ TEST_IMAGES = frozenset(
         "sample-apiserver",
     }
 )
-"""Of the images that a suite lists, those that conformance specs use: the ones of 1.20's specs, which were read, and what
-newer lists have in their place. The others are of gigabytes, for Windows, for graphics cards, or meant not to be had."""
+"""Of the images that a suite lists, those that conformance specs use: the ones of 1.20's specs, which were read, and
+what newer lists have in their place. The others are of gigabytes, for Windows, for graphics cards, or meant not to be
+had."""
 
 Say = Callable[[str], None]
 
