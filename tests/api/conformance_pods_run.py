@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodisk import interrupts
-from nodisk.conformance import official_run, runner, specs
+from nodisk.conformance import cleanup, official_run, runner, specs
 from nodisk.conformance.records import Run
 from nodisk.conformance.results import Result
+from nodisk.conformance.sparing import Sparing
 from nodisk.context import LabContext, LabOptions
 from nodisk.kube.client import connect
 from nodisk.state import State
@@ -21,14 +22,16 @@ def go(context: LabContext, run: Run) -> dict[str, Result]:
     """What the command does with an official image."""
     with connect(context, patience=60) as client:
         pods = official_run.Pods(context, client, IMAGE, procs=PROCS)
+        keeper = official_run.Keeper(client, cleanup.Keeper(client, run.folder.parent / cleanup.NAME))
         return runner.run_all(
             run,
-            pods,
+            Sparing(pods, client),
             shards=1,
             size=PROCS * specs.PIECE,
-            again=replace(pods, procs=1),
+            again=Sparing(replace(pods, procs=1), client),
             now=time.monotonic,
-            clean=lambda: official_run.remove(client),
+            begin=keeper.begin,
+            end=keeper.end,
             check=client.version,
             tell=lambda result, progress: print(progress.done, result.name, flush=True),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -196,11 +195,7 @@ def _run(
     keeper = cleanup.Keeper(client, context.state.conformance / cleanup.NAME, ui.say)
     if isinstance(chosen, official.Official):
         pods = official_run.Pods(context, client, chosen.image, procs=shards)
-
-        def without_pods(then: Callable[[], None]) -> None:
-            official_run.remove(client, say=ui.say)  # or they would go on
-            then()
-
+        first = official_run.Keeper(client, keeper)
         return runner.run_all(
             run,
             Sparing(pods, client),
@@ -208,8 +203,8 @@ def _run(
             size=shards * specs.PIECE,
             again=Sparing(replace(pods, procs=1, stretch=STRETCH), client),
             now=time.monotonic,
-            begin=lambda: without_pods(keeper.begin),
-            end=lambda: without_pods(keeper.end),
+            begin=first.begin,
+            end=first.end,
             check=client.version,
             tell=_tell_one,
         )

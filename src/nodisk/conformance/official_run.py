@@ -137,6 +137,25 @@ async def _printed(context: LabContext, token: str, pod: str, command: Sequence[
     return found.status, bytes(printed)
 
 
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Keeps a cluster as it was before a run: first the suite's own pods end, which would go on making objects."""
+
+    client: Client
+    others: cleanup.Keeper
+    """For what specs left."""
+
+    def begin(self) -> None:
+        """Remove what a killed run left, and remember what is there now. Raises TimedOut, IntegrityError."""
+        remove(self.client, say=self.others.say)
+        self.others.begin()
+
+    def end(self) -> None:
+        """Remove what this run left. Raises TimedOut; then, too, the next run goes on with it."""
+        remove(self.client, say=self.others.say)
+        self.others.end()
+
+
 def remove(client: Client, *, limit: float = cleanup.REMOVAL, say: Callable[[str], None] = lambda _: None) -> None:
     """Remove the suite's own pods and what they were given; wait until it is gone. What specs left, others remove.
 
