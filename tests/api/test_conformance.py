@@ -129,7 +129,7 @@ def test_after_a_kill_the_next_start_removes_what_is_left(
         assert not memory.exists()
         said = capsys.readouterr().out.splitlines()
         assert "removing ValidatingWebhookConfiguration blocking" in said
-        named = [line for line in said if "exam" in line]
+        named = [line for line in said if "PriorityClass exam" in line]
         assert len(named) == 1
         assert named[0].endswith("PriorityClass exam; to remove it: nodisk kubectl delete priorityclass exam")
         client.get("scheduling.k8s.io/v1", "PriorityClass", "exam")
