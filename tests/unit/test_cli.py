@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,14 +87,25 @@ def test_help_lists_every_command_and_imports_none() -> None:
     assert set(modules.split()) & HEAVY == set()
 
 
+def processor_time(*words: str | Path) -> float:
+    """Seconds that a program computes. What the clock says depends on what else this machine does."""
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # so that its end isn't waited for again
+    assert process.returncode == 0
+    return used.ru_utime + used.ru_stime
+
+
 def test_start_up_time() -> None:
-    """Printed, not judged: this machine may be busy. The target is 0.25 s (README)."""
-    times = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        assert run("--help").returncode == 0
-        times.append(time.perf_counter() - begun)
-    print(f"\nnodisk --help: best {min(times):.3f} s, median {sorted(times)[2]:.3f} s of {len(times)}")
+    """The list of commands costs little more than click itself: 1.2 to 1.4 times as much.
+
+    A module that is imported too early shows: pydantic makes that 1.8, the model of lab.yaml 4.6, a command 5 and more.
+    """
+    bare, listed = [], []
+    for _ in range(7):
+        bare.append(processor_time(sys.executable, "-c", "import click"))
+        listed.append(processor_time(NODISK, "--help"))
+    assert min(listed) < 1.75 * min(bare)
 
 
 @pytest.mark.parametrize(
