@@ -21,7 +21,7 @@ from nodisk.spec.model_addons import Addon
 def addons() -> None:
     """Show, mirror, apply and remove the cluster's add-ons.
 
-    They are `addons:` in lab.yaml; nodisk serve applies them when the API first answers.
+    Add-ons are listed in `addons:` in lab.yaml; nodisk serve applies them when the API first answers.
     """
 
 
@@ -46,7 +46,7 @@ def _chosen(context: LabContext, names: Sequence[str]) -> list[Addon]:
 @lab_options
 @output_option
 def list_(options: LabOptions, output: str) -> None:
-    """List add-ons: those of lab.yaml, and those that only the cluster has."""
+    """List the add-ons in lab.yaml, and those that only the cluster has."""
     context = options.load_cluster()
     with _client(context) as client:
         found = addon_sets.rows(client, context.lab.addons, _read(context))
@@ -113,8 +113,8 @@ def _json(member: applyset.Member) -> dict[str, str]:
 def diff(options: LabOptions, output: str, names: tuple[str, ...]) -> None:
     """Show what applying add-ons would change.
 
-    The API server itself says so (a dry run); values of Secrets are shown by their hashes. Without NAMES: all of them,
-    and which would be removed.
+    Asks the API server by a dry run; values of Secrets are shown as hashes. Without NAMES, compares all add-ons, and
+    shows which would be removed.
     """
     _compare(options.load_cluster(), output, names)
 
@@ -149,12 +149,12 @@ def _compare(context: LabContext, output: str, names: Sequence[str]) -> None:
 @lab_options
 @output_option
 @click.argument("names", nargs=-1)
-@click.option("--dry-run", is_flag=True, help="Only show what would change, as nodisk addons diff does.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change, like nodisk addons diff.")
 def apply_(options: LabOptions, output: str, names: tuple[str, ...], dry_run: bool) -> None:
-    """Apply add-ons, and remove what has left them.
+    """Apply add-ons, and remove objects that are no longer part of them.
 
-    Without NAMES: all of lab.yaml, and the objects of add-ons that are no longer in it are removed. One that is refused
-    is named and stops no other; its old objects stay.
+    Without NAMES, applies all add-ons in lab.yaml, and removes the objects of those that are no longer in it. An add-on
+    that is refused is reported and keeps its old objects; the others are applied all the same.
     """
     context = options.load_cluster()
     chosen = _chosen(context, names)
@@ -172,7 +172,7 @@ def apply_(options: LabOptions, output: str, names: tuple[str, ...], dry_run: bo
     if output == "json":
         ui.print_json({"addons": [_done(one) for one in done]})
     if failed := [one.name for one in done if one.outcome.problems]:
-        raise NodiskError(f"not applied as a whole: {', '.join(failed)}", hint="correct what is refused, then repeat")
+        raise NodiskError(f"not applied as a whole: {', '.join(failed)}", hint="fix what is refused, then run it again")
 
 
 def _forget(context: LabContext, names: Sequence[str]) -> None:
@@ -186,13 +186,14 @@ def _forget(context: LabContext, names: Sequence[str]) -> None:
 @lab_options
 @output_option
 @click.argument("names", nargs=-1)
-@click.option("--refresh", is_flag=True, help="Ask for every tag again, and load what it leads to now.")
-@click.option("--dry-run", is_flag=True, help="Show what is mirrored and what would be loaded; change nothing.")
+@click.option("--refresh", is_flag=True, help="Resolve every tag again, and download what it points to now.")
+@click.option("--dry-run", is_flag=True, help="Show what is mirrored and what would be downloaded; change nothing.")
 def mirror(options: LabOptions, output: str, names: tuple[str, ...], *, refresh: bool, dry_run: bool) -> None:
-    """Load add-ons' images once, for the lab's registry.
+    """Download add-ons' images once, into the lab's registry.
 
-    Machines then need no internet to run them. What is applied afterwards names them by the digest that was loaded,
-    whatever their tags lead to later. Without NAMES: all add-ons, and images that none uses any more are forgotten.
+    Machines then need no internet to run them. Add-ons that are applied afterwards name the images by the digests that
+    were downloaded, even if their tags move later. Without NAMES, mirrors all add-ons, and drops images that none of
+    them uses any more.
     """
     context = options.load_cluster()
     chosen = _chosen(context, names)
@@ -214,9 +215,9 @@ def mirror(options: LabOptions, output: str, names: tuple[str, ...], *, refresh:
         for problem in problems:
             ui.say(problem)
     if problems:
-        raise NodiskError("not everything could be mirrored", hint="correct what is named above, then repeat")
+        raise NodiskError("not everything could be mirrored", hint="fix what is named above, then run it again")
     if not dry_run:
-        ui.say("nodisk addons diff shows what changes by it, nodisk addons apply applies it")
+        ui.say("nodisk addons diff shows what it changes, nodisk addons apply applies it")
 
 
 def _done(one: addon_sets.Done) -> dict[str, object]:
@@ -236,7 +237,7 @@ def _done(one: addon_sets.Done) -> dict[str, object]:
 def remove(options: LabOptions, output: str, name: str, dry_run: bool) -> None:
     """Remove an add-on's objects from the cluster.
 
-    Also take it out of lab.yaml, or nodisk serve applies it again at its next start.
+    Remove it from lab.yaml too, or nodisk serve applies it again at its next start.
     """
     context = options.load_cluster()
     with _client(context) as client:

@@ -31,8 +31,8 @@ from nodisk.values import Mac, Name, Role, Seat
 def machines() -> None:
     """List, adopt, rename, swap, drain and forget machines.
 
-    A PC that boots from the network and isn't in lab.yaml is listed with what it said of itself; adopt writes it into
-    lab.yaml, whose comments and layout stay as they are, and the running server takes it over.
+    A PC that boots from the network and isn't in lab.yaml is listed with what it reported about itself. adopt adds it
+    to lab.yaml, keeping the file's comments and layout, and the running server picks up the change.
     """
 
 
@@ -58,22 +58,25 @@ machines.add_command(machine_remarks.ignore)
     type=click.Choice([str(role) for role in Role]),
     default="worker",
     show_default=True,
-    help="What they are in the cluster.",
+    help="Their role in the cluster.",
 )
 @click.option("--address", default="next", show_default=True, metavar="next|A.B.C.D", help="Its address.")
 @click.option("--seat", metavar="ROW,COLUMN", help="Where it stands.")
 @click.option(
-    "--seats", type=click.IntRange(1, 999), metavar="COLUMNS", help="With --all: seats row by row, COLUMNS in each."
+    "--seats",
+    type=click.IntRange(1, 999),
+    metavar="COLUMNS",
+    help="With --all: assign seats row by row, COLUMNS per row.",
 )
 @click.option(
     "--order",
     type=click.Choice(["seen", "port"]),
     default="seen",
     show_default=True,
-    help="With --all: as they were first seen, or by switch port, as switches tell it by LLDP.",
+    help="With --all: number them as they were first seen, or by the switch port that LLDP announces.",
 )
 @click.option(
-    "--since", type=Duration(), default="1d", show_default=True, help="With --all: only those seen so recently."
+    "--since", type=Duration(), default="1d", show_default=True, help="With --all: only machines seen within this time."
 )
 @dry_run_option
 def adopt(  # noqa: PLR0917 - click hands over by name
@@ -93,8 +96,8 @@ def adopt(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """Add unknown machines to lab.yaml.
 
-    Names are the next free numbers, addresses the next free ones after the lab's first machine's. A MAC that was never
-    seen may be given too, in any usual spelling.
+    By default a machine gets the next free name, and the next free address after that of the lab's first machine. A MAC
+    that was never seen works too, in any common notation.
     """
 
     _need_sense(
@@ -142,10 +145,10 @@ def adopt(  # noqa: PLR0917 - click hands over by name
 @force_option
 @dry_run_option
 def forget(options: LabOptions, output: str, which: str, force: bool, dry_run: bool) -> None:
-    """Take a machine out of lab.yaml and out of the cluster.
+    """Remove a machine from lab.yaml and from the cluster.
 
-    Its node is deleted if the API answers, and so is the password that `nodisk power login` keeps for it. A MAC that
-    isn't in lab.yaml is taken off the list of unknown machines.
+    Its node is deleted if the API answers, and so is the password that `nodisk power login` stored for it. A MAC that
+    isn't in lab.yaml is removed from the list of unknown machines.
     """
 
     context = options.load()
@@ -180,7 +183,7 @@ def rename(  # noqa: PLR0917 - click hands over by name
     """Give a machine another name.
 
     A node's name can't change: the old node is deleted if the API answers, and the machine joins as a new one when it
-    boots next. The password that `nodisk power login` keeps for it moves along.
+    boots next. The password that `nodisk power login` stored for it moves along.
     """
 
     context = options.load()
@@ -217,9 +220,9 @@ def swap(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """Put another PC, or another NIC, in a machine's place.
 
-    It keeps the name, the address, the role, the node, and what `nodisk next-boot` and `nodisk machines inventory`
-    asked of it. The PC with the old MAC is an unknown one when it next boots: it can't enrol, but a certificate that
-    it has is valid until it ends (14 days).
+    The machine keeps its name, address, role and node, and pending requests of `nodisk next-boot` and `nodisk machines
+    inventory`. The PC with the old MAC is unknown from its next boot on: it can't enrol, but a certificate that it
+    already has stays valid until it expires (14 days at most).
     """
 
     new = parsed("NEW-MAC", Mac.parse, mac)

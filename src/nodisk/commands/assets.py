@@ -122,7 +122,11 @@ def verify(state: State, output: str) -> None:
 
 @assets.command(epilog="Example: nodisk assets prune --dry-run")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
-@click.option("--before", is_flag=True, help="Also remove the build before each lab's current one: no more rollback.")
+@click.option(
+    "--before",
+    is_flag=True,
+    help="Also remove each lab's previous build; nodisk rollback then has nothing to go back to.",
+)
 @state_option
 @output_option
 def prune(dry_run: bool, before: bool, state: State, output: str) -> None:

@@ -38,7 +38,7 @@ def remove_accounts(
 @yes_option
 @lab_options
 def remove(*, options: LabOptions, name: str, student: tuple[str, ...], storage_policy: str | None, yes: bool) -> None:
-    """Remove students and everything they have, or teachers."""
+    """Remove students and everything they have, or remove teachers."""
     context = options.load_cluster()
     with record.changing(context.state, name), prompts.client(context) as client:
         found = record.need(context.state, name)

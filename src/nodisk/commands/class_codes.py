@@ -25,11 +25,18 @@ from nodisk.spec.model import Listen
 @click.argument("name")
 @click.argument("student", nargs=-1)
 @click.option(
-    "--print", "cards", is_flag=True, help="Write the codes to a page of cards to cut out, and show none here."
+    "--print",
+    "cards",
+    is_flag=True,
+    help="Write the codes to a page of cards to cut out, instead of showing them here.",
 )
-@click.option("--renew", is_flag=True, help="Also replace the codes and passphrases that students have already.")
+@click.option("--renew", is_flag=True, help="Also replace codes and passphrases that students already have.")
 @click.option(
-    "--days", type=click.IntRange(1, 120), default=doors.DAYS, show_default=True, help="Days for which the codes work."
+    "--days",
+    type=click.IntRange(1, 120),
+    default=doors.DAYS,
+    show_default=True,
+    help="Number of days for which the codes work.",
 )
 @yes_option
 @dry_run_option
@@ -47,10 +54,10 @@ def codes(
     dry_run: bool,
     output: str,
 ) -> None:
-    """Make codes with which students sign in for the first time in a browser (default: all who need one).
+    """Make codes for students' first sign-in in a browser (default: for all who need one).
 
-    A code works once. With it the student chooses a passphrase, and signs in with that from then on.
-    Codes are shown now and never again; `--renew` replaces a code that was lost, or a passphrase that was forgotten.
+    A code works once: with it, the student chooses a passphrase, and signs in with that from then on. Codes are shown
+    only now; `--renew` replaces a lost code or a forgotten passphrase.
     """
     context = options.load_cluster()
     if dry_run:
@@ -98,7 +105,7 @@ def _show(
     renew: bool,
     hidden: bool = False,
 ) -> None:
-    """A row a student. ``issued``: None where nothing was made; ``hidden``: on paper alone."""
+    """One row per student. ``issued``: None where nothing was made; ``hidden``: on paper alone."""
     new = {} if issued is None else issued.codes
 
     def state(one: Waiting) -> str:

@@ -87,7 +87,7 @@ class Request:
     def planned(self, existing: Class | None, people: Sequence[Person], name: str, now: datetime) -> plan.Planned:
         """The class as it is to be; raises UsageError for what can't be."""
         if self.new and existing is not None:
-            raise UsageError(f"there is a class {name} already", hint="choose another name, or leave out --new")
+            raise UsageError(f"class {name} already exists", hint="choose another name, or leave out --new")
         if self.storage is not None:
             volumes.size_of(self.storage)
         return plan.merge(

@@ -24,18 +24,18 @@ STDIN = "-"
 @click.command(epilog="Example: nodisk class tell k8s 'Hand in by noon.'; then: nodisk class tell k8s --withdraw")
 @click.argument("name")
 @click.argument("text", required=False)
-@click.option("--by", default="", metavar="NAME", help="Who says it; shown with it.")
-@click.option("--withdraw", is_flag=True, help="Take back what the class was told.")
+@click.option("--by", default="", metavar="NAME", help="Name of the sender, shown with the message.")
+@click.option("--withdraw", is_flag=True, help="Withdraw the current message.")
 @dry_run_option
 @output_option
 @lab_options
 def tell(
     *, options: LabOptions, name: str, text: str | None, by: str, withdraw: bool, dry_run: bool, output: str
 ) -> None:
-    """Tell a class something: each student's page in the browser shows it.
+    """Show a message to a class, on each student's page in the browser.
 
-    Up to 500 characters (- reads them from standard input), for a day or until --withdraw; a later message replaces
-    it. With NAME alone, shows what the class is told.
+    TEXT has up to 500 characters (- reads it from standard input). It is shown for a day or until --withdraw; a later
+    message replaces it. With only NAME, prints the current message.
     """
     if withdraw and text is not None:
         raise UsageError("--withdraw takes no text", hint=f"nodisk class tell {name} --withdraw")

@@ -72,19 +72,19 @@ for changing in (
 @click.option(
     "--door/--no-door",
     default=None,
-    help="Let students sign in in a browser, with codes of `nodisk class codes`.  [default: --door]",
+    help="Let students sign in with a browser, using codes from `nodisk class codes`.  [default: --door]",
 )
 @click.option(
     "--terminals/--no-terminals",
     default=None,
-    help="Give each student a terminal at the door, within their quota.  [default: --terminals]",
+    help="Give each student a terminal in the browser, within their quota.  [default: --terminals]",
 )
 @out_option
 @click.option("--overcommit", is_flag=True, help="Allow more than the nodes' or the server's disk capacity.")
 @click.option(
     "--prune", is_flag=True, help="Remove students who are no longer in the roster, and everything they have."
 )
-@click.option("--new", is_flag=True, help="Refuse to change a class that there is already.")
+@click.option("--new", is_flag=True, help="Refuse to change an existing class.")
 @storage_policy_option
 @yes_option
 @dry_run_option
@@ -197,7 +197,7 @@ def list_(*, options: LabOptions, output: str) -> None:
     "--drift", is_flag=True, help="Compare with the cluster: show what was changed, removed or added by hand."
 )
 @click.option("--isolation", is_flag=True, help="Test the isolation again, with two students' credentials and pods.")
-@click.option("--troubles", is_flag=True, help="Say in plain words what fails in the students' namespaces.")
+@click.option("--troubles", is_flag=True, help="Explain in plain words what fails in the students' namespaces.")
 @output_option
 @lab_options
 def show(*, options: LabOptions, name: str, drift: bool, isolation: bool, troubles: bool, output: str) -> None:

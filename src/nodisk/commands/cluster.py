@@ -36,7 +36,7 @@ class _Seconds(click.FloatRange):
 @click.command(epilog="Example: nodisk status --watch")
 @lab_options
 @output_option
-@click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
+@click.option("-w", "--watch", is_flag=True, help="Show the status again whenever it changes, until Ctrl-C.")
 @click.option(
     "--wait",
     type=_Seconds(min=0.1, max=asked.MOST_WAIT),
@@ -48,9 +48,9 @@ class _Seconds(click.FloatRange):
 def status(options: LabOptions, output: str, watch: bool, wait: float) -> None:
     """Show one row per machine: stage, node, RAM.
 
-    While the API doesn't answer, the node's columns say unknown, and the stages come from what the machines reported.
-    An API that nobody serves is not waited for; one that is slow gets --wait. With --watch --output json each line is
-    one whole status.
+    While the API doesn't answer, the node columns say unknown; the stages come from what the machines reported. A slow
+    API gets --wait to answer; one that isn't running is not waited for. With --watch --output json, each line is one
+    complete status.
     """
 
     context = options.load()
@@ -143,8 +143,8 @@ def ssh(options: LabOptions, name: str, command: tuple[str, ...]) -> None:
 def inventory(options: LabOptions, host: str | None, kind: str, *, everything: bool) -> None:
     """Print the room as an Ansible inventory (JSON).
 
-    Ansible asks a program: make an executable file that runs this command with the arguments that it gets, and name it
-    with -i. The machines' host keys of this boot are pinned.
+    Ansible reads it from a program: make an executable file that runs this command with the arguments that it is given,
+    and pass that file with -i. The inventory pins the host keys that the machines reported in this boot.
     """
 
     if everything and host is not None:

@@ -46,7 +46,7 @@ STRETCH = 4.0
     "folder",
     type=click.Path(path_type=Path),
     envvar="NODISK_SUITE",
-    help="Folder with e2e.test of the cluster's release (1.24 or older), and perhaps repositories.yaml. Default for "
+    help="Folder with e2e.test of the cluster's release (1.24 or older), and optionally repositories.yaml. Default for "
     "Debian's release: the suite that nodisk builds from the same source; for official ones: their conformance image.",
 )
 @click.option(
@@ -54,16 +54,16 @@ STRETCH = 4.0
     type=click.Choice(["certified", "quick", specs.POLICIES]),
     default="certified",
     show_default=True,
-    help="All specs of the release, some that take seconds, or those of NetworkPolicy, which prove no conformance.",
+    help="All specs of the release, a few quick ones, or those of NetworkPolicy; only the first proves conformance.",
 )
-@click.option("--focus", metavar="RE", help="Only specs whose name matches; it proves no conformance.")
+@click.option("--focus", metavar="RE", help="Run only specs whose name matches; this doesn't prove conformance.")
 @click.option("--resume", is_flag=True, help="Continue the last run; its mode and focus stay.")
 @click.option(
     "--shards",
     type=click.IntRange(1, 16),
     default=1,
     show_default=True,
-    help="Processes at once, for specs that allow it; with an official image, in one pod.",
+    help="Number of parallel processes, for specs that allow it; with an official image, in one pod.",
 )
 @click.option(
     "--submission",
@@ -73,7 +73,7 @@ STRETCH = 4.0
     help="Write the files of a submission to the CNCF, and Sonobuoy's tarball, into this folder.",
 )
 @click.option("--load", is_flag=True, help="Only get the suite and its images, as a run would; run nothing.")
-@click.option("--dry-run", is_flag=True, help="List what would run, in its order; run nothing.")
+@click.option("--dry-run", is_flag=True, help="List what would run, in order; run nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation where classes have pods running.")
 @junit_output_option
 @lab_options
@@ -93,10 +93,10 @@ def conformance(
 ) -> None:
     """Run Kubernetes' own conformance suite.
 
-    It takes hours. Results are kept piece by piece, so Ctrl-C or a power cut loses minutes at most: --resume goes on.
-    Serial specs run alone and last. What failed runs once more, alone, and the report says so. Classes' pods keep
-    running. What the suite made is removed afterwards. An official release's suite is its conformance image, which runs
-    in pods of the cluster. Exits with 1 unless every chosen spec passed.
+    It takes hours. Results are saved piece by piece, so Ctrl-C or a power cut loses minutes at most; --resume
+    continues. Serial specs run alone and last. A spec that fails runs once more, alone, and the report says so.
+    Classes' pods keep running. Whatever the suite made is removed afterwards. An official release's suite is its
+    conformance image, which runs in pods of the cluster. Exits with 1 unless every chosen spec passed.
     """
     if resume and (focus is not None or _given("mode")):
         raise UsageError("--resume continues a run as it was begun", hint="leave out --mode and --focus")
@@ -183,7 +183,7 @@ def _begun(context: LabContext, suite: Folder) -> Run:
     if run.plan.suite != sha256_of(suite.program) or run.plan.substitutes != suite.substitutes():
         raise UsageError(
             f"the run of {run.plan.began} was begun with another suite or other images",
-            hint="use those again, or begin anew without --resume",
+            hint="use those again, or start over without --resume",
         )
     run.causes()  # what is wrong with that file is said now, not hours later
     return run

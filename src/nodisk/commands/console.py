@@ -40,8 +40,8 @@ _role_option = click.option(
 def console(ctx: click.Context, options: LabOptions, output: str) -> None:
     """Sign in to the room's pages in a browser, and invite others.
 
-    Without a subcommand: print a link that signs in an administrator once, within 15 minutes. `nodisk serve` serves
-    the pages by HTTPS, to browsers on the server itself unless lab.yaml says `console: {listen: lab}`.
+    Without a subcommand, prints a link that signs in an administrator once, within 15 minutes. `nodisk serve` serves
+    the pages over HTTPS, only to browsers on the server itself unless lab.yaml says `console: {listen: lab}`.
     """
     if ctx.invoked_subcommand is None:
         _invite(options.load(), output, "root", ConsoleRole.ADMIN, LINK)
@@ -58,8 +58,8 @@ def console(ctx: click.Context, options: LabOptions, output: str) -> None:
 def invite(options: LabOptions, output: str, name: str, role: str, seconds: float) -> None:
     """Print a link that signs somebody else in, once.
 
-    A second invitation of the same name replaces the first. What is signed in stays so for 12 hours. A teacher's
-    classes are those that were made with `nodisk class create --teacher NAME`, by exactly that name.
+    A second invitation for the same name replaces the first. A session lasts 12 hours. A teacher's classes are those
+    created with `nodisk class create --teacher NAME`, with exactly that name.
     """
     if not 0 < seconds <= LONGEST_INVITATION:
         raise UsageError("a link can be used for at most 31d", hint="such as --for 7d")
@@ -75,10 +75,10 @@ def invite(options: LabOptions, output: str, name: str, role: str, seconds: floa
     "--for", "seconds", type=Duration(), default=MONTH, help="How long the token works, at most 366d.  [default: 30d]"
 )
 def token(options: LabOptions, output: str, name: str, role: str, seconds: float) -> None:
-    """Print a token for a program that asks the console's API (docs/reference/console-api.json).
+    """Print a token for a program that uses the console's API (docs/reference/console-api.json).
 
-    It is shown once: the lab keeps only its hash. `nodisk console list` shows who has one, `nodisk console revoke` ends
-    all of a name.
+    It is shown once: the lab stores only its hash. `nodisk console list` shows who has one; `nodisk console revoke`
+    withdraws all tokens of a name.
     """
     if not 0 < seconds <= LONGEST_TOKEN:
         raise UsageError("a token works for at most 366d", hint="such as --for 90d")
@@ -100,7 +100,7 @@ def token(options: LabOptions, output: str, name: str, role: str, seconds: float
 def _name(text: str) -> str:
     """A name to invite or to issue to; raises UsageError."""
     if not text.strip() or len(text) > LONGEST_NAME or not text.isprintable():
-        raise UsageError(f"that can be no name: 1 to {LONGEST_NAME} printable characters")
+        raise UsageError(f"invalid name: use 1 to {LONGEST_NAME} printable characters")
     return text.strip()
 
 
@@ -127,13 +127,13 @@ def list_(options: LabOptions, output: str) -> None:
 def revoke(options: LabOptions, output: str, name: str) -> None:
     """Sign somebody out everywhere, and withdraw their link and their programs' tokens.
 
-    Pages that they have open get no more news within two seconds.
+    Pages that they have open stop updating within two seconds.
     """
     with Database(options.load().state.database) as database:
         count = database.console.revoke(name)
         if not count:
             raise UsageError(
-                f"nobody of the name {name!r} is signed in or invited, or has a token", hint="see nodisk console list"
+                f"nobody named {name!r} is signed in or invited, or has a token", hint="see nodisk console list"
             )
         database.record(Kind.DAEMON, f"console: {name} was signed out", source="nodisk")
     if output == "json":

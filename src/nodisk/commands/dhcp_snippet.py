@@ -19,11 +19,11 @@ from nodisk.spec.model import DhcpMode
 @lab_options
 @output_option
 def dhcp_snippet(options: LabOptions, server: str, reservations: bool, output: str) -> None:
-    """Print what to paste into the room's DHCP server.
+    """Print configuration for the room's DHCP server.
 
-    For a lab with `dhcp: none`: which boot file each kind of firmware gets. With `dhcp: proxy` nodisk says that itself,
-    and there is something to paste only with --reservations. Reservations are a choice: a machine that gets any other
-    address takes lab.yaml's by itself. Changes nothing.
+    For a lab with `dhcp: none`, paste it into that server, so that each kind of firmware gets its boot file. With
+    `dhcp: proxy`, nodisk gives that answer itself, and only --reservations prints anything. Reservations are optional:
+    a machine that gets another address switches to the one in lab.yaml by itself. Changes nothing.
     """
     context = options.load()
     lab, state, kind = context.lab, context.state, Server(server)

@@ -137,7 +137,7 @@ def _ask(interface: str, probes: dict[Mac, IPv4Address | None], answers: dict[Ma
     try:
         answers |= dhcp_probe.ask(interface, probes)
     except PermissionError:
-        return  # whoever may not ask may not listen, and listening says so
+        return  # without the right to ask there is none to listen, and listening says so
     except OSError as error:
         ui.say(f"who gives addresses could not be asked: {error}")
 

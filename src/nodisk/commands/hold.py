@@ -20,17 +20,17 @@ from nodisk.values import Mac
 
 @click.command(epilog="Example: nodisk hold --all && nodisk build && nodisk hold w1 --lift")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "every", is_flag=True, help="Every machine of the lab.")
-@click.option("--lift", is_flag=True, help="Let them boot the current build again.")
+@click.option("--all", "every", is_flag=True, help="Select every machine of the lab.")
+@click.option("--lift", is_flag=True, help="Release the machines: they boot the current build again.")
 @click.option("--dry-run", is_flag=True, help="Show which builds they would boot; change nothing.")
 @lab_options
 @output_option
 def hold(options: LabOptions, output: str, *, names: tuple[str, ...], every: bool, lift: bool, dry_run: bool) -> None:
-    """Keep machines at the build that they have.
+    """Keep machines on the build that they have.
 
-    Whatever is built meanwhile, a machine that is held boots what it last booted, also after a power cut, until it is
-    let go with --lift. So a newer
-    build can be tried on one machine while all others stay as they are. Without machines: shows which are held.
+    A held machine keeps booting the build that it last booted, even after a newer build or a power cut, until you
+    release it with --lift. Use this to try a newer build on one machine while the others stay as they are. Without NAME
+    or --all, shows which machines are held.
     """
     context = options.load()
     if every and names:
@@ -83,8 +83,8 @@ def _show(context: LabContext, record: Holds, output: str, *, dry_run: bool) -> 
 
 
 def _tell_server(context: LabContext, wishes: Mapping[Mac, Build]) -> None:
-    """A running server reads the record at every boot; it must start anew only for a build that it doesn't serve."""
+    """A running server reads the record at every boot; it reloads only for a build that it doesn't serve yet."""
     ready = running.ready(context.state)
     if ready is not None and any(one.rootfs not in ready.objects for one in wishes.values()):
         running.reload(context.state)
-        ui.say("The server starts anew, to serve that build too.")
+        ui.say("The server reloads, to serve that build too.")

@@ -28,13 +28,16 @@ WITHIN = 1200.0
 @output_option
 @click.option("--no-power-cycle", is_flag=True, help="Don't measure a second boot after a power cut.")
 @click.option(
-    "--matrix", "by_firmware", is_flag=True, help="Instead: power-on to Linux by each firmware and way of DHCP."
+    "--matrix",
+    "by_firmware",
+    is_flag=True,
+    help="Instead: time from power-on to Linux, for each firmware and DHCP mode.",
 )
 @click.option(
     "--storm",
     type=click.IntRange(3, 200),
     metavar="N",
-    help="Instead: N machines' programs fetch an image at once, from the server alone and from each other.",
+    help="Instead: have N machines' programs fetch an image at once, from the server alone and from each other.",
 )
 @click.option("--link", metavar="RATE", help="Speed of each cable in the storm.  [default: 100M]")
 @click.option("--size", metavar="SIZE", help="Size of the image in the storm.  [default: 8MiB]")
@@ -53,10 +56,10 @@ def lab_bench(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """Measure the time from power-on to Ready, with and without Kubernetes.
 
-    Boots two temporary copies of this lab, one after the other, and removes them. With --matrix, temporary labs on its
-    network, in which one machine after another boots as far as Linux. With --storm, nothing boots: the programs run in
-    network namespaces with cables of limited speed. From ten machines on there is a third round, in which one in ten
-    sends garbage, one in ten is slow, and one in ten loses its cable.
+    Boots two temporary copies of this lab, one after the other, and removes them. With --matrix, boots one machine
+    after another as far as Linux, in temporary labs on this lab's network. With --storm, boots nothing: the machines'
+    programs run in network namespaces, with cables of limited speed. With ten machines or more, a third round follows,
+    in which one in ten sends garbage, one in ten is slow, and one in ten loses its cable.
     """
     if storm is not None:
         if by_firmware or no_power_cycle:

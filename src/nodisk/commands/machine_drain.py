@@ -19,23 +19,23 @@ from nodisk.machines.buttons.button import Outcome, stop_if_interrupted
 @lab_options
 @output_option
 @switching.chosen_machines
-@click.option("--back", is_flag=True, help="Let pods onto the machines again.")
+@click.option("--back", is_flag=True, help="Open the machines to new pods again.")
 @click.option(
     "--within",
     type=click.FloatRange(min=1, max=3600),
     default=switching.DRAIN_WITHIN,
     show_default=True,
-    help="Seconds for pods to end.",
+    help="Seconds to wait for pods to terminate.",
 )
 @click.option("--dry-run", is_flag=True, help="Show which pods would be moved; change nothing.")
 def drain(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, chosen: switching.Chosen, back: bool, within: float, dry_run: bool
 ) -> None:
-    """Let no new pod onto machines, and move their pods away; the machines stay on.
+    """Close machines to new pods and move their pods away; the machines stay on.
 
-    Pods are evicted through the API, which keeps PodDisruptionBudgets. Only those go that a controller makes again
-    elsewhere. The machines take no pods until --back, also after a reboot. Says of each machine: confirmed (it is
-    empty), asked (some pods have not gone in time) or unknown (with the reason).
+    Pods are evicted through the API, which respects PodDisruptionBudgets. Only pods that a controller recreates
+    elsewhere are evicted. The machines stay closed until --back, even after a reboot. The answer for each machine is
+    confirmed (it is empty), asked (some pods were not gone in time) or unknown (with the reason).
     """
     context = options.load_cluster()
     names = [str(machine.name) for machine in chosen(context)]

@@ -19,7 +19,7 @@ from nodisk.spec.model import Machine
 T = TypeVar("T")
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print the change to lab.yaml; write nothing.")
-force_option = click.option("--force", is_flag=True, help="Also while its node is Ready.")
+force_option = click.option("--force", is_flag=True, help="Do it even if the machine's node is Ready.")
 
 
 def parsed(what: str, parse: Callable[[str], T], text: str) -> T:

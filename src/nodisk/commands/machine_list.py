@@ -48,7 +48,7 @@ def sightings(context: LabContext) -> dict[Mac, Sighting]:
 def list_(options: LabOptions, output: str, unknown: bool, ignored: bool) -> None:
     """List the lab's machines, and those that asked for a boot script without being in lab.yaml.
 
-    Unknown machines come last, in the order in which they were first seen, without those of nodisk machines ignore.
+    Unknown machines come last, in the order in which they were first seen; ignored ones are left out.
     """
 
     context = options.load()
@@ -99,10 +99,10 @@ def list_(options: LabOptions, output: str, unknown: bool, ignored: bool) -> Non
 @output_option
 @click.argument("which", metavar="NAME|MAC")
 def show(options: LabOptions, output: str, which: str) -> None:
-    """Show what is known of a machine, in lab.yaml or not.
+    """Show what is known about a machine, whether or not it is in lab.yaml.
 
-    Firmware packages are those that its NIC's driver may ask for and the image lacks: name them in lab.yaml
-    (os.firmware), and build again.
+    The firmware packages shown are those that its NIC's driver may request and that the image lacks: add them to
+    lab.yaml (os.firmware), and run nodisk build again.
     """
 
     context = options.load()

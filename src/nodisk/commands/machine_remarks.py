@@ -1,4 +1,4 @@
-"""``nodisk machines``: what an administrator notes of a PC, that it is broken, or nobody's."""
+"""``nodisk machines``: what an administrator notes about a PC: that it is broken, or to be ignored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nodisk.records.remarks import Remark
 from nodisk.spec.lookup import machine_named
 from nodisk.values import Mac
 
-_dry_run = click.option("--dry-run", is_flag=True, help="Say what would be noted; write nothing.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be recorded; write nothing.")
 
 
 @click.command(epilog='Example: nodisk machines broken w3 --note "no picture, power supply?"; then: --mended')
@@ -27,15 +27,15 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be noted
 @output_option
 @click.argument("name")
 @click.option("--note", metavar="TEXT", help="What is wrong with it.")
-@click.option("--mended", is_flag=True, help="It is broken no more.")
+@click.option("--mended", is_flag=True, help="It is no longer broken.")
 @_dry_run
 def broken(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, name: str, note: str | None, mended: bool, dry_run: bool
 ) -> None:
-    """Note that a machine's PC is broken, with a word on what is wrong.
+    """Mark a machine's PC as broken, with a note of what is wrong.
 
     `nodisk status` and `nodisk machines` show the note, and `nodisk room on` neither switches the machine on nor waits
-    for it. The note is of the PC: it goes when another takes its place (nodisk machines swap).
+    for it. The note belongs to the PC: it is removed when another PC takes its place (nodisk machines swap).
     """
     if mended == (note is not None):
         raise UsageError("give --note or --mended", hint=f'nodisk machines broken {name} --note "no picture"')
@@ -52,7 +52,7 @@ def broken(  # noqa: PLR0917 - click hands over by name
     elif dry_run:
         click.echo(f"would note: {name} is {what}")
     else:
-        click.echo(f"{name} is {what}" if was else f"{name} was not noted as broken")
+        click.echo(f"{name} is {what}" if was else f"{name} was not marked as broken")
 
 
 @click.command(epilog="Example: nodisk machines ignore 00:1b:a9:00:00:07")
@@ -62,7 +62,7 @@ def broken(  # noqa: PLR0917 - click hands over by name
 @click.option("--undo", is_flag=True, help="List and count it again.")
 @_dry_run
 def ignore(options: LabOptions, output: str, mac: str, undo: bool, dry_run: bool) -> None:
-    """Leave an unknown machine that is nobody's out of lists, such as a printer that boots from the network.
+    """Hide an unknown machine from lists, such as a printer that boots from the network.
 
     `nodisk machines list --ignored` still shows it, `nodisk machines adopt MAC` still adopts it; `adopt --all` leaves
     it out.

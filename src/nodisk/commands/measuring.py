@@ -40,8 +40,8 @@ LONGEST_TEST = 1800
 @click.option(
     "--for", "window", type=Duration(), default="1h", show_default=True, help="How long to wait for them to boot."
 )
-@click.option("--cancel", is_flag=True, help="Don't measure them after all; without a name, none.")
-@click.option("--dry-run", is_flag=True, help="Show which machines it is about; change nothing.")
+@click.option("--cancel", is_flag=True, help="Cancel the measurement of these machines; without a name, of all.")
+@click.option("--dry-run", is_flag=True, help="Show which machines would be affected; change nothing.")
 def inventory(  # noqa: PLR0917 - click hands over by name
     options: LabOptions,
     output: str,

@@ -25,7 +25,7 @@ from nodisk.values import Mac
 def menu() -> None:
     """Show the boot menu, and set its password.
 
-    `menu:` in lab.yaml says what a machine offers before it boots, for how long, and what starts by itself.
+    `menu:` in lab.yaml says what a machine offers before it boots, for how long, and what it starts by default.
     """
 
 
@@ -33,7 +33,7 @@ def menu() -> None:
 @lab_options
 @output_option
 def show(options: LabOptions, output: str) -> None:
-    """Show what every machine starts by itself, and what else its menu has."""
+    """Show what each machine starts by default, and what else its menu offers."""
     context = options.load()
     wishes, password = _wishes(context), menu_password.is_set(context.state.menu_password)
     rows = [(machine, menu_.choice(context.lab, machine), wishes.get(machine.mac)) for machine in context.lab.machines]
@@ -68,13 +68,13 @@ def show(options: LabOptions, output: str) -> None:
 
 @menu.command(epilog="Example: nodisk menu password <password.txt")
 @lab_options
-@click.option("--forget", is_flag=True, help="Remove it: then nobody can start what asks for it.")
+@click.option("--forget", is_flag=True, help="Remove the password; nobody can then start what asks for one.")
 def password(options: LabOptions, forget: bool) -> None:
-    """Set the password that the menu asks for: for its shell, and for entries with `password: true`.
+    """Set the menu's password, for its shell and for entries with `password: true`.
 
-    Asks without an echo on a terminal; otherwise reads the first line of stdin. Only a hash is kept, on the server,
-    readable by root alone. iPXE sends it over plain HTTP: use one that is used for nothing else. A running server takes
-    it at once.
+    On a terminal, asks without echo; otherwise, reads the first line of stdin. The server stores only a hash, readable
+    only by root. iPXE sends the password over plain HTTP, so use one that you use for nothing else. A running server
+    applies it at once.
     """
     state = options.load().state
     file = state.menu_password
@@ -98,18 +98,18 @@ def password(options: LabOptions, forget: bool) -> None:
 @output_option
 @click.argument("name", required=False)
 @click.argument("entry", required=False)
-@click.option("--once", is_flag=True, help="For one boot only; after it, the default again.")
-@click.option("--clear", is_flag=True, help="Forget what was chosen: the default again.")
-@click.option("--dry-run", is_flag=True, help="Say what would be chosen; write nothing.")
+@click.option("--once", is_flag=True, help="Choose it for one boot only, then return to the default.")
+@click.option("--clear", is_flag=True, help="Clear the choice, and return to the default.")
+@click.option("--dry-run", is_flag=True, help="Show what would be chosen; write nothing.")
 def next_boot(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, name: str | None, entry: str | None, once: bool, clear: bool, dry_run: bool
 ) -> None:
     """Choose what a machine starts at its next boot.
 
-    Without a menu, whatever its default is. With no arguments, or a name alone, shows what is chosen. ENTRY is lab,
-    disk, or an entry of `menu:` in lab.yaml that asks for no password. The running server gives it to the machine when
-    it next asks for its boot script. With --once, a machine that asks again within the same boot gets the same; its
-    next boot is by the default.
+    The machine then starts it without showing a menu, whatever its default is. Without arguments, or with only a name,
+    shows what is chosen. ENTRY is lab, disk, or an entry of `menu:` in lab.yaml that asks for no password. The running
+    server applies the choice when the machine next asks for its boot script. With --once, a machine that asks again
+    within the same boot gets the same answer, and its next boot uses the default.
     """
     context = options.load()
     if name is None:

@@ -32,10 +32,10 @@ WHAT = ("script", "address", "grub", "cmdline", "ignition", "daemons", "all")
 def render(options: LabOptions, machine: str, what: str, diff: bool, output: str) -> None:
     """Show everything that one machine will be served.
 
-    Shows the boot script, the short script before it that a machine with another address than lab.yaml's gets, the
+    Shows the boot script, the short script that a machine gets first if its address is not the one in lab.yaml, the
     kernel command line, the complete Ignition config with its files and units unpacked, and the configuration of the
-    server's daemons, starting with the lines that name this machine. None of it is secret.
-    The one-time nonce is added only when the machine boots, so it is not shown. Writes nothing.
+    server's daemons, starting with the lines that name this machine. None of it is secret. The one-time nonce is added
+    only when the machine boots, so it is not shown. Writes nothing.
     """
     context = options.load()
     found = machine_named(context.lab, machine)

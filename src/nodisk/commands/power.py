@@ -27,17 +27,17 @@ HEADINGS = ("MACHINE", "BY", "ANSWER", "STATE", "DETAIL")
 
 @click.group()
 def power() -> None:
-    """Switch machines on and off, and say what came of it.
+    """Switch machines on and off, and report the result.
 
-    By Wake-on-LAN, IPMI, Redfish, Intel AMT or a smart plug, as `power:` in lab.yaml says for each machine; a virtual
-    lab's machines by QEMU. Every answer is confirmed (it was seen), asked (the request was taken, no more is known) or
-    unknown (with the reason).
+    Uses Wake-on-LAN, IPMI, Redfish, Intel AMT or a smart plug, as `power:` in lab.yaml says for each machine, and QEMU
+    for a virtual lab. Every answer is confirmed (it was seen to work), asked (the request was accepted, but nothing
+    more is known) or unknown (with the reason).
     """
 
 
-_dry = click.option("--dry-run", is_flag=True, help="Show which machines would be switched, and how; ask nobody.")
-_cut = click.option("--cut", is_flag=True, help="Take the power away at once, without a shutdown.")
-_drain = click.option("--drain", is_flag=True, help="Move pods to other nodes first, as far as they can go.")
+_dry = click.option("--dry-run", is_flag=True, help="Show which machines would be switched, and how; send nothing.")
+_cut = click.option("--cut", is_flag=True, help="Cut the power at once, without a shutdown.")
+_drain = click.option("--drain", is_flag=True, help="Move pods to other nodes first, where possible.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,9 @@ def _ordered(*, stagger: float, off: bool = True) -> Callable[[Callable[[_Order]
 @power.command(epilog="Example: nodisk power on --all --stagger 2")
 @_ordered(stagger=switching.STAGGER, off=False)
 def on(order: _Order) -> None:
-    """Switch machines on, and see whether they are.
+    """Switch machines on, and check that they are on.
 
-    A machine with nothing but Wake-on-LAN is seen once it answers ping or reports a step of its boot.
+    A machine with only Wake-on-LAN counts as on once it answers ping or reports a boot stage.
     """
     order.obey(Wish.ON, "switch on")
 
@@ -103,10 +103,10 @@ def on(order: _Order) -> None:
 @power.command(epilog="Example: nodisk power off --role worker --drain")
 @_ordered(stagger=0.0)
 def off(order: _Order) -> None:
-    """Shut machines down, and see whether they did.
+    """Shut machines down, and check that they are off.
 
-    By the BMC's ACPI button, or over ssh where there is none; then a machine that was told to shut down and is silent
-    since counts as off.
+    Uses the BMC's ACPI button, or ssh where there is no BMC; a machine that was told to shut down over ssh and has been
+    silent since then counts as off.
     """
     order.obey(Wish.OFF, "cut the power of" if order.way.cut else "shut down")
 
@@ -116,7 +116,7 @@ def off(order: _Order) -> None:
 def cycle(order: _Order) -> None:
     """Switch machines off and on again.
 
-    One that can't be seen to be off is not switched on again.
+    A machine that can't be confirmed to be off is not switched on again.
     """
     order.obey(Wish.CYCLE, "switch off and on")
 
@@ -127,9 +127,9 @@ def cycle(order: _Order) -> None:
 @switching.chosen_machines
 @switching.within_option
 def power_status(options: LabOptions, output: str, chosen: switching.Chosen, within: float) -> None:
-    """Say which machines are on.
+    """Show which machines are on.
 
-    A machine with nothing but Wake-on-LAN that doesn't answer is unknown: nobody can tell whether it is off.
+    A machine with only Wake-on-LAN that doesn't answer is unknown: there is no way to tell whether it is off.
     """
     context = options.load()
     answers = switching.press_machines(context, chosen(context), Wish.STATUS, Way(min(within, 20.0)), "json")
@@ -143,17 +143,17 @@ def power_status(options: LabOptions, output: str, chosen: switching.Chosen, wit
 @power.command(epilog="Example: nodisk power login w3 <password.txt")
 @lab_options
 @click.argument("name")
-@click.option("--forget", is_flag=True, help="Remove the password that is kept.")
+@click.option("--forget", is_flag=True, help="Remove the stored password.")
 def login(options: LabOptions, name: str, forget: bool) -> None:
-    """Keep the password of a machine's BMC or plug.
+    """Store the password of a machine's BMC or plug.
 
-    Asks without an echo on a terminal; otherwise reads the first line of stdin. It is kept on the server, readable by
-    root alone, and never shown.
+    On a terminal, asks without echo; otherwise, reads the first line of stdin. The password is stored on the server,
+    readable only by root, and never shown.
     """
     context = options.load()
     machine = machine_named(context.lab, name)
     if machine.power.kind is PowerKind.WAKE_ON_LAN or machine.power.user is None:
-        raise UsageError(f"{name} has no `power:` with a `user` in {context.file}, so there is no password to keep")
+        raise UsageError(f"{name} has no `power:` with a `user` in {context.file}, so there is no password to store")
     if forget:
         click.echo("forgotten" if passwords.forget(context.state, machine) else "there was none")
         return
@@ -170,7 +170,7 @@ def login(options: LabOptions, name: str, forget: bool) -> None:
 @switching.chosen_machines
 @click.option("--dry-run", is_flag=True, help="Show which machines would be woken; send nothing.")
 def wake(options: LabOptions, chosen: switching.Chosen, dry_run: bool) -> None:
-    """Send Wake-on-LAN packets, whatever else a machine has, and wait for nothing.
+    """Send Wake-on-LAN packets, whatever `power:` says, and don't wait.
 
     Broadcasts each machine's magic packet from the server's network interface. Wake-on-LAN must be enabled in the
     firmware. Machines don't answer; `nodisk power on` waits until they are seen.

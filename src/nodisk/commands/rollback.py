@@ -24,9 +24,9 @@ PATIENCE = 3.0
 @lab_options
 @output_option
 def rollback(options: LabOptions, output: str, dry_run: bool) -> None:
-    """Go back to the build before: machines boot what they had.
+    """Go back to the previous build.
 
-    Each machine has it from its next boot on; nodisk power cycle boots one. A second rollback returns to the newer
+    Each machine gets it at its next boot (nodisk power cycle reboots one). A second rollback returns to the newer
     build. Refused if the cluster already runs a newer minor release than that build has, because an older API server
     may be unable to read what is in etcd.
     """

@@ -42,14 +42,20 @@ _by_timetable = click.option("--by-timetable", is_flag=True, hidden=True, help="
 def room() -> None:
     """Switch the whole room on before a lesson, and off after it.
 
-    A real room while nodisk serve runs, and a virtual lab alike.
+    Works for a real room while nodisk serve runs, and for a virtual lab.
     """
 
 
 @room.command(epilog="Example: nodisk room on --for 20m")
 @lab_options
 @output_option
-@click.option("--for", "seconds", type=Duration(), default=LONGEST, help="Longest time to wait, armed.  [default: 30m]")
+@click.option(
+    "--for",
+    "seconds",
+    type=Duration(),
+    default=LONGEST,
+    help="How long to stay armed and wait, at most.  [default: 30m]",
+)
 @switching.stagger_option()
 @click.option("--no-proof", is_flag=True, help="Stop once all nodes are Ready; skip the test of the cluster.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
@@ -65,16 +71,16 @@ def on(  # noqa: PLR0917 - click hands over by name
 ) -> None:
     """Arm, switch every machine on, wait until all are Ready, disarm, and test the cluster.
 
-    Names every machine that is missing, and why. The lab is disarmed however it ends, also by Ctrl-C. A machine of
-    which nothing is seen for five minutes is not waited for any more once all others are Ready. One that is noted as
-    broken (nodisk machines broken) is left alone.
+    Reports every machine that is missing, and why. The lab is disarmed however the command ends, even by Ctrl-C. Once
+    all others are Ready, a machine that has given no sign of life for five minutes is no longer waited for. Machines
+    marked as broken (nodisk machines broken) are left alone.
 
-    lab.yaml's timetable doesn't switch the room off before --for is over; outside of lessons, not before the end of the
-    next lesson.
+    lab.yaml's timetable won't switch the room off before --for has elapsed; outside lessons, it waits until the end of
+    the next lesson.
     """
     context = options.load()
     if seconds == float("inf"):
-        raise UsageError("a room is not waited for for ever: give a time", hint="nodisk room on --for 90m")
+        raise UsageError("--for always would wait forever: give a time", hint="nodisk room on --for 90m")
     room_.need_server(context)
     if dry_run:
         click.echo(f"would arm {context.lab.name} for at most {seconds / 60:.0f} min, and disarm it once all are Ready")
@@ -102,7 +108,7 @@ def on(  # noqa: PLR0917 - click hands over by name
         raise TimedOut(
             f"{len(lost)} of {len(rows)} machines are missing:\n"
             + "\n".join(f"  {name}: {why}" for name, why in lost.items()),
-            hint="once they are mended, nodisk room on again: it leaves those alone that are Ready",
+            hint="once they are fixed, run nodisk room on again: it leaves alone those that are Ready",
         )
 
 
@@ -117,7 +123,7 @@ def _arrive(
 ) -> tuple[list[Row], dict[str, Answer], dict[str, str], float]:
     """The room's arrival, in its armed window; says how far it got if it is interrupted.
 
-    Machines that are noted as broken are neither switched on nor waited for; they are handed back, with their notes.
+    Machines marked as broken are neither switched on nor waited for; they are returned, with their notes.
     """
     began, since, deadline = time.monotonic(), time.time(), Deadline(seconds)
     ready = room_.up_already(context)
@@ -144,7 +150,7 @@ def _arrive(
 
 def _say_broken(broken: Mapping[str, str]) -> None:
     for name, note in broken.items():
-        ui.say(f"{name} is left alone, for it is broken: {note}")
+        ui.say(f"{name} is left alone because it is broken: {note}")
 
 
 def _open(context: LabContext, names: list[str]) -> None:
@@ -171,21 +177,21 @@ def _report(output: str, took: float, ready: list[Row], lost: dict[str, str], br
 @room.command(epilog="Example: nodisk room off")
 @lab_options
 @output_option
-@click.option("--no-drain", is_flag=True, help="Don't give pods time to end before their node is shut down.")
+@click.option("--no-drain", is_flag=True, help="Shut nodes down without draining them first.")
 @switching.within_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @_by_timetable
 def off(  # noqa: PLR0917 - click hands over by name
     options: LabOptions, output: str, no_drain: bool, within: float, dry_run: bool, by_timetable: bool
 ) -> None:
-    """Disarm, let pods end, shut down the workers, then the control plane, and see whether they did.
+    """Disarm, drain the workers, shut them down, then the control plane, and check that they are off.
 
-    A PC that runs its own disk, or another system of the menu, is left alone: somebody may work at it.
+    A PC that booted its own disk, or another system from the menu, is left alone: somebody may be working at it.
 
-    Nothing of the cluster is lost: its objects are on the server's disk. Pods without a controller are not evicted,
-    which would delete them: they run again on their node after the next boot.
+    The cluster loses nothing: its objects are on the server's disk. Pods without a controller are not evicted, because
+    that would delete them; they run again on their node after its next boot.
 
-    During a lesson of lab.yaml's timetable the room stays off until the next lesson.
+    If this is during a lesson of lab.yaml's timetable, the room stays off until the next lesson.
     """
     context = options.load()
     other = _elsewhere(context)

@@ -63,7 +63,7 @@ def serve(options: LabOptions) -> None:
     HTTP service and console, restarts any that die, and stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml
     and the PKI.
 
-    Where lab.yaml has a timetable, the room is switched on before each lesson and off after it.
+    If lab.yaml has a timetable, the room is switched on before each lesson and off after it.
     """
     # Until the server has handlers of its own, a signal just ends this process. An exception would be lost where it
     # comes amid an import, in a callback whose exceptions are ignored, and the server would start after all.

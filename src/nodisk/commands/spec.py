@@ -30,7 +30,7 @@ from nodisk.values import Mac, Name
     type=Duration(),
     default="5m",
     show_default=True,
-    help="With --from-room: how long to listen. Ctrl-C ends it earlier.",
+    help="With --from-room: how long to listen. Press Ctrl-C to stop earlier.",
 )
 @click.option(
     "--count", type=click.IntRange(1, 1000), help="With --from-room: stop as soon as this many machines have been seen."
@@ -63,8 +63,8 @@ def init(  # noqa: PLR0917 - click hands over by name
     The network interface, subnet and address are guessed from this host; check them. An existing FILE is not
     overwritten unless you pass --force.
 
-    With --from-room, switch the PCs on one by one: those that boot from the network are listed and numbered in that
-    order, whoever gives addresses in this room, and the file says which `dhcp` mode suits it. Nothing is answered.
+    With --from-room, switch the PCs on one by one. nodisk lists and numbers those that boot from the network, in that
+    order, and writes the `dhcp` mode that suits the room. It only listens, so this works beside any DHCP server.
     """
 
     if not listens and (yes or count is not None or control_plane is not None):

@@ -39,7 +39,7 @@ within_option = click.option(
     type=click.FloatRange(min=1, max=3600),
     default=WITHIN,
     show_default=True,
-    help="Seconds to wait for one machine, all in all.",
+    help="Seconds to wait for each machine, in total.",
 )
 
 
@@ -74,7 +74,7 @@ def stagger_option(default: float = STAGGER) -> Callable[[F], F]:
         type=click.FloatRange(min=0, max=600),
         default=default,
         show_default=True,
-        help="Seconds between the starts of two machines.",
+        help="Seconds between starting one machine and the next.",
     )
 
 

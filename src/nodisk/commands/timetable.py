@@ -27,7 +27,7 @@ HEADINGS = ("DAY", "LESSON", "ROOM ON", "ROOM OFF", "NOTE")
 @output_option
 @click.option("--week", is_flag=True, help="Show the next seven days, including lessons that days off cancel.")
 def timetable(options: LabOptions, output: str, week: bool) -> None:
-    """Show the next lessons, and when the room is switched.
+    """Show the next lessons, and when the room goes on and off.
 
     Shows the next ten. Times are in the timetable's time zone. `nodisk room on` and `off` override the timetable.
     """
@@ -62,7 +62,7 @@ def timetable(options: LabOptions, output: str, week: bool) -> None:
 
 def _summary(found: Coming | None, plan: Plan, *, server: bool) -> str:
     if found is None:
-        return "No lesson is to come: the timetable switches nothing."
+        return "There are no more lessons: the timetable switches nothing."
     text = f"Next: the room is switched {found.words(plan.where)} ({plan.where} time)."
     return text if server else f"{text} But the server is stopped: nothing is switched until nodisk serve runs."
 

@@ -42,14 +42,14 @@ def _version(_context: click.Context, _option: click.Parameter, value: str | Non
 
 
 @click.command(epilog="Example: nodisk build && nodisk upgrade --wave 20%")
-@click.option("--to", "wanted", metavar="VERSION", callback=_version, help="The release that the build must have.")
+@click.option("--to", "wanted", metavar="VERSION", callback=_version, help="Require the build to have this release.")
 @click.option(
     "--wave",
     metavar="N|N%",
     default=USUAL,
     show_default=True,
     callback=_wave,
-    help="How many workers are away at the same time.",
+    help="How many workers to upgrade at the same time.",
 )
 @click.option(
     "--within",
@@ -65,10 +65,10 @@ def _version(_context: click.Context, _option: click.Parameter, value: str | Non
     show_default=True,
     help="Seconds for pods to leave the nodes of one step.",
 )
-@click.option("--leave-pods", is_flag=True, help="Boot nodes although pods have not left them in time.")
-@click.option("--without-backup", is_flag=True, help="Begin without a proved backup of the last 24 hours.")
-@click.option("--back", is_flag=True, help="Return the machines that went to the build that they had.")
-@click.option("--dry-run", is_flag=True, help="Show the steps and what speaks against them; change nothing.")
+@click.option("--leave-pods", is_flag=True, help="Reboot nodes even if pods have not left them in time.")
+@click.option("--without-backup", is_flag=True, help="Start even without a proved backup of the last 24 hours.")
+@click.option("--back", is_flag=True, help="Return upgraded machines to the build that they had before.")
+@click.option("--dry-run", is_flag=True, help="Show the steps and what stands in their way; change nothing.")
 @lab_options
 @output_option
 def upgrade(  # noqa: PLR0917 - click hands over by name
@@ -85,12 +85,13 @@ def upgrade(  # noqa: PLR0917 - click hands over by name
 ) -> int:
     """Boot machines into the newer build, a few at a time.
 
-    Control planes one by one, then workers in waves: each step's nodes are emptied, booted, awaited until they are
-    Ready on the new build, and the cluster is tested. Machines whose turn has not come are held at what they have. It
-    stops at the first failure; the same command goes on from there, also after Ctrl-C, and --back goes back. If the
-    first machine doesn't come back, it returns to its build before by itself.
+    Upgrades control planes one by one, then workers in waves. Each step drains its nodes, reboots them, waits until
+    they are Ready on the new build, and tests the cluster. Machines whose turn has not come are held on the build that
+    they have. The command stops at the first failure. Run it again to continue, also after Ctrl-C, or use --back to go
+    back. If the first machine doesn't come back, it is returned to its previous build automatically.
 
-    Another release of Kubernetes and security updates of the image are the same to it: nodisk build makes them first.
+    The new build, which may be another release of Kubernetes or security updates of the image, is made by nodisk build
+    beforehand.
     """
     context = options.load() if dry_run else options.load_cluster()
     _need_release(context, wanted)
@@ -100,7 +101,7 @@ def upgrade(  # noqa: PLR0917 - click hands over by name
     with begin.lock(context):
         found = journal.read(context.state)
         if back and found is None:
-            raise UsageError("no upgrade has begun, so no machine goes back", hint="nodisk rollback")
+            raise UsageError("no upgrade has begun, so there is nothing to go back from", hint="nodisk rollback")
         if found is None:
             if not look.going(context.state.state, context.lab):
                 click.echo("no machine runs another build than the current one")
@@ -120,7 +121,7 @@ def upgrade(  # noqa: PLR0917 - click hands over by name
         try:
             walk.run()
         except KeyboardInterrupt:
-            ui.say("interrupted: nodisk upgrade goes on from here, nodisk upgrade --back goes back")
+            ui.say("interrupted: nodisk upgrade continues from here, nodisk upgrade --back goes back")
             raise
         begin.end(context, walk.journal)
     _report(context, walk.journal, output, time.monotonic() - began)
@@ -151,7 +152,7 @@ def _preflight(context: LabContext, *, without_backup: bool) -> None:
     if not without_backup and (proved is None or time.time() - proved > preflight.FRESH):
         raise EnvironmentProblem(
             "no backup of the last 24 hours was proved",
-            hint="nodisk backup create && nodisk backup verify, or begin all the same with --without-backup",
+            hint="nodisk backup create && nodisk backup verify, or start without one: --without-backup",
         )
 
 

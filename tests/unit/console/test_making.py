@@ -286,7 +286,7 @@ def test_another_s_class_is_not_taken_over(room: Room) -> None:
     context = room.console.context
     where = ["--lab", str(context.file), "--state", str(context.state.state.root)]
     done = CliRunner().invoke(nodisk, [*words, *where])
-    assert "there is a class physics already" in str(done.exception)
+    assert "class physics already exists" in str(done.exception)
     assert record.need(context.state, "physics") == found
 
 

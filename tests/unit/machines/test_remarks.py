@@ -84,7 +84,7 @@ def test_a_broken_pc_is_shown_as_such_until_it_is_mended(shell: Shell) -> None:
     assert "broken            no picture (since " in shell.run("machines", "show", "w2")
     assert shell.json("machines", "show", "w2")["broken"]["note"] == "no picture"
     assert shell.run("machines", "broken", "w2", "--mended") == "w2 is mended\n"
-    assert shell.run("machines", "broken", "w2", "--mended") == "w2 was not noted as broken\n"
+    assert shell.run("machines", "broken", "w2", "--mended") == "w2 was not marked as broken\n"
     assert status.to_json(shell.status())["machines"][1]["broken"] is None
     with Database(shell.context.state.database, reading=True) as database:
         assert [event.detail for event in database.events(mac=W2)] == ["broken: no picture", "mended"]
