@@ -130,8 +130,8 @@ class Native:
     def _wire(self) -> None:
         segment = Segment.of(self.context.lab)
         run.run(["ip", "netns", "add", self.netns])
-        card = ["name", "eth0", "netns", self.netns, "address", str(self.machine.mac)]
-        run.run(["ip", "-n", segment.netns, "link", "add", self.port, "type", "veth", "peer", *card])
+        nic = ["name", "eth0", "netns", self.netns, "address", str(self.machine.mac)]
+        run.run(["ip", "-n", segment.netns, "link", "add", self.port, "type", "veth", "peer", *nic])
         run.run(["ip", "-n", segment.netns, "link", "set", self.port, "master", virtual_lab.BRIDGE, "up"])
         address = f"{self.machine.address}/{segment.server.network.prefixlen}"
         run.run(["ip", "-n", self.netns, "link", "set", "lo", "up"])

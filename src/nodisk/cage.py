@@ -1,8 +1,8 @@
 """Children that leave nothing behind: when one is killed, or this process dies, all that it has started ends.
 
 A child runs in a process-id namespace of its own, whose first process dies with this one (also by ``kill -9``); the
-kernel then ends all that is left in the namespace, whatever it forked and whoever it runs as. So no orphan holds a
-port against the next start of a daemon, or a mount in a tree that is being built. ::
+kernel then ends all that is left in the namespace, whatever it forked and whichever user it runs as. So no orphan holds
+a port against the next start of a daemon, or a mount in a tree that is being built. ::
 
     nodisk
     └── setpriv --pdeathsig KILL  unshare --pid --fork --kill-child       (waits)

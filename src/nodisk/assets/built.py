@@ -177,7 +177,7 @@ def fingerprint(state: LabState, lab: Lab) -> str:
     digest = hashlib.sha256(with_own_key(lab, state).model_dump_json().encode())
     with contextlib.suppress(NodiskError):
         for kind, made in sorted(manifests(state.state, lab).items()):
-            # Built anew from the same inputs, an asset has the same id and other files.
+            # Rebuilt from the same inputs, an asset has the same id and other files.
             files_ = [[one.name, one.sha256] for one in made.files]
             digest.update(json.dumps([kind, made.id, files_, made.facts], sort_keys=True).encode())
     return digest.hexdigest()

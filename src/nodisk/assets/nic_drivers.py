@@ -146,7 +146,7 @@ def _source(file: str, sources: Mapping[str, str]) -> str:
 def of_busid(busid: str) -> str | None:
     """The NIC of iPXE's ``busid`` (ipxe.org/cfg/busid): kind of bus, vendor, device; None for what is no such text.
 
-    ``01:10:ec:81:68`` → ``pci:10ec:8168``. A card behind firmware's own driver may be all zeros.
+    ``01:10:ec:81:68`` → ``pci:10ec:8168``. A NIC behind firmware's own driver may be all zeros.
     """
     match = _BUSID.fullmatch(busid.lower())
     if match is None or not int("".join(match.groups()[1:]), 16):

@@ -17,7 +17,7 @@ _SONAME = re.compile(r".*\.so\.\d+")
 _LIBC = re.compile(r"(libc|libm)\.so\.6")
 _LOADER = "ld-linux-x86-64.so.2"
 
-# One apt run for many: each reads the whole list of packages anew, which takes longer than the download.
+# One apt run for many: each reads the whole list of packages again, which takes longer than the download.
 _DOWNLOAD = """\
 cd "$1" && shift && all= && todo=$*
 while [ -n "$todo" ]; do

@@ -91,7 +91,7 @@ async def exact(work: Work, image: ImageRef, digest: str, folder: Path, registry
 
 
 async def _patiently(work: Work, argv: list[str], log: str, seconds: float, said: list[str] | None = None) -> None:
-    """Run skopeo, and again if a connection broke off; it begins a folder anew by itself."""
+    """Run skopeo, and again if a connection broke off; it starts a folder over by itself."""
     for pause in (*_PAUSES, None):
         try:
             await _skopeo(work, argv, log, seconds, said)

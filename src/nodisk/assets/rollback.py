@@ -1,7 +1,7 @@
 """Going back to the build before: machines boot at their next boot what they had.
 
-The store gets that build's manifests again, then one write makes it the lab's. Whoever is killed between the two leaves
-a lab that still has the newer build recorded; the same call again does the rest. What was current is then the build
+The store gets that build's manifests again, then one write makes it the lab's. A process that is killed between the two
+leaves a lab that still has the newer build recorded; calling it again does the rest. What was current is then the build
 before, so that going back twice changes nothing.
 """
 

@@ -147,8 +147,8 @@ def revision_of(file: Path, with_: Tools) -> int:
 def restore(file: Path, data: Path, with_: Tools, *, lab: str, bump: bool) -> bool:
     """Make etcd's data folder from a snapshot; returns whether its revision was moved on.
 
-    With ``bump``, and an etcdutl that can (3.6, 3.5.19), watches of before end with an error at once, and their
-    clients list anew. Otherwise a client that outlived the restore could wait for revisions that come again.
+    With ``bump``, and an etcdutl that can (3.6, 3.5.19), watches of before end with an error at once, and their clients
+    list again. Otherwise a client that outlived the restore could wait for revisions that come again.
     """
     peers = f"https://127.0.0.1:{ports.ETCD_PEER}"
     words = [

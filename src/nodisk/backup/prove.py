@@ -81,7 +81,7 @@ def prove(
         _database(scratch.database)
         objects = 0
         if scratch.pki.exists():
-            Authority(scratch, lab).ensure()  # keys belong to their certificates; expired ones are made anew, here
+            Authority(scratch, lab).ensure()  # keys belong to their certificates; expired ones are renewed, here
         if manifest.etcd is not None:
             objects = _cluster(manifest.etcd, lab, scratch, etcd.tools(state, lab), program or apiserver(state, lab))
     seconds = time.monotonic() - began

@@ -56,7 +56,7 @@ def _ports_4011(lab: Lab, boots: Mapping[IPv4Address, str]) -> Iterator[Finding]
 
 def _relays(relays: Collection[str]) -> Iterator[Finding]:
     for relay in sorted(relays):
-        text = f"the DHCP relay {relay} passes requests on: whoever it asks may answer the machines too"
+        text = f"the DHCP relay {relay} passes requests on: the server behind it may answer the machines too"
         yield warning(NAME, text, "have it relay to no boot server but this one, or turn it off for this segment")
 
 

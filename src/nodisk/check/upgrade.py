@@ -112,9 +112,7 @@ def _kubelets(client: Client, api: KubeVersion) -> Iterator[Finding]:
         if said and (reason := skew.kubelet_problem(KubeVersion.printed(said), api)):
             wrong.setdefault(reason, []).append(node["metadata"]["name"])
     for reason, names in sorted(wrong.items()):
-        yield error(
-            _NAME, f"{_some(names)}: {reason}", "boot those machines anew first: nodisk power cycle NAME --drain"
-        )
+        yield error(_NAME, f"{_some(names)}: {reason}", "reboot those machines first: nodisk power cycle NAME --drain")
 
 
 def _live(client: Client, running: KubeVersion, wanted: KubeVersion) -> Iterator[Finding]:

@@ -69,7 +69,7 @@ def _put(client: Client, obj: Object) -> Object:
 
 
 def _binding(client: Client, wanted: Object) -> Object:
-    """A binding whose role changed can't be updated, so it is made anew.
+    """A binding whose role changed can't be updated, so it is recreated.
 
     In a namespace that is gone, or going without it, nobody has a right: that is what was wanted for who is suspended,
     and no failure of a teacher's.

@@ -1,6 +1,6 @@
 """The way into Headlamp (an add-on): an address, namespaces, and a token for an hour with somebody's own rights.
 
-Headlamp asks whoever opens it for a token and does everything with that one's rights, so nothing is given away here
+Headlamp asks for a token when it is opened, and does everything with that token's rights, so nothing is given away here
 but the token. It has no TLS of its own: what is pasted into it crosses the room's network in the clear, unless it is
 reached by ``kubectl port-forward``. That is why a token is short-lived and why an administrator's changes nothing.
 """

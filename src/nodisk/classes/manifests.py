@@ -138,7 +138,7 @@ def network_policy(record: Class, student: Account, networks: Networks, features
     inside: Object = {"podSelector": {}}
     incoming: list[Object] = [{"from": [inside]}]
     if record.size.node_ports:
-        # A NodePort's traffic arrives with the address of a node or of whoever asked; other pods stay out.
+        # A NodePort's traffic arrives with the address of a node or of the client; other pods stay out.
         incoming.append({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [str(networks.pods)]}}]})
     # An empty matchLabels would come back from the API server as none, and look changed at every run.
     named = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}

@@ -22,7 +22,7 @@ _ANNOTATIONS = (
     "volume.kubernetes.io/storage-resizer",
 )
 _BINDING = "pv.kubernetes.io/"
-# The job controller's own, with a name and a uid that the next cluster gives anew.
+# The job controller's own, with a name and a uid that the next cluster assigns again.
 _JOB_LABELS = tuple(
     f"{prefix}{name}" for prefix in ("", "batch.kubernetes.io/") for name in ("controller-uid", "job-name")
 )

@@ -29,7 +29,7 @@ class _Data(BaseModel):
 
 
 class Account(_Data):
-    """Whoever gets a credential: a student, or a teacher of the class."""
+    """Somebody who gets a credential: a student, or a teacher of the class."""
 
     key: str
     """What stays the same when the roster is edited (``roster.Person.key``)."""
@@ -210,8 +210,8 @@ def changing(state: LabState, name: str, *, dry_run: bool = False) -> Iterator[N
 def sharing(state: LabState) -> Iterator[None]:
     """Hold what all classes of the lab share, waiting for others who do; raises Busy if that takes too long.
 
-    A class takes it to be recorded, whoever deletes what no class needs takes it to read the records and to delete: so
-    whoever is recorded later makes the shared objects after they were deleted.
+    Recording a class takes it, and so does deleting what no class needs, from reading the records to the deletion: so a
+    class that is recorded later makes the shared objects after they were deleted.
     """
     state.classes.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Not as the lock of any class is called.
@@ -221,7 +221,7 @@ def sharing(state: LabState) -> Iterator[None]:
 
 @contextlib.contextmanager
 def staying(state: LabState, name: str) -> Iterator[list[Class]]:
-    """The classes but ``name``, as they are when this is entered; none is recorded anew until it is left."""
+    """The classes but ``name``, as they are when this is entered; none is recorded again until it is left."""
     with sharing(state):
         yield [found for found in load_all(state) if found.name != name]
 

@@ -128,7 +128,7 @@ def run(record: Class, first: Tester, second: Tester | None, found: Features) ->
 
 
 def _workloads(me: _Attempts, record: Class, found: Features) -> Iterator[Finding]:
-    """What quota and admission refuse to whoever may run pods."""
+    """What quota and admission refuse to an account that may run pods."""
     own, refused, after_settling, post, to = me.namespace, me.refused, me.after_settling, me.post, me.path
     yield after_settling(
         "a pod with more memory than the quota",

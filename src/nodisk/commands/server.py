@@ -177,7 +177,7 @@ def events(  # noqa: PLR0917 - click hands over by name
 
 
 def _read(context: LabContext, **wanted: Any) -> list[Event]:
-    """Events of ``Database.events``; the file is opened anew each time, for it may appear or be replaced."""
+    """Events of ``Database.events``; the file is opened again each time, because it may appear or be replaced."""
     with Database(context.state.database, reading=True) as database:
         return database.events(**wanted)
 

@@ -159,5 +159,5 @@ def _json(path: Path) -> Any:
 
 def _damaged(path: Path, why: str) -> IntegrityError:
     return IntegrityError(
-        f"{path} is damaged: {why}", hint="begin anew, without --resume; the old run's logs stay where they are"
+        f"{path} is damaged: {why}", hint="start over, without --resume; the old run's logs stay where they are"
     )

@@ -101,7 +101,7 @@ def order_of(console: Console, request: Request, session: Entry) -> ClassOrder:
 
 
 def address(order: ClassOrder) -> str:
-    """Where an order is confirmed: the same students by label, whoever is in the class then."""
+    """Where an order is confirmed: the same students by label, even if the class has changed since."""
     query = [("action", str(order.action))]
     if order.action is ClassAction.EXTEND:
         query.append(("days", str(order.days)))

@@ -13,7 +13,6 @@ POLISH = {
     "Back to the backups": "Wróć do kopii zapasowych",
     "Back to the classes": "Wróć do klas",
     "Back to the cluster": "Wróć do klastra",
-    "Begin anew": "Zacznij od nowa",
     "By the lab's administrator's kubectl, encrypted, at http://localhost:8080/:": (
         "Przez kubectl administratora laboratorium, szyfrowane, pod adresem http://localhost:8080/:"
     ),
@@ -65,6 +64,7 @@ POLISH = {
     "RAM when it was ready": "RAM, gdy był gotowy",
     "See it again": "Sprawdź ponownie",
     "See what it would be": "Zobacz, co powstanie",
+    "Start over": "Zacznij od nowa",
     "Storage of each student on the server, such as 2Gi; empty for none": (
         "Miejsce każdego studenta na serwerze, na przykład 2Gi; puste, jeśli żadne"
     ),

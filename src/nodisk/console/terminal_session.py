@@ -41,7 +41,7 @@ LASTING = 45.0
 PARTING = 2.0
 """Seconds for a browser to take the last words."""
 TRIES = 3
-"""Shells in a row that may break off before the pod is made anew."""
+"""Shells in a row that may break off before the pod is replaced."""
 
 
 class End(StrEnum):
@@ -174,9 +174,9 @@ class Session:
         """One shell after another until one ends by itself. Raises NoTerminal where none is to be had.
 
         A machine without power stays Ready to the cluster for most of a minute, and its pods as long: what tells is
-        that nothing can be run in the pod, so it is made anew then, once.
+        that nothing can be run in the pod, so it is replaced then, once.
         """
-        broken, anew = 0, 0
+        broken, replaced = 0, 0
         while True:
             began = time.monotonic()
             try:
@@ -190,17 +190,17 @@ class Session:
             if outcome.status == 0:
                 return End.OVER
             if time.monotonic() - began > LASTING:
-                broken = anew = 0
+                broken = replaced = 0
             broken += 1
             await self._say(BROKE, outcome.message)
             if broken > TRIES:
-                if anew:
+                if replaced:
                     raise NoTerminal(AWAY, outcome.message)
                 try:
                     await self.pods.remove(self.place.found, self.place.student)
                 except NodiskError as error:
                     raise NoTerminal(AWAY, error.message) from error
-                broken, anew = 0, 1
+                broken, replaced = 0, 1
             await asyncio.sleep(AGAIN * broken)
 
     async def _leave_behind(self, ready: Ready) -> None:
@@ -241,7 +241,7 @@ class Session:
             await asyncio.sleep(pause)
             try:
                 life = await self.pods.renew(self.place.found, self.place.student)
-            except NoTerminal:  # a pod that is gone ends its shell, and gets a key when it is made anew
+            except NoTerminal:  # a pod that is gone ends its shell, and gets a key when it is replaced
                 pause = life / 20
             else:
                 pause = life / 2

@@ -31,7 +31,7 @@ LOOK = 1.0
 PARTING = 2.0
 """Seconds for a browser to take the last words."""
 RESET = b"\x1bc"
-"""Begins a screen anew (ECMA-48, RIS)."""
+"""Clears a screen and starts over (ECMA-48, RIS)."""
 WATCHES = "watches this terminal."
 
 

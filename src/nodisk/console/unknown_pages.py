@@ -1,6 +1,6 @@
 """Machines that lab.yaml doesn't have: what they say of themselves, to adopt or to ignore; and notes on broken PCs.
 
-A machine says what it likes: whatever is shown here was made up by whoever is on the wire.
+A machine says what it likes: anyone on the wire may have made up what is shown here.
 """
 
 from __future__ import annotations

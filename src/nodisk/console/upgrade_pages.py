@@ -1,7 +1,7 @@
 """The upgrade in the console: how far it is, what it did before, and its beginning.
 
-It is no errand: an upgrade has the server begin anew, and takes longer than anybody watches. So it runs by itself, and
-the page shows what its journal, its lock and its output say.
+An upgrade isn't an errand: it makes the server restart, and takes longer than anybody watches. So it runs by itself,
+and the page shows what its journal, its lock and its output say.
 """
 
 from __future__ import annotations

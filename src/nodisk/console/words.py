@@ -216,7 +216,7 @@ POLISH = {
     ),
     "The passphrase once more": "Powtórz hasło",
     "The same by command": "To samo poleceniem",
-    "The server reads lab.yaml anew. In some seconds the machine has a page.": (
+    "The server reads lab.yaml again. In a few seconds the machine has a page.": (
         "Serwer wczytuje lab.yaml na nowo. Za kilka sekund komputer będzie miał swoją stronę."
     ),
     "The shell has ended.": "Powłoka się zakończyła.",

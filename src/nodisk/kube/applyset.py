@@ -1,7 +1,7 @@
 """ApplySets (Kubernetes' KEP-3659): objects that belong together, and go from the cluster when they leave the set.
 
 A parent object (here a ConfigMap in kube-system) has the set's id, and the kinds and namespaces in which its members
-are; every member has a label with that id. So whoever comes later, another nodisk or kubectl, finds the members without
+are; every member has a label with that id. So a later client, another nodisk or kubectl, finds the members without
 a list that could be lost. The parent names everything before the first member is written, so that an apply that is cut
 off forgets none of them; what left the set is deleted only when all the rest could be applied.
 """

@@ -38,7 +38,7 @@ def cordon(client: Client, node: str, *, mark: str = MARK) -> bool:
 
 
 def is_closed(node: Mapping[str, Any]) -> bool:
-    """Whether no new pod gets onto a Node, whoever closed it."""
+    """Whether a Node is closed to new pods, no matter who closed it."""
     return bool((node.get("spec") or {}).get("unschedulable"))
 
 

@@ -57,7 +57,7 @@ class Reader(Transport):
         try:
             self.request("GET", "/readyz", accept="*/*")
         except (Forbidden, NotFound):
-            return  # whoever asks may not know, or the release is older than the path
+            return  # the caller may not know, or the release is older than the path
 
     def until(self, what: str, look: Callable[[], T | None]) -> T:
         """Wait until ``look`` returns something true, which a young cluster creates by itself; raises TimedOut.

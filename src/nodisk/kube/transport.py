@@ -24,12 +24,13 @@ from nodisk.waiting import Deadline
 Object = dict[str, Any]
 
 CONNECTIONS = 16
-# The API server gives a request up after 60 seconds: whoever stops reading before doesn't know what became of it.
+# The API server gives a request up after 60 seconds: a client that stops reading earlier doesn't know what became of
+# it.
 TIMEOUT = httpx2.Timeout(65.0, connect=15.0, pool=60.0)
 # Statuses after which the same request may simply be sent again: the server was busy, or lost etcd for a moment.
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
-# Of its own: the module's shared one is for whoever seeds it, as property-based tests do, and threads ask here.
+# Of its own: the module's shared one may be seeded by others, as property-based tests do, and threads ask here.
 _RANDOM = random.Random()  # noqa: S311 - spreads retries, no secret
 
 

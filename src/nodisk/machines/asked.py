@@ -42,7 +42,7 @@ class Api(StrEnum):
 
     ANSWERS = "answers"
     AWAY = "away"
-    """Nobody listens, or whoever does breaks the connection."""
+    """Nothing listens there, or it breaks the connection."""
     SLOW = "slow"
     """No answer yet: it may need more time, or never answer."""
     REFUSES = "refuses"

@@ -106,7 +106,7 @@ def _variables(machine: Machine, stage: Stage | None, access: Access, kind: Form
 
 
 def of_room(context: LabContext, kind: Format) -> dict[str, Any]:
-    """The inventory with what the lab's records know; the known_hosts file that it names is written anew."""
+    """The inventory with what the lab's records know; the known_hosts file that it names is rewritten."""
     stages, hosts = dict[str, Stage | None](), ""
     with Database(context.state.database, reading=True) as database:
         for machine in context.lab.machines:

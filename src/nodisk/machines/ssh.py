@@ -1,7 +1,7 @@
 """Logging in to machines by name. A machine makes new host keys at every boot and reports them when it enrols.
 
 That report comes over TLS with the boot's one-time nonce, so ``nodisk ssh`` trusts exactly those keys and asks nobody:
-the known_hosts file is written anew for each call, and checking is never switched off.
+the known_hosts file is rewritten for each call, and checking is never switched off.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from nodisk.state import LabState
 from nodisk.waiting import Deadline
 
 WITHIN = 30.0
-"""Seconds: a reload starts the daemons anew."""
+"""Seconds: a reload restarts the daemons."""
 
 
 class Outcome(StrEnum):

@@ -1,4 +1,4 @@
-"""The chunk manifest of a rootfs: by it a machine checks every chunk on arrival, whoever gave it.
+"""The chunk manifest of a rootfs: with it, a machine checks every chunk on arrival, wherever it came from.
 
 Its text is what ``assets/recipes/peers/content.c`` reads::
 

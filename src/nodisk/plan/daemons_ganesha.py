@@ -1,6 +1,6 @@
 """The configuration of nfs-ganesha: students' storage, NFS version 4 only. Pure.
 
-Its root is a folder that can be traversed but not listed: only whoever knows an export's random path can find it. It
+Its root is a folder that can be traversed but not listed: to find an export, one must know its random path. It
 answers only the lab's machines.
 """
 

@@ -44,7 +44,7 @@ def _server(lab: Lab, host: Host) -> Iterator[str]:
     yield "    edns-buffer-size: 1232"
     yield "    hide-identity: yes"
     yield "    hide-version: yes"
-    # Nothing in the lab is signed, and what dnsmasq passes on is checked by whoever it asks.
+    # Nothing in the lab is signed, and what dnsmasq passes on is checked by the servers that it asks.
     yield '    module-config: "iterator"'
     # The Services' and pods' addresses are private ones, for which unbound otherwise knows no names.
     yield "    unblock-lan-zones: yes"

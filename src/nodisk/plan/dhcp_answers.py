@@ -12,7 +12,7 @@ from nodisk.spec.model import DhcpMode, Lab
 from nodisk.values import Mac
 
 IPXE_OPTION = 175
-"""iPXE's own option: whoever sends it is iPXE already."""
+"""iPXE's own option: a client that sends it is iPXE already."""
 ARCHITECTURE_OPTION = 93
 HTTP_ARCHITECTURE = 16
 HTTP_CLIENT = "HTTPClient"

@@ -28,7 +28,7 @@ class Election:
     """How controllers and schedulers elect who of them acts; in seconds (client-go, ``leaderelection``)."""
 
     lease: int
-    """Whoever has not seen the leader renew its lease for so long may take it."""
+    """A candidate that has not seen the leader renew its lease for so long may take it."""
     renew: int
     """A leader that could not renew it for so long ends itself; less than any other's ``lease``, or two act at once."""
     retry: int

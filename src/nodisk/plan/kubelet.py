@@ -91,7 +91,7 @@ def kubelet_config(lab: Lab, facts: Facts, machine: Machine) -> str:
         "systemReserved": {"cpu": "100m", "memory": f"{ram.system_reserved_mib}Mi"},
         "kubeReserved": {"cpu": "100m", "memory": f"{ram.kube_reserved_mib}Mi"},
         # What changes is told within seconds. The second is kubelet's own default, but not where the first is set:
-        # every node would be written anew every 5 seconds, changed or not. Whether a node lives, its lease says.
+        # every node would be rewritten every 5 seconds, changed or not. Whether a node lives, its lease says.
         "nodeStatusUpdateFrequency": "20s" if facts.emulated else "5s",
         "nodeStatusReportFrequency": "5m0s",
         "shutdownGracePeriod": "0s",

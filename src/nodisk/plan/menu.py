@@ -1,6 +1,6 @@
 """The boot menu of a machine of the lab, in iPXE's language; GRUB's is ``plan.grub_menu``.
 
-The menu holds no nonce: whoever chooses the lab gets a fresh script. Nor does it hold anything of an entry that asks
+The menu holds no nonce: choosing the lab fetches a fresh script. Nor does it hold anything of an entry that asks
 for a password: the server gives that only for the password. What needs no server (the disk, reboot, power off) works
 without one.
 """

@@ -2,8 +2,8 @@
 
 A machine alone sees the frames of its own port, so it is the machine that has to tell. iPXE listens to LLDP all the
 time and hands out any TLV's value as it came: nothing is installed in the node image, and a machine that lab.yaml
-doesn't know yet can tell too. What is left is to read three values, and whoever is on the wire can write into them
-whatever he likes.
+doesn't know yet can tell too. What is left is to read three values, and anyone on the wire can write whatever they like
+into them.
 """
 
 from __future__ import annotations

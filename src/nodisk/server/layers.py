@@ -1,10 +1,10 @@
 """Which machine another one may ask for a layer of a container image, so that the server sends it about once.
 
-Whoever asks for a layer is remembered. The first one gets it from the server; those that come meanwhile wait until a
-machine has it, which the server asks that machine itself: containerd keeps a layer only when it is whole and its digest
-is right. A machine gives one layer to one other at a time, so what has it doubles in each round, and who has waited
-long enough gets it from the server after all. Who was sent to another machine and asks again, or asks the registry
-itself, got nothing there: it gets the layer from the server, and that machine is not named for a while.
+Every machine that asks for a layer is remembered. The first gets it from the server; those that ask meanwhile wait
+until a machine has it, which the server asks that machine itself: containerd keeps a layer only when it is whole and
+its digest is right. A machine gives one layer to one other at a time, so what has it doubles in each round, and who has
+waited long enough gets it from the server after all. Who was sent to another machine and asks again, or asks the
+registry itself, got nothing there: it gets the layer from the server, and that machine is not named for a while.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ LOOK, AGAIN = 60.0, 5.0
 WITHIN = 20.0
 """Seconds after which a look is given up."""
 ASK = 3.0
-"""Seconds for an answer of the API that whoever asks for metrics waits for."""
+"""Seconds to wait for the API while somebody waits for the metrics."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ class Watcher:
         try:
             marks.reconcile(client, machine, node)
         except (Unreachable, Overloaded):
-            raise  # the watch begins anew, with every node: an idle one changes only every few minutes
+            raise  # the watch starts over, with every node: an idle one changes only every few minutes
         except ApiError as error:  # the next change of the node tries again
             log.info("labels and taints of %s: %s", machine.name, error.message)
 

@@ -1,8 +1,8 @@
 """Edits of lab.yaml's list of machines: text in, text out; every character outside the edit stays. Pure.
 
-An edit inserts, removes or replaces a span of the text, found by the positions of ``yamltree``; nothing is written
-anew. Where more than one edit would be right (an alias, a comment between two values in brackets), there is none, and
-a problem with its line says so.
+An edit inserts, removes or replaces a span of the text, found by the positions of ``yamltree``; the rest is never
+rewritten. Where more than one edit would be right (an alias, a comment between two values in brackets), there is none,
+and a problem with its line says so.
 """
 
 from __future__ import annotations

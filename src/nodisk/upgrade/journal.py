@@ -96,7 +96,7 @@ def read(state: LabState) -> Journal | None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
             f"{state.upgrade} is not a valid record of an upgrade: {type(error).__name__}: {error}",
-            hint=f"machines are as they are; to begin anew: rm {state.upgrade} && nodisk upgrade --dry-run",
+            hint=f"machines are as they are; to start over: rm {state.upgrade} && nodisk upgrade --dry-run",
         ) from error
 
 

@@ -42,7 +42,7 @@ class Failed(_Told):
 
 
 class Warn(_Told):
-    """It was tried and is as this cluster can do it, and whoever runs a class must know what that means."""
+    """It was tried, and is as good as this cluster can do it; those who run a class must know what that means."""
 
 
 class Skip(NodiskError):

@@ -151,7 +151,7 @@ def test_a_damaged_journal_is_said(hall: Room) -> None:
     browser = hall.browser().sign_in()
     page = browser.get("/upgrade")
     assert (page.status_code, "is not a valid record of an upgrade" in page.text) == (200, True)
-    assert "to begin anew: rm " in page.text
+    assert "to start over: rm " in page.text
 
 
 def test_history(hall: Room) -> None:

@@ -1,7 +1,7 @@
 """Spreadsheets (.xlsx, .xls, .ods) → rows. The file is hostile: it may be small and want all of the memory.
 
 A package of XML is read here first, with limits on what it unpacks to, and only the parts that hold cells are given to
-the library, packed anew: no macro, no link, no picture and no lie about a size reaches it.
+the library, repacked: no macro, no link, no picture and no lie about a size reaches it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def rows(data: bytes, file: str, sheet: str | None = None) -> list[Row]:
 
 
 def _repacked(data: bytes, file: str) -> bytes:
-    """The parts that hold cells, unpacked within limits and packed anew; raises SpecError."""
+    """The parts that hold cells, unpacked within limits and repacked; raises SpecError."""
     parts: dict[str, bytes] = {}
     left = MAX_UNPACKED
     try:

@@ -183,7 +183,7 @@ def _inventory(request: Request, mac: Mac, known: Callable[[Machine, str | None]
     """The script of an inventory boot, for a machine that is to be measured; its nonce counts for a report alone.
 
     A machine of the lab takes lab.yaml's address first, as for any boot; of one that isn't in lab.yaml nothing is known
-    but the MAC that it says, so whoever is on its segment can report in its name.
+    but the MAC that it gives, so anyone on its segment can report in its name.
     """
     app_state, address = app_state_of(request), address_of(request)
     if request.method != "GET" or address is None or address not in app_state.texts.lab.network.subnet:

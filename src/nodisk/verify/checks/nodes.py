@@ -126,7 +126,7 @@ def certificates(scene: Scene) -> list[str]:
             why = f"kubelet on {node} is stopped, or the machine is off"
             look = f"nodisk ssh {node} systemctl status kubelet"
         else:
-            why, look = f"{node} enrolled long ago or with another CA; a reboot enrols it anew", "nodisk pki list"
+            why, look = f"{node} enrolled long ago or with another CA; a reboot enrols it again", "nodisk pki list"
         raise Failed(*(line for _, line in wrong), cause=why, look=look)
     return good
 
