@@ -14,7 +14,7 @@
         ├── class-registry/  students' images, where lab.yaml has a registry for them
         ├── classes/         0700: class records
         ├── storage/         0700: students' volumes (``storage.volumes`` knows what is in it)
-        ├── power/           0700: passwords of BMCs and plugs, a file a machine
+        ├── power/           0700: passwords of BMCs and plugs, one file per machine
         ├── ssh/             0700: a virtual lab's own key, where lab.yaml names none
         ├── reports/         earlier reports of verify and bench
         ├── conformance/     runs of Kubernetes' own suite (``conformance.records`` reads and writes them)

@@ -18,7 +18,7 @@ def console(*, stderr: bool = False) -> Console:
     """A rich console on stdout (results) or stderr (everything else)."""
     from rich.console import Console  # noqa: PLC0415 - 40 ms that `--help` need not pay
 
-    # Off a terminal a row is a line, however long: grep and awk read it.
+    # Off a terminal, each row is one line, however long: grep and awk read it.
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(width=None if terminal else 1000, stderr=stderr, highlight=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Find out who gives addresses on a segment: the I/O around ``check.dhcp``. Needs root (a packet socket)."""
+"""Find the DHCP servers of a segment: the I/O around ``check.dhcp``. Needs root (a packet socket)."""
 
 from __future__ import annotations
 

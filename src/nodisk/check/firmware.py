@@ -19,7 +19,7 @@ _NAME = "firmware"
 
 
 def firmware(state: LabState, lab: Lab) -> list[Finding]:
-    """A finding a kind of NIC, or why nothing is known."""
+    """One finding per kind of NIC, or why nothing is known."""
     with Database(state.database, reading=True) as database:
         seen = database.nics()
     if not seen:

@@ -62,7 +62,7 @@ def rotate(client: Client, record: Class, lab: Lab, chosen: Sequence[Account]) -
     wanted = reconcile.desired_in(client, lab)
     renewed = {old.label: old.model_copy(update={"credential": old.credential + 1}) for old in chosen}
     minted = reconcile.mint(client, record, wanted(record.with_accounts(renewed.values())), renewed)
-    # The right follows the new credential: who could get none keeps the old one.
+    # The right follows the new credential; an account that could get none keeps the old one.
     new = {label: one for label, one in minted.items() if isinstance(one, Credential)}
     changed, gone = changes(wanted(record), wanted(record.with_accounts(one.account for one in new.values())))
 
@@ -80,7 +80,7 @@ def rotate(client: Client, record: Class, lab: Lab, chosen: Sequence[Account]) -
 
 
 def census(client: Client, namespaces: Iterable[str]) -> Counter[str]:
-    """How many objects of which kind students have there; one list a kind, however many namespaces."""
+    """How many objects of which kind students have there; one list per kind, however many namespaces."""
     there = set(namespaces)
     found: Counter[str] = Counter()
     for api_version, kind in COUNTED:

@@ -51,7 +51,7 @@ class Entrance:
     address: str
     """Where it answers to a browser; '' where only ``forward`` leads to it."""
     forward: str
-    """The command that brings it to one's own computer, for who may."""
+    """The command that forwards it to one's own computer, for those who may."""
 
 
 def wanted(lab: Lab) -> bool:

@@ -103,7 +103,8 @@ def namespace(record: Class, student: Account, features: Features) -> Object:
 
 
 def _grant(record: Class, student: Account, name: str, role: str, who: Sequence[Account]) -> Object:
-    """A right in a student's namespace; who is suspended is no subject, so it ends at once and comes back the same."""
+    """A right in a student's namespace; a suspended account is no subject, so the right ends at once and comes back the
+    same."""
     subjects = [
         {"kind": "ServiceAccount", "name": account.service_account, "namespace": record.identities}
         for account in who

@@ -81,8 +81,8 @@ def merge(
 ) -> Planned:
     """The class after ``people`` are in it; whatever isn't given stays as recorded.
 
-    Who is known keeps the label, also under another name. ``whole``: the roster is all of the class, so who is
-    missing in it is reported.
+    A known student keeps the label, even under another name. ``whole``: the roster is all of the class, so students
+    that are missing from it are reported.
     """
     if existing is None:
         if size is None or role is None:
@@ -122,7 +122,7 @@ def merge(
 
 
 def _known(accounts: Sequence[Account], people: Sequence[Person]) -> dict[str, Account]:
-    """Person's key → who that is in the class already.
+    """Person's key → the account that the class already has for them.
 
     By the key; else by what the roster didn't say when the account was made: the id, the e-mail, or a name that only
     one has, where nothing speaks against it.

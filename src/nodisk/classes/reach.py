@@ -18,7 +18,7 @@ WITHIN, EMULATED = 90.0, 660.0
 """Seconds for all of an attempt, on PCs and on emulated machines, where a container starts slowly."""
 _ECHO, _PROBE, _CONTROL = "nodisk-selftest-echo", "nodisk-selftest-probe", "nodisk-selftest-control"
 REACHED, LOST = 10, 20
-# The own pod first: who can't reach even that shows nothing by not reaching the other. busybox's nc has no -z: once
+# The own pod first: if even that can't be reached, not reaching the other shows nothing. busybox's nc has no -z: once
 # it is connected it becomes `true`.
 _SCRIPT = """\
 n=0
@@ -73,7 +73,8 @@ def attempt(
 
 
 def settled(found: Finding, by: Enforcer | None) -> Finding:
-    """What an attempt is worth, by who is there to enforce: two pods kept apart show nothing of the other nodes."""
+    """What an attempt is worth, by what is there to enforce policies: two pods kept apart show nothing of the other
+    nodes."""
     if found.verdict != "ok":
         return found
     if by is None:

@@ -68,7 +68,7 @@ def apply(
 
     ``keep``: account key → token that is handed out already, and not made again while it is good until the end.
     ``only``: these students alone. ``volumes``: account key → storage on the server. A student that fails doesn't keep
-    the others from being made; ``on_done`` is called for each who is complete.
+    the others from being made; ``on_done`` is called for each student who is complete.
     """
     students = {student.label: student for student in (record.students if only is None else only)}
     accounts = {teacher.label: teacher for teacher in record.teachers} | students

@@ -90,7 +90,7 @@ class Class(_Data):
 
     @property
     def has_terminals(self) -> bool:
-        """Whether there is a terminal to open: who may only look can make no pod."""
+        """Whether there is a terminal to open: a student who may only look can't create a pod."""
         return self.door and self.terminals and self.role != "view"
 
     def namespace(self, student: Account) -> str:

@@ -55,7 +55,7 @@ def students(
     new: tuple[Account, ...] | None = None,
     volumes: Mapping[str, str] | None = None,
 ) -> None:
-    """A row a student; ``new``: of a plan, those who are not there yet; ``volumes``: key → storage, in words."""
+    """One row per student; ``new``: of a plan, those who are not there yet; ``volumes``: key → storage, in words."""
 
     def state(student: Account) -> str:
         if new is not None:

@@ -1,7 +1,7 @@
 """What fails in students' namespaces, in plain words: from pods' statuses and events, as the API has them. Pure.
 
-Kubernetes says these things to who knows where to look: in a container's status, in a condition, or in an event of a
-ReplicaSet that nobody thinks of. Messages are those of kubelet, scheduler, quota and Pod Security, 1.20 … 1.36.
+Kubernetes shows these things to people who know where to look: in a container's status, in a condition, or in an event
+of a ReplicaSet that nobody thinks of. Messages are those of kubelet, scheduler, quota and Pod Security, 1.20 … 1.36.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def _object(kind: str, name: str) -> str:
 
 
 def _when(event: Mapping[str, Any]) -> datetime | None:
-    """When it last happened; events say it in three ways, by age of who reports."""
+    """When it last happened; events say it in three ways, by the age of the reporting component."""
     texts = (
         _text(_map(event, "series"), "lastObservedTime"),
         _text(event, "lastTimestamp"),

@@ -52,7 +52,7 @@ POLISH = {
     "Namespaces": "Przestrzenie nazw",
     "No student's page shows it any more.": "Żadna strona studenta już jej nie pokaże.",
     "Nothing is made yet.": "Jeszcze nic nie powstało.",
-    "One name a line; or a table with headings, copied from a spreadsheet or a CSV file.": (
+    "One name per line; or a table with headings, copied from a spreadsheet or a CSV file.": (
         "Jedno imię i nazwisko w wierszu albo tabela z nagłówkami, skopiowana z arkusza lub pliku CSV."
     ),
     "Open Headlamp": "Otwórz Headlamp",

@@ -1,4 +1,4 @@
-"""What every page of the console needs: the shared state, who asks and what they may see, a page's values."""
+"""What every page of the console needs: the shared state, the user and what they may see, a page's values."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from nodisk.state import LabState
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An API server and who speaks to it."""
+    """An API server and the client that talks to it."""
 
     server: str
     """``https://ADDRESS:PORT``."""

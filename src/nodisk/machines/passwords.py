@@ -1,4 +1,5 @@
-"""Passwords of BMCs and smart plugs: a file a machine in the lab's state, 0600, written by ``nodisk power login``."""
+"""Passwords of BMCs and smart plugs: one file per machine in the lab's state, 0600, written by ``nodisk power
+login``."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def up_already(context: LabContext) -> dict[str, float]:
 
 
 def switch_on(press: Callable[[Callable[[Answer], None]], object]) -> Woken:
-    """Start switching on in a thread; ``press`` is handed who is to hear of each answer."""
+    """Start switching on in a thread; ``press`` is given the function to call with each answer."""
     woken = Woken()
 
     def hear(answer: Answer) -> None:

@@ -25,7 +25,7 @@ _PATIENCE = "10m0s"
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """How controllers and schedulers elect who of them acts; in seconds (client-go, ``leaderelection``)."""
+    """How controllers and schedulers elect the one that acts; in seconds (client-go, ``leaderelection``)."""
 
     lease: int
     """A candidate that has not seen the leader renew its lease for so long may take it."""

@@ -235,7 +235,7 @@ def _side(ingress: bool) -> str:
 
 
 def _one_each(pods: Iterable[Pod]) -> Iterable[Pod]:
-    """One pod an address: where another has it already, the one that is going, or is older, hasn't any more."""
+    """One pod per address: if two pods have the same one, the pod that is going, or is older, no longer counts."""
     found: dict[int, Pod] = {}
     for pod in pods:
         there = found.get(int(pod.address))

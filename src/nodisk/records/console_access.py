@@ -169,5 +169,5 @@ class Access:
 
 
 def _entry(name: str, role: str, made: float, ends: float) -> Entry | None:
-    """None for a role of another nodisk: who has it may do nothing here."""
+    """None for a role of another nodisk, which gives no rights here."""
     return Entry(name, ConsoleRole(role), made, ends) if role in set(ConsoleRole) else None

@@ -1,7 +1,7 @@
 """The students' door: codes for the first sign-in, passphrases, sessions.
 
 A code has 39 random bits, because somebody types it, and a passphrase has as many as its owner wished. Both are kept as
-salted scrypt hashes (RFC 7914): who reads the database or a backup of it has years to guess, not seconds. A code's salt
+salted scrypt hashes (RFC 7914): a thief of the database or of a backup needs years to guess, not seconds. A code's salt
 is its class's, so that a code is found by one hash however many students there are. A session's token is 192 random
 bits, of which the SHA-256 is kept.
 
@@ -176,7 +176,8 @@ class Door:
         return row[0] if row else None
 
     def enter(self, class_name: str, account: str, kept: str, *, credential: int) -> str | None:
-        """The token of a new session, for who had the passphrase of which ``kept`` is kept; None: it is another now."""
+        """The token of a new session, for somebody who knew the passphrase of which ``kept`` is the hash; None: it has
+        changed."""
         with self.transaction():
             if self.passphrase(class_name, account) != kept:
                 return None

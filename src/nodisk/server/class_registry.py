@@ -1,8 +1,8 @@
 """Who may do what in the class registry; ``class_registry_disk`` has what is on the disk.
 
-An image is called ``NAMESPACE/NAME``. Who may create pods in a namespace may push its images, who may see them may pull
-them; the API server is asked, with the token that somebody shows as their password. So there are no accounts beside the
-class's own: a token that was rotated, suspended or has expired is no good here either.
+An image is called ``NAMESPACE/NAME``. An account that may create pods in a namespace may push its images; one that may
+see them may pull them; the API server is asked, with the token that somebody shows as their password. So there are no
+accounts beside the class's own: a token that was rotated, suspended or has expired is no good here either.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ def _remove(links: Path, kept: set[str]) -> int:
 
 def sweep(root: Path, namespaces: Collection[str], missed: set[str]) -> tuple[set[str], list[str]]:
     """Remove the images of namespaces that are gone, if they were ``missed`` before; their layers go with the next
-    collection of garbage. Returns who is missing now, and whose images were removed.
+    collection of garbage. Returns the namespaces that are missing now, and those whose images were removed.
     """
     folder = root / _REPOSITORIES
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()

@@ -48,7 +48,8 @@ class Kubelets:
     """The kubelets of a lab's machines; belongs to one event loop. ``close`` it."""
 
     def __init__(self, addresses: Mapping[str, str], tls: ssl.SSLContext) -> None:
-        """``addresses``: node → ``HOST:PORT``; ``tls`` trusts the cluster's authority and shows who asks."""
+        """``addresses``: node → ``HOST:PORT``; ``tls`` trusts the cluster's authority and holds the client's
+        certificate."""
         self._kubelets = {name: _Kubelet(f"https://{where}/stats/summary") for name, where in addresses.items()}
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30)
         # trust_env=False: a proxy of the shell that started the server must not get what is for a machine.
@@ -75,7 +76,7 @@ class Kubelets:
                 waited.append(one.task)
         if waited:
             await asyncio.wait(waited, timeout=PATIENCE)
-        for one in self._kubelets.values():  # who was too slow this time is waited for when it has answered again
+        for one in self._kubelets.values():  # one that was too slow this time is waited for once it has answered again
             one.failing |= one.task in waited
         now = time.monotonic()
         known = {name: (one.reading, one.told) for name, one in self._kubelets.items()}

@@ -2,9 +2,10 @@
 
 Every machine that asks for a layer is remembered. The first gets it from the server; those that ask meanwhile wait
 until a machine has it, which the server asks that machine itself: containerd keeps a layer only when it is whole and
-its digest is right. A machine gives one layer to one other at a time, so what has it doubles in each round, and who has
-waited long enough gets it from the server after all. Who was sent to another machine and asks again, or asks the
-registry itself, got nothing there: it gets the layer from the server, and that machine is not named for a while.
+its digest is right. A machine gives one layer to one other at a time, so the machines that have it double in each
+round, and one that has waited long enough gets it from the server after all. A machine that was sent to another and
+asks again, or asks the registry itself, got nothing there: it gets the layer from the server, and that machine is not
+named for a while.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SILENT = 4
 """Questions in a row without an answer after which a machine is thought to be off."""
 
 Left = Callable[[], Awaitable[bool]]
-"""Whether who asked has gone meanwhile."""
+"""Whether the client has gone meanwhile."""
 Has = Callable[[IPv4Address, str, int], Awaitable[bool | None]]
 """Whether a machine has the layer of a digest (hexadecimal) and a size in bytes, whole; None: it doesn't answer."""
 
@@ -126,7 +127,8 @@ class Layers:
             await asyncio.sleep(self._every)
 
     def _failed(self, puller: _Puller) -> bool:
-        """Whether one that asks once more has got nothing, and not just lost it; who was to give it is to blame."""
+        """Whether one that asks once more has got nothing, and not just lost it; the machine that was to give it is to
+        blame."""
         if puller.has or self._clock() - puller.since >= AGAIN:
             return False
         if puller.source is not None:
@@ -163,7 +165,7 @@ class Layers:
         return any(one.has or self._fetching(one, size) for one in known)
 
     async def _look(self, layer: _Layer, digest: str, size: int) -> None:
-        """Ask those that fetch whether they have it; once for all who wait."""
+        """Ask those that fetch whether they have it; once for all that wait."""
         async with layer.lock:
             if self._clock() - layer.looked < self._every:
                 return
@@ -189,7 +191,7 @@ class Asking:
         self._machines = httpx2.AsyncClient(timeout=PROBE, limits=limits, trust_env=False)
 
     async def size(self, path: str, query: str) -> int | None:
-        """Bytes of the layer at the registry's ``path``; None if the registry would not give it to who asks so."""
+        """Bytes of the layer at the registry's ``path``; None if the registry would not give it to such a client."""
         try:
             answer = await self._registry.head(f"{path}?{query}" if query else path)
             return int(answer.headers["content-length"]) if answer.status_code == 200 else None

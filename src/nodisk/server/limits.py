@@ -86,7 +86,7 @@ class Limits:
     passwords: RateLimit = field(default_factory=lambda: RateLimit(burst=5, per_second=1 / 20))
     """Tries of the menu's password from one address, right or wrong."""
     all_passwords: RateLimit = field(default_factory=lambda: RateLimit(burst=40, per_second=0.5))
-    """The same from all addresses together: a room of thirty, and who takes one address after another."""
+    """The same from all addresses together: a room of thirty, and an attacker who takes one address after another."""
 
     def password(self, source: str) -> bool:
         """Whether to look at a password from this address."""

@@ -96,7 +96,7 @@ def _add_flow(text: str, found: Node, machines: Sequence[Mapping[str, str]]) -> 
     entries = [_in_brackets(text, last, machine) for machine in machines]
     indent = text[_line_start(text, last.start) : last.start]
     rest = text[last.end : _line_end(text, last.end)]
-    # A machine a line, and the bracket further below: a comment beside the last one stays beside it.
+    # One machine per line, and the bracket further below: a comment beside the last one stays beside it.
     match = re.fullmatch(r"[ \t]*(,?)[ \t]*(#.*)?", _BREAK.sub("", rest))
     if len(items) > 1 and not indent.strip() and match and _line_end(text, last.end) < found.end:
         comma = bool(match[1])

@@ -1,4 +1,4 @@
-"""Where a lab's upgrade stands, for who only looks."""
+"""Where a lab's upgrade stands, for readers that change nothing."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class _Loader:
     """The menu, or an entry of it that is not the lab; raises KeyError for what is no entry."""
     unknown: Callable[[Mac], str]
     elsewhere: Callable[[Machine, Mac | None], str]
-    """For who asks from another address than the machine's, given who has that."""
+    """For a request from another address than the machine's, given what has that address."""
     disk: Callable[[Machine], str]
     """For a machine of the lab outside of lessons."""
 
@@ -195,7 +195,7 @@ def _inventory(request: Request, mac: Mac, known: Callable[[Machine, str | None]
 
 
 def _may_take(request: Request, machine: Machine, address: IPv4Address) -> bool:
-    """Whether who asks from this address may take the machine's own and ask again; if not, that is an alarm.
+    """Whether a client at this address may take the machine's own and ask again; if not, that is an alarm.
 
     Not from outside of the segment, where lab.yaml's address would reach nobody, and not after it was told once.
     """

@@ -19,7 +19,7 @@ _HAVE = frozenset((Stage.KERNEL, Stage.ROOTFS, Stage.CONFIG, Stage.OS, Stage.ENR
 async def peers(request: Request) -> Response:
     """Addresses, one a line, in random order: those of lab.yaml that boot the asker's image and said so by an event.
 
-    So nobody can send a machine elsewhere by reporting something. 404 for who is no machine of the lab.
+    So nobody can send a machine elsewhere by reporting something. 404 for a caller that isn't a machine of the lab.
     """
     app_state, address = app_state_of(request), address_of(request)
     texts = app_state.texts
