@@ -55,7 +55,7 @@ def test_from_the_card_to_the_page_and_back(served: Served, browser: Chrome, phy
     click(browser, ".who button", "Sign out")
     wait_for(browser, "h2", "First time here")
     wait_for(browser, "#login").send_keys("jan-kowalski", Keys.TAB, "not the passphrase", Keys.ENTER)
-    wait_for(browser, "[role=alert]", "Login and passphrase don't fit.")
+    wait_for(browser, "[role=alert]", "The login or the passphrase is wrong.")
     wait_for(browser, "#login").send_keys("jan-kowalski", Keys.TAB, PHRASE, Keys.ENTER)
     wait_for(browser, "h2", "Your key for kubectl")
     browser.get(f"{served.base}/")

@@ -20,7 +20,7 @@ class CareAction(StrEnum):
 
 WORDS = {CareAction.BACKUP: "Make a backup", CareAction.PROVE: "Prove the newest backup"}
 EFFECTS = {
-    CareAction.BACKUP: "The server goes on meanwhile. Students' writes to storage wait while it is copied.",
+    CareAction.BACKUP: "The server keeps running meanwhile. Students' writes to storage wait while it is copied.",
     CareAction.PROVE: "The newest backup is restored beside the lab and compared; the lab itself is not touched.",
 }
 """What is said before it is confirmed."""

@@ -37,7 +37,7 @@ NAME = (
     "and no name that the system has."
 )
 TAKEN = "There is a class of that name already."
-NOBODY = "Write the students' names, one a line, or paste a table."
+NOBODY = "Write the students' names, one per line, or paste a table."
 LONG = "That is too long: make the class with its first students, and add the others by command."
 SIZE = "Choose one of the sizes."
 DAYS = f"Write a number of days from 1 to {plan.LONGEST_DAYS}."

@@ -16,7 +16,7 @@ POLISH = {
     "By the lab's administrator's kubectl, encrypted, at http://localhost:8080/:": (
         "Przez kubectl administratora laboratorium, szyfrowane, pod adresem http://localhost:8080/:"
     ),
-    "CSV or text, as your school's register exports it. It counts instead of what is written above.": (
+    "CSV or text, as your school's register exports it. It is used instead of what is written above.": (
         "CSV lub tekst, taki jak z dziennika szkoły. Liczy się zamiast tego, co wpisano wyżej."
     ),
     "Choose one of the sizes.": "Wybierz jeden z rozmiarów.",
@@ -76,14 +76,14 @@ POLISH = {
     "The newest backup is restored beside the lab and compared; the lab itself is not touched.": (
         "Najnowsza kopia zostanie odtworzona obok laboratorium i porównana; samo laboratorium pozostaje nietknięte."
     ),
-    "The server goes on meanwhile. Students' writes to storage wait while it is copied.": (
+    "The server keeps running meanwhile. Students' writes to storage wait while it is copied.": (
         "Serwer w tym czasie działa dalej. Zapisy studentów w magazynie czekają, gdy jest kopiowany."
     ),
     "The student's page does not show that you watch, so nothing is shown here.": (
         "Strona studenta nie pokazuje, że oglądasz, więc nic tu nie widać."
     ),
     "The student's terminal was closed.": "Terminal studenta został zamknięty.",
-    "The way there is not encrypted: in the room's network the token can be read by who listens.": (
+    "The way there is not encrypted: on the room's network, anyone who listens can read the token.": (
         "Droga tam nie jest szyfrowana: w sieci sali token może odczytać ten, kto podsłuchuje."
     ),
     "There is a class of that name already.": "Klasa o tej nazwie już istnieje.",
@@ -101,12 +101,12 @@ POLISH = {
     "Waiting until the student's page shows that you watch …": "Czekam, aż strona studenta pokaże, że oglądasz …",
     "Watch": "Oglądaj",
     "Watching needs JavaScript.": "Oglądanie wymaga JavaScriptu.",
-    "What their pages are to show": "Co mają pokazać ich strony",
+    "What their pages should show": "Co mają pokazać ich strony",
     "Withdraw the message": "Wycofaj wiadomość",
     "Write a number of days from 1 to 1000.": "Wpisz liczbę dni od 1 do 1000.",
     "Write an amount of at least 16Mi, such as 2Gi, or nothing.": "Wpisz co najmniej 16Mi, na przykład 2Gi, albo nic.",
     "Write names, separated by commas.": "Wpisz imiona i nazwiska oddzielone przecinkami.",
-    "Write the students' names, one a line, or paste a table.": (
+    "Write the students' names, one per line, or paste a table.": (
         "Wpisz imiona i nazwiska, po jednym w wierszu, albo wklej tabelę."
     ),
     "You are its teacher.": "Będzie to Twoja klasa.",

@@ -24,8 +24,8 @@ from nodisk.records import door
 from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem, source_of
 
-WRONG_CODE = "That code is wrong, used or late. Ask your teacher for a new one."
-WRONG = "Login and passphrase don't fit."
+WRONG_CODE = "That code is wrong, used or expired. Ask your teacher for a new one."
+WRONG = "The login or the passphrase is wrong."
 SHORT = f"Choose a passphrase of {door.SHORTEST} to {door.LONGEST} characters."
 PLAIN = "Choose a passphrase that is harder to guess."
 DIFFERENT = "The two passphrases differ."

@@ -35,9 +35,9 @@ WORDS = {
     Action.DRAIN: "Move pods away, then shut down",
     Action.CYCLE: "Shut down, then switch on again",
     Action.RETRY: "Cut the power, then switch on again",
-    Action.WAKE: "Send wake-up packets, and wait for nothing",
-    Action.EMPTY: "Move pods away, and take no new ones",
-    Action.REOPEN: "Take pods again",
+    Action.WAKE: "Send wake-up packets, and don't wait",
+    Action.EMPTY: "Move pods away, and accept no new ones",
+    Action.REOPEN: "Accept pods again",
 }
 COMMANDS: Mapping[Action, tuple[str, ...]] = {
     Action.ON: ("power", "on"),

@@ -24,7 +24,7 @@ from nodisk.records.events import Kind
 from nodisk.server.handlers.common import Problem
 
 NONE = "This class has no terminals."
-FULL = "Too many terminals are open now. Try again in some minutes."
+FULL = "Too many terminals are open now. Try again in a few minutes."
 GREET = 10.0
 """Seconds for the first message."""
 GOING_AWAY, AGAINST_POLICY = 1001, 1008

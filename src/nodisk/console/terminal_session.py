@@ -58,7 +58,7 @@ class End(StrEnum):
 
 
 WORDS = {
-    End.TAKEN: "The terminal was opened in another window, and goes on there.",
+    End.TAKEN: "The terminal was opened in another window, and continues there.",
     End.IDLE: "Nobody used the terminal for half an hour, so it was ended.",
     End.OUT: "Your session has ended. Sign in again.",
     End.OVER: "The shell has ended.",

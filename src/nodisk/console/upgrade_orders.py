@@ -18,14 +18,14 @@ class UpgradeAction(StrEnum):
 
 WORDS = {
     UpgradeAction.UPGRADE: "Boot machines into the current build",
-    UpgradeAction.BACK: "Return machines to the build before",
+    UpgradeAction.BACK: "Return machines to the previous build",
 }
 EFFECTS = {
     UpgradeAction.UPGRADE: (
         "A few machines at a time are emptied and booted, control planes first, and the cluster is tested after each"
         " step. It begins only with a backup that was proved in the last 24 hours, and stops at the first failure."
     ),
-    UpgradeAction.BACK: "Machines that went boot the build that they had, a step at a time, the last ones first.",
+    UpgradeAction.BACK: "Upgraded machines boot the build that they had before, step by step, the last ones first.",
 }
 """What is said before it is confirmed."""
 COMMANDS = {UpgradeAction.UPGRADE: ("upgrade",), UpgradeAction.BACK: ("upgrade", "--back")}

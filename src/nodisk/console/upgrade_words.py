@@ -23,11 +23,11 @@ POLISH = {
     "The upgrade is running.": "Aktualizacja trwa.",
     "The way back stopped before its end.": "Powrót się zatrzymał.",
     "The upgrade stopped before its end.": "Aktualizacja się zatrzymała.",
-    "Machines that went boot the build that they had, a step at a time, the last ones first.": (
+    "Upgraded machines boot the build that they had before, step by step, the last ones first.": (
         "Komputery, które przeszły, uruchamiają poprzednią wersję, krok po kroku, ostatnie najpierw."
     ),
     "No machine runs another build than the current one.": "Żaden komputer nie działa z inną wersją niż bieżąca.",
-    "Return machines to the build before": "Przywróć komputerom poprzednią wersję",
+    "Return machines to the previous build": "Przywróć komputerom poprzednią wersję",
     "Some machines run another build than the current one.": "Niektóre komputery działają z inną wersją niż bieżąca.",
     "Steps to come": "Następne kroki",
     "Upgrade": "Aktualizacja",

@@ -14,6 +14,7 @@ POLISH = {
     "A shell with kubectl in your namespace, here in the browser.": (
         "Powłoka z kubectl w Twojej przestrzeni nazw, tutaj w przeglądarce."
     ),
+    "Accept pods again": "Przyjmuj znów pody",
     "Activity": "Dziennik",
     "Address": "Adres",
     "Adopt": "Przyjmij",
@@ -98,7 +99,6 @@ POLISH = {
     "Last seen": "Ostatnio widziany",
     "Leadership": "Kto zarządza",
     "Login": "Login",
-    "Login and passphrase don't fit.": "Login i hasło nie pasują do siebie.",
     "MAC address": "Adres MAC",
     "Machine": "Komputer",
     "Machines": "Komputery",
@@ -107,7 +107,7 @@ POLISH = {
     "Median of the room": "Mediana w pracowni",
     "Memory": "Pamięć",
     "Model": "Model",
-    "Move pods away, and take no new ones": "Przenieś pody i nie przyjmuj nowych",
+    "Move pods away, and accept no new ones": "Przenieś pody i nie przyjmuj nowych",
     "Move pods away, then shut down": "Przenieś pody i wyłącz",
     "Move the end": "Przesuń koniec",
     "Name": "Nazwa",
@@ -158,7 +158,7 @@ POLISH = {
     "Room": "Sala",
     "Schedule": "Harmonogram",
     "Seat": "Miejsce",
-    "Send wake-up packets, and wait for nothing": "Wyślij pakiety budzące i nie czekaj",
+    "Send wake-up packets, and don't wait": "Wyślij pakiety budzące i nie czekaj",
     "Serial number": "Numer seryjny",
     "Service": "Usługa",
     "Set the passphrase and sign in": "Ustaw hasło i zaloguj się",
@@ -183,16 +183,15 @@ POLISH = {
     "Switch on": "Włącz",
     "Switch port": "Port przełącznika",
     "System pods": "Pody systemowe",
-    "Take pods again": "Przyjmuj znów pody",
     "Takes pods": "Przyjmuje pody",
     "Teachers": "Nauczyciele",
     "Terminal": "Terminal",
     "That can't be done": "Tego nie można zrobić",
-    "That code is wrong, used or late. Ask your teacher for a new one.": (
+    "That code is wrong, used or expired. Ask your teacher for a new one.": (
         "Ten kod jest błędny, użyty albo wygasł. Poproś prowadzącego o nowy."
     ),
     "That is no class's name.": "Nie ma klasy o takiej nazwie.",
-    "That link is used, late or wrong. Ask for a new one: nodisk console.": (
+    "That link is used, expired or wrong. Ask for a new one: nodisk console.": (
         "Ten link został już użyty, wygasł lub jest błędny. Poproś o nowy: nodisk console."
     ),
     "That terminal has ended; what it showed last stands above. This is a new one.": (
@@ -211,6 +210,7 @@ POLISH = {
     ),
     "The console restarts.": "Konsola uruchamia się ponownie.",
     "The lab has no backup, and lab.yaml plans none.": "Nie ma żadnej kopii zapasowej, a lab.yaml żadnej nie planuje.",
+    "The login or the passphrase is wrong.": "Login lub hasło jest nieprawidłowe.",
     "The page and the console don't understand each other. Reload the page.": (
         "Strona i konsola nie rozumieją się. Odśwież stronę."
     ),
@@ -227,7 +227,7 @@ POLISH = {
         "Terminal wymaga JavaScriptu. Bez niego pobierz swój plik-klucz i użyj kubectl na swoim komputerze:"
     ),
     "The terminal starts …": "Terminal się uruchamia …",
-    "The terminal was opened in another window, and goes on there.": (
+    "The terminal was opened in another window, and continues there.": (
         "Terminal otwarto w innym oknie i tam działa dalej."
     ),
     "The terminal's pod does not start.": "Pod terminala się nie uruchamia.",
@@ -236,7 +236,7 @@ POLISH = {
     "Their keys and sessions end at once. New keys are in the handouts.": (
         "Ich klucze i sesje kończą się od razu. Nowe klucze są w materiałach."
     ),
-    "They asked for a boot script and are not in lab.yaml. What they say of themselves may be made up.": (
+    "They asked for a boot script and are not in lab.yaml. What they say about themselves may be made up.": (
         "Prosiły o skrypt startowy, a nie ma ich w lab.yaml. To, co mówią o sobie, może być zmyślone."
     ),
     "They can't sign in and use their keys until access is restored. What runs goes on.": (
@@ -252,7 +252,7 @@ POLISH = {
     ),
     "Tick": "Zaznacz",
     "Time": "Czas",
-    "Too many terminals are open now. Try again in some minutes.": (
+    "Too many terminals are open now. Try again in a few minutes.": (
         "Zbyt wiele terminali jest teraz otwartych. Spróbuj za kilka minut."
     ),
     "Took": "Trwało",
