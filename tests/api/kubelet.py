@@ -139,7 +139,7 @@ class Kubelet:
             await asyncio.gather(typing, return_exceptions=True)
             shell.end()
 
-    async def _serve(self, started: threading.Event, stop: asyncio.Event) -> None:
+    async def serve_until(self, started: threading.Event, stop: asyncio.Event) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         pki = self.plane.lab_state.pki
         context.load_cert_chain(pki / "server.crt", pki / "server.key")
@@ -162,7 +162,9 @@ def kubelet(plane: ControlPlane, client: Client, folder: Path) -> Iterator[Kubel
     """Such a kubelet, and its Node in the API."""
     made = Kubelet(plane, folder)
     started, stop = threading.Event(), asyncio.Event()
-    thread = threading.Thread(target=made._loop.run_until_complete, args=(made._serve(started, stop),), name="kubelet")
+    thread = threading.Thread(
+        target=made.loop.run_until_complete, args=(made.serve_until(started, stop),), name="kubelet"
+    )
     thread.start()
     assert started.wait(30)
     try:
@@ -177,6 +179,6 @@ def kubelet(plane: ControlPlane, client: Client, folder: Path) -> Iterator[Kubel
         yield made
     finally:
         client.delete("v1", "Node", "w1")
-        made._loop.call_soon_threadsafe(stop.set)
+        made.loop.call_soon_threadsafe(stop.set)
         thread.join()
-        made._loop.close()
+        made.loop.close()

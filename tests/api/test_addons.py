@@ -206,10 +206,10 @@ def test_secrets_are_not_shown(client: Client, folder: Path) -> None:
 def test_the_server_applies_them_and_says_so(plane: ControlPlane, client: Client, folder: Path) -> None:
     lab = plane.lab.model_copy(update={"addons": (write(folder, "web", thing("ConfigMap", "served")),)})
     watcher = Watcher(lab, plane.lab_state, connect=lambda _: plane.client(patience=0))
-    assert watcher._sets(client) == ["add-on web: 1 objects applied"]
+    assert watcher.apply_addons(client) == ["add-on web: 1 objects applied"]
     assert client.get("v1", "ConfigMap", "served", namespace="default")
     watcher.lab = plane.lab
-    assert watcher._sets(client) == ["add-on web: 1 removed"]
+    assert watcher.apply_addons(client) == ["add-on web: 1 removed"]
 
 
 DIGEST = "sha256:" + "ab" * 32
@@ -238,13 +238,13 @@ def test_what_is_mirrored_is_applied_by_its_digest_and_forgotten_with_it(
 
     lab = plane.lab.model_copy(update={"addons": (wanted,)})
     watcher = Watcher(lab, plane.lab_state, connect=lambda _: plane.client(patience=0))
-    assert watcher._sets(client) == ["add-on web: 1 objects applied"]
+    assert watcher.apply_addons(client) == ["add-on web: 1 objects applied"]
     there = client.get("apps/v1", "Deployment", "web", namespace="default")
     assert there["spec"]["template"]["spec"]["containers"][0]["image"] == f"{image}@{DIGEST}"
     assert addon_sets.rows(client, [wanted], read)[0].state is addon_sets.State.APPLIED
 
     watcher.lab = plane.lab
-    assert watcher._sets(client) == [
+    assert watcher.apply_addons(client) == [
         "add-on web: 1 removed",
         f"image {image} is no longer mirrored: no add-on uses it",
     ]
@@ -255,9 +255,9 @@ def test_what_another_add_on_mirrors_stays(plane: ControlPlane, client: Client, 
     mirrored_as(plane, "ghcr.io/some/tool:v1", "coming", "web")
     lab = plane.lab.model_copy(update={"addons": (write(folder, "web", thing("ConfigMap", "served")),)})
     watcher = Watcher(lab, plane.lab_state, connect=lambda _: plane.client(patience=0))
-    watcher._sets(client)
+    watcher.apply_addons(client)
     watcher.lab = plane.lab
-    watcher._sets(client)
+    watcher.apply_addons(client)
     [copy] = mirrored.read(plane.lab_state).images.values()
     assert copy.addons == ("coming",), "mirrored for a lab.yaml that this server hasn't read yet"
     plane.lab_state.mirrored.unlink()

@@ -36,7 +36,7 @@ NODISK = ("-m", "nodisk")
 # This cluster has no nodes, so that bench would refuse it.
 UNVERIFIED = (
     "-c",
-    "from nodisk.bench import runner; runner._refuse_broken = lambda *_: None; from nodisk.cli import main; main()",
+    "from nodisk.bench import runner; runner.refuse_broken = lambda *_: None; from nodisk.cli import main; main()",
 )
 
 

@@ -14,6 +14,8 @@ from tests.api.faults import Fault, FaultProxy, at_random
 
 from nodisk.bench import runner
 from nodisk.bench.profile import QUICK
+from nodisk.bench.result import Run
+from nodisk.bench.stage import Stage
 from nodisk.kube.client import Client
 from nodisk.verify import staging, temporary_class
 from nodisk.verify.checks import CHECKS
@@ -71,13 +73,12 @@ def test_verify_finds_the_same(plane: ControlPlane, proxy: FaultProxy) -> None:
 
 
 @pytest.mark.apart  # with the one above and test_faults.py it would take the common run more than a minute
-def test_bench_measures_a_class_whole(plane: ControlPlane, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A cluster without nodes fails verify, and the header names what the lab was built from.
-    monkeypatch.setattr(runner, "_refuse_broken", lambda *_: None)
-    monkeypatch.setattr(runner, "_header", lambda *_: {})
+def test_bench_measures_a_class_whole(plane: ControlPlane, proxy: FaultProxy) -> None:
+    """Its loads alone: a cluster without nodes fails verify, and nothing was built for the header to name."""
     said: list[str] = []
     proxy.plan = at_random(2)
-    run = runner.bench(plane.context, replace(QUICK, students=8), ("class",), said.append)
+    with staging.staged(plane.context, "bench", privileged=True, say=said.append) as scene:
+        run = Run({}, runner.measure_all(Stage(scene, replace(QUICK, students=8), said.append), ("class",)))
     spoilt = sum(proxy.met.values()) - proxy.met[Fault.NONE]
     proxy.plan = lambda _, __: Fault.NONE
     assert spoilt > 30

@@ -217,10 +217,10 @@ def test_a_flood_waits_in_its_pod(served: Served, browser: Chrome, token: str) -
     assert current is not None
     memory = "return performance.memory.usedJSHeapSize"
     time.sleep(2)
-    before, sent = browser.execute_script(memory), current._sent
+    before, sent = browser.execute_script(memory), current.sent
     time.sleep(5)
-    assert current._sent > sent, "it goes on"
-    assert current._sent - current._seen <= WINDOW + 4096
+    assert current.sent > sent, "it goes on"
+    assert current.sent - current.seen <= WINDOW + 4096
     assert len(place.kept.text) <= 65536
     assert browser.execute_script(memory) - before < 60_000_000
     ActionChains(browser).key_down(Keys.CONTROL).send_keys("c").key_up(Keys.CONTROL).perform()

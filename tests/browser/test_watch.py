@@ -293,7 +293,7 @@ def test_a_slow_watcher_holds_up_nobody_and_gets_the_end(served: Served, token: 
             await until(jan, "done-10")
             place = next(one for one in served.console.terminals.places.values() if one.current is not None)
             assert place.current is not None
-            assert len(place.current.watchers._let_in[0]._waiting) <= terminal_watchers.WINDOW + 8192
+            assert len(place.current.watchers.let_in[0].waiting) <= terminal_watchers.WINDOW + 8192
             said = await until(anna, "done-10")
             assert "\x1bc" in said, "begun anew"
             assert len(said) < 1_000_000

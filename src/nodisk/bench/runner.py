@@ -70,27 +70,33 @@ LOADS: dict[str, Act] = {
 
 
 def bench(context: LabContext, profile: Profile, only: Collection[str], say: Callable[[str], None]) -> Run:
-    """Measure; raises NodiskError if the cluster fails ``verify --quick``, Busy, or ApiError without an API."""
+    """Measure a cluster that works (``refuse_broken``); raises Busy, or ApiError without an API."""
     began = datetime.now(UTC)
-    _refuse_broken(context, say)
     with staged(context, "bench", privileged=True, say=say) as scene:
         say(pace_line(scene))
         stage = Stage(scene, profile, say)
-        stage.set_up()
-        etcd = api_load.try_etcd(stage) if not only or "etcd" in only else None
-        with Health(scene.client, scene.space) as health:
-            measured = [
-                one for group, act in LOADS.items() if not only or group in only for one in measure(group, act, stage)
-            ]
-        if not only or "etcd" in only:
-            measured.append(api_load.fsync(etcd, api_load.try_etcd(stage)))
-        measured.append(health.measurement())
+        measured = measure_all(stage, only)
         header = _header(stage, began)
+    return Run(header, measured)
+
+
+def measure_all(stage: Stage, only: Collection[str]) -> tuple[Measurement, ...]:
+    """Measure all groups, or those of ``only``, in the order of their definitions."""
+    stage.set_up()
+    etcd = api_load.try_etcd(stage) if not only or "etcd" in only else None
+    with Health(stage.scene.client, stage.scene.space) as health:
+        measured = [
+            one for group, act in LOADS.items() if not only or group in only for one in measure(group, act, stage)
+        ]
+    if not only or "etcd" in only:
+        measured.append(api_load.fsync(etcd, api_load.try_etcd(stage)))
+    measured.append(health.measurement())
     order = [one.name for one in DEFINITIONS]
-    return Run(header, tuple(sorted(measured, key=lambda one: order.index(one.name))))
+    return tuple(sorted(measured, key=lambda one: order.index(one.name)))
 
 
-def _refuse_broken(context: LabContext, say: Callable[[str], None]) -> None:
+def refuse_broken(context: LabContext, say: Callable[[str], None]) -> None:
+    """Raise NodiskError if the cluster fails ``verify --quick``."""
     say("nodisk verify --quick first: figures of a broken cluster mean nothing")
     report = run_all(context, choose(CHECKS, quick=True, only=()))
     bad = [one for one in report["checks"] if one["outcome"] == "failed"]

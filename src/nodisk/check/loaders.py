@@ -24,7 +24,7 @@ _DOCS = "docs/how-to/secure-boot.md"
 
 def loaders(lab: Lab, state: LabState, *, virtual: bool) -> list[Finding]:
     """What lab.yaml says, whether the built kernel is signed, and which machines look refused."""
-    return [*_wanted(lab, virtual=virtual), *_by_http(lab, virtual=virtual), *_kernel(lab, state), *_stuck(lab, state)]
+    return [*_wanted(lab, virtual=virtual), *_by_http(lab, virtual=virtual), *_kernel(lab, state), *stuck(lab, state)]
 
 
 def _wanted(lab: Lab, *, virtual: bool) -> list[Finding]:
@@ -78,7 +78,7 @@ def kernel_finding(kernel: Path) -> Finding:
     return error(NAME, text, hint)
 
 
-def _stuck(lab: Lab, state: LabState, now: float | None = None) -> list[Finding]:
+def stuck(lab: Lab, state: LabState, now: float | None = None) -> list[Finding]:
     """Machines that got an address and then fetched nothing, by what stands in the way."""
     if not state.database.exists():
         return []

@@ -132,7 +132,7 @@ def run_all(place: Place, budgets: list[Budget], waiting: Callable[[list[str]], 
         todo = {pool.submit(check): name for name, check in checks(place, budgets).items()}
         for done, left in _in_turn(todo):
             if done is not None:
-                found += _result(todo[done], done)
+                found += findings_of(todo[done], done)
             waiting(left)
         found += [warning(name.split(maxsplit=1)[0], f"timed out after {LIMIT:.0f} seconds") for name in _late(todo)]
     finally:
@@ -156,7 +156,7 @@ def _late(todo: dict[Future[list[Finding]], str]) -> list[str]:
     return [name for future, name in todo.items() if not future.done()]
 
 
-def _result(name: str, done: Future[list[Finding]]) -> list[Finding]:
+def findings_of(name: str, done: Future[list[Finding]]) -> list[Finding]:
     """An error in a check becomes a finding; the other checks go on."""
     try:
         return done.result()

@@ -91,8 +91,8 @@ def _sum(unit: str, wanted: Decimal, others: Decimal, there: Decimal) -> str:
 def measure(client: Client, record: Class) -> Capacity:
     """Add up nodes and quotas."""
     found = client.list("v1", "Node")
-    nodes = [node for node in found if _idle(node) is None]
-    idle = tuple(f"{node['metadata']['name']} {why}" for node in found if (why := _idle(node)) is not None)
+    nodes = [node for node in found if why_idle(node) is None]
+    idle = tuple(f"{node['metadata']['name']} {why}" for node in found if (why := why_idle(node)) is not None)
     there = Amounts()
     for node in nodes:
         given = node.get("status", {}).get("allocatable", {})
@@ -125,7 +125,7 @@ def of_terminals(record: Class) -> str | None:
 
 def ready_nodes(client: Client) -> list[Object]:
     """The nodes that take pods now."""
-    return [node for node in client.list("v1", "Node") if _idle(node) is None]
+    return [node for node in client.list("v1", "Node") if why_idle(node) is None]
 
 
 def _promised(quotas: Iterable[Object]) -> Amounts:
@@ -149,7 +149,7 @@ def _asked(pods: Iterable[Object]) -> Amounts:
     return total
 
 
-def _idle(node: Object) -> str | None:
+def why_idle(node: Object) -> str | None:
     """Why a node takes no pods of students now; None: it does."""
     if not holds(node, "Ready"):
         said = condition(node, "Ready").get("message") or "its kubelet has not reported yet"

@@ -76,6 +76,7 @@ def bench(
     before = result.load(baseline) if baseline is not None else None
     context = options.load_cluster()
     earlier = report.earlier_runs(context.state.reports)
+    runner.refuse_broken(context, ui.say)
     run = runner.bench(context, PROFILES[profile_name], only, ui.say)
     run = replace(run, header=run.header | {"runs": len(earlier)})
     files = report.write(run, context.state.reports, earlier=earlier, baseline=before, draw=plots)

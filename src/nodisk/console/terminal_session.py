@@ -97,10 +97,12 @@ class Session:
     tr: Translate
     idle: float = IDLE
     watchers: Watchers = field(init=False)
+    sent: int = 0
+    """Bytes of the shell that were sent to the page."""
+    seen: int = 0
+    """How many of them the page has said to have shown."""
     _typed: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(WAITING))
     _shell: Shell | None = None
-    _sent: int = 0
-    _seen: int = 0
     _shown: asyncio.Event = field(default_factory=asyncio.Event)
     _told: asyncio.Event = field(default_factory=asyncio.Event)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -155,9 +157,9 @@ class Session:
                 return End.WRONG
 
     def _take(self, seen: Seen) -> bool:
-        if seen.total > self._sent:
+        if seen.total > self.sent:
             return False
-        self._seen = max(self._seen, seen.total)
+        self.seen = max(self.seen, seen.total)
         self._shown.set()
         return True
 
@@ -252,10 +254,10 @@ class Session:
 
     async def _send(self, data: bytes) -> None:
         """Bytes to the page, once it has shown enough of those before."""
-        while self._sent - self._seen >= WINDOW:
+        while self.sent - self.seen >= WINDOW:
             self._shown.clear()
             await self._shown.wait()
-        self._sent += len(data)
+        self.sent += len(data)
         await self.socket.send_bytes(data)
 
     # ---- the rest --------------------------------------------------------------------------------------------------

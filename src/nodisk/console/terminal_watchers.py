@@ -63,7 +63,8 @@ class Watcher:
     may: Callable[[], bool]
     """Whether they still may."""
     tr: Translate
-    _waiting: bytearray = field(default_factory=bytearray)
+    waiting: bytearray = field(default_factory=bytearray)
+    """What is still to be sent to the page."""
     _size: Size | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _sent: int = 0
@@ -90,9 +91,9 @@ class Watcher:
 
     def feed(self, data: bytes, kept: Scrollback) -> None:
         """The terminal has said that."""
-        self._waiting += data
-        if len(self._waiting) > WINDOW:
-            self._waiting[:] = RESET + kept.text
+        self.waiting += data
+        if len(self.waiting) > WINDOW:
+            self.waiting[:] = RESET + kept.text
         self._news.set()
 
     def resize(self, size: Size) -> None:
@@ -126,9 +127,9 @@ class Watcher:
             if self._size is not None:
                 size, self._size = self._size, None
                 await self.socket.send_text(messages.size(size))
-            while self._waiting and self._sent - self._seen < WINDOW:
-                piece = bytes(self._waiting[:PIECE])
-                del self._waiting[:PIECE]
+            while self.waiting and self._sent - self._seen < WINDOW:
+                piece = bytes(self.waiting[:PIECE])
+                del self.waiting[:PIECE]
                 self._sent += len(piece)
                 await self.socket.send_bytes(piece)
             if self._closed:
@@ -170,7 +171,8 @@ class Watchers:
     tr: Translate
     _here: list[Watcher] = field(default_factory=list)
     """Whose names the student sees, or is about to."""
-    _let_in: list[Watcher] = field(default_factory=list)
+    let_in: list[Watcher] = field(default_factory=list)
+    """Those who are shown what the terminal says."""
     _number: int = 0
     _told: int = 0
     _answer: asyncio.Event = field(default_factory=asyncio.Event)
@@ -194,14 +196,14 @@ class Watchers:
         except TimeoutError:
             return Left.HIDDEN
         watcher.resize(self.size)
-        self._let_in.append(watcher)
+        self.let_in.append(watcher)
         watcher.feed(self.kept.text, self.kept)
         return None
 
     async def leave(self, watcher: Watcher) -> None:
         """Somebody watches no more."""
-        if watcher in self._let_in:
-            self._let_in.remove(watcher)
+        if watcher in self.let_in:
+            self.let_in.remove(watcher)
         if watcher in self._here:
             self._here.remove(watcher)
             if not self._closed:
@@ -220,13 +222,13 @@ class Watchers:
 
     def feed(self, data: bytes) -> None:
         """The terminal has said that; ``kept`` has it already."""
-        for watcher in self._let_in:
+        for watcher in self.let_in:
             watcher.feed(data, self.kept)
 
     def resize(self, size: Size) -> None:
         """The student's window has another size."""
         self.size = size
-        for watcher in self._let_in:
+        for watcher in self.let_in:
             watcher.resize(size)
 
     def close(self) -> None:

@@ -46,23 +46,26 @@ class _Pool:
     endpoint: kubeconfig.Endpoint
     uds: Path | None
     identity: bool
+    transport: httpx2.BaseTransport | None
     _http: httpx2.Client | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def http(self) -> httpx2.Client:
         with self._lock:
             if self._http is None:
-                limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS, keepalive_expiry=60)
-                transport = httpx2.HTTPTransport(
-                    verify=self.endpoint.ssl_context(identity=self.identity),
-                    limits=limits,
-                    uds=None if self.uds is None else str(self.uds),
-                )
+                transport = self.transport or self._wire()
                 # trust_env=False: a proxy of the user's shell must not get the lab's traffic.
                 self._http = httpx2.Client(
                     base_url=self.endpoint.server, transport=transport, timeout=TIMEOUT, trust_env=False
                 )
             return self._http
+
+    def _wire(self) -> httpx2.BaseTransport:
+        return httpx2.HTTPTransport(
+            verify=self.endpoint.ssl_context(identity=self.identity),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS, keepalive_expiry=60),
+            uds=None if self.uds is None else str(self.uds),
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -82,18 +85,20 @@ class Transport:
         patience: float = LOOK,
         within: float | None = None,
         say: Say = unheard,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
         """``uds``: a unix socket that leads to the server; ``patience``: seconds for which a failing request is
         retried, see ``nodisk.kube.patience``; ``within``: seconds from now after which nothing is waited for;
-        ``say``: gets a line about what the client waits for if that takes long.
+        ``say``: gets a line about what the client waits for if that takes long; ``transport``: carries the requests
+        instead of TLS connections to the endpoint.
         """
         self.endpoint = endpoint
         self.patience = patience
         self.outage = Outage(say)
         self._limit = Deadline(within)
         self._token = endpoint.token
-        self._pool = _Pool(endpoint, uds, identity=True)
-        self._bearers = _Pool(endpoint, uds, identity=False)
+        self._pool = _Pool(endpoint, uds, identity=True, transport=transport)
+        self._bearers = _Pool(endpoint, uds, identity=False, transport=transport)
         self._shared = False
         self._opened()
 

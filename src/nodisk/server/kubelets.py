@@ -44,6 +44,12 @@ class _Kubelet:
     task: asyncio.Task[None] | None = None
 
 
+def identity(pki: Path) -> ssl.SSLContext:
+    """Trusts the cluster's authority, and shows nodisk's certificate for asking kubelets; ``pki``: the authorities'."""
+    texts = [(pki / name).read_text() for name in (f"{Ca.CLUSTER}.crt", "metrics-client.crt", "metrics-client.key")]
+    return Endpoint("", *texts).ssl_context()
+
+
 class Kubelets:
     """The kubelets of a lab's machines; belongs to one event loop. ``close`` it."""
 
@@ -58,9 +64,7 @@ class Kubelets:
     @classmethod
     def of(cls, lab: Lab, pki: Path) -> Kubelets:
         """Those of a lab; ``pki`` is the folder of its authorities."""
-        texts = [(pki / name).read_text() for name in (f"{Ca.CLUSTER}.crt", "metrics-client.crt", "metrics-client.key")]
-        addresses = {str(machine.name): f"{machine.address}:{ports.KUBELET}" for machine in lab.machines}
-        return cls(addresses, Endpoint("", *texts).ssl_context())
+        return cls({str(one.name): f"{one.address}:{ports.KUBELET}" for one in lab.machines}, identity(pki))
 
     async def readings(self) -> dict[str, Reading]:
         """Node → what its kubelet told at most some seconds ago; without those that don't answer.
@@ -78,6 +82,10 @@ class Kubelets:
             await asyncio.wait(waited, timeout=PATIENCE)
         for one in self._kubelets.values():  # one that was too slow this time is waited for once it has answered again
             one.failing |= one.task in waited
+        return self.known()
+
+    def known(self) -> dict[str, Reading]:
+        """Node → what its kubelet has told in the last minute; asks none of them."""
         now = time.monotonic()
         known = {name: (one.reading, one.told) for name, one in self._kubelets.items()}
         return {name: reading for name, (reading, told) in known.items() if reading is not None and now - told <= LATE}

@@ -116,7 +116,7 @@ class Watcher:
 
     def _follow(self, database: Database) -> None:
         with self.connect(self.state) as client:
-            self._prepare(database, client)
+            self.prepare(database, client)
             self._watch = Watch(client, "v1", "Node")
             if self._stopping.is_set():
                 return
@@ -125,7 +125,7 @@ class Watcher:
                     if change.change is not Change.DELETED:
                         self._take(database, client, change.object)
 
-    def _prepare(self, database: Database, client: Client) -> None:
+    def prepare(self, database: Database, client: Client) -> None:
         """What is done once after each start of the server, as soon as the API answers; raises ApiError until then."""
         if self._prepared:
             return
@@ -145,12 +145,12 @@ class Watcher:
                 log.exception("add-ons")
                 count, refused = 0, [f"add-ons: {describe(error)}"]
             applied, problems = applied + count, problems + refused
-        problems += self._sets(client)
+        problems += self.apply_addons(client)
         for text in (*([f"{applied} add-on objects applied"] if applied else []), *problems):
             database.record(Kind.DAEMON, text, source="api")
         self._prepared = True
 
-    def _sets(self, client: Client) -> list[str]:
+    def apply_addons(self, client: Client) -> list[str]:
         """Apply lab.yaml's add-ons; returns what happened, in sentences, and raises only if the API is away."""
         try:
             read = addon_source.Sources.of(self.lab, self.state).read

@@ -195,7 +195,7 @@ class Supervisor:
         """Copy its output to its log, and pass each line on."""
         if process.stdout is None:
             raise AssertionError("started without a pipe")
-        with _Log(self.log_folder / f"{daemon.name}.log") as sink:
+        with Log(self.log_folder / f"{daemon.name}.log") as sink:
             while True:
                 try:
                     raw = await process.stdout.readline()
@@ -233,7 +233,7 @@ async def _end(child: _Child) -> None:
     child.reader.cancel()
 
 
-class _Log:
+class Log:
     """A log file that keeps at most twice MAX_LOG bytes.
 
     A line that can't be written (on a full disk) is dropped: a daemon whose output nobody reads would block.
@@ -244,6 +244,7 @@ class _Log:
         self._file: FileIO | None = None
 
     def write(self, line: bytes) -> None:
+        """Append a line, as it is."""
         with contextlib.suppress(OSError):
             if self._file is not None and self._file.tell() > MAX_LOG:
                 self.close()
@@ -253,11 +254,12 @@ class _Log:
             self._file.write(line)
 
     def close(self) -> None:
+        """Close the file; the next line opens it again."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
 
-    def __enter__(self) -> _Log:
+    def __enter__(self) -> Log:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -136,13 +136,13 @@ class Keeper:
             self._refused.clear()
             await self._supervisor.begin(self._daemon())
             await asyncio.sleep(SPOKEN)
-            await self._check_exports()
+            await self.check_exports()
         self._served = tuple(mounted)
         if wanted or removed:
             self.say(f"students' storage: {len(mounted)} volumes are exported")
         return problems
 
-    async def _check_exports(self) -> None:
+    async def check_exports(self) -> None:
         """Raise NodiskError, and stop the NFS server, if it has not taken over all exports.
 
         It would go on with the others; and without its root, with one that lists the secret paths to everybody.
@@ -152,7 +152,7 @@ class Keeper:
             self._served = ()
             raise NodiskError(f"nfs-ganesha did not take its configuration: {self._refused[0]}")
 
-    def _heed(self, line: str) -> None:
+    def heed(self, line: str) -> None:
         """Process a line of its log."""
         if complaint := _COMPLAINT.search(line):
             self._refused.append(complaint[1])
@@ -175,4 +175,4 @@ class Keeper:
 
         pid = self.state.run / "ganesha.pid"
         argv = ("ganesha.nfsd", "-F", "-f", self._conf, "-L", "STDOUT", "-p", pid)
-        return Daemon(NAME, argv, answers, leftovers=(pid,), on_line=self._heed)
+        return Daemon(NAME, argv, answers, leftovers=(pid,), on_line=self.heed)

@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from tests.interop.server.rooms import STRANGER, Room
+from tests.support.records import sql
 
 from nodisk import run
 from nodisk.pki import profiles
@@ -213,8 +214,7 @@ def test_an_answer_that_a_killed_server_owes(w1: Client, room: Room) -> None:
 def test_a_repeated_request_ends_with_its_nonce(w1: Client, room: Room) -> None:
     nonce, csrs = w1.boot(), w1.requests()
     assert w1.enrol(nonce, csrs)[0] == 200
-    with room.database() as database:  # time passes
-        database._db.execute("UPDATE nonce SET minted = minted - 901 WHERE used IS NOT NULL")
+    sql(room.state.database, "UPDATE nonce SET minted = minted - 901 WHERE used IS NOT NULL")  # time passes
     refused(room, w1.enrol(nonce, csrs), "older than 15 minutes", final=False)
     nonce = w1.boot()
     assert w1.enrol(nonce, csrs)[0] == 200
@@ -266,8 +266,7 @@ def test_invented_and_malformed_nonces(w1: Client, room: Room) -> None:
 
 def test_late(w1: Client, room: Room) -> None:
     nonce, csrs = w1.boot(), w1.requests()
-    with room.database() as database:  # time passes
-        database._db.execute("UPDATE nonce SET minted = minted - 901 WHERE used IS NULL")
+    sql(room.state.database, "UPDATE nonce SET minted = minted - 901 WHERE used IS NULL")  # time passes
     refused(room, w1.enrol(nonce, csrs), "older than 15 minutes", final=False)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import Room
+from tests.support.records import sql
 
 from nodisk import node, run
 from nodisk.plan import ignition
@@ -158,8 +159,7 @@ def test_a_wire_that_was_too_slow_starts_the_machine_over(room: Room, tmp_path: 
     room.nodisk("arm", "--for", "10m")
     boot = Boot(room, tmp_path)
     script = boot.prepare(boot.nonce())
-    with room.database() as database:
-        database._db.execute("UPDATE nonce SET minted = minted - 901")
+    sql(room.state.database, "UPDATE nonce SET minted = minted - 901")
     assert boot.enrol(script, lose=0) == 3
     said = boot.said().splitlines()
     assert (

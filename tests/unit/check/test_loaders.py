@@ -82,8 +82,8 @@ def test_a_firmware_that_came_no_further(state: LabState) -> None:
         for machine, stages in zip(lab().machines, ((Stage.DHCP,), (Stage.DHCP, Stage.IPXE)), strict=True):
             for stage in stages:
                 database.record(Kind.STAGE, "", source="test", mac=machine.mac, machine=str(machine.name), stage=stage)
-    assert [one.message.partition(":")[0] for one in loaders._stuck(lab(), state, 1130.0)] == ["cp1"]
-    assert loaders._stuck(lab(), state, 1100.0) == [], "it may still be loading"
+    assert [one.message.partition(":")[0] for one in loaders.stuck(lab(), state, 1130.0)] == ["cp1"]
+    assert loaders.stuck(lab(), state, 1100.0) == [], "it may still be loading"
 
 
 def test_a_kernel_that_nobody_signed(tmp_path: Path) -> None:

@@ -35,5 +35,5 @@ def test_a_group_address_is_a_holder_too(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_check_that_breaks_is_a_finding() -> None:
     done: Future[list[Finding]] = Future()
     done.set_exception(ValueError("odd"))
-    [found] = runner._result("clock and mirror", done)
+    [found] = runner.findings_of("clock and mirror", done)
     assert (found.check, found.level, found.message) == ("clock", Level.WARNING, "check failed to run: ValueError: odd")

@@ -26,7 +26,7 @@ DOWN = {"conditions": [{"type": "Ready", "status": "Unknown", "message": "Kubele
     ],
 )
 def test_why_a_node_takes_no_pods(node: dict[str, Any], why: str | None) -> None:
-    found = capacity._idle(node)
+    found = capacity.why_idle(node)
     assert found is None if why is None else found is not None and why in found
 
 

@@ -60,9 +60,7 @@ class Api:
 
 
 def client(api: Api, **options: Any) -> Client:
-    made = Client(Endpoint("https://192.0.2.1:6443", ""), **options)
-    made._pool._http = httpx2.Client(base_url="https://192.0.2.1:6443", transport=httpx2.MockTransport(api))
-    return made
+    return Client(Endpoint("https://192.0.2.1:6443", ""), transport=httpx2.MockTransport(api), **options)
 
 
 RESET = httpx2.ReadError("Connection reset by peer")

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from tests.support.records import sql
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.records import remarks
@@ -122,7 +123,7 @@ def test_nonces_of_long_ago_are_forgotten(database: Database, clock: Clock) -> N
     for _ in range(10):
         assert database.mint(MAC, Role.WORKER, ADDRESS)
         clock.now += 20 * 3600
-    assert database._db.execute("SELECT count(*) FROM nonce").fetchone() == (2,)
+    assert sql(database.path, "SELECT count(*) FROM nonce") == [(2,)]
 
 
 def test_the_window(database: Database, clock: Clock) -> None:

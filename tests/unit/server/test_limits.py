@@ -18,10 +18,13 @@ def test_a_source_that_says_too_much_is_cut() -> None:
 
 
 def test_the_limit_is_bounded_in_memory() -> None:
-    limit = RateLimit(sources=10)
-    for number in range(1000):
+    limit = RateLimit(burst=1, per_second=0, sources=10)
+    assert [limit.allows("first") for _ in range(2)] == [True, False]
+    for number in range(9):
         limit.allows(str(number))
-    assert len(limit._buckets) <= 10
+    assert not limit.would_allow("first"), "ten are remembered"
+    limit.allows("the eleventh")
+    assert limit.would_allow("first"), "the one that was seen longest ago is forgotten"
 
 
 def test_alarms_are_counted_in_few_writes() -> None:

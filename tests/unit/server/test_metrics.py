@@ -75,9 +75,7 @@ def with_kubelets(authority: Authority, standins: dict[str, Kubelet], work: Call
     """Do ``work`` with Kubelets that ask the stand-ins by nodisk's own certificate."""
 
     async def do() -> T:
-        made = Kubelets.of(LAB, authority.folder)
-        for name, one in standins.items():
-            made._kubelets[name].url = f"https://{one.address}/stats/summary"
+        made = Kubelets({name: one.address for name, one in standins.items()}, asking.identity(authority.folder))
         try:
             return await work(made)
         finally:
@@ -106,7 +104,7 @@ def test_a_kubelet_that_hangs_is_waited_for_once(
 
     async def work(kubelets: Kubelets) -> None:
         first = asyncio.create_task(kubelets.readings())
-        while not standins["w2"].asked or any(kubelets._kubelets[name].reading is None for name in ("cp1", "w1")):
+        while not standins["w2"].asked or set(kubelets.known()) < {"cp1", "w1"}:
             await asyncio.sleep(0.01)
         assert not first.done(), "it is waited for"
         monkeypatch.setattr(asking, "PATIENCE", 0.01)

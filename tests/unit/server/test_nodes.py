@@ -71,7 +71,7 @@ def test_no_file_of_the_users_keeps_the_nodes_from_being_watched(tmp_path: Path)
     (state.pki / "sa.pub").write_bytes(b"")
     with Database(state.database) as database:
         for _ in range(2):
-            Watcher(lab, state)._prepare(database, _Api())  # type: ignore[arg-type]
+            Watcher(lab, state).prepare(database, _Api())  # type: ignore[arg-type]
         said = [event.detail for event in database.events(kinds=(Kind.DAEMON,))]
     assert "add-ons: ValueError: odd" in said
 

@@ -51,7 +51,7 @@ def test_a_log_that_cannot_be_written_does_not_hold_up_its_daemon(tmp_path: Path
 
 def test_a_full_log_is_turned_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_LOG", 100)
-    with module._Log(tmp_path / "d.log") as log:
+    with module.Log(tmp_path / "d.log") as log:
         for number in range(30):
             log.write(b"line %d\n" % number)
     assert (tmp_path / "d.log").read_bytes().endswith(b"line 29\n")

@@ -43,7 +43,7 @@ class FastClock:
     jump: timedelta = timedelta()
     """How far the clock on the wall is set off the one that sleeps."""
     sleeps: int = 0
-    _waiting: list[tuple[datetime, int, asyncio.Future[None]]] = field(default_factory=list)
+    waiting: list[tuple[datetime, int, asyncio.Future[None]]] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.time + self.jump
@@ -52,17 +52,17 @@ class FastClock:
         assert seconds > 0
         self.sleeps += 1
         done = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (self.time + timedelta(seconds=seconds), self.sleeps, done))
+        heapq.heappush(self.waiting, (self.time + timedelta(seconds=seconds), self.sleeps, done))
         await done
 
     async def run(self, until: datetime) -> None:
         while True:
             for _ in range(SETTLE):
                 await asyncio.sleep(0)
-            if not self._waiting or self._waiting[0][0] > until:
+            if not self.waiting or self.waiting[0][0] > until:
                 self.time = until
                 return
-            self.time, _, done = heapq.heappop(self._waiting)
+            self.time, _, done = heapq.heappop(self.waiting)
             if not done.done():
                 done.set_result(None)
 
@@ -104,7 +104,7 @@ class Room:
         return did
 
     async def _serve(self, until: datetime, also: tuple[Callable[[], Awaitable[None]], ...]) -> None:
-        self.clock._waiting.clear()
+        self.clock.waiting.clear()
         keeper = Keeper(self.plan, self.database, self.act, self.say, self.clock, self.longest)
         tasks = [asyncio.ensure_future(keeper.run()), *(asyncio.ensure_future(one()) for one in also)]
         await self.clock.run(until)

@@ -39,11 +39,11 @@ def test_an_export_that_is_not_taken_over_ends_the_nfs_server(tmp_path: Path) ->
     state.run.mkdir(parents=True)
     keeper = Keeper(parse(LAB, file=Path("lab.yaml")), state, Supervisor(tmp_path, lambda _: None), lambda _: None)
     for line in FINE:
-        keeper._heed(line)
-    asyncio.run(keeper._check_exports())
-    keeper._heed(LOST)
+        keeper.heed(line)
+    asyncio.run(keeper.check_exports())
+    keeper.heed(LOST)
     with pytest.raises(NodiskError, match="Could not create export for"):
-        asyncio.run(keeper._check_exports())
+        asyncio.run(keeper.check_exports())
 
 
 class _Disks:
