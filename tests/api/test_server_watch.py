@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -220,13 +221,16 @@ def test_a_change_meanwhile_is_not_overwritten(plane: ControlPlane, client: Clie
     assert marked(client, node)[1] == {("example.org/exam", "", "NoExecute")}
 
 
-def test_the_watch_outlives_the_api(plane: ControlPlane, client: Client, node: str) -> None:
+def test_the_watch_outlives_the_api(
+    plane: ControlPlane, client: Client, node: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="nodisk")
     mac = plane.lab.machines[1].mac
     with Database(plane.lab_state.database) as database, watching(plane):
         plane.forwarder.cut()
         database.record(Kind.STAGE, "", source="test", mac=mac, machine=node, boot_id=BOOT_2, stage=Stage.IPXE)
         database.record(Kind.STAGE, "", source="test", mac=mac, machine=node, boot_id="3" + BOOT_2[1:], stage=Stage.OS)
-        time.sleep(0.5)
+        until(lambda: "watch" in caplog.text)  # it has met the cut, and tries again
         plane.forwarder.mend()
         kubelet_says(client, node, "3" + BOOT_2[1:], "True")
         until(lambda: progress(database.events(mac=mac, kinds=(Kind.STAGE,))).stage is Stage.READY)

@@ -7,7 +7,6 @@ import contextlib
 import json
 import re
 import ssl
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -26,7 +25,7 @@ from nodisk.classes.record import Class
 from nodisk.classes.roster import Person
 from nodisk.console import security
 from nodisk.console.terminal_pods import NO_ROOM, NoTerminal
-from nodisk.console.terminal_session import KEPT, WINDOW, WORDS, End
+from nodisk.console.terminal_session import KEPT, WINDOW, WORDS, End, Session
 from nodisk.records.door import code_digest
 
 pytestmark = pytest.mark.browser
@@ -108,6 +107,18 @@ def type_in(driver: Chrome, text: str) -> None:
     ActionChains(driver).send_keys(text, Keys.ENTER).perform()
 
 
+def session_of_page(served: Served) -> Session:
+    """The console's end of the page's connection."""
+    return next(one.current for one in served.console.terminals.places.values() if one.current is not None)
+
+
+def resize(driver: Chrome, session: Session, width: int) -> None:
+    """Until the page has told the console: it waits for the end of a window's resizing."""
+    before = session.size
+    driver.set_window_size(width, 900)
+    patiently(driver, lambda: session.size != before or None)
+
+
 def test_typed_keys_echo_and_the_window_s_size_arrives(served: Served, browser: Chrome, token: str) -> None:
     enter(browser, served, token)
     browser.refresh()
@@ -115,15 +126,13 @@ def test_typed_keys_echo_and_the_window_s_size_arrives(served: Served, browser: 
     type_in(browser, "echo $((40+2))-ąę")
     shows(browser, "\n42-ąę\n")
     sizes_seen = []
-    for width in (1280, 700):
-        browser.set_window_size(width, 900)
-        time.sleep(1)  # the page waits for the end of a window's resizing
+    for width in (700, 1280):
+        resize(browser, session_of_page(served), width)
         rows, columns = browser.execute_script(SIZE)
         type_in(browser, "stty size")
         shows(browser, f"\n{rows} {columns}\n")
         sizes_seen.append(columns)
-    assert sizes_seen[1] < sizes_seen[0]
-    browser.set_window_size(1280, 900)
+    assert sizes_seen[0] < sizes_seen[1]
     assert complaints(browser) == [], "the Content-Security-Policy holds, and every file loads"
 
 
@@ -212,16 +221,13 @@ def test_a_flood_waits_in_its_pod(served: Served, browser: Chrome, token: str) -
     enter(browser, served, token)
     type_in(browser, "yes a-flood-of-words")
     shows(browser, "a-flood-of-words\na-flood-of-words")
-    place = next(one for one in served.console.terminals.places.values() if one.current is not None)
-    current = place.current
-    assert current is not None
+    current = session_of_page(served)
     memory = "return performance.memory.usedJSHeapSize"
-    time.sleep(2)
-    before, sent = browser.execute_script(memory), current.sent
-    time.sleep(5)
-    assert current.sent > sent, "it goes on"
+    patiently(browser, lambda: current.sent > 8 * WINDOW or None)
+    before = browser.execute_script(memory)
+    patiently(browser, lambda: current.sent > 24 * WINDOW or None)  # it goes on
     assert current.sent - current.seen <= WINDOW + 4096
-    assert len(place.kept.text) <= 65536
+    assert len(current.place.kept.text) <= 65536
     assert browser.execute_script(memory) - before < 60_000_000
     ActionChains(browser).key_down(Keys.CONTROL).send_keys("c").key_up(Keys.CONTROL).perform()
     type_in(browser, "")

@@ -76,7 +76,7 @@ def test_a_connection_that_nobody_answers_is_not_enough() -> None:
 
 
 def test_the_first_question_that_is_answered_counts() -> None:
-    """Connections are refused at first; then a server listens, and its answers are slow."""
+    """Connections are closed, then refused; then a server listens, and its answers are slow."""
     number, opened = closed(), []
 
     class Slow(_Handler):
@@ -84,14 +84,17 @@ def test_the_first_question_that_is_answered_counts() -> None:
             time.sleep(0.2)
             super().do_GET()
 
-    def open_later() -> None:
-        time.sleep(0.5)
+    def open_later(closing: socket.socket) -> None:
+        with closing:
+            for _ in range(5):  # so the probe has begun
+                closing.accept()[0].close()
         at = time.monotonic()
         server = http.server.ThreadingHTTPServer(("127.0.0.1", number), Slow)
         opened.append((at, server))
         server.serve_forever()
 
-    threading.Thread(target=open_later, daemon=True).start()
+    listener = socket.create_server(("127.0.0.1", number))
+    threading.Thread(target=open_later, args=(listener,), daemon=True).start()
     (found,) = probe({"kind": "until", "host": "127.0.0.1", "port": number, "for": 60})
     ((at, server),) = opened
     server.shutdown()
