@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane
 from tests.support.access import allowed
+from tests.support.waits import until
 
 from nodisk.kube import kubeconfig
 from nodisk.kube.client import Client
@@ -118,13 +119,13 @@ def test_watch_goes_on_over_a_cut(plane: ControlPlane, client: Client) -> None:
 
     thread = threading.Thread(target=follow)
     thread.start()
-    wait_until(lambda: (Change.ADDED, "0") in seen)
+    until(lambda: (Change.ADDED, "0") in seen)
     client.apply(config_map("watched", a="1"))
-    wait_until(lambda: (Change.MODIFIED, "1") in seen)
+    until(lambda: (Change.MODIFIED, "1") in seen)
     plane.forwarder.cut()
     plane.kubectl("-n", "default", "delete", "configmap", "watched")
     plane.forwarder.mend()
-    wait_until(lambda: seen[-1][0] is Change.DELETED)
+    until(lambda: seen[-1][0] is Change.DELETED)
     watch.close()
     thread.join(60)
     assert not thread.is_alive()
@@ -207,11 +208,3 @@ def test_another_ca_is_refused_at_once(plane: ControlPlane, tmp_path: Path) -> N
     with Client(other, patience=120) as client, pytest.raises(Unreachable, match="not signed by this lab"):
         client.version()
     assert time.monotonic() - start < 60
-
-
-def wait_until(condition: object, seconds: float = 60) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

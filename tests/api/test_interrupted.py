@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane
 from tests.support.asleep import LONG, until_asleep
+from tests.support.waits import until
 
 from nodisk.classes import record
 from nodisk.kube.client import Client, Object
@@ -48,12 +49,19 @@ def command(plane: ControlPlane, *words: str, program: Sequence[str] = NODISK) -
     )
 
 
-def until(condition: Callable[[], object], child: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 120
-    while not condition():
-        assert child.poll() is None, child.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
+def meets(child: subprocess.Popen[str], condition: Callable[[], object]) -> None:
+    """Wait for that, which the command does before it ends."""
+
+    def look() -> object:
+        found = condition()
+        assert found or child.poll() is None, child.communicate()
+        return found
+
+    until(look)
+
+
+def left_by_bench(client: Client) -> list[Object]:
+    return [*leftovers(client), *temporary_class.leftovers(client)]
 
 
 def ends(child: subprocess.Popen[str], status: int, seconds: float) -> str:
@@ -75,13 +83,10 @@ def spaces(client: Client, prefix: str) -> list[str]:
 def test_verify_removes_what_it_made(plane: ControlPlane, direct: Client, number: int, status: int) -> None:
     plane.forwarder.delay = 0.1
     child = command(plane, "verify", "--quick")
-    until(lambda: spaces(direct, "nodisk-verify-"), child)
+    meets(child, lambda: spaces(direct, "nodisk-verify-"))
     os.killpg(child.pid, number)
     ends(child, status, 60)
-    end = time.monotonic() + 60
-    while leftovers(direct):
-        assert time.monotonic() < end, leftovers(direct)
-        time.sleep(0.2)
+    until(lambda: not leftovers(direct), why=lambda: leftovers(direct))
 
 
 def test_a_namespace_whose_creation_was_interrupted_is_removed(
@@ -104,7 +109,7 @@ def test_a_namespace_whose_creation_was_interrupted_is_removed(
 def test_verify_ends_at_a_second_ctrl_c_where_the_api_does_not_answer(plane: ControlPlane, direct: Client) -> None:
     plane.forwarder.delay = 0.3  # or it may be through before anybody looks
     child = command(plane, "verify", "--quick")
-    until(lambda: spaces(direct, "nodisk-verify-"), child)
+    meets(child, lambda: spaces(direct, "nodisk-verify-"))
     plane.forwarder.open.clear()
     until_asleep(child.pid)
     os.killpg(child.pid, signal.SIGINT)
@@ -129,34 +134,28 @@ def test_verify_ends_at_a_second_ctrl_c_where_the_api_does_not_answer(plane: Con
 def test_bench_removes_what_it_made(plane: ControlPlane, direct: Client) -> None:
     plane.forwarder.delay = 0.1  # or it may be through before anybody looks
     child = command(plane, "bench", "--only", "class", program=UNVERIFIED)
-    until(lambda: len(temporary_class.leftovers(direct)) > 5, child)
+    meets(child, lambda: len(temporary_class.leftovers(direct)) > 5)
     os.killpg(child.pid, signal.SIGTERM)
     plane.forwarder.delay = 0
     ends(child, 143, 90)
-    end = time.monotonic() + 60
-    while left := [*leftovers(direct), *temporary_class.leftovers(direct)]:
-        assert time.monotonic() < end, left
-        time.sleep(0.2)
+    until(lambda: not left_by_bench(direct), why=lambda: left_by_bench(direct))
 
 
 def test_what_a_killed_bench_left_is_removed_by_the_next(plane: ControlPlane, direct: Client) -> None:
     plane.forwarder.delay = 0.1  # or it may be through before anybody looks
     child = command(plane, "bench", "--only", "class", program=UNVERIFIED)
-    until(lambda: len(temporary_class.leftovers(direct)) > 5, child)
+    meets(child, lambda: len(temporary_class.leftovers(direct)) > 5)
     os.killpg(child.pid, signal.SIGKILL)
     child.communicate(timeout=LONG)
     plane.forwarder.delay = 0
     kinds = {one["kind"] for one in leftovers(direct)}
     assert {"Namespace", "PriorityClass"} <= kinds
-    old = {one["metadata"]["uid"] for one in [*leftovers(direct), *temporary_class.leftovers(direct)]}
+    old = {one["metadata"]["uid"] for one in left_by_bench(direct)}
     again = command(plane, "verify", "--only", "rights")
     out, err = again.communicate(timeout=240)
     assert again.returncode in (0, 1), out + err
     assert "removing the PriorityClass" in err
-    end = time.monotonic() + 60
-    while left := old & {one["metadata"]["uid"] for one in [*leftovers(direct), *temporary_class.leftovers(direct)]}:
-        assert time.monotonic() < end, left
-        time.sleep(0.2)
+    until(lambda: old.isdisjoint(one["metadata"]["uid"] for one in left_by_bench(direct)))
 
 
 def test_class_create_is_completed_by_the_next(plane: ControlPlane, direct: Client, tmp_path: Path) -> None:
@@ -165,7 +164,7 @@ def test_class_create_is_completed_by_the_next(plane: ControlPlane, direct: Clie
     words = ["class", "create", "stopped", "--roster", str(roster), "--overcommit", "--out", str(tmp_path / "out")]
     plane.forwarder.delay = 0.2  # or it may be through before anybody looks
     child = command(plane, *words)
-    until(lambda: len(spaces(direct, "stopped-")) > 3, child)
+    meets(child, lambda: len(spaces(direct, "stopped-")) > 3)
     os.killpg(child.pid, signal.SIGINT)
     ends(child, 130, 60)
     kept = record.need(plane.lab_state, "stopped")

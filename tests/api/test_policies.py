@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from tests.api.apiserver import ControlPlane
 from tests.support.policies import policy
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.kube.client import Client
@@ -60,9 +61,9 @@ class Node:
     def until(self, condition: Callable[[str], bool], seconds: float = 60) -> float:
         """Wait until an applied table fulfils it; returns the seconds that this took."""
         began = time.monotonic()
-        while not (self.texts and condition(self.texts[-1])):
-            assert time.monotonic() - began < seconds, self.texts[-1:]
-            time.sleep(0.005)
+        until(
+            lambda: self.texts and condition(self.texts[-1]), seconds=seconds, every=0.005, why=lambda: self.texts[-1:]
+        )
         return time.monotonic() - began
 
 

@@ -7,7 +7,7 @@ import base64
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from tests.api.apiserver import ControlPlane
 from tests.support.access import allowed
+from tests.support.waits import until
 
 from nodisk.kube import addons, tokens
 from nodisk.kube.client import Client, Object
@@ -29,15 +30,6 @@ from nodisk.spec.model import Lab
 from nodisk.values import Stage
 
 BOOT_1, BOOT_2 = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
-
-
-def until(condition: Callable[[], object], seconds: float = 120) -> object:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.1)
-    raise AssertionError("it did not come true in time")
 
 
 @contextmanager

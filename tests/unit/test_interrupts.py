@@ -7,12 +7,11 @@ import pty
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.support.asleep import LONG, until_asleep
+from tests.support.waits import until
 
 COMMAND = """
 import sys, time
@@ -49,13 +48,6 @@ def left() -> list[str]:
     return found
 
 
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < end, left()
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize(
     ("number", "status"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
@@ -67,7 +59,7 @@ def test_a_command_tidies_up_and_ends(number: signal.Signals, status: int, tmp_p
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout
         assert child.stderr
-        until(left)
+        until(left, why=left)
         until_asleep(child.pid)
         child.send_signal(number)
         assert child.stdout.readline() == "tidying up\n"
@@ -78,7 +70,7 @@ def test_a_command_tidies_up_and_ends(number: signal.Signals, status: int, tmp_p
     assert out == "tidied up\n"
     assert err == "\ninterrupted\n"
     assert done.exists()
-    until(lambda: not left())
+    until(lambda: not left(), why=left)
 
 
 def test_a_second_ctrl_c_ends_it_where_it_is(tmp_path: Path) -> None:
@@ -87,7 +79,7 @@ def test_a_second_ctrl_c_ends_it_where_it_is(tmp_path: Path) -> None:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout
         assert child.stderr
-        until(left)
+        until(left, why=left)
         until_asleep(child.pid)
         child.send_signal(signal.SIGINT)
         assert child.stdout.readline() == "tidying up\n"
@@ -97,7 +89,7 @@ def test_a_second_ctrl_c_ends_it_where_it_is(tmp_path: Path) -> None:
     assert child.returncode == 130
     assert err.endswith("\ninterrupted again: it is left as it is\n")
     assert not done.exists()
-    until(lambda: not left())
+    until(lambda: not left(), why=left)
 
 
 def test_an_error_of_the_tidying_up_is_told_and_the_status_stays() -> None:
@@ -117,13 +109,13 @@ def test_a_terminal_that_closes_does_not_break_the_tidying_up(tmp_path: Path) ->
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-c", COMMAND, MARK, str(done), "0.5"])  # noqa: S606
-    until(left)
+    until(left, why=left)
     until_asleep(pid)
     os.close(terminal)  # the kernel sends SIGHUP
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 129
     assert done.exists()
-    until(lambda: not left())
+    until(lambda: not left(), why=left)
 
 
 @pytest.mark.parametrize(

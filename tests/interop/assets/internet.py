@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.interop.assets import official_servers
 from tests.interop.assets.official_servers import MOVED, PORTAL, PROXY, REGISTRIES, STORAGE
+from tests.support.waits import until
 
 AUTHORITY = "Inspection of a school"
 HOSTS = ("dl.k8s.io", "github.com", "raw.githubusercontent.com", *MOVED.values(), *REGISTRIES, STORAGE, PORTAL)
@@ -84,10 +84,10 @@ class Internet:
         path = self.folder / f"relay-{inside}-{port}"
         self._start(["socat", f"UNIX-LISTEN:{path},fork", f"TCP:{outside}"])
         self._start([*self._exec, "socat", f"TCP-LISTEN:{port},fork,reuseaddr,bind={inside}", f"UNIX-CONNECT:{path}"])
-        _until(path.exists)
+        until(path.exists)
         code = f"import socket; socket.create_connection(({inside!r}, {port})).close()"
         probe = [*self._exec, sys.executable, "-c", code]
-        _until(lambda: subprocess.run(probe, check=False, capture_output=True).returncode == 0)
+        until(lambda: subprocess.run(probe, check=False, capture_output=True).returncode == 0)
 
     def publish(self, host: str, path: str, data: bytes | str) -> Path:
         """Put a file on one of the servers."""
@@ -134,13 +134,6 @@ def _environment() -> dict[str, str]:
         for key, value in os.environ.items()
         if not key.startswith(strange) and not key.lower().endswith("_proxy")
     }
-
-
-def _until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def _certificates(folder: Path) -> None:

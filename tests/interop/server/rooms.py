@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.support.waits import until
+
 from nodisk import run
 from nodisk.assets import built, docker_archive, shim
 from nodisk.assets.store import Store
@@ -137,10 +139,7 @@ class Room:
 
     def await_none(self) -> None:
         """Wait until the last process of a server that was killed has gone: the kernel takes its time."""
-        end = time.monotonic() + 60
-        while self.daemons():
-            assert time.monotonic() < end, self.daemons()
-            time.sleep(0.05)
+        until(lambda: not self.daemons(), why=self.daemons)
 
     def unplug(self) -> None:
         """End the server by force, and take the namespaces away; its files stay."""

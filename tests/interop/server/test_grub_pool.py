@@ -7,12 +7,12 @@ import os
 import pty
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import LAB, Room, make_room
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.plan import grub
@@ -81,10 +81,7 @@ def test_grub_asks_from_lab_yamls_address(room: Room, tmp_path: Path) -> None:
     with running_grub(namespace, pxe + grub.entry_script(room.lab), tmp_path) as (said, press_enter):
 
         def wait(done: Callable[[], bool], what: str) -> None:
-            end = time.monotonic() + 120
-            while not done():
-                assert time.monotonic() < end, f"{what}\n{said.decode(errors='replace')}"
-                time.sleep(0.1)
+            until(done, why=lambda: f"{what}\n{said.decode(errors='replace')}")
 
         def plugged() -> bool:
             words = ["ip", "-n", namespace, "link", "set", "tap0", "master", "lan", "up"]

@@ -8,7 +8,8 @@ import signal
 
 import pytest
 from tests.interop.server.rooms import Room, make_store
-from tests.interop.server.test_serve import said, until
+from tests.interop.server.test_serve import said
+from tests.support.waits import until
 
 from nodisk.context import LabContext
 from nodisk.errors import EnvironmentProblem

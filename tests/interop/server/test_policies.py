@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import uvicorn
 from tests.interop.server.rooms import Room, running_room
 from tests.interop.server.test_enrol import Client, unpack
+from tests.support.waits import until
 
 from nodisk import node, run
 from nodisk.plan.policies import Cluster
@@ -99,13 +99,6 @@ def served(room: Room, rulesets: Rulesets) -> Iterator[Callable[[dict[str, str]]
         thread.join(60)
         path.unlink(missing_ok=True)
         kept.rename(path)
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

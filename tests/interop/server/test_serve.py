@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import Room, make_store
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.records.events import Kind
@@ -22,16 +23,6 @@ pytestmark = pytest.mark.interop
 
 SERVER = "10.99.0.1"
 PROGRAMS = ("etcd ", "docker-registry ", "nginx: master", "nginx: worker", "dnsmasq ", "chronyd ", "unbound ")
-
-
-def until(condition, seconds: float = 60.0):  # type: ignore[no-untyped-def]
-    """Wait for a condition and return its value."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not come true in time")
 
 
 def said(room: Room, kind: Kind, *, after: int = 0) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.errors import NodiskError, TimedOut
@@ -135,10 +136,11 @@ def power_of(virtual: Virtual) -> Power:
 
 
 def await_text(path: Path, pattern: str, seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not re.search(pattern, path.read_text(errors="replace") if path.exists() else ""):
-        assert time.monotonic() < end, f"{pattern!r} is not on the console: {path.read_text(errors='replace')[-500:]}"
-        time.sleep(0.2)
+    def shown() -> str:
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    said = f"{pattern!r} is not on the console"
+    until(lambda: re.search(pattern, shown()), seconds=seconds, every=0.2, why=lambda: f"{said}: {shown()[-500:]}")
 
 
 def test_a_persons_shell_in_the_namespace_is_not_a_daemon(virtual: Virtual, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until_async
 
 from nodisk import cage
 from nodisk.server import supervisor as module
@@ -27,12 +27,6 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BACKOFF", (0.01,))
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(120):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 def test_a_log_that_cannot_be_written_does_not_hold_up_its_daemon(tmp_path: Path) -> None:
     """/dev/full takes no byte. A daemon that nobody reads stands still when its pipe is full (64 KiB)."""
     (tmp_path / "talker.log").symlink_to("/dev/full")
@@ -43,7 +37,7 @@ def test_a_log_that_cannot_be_written_does_not_hold_up_its_daemon(tmp_path: Path
         supervisor = Supervisor(tmp_path, lambda _: None)
         program = ("sh", "-c", "seq 1 50000; exec sleep 1000")
         await supervisor.start([Daemon(name, program, answers, on_line=lines[name].append) for name in lines])
-        await until(lambda: all(heard and heard[-1] == "50000" for heard in lines.values()))
+        await until_async(lambda: all(heard and heard[-1] == "50000" for heard in lines.values()))
         await supervisor.stop()
 
     asyncio.run(run())
@@ -82,9 +76,11 @@ def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
         running = True
         monkeypatch.setattr(cage, "start", failing)
         log = tmp_path / "d.log"
-        await until(lambda: log.exists() and "words" in log.read_text())  # else the first one finds it too, and stays
+        await until_async(
+            lambda: log.exists() and "words" in log.read_text()
+        )  # else the first one finds it too, and stays
         ended.touch()
-        await until(lambda: "d is running again" in said)
+        await until_async(lambda: "d is running again" in said)
         await supervisor.stop()
 
     asyncio.run(run())
@@ -109,7 +105,7 @@ def test_a_record_that_fails_stops_no_keeper(tmp_path: Path) -> None:
         await supervisor.start([Daemon("d", ("sleep", "1000"), answers)])
         for times in (1, 2):
             os.kill(supervisor.pids()["d"], signal.SIGKILL)
-            await until(lambda times=times: told.count("d is running again") == times)  # type: ignore[misc]
+            await until_async(lambda times=times: told.count("d is running again") == times)  # type: ignore[misc]
         await supervisor.stop()
 
     asyncio.run(run())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until_async
 
 from nodisk import run
 from nodisk.errors import NodiskError
@@ -65,13 +65,6 @@ class _Disks:
         return not _Disks.full
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)
-
-
 def test_a_volume_that_failed_is_tried_again_without_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -92,10 +85,10 @@ def test_a_volume_that_failed_is_tried_again_without_the_others(
     async def session() -> None:
         task = asyncio.create_task(keeper.run())
         try:
-            await _until(lambda: problems() == {"algebra-ann-1": "no space left"} and _Disks.mended > 2)
+            await until_async(lambda: problems() == {"algebra-ann-1": "no space left"} and _Disks.mended > 2)
             assert _Disks.arranged == 1, "nobody's storage is interrupted in vain"
             _Disks.full = False
-            await _until(lambda: problems() == {})
+            await until_async(lambda: problems() == {})
         finally:
             task.cancel()
 
