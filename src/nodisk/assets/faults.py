@@ -96,7 +96,7 @@ def of_answer(url: str, response: httpx2.Response) -> Fault | None:
     if code in _BUSY or code >= 500:
         wait = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
         if wait is not None and wait > LONGEST_WAIT:
-            return Fault(Kind.BUSY, f"{said}, and it asks for {wait:.0f} s of patience", again=False)
+            return Fault(Kind.BUSY, f"{said}, and asks to be tried again in {wait:.0f} s", again=False)
         return Fault(Kind.BUSY, said, wait=wait)
     kind = Kind.MISSING if code in (404, 410) else Kind.REFUSED
     hint = "give the proxy's variables a name and a password: http://NAME:PASSWORD@HOST:PORT" if code == 407 else None

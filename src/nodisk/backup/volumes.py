@@ -43,7 +43,7 @@ def copy_all(state: LabState, folder: Path) -> None:
         image, place = volumes.image(state, volume), seen_by(server, disks.place(volume))
         if volume.name in exported and not place.is_mount():
             raise NodiskError(
-                f"{volume.name} is exported, but {place} is no mount: it can't be held still for its backup",
+                f"{volume.name} is exported, but {place} is not a mount: it can't be frozen for the backup",
                 hint="run the backup as root, on the host of the server; or again, if a class is just being changed",
             )
         record = image.with_suffix(".json")
@@ -77,5 +77,5 @@ def _still(place: Path) -> Iterator[None]:
     """Hold a mounted file system still; raises NodiskError if it can't be."""
     with run.held(["sh", "-c", _GUARD], cwd=place) as said:
         if said != "frozen":
-            raise NodiskError(f"{place} can't be held still for its backup: {said}")
+            raise NodiskError(f"{place} can't be frozen for the backup: {said}")
         yield

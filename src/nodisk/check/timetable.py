@@ -30,7 +30,7 @@ def _service(file: Path, service: unit.Service) -> Iterator[Finding]:
         text = service.path.read_text(encoding="utf-8")
     except OSError:
         yield warning(
-            _NAME, "the server is not installed as a service: after a restart nobody keeps the timetable", hint
+            _NAME, "the server is not installed as a service: after a restart, nothing runs the timetable", hint
         )
         return
     if unit.quote(str(file)) not in text:
@@ -40,7 +40,7 @@ def _service(file: Path, service: unit.Service) -> Iterator[Finding]:
 def _power(lab: Lab) -> Iterator[Finding]:
     bare = [str(machine.name) for machine in lab.machines if "power" not in machine.model_fields_set]
     if bare:
-        text = f"{_some(bare)}: no `power:`, so only Wake-on-LAN can switch them on, and nobody has said that it does"
+        text = f"{_some(bare)}: no `power:`, so only Wake-on-LAN can switch them on, and nothing says that it works"
         hint = "try it: nodisk power on NAME; if it works, say `power: {kind: wake-on-lan}` in lab.yaml"
         yield warning(_NAME, text, hint)
 
@@ -53,7 +53,7 @@ def _clock(where: tzinfo, *, named: bool) -> Iterator[Finding]:
 
 def _next(plan: Plan) -> str:
     found = plan.next(datetime.now(UTC), None)
-    return "no lesson is to come" if found is None else f"the room is next switched {found.words(plan.where)}"
+    return "there are no more lessons" if found is None else f"the room is next switched {found.words(plan.where)}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -61,7 +61,8 @@ def until(found: Class, days: int, now: datetime) -> datetime:
     """When codes that are made now end. Raises UsageError for a class that has ended or lets nobody in."""
     if not found.door:
         raise UsageError(
-            f"class {found.name} lets nobody sign in in a browser", hint=f"nodisk class create {found.name} … --door"
+            f"class {found.name} doesn't let students sign in with a browser",
+            hint=f"nodisk class create {found.name} … --door",
         )
     if found.expires <= now:
         raise UsageError(f"class {found.name} has ended", hint=f"nodisk class extend {found.name} --days 30")

@@ -43,7 +43,9 @@ def tell(
     context = options.load_cluster()
     found = record.need(context.state, name)
     if told is not None and not found.door:
-        raise UsageError(f"class {name} lets nobody sign in in a browser", hint=f"nodisk class create {name} … --door")
+        raise UsageError(
+            f"class {name} doesn't let students sign in with a browser", hint=f"nodisk class create {name} … --door"
+        )
     changes = not dry_run and (withdraw or told is not None)
     with Database(context.state.database, reading=not changes) as database:
         if changes and told is not None:

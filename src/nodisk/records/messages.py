@@ -46,7 +46,7 @@ def message(text: str) -> str:
     lines = (_seen(line) for line in text.splitlines())
     found = "\n".join(line for line in lines if line)
     if not found:
-        raise ValueError("write what the class is to be told")
+        raise ValueError("write a message for the class")
     if len(found) > LONGEST:
         raise ValueError(f"{len(found)} characters are too many: {LONGEST} at most")
     return found

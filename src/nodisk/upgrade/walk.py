@@ -246,7 +246,7 @@ class Walk:
         """Where it stands, and what to do next."""
         left = sum(map(len, self.journal.left))
         stands = f"{len(self.journal.done)} machines are done, {left} are not"
-        again = "nodisk upgrade --back goes on" if self.journal.back else "nodisk upgrade goes on, --back goes back"
+        again = "nodisk upgrade --back continues" if self.journal.back else "nodisk upgrade continues, --back goes back"
         return NodiskError(f"stopped: {message} ({stands})", hint=f"{more}nodisk events says what happened; {again}")
 
 
