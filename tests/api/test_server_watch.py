@@ -85,7 +85,7 @@ def test_a_node_joins_is_ready_flaps_and_comes_back_after_a_power_cut(
         kubelet_says(client, node, BOOT_1, "True")
         until(lambda: reached() == (Stage.READY, BOOT_1))
         labels = until(lambda: client.get("v1", "Node", node)["metadata"].get("labels"))
-        assert "node-role.kubernetes.io/worker" in labels  # type: ignore[operator]
+        assert "node-role.kubernetes.io/worker" in labels
 
         kubelet_says(client, node, BOOT_1, "Unknown")
         until(

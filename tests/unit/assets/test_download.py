@@ -247,7 +247,7 @@ def test_a_busy_servers_wish_to_wait_is_granted(server: Flaky, tmp_path: Path, p
 
 def test_a_server_that_wants_a_day_of_patience_does_not_get_it(server: Flaky, tmp_path: Path) -> None:
     server.errors, server.retry_after = [429], "86400"
-    with pytest.raises(Unreachable, match="429 Too Many Requests, and it asks for 86400 s"):
+    with pytest.raises(Unreachable, match="429 Too Many Requests, and asks to be tried again in 86400 s"):
         load(server, tmp_path / "f")
     assert len(server.ranges) == 1
 
