@@ -150,7 +150,7 @@ def test_codes_end_with_the_class_at_the_latest() -> None:
     assert codes.until(found, 3, NOW) == NOW + timedelta(days=3)
     with pytest.raises(UsageError, match="has ended"):
         codes.until(found, 14, found.expires)
-    with pytest.raises(UsageError, match="doesn.t let students sign in"):
+    with pytest.raises(UsageError, match="doesn't let students sign in"):
         codes.until(planned("Jan", door=False), 14, NOW)
 
 
