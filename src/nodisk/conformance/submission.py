@@ -50,7 +50,7 @@ def place(plan: Plan) -> str:
 
 
 def product(plan: Plan) -> dict[str, Any]:
-    """What PRODUCT.yaml says; the vendor's own fields are for whoever submits. All are texts."""
+    """What PRODUCT.yaml says; the vendor's own fields are are left to the vendor. All are texts."""
     line = ".".join(plan.version.split(".")[:2])
     return {
         "vendor": "",
