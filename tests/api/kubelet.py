@@ -43,7 +43,7 @@ class Kubelet:
     containers: int = 0
     inside: dict[str, tuple[str, Path]] = field(default_factory=dict)
     """Pod → a folder in it, and which one of this host that is."""
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     @property
     def key(self) -> Path:

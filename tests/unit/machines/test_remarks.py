@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.records import sql
 
 from nodisk.cli import nodisk
 from nodisk.context import LabContext

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.records import sql
 
 from nodisk.records import printed
 from nodisk.records.database import Database
