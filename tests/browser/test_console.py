@@ -39,7 +39,7 @@ def _happened(served: Served) -> None:
     found = plan.merge(
         None, people, name="physics", now=record.now(), size=sizes.find("small"), role="edit", teachers=("Anna",)
     )
-    record.save(served.state, found.record)
+    record.save(served.state, found.record.model_copy(update={"out": str(served.state.handouts / "physics")}))
     served.state.reports.mkdir(parents=True)
     report = {"time": EVIL, "counts": {"ok": 1, EVIL: 1}}
     (served.state.reports / "verify-20261130T091500Z.json").write_text(json.dumps(report))
@@ -206,6 +206,40 @@ def test_a_class_is_changed(served: Served, browser: Chrome) -> None:
     days.clear()
     days.send_keys("90", Keys.ENTER)
     wait_for(browser, "code", "nodisk class extend physics --days 90")
+    complaints(browser)
+
+
+def test_codes_are_made_and_their_cards_taken(served: Served, browser: Chrome) -> None:
+    """By the command itself. The cards are shown once; a reader of the class's page sees who waits for what."""
+    open_link(browser, served, "anna")
+    browser.get(f"{served.base}/class/physics")
+    wait_for(browser, "main td", "no code")
+    Select(wait_for(browser, "select")).select_by_value("codes")
+    click(browser, ".orders button", "With all")
+    wait_for(browser, "[role=note]", "Each gets a code for the first sign-in.")
+    wait_for(browser, "code", "nodisk class codes physics --print")
+    bad = violations(browser)
+    click(browser, "main button", "Do it (2)")
+    wait_for(browser, "[role=status]", "new codes: 2")
+    bad += violations(browser)
+    click(browser, "main a.button", "To the cards")
+    wait_for(browser, "main td", "code not used yet")
+    bad += violations(browser)
+    complaints(browser)
+    click(browser, "main form button", "Show the cards, to print them")
+    codes = texts(browser, "main li .code")
+    assert len(set(codes)) == 2
+    assert wait_for(browser, "main li").value_of_css_property("border-left-style") == "dashed", "its own style counts"
+    bad += violations(browser)
+    assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
+    assert complaints(browser) == []
+    browser.get(f"{served.base}/class/physics?lang=pl")
+    wait_for(browser, "main td", "kod jeszcze nieużyty")
+    assert browser.find_elements(By.CSS_SELECTOR, "#cards") == []
+    browser.get(f"{served.base}/activity?lang=en")
+    wait_for(browser, "main td", "took the cards with codes of class physics")
+    assert not any(code in wait_for(browser, "main").text for code in codes)
+    assert bad == []
     complaints(browser)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,18 +11,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from nodisk.classes import expiry, headlamp, record
+from nodisk.classes import codes, expiry, handouts, headlamp, record
 from nodisk.classes.own import Used
 from nodisk.classes.record import Class
 from nodisk.classes.trouble import Trouble
-from nodisk.console import class_orders, errand_pages, rights
+from nodisk.console import class_orders, code_orders, errand_pages, rights
 from nodisk.console.class_orders import ClassAction, ClassOrder
+from nodisk.console.code_orders import CodeAction, CodeOrder
 from nodisk.console.common import Console, page, signed_in
 from nodisk.console.rights import Right
 from nodisk.errors import NodiskError
 from nodisk.records.console_access import Entry
 from nodisk.records.messages import Message
 from nodisk.server.handlers.common import Problem
+
+EFFECTS = class_orders.EFFECTS | code_orders.EFFECTS
 
 
 async def classes(console: Console, request: Request, session: Entry) -> Response:
@@ -40,8 +44,14 @@ async def class_(console: Console, request: Request, session: Entry) -> Response
     values["at_terminals"] = {one.key for one in found.students if console.terminals.current(found, one) is not None}
     values["quotas"] = {} if unknown else await _quotas(console, found)
     values["seen"] = console.database.door.seen(found.name)
+    values["doors"] = {one.student.key: one.state for one in _waiting(console, found)} if found.door else {}
+    values["cards"] = found.out is not None and handouts.cards_path(found, Path(found.out)).is_file()
     values["has_headlamp"] = headlamp.wanted(console.lab) and rights.account_of(session, found) is not None
     return page(request, "class.html", session, found=found, due=due, **values)
+
+
+def _waiting(console: Console, found: Class) -> list[codes.Waiting]:
+    return codes.waiting(console.database.door, found, found.students)
 
 
 def told(console: Console, found: Class) -> Message | None:
@@ -76,7 +86,7 @@ async def _quotas(console: Console, found: Class) -> dict[str, list[Used]]:
 async def confirm(console: Console, request: Request, session: Entry) -> Response:
     """What would be done to a class; nothing is yet."""
     order = order_of(console, request, session)
-    effect = class_orders.EFFECTS[order.action]
+    effect = EFFECTS[order.action]
     return errand_pages.confirm(request, session, order, address=address(order), effect=effect)
 
 
@@ -85,25 +95,26 @@ async def change(console: Console, request: Request, session: Entry) -> Response
     return await errand_pages.begin(console, request, session, order_of(console, request, session))
 
 
-def order_of(console: Console, request: Request, session: Entry) -> ClassOrder:
+def order_of(console: Console, request: Request, session: Entry) -> ClassOrder | CodeOrder:
     """The order of an address; raises Problem 400 if it is none, 404 for a class that isn't theirs."""
     found, query = class_of(console, session, request.path_params["name"]), request.query_params
-    order = class_orders.order(
-        found,
-        query.get("action", ""),
-        query.getlist("student"),
-        every=query.get("all", "") == "1",
-        days=query.get("days", ""),
-    )
+    action, named, every = query.get("action", ""), query.getlist("student"), query.get("all", "") == "1"
+    order: ClassOrder | CodeOrder | None
+    if action in set(CodeAction):
+        order = code_orders.order(found, _waiting(console, found), action, named, every=every)
+    else:
+        order = class_orders.order(found, action, named, every=every, days=query.get("days", ""))
+    if order is None and action == CodeAction.CODES:
+        raise Problem(400, "none of these needs a code: tick who has neither code nor passphrase, or replace them")
     if order is None:
         raise Problem(400, "tick students, and choose what to do")
     return order
 
 
-def address(order: ClassOrder) -> str:
+def address(order: ClassOrder | CodeOrder) -> str:
     """Where an order is confirmed: the same students by label, even if the class has changed since."""
     query = [("action", str(order.action))]
-    if order.action is ClassAction.EXTEND:
+    if isinstance(order, ClassOrder) and order.action is ClassAction.EXTEND:
         query.append(("days", str(order.days)))
     else:
         query += [("all", "1")] if order.everyone else [("student", label) for label in order.targets]

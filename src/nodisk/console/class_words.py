@@ -19,9 +19,14 @@ POLISH = {
     "CSV or text, as your school's register exports it. It is used instead of what is written above.": (
         "CSV lub tekst, taki jak z dziennika szkoły. Liczy się zamiast tego, co wpisano wyżej."
     ),
+    "Cards with codes": "Karty z kodami",
     "Choose one of the sizes.": "Wybierz jeden z rozmiarów.",
     "Condition": "Warunek",
+    "Download the cards": "Pobierz karty",
     "Download the handouts": "Pobierz materiały",
+    "Each gets a code for the first sign-in. The class's page then has cards with them, to be taken once.": (
+        "Każdy dostanie kod do pierwszego logowania. Na stronie klasy będą karty z kodami, do jednorazowego pobrania."
+    ),
     "Each student's page shows it for a day, instead of what it showed before.": (
         "Strona każdego studenta pokaże ją przez dobę, zamiast poprzedniej."
     ),
@@ -46,6 +51,7 @@ POLISH = {
     "Loaded in this boot": "Wczytane przy tym starcie",
     "Make a backup": "Utwórz kopię zapasową",
     "Make a class": "Utwórz klasę",
+    "Make codes to sign in with": "Utwórz kody do logowania",
     "Message to the class": "Wiadomość do klasy",
     "Message to the students": "Wiadomość do studentów",
     "NAME:TAG": "NAZWA:ZNACZNIK",
@@ -62,8 +68,10 @@ POLISH = {
     "Prove the newest backup": "Sprawdź najnowszą kopię zapasową",
     "Quota used": "Zużycie limitu",
     "RAM when it was ready": "RAM, gdy był gotowy",
+    "Replace codes and passphrases": "Wymień kody i hasła",
     "See it again": "Sprawdź ponownie",
     "See what it would be": "Zobacz, co powstanie",
+    "Show the cards, to print them": "Pokaż karty do wydruku",
     "Start over": "Zacznij od nowa",
     "Storage of each student on the server, such as 2Gi; empty for none": (
         "Miejsce każdego studenta na serwerze, na przykład 2Gi; puste, jeśli żadne"
@@ -86,7 +94,17 @@ POLISH = {
     "The way there is not encrypted: on the room's network, anyone who listens can read the token.": (
         "Droga tam nie jest szyfrowana: w sieci sali token może odczytać ten, kto podsłuchuje."
     ),
+    (
+        "Their codes, passphrases and sessions end at once. The class's page then has cards with new codes, to be taken"
+        " once."
+    ): (
+        "Ich kody, hasła i sesje kończą się od razu. Na stronie klasy będą karty z nowymi kodami, do jednorazowego"
+        " pobrania."
+    ),
     "There is a class of that name already.": "Klasa o tej nazwie już istnieje.",
+    "They can be taken once: nobody can see these codes again. Give each student only their own.": (
+        "Można je pobrać raz: nikt więcej nie zobaczy tych kodów. Daj każdemu studentowi tylko jego własny."
+    ),
     "This server lacks the terminal's files. Its administrator can install these Debian packages:": (
         "Na tym serwerze brakuje plików terminala. Administrator może zainstalować te pakiety Debiana:"
     ),
@@ -94,6 +112,7 @@ POLISH = {
     "To push one: docker login, with the token in your key file as the password.": (
         "Aby wysłać obraz: docker login, a jako hasło token z pliku z kluczem."
     ),
+    "To the cards": "Do kart",
     "Token": "Token",
     "Use up to 20 lower-case letters, digits and hyphens, with a letter first, and no name that the system has.": (
         "Użyj do 20 małych liter, cyfr i łączników, najpierw litery, i nie nazwy systemowej."
@@ -116,5 +135,8 @@ POLISH = {
     ),
     "Your images": "Twoje obrazy",
     "all, to look at": "wszystkie, do podglądu",
+    "code not used yet": "kod jeszcze nieużyty",
+    "has a passphrase": "ma hasło",
+    "no code": "brak kodu",
     "watches this terminal.": "ogląda ten terminal.",
 }

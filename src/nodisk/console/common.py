@@ -80,6 +80,8 @@ class Console:
     """What a student has; raises NodiskError if nobody can say."""
     headlamp: Callable[[LabContext, Class | None, Account | None], Entrance] = headlamp.ask
     """A way into Headlamp for somebody of a class, or an administrator; raises NodiskError."""
+    cards: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """Cards with codes that were taken a moment ago, by class and the session's token."""
     door_tries: Tries = field(default_factory=Tries)
     """What students enter at the door."""
     students_asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))

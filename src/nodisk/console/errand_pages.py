@@ -14,10 +14,12 @@ from nodisk.classes import record
 from nodisk.console import orders, rights, security
 from nodisk.console.care_orders import CareOrder
 from nodisk.console.class_making import MakeOrder
+from nodisk.console.code_orders import CodeOrder
 from nodisk.console.common import Console, page, signed_in, token_of
 from nodisk.console.errands import Errand
 from nodisk.console.orders import AnyOrder, Asked
 from nodisk.console.rights import Right
+from nodisk.machines.buttons.button import Outcome
 from nodisk.records.console_access import ConsoleRole, Entry
 from nodisk.server.handlers.common import Problem
 
@@ -109,7 +111,10 @@ def values(errand: Errand) -> dict[str, Any]:
     order = errand.order
     places = {"Lab": ("", "Lab"), "Machines": ("/machine/", "Machine")}
     leads, what = ("/class/", "Class") if order.class_name else places[order.heading]
-    return {"errand": errand, "counts": orders.counts(errand.came or ()), "leads": leads, "what": what}
+    counts = orders.counts(errand.came or ())
+    there = isinstance(order, CodeOrder) and counts[Outcome.CONFIRMED]
+    onward = (f"/class/{order.class_name}#cards", "To the cards") if there else None
+    return {"errand": errand, "counts": counts, "leads": leads, "what": what, "onward": onward}
 
 
 def _who(session: Entry) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import stat
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from starlette.routing import Route
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.record import Class
-from nodisk.console import class_making, errand_pages, multipart, security
+from nodisk.console import class_files, class_making, errand_pages, multipart, security
 from nodisk.console.class_making import MakeOrder, Typed
 from nodisk.console.class_pages import class_of
 from nodisk.console.common import Console, page, signed_in, token_of
@@ -30,7 +28,6 @@ from nodisk.server.own_command import Ended
 
 MOST_FORM = 512 * 1024
 """Bytes of a form with a roster in it: as a field each letter of a name may take six."""
-MOST_ZIP = 64 * 1024 * 1024
 BAD_FILE = 3
 """The status of a command whose file has errors (docs/reference/exit-codes.md)."""
 
@@ -138,16 +135,8 @@ def said_by(ended: Ended) -> list[str]:
 
 
 def _zip(found: Class) -> bytes | None:
-    """The class's handouts; None: they are gone. A link in that folder leads nowhere: it is perhaps somebody's own."""
-    if found.out is None:
-        return None
-    try:
-        handle = os.open(Path(found.out) / f"{found.name}.zip", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    with os.fdopen(handle, "rb") as file:
-        about = os.fstat(file.fileno())
-        return file.read(MOST_ZIP) if stat.S_ISREG(about.st_mode) and about.st_size <= MOST_ZIP else None
+    """The class's handouts; None: they are gone."""
+    return None if found.out is None else class_files.read(Path(found.out) / f"{found.name}.zip")
 
 
 ROUTES = (

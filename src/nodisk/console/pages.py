@@ -16,6 +16,7 @@ from nodisk.console import (
     care_orders,
     class_making,
     class_orders,
+    code_orders,
     orders,
     tell_orders,
     upgrade_orders,
@@ -44,6 +45,7 @@ OF_DEBIAN = {
 _ACTIONS = (
     orders.WORDS
     | class_orders.WORDS
+    | code_orders.WORDS
     | boot_orders.WORDS
     | class_making.WORDS
     | tell_orders.WORDS
@@ -77,6 +79,7 @@ def _environment(language: str) -> Environment:
         "care_actions": list(care_orders.CareAction),
         "boot_actions": list(boot_orders.BootAction)[:2],
         "class_actions": class_orders.OF_STUDENTS,
+        "code_actions": tuple(code_orders.CodeAction),
         "longest_message": messages.LONGEST,
         "most_days": class_orders.MOST_DAYS,
     }

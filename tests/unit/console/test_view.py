@@ -17,6 +17,7 @@ from nodisk.console import (
     care_orders,
     class_making,
     class_orders,
+    code_orders,
     orders,
     pages,
     rights,
@@ -140,6 +141,8 @@ def test_every_look_has_its_own_sign_and_word() -> None:
 def test_every_word_of_a_page_is_in_polish() -> None:
     used = set(view.WORDS.values()) | {item.word for item in rights.MENU} | set(ConsoleRole)
     used |= {*orders.WORDS.values(), *class_orders.WORDS.values(), *class_orders.EFFECTS.values()}
+    used |= {*code_orders.WORDS.values(), *code_orders.EFFECTS.values(), "To the cards"}
+    used |= {"no code", "code not used yet", "has a passphrase"}
     used |= {*boot_orders.WORDS.values(), *boot_orders.EFFECTS.values()}
     used |= {*tell_orders.WORDS.values(), *tell_orders.EFFECTS.values()}
     used |= {*class_making.WORDS.values(), *class_making.WRONG}
