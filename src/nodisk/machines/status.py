@@ -16,12 +16,14 @@ from nodisk.assets import built
 from nodisk.context import LabContext
 from nodisk.kube.leaders import Leaders
 from nodisk.kube.patience import Say, unheard
+from nodisk.machines import pace as paces
 from nodisk.machines.asked import ANSWER_WITHIN, Api, Asked, NodeView, ask
+from nodisk.machines.pace import Pace
 from nodisk.pki.profiles import MACHINE_LIFETIME
 from nodisk.records import backups, isolation, remarks, running
 from nodisk.records.backups import Backups
 from nodisk.records.database import Database, Enrolment
-from nodisk.records.events import Event, Kind, Progress, fetched_nothing, iso, progress
+from nodisk.records.events import FETCHES_WITHIN, Event, Kind, Progress, boots, fetched_nothing, iso
 from nodisk.records.isolation import Tried
 from nodisk.records.printed import Printed
 from nodisk.records.remarks import Remark
@@ -31,8 +33,6 @@ from nodisk.values import Stage
 
 EXPIRES_SOON = 3 * 86400.0
 """Seconds before its certificates end at which a machine gets a warning."""
-TOO_LONG = 600.0
-"""Seconds at one stage of the way to Ready after which it gets one; a stage of emulated machines may take 240."""
 RECENT_ALARMS = 24 * 3600.0
 """Seconds for which an alarm is counted."""
 
@@ -48,6 +48,8 @@ class Row:
     ram: Mapping[str, int] | None
     loaded: Mapping[str, int]
     enrolment: Enrolment | None
+    limit: float | None
+    """Seconds at this stage after which there is a warning; None: it may stay there."""
     warning: str
     broken: Remark | None
     """None: nobody has noted that its PC is broken."""
@@ -80,6 +82,8 @@ class Status:
     """What is wrong with the scheduled backups; '' for nothing."""
     leaders: Leaders | None
     """Whose controllers act; None where only one control plane could lead, or the API doesn't answer."""
+    pace: Pace
+    """How long stages take here."""
 
 
 def collect(
@@ -99,7 +103,15 @@ def of_records(context: LabContext, asked: Asked, *, now: Callable[[], float] = 
         armed_until = database.armed_until() if database.armed() else None
         broken = database.remarks.all(remarks.Kind.BROKEN)
         ignored = database.remarks.all(remarks.Kind.IGNORED)
-        rows = tuple(_row(one, database, asked, now(), broken.get(one.mac)) for one in context.lab.machines)
+        told = {one.mac: database.events(mac=one.mac, kinds=(Kind.STAGE,), limit=500) for one in context.lab.machines}
+        ways = {mac: [Progress(), *boots(events)] for mac, events in told.items()}
+        pace = paces.pace((one.role, ways[one.mac]) for one in context.lab.machines)
+
+        def row(one: Machine) -> Row:
+            of, way = broken.get(one.mac), ways[one.mac][-1]
+            return _row(one, database, asked, now(), broken=of, events=told[one.mac], way=way, pace=pace)
+
+        rows = tuple(row(one) for one in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
         recent = (one.mac for one in database.sightings.all() if one.last > now() - RECENT_ALARMS)
         timetable = context.lab.timetable
@@ -124,17 +136,27 @@ def of_records(context: LabContext, asked: Asked, *, now: Callable[[], float] = 
         backups.read(context.state),
         backups.problem(context.lab, context.state, now()),
         asked.leaders,
+        pace,
     )
 
 
-def _row(machine: Machine, database: Database, asked: Asked, now: float, broken: Remark | None) -> Row:
-    events: Sequence[Event] = database.events(mac=machine.mac, kinds=(Kind.STAGE,), limit=500)
-    way = progress(events)
+def _row(
+    machine: Machine,
+    database: Database,
+    asked: Asked,
+    now: float,
+    *,
+    broken: Remark | None,
+    events: Sequence[Event],
+    way: Progress,
+    pace: Pace,
+) -> Row:
     node = asked.nodes.get(str(machine.name))
     if node is not None and way.stage is not None and node.boot_id != way.boot_id:
         node = replace(node, ready="Unknown")  # the object of an earlier boot says nothing
     # A plain machine has no certificates that could end.
     enrolment = database.enrolment(machine.mac) if asked.api is not Api.NONE else None
+    limit = FETCHES_WITHIN if way.stage is Stage.DHCP else pace.limit(machine.role, way.stage)
     return Row(
         machine,
         way,
@@ -142,16 +164,17 @@ def _row(machine: Machine, database: Database, asked: Asked, now: float, broken:
         database.ram(machine.mac),
         database.traffic(machine.mac),
         enrolment,
-        _warning(way, enrolment, now) if way.stage is not Stage.DHCP else fetched_nothing(events, now),
+        limit,
+        _warning(way, enrolment, limit, now) if way.stage is not Stage.DHCP else fetched_nothing(events, now),
         broken,
         database.printed.of(machine.mac),
     )
 
 
-def _warning(way: Progress, enrolment: Enrolment | None, now: float) -> str:
+def _warning(way: Progress, enrolment: Enrolment | None, limit: float | None, now: float) -> str:
     if way.stage is Stage.FAILED:
         return way.reason
-    if way.stage not in (None, Stage.READY) and way.since is not None and now - way.since >= TOO_LONG:
+    if limit is not None and way.since is not None and now - way.since >= limit:
         return f"at this stage for {ui.span(now - way.since)}: check its screen; if it hangs, power-cycle it"
     if enrolment is None or way.stage not in (Stage.ENROLLED, Stage.JOINED, Stage.READY):
         return ""
@@ -209,6 +232,7 @@ def _machine_json(row: Row, api: Api) -> dict[str, Any]:
         "booted": None if way.started is None else iso(way.started),
         "boot_id": way.boot_id,
         "reason": way.reason or None,
+        "limit": row.limit,
         "stages": {str(stage): iso(at) for stage, at in way.times},
         "node": node_word(row, api),
         "version": row.node.version if row.node else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -107,7 +107,12 @@ def fetched_nothing(events: Iterable[Event], now: float) -> str:
 
 
 def progress(events: Iterable[Event]) -> Progress:
-    """The newest boot's furthest stage, from one machine's events in their order.
+    """The newest boot's furthest stage, from one machine's events in their order (``boots``)."""
+    return [Progress(), *boots(events)][-1]
+
+
+def boots(events: Iterable[Event]) -> Iterator[Progress]:
+    """How far each boot got, from one machine's events in their order; the newest is the last.
 
     A new boot begins when firmware or iPXE asks (dhcp, ipxe) after the machine had got further than that or had failed,
     or when an event has another boot id. Late reports of an earlier stage change nothing. A failure holds until the
@@ -119,6 +124,7 @@ def progress(events: Iterable[Event]) -> Progress:
         if event.kind is not Kind.STAGE or event.stage is None:
             continue
         if _restarts(now, furthest, event):
+            yield now
             now, furthest = Progress(started=event.time), None
         boot_id = event.boot_id or now.boot_id
         if event.stage is Stage.FAILED:
@@ -132,7 +138,8 @@ def progress(events: Iterable[Event]) -> Progress:
         furthest = event.stage
         times = (*now.times, (event.stage, event.time)) if further else now.times
         now = Progress(event.stage, event.time, now.started or event.time, boot_id, "", times)
-    return now
+    if now.stage is not None:
+        yield now
 
 
 def _restarts(now: Progress, furthest: Stage | None, event: Event) -> bool:

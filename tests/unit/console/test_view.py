@@ -29,7 +29,7 @@ from nodisk.console import (
 )
 from nodisk.console.view import Look
 from nodisk.context import LabContext
-from nodisk.machines import status
+from nodisk.machines import pace, status
 from nodisk.machines.asked import Api, Asked, NodeView
 from nodisk.machines.status import Status
 from nodisk.records.console_access import ConsoleRole
@@ -112,7 +112,7 @@ def test_a_machine_that_says_nothing_any_more(hall: Hall) -> None:
     hall.report("c", (Stage.ROOTFS, 0, ""))
     hall.report("a", (Stage.READY, 0, ""))
     hall.nodes = {"a": NodeView("False", "v1", "1")}
-    found = looks(view.room(hall.status(status.TOO_LONG + 1)))
+    found = looks(view.room(hall.status(pace.TOO_LONG + 1)))
     assert found["c"] is Look.SILENT
     assert found["a"] is Look.SILENT
 
