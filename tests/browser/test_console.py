@@ -156,6 +156,24 @@ def test_a_second_browser_sees_it_too(served: Served, browser: Chrome, second: C
     wait_for(second, "main", "Nobody is signed in here")
 
 
+def test_the_slowest_is_named_with_a_guess(served: Served, browser: Chrome) -> None:
+    """From what it prints, within two seconds; in both languages."""
+    open_link(browser, served, "anna")
+    wait_for(browser, ".slowest", "The slowest: w1, rootfs")
+    (machine,) = (one for one in served.lab.machines if str(one.name) == "w1")
+    served.database.printed.put(machine.mac, ("nodisk: no carrier on eth0 after 30 seconds: is the cable in?",))
+    wait_for(
+        browser, ".slowest", "(perhaps its cable or the switch's port: it printed that its network card has no link)"
+    )
+    bad = violations(browser)
+    browser.get(f"{served.base}/?lang=pl")
+    wait_for(browser, ".slowest", "(może kabel albo port przełącznika: wypisał, że karta sieciowa nie ma połączenia)")
+    bad += violations(browser)
+    browser.get(f"{served.base}/?lang=en")
+    assert bad == []
+    complaints(browser)
+
+
 def test_machines_are_switched(served: Served, browser: Chrome) -> None:
     """By ticks, which survive what changes under them; the command itself runs, and fails: no card has that address."""
     open_link(browser, served, "anna")

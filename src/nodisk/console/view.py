@@ -8,6 +8,8 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 
+from nodisk.machines import guesses
+from nodisk.machines.guesses import Guess
 from nodisk.machines.status import Row, Status, to_json
 from nodisk.records.events import ORDER
 from nodisk.spec.model import Lab, Machine
@@ -82,6 +84,8 @@ class Room:
     """Of all machines, whatever the filter."""
     slowest: Tile | None
     """Of the machines under way, the one that has been at its stage for the longest."""
+    guess: Guess | None
+    """What perhaps holds that one up; None: nothing that is known says anything."""
     unknown: int
     """Machines that lab.yaml doesn't have and that asked for a boot script lately; without those that are ignored."""
 
@@ -96,12 +100,13 @@ def room(status: Status, only: frozenset[Look] = frozenset()) -> Room:
     nodes = _node_words(status)
     rows = sorted(status.rows, key=_place)
     tiles = [tile(row, nodes.get(str(row.machine.name), "unknown"), status.time) for row in rows]
-    under_way = [one for one in tiles if one.look in (Look.UNDER_WAY, Look.SILENT) and one.stage != str(Stage.READY)]
+    last = guesses.slowest(status)
     return Room(
         str(status.lab.name),
         tuple(one for one in tiles if not only or one.look in only),
         {look: sum(one.look is look for one in tiles) for look in Look},
-        max(under_way, key=lambda one: one.age or 0.0, default=None),
+        None if last is None else next(one for one in tiles if one.name == str(last.machine.name)),
+        None if last is None else guesses.guess(status, last),
         status.unknown,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nodisk.console import class_words, upgrade_words
+from nodisk.console import class_words, guess_words, upgrade_words
 
 Translate = Callable[[str], str]
 LANGUAGES = {"en": "English", "pl": "Polski"}
@@ -315,7 +315,7 @@ POLISH = {
     "viewer": "obserwator",
     "yes": "tak",
 }
-POLISH |= class_words.POLISH | upgrade_words.POLISH
+POLISH |= class_words.POLISH | guess_words.POLISH | upgrade_words.POLISH
 
 
 def choose(asked: str, accepted: str) -> str:

@@ -48,6 +48,8 @@ class Row:
     ram: Mapping[str, int] | None
     loaded: Mapping[str, int]
     enrolment: Enrolment | None
+    mbps: int | None
+    """What it loaded from the server in a second when it was last measured, in Mbit; None: it never was."""
     limit: float | None
     """Seconds at this stage after which there is a warning; None: it may stay there."""
     warning: str
@@ -105,11 +107,13 @@ def of_records(context: LabContext, asked: Asked, *, now: Callable[[], float] = 
         ignored = database.remarks.all(remarks.Kind.IGNORED)
         told = {one.mac: database.events(mac=one.mac, kinds=(Kind.STAGE,), limit=500) for one in context.lab.machines}
         ways = {mac: [Progress(), *boots(events)] for mac, events in told.items()}
+        links = database.inventories.links()
         pace = paces.pace((one.role, ways[one.mac]) for one in context.lab.machines)
 
         def row(one: Machine) -> Row:
-            of, way = broken.get(one.mac), ways[one.mac][-1]
-            return _row(one, database, asked, now(), broken=of, events=told[one.mac], way=way, pace=pace)
+            of, events, way = broken.get(one.mac), told[one.mac], ways[one.mac][-1]
+            link = links.get(one.mac)
+            return _row(one, database, asked, now(), broken=of, events=events, way=way, pace=pace, mbps=link)
 
         rows = tuple(row(one) for one in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
@@ -150,6 +154,7 @@ def _row(
     events: Sequence[Event],
     way: Progress,
     pace: Pace,
+    mbps: int | None,
 ) -> Row:
     node = asked.nodes.get(str(machine.name))
     if node is not None and way.stage is not None and node.boot_id != way.boot_id:
@@ -164,6 +169,7 @@ def _row(
         database.ram(machine.mac),
         database.traffic(machine.mac),
         enrolment,
+        mbps,
         limit,
         _warning(way, enrolment, limit, now) if way.stage is not Stage.DHCP else fetched_nothing(events, now),
         broken,

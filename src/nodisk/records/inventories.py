@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from nodisk.records import nonces
-from nodisk.records.hardware import Hardware
+from nodisk.records.hardware import Hardware, Link
 from nodisk.values import Mac
 
 LIFETIME = 3600.0
@@ -98,6 +98,17 @@ class Inventories:
                 ),
             )
         return done.rowcount == 1
+
+    def links(self) -> dict[Mac, int]:
+        """What each machine that was measured loaded from the server, in Mbit/s; quick, however many there are."""
+        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'inventory'").fetchone():
+            return {}  # written by a nodisk that measured none, and opened for reading
+        rows = self.db.execute(
+            "SELECT mac, json_extract(report, '$.link.bytes'), json_extract(report, '$.link.milliseconds') "
+            "FROM inventory WHERE report IS NOT NULL"
+        )
+        found = {Mac(mac): Link(bytes=sent, milliseconds=took).mbps for mac, sent, took in rows}
+        return {mac: mbps for mac, mbps in found.items() if mbps}
 
     def all(self) -> dict[Mac, Measured]:
         """Every machine that was measured."""

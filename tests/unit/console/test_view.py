@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.console.consoles import Room
+from tests.unit.console.consoles import W1, Room
 
 from nodisk.console import (
     boot_orders,
@@ -29,9 +29,10 @@ from nodisk.console import (
 )
 from nodisk.console.view import Look
 from nodisk.context import LabContext
-from nodisk.machines import pace, status
+from nodisk.machines import guesses, pace, status
 from nodisk.machines.asked import Api, Asked, NodeView
 from nodisk.machines.status import Status
+from nodisk.records import printed
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
@@ -108,6 +109,15 @@ def test_every_look_and_a_filter(hall: Hall) -> None:
     assert filtered.counts == room.counts
 
 
+def test_the_slowest_has_a_guess(room: Room) -> None:
+    """On the page, in both languages; what the machine prints of itself stays text."""
+    room.report(Stage.OS)
+    room.database.printed.put(W1, printed.lines("nodisk: FAILED: <b>.service: x\nnodisk: FAILED: a.service: x"))
+    browser = room.browser().sign_in()
+    assert "(perhaps a service of it: it printed that a.service failed)" in browser.get("/").text
+    assert "(może usługa: wypisał, że a.service zawiodła)" in browser.get("/?lang=pl").text
+
+
 def test_a_machine_that_says_nothing_any_more(hall: Hall) -> None:
     hall.report("c", (Stage.ROOTFS, 0, ""))
     hall.report("a", (Stage.READY, 0, ""))
@@ -142,6 +152,7 @@ def test_every_word_of_a_page_is_in_polish() -> None:
     used = set(view.WORDS.values()) | {item.word for item in rights.MENU} | set(ConsoleRole)
     used |= {*orders.WORDS.values(), *class_orders.WORDS.values(), *class_orders.EFFECTS.values()}
     used |= {*code_orders.WORDS.values(), *code_orders.EFFECTS.values(), "To the cards"}
+    used |= set(guesses.TEXTS)
     used |= {"no code", "code not used yet", "has a passphrase"}
     used |= {*boot_orders.WORDS.values(), *boot_orders.EFFECTS.values()}
     used |= {*tell_orders.WORDS.values(), *tell_orders.EFFECTS.values()}

@@ -110,6 +110,7 @@ def test_a_machine_is_measured_once(server: Server, mac: str, source: str) -> No
     assert server.ask("POST", "/event", source, data={"mac": mac, "stage": "kernel"}).status_code == 200
     assert server.report(mac, nonce, source) == 200
     assert server.inventories.all()[Mac.parse(mac)].hardware == Hardware.model_validate(REPORT)
+    assert server.inventories.links() == {Mac.parse(mac): 925}
     assert server.report(mac, nonce, source) == 403  # used
     assert server.inventories.wanted(Mac.parse(mac)) is None
     told = server.app_state.database.events(kinds=(Kind.STAGE, Kind.NODE))
