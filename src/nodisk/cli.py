@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "power": ("nodisk.commands.power:power", "Switch machines on and off, and report the result."),
     "menu": ("nodisk.commands.menu:menu", "Show the boot menu, and set its password."),
-    "next-boot": ("nodisk.commands.menu:next_boot", "Choose what a machine starts at its next boot."),
+    "next-boot": ("nodisk.commands.menu:next_boot", "Choose what machines start at their next boot."),
     "status": ("nodisk.commands.cluster:status", "Show one row per machine: stage, node, RAM."),
     "console": ("nodisk.commands.console:console", "Sign in to the room's pages in a browser, and invite others."),
     "events": ("nodisk.commands.server:events", "Show what happened, and when."),

@@ -205,6 +205,32 @@ def test_machines_are_switched(served: Served, browser: Chrome) -> None:
     complaints(browser)
 
 
+def test_the_next_boot_of_many(served: Served, browser: Chrome) -> None:
+    """What is still to be said is asked for, with the keyboard where it is; the command itself notes it."""
+    open_link(browser, served, "anna")
+    Select(wait_for(browser, "select")).select_by_value("once")
+    click(browser, ".orders button", "With row 1")
+    wait_for(browser, "main", "Machines: 3")
+    Select(wait_for(browser, "#entry")).select_by_value("disk")
+    bad = violations(browser)
+    click(browser, "main button", "Go on")
+    wait_for(browser, "code", "nodisk next-boot cp1 w1 w2 disk --once")
+    wait_for(browser, "[role=note]", "Nothing is switched now.")
+    bad += violations(browser)
+    click(browser, "main button", "Do it (3)")
+    wait_for(browser, "[role=status]", "confirmed: 3")
+    browser.get(f"{served.base}/machine/w1")
+    wait_for(browser, "main dd", "disk, once")
+    browser.get(f"{served.base}/switch?action=broken&all=1&lang=pl")
+    wait_for(browser, "h1", "Oznacz jako uszkodzony")
+    bad += violations(browser)
+    browser.get(f"{served.base}/switch?action=clear&all=1&lang=en")
+    click(browser, "main button", "Do it (5)")
+    wait_for(browser, "[role=status]", "confirmed: 5")
+    assert bad == []
+    complaints(browser)
+
+
 def test_a_class_is_changed(served: Served, browser: Chrome) -> None:
     """By ticks and by a number of days; the command itself runs, and fails: there is no API."""
     open_link(browser, served, "anna")
@@ -448,10 +474,21 @@ def test_an_unknown_machine_is_adopted(served: Served, browser: Chrome, second: 
     wait_for(second, "main", "it is teacher")
     browser.get(f"{served.base}/unknown")
     click(browser, "form[action='/unknown/ignore'] button", "Ignore")
-    # Not before the answer: another page that is asked for takes back an order that is not sent yet.
-    patiently(browser, lambda: "8c:ec:4b:00:00:05" not in wait_for(browser, "main").text)
+    wait_for(browser, "code", "nodisk machines ignore 8c:ec:4b:00:00:05")
+    bad = violations(browser)
+    click(browser, "main button", "Do it (1)")
+    # By the command itself, which reads lab.yaml: it is a machine of the lab by now, and no unknown one.
+    wait_for(browser, "[role=status]", "unknown: 1")
+    wait_for(browser, "main td", "is teacher of lab.yaml")
+    click(browser, "main p a", "Back to the unknown machines")
+    click(browser, "tr:last-child form[action='/unknown/ignore'] button", "Ignore")
+    wait_for(browser, "code", "nodisk machines ignore 8c:ec:4b:00:00:06")
+    click(browser, "main button", "Do it (1)")
+    wait_for(browser, "[role=status]", "confirmed: 1")
+    assert bad + violations(browser) == []
     browser.get(f"{served.base}/unknown?show=ignored")
-    wait_for(browser, "main th", "8c:ec:4b:00:00:05")  # the console learns of lab.yaml by the server's reload
+    wait_for(browser, "main th", "8c:ec:4b:00:00:06")
+    assert "8c:ec:4b:00:00:05" not in wait_for(browser, "main").text
     assert browser.title == "Unknown machines · room · nodisk"
     complaints(browser)
     complaints(second)  # the 409
@@ -461,12 +498,21 @@ def test_a_broken_pc_is_noted(served: Served, browser: Chrome) -> None:
     open_link(browser, served, "anna")
     browser.get(f"{served.base}/machine/w4")
     wait_for(browser, "input[name=note]").send_keys("no picture", Keys.ENTER)
+    wait_for(browser, "code", "nodisk machines broken w4 --note 'no picture'")
+    bad = violations(browser)
+    click(browser, "main button", "Do it (1)")
+    wait_for(browser, "[role=status]", "confirmed: 1")
+    click(browser, "main tbody a", "w4")
     wait_for(browser, "main dd", "no picture")
-    assert violations(browser) == []
+    assert bad + violations(browser) == []
     browser.get(f"{served.base}/")
     wait_for(browser, ".tile .line", "Broken: no picture")
     browser.get(f"{served.base}/machine/w4")
-    click(browser, "main button", "It is mended")
+    click(browser, "main button", "Note that it is mended")
+    wait_for(browser, "code", "nodisk machines broken w4 --mended")
+    click(browser, "main button", "Do it (1)")
+    wait_for(browser, "[role=status]", "confirmed: 1")
+    browser.get(f"{served.base}/machine/w4")
     wait_for(browser, "input[name=note]")
     complaints(browser)
 

@@ -54,6 +54,21 @@ def test_what_is_shown(run: Run, tmp_path: Path) -> None:
         assert list(database.next_boots.all()) == [W1]
 
 
+def test_for_some_and_for_all(run: Run, tmp_path: Path) -> None:
+    shown = json.loads(run("next-boot", "w1", "cp1", "disk", "--output", "json").stdout)
+    assert [(one["machine"], one["next_boot"]["entry"]) for one in shown["machines"]] == [
+        ("w1", "disk"),
+        ("cp1", "disk"),
+    ]
+    assert run("next-boot", "--all", "disk", "--once", "--dry-run").stdout.count("disk, once") == 2
+    assert run("next-boot", "w1", "cp1", "--clear").stdout.count("its default") == 2
+    run("next-boot", "--all", "disk", "--once")
+    with Database(State(tmp_path / "state").lab("room").database, reading=True) as database:
+        assert {wish.once for wish in database.next_boots.all().values()} == {True}
+    assert run("next-boot", "--all").stdout.count("disk, once") == 2
+    assert run("next-boot", "--all", "--clear").stdout.count("its default") == 2
+
+
 def test_the_password_is_kept_and_forgotten(run: Run, tmp_path: Path) -> None:
     assert run("menu", "password", input="correct horse\n").exit_code == 0
     file = State(tmp_path / "state").lab("room").menu_password
@@ -85,6 +100,13 @@ def test_an_entry_that_lab_yaml_lost_is_shown_as_such(run: Run, tmp_path: Path) 
         ("w1", "menu"),
         ("w1", "nothing"),
         ("w9", "disk"),
+        ("w1", "w9", "disk"),
+        ("w1", "cp1"),
+        ("w1", "cp1", "disk", "--clear"),
+        ("--all", "w1", "disk"),
+        ("--all", "w1", "--clear"),
+        ("--all", "disk", "--clear"),
+        ("--all", "--once"),
     ],
 )
 def test_what_is_refused(run: Run, tmp_path: Path, words: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nodisk import ui
+from nodisk.commands import switching
 from nodisk.commands.machine_edits import parsed
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
@@ -16,7 +17,6 @@ from nodisk.machines import noting
 from nodisk.records import remarks
 from nodisk.records.database import Database
 from nodisk.records.remarks import Remark
-from nodisk.spec.lookup import machine_named
 from nodisk.values import Mac
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be recorded; write nothing.")
@@ -25,34 +25,37 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be reco
 @click.command(epilog='Example: nodisk machines broken w3 --note "no picture, power supply?"; then: --mended')
 @lab_options
 @output_option
-@click.argument("name")
+@switching.chosen_machines
 @click.option("--note", metavar="TEXT", help="What is wrong with it.")
 @click.option("--mended", is_flag=True, help="It is no longer broken.")
 @_dry_run
 def broken(  # noqa: PLR0917 - click hands over by name
-    options: LabOptions, output: str, name: str, note: str | None, mended: bool, dry_run: bool
+    options: LabOptions, output: str, chosen: switching.Chosen, note: str | None, mended: bool, dry_run: bool
 ) -> None:
-    """Mark a machine's PC as broken, with a note of what is wrong.
+    """Mark machines' PCs as broken, with a note of what is wrong.
 
-    `nodisk status` and `nodisk machines` show the note, and `nodisk room on` neither switches the machine on nor waits
-    for it. The note belongs to the PC: it is removed when another PC takes its place (nodisk machines swap).
+    `nodisk status` and `nodisk machines` show the note, and `nodisk room on` neither switches such a machine on nor
+    waits for it. The note belongs to the PC: it is removed when another PC takes its place (nodisk machines swap).
     """
     if mended == (note is not None):
-        raise UsageError("give --note or --mended", hint=f'nodisk machines broken {name} --note "no picture"')
+        raise UsageError("give --note or --mended", hint='nodisk machines broken w3 --note "no picture"')
     text = None if note is None else parsed("--note", remarks.note, note)
     context = options.load()
-    machine = machine_named(context.lab, name)
-    what = "mended" if text is None else f"broken: {text}"
-    was = True
+    machines = chosen(context)
+    changed = [True for _ in machines]
     if not dry_run:
         with Database(context.state.database) as database:
-            was = noting.broken(database, machine, text, source="nodisk")
+            changed = [noting.broken(database, machine, text, source="nodisk") for machine in machines]
+    rows = [(str(machine.name), was) for machine, was in zip(machines, changed, strict=True)]
     if output == "json":
-        ui.print_json({"machine": name, "broken": text, "changed": was, "dry_run": dry_run})
-    elif dry_run:
-        click.echo(f"would note: {name} is {what}")
-    else:
-        click.echo(f"{name} is {what}" if was else f"{name} was not marked as broken")
+        listed: list[dict[str, Any]] = [{"machine": name, "broken": text, "changed": was} for name, was in rows]
+        # As it was when there was one machine always.
+        ui.print_json((listed[0] if len(listed) == 1 else {}) | {"machines": listed, "dry_run": dry_run})
+        return
+    what = "mended" if text is None else f"broken: {text}"
+    for name, was in rows:
+        done = f"{name} is {what}" if was else f"{name} was not marked as broken"
+        click.echo(f"would note: {name} is {what}" if dry_run else done)
 
 
 @click.command(epilog="Example: nodisk machines ignore 00:1b:a9:00:00:07")

@@ -96,48 +96,61 @@ def password(options: LabOptions, forget: bool) -> None:
 @click.command(epilog="Example: nodisk next-boot w1 disk --once")
 @lab_options
 @output_option
-@click.argument("name", required=False)
-@click.argument("entry", required=False)
+@click.argument("words", nargs=-1, metavar="[NAME]... [ENTRY]")
+@click.option("--all", "every", is_flag=True, help="Every machine of the lab, instead of names.")
 @click.option("--once", is_flag=True, help="Choose it for one boot only, then return to the default.")
 @click.option("--clear", is_flag=True, help="Clear the choice, and return to the default.")
 @click.option("--dry-run", is_flag=True, help="Show what would be chosen; write nothing.")
 def next_boot(  # noqa: PLR0917 - click hands over by name
-    options: LabOptions, output: str, name: str | None, entry: str | None, once: bool, clear: bool, dry_run: bool
+    options: LabOptions, output: str, words: tuple[str, ...], every: bool, once: bool, clear: bool, dry_run: bool
 ) -> None:
-    """Choose what a machine starts at its next boot.
+    """Choose what machines start at their next boot.
 
-    The machine then starts it without showing a menu, whatever its default is. Without arguments, or with only a name,
+    A machine then starts it without showing a menu, whatever its default is. Without arguments, or with only a name,
     shows what is chosen. ENTRY is lab, disk, or an entry of `menu:` in lab.yaml that asks for no password. The running
     server applies the choice when the machine next asks for its boot script. With --once, a machine that asks again
     within the same boot gets the same answer, and its next boot uses the default.
     """
     context = options.load()
-    if name is None:
-        if once or clear:
-            raise UsageError("name a machine", hint="nodisk next-boot w1 disk --once")
-        _show(context, output, context.lab.machines)
-        return
-    machine = machine_named(context.lab, name)
-    if clear == (entry is not None):
-        if clear:
-            raise UsageError("--clear takes no entry", hint=f"nodisk next-boot {name} --clear")
+    names, entry = _meant(context, words, every=every, clear=clear)
+    if entry is None and not clear:
         if once:
-            raise UsageError("--once needs an entry", hint=f"nodisk next-boot {name} disk --once")
-        _show(context, output, [machine])
+            raise UsageError("--once needs an entry", hint="nodisk next-boot w1 disk --once")
+        _show(context, output, [machine_named(context.lab, name) for name in names] or context.lab.machines)
         return
+    if not names and not every:
+        raise UsageError("name a machine", hint="nodisk next-boot w1 disk --once")
+    chosen = {name: machine_named(context.lab, name) for name in names}.values() or context.lab.machines
     if entry is not None:
         next_boot_.need_able(context.lab, entry)
-    words = "its default" if entry is None else next_boot_.words(NextBoot(entry, once, time.time()))
+    said = "its default" if entry is None else next_boot_.words(NextBoot(entry, once, time.time()))
     if dry_run:
-        click.echo(f"would start at the next boot of {name}: {words}")
+        for machine in chosen:
+            click.echo(f"would start at the next boot of {machine.name}: {said}")
         return
     with Database(context.state.database) as database:
-        if entry is None:
-            database.next_boots.clear(machine.mac)
-        else:
-            database.next_boots.set(machine.mac, entry, once=once)
-        database.record(Kind.DAEMON, f"next boot: {words}", source="nodisk", mac=machine.mac, machine=name)
-    _show(context, output, [machine])
+        for machine in chosen:
+            if entry is None:
+                database.next_boots.clear(machine.mac)
+            else:
+                database.next_boots.set(machine.mac, entry, once=once)
+            name = str(machine.name)
+            database.record(Kind.DAEMON, f"next boot: {said}", source="nodisk", mac=machine.mac, machine=name)
+    _show(context, output, [*chosen])
+
+
+def _meant(
+    context: LabContext, words: tuple[str, ...], *, every: bool, clear: bool
+) -> tuple[tuple[str, ...], str | None]:
+    """Names of machines, and the entry that follows them; None: there is none."""
+    if clear and words and context.lab.machine(words[-1]) is None and words[-1] in next_boot_.every(context.lab):
+        raise UsageError("--clear takes no entry", hint="nodisk next-boot w1 --clear")
+    if every:
+        if len(words) > (0 if clear else 1):
+            raise UsageError("name machines, or pass --all: one of them", hint="nodisk next-boot --all disk --once")
+        return (), words[0] if words else None
+    # A name alone asks what is chosen.
+    return (words, None) if clear or len(words) < 2 else (words[:-1], words[-1])
 
 
 def _wishes(context: LabContext) -> dict[Mac, NextBoot]:

@@ -132,7 +132,7 @@ async def switch(console: Console, request: Request, session: Entry) -> Response
 async def next_boot(console: Console, request: Request, session: Entry) -> Response:
     """Choose what a machine starts at its next boot."""
     asked = await body(request, Booting)
-    order = boot_orders.order(console.lab, request.path_params["name"], asked.action, asked.entry)
+    order = boot_orders.order(console.lab, asked.action, [request.path_params["name"]], asked.entry)
     return _begun(console, request, session, order, "name a machine of the lab, and an entry without a password")
 
 

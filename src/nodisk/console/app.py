@@ -62,7 +62,6 @@ def application(console: Console) -> security.Guarded:
             *unknown_pages.ROUTES,
             *care_pages.ROUTES,
             *upgrade_pages.ROUTES,
-            *boot_pages.ROUTES,
             *terminal_pages.ROUTES,
             *watch_pages.ROUTES,
             *headlamp_pages.ROUTES,
@@ -93,7 +92,7 @@ async def room(console: Console, request: Request, session: Entry) -> Response:
         room=found,
         shown=view.looks(shown),
         ticks=ticks,
-        actions=orders.actions(console.lab),
+        actions=switch_pages.actions(console.lab),
         rows=orders.rows(console.lab) if ticks else (),
     )
 

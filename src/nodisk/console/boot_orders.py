@@ -1,11 +1,13 @@
-"""What a machine is to start at its next boot: an order that is ``nodisk next-boot``. Pure."""
+"""What machines are to start at their next boot: an order that is ``nodisk next-boot``. Pure."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from nodisk.console import orders
 from nodisk.console.orders import Came, error_of
 from nodisk.machines.buttons.button import Outcome
 from nodisk.spec import menu
@@ -30,32 +32,35 @@ EFFECTS = {
     BootAction.ALWAYS: "It starts what is chosen at every boot, until that is cleared. Nothing is switched now.",
     BootAction.CLEAR: "What was chosen for its next boot is forgotten. Nothing is switched now.",
 }
-"""What is said before it is confirmed."""
+"""What is said of each machine before it is confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class BootOrder:
-    """One machine's next boot."""
+    """Machines' next boot."""
 
     action: BootAction
-    machine: str
+    machines: tuple[str, ...]
+    """Their names; never none."""
     entry: str
     """Of the menu; '' to CLEAR."""
+    everything: bool = False
+    """Whether these are all machines of the lab."""
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The machine."""
-        return (self.machine,)
+        """The machines."""
+        return self.machines
 
     @property
     def heading(self) -> str:
-        """What the target is."""
+        """What they are."""
         return "Machines"
 
     @property
     def held(self) -> frozenset[str]:
-        """As for switching it: who switches a machine wants to know what it then starts."""
-        return frozenset({self.machine})
+        """As for switching them: who switches a machine wants to know what it then starts."""
+        return frozenset(self.machines)
 
     @property
     def class_name(self) -> str:
@@ -64,18 +69,21 @@ class BootOrder:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that the server runs: no more than one would type."""
+        """The words that the server runs: by name, so that a machine that came meanwhile is not meant."""
+        return self._command(self.machines)
+
+    @property
+    def line(self) -> str:
+        """The command as one pastes it."""
+        return shlex.join(("nodisk", *self._command(("--all",) if self.everything else self.machines)))
+
+    def _command(self, machines: Sequence[str]) -> tuple[str, ...]:
         how = {
             BootAction.ONCE: (self.entry, "--once"),
             BootAction.ALWAYS: (self.entry,),
             BootAction.CLEAR: ("--clear",),
         }
-        return ("next-boot", self.machine, *how[self.action])
-
-    @property
-    def line(self) -> str:
-        """The command as one pastes it."""
-        return shlex.join(("nodisk", *self.words))
+        return ("next-boot", *machines, *how[self.action])
 
     @property
     def sent(self) -> bytes:
@@ -83,17 +91,23 @@ class BootOrder:
         return b""
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
-        """Whether it is recorded: nothing of that is seen of the machine until it boots."""
-        if status != 0:
-            return (Came(self.machine, Outcome.UNKNOWN, error_of(status, errors)),)
-        return (Came(self.machine, Outcome.CONFIRMED, self.entry),)
+        """Whether it is recorded, for all or for none: nothing of that is seen of a machine until it boots."""
+        done = status == 0
+        outcome, detail = (Outcome.CONFIRMED, self.entry) if done else (Outcome.UNKNOWN, error_of(status, errors))
+        return tuple(Came(name, outcome, detail) for name in self.machines)
 
 
-def order(lab: Lab, machine: str, action: str, entry: str) -> BootOrder | None:
-    """The order of a request; None: there is no such machine or action, or no entry that starts by itself."""
-    if action not in set(BootAction) or machine not in {str(one.name) for one in lab.machines}:
+def order(
+    lab: Lab, action: str, names: Sequence[str], entry: str, *, row: str = "", every: bool = False
+) -> BootOrder | None:
+    """The order of a request, for machines as in ``orders.meant``.
+
+    None: it is for nobody, or there is no such action, or no entry that starts by itself.
+    """
+    found = orders.meant(lab, names, row=row, every=every)
+    if action not in set(BootAction) or not found:
         return None
-    what = BootAction(action)
+    what, everything = BootAction(action), len(found) == len(lab.machines)
     if what is BootAction.CLEAR:
-        return BootOrder(what, machine, "")
-    return BootOrder(what, machine, entry) if entry in menu.names(lab) else None
+        return BootOrder(what, found, "", everything)
+    return BootOrder(what, found, entry, everything) if entry in menu.names(lab) else None

@@ -18,6 +18,7 @@ from nodisk.console.code_orders import CodeOrder
 from nodisk.console.common import Console, page, signed_in, token_of
 from nodisk.console.errands import Errand
 from nodisk.console.orders import AnyOrder, Asked
+from nodisk.console.remark_orders import IgnoreOrder
 from nodisk.console.rights import Right
 from nodisk.machines.buttons.button import Outcome
 from nodisk.records.console_access import ConsoleRole, Entry
@@ -109,7 +110,7 @@ def find(console: Console, session: Entry, number: str) -> Errand | None:
 def values(errand: Errand) -> dict[str, Any]:
     """What the changing part of an order's page shows."""
     order = errand.order
-    places = {"Lab": ("", "Lab"), "Machines": ("/machine/", "Machine")}
+    places = {"Lab": ("", "Lab"), "Machines": ("/machine/", "Machine"), "Unknown machines": ("", "Machine")}
     leads, what = ("/class/", "Class") if order.class_name else places[order.heading]
     counts = orders.counts(errand.came or ())
     there = isinstance(order, CodeOrder) and counts[Outcome.CONFIRMED]
@@ -125,6 +126,8 @@ def _back(order: AnyOrder) -> tuple[str, str]:
     """Where somebody came from, and how it is called."""
     if isinstance(order, CareOrder):
         return "/backups", "Back to the backups"
+    if isinstance(order, IgnoreOrder):
+        return "/unknown", "Back to the unknown machines"
     return (f"/class/{order.class_name}", "Back to the class") if order.class_name else ("/", "Back to the room")
 
 

@@ -173,15 +173,20 @@ def order(lab: Lab, action: str, names: Sequence[str], *, row: str = "", every: 
 
     Names that lab.yaml doesn't have count for nothing, and so does a row in which nobody sits.
     """
+    found = meant(lab, names, row=row, every=every)
     if action not in actions(lab):
         return None
-    asked = set(names)
-
-    def meant(machine: Machine) -> bool:
-        return every or (_sits(machine, row) if row else str(machine.name) in asked)
-
-    found = tuple(str(machine.name) for machine in lab.machines if meant(machine))
     return Order(Action(action), found, len(found) == len(lab.machines)) if found else None
+
+
+def meant(lab: Lab, names: Sequence[str], *, row: str = "", every: bool = False) -> tuple[str, ...]:
+    """The machines of a request by name: all, else those of a row of seats, else those named."""
+    asked = set(names)
+    return tuple(
+        str(machine.name)
+        for machine in lab.machines
+        if every or (_sits(machine, row) if row else str(machine.name) in asked)
+    )
 
 
 def actions(lab: Lab) -> tuple[Action, ...]:

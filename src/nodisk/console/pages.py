@@ -18,6 +18,7 @@ from nodisk.console import (
     class_orders,
     code_orders,
     orders,
+    remark_orders,
     tell_orders,
     upgrade_orders,
     view,
@@ -50,6 +51,8 @@ _ACTIONS = (
     | class_making.WORDS
     | tell_orders.WORDS
     | care_orders.WORDS
+    | remark_orders.WORDS
+    | remark_orders.IGNORE_WORDS
     | upgrade_orders.WORDS
 )
 BUILDS = {Runs.NEW: "the current build", Runs.OLD: "another build", Runs.NOTHING: "nothing yet"}

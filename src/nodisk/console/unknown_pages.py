@@ -1,4 +1,4 @@
-"""Machines that lab.yaml doesn't have: what they say of themselves, to adopt or to ignore; and notes on broken PCs.
+"""Machines that lab.yaml doesn't have: what they say of themselves, to adopt or to ignore.
 
 A machine says what it likes: anyone on the wire may have made up what is shown here.
 """
@@ -13,20 +13,20 @@ from urllib.parse import urlencode
 from starlette.background import BackgroundTask
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from nodisk.console import security
+from nodisk.console import errand_pages, remark_orders, security
 from nodisk.console.common import Console, page, signed_in, token_of
+from nodisk.console.remark_orders import IgnoreAction, IgnoreOrder
 from nodisk.console.rights import Right
 from nodisk.errors import NodiskError, UsageError
-from nodisk.machines import adopting, noting, vendors
+from nodisk.machines import adopting, vendors
 from nodisk.machines.adopt import Wish
 from nodisk.records import remarks
 from nodisk.records.console_access import Entry
 from nodisk.records.sightings import place
 from nodisk.server.handlers.common import Problem
-from nodisk.spec.lookup import machine_named
 from nodisk.values import Mac, Name, Seat
 
 
@@ -91,34 +91,25 @@ async def adopt(console: Console, request: Request, session: Entry) -> Response:
     return response
 
 
+async def ask_ignore(console: Console, request: Request, session: Entry) -> Response:
+    """Which one would be left out of the list, or shown again; nothing is yet."""
+    order = ignore_of(console, request.query_params)
+    address = f"/unknown/ignore?{urlencode({'action': str(order.action), 'mac': str(order.mac)})}"
+    effect = remark_orders.IGNORE_EFFECTS[order.action]
+    return errand_pages.confirm(request, session, order, address=address, effect=effect)
+
+
 async def ignore(console: Console, request: Request, session: Entry) -> Response:
-    """Leave one out of the list, or show it again."""
-    security.check_origin(request)
-    form = await security.form_of(request)
-    security.check_form(form, token_of(request))
-    mac, undo = mac_of(console, form.get("mac", "")), form.get("undo") == "1"
-    noting.ignore(console.database, mac, undo=undo, source=f"console: {session.name} ({session.role})")
-    console.snapshot.changed()
-    return RedirectResponse("/unknown?show=ignored" if undo else "/unknown", 303)
+    """Do it."""
+    return await errand_pages.begin(console, request, session, ignore_of(console, request.query_params))
 
 
-async def broken(console: Console, request: Request, session: Entry) -> Response:
-    """Note that a machine's PC is broken, or with an empty note that it is not any more."""
-    security.check_origin(request)
-    form = await security.form_of(request)
-    security.check_form(form, token_of(request))
-    try:
-        machine = machine_named(console.lab, request.path_params["name"])
-    except UsageError as error:
-        raise Problem(404, "lab.yaml has no such machine") from error
-    text = form.get("note", "")
-    try:
-        note = remarks.note(text) if text.strip() else None
-    except ValueError as error:
-        raise Problem(400, str(error)) from error
-    noting.broken(console.database, machine, note, source=f"console: {session.name} ({session.role})")
-    console.snapshot.changed()
-    return RedirectResponse(f"/machine/{machine.name}", 303)
+def ignore_of(console: Console, query: QueryParams) -> IgnoreOrder:
+    """The order of an address; raises Problem 400 if it is none, 404 for a machine that was never seen."""
+    action = query.get("action", "")
+    if action not in set(IgnoreAction):
+        raise Problem(400, "choose a machine, and what to do")
+    return IgnoreOrder(IgnoreAction(action), mac_of(console, query.get("mac", "")))
 
 
 def adoption_of(console: Console, query: QueryParams) -> Adoption:
@@ -146,6 +137,6 @@ ROUTES = (
     Route("/unknown", signed_in(unknown, Right.CARE)),
     Route("/unknown/adopt", signed_in(confirm, Right.CARE)),
     Route("/unknown/adopt", signed_in(adopt, Right.CARE), methods=["POST"]),
+    Route("/unknown/ignore", signed_in(ask_ignore, Right.CARE)),
     Route("/unknown/ignore", signed_in(ignore, Right.CARE), methods=["POST"]),
-    Route("/machine/{name}/broken", signed_in(broken, Right.SWITCH), methods=["POST"]),
 )

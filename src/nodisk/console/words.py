@@ -84,7 +84,10 @@ POLISH = {
     "It ends after half an hour without use, and with your session.": (
         "Kończy się po pół godzinie bez użycia oraz razem z sesją."
     ),
-    "It is mended": "Naprawiony",
+    "It is listed and counted as the others are.": "Jest pokazywany i liczony jak inne.",
+    "It is listed and counted no more, and can still be adopted.": (
+        "Nie jest już pokazywany ani liczony; nadal można go przyjąć."
+    ),
     "It starts what is chosen at every boot, until that is cleared. Nothing is switched now.": (
         "Przy każdym starcie uruchomi to, co wybrano, aż do odwołania. Teraz nic nie jest przełączane."
     ),
@@ -126,6 +129,7 @@ POLISH = {
     "Nodes": "Węzły",
     "Nodes have": "Węzły mają",
     "Note that it is broken": "Oznacz jako uszkodzony",
+    "Note that it is mended": "Oznacz jako naprawiony",
     "Nothing answers yet. A Service of type NodePort appears here.": (
         "Jeszcze nic nie odpowiada. Usługa typu NodePort pojawi się tutaj."
     ),
@@ -215,6 +219,10 @@ POLISH = {
         "Strona i konsola nie rozumieją się. Odśwież stronę."
     ),
     "The passphrase once more": "Powtórz hasło",
+    "The note is forgotten. Nothing is switched now.": "Notatka zostanie usunięta. Teraz nic nie jest przełączane.",
+    "The room's page shows the note, and nodisk room on leaves the PC alone. Nothing is switched now.": (
+        "Strona sali pokaże notatkę, a nodisk room on pominie ten komputer. Teraz nic nie jest przełączane."
+    ),
     "The same by command": "To samo poleceniem",
     "The server reads lab.yaml again. In a few seconds the machine has a page.": (
         "Serwer wczytuje lab.yaml na nowo. Za kilka sekund komputer będzie miał swoją stronę."

@@ -20,6 +20,7 @@ from nodisk.console import (
     code_orders,
     orders,
     pages,
+    remark_orders,
     rights,
     snapshot,
     tell_orders,
@@ -152,7 +153,9 @@ def test_every_word_of_a_page_is_in_polish() -> None:
     used = set(view.WORDS.values()) | {item.word for item in rights.MENU} | set(ConsoleRole)
     used |= {*orders.WORDS.values(), *class_orders.WORDS.values(), *class_orders.EFFECTS.values()}
     used |= {*code_orders.WORDS.values(), *code_orders.EFFECTS.values(), "To the cards"}
-    used |= set(guesses.TEXTS)
+    used |= {*remark_orders.WORDS.values(), *remark_orders.EFFECTS.values()}
+    used |= {*remark_orders.IGNORE_WORDS.values(), *remark_orders.IGNORE_EFFECTS.values(), "Unknown machines"}
+    used |= {"Back to the unknown machines"} | set(guesses.TEXTS)
     used |= {"no code", "code not used yet", "has a passphrase"}
     used |= {*boot_orders.WORDS.values(), *boot_orders.EFFECTS.values()}
     used |= {*tell_orders.WORDS.values(), *tell_orders.EFFECTS.values()}

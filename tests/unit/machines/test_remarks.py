@@ -90,6 +90,20 @@ def test_a_broken_pc_is_shown_as_such_until_it_is_mended(shell: Shell) -> None:
         assert [event.detail for event in database.events(mac=W2)] == ["broken: no picture", "mended"]
 
 
+def test_several_at_once(shell: Shell) -> None:
+    told = shell.json("machines", "broken", "w1", "w2", "--note", "no picture")
+    assert told == {
+        "machines": [{"machine": name, "broken": "no picture", "changed": True} for name in ("w1", "w2")],
+        "dry_run": False,
+    }
+    one = shell.json("machines", "broken", "w1", "--mended")
+    assert (one["machine"], one["broken"], one["changed"], len(one["machines"])) == ("w1", None, True, 1)
+    assert shell.run("machines", "broken", "--all", "--mended").splitlines() == [
+        "w1 was not noted as broken",
+        "w2 is mended",
+    ]
+
+
 def test_the_note_is_of_the_pc_and_not_of_its_place(shell: Shell) -> None:
     shell.run("machines", "broken", "w2", "--note", "no picture")
     shell.run("machines", "swap", "w2", "52:54:00:98:00:13", "--force")
