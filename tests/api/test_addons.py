@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from tests.api.apiserver import LAB, ControlPlane
 
 from nodisk import cli
-from nodisk.assets import addon_source, mirrored
+from nodisk.assets import addon_listing, addon_source, mirrored
 from nodisk.errors import NodiskError
 from nodisk.kube import addon_sets, addons, applyset
 from nodisk.kube.client import Client
@@ -296,6 +297,8 @@ def test_the_commands(plane: ControlPlane, client: Client, folder: Path) -> None
 
     member = {"group": "", "kind": "ConfigMap", "namespace": "default", "name": "commanded"}
     assert call("list")["addons"][0]["state"] == "not applied"
+    seen = addon_listing.ask(replace(plane.context, lab=load(file), file=file))  # as the console asks
+    assert [(one.row.name, one.row.state) for one in seen] == [("web", addon_sets.State.ABSENT)]
     assert call("show", "web")["objects"] == []
     [change] = call("apply", "--dry-run")["changes"]
     assert change.items() >= {"addon": "web", "verb": "create", **member}.items()

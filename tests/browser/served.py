@@ -23,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.shells import Host
 
+from nodisk.assets.addon_listing import Listed
 from nodisk.classes.census import Census, census
 from nodisk.classes.headlamp import Entrance
 from nodisk.classes.own import Link, Own, Running, Used
@@ -34,6 +35,7 @@ from nodisk.console.app import application
 from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
 from nodisk.context import LabContext
+from nodisk.kube import addon_sets
 from nodisk.machines.asked import Api, Asked
 from nodisk.pki.authority import Authority
 from nodisk.records.console_access import ConsoleRole
@@ -101,7 +103,7 @@ class Served:
 
 def as_tests_have_it(console: Console) -> None:
     """What the API would say, which nobody runs here; nor is there a server that could read lab.yaml again."""
-    console.failing, console.census = _failing, _census
+    console.failing, console.census, console.addons = _failing, _census, _addons
     console.own, console.key, console.headlamp = _own, _key, _headlamp
     console.reload = _no_server
 
@@ -219,6 +221,13 @@ def _census(_: LabContext) -> Census:
     machine = {"metadata": {"name": "w1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     pod = {"metadata": {"name": EVIL, "namespace": "kube-system"}, "status": {"phase": "Pending"}}
     return census([machine], [pod], [], "cp1 leads")
+
+
+def _addons(_: LabContext) -> tuple[Listed, ...]:
+    """What a file of theirs says is their author's."""
+    fine = addon_sets.Row("headlamp", addon_sets.State.APPLIED, "headlamp 0.40.0")
+    broken = addon_sets.Row("web", addon_sets.State.BROKEN, "web.yaml", f"add-on web: {EVIL}")
+    return (Listed(fine, "1 of 1 mirrored"), Listed(broken, ""))
 
 
 def _key_hash(certificate: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from nodisk import ui
 from nodisk.assets import addon_files, addon_mirror, addon_source, mirrored, progress
@@ -17,36 +17,6 @@ from nodisk.context import LabContext
 from nodisk.errors import NodiskError
 from nodisk.server import addon_images
 from nodisk.spec.model_addons import Addon
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """An add-on's images, for people."""
-
-    images: list[Result]
-    """What the lab has of them."""
-    hidden: list[str]
-    """What looks like more of them."""
-    hooks: tuple[str, ...]
-    """What of a chart is left out."""
-
-
-def of(context: LabContext, addon: Addon) -> Shown:
-    """Raises SpecError as reading does."""
-    made = addon_source.Sources.of(context.lab, context.state).rendered(addon)
-    objects = made.objects
-    record = mirrored.read(context.state)
-    found = addon_mirror.states(Store(context.state.state), record, addon_source.images(addon, objects))
-    return Shown(list(found), addon_source.hidden(addon, objects), made.hooks)
-
-
-def summary(context: LabContext, addon: Addon) -> str:
-    """``2 of 3 mirrored``; empty for an add-on without images, or one that can't be read."""
-    try:
-        found = of(context, addon).images
-    except NodiskError:
-        return ""
-    return f"{sum(one.verb is Verb.THERE for one in found)} of {len(found)} mirrored" if found else ""
 
 
 def mirror(context: LabContext, chosen: Sequence[Addon], *, whole: bool, refresh: bool) -> list[Result]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from nodisk import ui
-from nodisk.assets import addon_mirror, addon_source
+from nodisk.assets import addon_listing, addon_mirror, addon_source
 from nodisk.commands import addon_images
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
@@ -49,16 +49,15 @@ def list_(options: LabOptions, output: str) -> None:
     """List the add-ons in lab.yaml, and those that only the cluster has."""
     context = options.load_cluster()
     with _client(context) as client:
-        found = addon_sets.rows(client, context.lab.addons, _read(context))
-    images = {str(addon.name): addon_images.summary(context, addon) for addon in context.lab.addons}
+        found = addon_listing.listed(context, client)
     if output == "json":
         keys = ("name", "state", "source", "problem")
-        listed = [{key: str(getattr(row, key)) for key in keys} | {"images": images.get(row.name, "")} for row in found]
+        listed = [{key: str(getattr(one.row, key)) for key in keys} | {"images": one.images} for one in found]
         ui.print_json({"addons": listed})
         return
     ui.print_table(
         ["ADD-ON", "STATE", "IMAGES", "FROM"],
-        [(row.name, row.state.value, images.get(row.name, ""), row.problem or row.source) for row in found],
+        [(one.row.name, one.row.state.value, one.images, one.row.problem or one.row.source) for one in found],
     )
 
 
@@ -70,10 +69,10 @@ def show(options: LabOptions, output: str, name: str) -> None:
     """Show which objects of an add-on the cluster has, and which of its images are mirrored."""
     context = options.load_cluster()
     addon = next((one for one in context.lab.addons if str(one.name) == name), None)
-    images, problem = addon_images.Shown([], [], ()), ""
+    images, problem = addon_listing.Shown([], [], ()), ""
     if addon is not None:
         try:
-            images = addon_images.of(context, addon)
+            images = addon_listing.of(context, addon)
         except NodiskError as error:
             problem = error.message
     with _client(context) as client:
@@ -201,7 +200,7 @@ def mirror(options: LabOptions, output: str, names: tuple[str, ...], *, refresh:
     if dry_run:
         for addon in chosen:
             try:
-                results += addon_images.of(context, addon).images
+                results += addon_listing.of(context, addon).images
             except NodiskError as error:
                 problems.append(error.message)
     else:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nodisk.assets.addon_listing import Listed
 from nodisk.classes import headlamp
 from nodisk.console import care_orders, errand_pages, reports
 from nodisk.console.care_orders import CareOrder
@@ -27,17 +28,32 @@ LOOKED_AT = 2000
 
 
 async def cluster(console: Console, request: Request, session: Entry) -> Response:
-    """The cluster at a glance; or why nobody knows."""
+    """The cluster at a glance, with its add-ons; or why nobody knows."""
     if not console.lab.has_cluster:
         raise Problem(404, "this lab has no cluster")
     found, unknown = None, ""
-    try:
-        async with console.asking:
+    addons: tuple[Listed, ...] = ()
+    no_addons = ""
+    async with console.asking:
+        try:
             found = await asyncio.to_thread(console.census, console.context)
-    except NodiskError as error:
-        unknown = error.message
-    has = headlamp.wanted(console.lab)
-    return page(request, "cluster.html", session, found=found, unknown=unknown, has_headlamp=has)
+        except NodiskError as error:
+            unknown = error.message
+        else:  # where the API is away, nobody waits for it twice
+            try:
+                addons = await asyncio.to_thread(console.addons, console.context)
+            except NodiskError as error:
+                no_addons = error.message
+    return page(
+        request,
+        "cluster.html",
+        session,
+        found=found,
+        unknown=unknown,
+        addons=addons,
+        no_addons=no_addons,
+        has_headlamp=headlamp.wanted(console.lab),
+    )
 
 
 async def reports_(console: Console, request: Request, session: Entry) -> Response:

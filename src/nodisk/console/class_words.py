@@ -9,6 +9,8 @@ POLISH = {
     "A key for each student, and a sheet to print. Give each only their own.": (
         "Klucz każdego studenta i kartka do wydruku. Daj każdemu tylko jego własne."
     ),
+    "Add-on": "Dodatek",
+    "Add-ons": "Dodatki",
     "Alarms of the last 24 hours": "Alarmy z ostatniej doby",
     "Back to the backups": "Wróć do kopii zapasowych",
     "Back to the classes": "Wróć do klas",
@@ -45,6 +47,10 @@ POLISH = {
     "Headlamp is not in the cluster. The lab's administrator can put it there: nodisk addons apply headlamp.": (
         "Headlampa nie ma w klastrze. Może go dodać administrator laboratorium: nodisk addons apply headlamp."
     ),
+    "Images": "Obrazy",
+    "It differs from what was applied, or something was refused. What differs: nodisk addons diff": (
+        "Różni się od tego, co wdrożono, albo coś odrzucono. Co się różni: nodisk addons diff"
+    ),
     "Kind": "Rodzaj",
     "Lab": "Laboratorium",
     "Last signed in": "Ostatnie logowanie",
@@ -57,9 +63,16 @@ POLISH = {
     "NAME:TAG": "NAZWA:ZNACZNIK",
     "Namespaces": "Przestrzenie nazw",
     "No student's page shows it any more.": "Żadna strona studenta już jej nie pokaże.",
+    "Nobody knows.": "Nie wiadomo.",
     "Nothing is made yet.": "Jeszcze nic nie powstało.",
+    "Nothing of it is in the cluster. To put it there: nodisk addons apply": (
+        "W klastrze nic z niego nie ma. Aby go dodać: nodisk addons apply"
+    ),
     "One name per line; or a table with headings, copied from a spreadsheet or a CSV file.": (
         "Jedno imię i nazwisko w wierszu albo tabela z nagłówkami, skopiowana z arkusza lub pliku CSV."
+    ),
+    "Only the cluster has it. To remove it: nodisk addons remove": (
+        "Ma go tylko klaster. Aby go usunąć: nodisk addons remove"
     ),
     "Open Headlamp": "Otwórz Headlamp",
     "Open Headlamp in a new window": "Otwórz Headlamp w nowym oknie",
@@ -135,8 +148,13 @@ POLISH = {
     ),
     "Your images": "Twoje obrazy",
     "all, to look at": "wszystkie, do podglądu",
+    "applied": "wdrożony",
+    "changed": "zmieniony",
     "code not used yet": "kod jeszcze nieużyty",
     "has a passphrase": "ma hasło",
     "no code": "brak kodu",
+    "not applied": "niewdrożony",
+    "not in lab.yaml": "spoza lab.yaml",
+    "unreadable": "nieczytelny",
     "watches this terminal.": "ogląda ten terminal.",
 }

@@ -13,6 +13,8 @@ from typing import Any
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from nodisk.assets import addon_listing
+from nodisk.assets.addon_listing import Listed
 from nodisk.classes import census, failing, headlamp, on_node, own
 from nodisk.classes.census import Census
 from nodisk.classes.headlamp import Entrance
@@ -72,6 +74,8 @@ class Console:
     """What fails in a class's namespaces; raises NodiskError if nobody can say."""
     census: Callable[[LabContext], Census] = census.ask
     """The cluster at a glance; raises NodiskError if nobody can say."""
+    addons: Callable[[LabContext], tuple[Listed, ...]] = addon_listing.ask
+    """The cluster's add-ons; raises NodiskError if nobody can say."""
     on_node: Callable[[LabContext, str, Iterable[Class]], OnNode | None] = on_node.ask
     """What is on a machine, of these classes' students and others; raises NodiskError if nobody can say."""
     key: Callable[[LabContext, Class, Account], str] = own.key

@@ -25,6 +25,7 @@ from nodisk.console import (
     xterm,
 )
 from nodisk.console.words import LANGUAGES, Translate, translator
+from nodisk.kube.addon_sets import State
 from nodisk.records import messages
 from nodisk.records.events import iso
 from nodisk.upgrade.plan import Runs
@@ -55,6 +56,14 @@ _ACTIONS = (
     | remark_orders.IGNORE_WORDS
     | upgrade_orders.WORDS
 )
+ADDONS = {
+    State.APPLIED: "",
+    State.CHANGED: "It differs from what was applied, or something was refused. What differs: nodisk addons diff",
+    State.ABSENT: "Nothing of it is in the cluster. To put it there: nodisk addons apply",
+    State.LEFT: "Only the cluster has it. To remove it: nodisk addons remove",
+    State.BROKEN: "",
+}
+"""What an add-on's state means for people; of one that can't be read, its problem says more."""
 BUILDS = {Runs.NEW: "the current build", Runs.OLD: "another build", Runs.NOTHING: "nothing yet"}
 
 
@@ -78,6 +87,7 @@ def _environment(language: str) -> Environment:
         "steps": view.STEPS,
         "kinds": trouble.TITLES,
         "action_words": _ACTIONS,
+        "addon_words": ADDONS,
         "build_words": BUILDS,
         "care_actions": list(care_orders.CareAction),
         "boot_actions": list(boot_orders.BootAction)[:2],

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 from tests.unit.spec.labs import TEN_LINES
 
+from nodisk.assets.addon_listing import Listed
 from nodisk.classes.census import Census
 from nodisk.console import security
 from nodisk.console.app import application
@@ -97,13 +98,18 @@ def room_in(folder: Path, text: str = TEN_LINES) -> Iterator[Room]:
     lab, state = load(folder / "lab.yaml"), State(folder / "state").lab("room")
     with Database(state.database) as database:
         snapshot = Snapshot(LabContext(lab, folder / "lab.yaml", state, None), ask=lambda _: AWAY, now=_later())
-        yield Room(Console(lab, database, snapshot, tick=0.01, failing=lambda *_: (), census=_nobody), database)
+        console = Console(lab, database, snapshot, tick=0.01, failing=lambda *_: (), census=_nobody, addons=_none)
+        yield Room(console, database)
 
 
 def _later() -> Any:
     """A clock by which whatever was read before is too old."""
     ticks = itertools.count(start=100, step=100)
     return lambda: float(next(ticks))
+
+
+def _none(_: LabContext) -> tuple[Listed, ...]:
+    return ()
 
 
 def _nobody(_: LabContext) -> Census:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Room
 
+from nodisk.assets.addon_listing import Listed
 from nodisk.bench.result import FORMAT
 from nodisk.classes.census import census
 from nodisk.console import reports
+from nodisk.context import LabContext
+from nodisk.kube.addon_sets import Row, State
+from nodisk.kube.errors import Unreachable
 from nodisk.records import backups
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
@@ -175,6 +180,39 @@ def test_the_cluster(room: Room) -> None:
     assert page.count("&lt;script&gt;") == 4
     assert evil not in page
     assert "0.0 cores, 0 MiB, 0 pods" in page
+
+
+def test_the_cluster_s_add_ons(room: Room) -> None:
+    """What state they are in, and what to do; a file's own words stay text."""
+    browser = room.browser().sign_in()
+    room.console.census = lambda _: census([], [], [], "cp1 leads")
+    assert "Add-ons (0)" in browser.get("/cluster").text
+    evil = "<script>alert(1)</script>"
+    states = {
+        State.APPLIED: "",
+        State.CHANGED: "nodisk addons diff",
+        State.ABSENT: "nodisk addons apply",
+        State.LEFT: "nodisk addons remove",
+        State.BROKEN: "&lt;script&gt;",
+    }
+    rows = (Row(f"addon-{number}", state, "x.yaml") for number, state in enumerate(states))
+    rows = (replace(row, problem=evil) if row.state is State.BROKEN else row for row in rows)
+    found = tuple(Listed(row, "2 of 3 mirrored") for row in rows)
+    room.console.addons = lambda _: found
+    page = browser.get("/cluster").text
+    assert evil not in page
+    for row, words in zip(page.split("<tr")[-5:], states.values(), strict=True):
+        assert words in row
+        assert ('class="failed"' in row) == bool(words)
+    assert "niewdrożony" in browser.get("/cluster?lang=pl").text
+
+    def away(_: LabContext) -> tuple[Listed, ...]:
+        raise Unreachable("the API is away")
+
+    room.console.addons = away
+    page = browser.get("/cluster").text
+    assert "Nie wiadomo. the API is away" in page
+    assert "cp1 leads" in page
 
 
 @pytest.mark.parametrize("role", [ConsoleRole.VIEWER, ConsoleRole.TEACHER])

@@ -30,6 +30,7 @@ from nodisk.console import (
 )
 from nodisk.console.view import Look
 from nodisk.context import LabContext
+from nodisk.kube.addon_sets import State as AddonState
 from nodisk.machines import guesses, pace, status
 from nodisk.machines.asked import Api, Asked, NodeView
 from nodisk.machines.status import Status
@@ -155,6 +156,7 @@ def test_every_word_of_a_page_is_in_polish() -> None:
     used |= {*code_orders.WORDS.values(), *code_orders.EFFECTS.values(), "To the cards"}
     used |= {*remark_orders.WORDS.values(), *remark_orders.EFFECTS.values()}
     used |= {*remark_orders.IGNORE_WORDS.values(), *remark_orders.IGNORE_EFFECTS.values(), "Unknown machines"}
+    used |= {*filter(None, pages.ADDONS.values()), *AddonState}
     used |= {"Back to the unknown machines"} | set(guesses.TEXTS)
     used |= {"no code", "code not used yet", "has a passphrase"}
     used |= {*boot_orders.WORDS.values(), *boot_orders.EFFECTS.values()}
