@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 
 from nodisk import ui
 from nodisk.classes import record
+from nodisk.commands import opening
 from nodisk.commands.server import Duration
 from nodisk.console import address, rights
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
@@ -19,6 +20,8 @@ from nodisk.records.console_access import LINK, ConsoleRole, Entry
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, iso
 
+PAGE = "sign-in.html"
+"""In the run folder: what a browser opens to come to the link."""
 LONGEST_NAME = 64
 WEEK = 7 * 86400.0
 LONGEST_INVITATION = 31 * 86400.0
@@ -36,15 +39,26 @@ _role_option = click.option(
 @click.group(invoke_without_command=True, epilog="Example: nodisk console")
 @lab_options
 @output_option
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=True,
+    help="Open the link in the browser of this graphical session, if it is one.",
+)
 @click.pass_context
-def console(ctx: click.Context, options: LabOptions, output: str) -> None:
+def console(ctx: click.Context, options: LabOptions, output: str, *, opens: bool) -> None:
     """Sign in to the room's pages in a browser, and invite others.
 
-    Without a subcommand, prints a link that signs in an administrator once, within 15 minutes. `nodisk serve` serves
-    the pages over HTTPS, only to browsers on the server itself unless lab.yaml says `console: {listen: lab}`.
+    Without a subcommand, prints a link that signs in an administrator once, within 15 minutes, and opens it if you sit
+    at the server's own screen. `nodisk serve` serves the pages over HTTPS, only to browsers on the server itself unless
+    lab.yaml says `console: {listen: lab}`.
     """
     if ctx.invoked_subcommand is None:
-        _invite(options.load(), output, "root", ConsoleRole.ADMIN, LINK)
+        context = options.load()
+        link = _invite(context, output, "root", ConsoleRole.ADMIN, LINK)
+        # A program that asks for JSON opens it itself; and there is no page where no server runs.
+        if opens and output != "json" and running.pid(context.state) is not None:
+            opening.link(link, context.state.run / PAGE)
 
 
 @console.command(epilog="Example: nodisk console invite 'Anna Nowak' --role viewer")
@@ -142,7 +156,8 @@ def revoke(options: LabOptions, output: str, name: str) -> None:
         ui.say(f"{name}: {count} of sessions, links and tokens have ended")
 
 
-def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seconds: float) -> None:
+def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seconds: float) -> str:
+    """Make a link and print it; returns it."""
     with Database(context.state.database) as database:
         code = database.console.invite(name, role, seconds=seconds)
         database.record(Kind.DAEMON, f"console: {name} ({role}) was invited", source="nodisk")
@@ -153,7 +168,7 @@ def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seco
     if output == "json":
         found = {"link": link, "name": name, "role": str(role), "until": iso(ends), "server": serves}
         ui.print_json(found if taught is None else found | {"classes": taught})
-        return
+        return link
     click.echo(link)
     ui.say(f"It signs in {name} ({role}) once, until {_clock(ends)}.")
     if taught is not None:
@@ -165,6 +180,7 @@ def _invite(context: LabContext, output: str, name: str, role: ConsoleRole, seco
         )
     if not serves:
         ui.say("The lab's server doesn't run: the link works once it does.")
+    return link
 
 
 def _taught(context: LabContext, name: str) -> list[str]:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,8 +15,11 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.unit.spec.labs import TEN_LINES
 
+from nodisk import files
 from nodisk.cli import nodisk
+from nodisk.commands import opening
 from nodisk.errors import UsageError
+from nodisk.records import running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.state import State
@@ -63,6 +71,91 @@ def test_invite_list_and_revoke(folder: Path) -> None:
     assert json.loads(call(folder, "revoke", "Anna Nowak", "--output", "json").stdout)["revoked"] == 1
     assert json.loads(call(folder, "list", "--output", "json").stdout) == {"access": []}
     assert isinstance(call(folder, "revoke", "Anna Nowak").exception, UsageError)
+
+
+@dataclass
+class Desk:
+    """A graphical session with a browser that writes down what it is to open."""
+
+    folder: Path
+    opened: Path
+
+    def call(self, *words: str, **environment: str) -> tuple[str, str]:
+        """What ``nodisk console`` printed, and what the browser was given."""
+        self.opened.unlink(missing_ok=True)
+        where = ["--lab", str(self.folder / "lab.yaml"), "--state", str(self.folder / "state")]
+        known = {key: value for key, value in os.environ.items() if not key.startswith(("SSH_", "WAYLAND", "DISPLAY"))}
+        done = subprocess.run(
+            [sys.executable, "-m", "nodisk", "console", *words, *where],
+            env={**known, "BROWSER": str(self.folder / "browser"), **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout, self.opened.read_text() if self.opened.exists() else ""
+
+
+@pytest.fixture
+def desk(folder: Path) -> Iterator[Desk]:
+    """Somebody sits at the server, which runs."""
+    found = Desk(folder, folder / "opened")
+    browser = folder / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$*" > {found.opened}\n')
+    browser.chmod(0o755)
+    state = State(folder / "state").lab("room")
+    state.run.mkdir(parents=True)
+    with files.lock(state.run / running.LOCK, "a server"):
+        running.announce(state, running.Ready(os.getpid(), 1.0, "10.77.0.1", "x", (), {}))
+        yield found
+
+
+def test_who_sits_at_the_server_gets_the_page(desk: Desk) -> None:
+    """By a page of that user's alone: no list of processes shows the code."""
+    for session in ({"DISPLAY": ":0"}, {"WAYLAND_DISPLAY": "wayland-0"}):
+        printed, opened = desk.call(**session)
+        link = printed.splitlines()[0]
+        page = desk.folder / "state" / "labs" / "room" / "run" / "sign-in.html"
+        assert opened == page.as_uri()
+        assert code_of(link) not in opened
+        assert page.stat().st_mode & 0o777 == 0o600
+        assert f'content="0; url={link}"' in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "session"),
+    [
+        ((), {}),
+        ((), {"DISPLAY": ""}),
+        (("--no-open",), {"DISPLAY": ":0"}),
+        (("--output", "json"), {"DISPLAY": ":0"}),
+        (("invite", "Anna"), {"DISPLAY": ":0"}),
+    ],
+)
+def test_where_nothing_is_opened(desk: Desk, words: tuple[str, ...], session: dict[str, str]) -> None:
+    printed, opened = desk.call(*words, **session)
+    assert "/sign-in?code=" in printed
+    assert opened == ""
+
+
+def test_root_over_ssh_has_no_session() -> None:
+    for name in ("SSH_CONNECTION", "SSH_TTY"):
+        environment = {"DISPLAY": "localhost:10.0", name: "x"}
+        assert not opening.sits_here(environment, root=True)
+        assert opening.sits_here(environment, root=False)
+    assert opening.sits_here({"DISPLAY": ":0"}, root=True)
+    assert not opening.sits_here({}, root=False)
+
+
+@pytest.mark.parametrize("browser", ["/nothing/there", "false", "%s", ""])
+def test_a_browser_that_fails_is_nothing_wrong(desk: Desk, browser: str) -> None:
+    printed, _ = desk.call(DISPLAY=":0", BROWSER=browser, PATH="/nowhere")
+    assert "/sign-in?code=" in printed
+
+
+def test_without_a_server_nothing_is_opened(folder: Path) -> None:
+    assert call(folder).exit_code == 0
+    assert not (State(folder / "state").lab("room").run / "sign-in.html").exists()
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 65, "a\nb", "a\x1b[31m"])
