@@ -218,7 +218,8 @@ def _headlamp(_: LabContext, found: Class | None, account: Account | None) -> En
 
 
 def _census(_: LabContext) -> Census:
-    machine = {"metadata": {"name": "w1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    """A node is called as its machine calls itself."""
+    machine = {"metadata": {"name": EVIL}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     pod = {"metadata": {"name": EVIL, "namespace": "kube-system"}, "status": {"phase": "Pending"}}
     return census([machine], [pod], [], "cp1 leads")
 

@@ -19,6 +19,7 @@ from tests.support.chromium import click, complaints, media, patiently, texts, v
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
 from nodisk.console import common, snapshot
+from nodisk.records import printed
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.events import Kind
 from nodisk.values import Mac, Stage
@@ -33,6 +34,8 @@ def _happened(served: Served) -> None:
         served.report("cp1", stage)
     served.report("w1", Stage.ROOTFS)
     served.report("w2", Stage.FAILED, EVIL)
+    (machine,) = (one for one in served.lab.machines if str(one.name) == "w2")
+    served.database.printed.put(machine.mac, printed.lines(f"{EVIL} login:"))
     served.database.record(Kind.ALARM, EVIL, source="10.77.0.66")
     served.database.record(Kind.ALARM, f"backup: {EVIL}", source="serve")
     people = [Person("Jan Kowalski", id="1"), Person(EVIL.replace("'", "").replace('"', "")[:60], id="2")]
@@ -458,14 +461,19 @@ def test_an_unknown_machine_is_adopted(served: Served, browser: Chrome, second: 
     """Two administrators adopt the same machine: the second is told who it is. What it says of itself runs nothing."""
     for end in ("05", "06"):
         mac = Mac.parse(f"8c:ec:4b:00:00:{end}")
-        served.database.sightings.see(mac, said={"manufacturer": "Dell", "product": EVIL, "serial": "S1"})
+        heard = {"switch": EVIL, "port": EVIL}
+        served.database.sightings.see(mac, said={"manufacturer": EVIL, "product": EVIL, "serial": EVIL, **heard})
     for one, name in ((browser, "anna"), (second, "jan")):
         open_link(one, served, name)
         click(one, "header nav a", "Unknown machines")
-        wait_for(one, "main td", "<img")
+        for column in (3, 4, 6):  # model, serial number, switch port
+            wait_for(one, f"main td:nth-child({column})", "<img")
+        runs_nothing(one)
         bad = violations(one)
         wait_for(one, "input[name=name]").send_keys("teacher", Keys.ENTER)
         wait_for(one, "code", "nodisk machines adopt 8c:ec:4b:00:00:05 teacher")
+        wait_for(one, "main p", f"{EVIL} {EVIL} {EVIL}")
+        runs_nothing(one)
         assert bad + violations(one) == []
     click(browser, "main button", "Do it")
     wait_for(browser, "[role=status]", "teacher: 8c:ec:4b:00:00:05")
@@ -492,6 +500,12 @@ def test_an_unknown_machine_is_adopted(served: Served, browser: Chrome, second: 
     assert browser.title == "Unknown machines · room · nodisk"
     complaints(browser)
     complaints(second)  # the 409
+
+
+def runs_nothing(driver: Chrome) -> None:
+    """What an attacker wrote is there as text, and nothing of it as a part of the page."""
+    assert "taken" not in driver.title
+    assert driver.find_elements(By.CSS_SELECTOR, "main img, main script") == []
 
 
 def test_a_broken_pc_is_noted(served: Served, browser: Chrome) -> None:
@@ -574,8 +588,7 @@ def test_what_others_write_runs_nothing(served: Served, browser: Chrome) -> None
     for path in ("/", "/machine/w2", "/activity", "/classes", "/class/physics", "/reports", "/backups", "/cluster"):
         browser.get(f"{served.base}{path}")
         wait_for(browser, "main h1")
-        assert "taken" not in browser.title
-        assert browser.find_elements(By.CSS_SELECTOR, "main img, main script") == []
+        runs_nothing(browser)
         if path != "/classes":
             assert any("<img" in text for text in texts(browser, "main")), "the text itself is shown"
     # Nor does what arrives later: the part that is live is put in as HTML.

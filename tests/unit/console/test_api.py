@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Browser, Room
@@ -23,6 +26,7 @@ from nodisk.console.errands import Errands
 from nodisk.console.orders import AnyOrder
 from nodisk.console.rights import may
 from nodisk.records.console_access import ConsoleRole
+from nodisk.records.door import code_digest
 from nodisk.server.own_command import Ended
 from nodisk.values import Mac, Stage
 
@@ -106,6 +110,48 @@ def test_a_token_is_for_the_api_alone(room: Room) -> None:
     assert room.browser().get("/api/status", headers=wrong).status_code == 401
     assert room.database.console.revoke("script") == 1
     assert room.browser().get("/api/status", headers=headers).status_code == 401
+
+
+def _service_account_token() -> str:
+    """A ServiceAccount's token as an API server signs it (RFC 7519), with a key of its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    claims = {
+        "iss": "https://kubernetes.default.svc",
+        "sub": "system:serviceaccount:physics:jan-kowalski-1",
+        "aud": ["https://kubernetes.default.svc"],
+        "exp": 2_000_000_000,
+    }
+    parts = [json.dumps(one).encode() for one in ({"alg": "ES256", "kid": "x", "typ": "JWT"}, claims)]
+    text = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    signature = base64.urlsafe_b64encode(key.sign(text.encode(), ec.ECDSA(hashes.SHA256()))).decode().rstrip("=")
+    return f"{text}.{signature}"
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
+def test_what_students_and_pods_have_opens_none_of_it(room: Room, endpoint: Endpoint) -> None:
+    """A session of the students' door, and a ServiceAccount's token: each as a program's token and as a cookie."""
+    room.console.errands = Errands(_refuse)
+    found = class_(room, "physics")
+    door, jan = room.database.door, found.students[0].key
+    digest = code_digest("ABCD2345", door.salted(found.name))
+    door.issue(found.name, {jan: digest}, ends=room.database.now() + 60)
+    session = door.enter_first(found.name, jan, digest, "00:kept", credential=1)
+    assert session is not None
+    assert door.session(session) is not None
+    path = endpoint.path.format(name="physics", number="none")
+    for token in (session, _service_account_token()):
+        bearer = {"Accept": "*/*", "Authorization": f"Bearer {token}"}
+        valid(
+            asyncio.run(room.browser().send(endpoint.method, path, headers=bearer)),
+            endpoint.path,
+            401,
+            endpoint.method.lower(),
+        )
+        for name in (security.cookie_name(room.console.lab), security.door_cookie_name(room.console.lab)):
+            browser = room.browser(cookies={name: token})
+            answer = asyncio.run(browser.send(endpoint.method, path, headers={"Accept": "*/*"}))
+            valid(answer, endpoint.path, 401, endpoint.method.lower())
+            assert browser.get("/").status_code == 303
 
 
 async def _refuse(order: AnyOrder) -> Ended:

@@ -169,7 +169,8 @@ def test_from_the_page_to_the_cards(room: Room, physics: Class, tmp_path: Path) 
     taken = browser.post("/class/physics/cards", data=form(browser))
     assert taken.status_code == 200
     assert taken.headers["cache-control"] == "no-store"
-    assert taken.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline';")
+    assert taken.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in taken.headers["content-security-policy"]
     assert taken.headers["content-disposition"] == 'inline; filename="physics.codes.html"'
     cards = Cards(taken.text)
     assert len(set(cards.codes)) == 2
@@ -250,6 +251,14 @@ def test_what_is_no_file_of_the_class(tmp_path: Path, kind: str) -> None:
     for once in (True, False):
         assert class_files.read(path, once=once) is None
     assert secret.read_text() == "root's"
+
+
+def test_the_page_of_cards_may_show_its_own_style_alone() -> None:
+    """The hash of https://www.w3.org/TR/CSP3/#framework-directive-source-list, over what is between the tags."""
+    made = code_pages.policy(b"<style>a{}</style><style>b{}</style>")
+    assert "style-src 'sha256-X1RutGBrXCt9KkSaXMK7tHftWiRscFHOhxsS8tv8hBk=';" in made
+    assert made == code_pages.policy(b"x<style>a{}</style>")
+    assert "style-src 'none';" in code_pages.policy(b"<p style='color: red'>")
 
 
 def test_cards_are_forgotten_in_a_while(
