@@ -209,7 +209,7 @@ def test_machines_are_switched(served: Served, browser: Chrome) -> None:
 
 
 def test_the_next_boot_of_many(served: Served, browser: Chrome) -> None:
-    """What is still to be said is asked for, with the keyboard where it is; the command itself notes it."""
+    """What is still to be said is asked for; the command itself notes it."""
     open_link(browser, served, "anna")
     Select(wait_for(browser, "select")).select_by_value("once")
     click(browser, ".orders button", "With row 1")

@@ -60,7 +60,7 @@ def at(stage: Stage, age: float = AGE) -> Progress:
 
 def with_rows(found: Status, **rows: Callable[[Row], Row]) -> Status:
     """The same with some rows changed, by the machine's name."""
-    changed = (rows.get(str(row.machine.name), lambda row: row)(row) for row in found.rows)
+    changed = (rows[str(row.machine.name)](row) if str(row.machine.name) in rows else row for row in found.rows)
     return replace(found, rows=tuple(changed))
 
 
