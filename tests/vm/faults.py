@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from tests.vm.driver import Driver
+from tests.vm.driver import Driver, server_pid
 
+from nodisk.plan.facts import AssetRef
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.core import Outcome, Result, run_check
 from nodisk.verify.scene import Scene
@@ -45,3 +48,32 @@ def assert_found(result: Result, *, evidence: str, cause: str, look: str) -> Non
     assert evidence in "\n".join(result.evidence), result
     assert cause in result.cause, result
     assert look in result.look, result
+
+
+@contextmanager
+def damaged(vm: Driver, asset: AssetRef, damage: Callable[[bytearray], None]) -> Iterator[None]:
+    """An asset differs on the wire: a mount over the file, in the server's own view of the disk alone."""
+    original = vm.context().state.state.assets / "objects" / asset.sha256 / asset.name
+    copy = vm.file.with_name(f"{damage.__name__}-{asset.name}")
+    data = bytearray(original.read_bytes())
+    damage(data)
+    copy.write_bytes(data)
+    copy.chmod(0o644)
+    for folder in copy.parents:
+        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(0o755)
+    inside = ["nsenter", "-t", str(server_pid(vm)), "-m"]
+    subprocess.run([*inside, "mount", "--bind", str(copy), str(original)], check=True)
+    try:
+        yield
+    finally:
+        # Lazily: a machine may be fetching it at this moment.
+        subprocess.run([*inside, "umount", "--lazy", str(original)], check=True)
+
+
+def flip(data: bytearray) -> None:
+    data[len(data) // 2] ^= 0x01
+
+
+def cut_short(data: bytearray) -> None:
+    del data[len(data) // 2 :]

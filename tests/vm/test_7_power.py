@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from tests.vm.driver import Driver, server_pid
-from tests.vm.faults import assert_found, fault, look, on
+from tests.vm.faults import assert_found, cut_short, damaged, fault, flip, look, on
 
 from nodisk.assets import built
 from nodisk.machines import qemu, qmp
-from nodisk.plan.facts import AssetRef
 from nodisk.verify.core import Outcome
 from nodisk.verify.staging import staged
 
@@ -53,35 +48,6 @@ def test_a_ram_disk_with_too_many_files(vm: Driver) -> None:
         vm.wait(lambda: look(scene, "nodes").outcome is not Outcome.OK, "kubelet says so")
         found = look(scene, "nodes")
     assert_found(found, evidence="w2: DiskPressure", cause="a RAM disk of w2 is full", look="nodisk ssh w2 df -i")
-
-
-@contextmanager
-def damaged(vm: Driver, asset: AssetRef, damage: Callable[[bytearray], None]) -> Iterator[None]:
-    """An asset differs on the wire: a mount over the file, in the server's own view of the disk alone."""
-    original = vm.context().state.state.assets / "objects" / asset.sha256 / asset.name
-    copy = vm.file.with_name(f"{damage.__name__}-{asset.name}")
-    data = bytearray(original.read_bytes())
-    damage(data)
-    copy.write_bytes(data)
-    copy.chmod(0o644)
-    for folder in copy.parents:
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            folder.chmod(0o755)
-    inside = ["nsenter", "-t", str(server_pid(vm)), "-m"]
-    subprocess.run([*inside, "mount", "--bind", str(copy), str(original)], check=True)
-    try:
-        yield
-    finally:
-        # Lazily: a machine may be fetching it at this moment.
-        subprocess.run([*inside, "umount", "--lazy", str(original)], check=True)
-
-
-def flip(data: bytearray) -> None:
-    data[len(data) // 2] ^= 0x01
-
-
-def cut_short(data: bytearray) -> None:
-    del data[len(data) // 2 :]
 
 
 @pytest.mark.apart
