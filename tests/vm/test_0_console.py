@@ -160,7 +160,7 @@ def test_a_boot_is_watched_from_off_to_ready(room: Driver, admin: Chrome, second
     assert [one for one in ("dhcp", "ipxe", "kernel", "rootfs", "config", "os", "enrolled", "joined", "ready")
             if one not in stages] == []  # fmt: skip
     wait_for(admin, "h2", "Pods (")
-    wait_for(admin, ".printed", "w1")
+    assert wait_for(admin, ".printed").text.strip()
 
 
 def test_a_stranger_is_adopted_by_one_of_two(room: Driver, admin: Chrome, second: Chrome) -> None:
