@@ -99,7 +99,7 @@ def test_several_at_once(shell: Shell) -> None:
     one = shell.json("machines", "broken", "w1", "--mended")
     assert (one["machine"], one["broken"], one["changed"], len(one["machines"])) == ("w1", None, True, 1)
     assert shell.run("machines", "broken", "--all", "--mended").splitlines() == [
-        "w1 was not noted as broken",
+        "w1 was not marked as broken",
         "w2 is mended",
     ]
 
