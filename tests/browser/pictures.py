@@ -32,7 +32,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 MOMENT = datetime(2027, 1, 11, 8, 5, tzinfo=UTC)
 WIDE, PHONE = 1200, 390
 HEIGHT = 860
-"""Of a picture at most: what is further down is not on it."""
+"""Of a window, and of a picture at most: what is further down is not on it."""
 TEACHER = "Anna Nowak"
 _ROW, _SEATS = 5, 15
 _READY = tuple(stage for stage in Stage if stage is not Stage.FAILED)
@@ -68,6 +68,8 @@ class Picture:
     says: str
     """Text that is on it."""
     width: int = WIDE
+    most: int = HEIGHT
+    """Its height at most; a page full of text makes a large file."""
     door: bool = False
     """Whether it is a student's."""
 
@@ -75,7 +77,7 @@ class Picture:
 PICTURES = {
     "room.png": Picture("/", "pc12"),
     "machine.png": Picture("/machine/pc05", "Median of the room"),
-    "class.png": Picture("/class/k8s", "deployment/web"),
+    "class.png": Picture("/class/k8s", "deployment/web", most=740),
     "student.png": Picture("/door/k8s", "Your key for kubectl", door=True),
     "phone.png": Picture("/", "pc12", width=PHONE),
 }
@@ -174,5 +176,5 @@ def _shot(driver: Chrome, served: Served, picture: Picture) -> bytes:
     tall = driver.execute_script(
         "document.activeElement.blur(); return Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)"
     )
-    clip = {"x": 0, "y": 0, "width": picture.width, "height": min(tall, HEIGHT), "scale": 1}
+    clip = {"x": 0, "y": 0, "width": picture.width, "height": min(tall, picture.most), "scale": 1}
     return base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "clip": clip})["data"])
