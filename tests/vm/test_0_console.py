@@ -230,6 +230,7 @@ def enter(room: Driver, student: Chrome, label: str) -> None:
     address, code = re.search(rf"https://[^<\s]+/door/{NAME}", card), re.search(r'class="code">([^<]+)<', card)
     assert address is not None, card
     assert code is not None, card
+    Path(found[1]).unlink()  # handed out
     student.get(address[0])
     wait_for(student, "#code").send_keys(code[1], Keys.TAB, PHRASE, Keys.TAB, PHRASE, Keys.ENTER)
     wait_for(student, "h2", "Your key for kubectl")

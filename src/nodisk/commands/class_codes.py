@@ -72,6 +72,12 @@ def codes(
         ends = doors.until(found, days, record.now())
         known = doors.waiting(database.door, found, _students(found, student))
         due = [one.student for one in known if renew or one.needs_code]
+        if cards and due and (earlier := handouts.cards_path(found, prompts.folder(found, None))).exists():
+            raise UsageError(
+                f"the cards of {name} that were made before are still there: {earlier}",
+                hint="hand them out and delete the file (in the console: take them), then make new ones: "
+                "nobody else knows their codes",
+            )
         if losing := [one.student.label for one in known if renew and one.passphrase]:
             prompts.ask(f"End the passphrases and sessions of {', '.join(losing)}?", yes)
         where = address.door(context, name)

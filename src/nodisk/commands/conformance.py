@@ -101,6 +101,8 @@ def conformance(
     if resume and (focus is not None or _given("mode")):
         raise UsageError("--resume continues a run as it was begun", hint="leave out --mode and --focus")
     context = options.load_cluster()
+    if not (dry_run or load):
+        _tidy(context)
     image = official.find(context, load=not dry_run) if folder is None and official.applies(context) else None
     own = provided.find(context, make=not dry_run) if folder is None and image is None else None
     suite = image.folder if image else Folder(provided.folder(context, own) if own else (folder or Path()).absolute())
@@ -189,10 +191,24 @@ def _begun(context: LabContext, suite: Folder) -> Run:
     return run
 
 
+def _tidy(context: LabContext) -> None:
+    """Remove what a killed run left, before anything can refuse a new one: a taint keeps pods off, rights stay."""
+    with (
+        files.lock(context.state.run / "measure.lock", "this cluster"),
+        connect(context, patience=COMMAND, say=ui.say) as client,
+    ):
+        official_run.stop(client)
+        _keeper(context, client).tidy()
+
+
+def _keeper(context: LabContext, client: Client) -> cleanup.Keeper:
+    return cleanup.Keeper(client, context.state.conformance / cleanup.NAME, ui.say)
+
+
 def _run(
     context: LabContext, client: Client, run: Run, chosen: Folder | official.Official, *, shards: int
 ) -> dict[str, Result]:
-    keeper = cleanup.Keeper(client, context.state.conformance / cleanup.NAME, ui.say)
+    keeper = _keeper(context, client)
     if isinstance(chosen, official.Official):
         pods = official_run.Pods(context, client, chosen.image, procs=shards)
         first = official_run.Keeper(client, keeper)

@@ -38,10 +38,15 @@ class Keeper:
     say: Callable[[str], None] = lambda _: None
     limit: float = REMOVAL
 
+    def tidy(self) -> None:
+        """Remove what a killed run left, if one was. Raises TimedOut, IntegrityError."""
+        if self.path.exists():
+            sweep(self.client, self._known(), limit=self.limit, say=self.say)
+
     def begin(self) -> None:
         """Remove what a killed run left, and remember what is there now. Raises TimedOut, IntegrityError."""
         sweep(self.client, self._known(), limit=self.limit, say=self.say)
-        before = traces.remember(_objects(self.client), self.client.list("v1", "Node"))
+        before = traces.remember(self._cluster(), _objects(self.client), self.client.list("v1", "Node"))
         files.write(self.path, json.dumps(before.to_json(), indent=1) + "\n")
 
     def end(self) -> None:
@@ -49,9 +54,13 @@ class Keeper:
         sweep(self.client, self._known(), limit=self.limit, say=self.say)
         self.path.unlink(missing_ok=True)
 
+    def _cluster(self) -> str:
+        return str(self.client.get("v1", "Namespace", traces.SYSTEM)["metadata"]["uid"])
+
     def _known(self) -> Before | None:
         try:
-            return traces.from_json(json.loads(self.path.read_bytes()))
+            before = traces.from_json(json.loads(self.path.read_bytes()))
+            return before if before.cluster == self._cluster() else None
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError, IntegrityError) as error:

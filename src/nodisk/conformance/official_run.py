@@ -20,6 +20,7 @@ from nodisk.kube.errors import ApiError, BadRequest, NotFound
 from nodisk.waiting import Deadline, until
 
 MAX_LOG = 64 * 1024**2
+MAX_PRINTED = max(MAX_LOG, results.MAX_JUNIT + 1)
 """Bytes of a piece's log that are kept: its last ones. Eight specs print some megabytes."""
 START = 20 * 60.0
 """Seconds in which a pod must begin: its image has hundreds of megabytes."""
@@ -134,6 +135,8 @@ async def _printed(context: LabContext, token: str, pod: str, command: Sequence[
     ) as process:
         while isinstance(found := await process.read(), bytes):
             printed += found
+            if len(printed) > MAX_PRINTED:
+                return 1, b""  # not what was asked for
     return found.status, bytes(printed)
 
 
@@ -147,24 +150,28 @@ class Keeper:
 
     def begin(self) -> None:
         """Remove what a killed run left, and remember what is there now. Raises TimedOut, IntegrityError."""
+        stop(self.client)
+        self.others.tidy()  # an APIService of the suite's that nobody answers keeps namespaces from going
         remove(self.client, say=self.others.say)
         self.others.begin()
 
     def end(self) -> None:
         """Remove what this run left. Raises TimedOut; then, too, the next run goes on with it."""
-        remove(self.client, say=self.others.say)
+        stop(self.client)
         self.others.end()
+        remove(self.client, say=self.others.say)
 
 
-def remove(client: Client, *, limit: float = cleanup.REMOVAL, say: Callable[[str], None] = lambda _: None) -> None:
-    """Remove the suite's own pods and what they were given; wait until it is gone. What specs left, others remove.
-
-    First the rights, so that a suite whose end takes seconds makes nothing new. Raises TimedOut.
-    """
+def stop(client: Client) -> None:
+    """End the suite's pods: first their rights, so that one whose end takes seconds makes nothing new."""
     client.delete(RBAC, "ClusterRoleBinding", BINDING)
     for pod in client.list("v1", "Pod", namespace=NAMESPACE, metadata_only=True):
         # At once: a machine that is off would never confirm it.
         client.delete("v1", "Pod", pod["metadata"]["name"], namespace=NAMESPACE, grace=0)
+
+
+def remove(client: Client, *, limit: float = cleanup.REMOVAL, say: Callable[[str], None] = lambda _: None) -> None:
+    """Remove the namespace of the suite's pods, which have been stopped; wait until it is gone. Raises TimedOut."""
     if client.delete("v1", "Namespace", NAMESPACE):
         say(f"removing the namespace {NAMESPACE}")
     if not until(lambda: _is_gone(client), Deadline(limit), every=0.5):

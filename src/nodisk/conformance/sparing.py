@@ -91,11 +91,13 @@ def _tolerating(client: Client) -> Iterator[None]:
 
 def tolerate(client: Client) -> int:
     """Give the toleration to each pod that lacks it and isn't the suite's; returns how many lacked it."""
+    pods = client.list("v1", "Pod")  # first: a namespace that the suite makes meanwhile is known to be its own
     own = {one["metadata"]["name"] for one in leftovers(client)}
-    lacking = [pod for pod in client.list("v1", "Pod") if pod["metadata"]["namespace"] not in own and lacks(pod)]
+    lacking = [pod for pod in pods if pod["metadata"]["namespace"] not in own and lacks(pod)]
     for pod in lacking:
         meta = pod["metadata"]
-        change = {"spec": {"tolerations": [*_tolerations(pod), TOLERATION]}}
+        # In front: of a pod's tolerations of a taint the first counts, and one may end after some seconds.
+        change = {"spec": {"tolerations": [TOLERATION, *_tolerations(pod)]}}
         # Invalid: somebody else added one at the same moment, and none may be taken away. It is tried again.
         with contextlib.suppress(NotFound, Invalid):
             client.patch("v1", "Pod", meta["name"], change, namespace=meta["namespace"])
@@ -105,13 +107,14 @@ def tolerate(client: Client) -> int:
 def lacks(pod: Object) -> bool:
     """Whether the taint would end a pod. Pure."""
     ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    return not ended and not any(map(_tolerates, _tolerations(pod)))
+    first = next(filter(_tolerates, _tolerations(pod)), None)
+    return not ended and (first is None or first.get("tolerationSeconds") is not None)
 
 
 def _tolerates(one: Mapping[str, Any]) -> bool:
     key = one.get("key", "")
     named = (not key or key == TAINT) and one.get("operator") == "Exists"
-    return named and one.get("effect", "NoExecute") in ("", "NoExecute") and one.get("tolerationSeconds") is None
+    return named and one.get("effect", "NoExecute") in ("", "NoExecute")
 
 
 def _tolerations(pod: Object) -> list[dict[str, Any]]:

@@ -48,7 +48,9 @@ COME_AND_GO = frozenset({"CertificateSigningRequest", *(kind for _, kind in IN_S
 
 FAKES = frozenset({"scheduling.k8s.io/foo", "example.com/fakecpu", "example.com/fakePTSRes", "example.com/beardsecond"})
 """Resources that specs give to nodes, to be scheduled by."""
-_ON_NODES = "kubernetes.io/e2e-"
+_EVICTS = "kubernetes.io/e2e-evict-taint-key:"
+_ON_NODES = re.compile(r"kubernetes\.io/e2e-(taint-key-|label-key-)?[0-9a-f-]+(:.*)?")
+"""Keys that end with a UUID. Others of that beginning are people's, too: an example of Kubernetes' own pages is one."""
 _COLOUR = "daemonset-color"
 _ODD = frozenset({"exempted-namesapce", "fail-closed-namesapce"})
 """Namespaces without the label; the suite's own spelling."""
@@ -56,8 +58,6 @@ _MARKERS = "-markers"
 _LABELS = frozenset({LABEL, "e2e-list-test-uuid"})
 _PREFIX = "e2e-test-"
 _NAMES = {
-    "APIService": r"v1alpha1\.wardle\.example\.com",
-    "CustomResourceDefinition": r".+\.mygroup\.example\.com",
     "ClusterRoleBinding": r"wardler:.+",
     "ClusterRole": r"sample-apiserver-reader",
     "RoleBinding": r"wardler-auth-reader|crd-conversion-webhook-auth-reader",
@@ -87,6 +87,8 @@ class NodeMarks:
 class Before:
     """What was there before the suite began."""
 
+    cluster: str
+    """The UID of the cluster's own namespace: what was there in another cluster of that name says nothing."""
     uids: frozenset[str]
     """Of the objects of all kinds above."""
     nodes: Mapping[str, NodeMarks]
@@ -94,7 +96,7 @@ class Before:
     def to_json(self) -> dict[str, Any]:
         """As the state holds it."""
         nodes = {name: {"labels": sorted(one.labels), "taints": sorted(one.taints)} for name, one in self.nodes.items()}
-        return {"format": FORMAT, "uids": sorted(self.uids), "nodes": nodes}
+        return {"format": FORMAT, "cluster": self.cluster, "uids": sorted(self.uids), "nodes": nodes}
 
 
 def from_json(value: Any) -> Before:
@@ -105,7 +107,7 @@ def from_json(value: Any) -> Before:
         nodes = {
             str(name): NodeMarks(_texts(one["labels"]), _texts(one["taints"])) for name, one in value["nodes"].items()
         }
-        return Before(_texts(value["uids"]), nodes)
+        return Before(str(value["cluster"]), _texts(value["uids"]), nodes)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"what was there before can't be read: {type(error).__name__}: {error}") from error
 
@@ -116,9 +118,10 @@ def _texts(value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
-def remember(objects: Iterable[Object], nodes: Iterable[Object]) -> Before:
-    """What is there now."""
+def remember(cluster: str, objects: Iterable[Object], nodes: Iterable[Object]) -> Before:
+    """What is there now; ``cluster``: the UID of ``kube-system``."""
     return Before(
+        cluster,
         frozenset(one["metadata"]["uid"] for one in objects),
         {one["metadata"]["name"]: NodeMarks(frozenset(_labels(one)), frozenset(_taints(one))) for one in nodes},
     )
@@ -206,10 +209,12 @@ def judge(before: Before | None, spaces: Collection[str], objects: Iterable[Obje
         name = node["metadata"]["name"]
         was = before.nodes.get(name) if before is not None else None
         for mark in _marks(node):
-            if mark.what == "resource" or mark.key.startswith(_ON_NODES):
+            if mark.what == "resource" or mark.key.startswith(_EVICTS):
                 marks.append(mark)
-            elif was is not None and mark.key not in (was.labels if mark.what == "label" else was.taints):
-                (marks if mark.key == _COLOUR else unsure).append(mark)
+            elif was is None:
+                marks += [mark] if _ON_NODES.fullmatch(mark.key) else []
+            elif mark.key not in (was.labels if mark.what == "label" else was.taints):
+                (marks if mark.key == _COLOUR or _ON_NODES.fullmatch(mark.key) else unsure).append(mark)
     others += [one for one in unsure if not _is_system(one.key)]
     return Found(tuple(ours), tuple(marks), tuple(others))
 
@@ -235,6 +240,8 @@ def _is_known(obj: Object) -> bool:
     name, kind = obj["metadata"]["name"], obj["kind"]
     if kind == "Pod":
         return any(FAKES & set(_requests(container)) for container in obj["spec"].get("containers") or [])
+    if _is_somebodys(obj):
+        return False
     if name.startswith(_PREFIX) or _LABELS & set(_labels(obj)):
         return True
     return kind in _NAMES and re.fullmatch(_NAMES[kind], name) is not None
@@ -242,9 +249,12 @@ def _is_known(obj: Object) -> bool:
 
 def _is_kept(obj: Object) -> bool:
     """Whether a controller keeps it or takes it away, so that an administrator need not."""
-    meta = obj["metadata"]
+    return obj["kind"] in COME_AND_GO or _is_somebodys(obj) or going(obj)
+
+
+def _is_somebodys(obj: Object) -> bool:
     marked = any(label in _labels(obj) for label in _OF_OTHERS)
-    return obj["kind"] in COME_AND_GO or marked or going(obj) or bool(meta.get("ownerReferences"))
+    return marked or bool(obj["metadata"].get("ownerReferences"))
 
 
 def _references(obj: Object) -> Iterator[str]:
@@ -276,6 +286,8 @@ def _marks(node: Object) -> Iterator[Mark]:
 
 def _is_system(key: str) -> bool:
     """Whether a label's or a taint's key belongs to the cluster itself (``node.kubernetes.io/unschedulable``)."""
+    if key.startswith("kubernetes.io/e2e-"):
+        return False
     domain, slash, _ = key.rpartition("/")
     return bool(slash) and any(domain == one or domain.endswith(f".{one}") for one in _DOMAINS)
 

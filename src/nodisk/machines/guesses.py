@@ -78,8 +78,9 @@ class Guess:
 
 
 def slowest(status: Status) -> Row | None:
-    """Of the machines on the way to Ready, the one that has been at its stage for the longest."""
+    """Of the machines on the way to Ready, the one that has been at its stage for the longest; a broken PC last."""
     rows = [row for row in status.rows if _under_way(row)]
+    rows = [row for row in rows if row.broken is None] or rows
     return min(rows, key=lambda row: row.progress.since or 0.0, default=None)
 
 
@@ -156,7 +157,8 @@ def _at_firmware(status: Status, row: Row, others: Sequence[Row]) -> Guess | Non
 def _at_kernel(status: Status, row: Row, others: Sequence[Row], together: int) -> Guess | None:
     loaded = [one.loaded["root.squashfs"] for one in others if "root.squashfs" in one.loaded]
     mine = row.loaded.get("root.squashfs", 0)
-    if loaded and mine >= MORE * median(loaded) > 0:
+    # With peers the first machine loads all of it from the server, and the others little.
+    if status.lab.peers is None and loaded and mine >= MORE * median(loaded) > 0:
         return Guess(TWICE, {"mb": f"{mine / 1e6:.0f}", "others": f"{median(loaded) / 1e6:.0f}"})
     links = [one.mbps for one in others if one.mbps]
     if row.mbps and links and SLOWER * row.mbps <= median(links):

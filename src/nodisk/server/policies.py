@@ -128,7 +128,7 @@ class Keeper:
         machines = self.lab.machines
         pods = network.pod_ranges(self.lab)
         ranges = {str(machine.name): pods[machine.mac] for machine in machines}
-        began, following = time.monotonic(), self._following
+        began, following, failing = time.monotonic(), self._following, False
         while not following.stopping.is_set():
             following.dirty.wait()
             following.stopping.wait(SETTLE)
@@ -141,10 +141,13 @@ class Keeper:
                     loop.call_soon_threadsafe(self.rulesets.publish, compile_nodes(cluster, ranges, containers.BRIDGE))
                 except Exception:
                     log.exception("network policies")
-                    following.say("network policies can't be compiled, and machines keep what they have: see its log")
+                    if not failing:
+                        following.say("network policies can't be compiled; machines keep what they have: see its log")
+                    failing = True
                     following.stopping.wait(AGAIN)
                     following.dirty.set()
                 else:
+                    failing = False
                     if not self._told:
                         text = f"{len(cluster.policies)} network policies are known after {start - began:.1f} s"
                         following.say(text)

@@ -126,6 +126,10 @@ def test_cards_are_private_and_the_codes_are_nowhere_else(folder: Path, state: L
         assert owner(state, code) is not None
         assert code not in result.output
     assert "https://127.0.0.1:6445/door/k8s" in text
+    refused = call(folder, "--renew", "--print")  # or nobody would know the codes that are on them
+    assert isinstance(refused.exception, UsageError)
+    assert path.read_text() == text
+    path.unlink()
     hidden = call(folder, "--renew", "--print", "-o", "json")
     assert set(given_out(hidden).values()) == {None}
     found = record.need(state, "k8s")

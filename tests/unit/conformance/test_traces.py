@@ -14,7 +14,7 @@ from nodisk.errors import IntegrityError
 
 SPACE = "webhook-5466"
 GROUPS = {kind: api_version for api_version, kind in (*traces.KINDS, *traces.IN_SYSTEM)}
-NOTHING = Before(frozenset(), {})
+NOTHING = Before("c", frozenset(), {})
 
 
 def obj(kind: str, name: str, **rest: Any) -> dict[str, Any]:
@@ -38,7 +38,6 @@ OURS = [
     obj("ValidatingWebhookConfiguration", "listed", labels={"e2e-list-test-uuid": "1"}),
     obj("APIService", "v1.x.example.org", spec={"service": {"namespace": SPACE, "name": "api"}}),
     obj("CustomResourceDefinition", "e2e-test-webhook-12-crds.webhook.example.com"),
-    obj("CustomResourceDefinition", "foosabc12as.mygroup.example.com"),
     obj(
         "CustomResourceDefinition",
         "things.example.org",
@@ -61,6 +60,8 @@ OURS = [
     ),
 ]
 THEIRS = [
+    obj("CustomResourceDefinition", "foosabc12as.mygroup.example.com"),
+    obj("APIService", "v1alpha1.wardle.example.com", spec={"service": {"namespace": "wardle", "name": "api"}}),
     obj("ValidatingWebhookConfiguration", "policy", webhooks=hook("policy-system")),
     obj("ValidatingWebhookConfiguration", "mixed", webhooks=[*hook(SPACE), *hook("policy-system")]),
     obj("ValidatingWebhookConfiguration", "far", webhooks=[{"clientConfig": {"url": "https://a.example"}}]),
@@ -74,6 +75,7 @@ THEIRS = [
     obj("StorageClass", "fast"),
 ]
 NOBODYS = [
+    obj("ClusterRole", "e2e-test-runner", labels={"app.kubernetes.io/managed-by": "Helm"}),
     obj("ClusterRole", "class", labels={"app.kubernetes.io/managed-by": "nodisk"}),
     obj("ClusterRole", "edit", labels={"kubernetes.io/bootstrapping": "rbac-defaults"}),
     obj("APIService", "v1.stable.example.com", labels={"kube-aggregator.kubernetes.io/automanaged": "true"}, spec={}),
@@ -106,7 +108,7 @@ def test_what_a_controller_keeps_is_no_news(one: dict[str, Any]) -> None:
 
 def test_what_was_there_before_is_nobodys_business() -> None:
     every = [*OURS, *THEIRS, *NOBODYS]
-    assert judge(traces.remember(every, []), {SPACE}, every, []) == traces.Found((), (), ())
+    assert judge(traces.remember("c", every, []), {SPACE}, every, []) == traces.Found((), (), ())
 
 
 def test_without_a_memory_only_what_refers_to_the_suites_namespaces_goes() -> None:
@@ -125,8 +127,9 @@ def node(name: str, labels: dict[str, str], taints: dict[str, str], *resources: 
 
 
 def test_marks_on_nodes() -> None:
-    was = [node("w1", {"kubernetes.io/hostname": "w1", "seat": "3"}, {}), node("w2", {}, {})]
-    before = traces.remember([], was)
+    # The latter is an example of Kubernetes' own pages, which a teacher may have copied.
+    was = [node("w1", {"kubernetes.io/hostname": "w1", "seat": "3"}, {}), node("w2", {"kubernetes.io/e2e-az": "a"}, {})]
+    before = traces.remember("c", [], was)
     assert before.nodes["w1"] == NodeMarks(frozenset({"kubernetes.io/hostname", "seat"}), frozenset())
     uuid = "kubernetes.io/e2e-4711"
     now = [
@@ -141,8 +144,8 @@ def test_marks_on_nodes() -> None:
             "scheduling.k8s.io/foo",
             "nvidia.com/gpu",
         ),
-        node("w2", {}, {}),
-        node("new", {"shelf": "2", "kubernetes.io/e2e-4712": "x"}, {}),
+        node("w2", {"kubernetes.io/e2e-az": "a", "kubernetes.io/e2e-az-name": "a"}, {}),
+        node("new", {"shelf": "2", "kubernetes.io/e2e-4712": "x", "kubernetes.io/e2e-az-name": "a"}, {}),
     ]
     found = judge(before, set(), [], now)
     assert [str(mark) for mark in found.marks] == [
@@ -152,9 +155,11 @@ def test_marks_on_nodes() -> None:
         "resource scheduling.k8s.io/foo of node w1",
         "label kubernetes.io/e2e-4712 of node new",
     ]
+    assert {one.node for one in found.marks} == {"w1", "new"}
     assert [one.removal for one in found.others] == [
         "nodisk kubectl label node w1 node-",
         "nodisk kubectl taint node w1 exam:NoSchedule-",
+        "nodisk kubectl label node w2 kubernetes.io/e2e-az-name-",
     ]
     left = [one["key"] for one in traces.taints_without(now[0], found.marks)]
     assert left == ["node.kubernetes.io/unschedulable", "exam"]
@@ -177,7 +182,7 @@ def test_the_suites_namespaces(name: str, labels: dict[str, str], own: bool) -> 
 
 @given(st.frozensets(st.text()), st.dictionaries(st.text(), st.frozensets(st.text())))
 def test_a_memory_survives_the_state(uids: frozenset[str], nodes: dict[str, frozenset[str]]) -> None:
-    before = Before(uids, {name: NodeMarks(keys, keys) for name, keys in nodes.items()})
+    before = Before("c", uids, {name: NodeMarks(keys, keys) for name, keys in nodes.items()})
     assert traces.from_json(before.to_json()) == before
 
 

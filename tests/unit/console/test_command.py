@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -23,6 +24,7 @@ from nodisk.records import running
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
 from nodisk.state import State
+from nodisk.waiting import Deadline, until
 
 
 @pytest.fixture
@@ -80,27 +82,34 @@ class Desk:
     folder: Path
     opened: Path
 
-    def call(self, *words: str, **environment: str) -> tuple[str, str]:
+    def call(self, *words: str, terminal: bool = True, expected: bool = True, **environment: str) -> tuple[str, str]:
         """What ``nodisk console`` printed, and what the browser was given."""
         self.opened.unlink(missing_ok=True)
         where = ["--lab", str(self.folder / "lab.yaml"), "--state", str(self.folder / "state")]
-        known = {key: value for key, value in os.environ.items() if not key.startswith(("SSH_", "WAYLAND", "DISPLAY"))}
-        done = subprocess.run(
-            [sys.executable, "-m", "nodisk", "console", *words, *where],
-            env={**known, "BROWSER": str(self.folder / "browser"), **environment},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
+        session = ("SSH_", "SUDO_", "WAYLAND", "DISPLAY")
+        known = {key: value for key, value in os.environ.items() if not key.startswith(session)}
+        known["PATH"] = f"{self.folder}:{known['PATH']}"
+        reading, writing = os.openpty() if terminal else os.pipe()
+        words = (sys.executable, "-m", "nodisk", "console", *words, *where)
+        subprocess.run(
+            words, env=known | environment, stdout=writing, stderr=subprocess.DEVNULL, check=True, timeout=60
         )
-        return done.stdout, self.opened.read_text() if self.opened.exists() else ""
+        os.close(writing)
+        printed = b""
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while found := os.read(reading, 4096):
+                printed += found
+        os.close(reading)
+        if expected and (self.folder / "state/labs/room/run/sign-in.html").exists():
+            assert until(lambda: self.opened.exists() and self.opened.read_text(), Deadline(60), every=0.02)
+        return printed.decode().replace("\r", ""), self.opened.read_text() if self.opened.exists() else ""
 
 
 @pytest.fixture
 def desk(folder: Path) -> Iterator[Desk]:
     """Somebody sits at the server, which runs."""
     found = Desk(folder, folder / "opened")
-    browser = folder / "browser"
+    browser = folder / opening.OPENER
     browser.write_text(f'#!/bin/sh\nprintf %s "$*" > {found.opened}\n')
     browser.chmod(0o755)
     state = State(folder / "state").lab("room")
@@ -138,8 +147,8 @@ def test_where_nothing_is_opened(desk: Desk, words: tuple[str, ...], session: di
     assert opened == ""
 
 
-def test_root_over_ssh_has_no_session() -> None:
-    for name in ("SSH_CONNECTION", "SSH_TTY"):
+def test_root_over_ssh_or_by_sudo_has_no_session() -> None:
+    for name in ("SSH_CONNECTION", "SSH_TTY", "SUDO_UID"):
         environment = {"DISPLAY": "localhost:10.0", name: "x"}
         assert not opening.sits_here(environment, root=True)
         assert opening.sits_here(environment, root=False)
@@ -147,9 +156,16 @@ def test_root_over_ssh_has_no_session() -> None:
     assert not opening.sits_here({}, root=False)
 
 
-@pytest.mark.parametrize("browser", ["/nothing/there", "false", "%s", ""])
-def test_a_browser_that_fails_is_nothing_wrong(desk: Desk, browser: str) -> None:
-    printed, _ = desk.call(DISPLAY=":0", BROWSER=browser, PATH="/nowhere")
+def test_a_pipe_that_reads_the_link_opens_nothing(desk: Desk) -> None:
+    printed, opened = desk.call(terminal=False, DISPLAY=":0")
+    assert "/sign-in?code=" in printed
+    assert opened == ""
+
+
+@pytest.mark.parametrize("text", ["", "#!/nothing/there\n", "#!/bin/sh\nexit 3\n"])
+def test_a_browser_that_fails_is_nothing_wrong(desk: Desk, text: str) -> None:
+    (desk.folder / opening.OPENER).write_text(text)
+    printed, _ = desk.call(DISPLAY=":0", expected=False)
     assert "/sign-in?code=" in printed
 
 
