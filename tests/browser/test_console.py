@@ -79,7 +79,7 @@ def test_a_link_signs_in_once(served: Served, browser: Chrome) -> None:
     click(browser, ".who button", "Sign out")
     wait_for(browser, "main", "Nobody is signed in here")
     browser.get(link)
-    wait_for(browser, "[role=alert]", "used, late or wrong")
+    wait_for(browser, "[role=alert]", "used, expired or wrong")
     browser.get(served.base)
     wait_for(browser, "main", "Nobody is signed in here")
 
