@@ -88,6 +88,7 @@ class Cable:
         argv = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
         leases = self.folder / f"leases-{namespace}"
         argv += ["--interface=eth0", "--bind-interfaces", f"--dhcp-leasefile={leases}", "--user=root"]
+        argv.append("--pid-file=")  # none: all tests on this host would share the usual one
         with self.program(namespace, 67, *argv, *options):
             yield
 

@@ -153,7 +153,7 @@ def a_relay_in_the_way(cable: Cable) -> None:
         cable.ip(cable.other, "address", "add", "10.98.0.254/24", "dev", "eth0")
         cable.ip(far, "route", "add", "10.98.0.0/24", "via", "10.97.0.1")
         relay = [str(run.find("dnsmasq")), "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root"]
-        relay += ["--dhcp-relay=10.98.0.254,10.97.0.2"]
+        relay += ["--dhcp-relay=10.98.0.254,10.97.0.2", "--pid-file="]
         with (
             cable.dnsmasq_in(far, "--dhcp-range=10.98.0.100,10.98.0.150,255.255.255.0"),
             cable.program(cable.other, 67, *relay),

@@ -95,7 +95,7 @@ def dnsmasq(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list
     config = folder / "dnsmasq.conf"
     config.write_text(
         f"keep-in-foreground\nport=0\nuser=root\nno-ping\ninterface=eth0\nbind-interfaces\n"
-        f"dhcp-leasefile={folder / 'dnsmasq.leases'}\ndhcp-authoritative\n"
+        f"dhcp-leasefile={folder / 'dnsmasq.leases'}\npid-file={folder / 'dnsmasq.pid'}\ndhcp-authoritative\n"
         f"dhcp-range={pool[0]},{pool[1]},255.255.255.0\n{snippet}"
     )
     return ["dnsmasq", f"--conf-file={config}"]
