@@ -212,7 +212,8 @@ def enforcer(client: Client, lab: Lab) -> Enforcer | None:
     """What is there to enforce NetworkPolicy; None: nothing, and students' pods reach each other."""
     if lab.server_enforces:
         ready = ready_nodes(client)
-        have = [one for one in ready if (one["metadata"].get("annotations") or {}).get(APPLIED) == boot_id(one)]
+        noted = [(one["metadata"].get("annotations") or {}).get(APPLIED) for one in ready]
+        have = [one for one, boot in zip(ready, noted, strict=True) if boot and boot == boot_id(one)]
         return Enforcer("nodisk's server", "", "rules that each machine applies", len(have), len(ready))
     there = {
         (one["metadata"]["namespace"], one["metadata"]["name"]): one for one in client.list("apps/v1", "DaemonSet")
