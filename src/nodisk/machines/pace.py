@@ -64,7 +64,6 @@ def pace(boots: Iterable[tuple[Role, Iterable[Progress]]]) -> Pace:
 
 
 def _limit(stage: Stage, seconds: list[float]) -> float:
-    # Of fewer than ten, nine of ten are all: one that waited at its menu for half an hour would decide.
-    nine_of_ten = seconds[-(-len(seconds) * 9 // 10) - 1] if len(seconds) >= 10 else median(seconds)
+    nine_of_ten = seconds[-(-len(seconds) * 9 // 10) - 1]
     wanted = max(SHORTEST_OF.get(stage, SHORTEST), MEDIANS * median(seconds), SLOWEST * nine_of_ten)
     return min(LONGEST, wanted)

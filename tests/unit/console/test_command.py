@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -82,17 +82,19 @@ class Desk:
     folder: Path
     opened: Path
 
-    def call(self, *words: str, terminal: bool = True, expected: bool = True, **environment: str) -> tuple[str, str]:
+    def call(
+        self, *words: str, terminal: bool = True, expected: bool = True, session: Mapping[str, str]
+    ) -> tuple[str, str]:
         """What ``nodisk console`` printed, and what the browser was given."""
         self.opened.unlink(missing_ok=True)
         where = ["--lab", str(self.folder / "lab.yaml"), "--state", str(self.folder / "state")]
-        session = ("SSH_", "SUDO_", "WAYLAND", "DISPLAY")
-        known = {key: value for key, value in os.environ.items() if not key.startswith(session)}
+        others = ("SSH_", "SUDO_", "WAYLAND", "DISPLAY")
+        known = {key: value for key, value in os.environ.items() if not key.startswith(others)}
         known["PATH"] = f"{self.folder}:{known['PATH']}"
         reading, writing = os.openpty() if terminal else os.pipe()
         words = (sys.executable, "-m", "nodisk", "console", *words, *where)
         subprocess.run(
-            words, env=known | environment, stdout=writing, stderr=subprocess.DEVNULL, check=True, timeout=60
+            words, env=known | dict(session), stdout=writing, stderr=subprocess.DEVNULL, check=True, timeout=60
         )
         os.close(writing)
         printed = b""
@@ -122,7 +124,7 @@ def desk(folder: Path) -> Iterator[Desk]:
 def test_who_sits_at_the_server_gets_the_page(desk: Desk) -> None:
     """By a page of that user's alone: no list of processes shows the code."""
     for session in ({"DISPLAY": ":0"}, {"WAYLAND_DISPLAY": "wayland-0"}):
-        printed, opened = desk.call(**session)
+        printed, opened = desk.call(session=session)
         link = printed.splitlines()[0]
         page = desk.folder / "state" / "labs" / "room" / "run" / "sign-in.html"
         assert opened == page.as_uri()
@@ -142,7 +144,7 @@ def test_who_sits_at_the_server_gets_the_page(desk: Desk) -> None:
     ],
 )
 def test_where_nothing_is_opened(desk: Desk, words: tuple[str, ...], session: dict[str, str]) -> None:
-    printed, opened = desk.call(*words, **session)
+    printed, opened = desk.call(*words, session=session)
     assert "/sign-in?code=" in printed
     assert opened == ""
 
@@ -157,7 +159,7 @@ def test_root_over_ssh_or_by_sudo_has_no_session() -> None:
 
 
 def test_a_pipe_that_reads_the_link_opens_nothing(desk: Desk) -> None:
-    printed, opened = desk.call(terminal=False, DISPLAY=":0")
+    printed, opened = desk.call(terminal=False, session={"DISPLAY": ":0"})
     assert "/sign-in?code=" in printed
     assert opened == ""
 
@@ -165,7 +167,7 @@ def test_a_pipe_that_reads_the_link_opens_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize("text", ["", "#!/nothing/there\n", "#!/bin/sh\nexit 3\n"])
 def test_a_browser_that_fails_is_nothing_wrong(desk: Desk, text: str) -> None:
     (desk.folder / opening.OPENER).write_text(text)
-    printed, _ = desk.call(DISPLAY=":0", expected=False)
+    printed, _ = desk.call(session={"DISPLAY": ":0"}, expected=False)
     assert "/sign-in?code=" in printed
 
 
