@@ -44,7 +44,7 @@ def forwarder(folder: Path) -> Iterator[dict[str, int]]:
     (folder / forward.RECORD).unlink(missing_ok=True)
     with subprocess.Popen(argv) as child:
         try:
-            end = time.monotonic() + 20
+            end = time.monotonic() + 60
             while not forward.ports(folder):
                 assert time.monotonic() < end
                 assert child.poll() is None
@@ -52,11 +52,11 @@ def forwarder(folder: Path) -> Iterator[dict[str, int]]:
             yield forward.ports(folder)
         finally:
             child.send_signal(signal.SIGTERM)
-            assert child.wait(10) == 0
+            assert child.wait(60) == 0
 
 
 def ask(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as link:
         link.sendall(data)
         link.shutdown(socket.SHUT_WR)
         answer = b""
