@@ -1,14 +1,13 @@
-"""Every picture that a page names is there and small, and is one of those that tests/browser/test_pictures.py makes."""
+"""Every picture that a page names is there and small, and is one of those that tests/vm/test_0_console.py takes."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from tests.browser.pictures import FOLDER, PICTURES
 from tests.docs.doc_examples import pages
+from tests.support.pictures import FOLDER, MOST_BYTES, PICTURES
 
-MOST = 120 * 1024
 _PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -35,4 +34,4 @@ def test_they_are_small_pngs() -> None:
     for name in PICTURES:
         content = (FOLDER / name).read_bytes()
         assert content.startswith(b"\x89PNG")
-        assert len(content) <= MOST, name
+        assert len(content) <= MOST_BYTES, name

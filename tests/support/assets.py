@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nodisk.assets import terminal_image
 from nodisk.assets.build import build
 from nodisk.assets.store import Manifest, Store
 from nodisk.spec.load import parse
@@ -35,6 +36,13 @@ def builder() -> Iterator[Store]:
     with (found.root / ".tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield Store(found)
+
+
+def terminal() -> tuple[Store, Manifest]:
+    """The image of students' terminals, with the VM tests' release."""
+    with builder() as store:
+        made = build(parse(LAB, file=Path("lab.yaml")), state(), only=[terminal_image.KIND])
+        return store, made.assets[terminal_image.KIND]
 
 
 def image(kernel: Kernel = Kernel.CLOUD) -> tuple[Store, Manifest]:

@@ -1,6 +1,7 @@
 """The console and the students' door beside a room that really boots, with nothing but browsers and power switches.
 
 From machines that are off to a class at work, in the order of a first day: each test goes on where the last one ended.
+The documentation's pictures are taken on the way (``tests/support/pictures.py``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.support.select import Select
 from tests.browser.test_terminal import screen, type_in
 from tests.support.chromium import chromium, click, texts, wait_for
+from tests.support.pictures import take
 from tests.vm import sheet
 from tests.vm.driver import Driver, lab_of_its_own
 from tests.vm.faults import damaged, flip
@@ -117,6 +120,21 @@ def open_page(driver: Chrome, path: str) -> None:
     driver.get(f"{where.scheme}://{where.netloc}{path}")
 
 
+@contextmanager
+def beside(driver: Chrome, path: str) -> Iterator[None]:
+    """Another page in a tab of its own; the first one stays as it is."""
+    first = driver.current_window_handle
+    address = driver.current_url
+    driver.switch_to.new_window("tab")
+    try:
+        where = urlsplit(address)
+        driver.get(f"{where.scheme}://{where.netloc}{path}")
+        yield
+    finally:
+        driver.close()
+        driver.switch_to.window(first)
+
+
 def on_page(driver: Chrome, look: Callable[[], Any]) -> Callable[[], bool]:
     """A condition for ``Driver.wait``: a page that is live may change while it is read."""
 
@@ -130,7 +148,7 @@ def on_page(driver: Chrome, look: Callable[[], Any]) -> Callable[[], bool]:
 
 
 def has(driver: Chrome, selector: str, text: str) -> Callable[[], bool]:
-    return on_page(driver, lambda: any(text in one for one in texts(driver, selector)))
+    return on_page(driver, lambda: any(text in one.text for one in driver.find_elements("css selector", selector)))
 
 
 def order(admin: Chrome, action: str, name: str = "") -> None:
@@ -161,6 +179,7 @@ def test_a_boot_is_watched_from_off_to_ready(room: Driver, admin: Chrome, second
             if one not in stages] == []  # fmt: skip
     wait_for(admin, "h2", "Pods (")
     assert wait_for(admin, ".printed").text.strip()
+    take(admin, "machine.png")
 
 
 def test_a_stranger_is_adopted_by_one_of_two(room: Driver, admin: Chrome, second: Chrome) -> None:
@@ -177,17 +196,25 @@ def test_a_stranger_is_adopted_by_one_of_two(room: Driver, admin: Chrome, second
             admin.refresh()
             return STRANGER in admin.find_element("css selector", "main").text
 
-        room.wait(shown, "the page shows the stranger")
+        room.wait(on_page(admin, shown), "the page shows the stranger")
     finally:
-        power.off(machine)
+        power.cut(machine)  # it is in iPXE, which has no ear for the power button
     open_page(second, "/unknown")
     for one in (admin, second):
         wait_for(one, "input[name=name]").send_keys("w2", Keys.ENTER)
         wait_for(one, "code", f"nodisk machines adopt {STRANGER} w2")
     click(admin, "main button", "Do it")
     wait_for(admin, "[role=status]", f"w2: {STRANGER}")
+    asked = second.current_url
     click(second, "main button", "Do it")
-    wait_for(second, "main", "it is w2")
+
+    def told() -> bool:
+        said = second.find_element("css selector", "body").text
+        if "The server is starting again" in said:  # for lab.yaml has changed
+            second.get(asked)
+        return "it is w2" in said
+
+    room.wait(on_page(second, told), "the other one is told whose it is")
     open_page(admin, "/")
     room.wait(has(admin, ".tile > a", "w2"), "the room has a tile for it")
     assert STRANGER in room.file.read_text()
@@ -201,6 +228,8 @@ def test_a_damaged_root_file_system_is_said_on_its_tile(room: Driver, admin: Chr
         open_page(admin, "/")
         room.wait(has(admin, ".tile.failed", "SHA-256"), "w1's tile says what failed")
         assert "w1" in wait_for(admin, ".tile.failed").text
+        take(admin, "room.png")
+        take(admin, "phone.png")
     room.await_ready("w1", before=before)
     room.wait(has(admin, ".tile.ready", "w1"), "w1's tile is ready again")
 
@@ -209,7 +238,7 @@ def test_a_class_is_made_on_the_pages(room: Driver, admin: Chrome) -> None:
     open_page(admin, "/classes/new")
     wait_for(admin, "#name").send_keys(NAME)
     wait_for(admin, "#roster").send_keys("Jan Kowalski\nEwa Lis")
-    Select(wait_for(admin, "#size")).select_by_value("tiny")
+    Select(wait_for(admin, "#size")).select_by_visible_text("tiny")
     days = wait_for(admin, "#days")
     days.clear()
     days.send_keys("2")
@@ -224,15 +253,12 @@ def test_a_class_is_made_on_the_pages(room: Driver, admin: Chrome) -> None:
 def enter(room: Driver, student: Chrome, label: str) -> None:
     """Sign in by the code on the card, and choose a passphrase."""
     said = room("class", "codes", NAME, label, "--print")
-    found = re.search(r"wrote 1 cards to (.+?);", said.stdout + said.stderr)
-    assert found is not None, said
-    card = Path(found[1]).read_text(encoding="utf-8")
-    address, code = re.search(rf"https://[^<\s]+/door/{NAME}", card), re.search(r'class="code">([^<]+)<', card)
-    assert address is not None, card
-    assert code is not None, card
-    Path(found[1]).unlink()  # handed out
-    student.get(address[0])
-    wait_for(student, "#code").send_keys(code[1], Keys.TAB, PHRASE, Keys.TAB, PHRASE, Keys.ENTER)
+    printed = Path(found(r"wrote 1 cards to (.+?);", said.stdout + said.stderr))
+    card = printed.read_text(encoding="utf-8")
+    printed.unlink()  # handed out
+    address, code = found(rf"(https://[^<\s]+/door/{NAME})", card), found(r'class="code">([^<]+)<', card)
+    student.get(address)
+    wait_for(student, "#code").send_keys(code, Keys.TAB, PHRASE, Keys.TAB, PHRASE, Keys.ENTER)
     wait_for(student, "h2", "Your key for kubectl")
     click(student, "a.button", "Open the terminal")
 
@@ -249,29 +275,50 @@ def opened(room: Driver, student: Chrome) -> None:
     shows(room, student, r"\$ *$")
 
 
+def step(room: Driver, word: str) -> str:
+    """The commands of the step of Jan's sheet that has this word."""
+    out = record.need(room.context().state, NAME).out
+    assert out is not None
+    steps = sheet.steps(Path(out, "jan-kowalski.en.html").read_text())
+    return next(one.commands for one in steps if word in one.commands)
+
+
+def found(pattern: str, text: str) -> str:
+    """The only group of the pattern's first match."""
+    match = re.search(pattern, text)
+    assert match is not None, text
+    return match[1]
+
+
 def test_a_student_follows_the_sheet_in_the_browser(room: Driver, jan: Chrome) -> None:
     """From the card to the echo service of their own, with the sheet's own lines."""
     enter(room, jan, "jan-kowalski")
     opened(room, jan)
-    out = record.need(room.context().state, NAME).out
-    assert out is not None
-    steps = {step.title: step.commands for step in sheet.steps(Path(out, "jan-kowalski.en.html").read_text())}
-    deploy = next(text for text in steps.values() if "create deployment" in text)
-    expose = next(text for text in steps.values() if "kubectl expose" in text)
+    deploy, expose = step(room, "create deployment"), step(room, "kubectl expose")
     for line in deploy.splitlines():
         type_in(jan, line)
     shows(room, jan, r"echo-\S+ +1/1 +Running(.|\n)+echo-\S+ +1/1 +Running")
     for line in expose.splitlines()[:-1]:
         type_in(jan, line)
-    type_in(jan, f"curl -s --retry 300 --retry-delay 1 --retry-connrefused http://echo:{_port(expose)}/")
+    port = found(r"--port=(\d+)", expose)
+    type_in(jan, f"curl -s --retry 300 --retry-delay 1 --retry-connrefused http://echo:{port}/")
     shows(room, jan, r"\npod: ")
+    take(jan, "terminal.png")
     jan.execute_script("document.getElementById('terminal').dataset.mine = 'yes'")
 
 
-def _port(expose: str) -> str:
-    found = re.search(r"--port=(\d+)", expose)
-    assert found is not None, expose
-    return found[1]
+def test_a_typo_is_explained_to_both(room: Driver, admin: Chrome, jan: Chrome) -> None:
+    """An image's name with two letters exchanged: the class's page says so, and the student's own."""
+    image = found(r"--image=(\S+)", step(room, "create deployment"))
+    type_in(jan, f"kubectl create deployment web --image={image.replace('echo', 'ecoh')}")
+    open_page(admin, f"/class/{NAME}")
+    room.wait(has(admin, "main", "can't be pulled"), "the class's page says what fails")
+    take(admin, "class.png")
+    with beside(jan, f"/door/{NAME}"):
+        room.wait(has(jan, "main", "can't be pulled"), "the student's page says so, too")
+        take(jan, "student.png")
+    type_in(jan, "kubectl delete deployment web")
+    shows(room, jan, r'"web" deleted')
 
 
 def test_another_student_gets_their_own_and_not_that_one(room: Driver, ewa: Chrome) -> None:

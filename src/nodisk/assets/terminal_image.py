@@ -31,6 +31,8 @@ KEY_FOLDER = "/run/nodisk"
 PROGRAMS = {
     "bash": ("bash", "bin/bash"),
     "curl": ("curl", "usr/bin/curl"),
+    # Knot's takes dig's words. BIND's own would bring 40 MB of libraries, ICU among them.
+    "dig": ("knot-dnsutils", "usr/bin/kdig"),
     "less": ("less", "usr/bin/less"),
     "nano": ("nano", "bin/nano"),
     "tmux": ("tmux", "usr/bin/tmux"),

@@ -31,6 +31,13 @@ PATIENCE = 0.5
 """Seconds in which a control-plane machine's kernel must take a connection, where there are others: with two of three
 gone, a caller may wait for both in turn. Alone it gets twice as long, since nobody else could answer."""
 
+STARTING = (
+    "<!doctype html><title>nodisk</title><h1>The server is starting again</h1>"
+    "<p>It does so when lab.yaml changes, and takes some seconds. If you have sent something, look whether it was done."
+    "<p><a href=/>Go to the first page</a>"
+)
+"""What browsers get meanwhile: no word that JSON or nginx reads in its own way."""
+
 _TEMPLATE = """\
 {module}daemon off;
 user {user};
@@ -115,6 +122,8 @@ http {{
     limit_conn_zone $binary_remote_addr zone=browsers:1m;
     limit_conn_zone $server_name zone=console:1m;
     limit_conn_zone $server_name zone=lasting:1m;
+    # A page that was asked for while the console starts is asked for again; a form is sent by people only.
+    map $request_method $again {{ GET 2; default ""; }}
     server {{
         listen {console}:{console_port} ssl;
         listen unix:{run}/console-tls.sock ssl;
@@ -125,6 +134,13 @@ http {{
         limit_conn browsers {per_browser};
         limit_conn console {console_connections};
 
+        error_page 502 504 =503 @starting;
+        location @starting {{
+            default_type text/html;
+            add_header Refresh $again always;
+            add_header Retry-After 2 always;
+            return 503 "{starting}";
+        }}
         location / {{ proxy_pass http://unix:{run}/console.sock; }}
         location ~ ^/classes/(new|make)$ {{
             client_max_body_size {max_roster};
@@ -385,5 +401,6 @@ def nginx(lab: Lab, host: Host) -> str:
         lasting=CONSOLE_LASTING,
         max_roster=MAX_ROSTER,
         console_connections=CONSOLE_CONNECTIONS,
+        starting=STARTING,
         max_enrol=MAX_ENROL,
     )

@@ -49,6 +49,27 @@ def test_sign_in_and_watch(room: Room) -> None:
         watching.terminate()
 
 
+def test_a_console_that_starts_again_says_so(room: Room) -> None:
+    """As when lab.yaml has changed: a page loads itself once more, a form that was sent is not sent twice."""
+    socket = room.state.run / "console.sock"
+    room.curl(room.name, *tls(room), "--retry", "20", "--retry-all-errors", "--fail", f"{BASE}/sign-in")
+    away = socket.rename(socket.with_suffix(".away"))
+    try:
+        page = room.curl(room.name, *tls(room), "--include", f"{BASE}/")
+        sent = room.curl(room.name, *tls(room), "--include", "--data", "code=x", f"{BASE}/sign-in")
+    finally:
+        away.rename(socket)
+    for answer in (page, sent):
+        assert " 503 " in answer.splitlines()[0]
+        assert "The server is starting again" in answer
+    assert "Refresh: 2\n" in page.replace("\r", "")
+    assert "Refresh" not in sent
+
+
+def tls(room: Room) -> list[str]:
+    return ["--cacert", str(room.state.pki / "server-ca.crt")]
+
+
 def test_a_machine_is_switched(room: Room) -> None:
     """By the command itself, in the server's own network: a packet goes out, and no more is known."""
     jar = room.folder / "switching"
