@@ -433,6 +433,8 @@ def test_headlamp_s_token_is_shown_and_copied(served: Served, browser: Chrome) -
     browser.get(f"{served.base}/class/physics")
     click(browser, "main form button", "Open Headlamp")
     wait_for(browser, "dd", "physics-jan-kowalski")
+    opened = str(wait_for(browser, "main a.button", "Open Headlamp").get_attribute("href"))
+    assert opened.startswith("http://10.77.0.12:30466/c/main/pods?namespace=physics-jan-kowalski")
     if bad := violations(browser):
         found["class", "en", 1280] = bad
     assert found == {}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from nodisk.classes import handouts, own
 from nodisk.classes.features import RBAC
@@ -28,6 +29,9 @@ LIFE = 3600
 """Seconds for which a token is good, at most."""
 LOOKER = "nodisk-headlamp"
 """An administrator's account for looking, its role and its Secret, which are made when they are first asked for."""
+CLUSTER = "main"
+"""What Headlamp calls the cluster that it runs in. kubeadm's name for it would come first, but the account that the
+add-on's pod has may not read that (Headlamp v0.45.0, backend/pkg/kubeconfig)."""
 SYSTEM = "kube-system"
 ABSENT = "Headlamp is not in the cluster. The lab's administrator can put it there: nodisk addons apply headlamp."
 _LOOK = ["get", "list", "watch"]
@@ -52,6 +56,13 @@ class Entrance:
     """Where it answers to a browser; '' where only ``forward`` leads to it."""
     forward: str
     """The command that forwards it to one's own computer, for those who may."""
+
+    @property
+    def link(self) -> str:
+        """Where a browser opens it: at the pods of ``namespaces``, once it has the token; '' without an address."""
+        if not (self.address and self.namespaces):
+            return self.address
+        return f"{self.address}c/{CLUSTER}/pods?{urlencode({'namespace': ' '.join(self.namespaces)})}"
 
 
 def wanted(lab: Lab) -> bool:

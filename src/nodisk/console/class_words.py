@@ -38,9 +38,6 @@ POLISH = {
     "Headlamp asks for a token. Copy this one; it is shown once, and what you may do is what it may do.": (
         "Headlamp prosi o token. Skopiuj ten; jest pokazany raz i pozwala na to samo, co Tobie wolno."
     ),
-    "Headlamp can't find your namespaces by itself: write them into its settings, at allowed namespaces.": (
-        "Headlamp sam nie znajdzie Twoich przestrzeni nazw: wpisz je w jego ustawieniach, w „allowed namespaces”."
-    ),
     "Headlamp has no address that a browser reaches. The lab's administrator can give it one.": (
         "Headlamp nie ma adresu, do którego sięga przeglądarka. Może go nadać administrator laboratorium."
     ),
@@ -93,6 +90,11 @@ POLISH = {
     "Tell the class": "Powiadom klasę",
     "That is too long: make the class with its first students, and add the others by command.": (
         "To za długie: utwórz klasę z pierwszymi studentami, a pozostałych dodaj poleceniem."
+    ),
+    "The button opens it at these namespaces. It can't list them by itself: if it shows nothing there, write them into"
+    " its settings, at allowed namespaces.": (
+        "Przycisk otwiera go w tych przestrzeniach nazw. Sam ich nie wypisze: jeśli nic tam nie pokaże, wpisz je w jego"
+        " ustawieniach, w „allowed namespaces”."
     ),
     "The newest backup is restored beside the lab and compared; the lab itself is not touched.": (
         "Najnowsza kopia zostanie odtworzona obok laboratorium i porównana; samo laboratorium pozostaje nietknięte."

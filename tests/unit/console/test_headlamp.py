@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
@@ -65,7 +66,8 @@ def test_a_student_gets_a_token_of_their_own(room: Room, asked: Asked) -> None:
     answer = browser.post("/door/k8s/headlamp", data={"token": form_of(browser)})
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    for text in (TOKEN, "k8s-jan-kowalski", 'href="http://10.77.0.12:30466/"', 'rel="noopener noreferrer"'):
+    link = 'href="http://10.77.0.12:30466/c/main/pods?namespace=k8s-jan-kowalski"'
+    for text in (TOKEN, "k8s-jan-kowalski", link, "> http://10.77.0.12:30466/<", 'rel="noopener noreferrer"'):
         assert text in answer.text
     assert "port-forward" not in answer.text
     assert asked.whose == ["jan-kowalski"]
@@ -86,6 +88,7 @@ def test_a_teacher_and_an_administrator(room: Room, asked: Asked) -> None:
     assert press(admin, "/class/k8s")[0] == 403
     status, text = press(admin, "/cluster")
     assert (status, "kubectl port-forward" in text, "all, to look at" in text) == (200, True, True)
+    assert 'href="http://10.77.0.12:30466/"' in text, "which namespaces is the administrator's to choose"
     viewer = room.browser().sign_in("Jan Mak", ConsoleRole.VIEWER)
     assert press(viewer, "/class/k8s")[0] == 403
     other = room.browser().sign_in("Somebody Else", ConsoleRole.TEACHER)
@@ -152,6 +155,22 @@ def test_a_lab_without_the_add_on_has_no_button(tmp_path: Path) -> None:
         for one, path in ((anna, "/class/k8s"), (admin, "/cluster")):
             assert "Headlamp" not in one.get(path).text
             assert press(one, path)[0] == 404
+
+
+LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+
+
+@given(st.lists(LABELS, max_size=5, unique=True), st.sampled_from(["", "http://10.77.0.12:30466/"]))
+def test_the_link_opens_it_at_the_very_namespaces(names: list[str], address: str) -> None:
+    """As Headlamp v0.45.0 reads it: a path ``/c/CLUSTER/pods``, ``namespace`` split at spaces."""
+    way = Entrance(TOKEN, datetime(2026, 11, 30, 10, tzinfo=UTC), tuple(names), address, "")
+    found = urlsplit(way.link)
+    if not (address and names):
+        assert way.link == address
+        return
+    assert (found.netloc, found.path) == ("10.77.0.12:30466", "/c/main/pods")
+    assert parse_qs(found.query)["namespace"][0].split(" ") == names
+    assert TOKEN not in way.link
 
 
 SERVICE = st.fixed_dictionaries(
