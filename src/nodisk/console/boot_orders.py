@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from nodisk.console import orders
-from nodisk.console.orders import Came, error_of
+from nodisk.console.orders import Came, MachinesOrder, error_of
 from nodisk.machines.buttons.button import Outcome
 from nodisk.spec import menu
 from nodisk.spec.model import Lab
@@ -36,59 +35,21 @@ EFFECTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class BootOrder:
-    """Machines' next boot."""
+class BootOrder(MachinesOrder):
+    """Machines' next boot. It holds them as switching does: who switches one wants to know what it then starts."""
 
     action: BootAction
-    machines: tuple[str, ...]
-    """Their names; never none."""
     entry: str
     """Of the menu; '' to CLEAR."""
-    everything: bool = False
-    """Whether these are all machines of the lab."""
 
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The machines."""
-        return self.machines
-
-    @property
-    def heading(self) -> str:
-        """What they are."""
-        return "Machines"
-
-    @property
-    def held(self) -> frozenset[str]:
-        """As for switching them: who switches a machine wants to know what it then starts."""
-        return frozenset(self.machines)
-
-    @property
-    def class_name(self) -> str:
-        """No class is changed."""
-        return ""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words that the server runs: by name, so that a machine that came meanwhile is not meant."""
-        return self._command(self.machines)
-
-    @property
-    def line(self) -> str:
-        """The command as one pastes it."""
-        return shlex.join(("nodisk", *self._command(("--all",) if self.everything else self.machines)))
-
-    def _command(self, machines: Sequence[str]) -> tuple[str, ...]:
+    def command(self, machines: Sequence[str]) -> tuple[str, ...]:
+        """``nodisk next-boot``."""
         how = {
             BootAction.ONCE: (self.entry, "--once"),
             BootAction.ALWAYS: (self.entry,),
             BootAction.CLEAR: ("--clear",),
         }
         return ("next-boot", *machines, *how[self.action])
-
-    @property
-    def sent(self) -> bytes:
-        """It reads nothing."""
-        return b""
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """Whether it is recorded, for all or for none: nothing of that is seen of a machine until it boots."""
@@ -109,5 +70,5 @@ def order(
         return None
     what, everything = BootAction(action), len(found) == len(lab.machines)
     if what is BootAction.CLEAR:
-        return BootOrder(what, found, "", everything)
-    return BootOrder(what, found, entry, everything) if entry in menu.names(lab) else None
+        return BootOrder(what, found, everything, "")
+    return BootOrder(what, found, everything, entry) if entry in menu.names(lab) else None

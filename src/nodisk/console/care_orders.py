@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nodisk.console.orders import Came, error_of
+from nodisk.console.orders import Came, LabOrder, error_of
 from nodisk.machines.buttons.button import Outcome
 from nodisk.spec.model import Lab
 
@@ -32,7 +31,7 @@ LONGEST_DETAIL = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class CareOrder:
+class CareOrder(LabOrder):
     """One thing that is done to the lab as a whole."""
 
     action: CareAction
@@ -54,24 +53,9 @@ class CareOrder:
         return frozenset({"the backups"})
 
     @property
-    def class_name(self) -> str:
-        """No class is changed."""
-        return ""
-
-    @property
     def words(self) -> tuple[str, ...]:
         """The words that the server runs."""
         return COMMANDS[self.action]
-
-    @property
-    def line(self) -> str:
-        """The command as one pastes it."""
-        return shlex.join(("nodisk", *self.words))
-
-    @property
-    def sent(self) -> bytes:
-        """It reads nothing."""
-        return b""
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """What the command says that it did; else why not."""

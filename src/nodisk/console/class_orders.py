@@ -47,17 +47,13 @@ EFFECTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class ClassOrder:
-    """One action for students of a class."""
+class StudentsOrder:
+    """Something for students of a class."""
 
-    action: ClassAction
+    action: StrEnum
     class_name: str
     targets: tuple[str, ...]
     """The students' labels; never none."""
-    everyone: bool
-    """Whether these are all students of the class."""
-    days: int = 0
-    """From now to the class's end, for EXTEND."""
 
     @property
     def heading(self) -> str:
@@ -68,6 +64,26 @@ class ClassOrder:
     def held(self) -> frozenset[str]:
         """A class is changed by one order at a time, as by one command."""
         return frozenset({f"class {self.class_name}"})
+
+    @property
+    def sent(self) -> bytes:
+        """It reads nothing."""
+        return b""
+
+    def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
+        """Whether the command did all of it, with what it warned of; else why not, as far as it says."""
+        return came_of(self.class_name, status, errors)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOrder(StudentsOrder):
+    """A change of students' access, namespaces or days."""
+
+    action: ClassAction
+    everyone: bool
+    """Whether these are all students of the class."""
+    days: int = 0
+    """From now to the class's end, for EXTEND."""
 
     @property
     def line(self) -> str:
@@ -86,15 +102,6 @@ class ClassOrder:
         if self.action is ClassAction.EXTEND:
             return ("class", "extend", self.class_name, "--days", str(self.days))
         return ("class", str(self.action), self.class_name, *students)
-
-    @property
-    def sent(self) -> bytes:
-        """It reads nothing."""
-        return b""
-
-    def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
-        """Whether the command did all of it, with what it warned of; else why not, as far as it says."""
-        return came_of(self.class_name, status, errors)
 
 
 def came_of(class_name: str, status: int, errors: str) -> tuple[Came, ...]:

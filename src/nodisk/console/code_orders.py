@@ -14,7 +14,7 @@ from typing import Any
 
 from nodisk.classes.codes import Waiting
 from nodisk.classes.record import Class
-from nodisk.console.class_orders import LONGEST_DETAIL, came_of
+from nodisk.console.class_orders import LONGEST_DETAIL, StudentsOrder, came_of
 from nodisk.console.orders import Came
 from nodisk.machines.buttons.button import Outcome
 
@@ -43,25 +43,12 @@ EFFECTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class CodeOrder:
-    """Codes for students of a class."""
+class CodeOrder(StudentsOrder):
+    """Codes for students of a class: the targets get one each."""
 
     action: CodeAction
-    class_name: str
-    targets: tuple[str, ...]
-    """The labels of those who get one; never none."""
     everyone: bool
     """Whether these are all who would get one if nobody was named."""
-
-    @property
-    def heading(self) -> str:
-        """What the targets are."""
-        return "Students"
-
-    @property
-    def held(self) -> frozenset[str]:
-        """As for every other change of the class."""
-        return frozenset({f"class {self.class_name}"})
 
     @property
     def line(self) -> str:
@@ -77,11 +64,6 @@ class CodeOrder:
     def _command(self, students: Sequence[str]) -> tuple[str, ...]:
         renew = ("--renew",) if self.action is CodeAction.RENEW else ()
         return ("class", "codes", self.class_name, *students, *renew)
-
-    @property
-    def sent(self) -> bytes:
-        """It reads nothing."""
-        return b""
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """How many codes were made, with what the command warned of; else why not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -108,31 +109,55 @@ class Came:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One action for some machines."""
+class LabOrder(ABC):
+    """An order that changes no class: its command reads nothing, and is pasted as the server runs it."""
 
-    action: Action
+    __slots__ = ()
+
+    @property
+    def class_name(self) -> str:
+        """No class is changed."""
+        return ""
+
+    @property
+    @abstractmethod
+    def words(self) -> tuple[str, ...]:
+        """The words that the server runs."""
+
+    @property
+    def line(self) -> str:
+        """The command as one pastes it."""
+        return shlex.join(("nodisk", *self.words))
+
+    @property
+    def sent(self) -> bytes:
+        """It reads nothing."""
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class MachinesOrder(LabOrder):
+    """One action for some machines of the lab."""
+
+    action: StrEnum
     machines: tuple[str, ...]
     """Their names; never none."""
     everything: bool
     """Whether these are all machines of the lab."""
 
+    @abstractmethod
+    def command(self, machines: Sequence[str]) -> tuple[str, ...]:
+        """The equal command's words, without the program's name, for machines by name or by ``--all``."""
+
     @property
-    def command(self) -> tuple[str, ...]:
-        """The equal command's words, without the program's name."""
-        return (*COMMANDS[self.action], *(("--all",) if self.everything else self.machines))
+    def words(self) -> tuple[str, ...]:
+        """The words that the server runs: by name, so that a machine that came meanwhile is not meant."""
+        return self.command(self.machines)
 
     @property
     def line(self) -> str:
         """The command as one pastes it."""
-        return shlex.join(("nodisk", *self.command))
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words that the server runs: by name, so that a machine that came meanwhile is not switched along."""
-        found = (*COMMANDS[self.action], *self.machines)
-        return found if self.action in SILENT else (*found, "--output", "json")
+        return shlex.join(("nodisk", *self.command(("--all",) if self.everything else self.machines)))
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -149,15 +174,22 @@ class Order:
         """A machine is switched by one order at a time."""
         return frozenset(self.machines)
 
-    @property
-    def class_name(self) -> str:
-        """No class is changed."""
-        return ""
+
+@dataclass(frozen=True, slots=True)
+class Order(MachinesOrder):
+    """Machines that are switched, or whose nodes are emptied."""
+
+    action: Action
+
+    def command(self, machines: Sequence[str]) -> tuple[str, ...]:
+        """``nodisk power`` or ``nodisk machines drain``."""
+        return (*COMMANDS[self.action], *machines)
 
     @property
-    def sent(self) -> bytes:
-        """It reads nothing."""
-        return b""
+    def words(self) -> tuple[str, ...]:
+        """With an answer for each machine, where there is one."""
+        found = self.command(self.machines)
+        return found if self.action in SILENT else (*found, "--output", "json")
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """What the end says of each machine; one of which it says nothing is unknown, with its error."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from nodisk.console import orders
-from nodisk.console.orders import Came, error_of
+from nodisk.console.orders import Came, LabOrder, MachinesOrder, error_of
 from nodisk.machines.buttons.button import Outcome
 from nodisk.records import remarks
 from nodisk.spec.model import Lab
@@ -53,55 +52,27 @@ IGNORE_EFFECTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class NoteOrder:
+class NoteOrder(MachinesOrder):
     """A note on machines' PCs."""
 
     action: NoteAction
-    machines: tuple[str, ...]
-    """Their names; never none."""
     note: str
     """What is wrong; '' if they are MENDED."""
-    everything: bool = False
-    """Whether these are all machines of the lab."""
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The machines."""
-        return self.machines
-
-    @property
-    def heading(self) -> str:
-        """What they are."""
-        return "Machines"
 
     @property
     def held(self) -> frozenset[str]:
         """A machine that is being switched can be noted of."""
         return frozenset(f"the note on {name}" for name in self.machines)
 
-    @property
-    def class_name(self) -> str:
-        """No class is changed."""
-        return ""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words that the server runs: by name, so that a machine that came meanwhile is not meant."""
-        return (*self._command(self.machines), "--output", "json")
-
-    @property
-    def line(self) -> str:
-        """The command as one pastes it."""
-        return shlex.join(("nodisk", *self._command(("--all",) if self.everything else self.machines)))
-
-    def _command(self, machines: Sequence[str]) -> tuple[str, ...]:
+    def command(self, machines: Sequence[str]) -> tuple[str, ...]:
+        """``nodisk machines broken``."""
         what = ("--mended",) if self.action is NoteAction.MENDED else ("--note", self.note)
         return ("machines", "broken", *machines, *what)
 
     @property
-    def sent(self) -> bytes:
-        """It reads nothing."""
-        return b""
+    def words(self) -> tuple[str, ...]:
+        """With an answer for each machine."""
+        return (*self.command(self.machines), "--output", "json")
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """Whether it is noted, for all or for none."""
@@ -116,7 +87,7 @@ class NoteOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class IgnoreOrder:
+class IgnoreOrder(LabOrder):
     """Whether an unknown machine is listed."""
 
     action: IgnoreAction
@@ -138,25 +109,10 @@ class IgnoreOrder:
         return frozenset({f"the note on {self.mac}"})
 
     @property
-    def class_name(self) -> str:
-        """No class is changed."""
-        return ""
-
-    @property
     def words(self) -> tuple[str, ...]:
-        """The words that the server runs: no more than one would type."""
+        """``nodisk machines ignore``."""
         undo = ("--undo",) if self.action is IgnoreAction.AGAIN else ()
         return ("machines", "ignore", str(self.mac), *undo)
-
-    @property
-    def line(self) -> str:
-        """The command as one pastes it."""
-        return shlex.join(("nodisk", *self.words))
-
-    @property
-    def sent(self) -> bytes:
-        """It reads nothing."""
-        return b""
 
     def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
         """Whether it is noted, as the command says it."""
@@ -178,7 +134,7 @@ def order(
         return None
     what = NoteAction(action)
     text = remarks.note(note) if what is NoteAction.BROKEN else ""
-    return NoteOrder(what, found, text, len(found) == len(lab.machines))
+    return NoteOrder(what, found, len(found) == len(lab.machines), text)
 
 
 def _unchanged(output: str) -> frozenset[str]:

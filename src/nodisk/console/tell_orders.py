@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nodisk.classes.record import Class
-from nodisk.console.class_orders import came_of
-from nodisk.console.orders import Came
+from nodisk.console.class_orders import StudentsOrder
 from nodisk.records import messages
 
 
@@ -28,20 +27,12 @@ EFFECTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class TellOrder:
+class TellOrder(StudentsOrder):
     """What a class is told, or that it is told nothing any more."""
 
     action: TellAction
-    class_name: str
-    targets: tuple[str, ...]
-    """The students' labels."""
     text: str
     who: str
-
-    @property
-    def heading(self) -> str:
-        """What the targets are."""
-        return "Students"
 
     @property
     def held(self) -> frozenset[str]:
@@ -66,10 +57,6 @@ class TellOrder:
     def sent(self) -> bytes:
         """The message, whatever it begins with."""
         return self.text.encode("utf-8", "replace")
-
-    def came(self, status: int, output: str, errors: str) -> tuple[Came, ...]:
-        """Whether it is told."""
-        return came_of(self.class_name, status, errors)
 
 
 def order(found: Class, text: str, who: str, *, withdraw: bool = False) -> TellOrder:

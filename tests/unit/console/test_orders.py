@@ -54,7 +54,7 @@ def test_each_is_a_command_that_there_is(action: Action) -> None:
         found = orders.order(LAB, action, ["w1"], every=every)
         assert found is not None
         words = shlex.split(found.line)
-        assert words == ["nodisk", *found.command]
+        assert words == ["nodisk", *found.command(["--all"] if every else found.machines)]
         group = nodisk.get_command(None, words[1])  # type: ignore[arg-type]
         assert group is not None
         command = group.get_command(None, words[2])  # type: ignore[attr-defined]

@@ -228,7 +228,7 @@ def test_whatever_is_asked_no_other_word_reaches_the_command(action: str, names:
 
 @given(st.integers(-3, 3), st.text() | st.recursive(st.none() | st.text(), st.lists).map(json.dumps), st.text())
 def test_any_end_of_the_command(status: int, output: str, errors: str) -> None:
-    for found in (NoteOrder(NoteAction.BROKEN, ("w1", "w2"), "x"), IgnoreOrder(IgnoreAction.IGNORE, NEW)):
+    for found in (NoteOrder(NoteAction.BROKEN, ("w1", "w2"), False, "x"), IgnoreOrder(IgnoreAction.IGNORE, NEW)):
         came = found.came(status, output, errors)
         assert [one.name for one in came] == list(found.targets)
         assert {one.outcome for one in came} == {Outcome.CONFIRMED if status == 0 else Outcome.UNKNOWN}
