@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -235,6 +237,36 @@ def cards(record: Class, codes: Mapping[str, str], *, address: str, until: str) 
     rows = [(student, codes[student.key]) for student in record.students if student.key in codes]
     template, words = _template("cards.html.j2"), _words("cards.yaml")
     return template.render(record=record, rows=rows, address=address, until=until, words=words)
+
+
+def on_cards(page: str) -> dict[str, str]:
+    """Login → code of a page that ``cards`` made. Pure."""
+    found = _Values()
+    found.feed(page)
+    found.close()
+    return {login: code for (_, login), (is_code, code) in itertools.pairwise(found.values) if is_code}
+
+
+class _Values(HTMLParser):
+    """What a page of cards says of each student: whether it is a code, and its text. The login is before the code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[tuple[bool, str]] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "dd":
+            self.values.append((("class", "code") in attrs, ""))
+            self._inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = self._inside and tag != "dd"
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            is_code, text = self.values[-1]
+            self.values[-1] = (is_code, text + data)
 
 
 def _template(name: str) -> jinja2.Template:

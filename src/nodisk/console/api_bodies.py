@@ -11,7 +11,9 @@ from nodisk.classes.plan import DEFAULT_DAYS
 from nodisk.console.boot_orders import BootAction
 from nodisk.console.care_orders import CareAction
 from nodisk.console.class_orders import ClassAction
+from nodisk.console.code_orders import CodeAction
 from nodisk.console.orders import Action
+from nodisk.console.remark_orders import IgnoreAction, NoteAction
 from nodisk.console.upgrade_orders import UpgradeAction
 from nodisk.server.handlers.common import Problem, body_of
 
@@ -25,13 +27,45 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Switching(Body):
-    """What to do with machines: those named, those of a row of seats, or all."""
+class Machines(Body):
+    """Which machines are meant: those named, those of a row of seats, or all."""
 
-    action: Action = Field(strict=False)
     machines: list[str] = []
     row: int | None = None
     all: bool = False
+
+
+class Switching(Machines):
+    """What to do with machines: those named, those of a row of seats, or all."""
+
+    action: Action = Field(strict=False)
+
+
+class BootingMany(Machines):
+    """What machines start at their next boot: an ``entry`` of the menu, or with ``clear`` their default."""
+
+    action: BootAction = Field(strict=False)
+    entry: str = ""
+
+
+class Noting(Machines):
+    """That machines' PCs are broken, with a ``note`` that says what is wrong, or mended."""
+
+    action: NoteAction = Field(strict=False)
+    note: str = ""
+
+
+class Ignoring(Body):
+    """Whether an unknown machine is left out of the list, or shown again."""
+
+    action: IgnoreAction = Field(strict=False)
+
+
+class Adopting(Body):
+    """What an unknown machine becomes; empty: the next free name, no seat. A seat is ROW,COLUMN."""
+
+    name: str = ""
+    seat: str = ""
 
 
 class Caring(Body):
@@ -53,6 +87,16 @@ class Changing(Body):
     students: list[str] = []
     all: bool = False
     days: int | None = None
+
+
+class Coding(Body):
+    """Who gets a code for the door: of the students named by label, or all, those who have neither code nor
+    passphrase; with ``renew_codes`` each of them, and what they had ends at once.
+    """
+
+    action: CodeAction = Field(strict=False)
+    students: list[str] = []
+    all: bool = False
 
 
 class Booting(Body):

@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from nodisk import files
 from nodisk.console import rights
-from nodisk.console.api import ENDPOINTS, Endpoint
+from nodisk.console.api import ENDPOINTS
+from nodisk.console.api_endpoint import Endpoint
 from nodisk.machines.buttons.button import Outcome
 from nodisk.upgrade.plan import Runs
 
@@ -58,6 +59,7 @@ _MEMBER = _object(
     suspended=_FLAG,
     credential_until=_maybe(_TIME),
     last_sign_in=_maybe(_TIME),
+    door=_maybe(_TEXT),
 )
 _CAME = _object(name=_TEXT, outcome={"enum": [str(one) for one in Outcome]}, detail=_TEXT)
 ANSWERS = {
@@ -68,7 +70,13 @@ ANSWERS = {
     "UnknownMachines": _object(machines=_list(_object(mac=_TEXT, ignored=_FLAG, first_seen=_TIME, last_seen=_TIME))),
     "Class": _object(**_CLASS),
     "Classes": _object(classes=_list(_ref("Class"))),
-    "ClassWithStudents": _object(**_CLASS, message=_maybe(_MESSAGE), members=_list(_MEMBER)),
+    "ClassWithStudents": _object(**_CLASS, message=_maybe(_MESSAGE), cards=_FLAG, members=_list(_MEMBER)),
+    "Cards": _object(**{"class": _TEXT}, cards=_list(_object(login=_TEXT, code=_TEXT)), page=_TEXT)
+    | {"description": "Whoever has a code can sign in as that student. `page` is HTML, to be printed."},
+    "NextBoots": _object(
+        machines=_list(_object(name=_TEXT, next_boot=_maybe(_TEXT), default=_TEXT)), entries=_list(_TEXT)
+    ),
+    "Adopted": _object(command=_TEXT, name=_TEXT, mac=_TEXT, address=_TEXT, seat=_maybe(_TEXT)),
     "Order": _object(
         number=_TEXT, command=_TEXT, by=_TEXT, began=_TIME, targets=_list(_TEXT), done=_FLAG, came=_list(_CAME)
     ),
@@ -91,11 +99,13 @@ ANSWER = {
     "/api/unknown": "UnknownMachines",
     "/api/classes": "Classes",
     "/api/classes/{name}": "ClassWithStudents",
+    "/api/classes/{name}/cards": "Cards",
+    "/api/next-boot": "NextBoots",
     "/api/orders/{number}": "Order",
     "/api/upgrade": "Upgrade",
 }
 """Path → the shape of its answer to a question."""
-BEGUN = {"/api/upgrade": "UpgradeBegun"}
+BEGUN = {"/api/unknown/{mac}/adopt": "Adopted", "/api/upgrade": "UpgradeBegun"}
 """The same where something is asked to be done; all others are answered with an order."""
 
 
@@ -131,7 +141,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
     ]
     parameters += [{"name": name, "in": "query", "description": text, "schema": _TEXT} for name, text in one.query]
     roles = ", ".join(str(role) for role in rights.RIGHTS if rights.may(role, one.right))
-    told = "done" if one.body is None else "begun"
+    told = "done" if one.status == 200 else "begun"
     found: dict[str, Any] = {
         "summary": one.summary,
         "description": f"As `{one.command}`. Roles: {roles}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nodisk.console.common import Console
@@ -10,11 +11,17 @@ from nodisk.spec import menu
 from nodisk.spec.model import Machine
 
 
+def chosen(console: Console, machines: Sequence[Machine]) -> list[str]:
+    """What was chosen for the next boot of each, in words; '' for nothing."""
+    wishes = console.database.next_boots.all()
+    found = (wishes.get(one.mac) for one in machines)
+    return ["" if wish is None else next_boot.shown(console.lab, wish) for wish in found]
+
+
 def values(console: Console, machine: Machine) -> dict[str, Any]:
     """What was chosen for its next boot, what it starts otherwise, and what can be chosen."""
-    wish = console.database.next_boots.all().get(machine.mac)
     return {
-        "next_boot": "" if wish is None else next_boot.shown(console.lab, wish),
+        "next_boot": chosen(console, [machine])[0],
         "default": menu.choice(console.lab, machine).default,
         "entries": menu.names(console.lab),
     }

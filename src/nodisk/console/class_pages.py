@@ -44,14 +44,24 @@ async def class_(console: Console, request: Request, session: Entry) -> Response
     values["at_terminals"] = {one.key for one in found.students if console.terminals.current(found, one) is not None}
     values["quotas"] = {} if unknown else await _quotas(console, found)
     values["seen"] = console.database.door.seen(found.name)
-    values["doors"] = {one.student.key: one.state for one in _waiting(console, found)} if found.door else {}
-    values["cards"] = found.out is not None and handouts.cards_path(found, Path(found.out)).is_file()
+    values["doors"], values["cards"] = doors(console, found), has_cards(found)
     values["has_headlamp"] = headlamp.wanted(console.lab) and rights.account_of(session, found) is not None
     return page(request, "class.html", session, found=found, due=due, **values)
 
 
-def _waiting(console: Console, found: Class) -> list[codes.Waiting]:
+def waiting(console: Console, found: Class) -> list[codes.Waiting]:
+    """Where each student is on the way through the door."""
     return codes.waiting(console.database.door, found, found.students)
+
+
+def doors(console: Console, found: Class) -> dict[str, str]:
+    """The same in words, by key; nothing for a class without a door."""
+    return {one.student.key: one.state for one in waiting(console, found)} if found.door else {}
+
+
+def has_cards(found: Class) -> bool:
+    """Whether there are cards with codes to be taken."""
+    return found.out is not None and handouts.cards_path(found, Path(found.out)).is_file()
 
 
 def told(console: Console, found: Class) -> Message | None:
@@ -101,7 +111,7 @@ def order_of(console: Console, request: Request, session: Entry) -> ClassOrder |
     action, named, every = query.get("action", ""), query.getlist("student"), query.get("all", "") == "1"
     order: ClassOrder | CodeOrder | None
     if action in set(CodeAction):
-        order = code_orders.order(found, _waiting(console, found), action, named, every=every)
+        order = code_orders.order(found, waiting(console, found), action, named, every=every)
     else:
         order = class_orders.order(found, action, named, every=every, days=query.get("days", ""))
     if order is None and action == CodeAction.CODES:

@@ -26,7 +26,8 @@ POLICY = "default-src 'none'; style-src {style}; form-action 'none'; base-uri 'n
 """The page of cards is a file of its own, with its style in it. It runs nothing, loads nothing and sends nothing."""
 _STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 AGAIN = 30.0
-"""Seconds for which the browser that took the cards gets them again: somebody clicks twice, or reloads the page."""
+"""Seconds for which the browser or the program that took the cards gets them again: somebody clicks twice, or reloads
+the page."""
 GONE = "there are no cards: they were taken already. Replace the codes of those who have none on paper"
 
 
@@ -36,7 +37,21 @@ async def cards(console: Console, request: Request, session: Entry) -> Response:
     form = await security.form_of(request)
     security.check_form(form, token_of(request))
     found = class_of(console, session, request.path_params["name"])
-    key = (found.name, token_of(request))
+    content = await take(console, request, session, found, token_of(request))
+    how = "attachment" if form.get("download") == "1" else "inline"
+    headers = {
+        "content-disposition": f'{how}; filename="{found.name}.codes.html"',
+        "content-security-policy": policy(content),
+    }
+    return Response(content, media_type="text/html; charset=utf-8", headers=headers)
+
+
+async def take(console: Console, request: Request, session: Entry, found: Class, token: str) -> bytes:
+    """The page of cards, which is gone from then on; raises Problem 404 if it was before.
+
+    ``token``: of the browser's session or the program, which gets it again for a moment.
+    """
+    key = (found.name, token)
     content = await asyncio.to_thread(_taken, found)
     if content is not None:
         console.cards[key] = content
@@ -44,12 +59,7 @@ async def cards(console: Console, request: Request, session: Entry) -> Response:
         console.log(request, f"{session.name} ({session.role}) took the cards with codes of class {found.name}")
     elif (content := console.cards.get(key)) is None:
         raise Problem(404, GONE)
-    how = "attachment" if form.get("download") == "1" else "inline"
-    headers = {
-        "content-disposition": f'{how}; filename="{found.name}.codes.html"',
-        "content-security-policy": policy(content),
-    }
-    return Response(content, media_type="text/html; charset=utf-8", headers=headers)
+    return content
 
 
 async def back(console: Console, request: Request, session: Entry) -> Response:

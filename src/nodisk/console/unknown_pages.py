@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -27,6 +28,7 @@ from nodisk.records import remarks
 from nodisk.records.console_access import Entry
 from nodisk.records.sightings import place
 from nodisk.server.handlers.common import Problem
+from nodisk.spec.model import Machine
 from nodisk.values import Mac, Name, Seat
 
 
@@ -75,6 +77,15 @@ async def adopt(console: Console, request: Request, session: Entry) -> Response:
     security.check_origin(request)
     security.check_form(await security.form_of(request), token_of(request))
     found = adoption_of(console, request.query_params)
+    machine = await adopted(console, request, session, found)
+    response = page(request, "adopted.html", session, machine=machine, line=found.line)
+    # The server's reload ends this console and begins a new one.
+    response.background = BackgroundTask(console.reload)
+    return response
+
+
+async def adopted(console: Console, request: Request, session: Entry, found: Adoption) -> Machine:
+    """Write a machine into lab.yaml; raises Problem 409 or 503. The server is still to be told."""
     try:
         done = await asyncio.to_thread(
             adopting.adopt, console.context, lambda _: [found.mac], found.wish, adopting.seen_in(console.database)
@@ -85,10 +96,7 @@ async def adopt(console: Console, request: Request, session: Entry) -> Response:
         raise Problem(503, error.message) from error
     (machine,) = done.new.machines[len(done.old.machines) :]
     console.log(request, f"{session.name} ({session.role}): {found.line}: {machine.name}, {machine.address}")
-    response = page(request, "adopted.html", session, machine=machine, line=found.line)
-    # The server's reload ends this console and begins a new one.
-    response.background = BackgroundTask(console.reload)
-    return response
+    return machine
 
 
 async def ask_ignore(console: Console, request: Request, session: Entry) -> Response:
@@ -112,8 +120,8 @@ def ignore_of(console: Console, query: QueryParams) -> IgnoreOrder:
     return IgnoreOrder(IgnoreAction(action), mac_of(console, query.get("mac", "")))
 
 
-def adoption_of(console: Console, query: QueryParams) -> Adoption:
-    """What an address wants; raises Problem 400 if it is nothing that can be, 404 for a machine that was never seen."""
+def adoption_of(console: Console, query: Mapping[str, str]) -> Adoption:
+    """What a request wants; raises Problem 400 if it is nothing that can be, 404 for a machine that was never seen."""
     mac, name, seat = mac_of(console, query.get("mac", "")), query.get("name", ""), query.get("seat", "")
     try:
         wish = Wish(name=Name.parse(name) if name else None, seat=Seat.parse(seat) if seat else None)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.interop.server.rooms import STRANGER, Room
+from tests.support.waits import until
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
@@ -225,6 +226,35 @@ def test_a_program_asks_with_a_token(room: Room) -> None:
     assert room.nodisk("console", "revoke", "dashboard").returncode == 0
     status = ["--output", "/dev/null", "--write-out", "%{http_code}"]
     assert room.curl(room.name, *words[:-3], *words[-2:], *status, f"{BASE}/api/status") == "401"
+
+
+def test_a_program_makes_codes(room: Room) -> None:
+    """Through nginx, by a teacher's token: the codes are in one answer, and each opens the door."""
+    people = [Person("Jan Kowalski"), Person("Ewa Żak")]
+    planned = plan.merge(
+        None, people, name="coded", now=record.now(), size=sizes.find("small"), role="edit", teachers=("Anna Nowak",)
+    ).record
+    record.save(room.state, planned.model_copy(update={"out": str(room.folder / "coded")}))
+    token = room.nodisk("console", "token", "Anna Nowak", "--role", "teacher").stdout.strip()
+    words = ["--cacert", str(room.state.pki / "server-ca.crt"), "--retry", "20", "--retry-connrefused", "--fail"]
+    bearer = [*words, "-H", f"Authorization: Bearer {token}"]
+    body = ["--json", '{"action": "codes", "all": true}']
+    order = json.loads(room.curl(room.name, *bearer, *body, f"{BASE}/api/classes/coded/codes"))
+    assert order["command"] == "nodisk class codes coded --print"
+
+    def over() -> bool:
+        return bool(json.loads(room.curl(room.name, *bearer, f"{BASE}/api/orders/{order['number']}"))["done"])
+
+    until(over, seconds=120)
+    taken = json.loads(room.curl(room.name, *bearer, "--request", "POST", f"{BASE}/api/classes/coded/cards"))
+    assert [one["login"] for one in taken["cards"]] == ["jan-kowalski", "ewa-zak"]
+    phrase = ["--data-urlencode", "passphrase=cztery słowa na dziś", "--data-urlencode", "again=cztery słowa na dziś"]
+    code = ["--data-urlencode", f"code={taken['cards'][1]['code']}", *phrase, "-H", f"Origin: {BASE}"]
+    jar = ["--cookie-jar", str(room.folder / "coded-student")]
+    room.curl(room.name, *words, *jar, *code, f"{BASE}/door/coded/first")
+    told = json.loads(room.curl(room.name, *bearer, f"{BASE}/api/classes/coded"))
+    assert [one["door"] for one in told["members"]] == ["code not used yet", "has a passphrase"]
+    assert not told["cards"]
 
 
 def test_a_student_comes_in_by_the_door(room: Room) -> None:

@@ -207,9 +207,9 @@ def test_a_name_on_a_card_stays_text(name: str, number: str) -> None:
     for who in ((name, number), ("plain", "1" if number else "")):
         student = found.students[0].model_copy(update={"name": who[0], "id": who[1]})
         one = found.model_copy(update={"students": (student,)})
-        page = Cards(
-            handouts.cards(one, {student.key: "ABCD-2345"}, address="https://10.77.0.1:6445/door/k8s", until="soon")
-        )
+        text = handouts.cards(one, {student.key: "ABCD-2345"}, address="https://10.77.0.1:6445/door/k8s", until="soon")
+        page = Cards(text)
         assert page.codes == ["ABCD-2345"]
+        assert handouts.on_cards(text) == {student.label: "ABCD-2345"}
         shapes.append(page.tags)
     assert shapes[0] == shapes[1]

@@ -20,8 +20,9 @@ from tests.unit.console.test_classes import class_
 
 from nodisk.cli import nodisk
 from nodisk.console import api_document, security
-from nodisk.console.api import ENDPOINTS, Endpoint
+from nodisk.console.api import ENDPOINTS
 from nodisk.console.api_bodies import Body
+from nodisk.console.api_endpoint import Endpoint
 from nodisk.console.errands import Errands
 from nodisk.console.orders import AnyOrder
 from nodisk.console.rights import may
@@ -85,7 +86,7 @@ def test_what_is_told(room: Room) -> None:
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
 def test_each_is_for_those_who_have_the_right(room: Room, endpoint: Endpoint) -> None:
     class_(room, "physics", "script")
-    path = endpoint.path.format(name="physics", number="none")
+    path = endpoint.path.format(name="physics", number="none", mac="8c:ec:4b:00:00:05")
     for role in ConsoleRole:
         answer = asyncio.run(room.browser().send(endpoint.method, path, headers=program(room, role)))
         assert (answer.status_code == 403) == (not may(role, endpoint.right)), role
@@ -138,7 +139,7 @@ def test_what_students_and_pods_have_opens_none_of_it(room: Room, endpoint: Endp
     session = door.enter_first(found.name, jan, digest, "00:kept", credential=1)
     assert session is not None
     assert door.session(session) is not None
-    path = endpoint.path.format(name="physics", number="none")
+    path = endpoint.path.format(name="physics", number="none", mac="8c:ec:4b:00:00:05")
     for token in (session, _service_account_token()):
         bearer = {"Accept": "*/*", "Authorization": f"Bearer {token}"}
         valid(
@@ -223,9 +224,15 @@ def test_what_is_no_order(room: Room, body: str) -> None:
     assert room.browser().post("/api/switch", headers=program(room), content="x" * 70000).status_code == 413
 
 
-KEYS = st.sampled_from(["action", "all", "days", "entry", "machines", "name", "roster", "row", "students", "text"])
+KEYS = st.sampled_from(
+    ["action", "all", "days", "entry", "machines", "name", "note", "roster", "row", "seat", "students", "text"]
+)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["off", "once", "suspend"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.sampled_from(["off", "once", "suspend", "broken", "ignore", "codes"]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=8,
 )
