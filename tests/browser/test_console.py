@@ -26,6 +26,18 @@ from nodisk.values import Mac, Stage
 
 pytestmark = pytest.mark.browser
 
+ORDERS = (
+    "/switch?action=off&all=1",
+    "/switch?action=once&all=1",
+    "/switch?action=once&all=1&entry=disk",
+    "/switch?action=broken&row=1",
+    "/switch?action=broken&row=1&note=no+picture",
+    "/class/physics/order?action=suspend&all=1",
+    "/class/physics/order?action=renew_codes&all=1",
+    "/backups/order?action=backup",
+)
+"""Pages that ask what is still to be said, or for a confirmation: of many machines, a class, its codes, the lab."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _happened(served: Served) -> None:
@@ -112,9 +124,11 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
                 "/class/physics",
                 "/reports",
             ]
-            paths += ["/backups", "/upgrade", "/cluster", "/no", "/unknown", "/unknown?show=ignored"]
+            paths += ["/backups", "/upgrade", "/cluster", "/no", "/unknown", "/unknown?show=ignored", *ORDERS]
         for path in paths:
             browser.get(f"{served.base}{path}")
+            if path in ORDERS:
+                wait_for(browser, "main form button")
             for scheme in ("light", "dark"):
                 media(browser, prefers_color_scheme=scheme)
                 if bad := violations(browser):
@@ -123,7 +137,7 @@ def test_axe_finds_nothing_wrong(served: Served, browser: Chrome) -> None:
     browser.get(f"{served.base}/?lang=pl")
     wait_for(browser, "h1", "Sala room")
     browser.set_window_size(360, 700)
-    for path in ("/", "/machine/w2", "/class/physics", "/classes/new"):
+    for path in ("/", "/machine/w2", "/class/physics", "/classes/new", "/cluster", "/backups", "/unknown", *ORDERS):
         browser.get(f"{served.base}{path}")
         if bad := violations(browser):
             found[path, "phone, Polish"] = bad
@@ -551,6 +565,43 @@ def test_without_scripts(served: Served, plain: Chrome) -> None:
     wait_for(plain, "h1", "Class physics")
     click(plain, ".who button", "Sign out")
     wait_for(plain, "main", "Nobody is signed in here")
+
+
+def test_orders_without_scripts(served: Served, plain: Chrome) -> None:
+    """For many machines, with what is still to be said; codes as cards; the cluster with its add-ons."""
+    plain.delete_all_cookies()
+    plain.get(served.link("ola"))
+    click(plain, "main button", "Sign in as ola")
+    wait_for(plain, "h1", "Room room")
+    Select(wait_for(plain, ".orders select")).select_by_value("once")
+    click(plain, ".orders button", "With all")
+    wait_for(plain, "main", "Machines: 5")
+    Select(wait_for(plain, "#entry")).select_by_value("disk")
+    click(plain, "main button", "Go on")
+    wait_for(plain, "code", "nodisk next-boot --all disk --once")
+    click(plain, "main button", "Do it (5)")
+    wait_for(plain, "[role=status]", "confirmed: 5")  # the page reloads itself until then
+    plain.get(f"{served.base}/switch?action=clear&all=1")
+    click(plain, "main button", "Do it (5)")
+    wait_for(plain, "[role=status]", "confirmed: 5")
+    plain.get(f"{served.base}/switch?action=broken&row=2")
+    wait_for(plain, "#note").send_keys("no picture", Keys.ENTER)
+    click(plain, "main button", "Do it (1)")
+    wait_for(plain, "[role=status]", "confirmed: 1")
+    plain.get(f"{served.base}/switch?action=mended&row=2")
+    click(plain, "main button", "Do it (1)")
+    wait_for(plain, "[role=status]", "confirmed: 1")
+    plain.get(f"{served.base}/class/physics/order?action=renew_codes&all=1")
+    click(plain, "main button", "Do it (2)")
+    wait_for(plain, "[role=status]", "new codes: 2")
+    click(plain, "main a.button", "To the cards")
+    click(plain, "main form button", "Show the cards, to print them")
+    assert len(set(texts(plain, "main li .code"))) == 2
+    plain.get(f"{served.base}/cluster")
+    wait_for(plain, "main td", "1 of 1 mirrored")
+    click(plain, "main form button", "Open Headlamp")
+    assert str(wait_for(plain, "#token").get_attribute("value")).startswith("eyJ")
+    complaints(plain)
 
 
 def test_by_keyboard_alone(served: Served, browser: Chrome) -> None:
