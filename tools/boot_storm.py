@@ -14,7 +14,7 @@ import json
 import random
 import time
 
-from load_measuring import FIRST, Cost, child, figures, result, running
+from load_measuring import FIRST, Cost, Waits, child, figures, result, running
 
 KINDS = ("scripts", "configs")
 
@@ -73,7 +73,7 @@ def main() -> None:
         statuses = [status for name, status, _ in answers if name == kind]
         counts = ", ".join(f"{statuses.count(one)} times {one}" for one in sorted(set(statuses)))
         print(f"{kind}: answered {counts}")
-        figures(kind, [took for name, status, took in answers if name == kind and status == 200])
+        figures(kind, Waits.of(took for name, status, took in answers if name == kind and status == 200))
     print(f"the server: {1000 * spent / len(answers):.2f} ms of processor time for each")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
@@ -69,13 +69,42 @@ class Cost:
         return int(found[1]) // 1024 if found else 0
 
 
-def figures(what: str, waits: list[float]) -> None:
+@dataclass
+class Waits:
+    """How long many things took, counted by the millisecond: an hour of them takes no more memory than a minute."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> Waits:
+        """Of all these."""
+        return cls(Counter(round(1000 * one) for one in seconds))
+
+    @classmethod
+    def read(cls, told: dict[str, int]) -> Waits:
+        """What another process printed of its ``counts`` as JSON."""
+        return cls(Counter({int(wait): count for wait, count in told.items()}))
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self.counts[round(1000 * seconds)] += 1
+
+    def percentile(self, place: int) -> float:
+        """Seconds within which so many of a hundred were done."""
+        wanted, seen = self.counts.total() * place / 100, 0
+        for wait, count in sorted(self.counts.items()):
+            seen += count
+            if seen >= wanted:
+                return wait / 1000
+        return 0.0
+
+
+def figures(what: str, waits: Waits) -> None:
     """A line of a distribution."""
-    if not waits:
+    if not waits.counts:
         sys.exit(f"{what}: nothing was seen")
-    cuts = statistics.quantiles(waits, n=100) if len(waits) > 1 else waits * 99
-    shown = ", ".join(f"p{place} {cuts[place - 1]:.3f} s" for place in (50, 95, 99))
-    print(f"{what}: {len(waits)}; {shown}, max {max(waits):.3f} s")
+    shown = ", ".join(f"p{place} {waits.percentile(place):.3f} s" for place in (50, 95, 99))
+    print(f"{what}: {waits.counts.total()}; {shown}, max {max(waits.counts) / 1000:.3f} s")
 
 
 def room_of(machines: int) -> Room:
@@ -89,11 +118,16 @@ def room_of(machines: int) -> Room:
 
 
 @contextmanager
-def running(machines: int) -> Iterator[Room]:
-    """The same, with its server, until the block ends."""
+def running(machines: int, program: Path | None = None) -> Iterator[Room]:
+    """The same, with its server, until the block ends. ``program``: what runs it instead of ``python -m nodisk``."""
     room = room_of(machines)
     try:
-        room.start()
+        if program is None:
+            room.start()
+        else:
+            words = [sys.executable, program, *room.words("serve")[3:]]
+            room.server = run.start(words, log_file=room.folder / "serve.log", netns=room.name)
+            room.wait_ready()
         yield room
     finally:
         if room.server is not None and room.server.poll() is None:

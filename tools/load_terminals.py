@@ -1,42 +1,32 @@
 """For ``console_load``: students at terminals, through nginx as serve runs it.
 
-Their shells are on this host instead of in pods, as no cluster runs here: a console of this process's own takes the
-place of the server's behind the server's nginx. So what an API server and a kubelet add is in no figure.
+Their shells are on this host instead of in pods, as no cluster runs here (``load_serve``). So what an API server and a
+kubelet add is in no figure.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import ssl
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from load_measuring import BASE, Cost, child, figures, result
+from load_measuring import Waits
 from tests.interop.server.rooms import Room
-from tests.support.shells import Host
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.roster import Person
-from nodisk.console import listen, security, terminal_messages
-from nodisk.console.app import application
-from nodisk.console.common import Console
-from nodisk.console.snapshot import Snapshot
-from nodisk.context import LabContext
-from nodisk.records import host as host_record
-from nodisk.records.database import Database
-from nodisk.server import unix_http
+from nodisk.console import security
 
 GREETING = asyncio.Semaphore(8)
 """Held for a connection's TLS: the typists are one process, and nginx waits ten seconds for a request."""
+LINE = 40
+"""Keys after which a typist clears the line, as nobody types one that never ends."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +45,8 @@ class Door:
         return connect(url, ssl=self.trust, origin=Origin(self.base), additional_headers=headers)
 
 
-async def typing(door: Door, keys: int, waits: list[float]) -> None:
-    """One student: a key, its echo, a pause as people make."""
+async def typing(door: Door, end: float, waits: Waits) -> None:
+    """One student: a key, its echo, a pause as people make; one key at least, and others until ``end``."""
     async with GREETING:
         socket = await door.socket()
     async with socket:
@@ -74,67 +64,26 @@ async def typing(door: Door, keys: int, waits: list[float]) -> None:
 
         await said()
         await asyncio.sleep(random.uniform(0.5, 2))  # noqa: S311
-        for _ in range(keys):
+        keys = 0
+        while keys == 0 or time.time() < end:
             began = time.monotonic()
             await socket.send(b"a")
             while b"a" not in await said():
                 pass
-            waits.append(time.monotonic() - began)
+            waits.add(time.monotonic() - began)
+            keys += 1
+            if keys % LINE == 0:
+                await socket.send(b"\x15")
+                await said()
             await asyncio.sleep(random.uniform(0.1, 0.3))  # noqa: S311
 
 
-async def terminals_part(base: str, authority: str, keys: int, doors: list[list[str]]) -> None:
+async def terminals_part(base: str, authority: str, seconds: float, doors: list[list[str]]) -> None:
     """All students; prints the waits."""
-    waits: list[float] = []
+    waits, end = Waits(), time.time() + seconds
     trust = ssl.create_default_context(cafile=authority)
-    await asyncio.gather(*(typing(Door(base, trust, cookie, form), keys, waits) for cookie, form in doors))
-    print(json.dumps(waits))
-
-
-@contextmanager
-def console_behind(room: Room) -> Iterator[None]:
-    """A console whose terminals are shells of this host, in the place of the server's, behind the server's nginx."""
-    place = host_record.read(room.state.host)
-    if place is None:
-        sys.exit(f"{room.state.host} is missing: the server has not started")
-    context, ready, loops = LabContext(room.lab, room.lab_file, room.state, None), threading.Event(), []
-    stop, shells, failed = asyncio.Event(), Host(), []
-
-    async def serve() -> None:
-        beside = room.state.run / "load.sock"
-        with Database(room.state.database) as database:
-            console = Console(context.lab, database, Snapshot(context))
-            console.terminals.pods = shells
-            app, most = application(console), terminal_messages.MOST
-            async with unix_http.serving(app, beside, place.web_user, "load", most_message=most):
-                beside.replace(room.state.run / listen.SOCKET)
-                loops.append(asyncio.get_running_loop())
-                ready.set()
-                await stop.wait()
-                console.stopping.set()
-                await console.terminals.stop()
-
-    def run_it() -> None:
-        try:
-            asyncio.run(serve())
-        except BaseException as error:  # raised below, by the caller's thread
-            failed.append(error)
-        finally:
-            ready.set()
-
-    serving = threading.Thread(target=run_it, name="console")
-    serving.start()
-    ready.wait()
-    try:
-        if not failed:
-            yield
-    finally:
-        for loop in loops:
-            loop.call_soon_threadsafe(stop.set)
-        serving.join()
-        shells.close()
-    for error in failed:
-        raise error
+    await asyncio.gather(*(typing(Door(base, trust, cookie, form), end, waits) for cookie, form in doors))
+    print(json.dumps(waits.counts))
 
 
 def doors_of(room: Room, terminals: int) -> list[tuple[str, str]]:
@@ -154,17 +103,3 @@ def doors_of(room: Room, terminals: int) -> list[tuple[str, str]]:
                 sys.exit("the door does not take a code that it has just issued")
             doors.append((f"{security.door_cookie_name(room.lab)}={token}", security.form_token(token)))
     return doors
-
-
-def load_terminals(room: Room, terminals: int, keys: int) -> None:
-    """Students at shells, in a room whose server runs."""
-    doors = doors_of(room, terminals)
-    nginx = [Cost(pid) for pid, words in room.daemons().items() if "nginx" in words]
-    with console_behind(room):
-        own = Cost(os.getpid())
-        authority = str(room.state.pki / "server-ca.crt")
-        typists = child(room.name, "--part", "terminals", BASE, authority, str(keys), sends=json.dumps(doors))
-        waits = result(typists)
-        share, there = own.share(), sum(one.share() for one in nginx)
-    figures(f"{terminals} terminals, keys echoed", waits)
-    print(f"the console: {share:.2f} of a processor; nginx: {there:.2f}")
