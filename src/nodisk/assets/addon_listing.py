@@ -37,6 +37,12 @@ class Listed:
     images: str
     """``2 of 3 mirrored``; empty for an add-on without images, or one that can't be read."""
 
+    def to_json(self) -> dict[str, str]:
+        """The stable form of ``nodisk addons list --output json``."""
+        row = self.row
+        said = {"name": row.name, "state": str(row.state), "source": row.source, "problem": row.problem}
+        return said | {"images": self.images}
+
 
 def of(context: LabContext, addon: Addon) -> Shown:
     """Raises SpecError as reading does."""

@@ -51,9 +51,7 @@ def list_(options: LabOptions, output: str) -> None:
     with _client(context) as client:
         found = addon_listing.listed(context, client)
     if output == "json":
-        keys = ("name", "state", "source", "problem")
-        listed = [{key: str(getattr(one.row, key)) for key in keys} | {"images": one.images} for one in found]
-        ui.print_json({"addons": listed})
+        ui.print_json({"addons": [one.to_json() for one in found]})
         return
     ui.print_table(
         ["ADD-ON", "STATE", "IMAGES", "FROM"],

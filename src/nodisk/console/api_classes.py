@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -57,6 +58,14 @@ def _class_json(found: Class) -> dict[str, Any]:
         "students": len(found.students),
         "suspended": sum(one.suspended for one in found.students),
     }
+
+
+async def troubles(console: Console, request: Request, session: Entry) -> Response:
+    """What fails in the namespaces of a class's students."""
+    found = class_of(console, session, request.path_params["name"])
+    async with console.asking:
+        failing = await asyncio.to_thread(console.failing, console.context, found)
+    return JSONResponse({"troubles": [one.to_json() for one in failing]})
 
 
 async def change(console: Console, request: Request, session: Entry) -> Response:
@@ -116,6 +125,11 @@ ENDPOINTS = (
     Endpoint(
         "GET", "/api/classes/{name}", Right.CLASSES, class_, "One class with its students.",
         "nodisk class show NAME --output json",
+    ),
+    Endpoint(
+        "GET", "/api/classes/{name}/troubles", Right.CLASSES, troubles,
+        "What fails in the students' namespaces, in plain words, and what to do.",
+        "nodisk class show NAME --troubles --output json",
     ),
     Endpoint(
         "POST", "/api/classes/{name}/change", Right.CLASSES, change,

@@ -77,6 +77,10 @@ ANSWERS = {
         machines=_list(_object(name=_TEXT, next_boot=_maybe(_TEXT), default=_TEXT)), entries=_list(_TEXT)
     ),
     "Adopted": _object(command=_TEXT, name=_TEXT, mac=_TEXT, address=_TEXT, seat=_maybe(_TEXT)),
+    "Addons": _object(addons=_list(_object(name=_TEXT, state=_TEXT, source=_TEXT, problem=_TEXT, images=_TEXT))),
+    "Troubles": _object(
+        troubles=_list(_object(namespace=_TEXT, object=_TEXT, kind=_TEXT, pods=_NUMBER, words=_TEXT, hint=_TEXT))
+    ),
     "Order": _object(
         number=_TEXT, command=_TEXT, by=_TEXT, began=_TIME, targets=_list(_TEXT), done=_FLAG, came=_list(_CAME)
     ),
@@ -99,7 +103,9 @@ ANSWER = {
     "/api/unknown": "UnknownMachines",
     "/api/classes": "Classes",
     "/api/classes/{name}": "ClassWithStudents",
+    "/api/addons": "Addons",
     "/api/classes/{name}/cards": "Cards",
+    "/api/classes/{name}/troubles": "Troubles",
     "/api/next-boot": "NextBoots",
     "/api/orders/{number}": "Order",
     "/api/upgrade": "Upgrade",

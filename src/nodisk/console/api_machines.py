@@ -132,6 +132,15 @@ def _row(asked: Machines) -> str:
     return "" if asked.row is None else str(asked.row)
 
 
+async def addons(console: Console, request: Request, session: Entry) -> Response:
+    """The cluster's add-ons."""
+    if not console.lab.has_cluster:
+        raise Problem(404, "this lab has no cluster")
+    async with console.asking:
+        found = await asyncio.to_thread(console.addons, console.context)
+    return JSONResponse({"addons": [one.to_json() for one in found]})
+
+
 async def care(console: Console, request: Request, session: Entry) -> Response:
     """Begin to make or prove a backup."""
     asked = await body(request, Caring)
@@ -210,6 +219,10 @@ ENDPOINTS = (
         "POST", "/api/notes", Right.SWITCH, note,
         "Note that PCs are broken, with what is wrong, or mended; /api/status shows the notes.",
         "nodisk machines broken", body=Noting, status=202,
+    ),
+    Endpoint(
+        "GET", "/api/addons", Right.CARE, addons, "The cluster's add-ons, with what is wrong with them.",
+        "nodisk addons list --output json",
     ),
     Endpoint(
         "POST", "/api/backups", Right.CARE, care,

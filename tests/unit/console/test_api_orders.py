@@ -17,10 +17,15 @@ from tests.unit.console.test_class_cards import THREE
 from tests.unit.console.test_class_orders import form, teacher
 from tests.unit.console.test_classes import class_
 
+from nodisk.assets.addon_listing import Listed
 from nodisk.classes import handouts, record
 from nodisk.classes.record import Class
+from nodisk.classes.trouble import Kind as TroubleKind
+from nodisk.classes.trouble import Trouble
 from nodisk.console.errands import Errands
 from nodisk.console.orders import AnyOrder
+from nodisk.kube import addon_sets
+from nodisk.kube.errors import Unreachable
 from nodisk.records import remarks
 from nodisk.records.console_access import ConsoleRole
 from nodisk.records.door import code_digest
@@ -122,6 +127,33 @@ def test_an_unknown_machine_is_ignored_and_then_adopted(room: Room, stranger: Ma
     late = room.browser().post(shape.format(mac=stranger), headers=headers, json={})
     assert "it is front" in valid(late, shape, 409, "post")["error"]
     assert reloads == ["reload"]
+
+
+def test_what_fails_and_add_ons(room: Room, physics: Class) -> None:
+    """What the API says of them; where it is away, that is said, and not that nothing fails."""
+    fails = Trouble("physics-jan-kowalski", "deployment/web", TroubleKind.IMAGE, f"{EVIL} can't be pulled", "a typo?")
+    room.console.failing = lambda *_: (fails,)
+    row = addon_sets.Row("headlamp", addon_sets.State.BROKEN, "headlamp 0.45.0", EVIL)
+    room.console.addons = lambda _: (Listed(row, "1 of 1 mirrored"),)
+    anna, admin = program(room, ConsoleRole.TEACHER, "Anna Nowak"), program(room)
+    path, shape = "/api/classes/physics/troubles", "/api/classes/{name}/troubles"
+    assert valid(room.browser().get(path, headers=anna), shape) == {"troubles": [fails.to_json()]}
+    valid(room.browser().get(path, headers=program(room, ConsoleRole.TEACHER, "Jan Lis")), shape, 404)
+    (one,) = valid(room.browser().get("/api/addons", headers=admin), "/api/addons")["addons"]
+    assert one == {
+        "name": "headlamp",
+        "state": "unreadable",
+        "source": "headlamp 0.45.0",
+        "problem": EVIL,
+        "images": "1 of 1 mirrored",
+    }
+
+    def away(*_: object) -> Any:
+        raise Unreachable("nobody runs an API here")
+
+    room.console.failing = room.console.addons = away
+    assert "nobody runs an API" in valid(room.browser().get(path, headers=anna), shape, 503)["error"]
+    valid(room.browser().get("/api/addons", headers=admin), "/api/addons", 503)
 
 
 def test_codes_are_in_the_one_answer_that_takes_the_cards(room: Room, physics: Class, tmp_path: Path) -> None:
