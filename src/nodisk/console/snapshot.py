@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from nodisk.context import LabContext
 from nodisk.machines import asked, status
 from nodisk.machines.asked import Asked
+from nodisk.machines.history import History
 from nodisk.machines.status import Status
 
 FRESH = 1.0
@@ -55,6 +56,7 @@ class Snapshot:
     number: int = 0
     """Grows with each time that the records are read."""
     once: Once = field(default_factory=Once)
+    _history: History = field(default_factory=History)
     _status: Status | None = None
     _at: float = 0.0
     _changes: int = 0
@@ -75,7 +77,9 @@ class Snapshot:
             if self._asked is None:
                 raise RuntimeError("the API was not asked")
             changes = self._changes
-            self._status = await asyncio.to_thread(status.of_records, self.context, self._asked, now=self.clock)
+            self._status = await asyncio.to_thread(
+                status.of_records, self.context, self._asked, now=self.clock, history=self._history
+            )
             # What was read while somebody changed it is shown once, and then read again.
             self._at = self.now() if changes == self._changes else float("-inf")
             self.number += 1

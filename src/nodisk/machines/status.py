@@ -6,7 +6,7 @@ The JSON of it is documented in docs/reference/status.md and tested; it only eve
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,12 +18,13 @@ from nodisk.kube.leaders import Leaders
 from nodisk.kube.patience import Say, unheard
 from nodisk.machines import pace as paces
 from nodisk.machines.asked import ANSWER_WITHIN, Api, Asked, NodeView, ask
+from nodisk.machines.history import History, Past
 from nodisk.machines.pace import Pace
 from nodisk.pki.profiles import MACHINE_LIFETIME
 from nodisk.records import backups, isolation, remarks, running
 from nodisk.records.backups import Backups
 from nodisk.records.database import Database, Enrolment
-from nodisk.records.events import FETCHES_WITHIN, Event, Kind, Progress, boots, fetched_nothing, iso
+from nodisk.records.events import FETCHES_WITHIN, Kind, Progress, iso
 from nodisk.records.isolation import Tried
 from nodisk.records.printed import Printed
 from nodisk.records.remarks import Remark
@@ -98,22 +99,27 @@ def collect(
     return of_records(context, ask(context, wait=wait, say=say), now=now)
 
 
-def of_records(context: LabContext, asked: Asked, *, now: Callable[[], float] = time.time) -> Status:
-    """The records as they are now, with an answer of the API that may be some seconds old."""
+def of_records(
+    context: LabContext, asked: Asked, *, now: Callable[[], float] = time.time, history: History | None = None
+) -> Status:
+    """The records as they are now, with an answer of the API that may be some seconds old.
+
+    ``history``: what the caller's last look has read; it is read on.
+    """
+    history = History() if history is None else history
     cluster = context.lab.has_cluster
     with Database(context.state.database, reading=True) as database:
         armed_until = database.armed_until() if database.armed() else None
         broken = database.remarks.all(remarks.Kind.BROKEN)
         ignored = database.remarks.all(remarks.Kind.IGNORED)
-        told = {one.mac: database.events(mac=one.mac, kinds=(Kind.STAGE,), limit=500) for one in context.lab.machines}
-        ways = {mac: [Progress(), *boots(events)] for mac, events in told.items()}
+        history.read(database, {one.mac for one in context.lab.machines})
+        pasts = history.machines
         links = database.inventories.links()
-        pace = paces.pace((one.role, ways[one.mac]) for one in context.lab.machines)
+        pace = paces.pace((one.role, pasts[one.mac].boots) for one in context.lab.machines)
 
         def row(one: Machine) -> Row:
-            of, events, way = broken.get(one.mac), told[one.mac], ways[one.mac][-1]
-            link = links.get(one.mac)
-            return _row(one, database, asked, now(), broken=of, events=events, way=way, pace=pace, mbps=link)
+            of, link = broken.get(one.mac), links.get(one.mac)
+            return _row(one, database, asked, now(), broken=of, past=pasts[one.mac], pace=pace, mbps=link)
 
         rows = tuple(row(one) for one in context.lab.machines)
         alarms = database.events(kinds=(Kind.ALARM,), since=now() - RECENT_ALARMS)
@@ -151,11 +157,11 @@ def _row(
     now: float,
     *,
     broken: Remark | None,
-    events: Sequence[Event],
-    way: Progress,
+    past: Past,
     pace: Pace,
     mbps: int | None,
 ) -> Row:
+    way = past.way.now
     node = asked.nodes.get(str(machine.name))
     if node is not None and way.stage is not None and node.boot_id != way.boot_id:
         node = replace(node, ready="Unknown")  # the object of an earlier boot says nothing
@@ -171,7 +177,7 @@ def _row(
         enrolment,
         mbps,
         limit,
-        _warning(way, enrolment, limit, now) if way.stage is not Stage.DHCP else fetched_nothing(events, now),
+        _warning(way, enrolment, limit, now) if way.stage is not Stage.DHCP else past.asking.fetched_nothing(now),
         broken,
         database.printed.of(machine.mac),
     )

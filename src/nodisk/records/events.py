@@ -89,21 +89,39 @@ def fetched_nothing(events: Iterable[Event], now: float) -> str:
 
     '' if it has fetched something, or may still do.
     """
-    since, last = None, None
+    asking = Asking()
     for event in events:
+        asking.add(event)
+    return asking.fetched_nothing(now)
+
+
+@dataclass(slots=True)
+class Asking:
+    """Whether a machine has fetched anything since it got an address, event by event."""
+
+    since: float | None = None
+    """When it first got one; None: it has fetched something since, or never got one."""
+    who: str = ""
+    """Who asked last: the detail of its newest event."""
+
+    def add(self, event: Event) -> None:
+        """Its next event."""
         if event.kind is Kind.STAGE and event.stage is not None:
-            last = event
+            self.who = event.detail
             # Firmware that gets nothing asks for an address again and again.
-            since = None if event.stage is not Stage.DHCP else event.time if since is None else since
-    if last is None or since is None or now - since < FETCHES_WITHIN:
-        return ""
-    if last.detail == IPXE:
-        http = f"HTTP ({ports.HTTP}/tcp)"
-        return f"iPXE got an address and never asked for its boot script: is {http} to the server blocked?"
-    if last.detail.startswith(f"{FIRMWARE} for"):
-        return f"it has {last.detail}"
-    tftp = f"TFTP ({ports.TFTP}/udp)"
-    return f"its firmware got an address and iPXE never started: {tftp} blocked, or Secure Boot refuses iPXE?"
+            self.since = None if event.stage is not Stage.DHCP else event.time if self.since is None else self.since
+
+    def fetched_nothing(self, now: float) -> str:
+        """As the function of that name says it."""
+        if self.since is None or now - self.since < FETCHES_WITHIN:
+            return ""
+        if self.who == IPXE:
+            http = f"HTTP ({ports.HTTP}/tcp)"
+            return f"iPXE got an address and never asked for its boot script: is {http} to the server blocked?"
+        if self.who.startswith(f"{FIRMWARE} for"):
+            return f"it has {self.who}"
+        tftp = f"TFTP ({ports.TFTP}/udp)"
+        return f"its firmware got an address and iPXE never started: {tftp} blocked, or Secure Boot refuses iPXE?"
 
 
 def progress(events: Iterable[Event]) -> Progress:
@@ -118,28 +136,44 @@ def boots(events: Iterable[Event]) -> Iterator[Progress]:
     or when an event has another boot id. Late reports of an earlier stage change nothing. A failure holds until the
     same boot gets further than it had when it failed, or is reported ready: nothing is further.
     """
-    now = Progress()
-    furthest: Stage | None = None
+    way = Way()
     for event in events:
+        if (before := way.add(event)) is not None:
+            yield before
+    if way.now.stage is not None:
+        yield way.now
+
+
+@dataclass(slots=True)
+class Way:
+    """A machine's newest boot, event by event, as ``boots`` has it."""
+
+    now: Progress = Progress()
+    furthest: Stage | None = None
+    """The furthest stage of that boot; None: it has only failed."""
+
+    def add(self, event: Event) -> Progress | None:
+        """The machine's next event; returns the boot that ends because it begins another."""
         if event.kind is not Kind.STAGE or event.stage is None:
-            continue
-        if _restarts(now, furthest, event):
-            yield now
-            now, furthest = Progress(started=event.time), None
-        boot_id = event.boot_id or now.boot_id
-        if event.stage is Stage.FAILED:
-            now = Progress(Stage.FAILED, event.time, now.started or event.time, boot_id, event.detail, now.times)
-            continue
-        further = furthest is None or ORDER[event.stage] > ORDER[furthest]
-        healed = now.stage is Stage.FAILED and event.stage is Stage.READY
+            return None
+        before = None
+        if _restarts(self.now, self.furthest, event):
+            before = self.now
+            self.now, self.furthest = Progress(started=event.time), None
+        self.now = self._after(event, event.stage)
+        return before
+
+    def _after(self, event: Event, stage: Stage) -> Progress:
+        now, boot_id = self.now, event.boot_id or self.now.boot_id
+        if stage is Stage.FAILED:
+            return Progress(stage, event.time, now.started or event.time, boot_id, event.detail, now.times)
+        further = self.furthest is None or ORDER[stage] > ORDER[self.furthest]
+        healed = now.stage is Stage.FAILED and stage is Stage.READY
         if not further and not healed:
-            now = Progress(now.stage, now.since, now.started, boot_id, now.reason, now.times)
-            continue
-        furthest = event.stage
-        times = (*now.times, (event.stage, event.time)) if further else now.times
-        now = Progress(event.stage, event.time, now.started or event.time, boot_id, "", times)
-    if now.stage is not None:
-        yield now
+            return Progress(now.stage, now.since, now.started, boot_id, now.reason, now.times)
+        self.furthest = stage
+        times = (*now.times, (stage, event.time)) if further else now.times
+        return Progress(stage, event.time, now.started or event.time, boot_id, "", times)
 
 
 def _restarts(now: Progress, furthest: Stage | None, event: Event) -> bool:
