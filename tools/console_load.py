@@ -17,6 +17,7 @@ import asyncio
 import json
 import random
 import re
+import signal
 import ssl
 import subprocess
 import sys
@@ -153,9 +154,13 @@ def load(room: Room, chosen: argparse.Namespace, seconds: float) -> bool:
         parts["browsers"] = child(room.name, "--part", "browsers", BASE, authority, last, *codes)
     if doors:
         parts["terminals"] = child(room.name, "--part", "terminals", BASE, authority, last, sends=json.dumps(doors))
-    watch_memory(memory, parts, server, seconds - BEGINS)
-    own, nginx, after = costs[0].share(), sum(one.share() for one in costs[1:]), costs[0].mib()
-    said = {name: result(process) for name, process in parts.items()}
+    try:
+        watch_memory(memory, parts, server, seconds - BEGINS)
+        own, nginx, after = costs[0].share(), sum(one.share() for one in costs[1:]), costs[0].mib()
+        said = {name: result(process) for name, process in parts.items()}
+    finally:
+        for process in parts.values():
+            process.kill()
     if "machines" in said:
         counts = ", ".join(f"{count} times {status}" for status, count in said["machines"].items())
         print(f"{chosen.machines} machines for {seconds:g} s: answered {counts}")
@@ -210,6 +215,8 @@ def main() -> None:
         else:
             asyncio.run(browsers_part(words[0], words[1], words[3:], float(words[2])))
         return
+    # Told to end, it ends its server and takes its namespaces away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
     with running(max(chosen.machines, 1), SERVE) as room:
         flat = load(room, chosen, chosen.seconds if chosen.minutes is None else 60 * chosen.minutes)
     sys.exit(0 if flat else 1)
