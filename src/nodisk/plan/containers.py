@@ -209,11 +209,17 @@ def firewall(lab: Lab, *, names: bool) -> str:
     link-local IPv6 address as well, by which it would reach the other pods of its machine, and the machine, past all
     of them: nothing of that passes.
 
+    Where classes' names are kept apart, pods ask for names under their own addresses: the server has routes to them.
+
     The tables are replaced as a whole.
     """
     pods, services, server = lab.kubernetes.pods, lab.kubernetes.services, lab.network.server
     more = (ports.NAMES,) if names else ()
     forward, own = _peers(lab) if lab.peers is not None else ("", "")
+    asking = ""
+    if names and lab.isolates_names:
+        question = f"ip saddr {pods} ip daddr {server} meta l4proto {{ tcp, udp }} th dport {ports.NAMES}"
+        asking = f'\t\t{question} counter accept comment "the server tells names by the pod that asks"\n'
     tcp, udp = (", ".join(map(str, (*open_to, *more))) for open_to in (ports.POD_TCP, ports.POD_UDP))
     return f"""#!/usr/sbin/nft -f
 {HEADER}table ip nodisk
@@ -241,7 +247,7 @@ table ip nodisk {{
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {pods} ip daddr != {pods} counter masquerade comment "only machines know the way to pods"
+{asking}		ip saddr {pods} ip daddr != {pods} counter masquerade comment "only machines know the way to pods"
 	}}
 }}
 table ip6 nodisk

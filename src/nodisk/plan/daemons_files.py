@@ -16,6 +16,8 @@ def configure(lab: Lab, host: Host) -> dict[str, str]:
         "etcd.yaml": daemons.etcd(lab, host),
         "registry.yaml": daemons.registry(host),
     }
+    if lab.isolates_names:
+        cluster[daemons_unbound.GATE] = daemons_unbound.gate(lab, host)
     if lab.class_registry is not None:
         cluster[f"{daemons.CLASS_REGISTRY}.yaml"] = daemons.registry(host, daemons.CLASS_REGISTRY)
     return {

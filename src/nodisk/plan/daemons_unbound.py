@@ -2,24 +2,54 @@
 
 Its zones are files that the server writes (``server.names``); it follows an ExternalName to wherever that leads, and
 asks dnsmasq for all other names, as machines do.
+
+Where lab.yaml keeps classes' names apart, it listens on loopback alone, behind the names' gate (``server.names_gate``).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from nodisk import ports
 from nodisk.plan.daemons import Host
-from nodisk.plan.zones import zones
+from nodisk.plan import network
+from nodisk.plan.zones import TTL, reverse_zones, zones
 from nodisk.spec.model import Lab
 
-CONF = "unbound.conf"
+CONF, GATE = "unbound.conf", "names-gate.json"
+LOOPBACK = "127.0.0.1"
 
 
 def zone_path(host: Host, zone: str) -> Path:
     """Where a zone's file is."""
     return host.data / "names" / f"{zone}.zone"
+
+
+def views_path(host: Host) -> Path:
+    """Where the text is that says whose names each pod may ask for."""
+    return host.data / "names" / "views"
+
+
+def gate(lab: Lab, host: Host) -> str:
+    """The configuration of the names' gate. The server itself sees all names, as its administrator does anyway.
+
+    A machine doesn't: its address is also that of whatever hides behind it, such as pods in a machine's own network.
+    """
+    kube = lab.kubernetes
+    told = {
+        "listen": [str(lab.network.server), ports.NAMES],
+        "unbound": [LOOPBACK, ports.NAMES],
+        "views": str(views_path(host)),
+        "user": host.names_user,
+        "domain": network.CLUSTER_DOMAIN,
+        "reverse": [zone for one in (kube.services, kube.pods) for zone in reverse_zones(one)],
+        "pods": str(kube.pods),
+        "trusted": [LOOPBACK, str(lab.network.server)],
+        "ttl": TTL,
+    }
+    return json.dumps(told, indent=2) + "\n"
 
 
 def unbound(lab: Lab, host: Host) -> str:
@@ -35,10 +65,10 @@ def _server(lab: Lab, host: Host) -> Iterator[str]:
     yield '    pidfile: ""'
     yield "    do-daemonize: no"
     yield "    use-syslog: no"
-    yield f"    interface: {lab.network.server}@{ports.NAMES}"
+    yield f"    interface: {LOOPBACK if lab.isolates_names else lab.network.server}@{ports.NAMES}"
     yield "    do-ip6: no"
-    # Pods' questions come with the address of their machine.
-    yield f"    access-control: {lab.network.subnet} allow"
+    # Pods' questions come with the address of their machine, or by the gate.
+    yield f"    access-control: {'127.0.0.0/8' if lab.isolates_names else lab.network.subnet} allow"
     yield "    num-threads: 2"
     yield "    so-reuseport: yes"
     yield "    edns-buffer-size: 1232"

@@ -96,7 +96,7 @@ class _Compiler:
         # Only those that a policy asks for: a pod may have thousands of ports with names.
         egress = (rule for policy in self._policies for rule in policy.rules(ingress=False) or ())
         named = {port.name for rule in egress for port in rule.ports or () if port.name is not None}
-        for pod in sorted(_one_each(self.cluster.pods), key=lambda pod: int(pod.address)):
+        for pod in sorted(one_each(self.cluster.pods), key=lambda pod: int(pod.address)):
             self._by_namespace[pod.namespace].append(pod)
             self._by_node[pod.node].append(pod)
             for name, protocol, number in pod.ports:
@@ -234,7 +234,7 @@ def _side(ingress: bool) -> str:
     return "ip saddr" if ingress else "ip daddr"
 
 
-def _one_each(pods: Iterable[Pod]) -> Iterable[Pod]:
+def one_each(pods: Iterable[Pod]) -> Iterable[Pod]:
     """One pod per address: if two pods have the same one, the pod that is going, or is older, no longer counts."""
     found: dict[int, Pod] = {}
     for pod in pods:

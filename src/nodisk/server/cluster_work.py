@@ -15,6 +15,7 @@ from nodisk.server import (
     metrics,
     names,
     nodes,
+    pod_routes,
     policies,
     seed,
     volume_keeper,
@@ -43,6 +44,7 @@ class ClusterWork:
         self._lab = lab
         self._state = state
         self._say = say
+        self._place = place
         self._watcher = nodes.Watcher(lab, state)
         self._namer = names.Keeper(lab, state, place, say)
         self._rulesets = rulesets
@@ -61,6 +63,7 @@ class ClusterWork:
             "the cluster's metrics": lambda: metrics.keep(self._lab, self._state, self._say),
             **({"the class registry": self._class_registry} if self._lab.class_registry is not None else {}),
             **({"the cluster's names": self._namer.run} if own_names else {}),
+            **({"routes to pods": self._routes} if own_names and self._lab.isolates_names else {}),
             "network policies": self._policies.run if self._lab.server_enforces else self._no_policies,
         }
 
@@ -68,6 +71,9 @@ class ClusterWork:
         """Machines that booted while the server enforced them still ask, and would keep what they have."""
         self._rulesets.publish({str(machine.name): policy_rules.absent() for machine in self._lab.machines})
         await asyncio.Event().wait()
+
+    async def _routes(self) -> None:
+        await pod_routes.keep(self._lab, self._place.interface)
 
     async def _class_registry(self) -> None:
         def namespaces() -> set[str]:

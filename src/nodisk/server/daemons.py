@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ssl
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk import files, ports, run
@@ -53,13 +56,12 @@ def daemons(
     async def dnsmasq_answers() -> bool:
         return await probes.dns(server, f"server.{daemons_dnsmasq.domain(lab)}")
 
-    async def unbound_answers() -> bool:
-        return await probes.dns(server, f"ns.dns.{network.CLUSTER_DOMAIN}", port=ports.NAMES)
+    async def names_answer(address: IPv4Address) -> bool:
+        return await probes.dns(address, f"ns.dns.{network.CLUSTER_DOMAIN}", port=ports.NAMES)
 
     async def chronyd_answers() -> bool:
         return await probes.ntp(server)
 
-    unbound: tuple[str | Path, ...] = (*_unconfined(), "unbound", "-d", "-c", host.conf / daemons_unbound.CONF)
     return (
         *(_of_cluster(lab, host, etcd_program) if lab.has_cluster else ()),
         Daemon(
@@ -82,8 +84,20 @@ def daemons(
             chronyd_answers,
             leftovers=(host.run / "chronyd.pid",),
         ),
-        *((Daemon("unbound", unbound, unbound_answers, leftovers=(host.run / "unbound.sock",)),) if names else ()),
+        *(_of_names(lab, host, names_answer) if names else ()),
     )
+
+
+def _of_names(lab: Lab, host: Host, answers: Callable[[IPv4Address], Awaitable[bool]]) -> tuple[Daemon, ...]:
+    """unbound, and the gate before it where classes' names are kept apart."""
+    unbound = (*_unconfined(), "unbound", "-d", "-c", host.conf / daemons_unbound.CONF)
+    inner = IPv4Address(daemons_unbound.LOOPBACK) if lab.isolates_names else lab.network.server
+    found = Daemon("unbound", unbound, functools.partial(answers, inner), leftovers=(host.run / "unbound.sock",))
+    if not lab.isolates_names:
+        return (found,)
+    gate = (sys.executable, "-m", "nodisk.server.names_gate", host.conf / daemons_unbound.GATE)
+    # By way of unbound, too: the gate has no names of its own.
+    return found, Daemon("names-gate", gate, functools.partial(answers, lab.network.server))
 
 
 def _unconfined() -> tuple[str, ...]:

@@ -127,7 +127,10 @@ def bound_ports(lab: Lab, interface: str, *, names: bool) -> tuple[Port, ...]:
             Port(ports.ETCD_PEER, False, "etcd", IPv4Address("127.0.0.1")),
         ]
     if names:
-        found += [Port(ports.NAMES, udp, "unbound: the cluster's names", server) for udp in (False, True)]
+        what = "the names' gate" if lab.isolates_names else "unbound: the cluster's names"
+        found += [Port(ports.NAMES, udp, what, server) for udp in (False, True)]
+    if names and lab.isolates_names:
+        found += [Port(ports.NAMES, udp, "unbound", IPv4Address("127.0.0.1")) for udp in (False, True)]
     anywhere = IPv4Address("0.0.0.0")  # noqa: S104 - DHCP clients have no address yet
     if lab.network.dhcp is not DhcpMode.NONE:
         found.append(Port(67, True, "dnsmasq: DHCP", anywhere, interface))

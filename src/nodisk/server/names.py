@@ -1,5 +1,7 @@
 """The cluster's names where the release brings no CoreDNS: watched Services, EndpointSlices, pods → zones → unbound.
 
+Where lab.yaml keeps classes' names apart, also the views by which the names' gate judges who may ask for what.
+
 All kinds are followed; a thread writes the zones that changed and lets unbound load them. While the API is away, or
 the server itself has only just started, the zones stay as they were last written: nothing is written before all kinds
 have been listed once.
@@ -14,13 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodisk import files, run
-from nodisk.errors import NodiskError, describe
+from nodisk.errors import NodiskError, SpecError, describe
 from nodisk.kube.client import Client
 from nodisk.kube.errors import ApiError, NotFound, Overloaded, Unreachable
 from nodisk.kube.watch import Change, WatchEvent
 from nodisk.plan import cluster_dns, daemons_unbound, network, zones
 from nodisk.plan.daemons import Host
+from nodisk.plan.facts import ReleaseFacts
 from nodisk.plan.names import Key, Service, Slice, pod_records, records, service_of, slice_of
+from nodisk.server import name_views
 from nodisk.server.following import SETTLE, Following, key_of
 from nodisk.server.nodes import api
 from nodisk.spec.model import Lab
@@ -32,7 +36,6 @@ LONGEST_PAUSE = 0.3
 """Between two writings there is as long a pause as the last one took, but no longer than this."""
 AGAIN = 1.0
 """Seconds until what failed is tried again."""
-KINDS = 3
 SLICES = ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1")
 _SERVICE_OF = "kubernetes.io/service-name"
 
@@ -43,6 +46,17 @@ def prepare(lab: Lab, host: Host) -> None:
         if not (path := daemons_unbound.zone_path(host, zone)).exists():
             files.write(path, zones.zone_file(lab, zone))
     (host.data / "names").chmod(0o755)
+    if not lab.isolates_names:  # what is kept until it is wanted again would be of another cluster's past
+        daemons_unbound.views_path(host).unlink(missing_ok=True)
+
+
+def need_gate(lab: Lab, release: ReleaseFacts | None) -> None:
+    """Raise SpecError where lab.yaml keeps classes' names apart, and the release has a program of its own for names."""
+    if lab.isolates_names and release is not None and release.has_dns:
+        raise SpecError(
+            "kubernetes.isolation: names can't be kept: this release brings CoreDNS, which tells every pod all names",
+            hint="remove `isolation`, or the image of CoreDNS from the folder of `kubernetes.path`, and build again",
+        )
 
 
 def load(conf: Path, zone: str) -> None:
@@ -167,23 +181,33 @@ class Keeper:
     connect: Callable[[LabState], Client] = api
     _following: Following = field(init=False)
     _picture: Picture = field(init=False)
+    _audience: name_views.Audience | None = field(init=False)
+    """None: all names are everybody's."""
     _pending: dict[str, str] = field(default_factory=dict)
     """Zone → what its file is to be."""
+    _views: str | None = None
+    """What the views are to be, until they are written."""
     _problem: str = ""
     _began: float = field(default_factory=time.monotonic)
     _told: bool = False
 
     def __post_init__(self) -> None:
         self._picture = Picture(self.lab)
+        self._audience = name_views.Audience() if self.lab.isolates_names else None
         self._following = Following("the cluster's names", self.state, self.connect, self.say)
 
     async def run(self) -> None:
         """Follow the API and write until ``stop``."""
-        await self._following.run((self._follow_services, self._follow_slices, self._follow_pods), self._keep_writing)
+        await self._following.run(self._followed(), self._keep_writing)
 
     def stop(self) -> None:
         """End the threads soon."""
         self._following.stop()
+
+    def _followed(self) -> tuple[Callable[[Client], None], ...]:
+        """A function for each kind."""
+        spaces = () if self._audience is None else (self._follow_spaces,)
+        return self._follow_services, self._follow_slices, self._follow_pods, *spaces
 
     def _follow_services(self, client: Client) -> None:
         self._provide(client)
@@ -202,9 +226,17 @@ class Keeper:
             pass
 
     def _follow_pods(self, client: Client) -> None:
-        picture = self._picture
-        for _ in self._following.changes(client, "v1", "Pod", picture.pods, picture.take_pod):
+        for _ in self._following.changes(client, "v1", "Pod", self._picture.pods, self._take_pod):
             pass
+
+    def _take_pod(self, event: WatchEvent) -> bool:
+        named = self._picture.take_pod(event)
+        return (self._audience is not None and self._audience.take_pod(event)) or named
+
+    def _follow_spaces(self, client: Client) -> None:
+        if (audience := self._audience) is not None:
+            for _ in self._following.changes(client, "v1", "Namespace", audience.spaces, audience.take_space):
+                pass
 
     def _provide(self, client: Client) -> None:
         """Create the Service that pods ask. Raises what a retry may mend; what it can't is said."""
@@ -231,7 +263,7 @@ class Keeper:
             following.dirty.clear()
             start, done = time.monotonic(), False
             try:
-                done = len(following.listed) < KINDS or self._write()
+                done = len(following.listed) < len(self._followed()) or self._write()
             except (NodiskError, OSError) as error:
                 self._complain(f"the cluster's names are not up to date: {describe(error).splitlines()[0]}")
             except Exception:
@@ -246,6 +278,11 @@ class Keeper:
         with self._following.lock:
             self._pending |= self._picture.files()
             count = len(self._picture.services())
+            if self._audience is not None:
+                self._views = self._audience.text() or self._views
+        if self._views is not None:  # before the names: a pod's first question is for its neighbours
+            files.write(daemons_unbound.views_path(self.host), self._views)
+            self._views = None
         for zone, text in list(self._pending.items()):
             files.write(daemons_unbound.zone_path(self.host, zone), text)
             load(self.host.conf / daemons_unbound.CONF, zone)

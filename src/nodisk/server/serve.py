@@ -106,6 +106,7 @@ class Server:
         try:
             lab = self.load()
             found = assets.find(self.state, lab)
+            names.need_gate(lab, found.release)
             assets.texts(lab, found, "", host.inspect(lab, self.state, uefi=found.uefi))
         except NodiskError as error:
             self._say(database, f"lab.yaml was not loaded: {error.message}")
@@ -123,6 +124,7 @@ class Server:
         plan = built.fingerprint(self.state, lab)
         found = assets.find(self.state, lab)
         own_names = found.release is not None and not found.release.has_dns
+        names.need_gate(lab, found.release)
         daemons.need_programs(lab, names=own_names)
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)

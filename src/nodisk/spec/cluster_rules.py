@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from nodisk.spec import versions
 from nodisk.spec.finding import Finding
 from nodisk.spec.model import Lab
-from nodisk.spec.model_kubernetes import PodNetwork, Policies, Source
+from nodisk.spec.model_kubernetes import Isolation, PodNetwork, Policies, Source
 from nodisk.yamltree import Path
 
 
@@ -75,3 +75,23 @@ def _policies(lab: Lab) -> Iterator[Finding]:
     elif kube.source is Source.DEBIAN:
         text = "Debian's release is too old for a controller of policies"
         yield Finding(path, text, "remove it, or take another source", about=(("kubernetes", "source"),), key=True)
+
+
+def isolation(lab: Lab) -> Iterator[Finding]:
+    """Names are kept apart only by the lab's own server, and only where it sees which pod asks."""
+    kube = lab.kubernetes
+    if kube.isolation is not Isolation.NAMES:
+        return
+    path: Path = ("kubernetes", "isolation")
+    source: Path = ("kubernetes", "source")
+    if kube.source is Source.UPSTREAM:
+        text = "the official releases bring CoreDNS, which tells every pod all names"
+        hint = "remove it, or take a release without CoreDNS: `source: debian`, or `source: path` without its image"
+        yield Finding(path, text, hint, about=(source,))
+    elif kube.source is Source.AUTO:
+        text = "`source: auto` may take a release that brings CoreDNS, which tells every pod all names"
+        hint = "remove it, or say which release without CoreDNS: `source: debian`, or `source: path` without its image"
+        yield Finding(path, text, hint, about=(source,))
+    if kube.network is not PodNetwork.ROUTED:
+        text = f"with {kube.network} the server doesn't see which pod asks for a name, only which machine"
+        yield Finding(path, text, "take `network: routed`, or remove it", about=(("kubernetes", "network"),))

@@ -16,7 +16,7 @@ from nodisk import ports
 from nodisk.spec.model_addons import Addon
 from nodisk.spec.model_backup import Backup
 from nodisk.spec.model_class_registry import ClassRegistry
-from nodisk.spec.model_kubernetes import Engine, Kubernetes, PodNetwork, Policies
+from nodisk.spec.model_kubernetes import Engine, Isolation, Kubernetes, PodNetwork, Policies
 from nodisk.spec.model_menu import Menu, MenuChoice
 from nodisk.spec.model_os import Os
 from nodisk.spec.model_peers import PeersOrOff
@@ -221,6 +221,11 @@ class Lab(Section):
         by_default = kube.network is PodNetwork.ROUTED and kube.policies_manifest is None
         asked = by_default if kube.policies is None else kube.policies is Policies.SERVER
         return self.has_cluster and asked
+
+    @property
+    def isolates_names(self) -> bool:
+        """Whether a class's pods resolve no other class's names, nor another student's."""
+        return self.has_cluster and self.kubernetes.isolation is Isolation.NAMES
 
     @property
     def has_cluster(self) -> bool:

@@ -42,6 +42,12 @@ class Policies(StrEnum):
     CONTROLLER = "controller"  # kube-network-policies, with an official release; with Debian's nobody
 
 
+class Isolation(StrEnum):
+    """What is kept apart between namespaces beyond what classes always have."""
+
+    NAMES = "names"  # students' pods don't resolve the names of others' namespaces
+
+
 class NetworkManifest(Section):
     """A manifest of your own."""
 
@@ -82,3 +88,8 @@ class Kubernetes(Section):
     policies_manifest: NetworkManifest | None = None
     """A manifest of your own for the controller that enforces NetworkPolicies with `routed` and `flannel`, instead of
     the pinned one, which only the official releases get."""
+    isolation: Isolation | None = None
+    """`names`: pods of a class resolve the names of their own namespace and of namespaces that are no class's, and of no
+    other: see docs/explanation/names.md. It needs `network: routed` and a release without CoreDNS (`source: debian`, or
+    a folder without its image), and holds on machines that have booted since it was set. Absent: every pod resolves all
+    names."""

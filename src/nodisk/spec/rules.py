@@ -15,7 +15,7 @@ from nodisk.spec import syntax, target, versions
 from nodisk.spec import timetable as timetable_
 from nodisk.spec.addon_rules import addons
 from nodisk.spec.address_rules import addresses, dns, interface, pods, ranges, reachable, services, subnet
-from nodisk.spec.cluster_rules import network, release
+from nodisk.spec.cluster_rules import isolation, network, release
 from nodisk.spec.finding import Finding, Rule
 from nodisk.spec.model import Lab
 from nodisk.spec.model_kubernetes import Source
@@ -245,6 +245,7 @@ RULES: tuple[Rule, ...] = (
     memory,
     release,
     network,
+    isolation,
     suite,
     image,
     packages,
@@ -267,6 +268,7 @@ OF_CLUSTER: tuple[Rule, ...] = (
     control_plane,
     release,
     network,
+    isolation,
     suite,
     labels,
     addons,

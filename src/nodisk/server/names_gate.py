@@ -1,0 +1,362 @@
+"""The names' gate: ``python -m nodisk.server.names_gate CONF``, between pods and unbound.
+
+Where lab.yaml keeps classes' names apart, pods' questions come here, under the pods' own addresses. Each is judged
+(``plan.name_views``), passed to unbound if it may be, and so is unbound's answer. The gate keeps no answers: what
+somebody else has asked is in unbound's cache alone, and comes from there through the same judgement.
+
+A question that depends on whose pod asks is held for a while where that is not known yet: kubelet tells a new pod's
+address only after the pod has begun. It is answered when the views have the address, or with SERVFAIL.
+
+The views are read again whenever the file is another one, which is asked before each judgement: one ``stat``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import pwd
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from nodisk.plan.name_views import Judge, Verdict, Views, labels_of, parse
+from nodisk.server import dns_message
+from nodisk.server.dns_message import NXDOMAIN, REFUSED, SERVFAIL, Authority, Malformed, Question
+from nodisk.waiting import Deadline
+
+log = logging.getLogger("nodisk.server")
+
+HOLD = 3.0
+"""Seconds for which a question is held: less than the five after which resolvers ask again (resolv.conf(5))."""
+AGAIN = 0.05
+"""Seconds between two looks at what is held."""
+MOST_HELD, MOST_HELD_OF_ONE = 2048, 32
+"""Questions, of all addresses and of one."""
+ON_THE_WAY = 1 << 14
+"""Questions that unbound has not answered: of more, the oldest are forgotten."""
+AT_ONCE = 64
+"""Packets that are taken from a socket before others have their turn."""
+MOST_CONNECTIONS, MOST_OF_ONE = 256, 16
+"""Over TCP, of all addresses and of one."""
+TO_UNBOUND = 8
+"""Connections to unbound at a time: it takes ten for each of its threads (unbound.conf(5), incoming-num-tcp)."""
+IDLE = 10.0
+"""Seconds after which a connection is closed that asks nothing, or doesn't take its answer."""
+BIGGEST_QUERY = 1024
+"""Bytes by UDP. A question needs a third of it, with all that EDNS adds; of longer ones the rest is lost."""
+_BIGGEST = 65535
+_BUFFER = 1 << 20
+
+Peer = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the gate is told (``plan.daemons_unbound.gate``)."""
+
+    listen: Peer
+    unbound: Peer
+    views: Path
+    user: str
+    judge: Judge
+    ttl: int
+    """Seconds for which others may remember that there is no such name."""
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """From its file."""
+        told: dict[str, Any] = json.loads(path.read_text())
+        judge = Judge(
+            labels_of(told["domain"]),
+            frozenset(labels_of(zone) for zone in told["reverse"]),
+            IPv4Network(told["pods"]),
+            frozenset(told["trusted"]),
+        )
+        listen, unbound = ((told[key][0], told[key][1]) for key in ("listen", "unbound"))
+        return cls(listen, unbound, Path(told["views"]), told["user"], judge, told["ttl"])
+
+
+@dataclass(slots=True)
+class ViewsFile:
+    """The views as the file has them now; while it isn't there or can't be read, all namespaces are closed."""
+
+    path: Path
+    _views: Views = field(default_factory=Views)
+    _seen: tuple[int, int, int] | None = None
+    _problem: str = ""
+
+    def current(self) -> Views:
+        """Read again if it has changed."""
+        try:
+            found = self.path.stat()
+            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if seen != self._seen:
+                self._views = parse(self.path.read_text())
+                self._seen = seen  # if it is replaced between the two, the next look sees another file
+                self._problem = ""
+        except (OSError, ValueError) as error:
+            if str(error) != self._problem:
+                log.warning("the views can't be read, so no pod sees any namespace's names: %s", error)
+            self._views, self._seen, self._problem = Views(), None, str(error)
+        return self._views
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question on its way."""
+
+    peer: Peer
+    query: bytes
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A question whose pod isn't known yet."""
+
+    peer: Peer
+    query: bytes
+    until: Deadline
+
+
+@dataclass(slots=True)
+class Judged:
+    """The judgement of packets: no sockets."""
+
+    judge: Judge
+    file: ViewsFile
+    ttl: int
+
+    def question(self, query: bytes, source: str) -> tuple[Verdict, Question]:
+        """What becomes of a query; raises Malformed."""
+        asked = dns_message.question(query)
+        return self.judge.question(self.file.current(), source, asked.name), asked
+
+    def answer(self, query: bytes, reply: bytes, source: str, asked: Question) -> bytes | None:
+        """What ``source`` gets of unbound's reply to its query; None: it is no reply to that."""
+        try:
+            found = dns_message.answer(reply)
+        except Malformed:
+            return dns_message.refusal(query, SERVFAIL)
+        if (found.question.name, found.question.kind) != (asked.name, asked.kind):
+            return None
+        failed = found.code not in (0, NXDOMAIN)
+        views = self.file.current()
+        if failed or self.judge.answer(views, source, asked.name, found.names, empty=not found.records):
+            return reply
+        return self.hidden(query, asked)
+
+    def hidden(self, query: bytes, asked: Question) -> bytes:
+        """There is no such name: the same for one that is somebody else's and for one that is nobody's."""
+        domain = self.judge.domain
+        zone = self.judge.zone_of(asked.name) or domain
+        authority = Authority(zone, (b"ns", b"dns", *domain), (b"hostmaster", *domain), self.ttl)
+        return dns_message.refusal(query, NXDOMAIN, authority)
+
+
+class Gate:
+    """Both sockets for UDP, and the connections."""
+
+    def __init__(self, config: Config, listener: socket.socket, upstream: socket.socket) -> None:
+        self._judged = Judged(config.judge, ViewsFile(config.views), config.ttl)
+        self._unbound = config.unbound
+        self._listener, self._upstream = listener, upstream
+        self._asked: dict[int, _Asked] = {}
+        self._number = 0
+        self._held: list[_Held] = []
+        self._held_of: Counter[str] = Counter()
+        self._looking: asyncio.TimerHandle | None = None
+        self._connections: Counter[str] = Counter()
+        self._room = asyncio.Semaphore(TO_UNBOUND)
+
+    def take_questions(self) -> None:
+        """From pods, by UDP."""
+        for query, peer in _packets(self._listener, BIGGEST_QUERY):
+            try:
+                self._take(query, peer)
+            except Malformed:
+                with contextlib.suppress(Malformed):
+                    self._send(dns_message.no_question(query, REFUSED), peer)
+
+    def take_answers(self) -> None:
+        """From unbound, by UDP."""
+        for reply, _ in _packets(self._upstream, _BIGGEST):
+            with contextlib.suppress(Malformed):
+                number = dns_message.id_of(reply)
+                asked = self._asked.get(number)
+                if asked is None:
+                    continue
+                answer = self._judged.answer(asked.query, reply, asked.peer[0], asked.question)
+                if answer is not None:
+                    del self._asked[number]
+                    self._send(dns_message.with_id(answer, dns_message.id_of(asked.query)), asked.peer)
+
+    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Questions by TCP, one after another (RFC 7766)."""
+        source = writer.get_extra_info("peername")[0]
+        if self._connections.total() >= MOST_CONNECTIONS or self._connections[source] >= MOST_OF_ONE:
+            writer.close()
+            return
+        self._connections[source] += 1
+        try:
+            while True:
+                async with asyncio.timeout(IDLE):
+                    query = await _read(reader)
+                answer = await self._by_tcp(query, source)
+                writer.write(len(answer).to_bytes(2) + answer)
+                async with asyncio.timeout(IDLE):
+                    await writer.drain()
+        except (OSError, TimeoutError, EOFError, Malformed):
+            pass
+        finally:
+            writer.close()
+            self._connections -= Counter({source: 1})
+
+    async def _by_tcp(self, query: bytes, source: str) -> bytes:
+        try:
+            until = Deadline(HOLD)
+            while (judged := self._judged.question(query, source))[0] is Verdict.WAIT:
+                if not await until.pause_async(AGAIN):
+                    return dns_message.refusal(query, SERVFAIL)
+        except Malformed:
+            return dns_message.no_question(query, REFUSED)
+        verdict, asked = judged
+        if verdict is Verdict.HIDE:
+            return self._judged.hidden(query, asked)
+        async with self._room, asyncio.timeout(IDLE):
+            reader, writer = await asyncio.open_connection(*self._unbound)
+            try:
+                writer.write(len(query).to_bytes(2) + query)
+                reply = await _read(reader)
+            finally:
+                writer.close()
+        return self._judged.answer(query, reply, source, asked) or dns_message.refusal(query, SERVFAIL)
+
+    def _take(self, query: bytes, peer: Peer) -> None:
+        verdict, asked = self._judged.question(query, peer[0])
+        if verdict is Verdict.WAIT:
+            self._hold(query, peer)
+        else:
+            self._decided(verdict, query, peer, asked)
+
+    def _decided(self, verdict: Verdict, query: bytes, peer: Peer, asked: Question) -> None:
+        if verdict is Verdict.HIDE:
+            self._send(self._judged.hidden(query, asked), peer)
+            return
+        self._number = (self._number + 1) % ON_THE_WAY
+        self._asked[self._number] = _Asked(peer, query, asked)
+        with contextlib.suppress(OSError):  # unbound is away for a moment: whoever asks will ask again
+            self._upstream.send(dns_message.with_id(query, self._number))
+
+    def _hold(self, query: bytes, peer: Peer) -> None:
+        if len(self._held) >= MOST_HELD or self._held_of[peer[0]] >= MOST_HELD_OF_ONE:
+            self._send(dns_message.refusal(query, SERVFAIL), peer)
+            return
+        self._held.append(_Held(peer, query, Deadline(HOLD)))
+        self._held_of[peer[0]] += 1
+        self._look_later()
+
+    def _look_later(self) -> None:
+        if self._looking is None and self._held:
+            self._looking = asyncio.get_running_loop().call_later(AGAIN, self._look)
+
+    def _look(self) -> None:
+        """At what is held: who is known now, and for whom it is too late."""
+        self._looking = None
+        held, self._held, self._held_of = self._held, [], Counter()
+        for one in held:
+            verdict, asked = self._judged.question(one.query, one.peer[0])
+            if verdict is not Verdict.WAIT:
+                self._decided(verdict, one.query, one.peer, asked)
+            elif one.until.passed:
+                self._send(dns_message.refusal(one.query, SERVFAIL), one.peer)
+            else:
+                self._held.append(one)
+                self._held_of[one.peer[0]] += 1
+        self._look_later()
+
+    def _send(self, packet: bytes, peer: Peer) -> None:
+        with contextlib.suppress(OSError):  # no way to it, or no room: a packet that is lost
+            self._listener.sendto(packet, peer)
+
+
+def _packets(sock: socket.socket, size: int) -> Iterator[tuple[bytes, Peer]]:
+    """What has arrived; a socket that others have closed the way to (unbound is restarted) has nothing."""
+    for _ in range(AT_ONCE):
+        try:
+            yield sock.recvfrom(size)
+        except OSError:
+            return
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+
+
+@contextlib.contextmanager
+def sockets(config: Config) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The one that pods ask, and the one to unbound."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upstream,
+    ):
+        for one in (listener, upstream):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            one.setblocking(False)
+        listener.bind(config.listen)
+        upstream.connect(config.unbound)
+        yield listener, upstream
+
+
+async def serve(config: Config) -> None:
+    """Until it is cancelled."""
+    loop = asyncio.get_running_loop()
+    with sockets(config) as (listener, upstream):
+        gate = Gate(config, listener, upstream)
+        connections = await asyncio.start_server(gate.connection, *config.listen, limit=_BIGGEST + 2)
+        loop.add_reader(listener, gate.take_questions)
+        loop.add_reader(upstream, gate.take_answers)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            connections.close()
+            loop.remove_reader(listener)
+            loop.remove_reader(upstream)
+
+
+def become(user: str) -> None:
+    """Give up root's rights for those of ``user``, for good."""
+    if os.geteuid() != 0:
+        return
+    found = pwd.getpwnam(user)
+    os.setgroups([])
+    os.setgid(found.pw_gid)
+    os.setuid(found.pw_uid)
+
+
+async def _until_told(config: Config) -> None:
+    serving = asyncio.ensure_future(serve(config))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+def main() -> None:
+    """The program."""
+    config = Config.read(Path(sys.argv[1]))
+    become(config.user)
+    asyncio.run(_until_told(config))
+
+
+if __name__ == "__main__":
+    main()

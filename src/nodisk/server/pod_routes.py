@@ -1,0 +1,41 @@
+"""The server's own routes to pods, by their machines: for answers to pods that ask under their own addresses.
+
+Only where classes' names are kept apart (``kubernetes.isolation: names``). Otherwise the server sees nothing of pods but
+their machines' addresses, and needs none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from nodisk import run
+from nodisk.plan import network
+from nodisk.spec.model import Lab
+
+AGAIN = 30.0
+"""Seconds after which they are set again: a network service that is restarted removes what it doesn't know."""
+PROTOCOL = 187
+"""Who has set a route, as ``ip route`` shows it: a number that no routing daemon has (/etc/iproute2/rt_protos)."""
+
+
+def commands(lab: Lab, interface: str, verb: str) -> str:
+    """Lines for ``ip -batch``: a route for each machine's pods; ``verb``: ``replace`` or ``delete``. Pure."""
+    ranges = network.pod_ranges(lab)
+    return "".join(
+        f"route {verb} {ranges[machine.mac]} via {machine.address} dev {interface} proto {PROTOCOL}\n"
+        for machine in lab.machines
+    )
+
+
+async def keep(lab: Lab, interface: str) -> None:
+    """Set them, again and again, until it is cancelled; then they are removed. Raises CommandFailed."""
+    try:
+        while True:
+            await asyncio.to_thread(_apply, lab, interface, "replace")
+            await asyncio.sleep(AGAIN)
+    finally:
+        _apply(lab, interface, "delete", check=False)
+
+
+def _apply(lab: Lab, interface: str, verb: str, *, check: bool = True) -> None:
+    run.run(["ip", "-force", "-batch", "-"], stdin=commands(lab, interface, verb), timeout=30, check=check)
