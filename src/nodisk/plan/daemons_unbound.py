@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodisk import ports
-from nodisk.plan.daemons import Host
 from nodisk.plan import network
+from nodisk.plan.daemons import Host
 from nodisk.plan.zones import TTL, reverse_zones, zones
 from nodisk.spec.model import Lab
 

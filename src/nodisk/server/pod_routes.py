@@ -1,7 +1,7 @@
 """The server's own routes to pods, by their machines: for answers to pods that ask under their own addresses.
 
-Only where classes' names are kept apart (``kubernetes.isolation: names``). Otherwise the server sees nothing of pods but
-their machines' addresses, and needs none.
+Only where classes' names are kept apart (``kubernetes.isolation: names``). Otherwise the server sees pods under their
+machines' addresses, and needs none.
 """
 
 from __future__ import annotations

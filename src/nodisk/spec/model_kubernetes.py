@@ -89,7 +89,6 @@ class Kubernetes(Section):
     """A manifest of your own for the controller that enforces NetworkPolicies with `routed` and `flannel`, instead of
     the pinned one, which only the official releases get."""
     isolation: Isolation | None = None
-    """`names`: pods of a class resolve the names of their own namespace and of namespaces that are no class's, and of no
+    """`names`: pods of a class resolve the names of their own namespace, and of those that are no class's, but of no
     other: see docs/explanation/names.md. It needs `network: routed` and a release without CoreDNS (`source: debian`, or
-    a folder without its image), and holds on machines that have booted since it was set. Absent: every pod resolves all
-    names."""
+    a folder without its image). Reboot machines that run. Absent: every pod resolves all names."""
