@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from tests.api.apiserver import ControlPlane
+from tests.support.api_pods import pod
 from tests.support.policies import policy
 from tests.support.waits import until
 
@@ -104,24 +105,6 @@ def space(client: Client) -> Iterator[str]:
     client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     client.delete("v1", "Namespace", name)
-
-
-def pod(client: Client, space: str, name: str, node: str, address: str, **labels: str) -> None:
-    """One that kubelet says runs at that address."""
-    meta = {"name": name, "namespace": space, "labels": labels}
-    container = {"name": "one", "image": "none"}
-    spec = {
-        "nodeName": node,
-        "containers": [container],
-        "terminationGracePeriodSeconds": 0,
-        "automountServiceAccountToken": False,
-        "tolerations": [{"operator": "Exists"}],
-    }
-    client.until("the default account", lambda: client.list("v1", "ServiceAccount", namespace=space))
-    client.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
-    path = client.path("v1", "Pod", name, namespace=space, subresource="status")
-    status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
-    client.request("PATCH", path, body={"status": status}, content_type="application/merge-patch+json")
 
 
 def make(client: Client, obj: dict[str, Any]) -> None:

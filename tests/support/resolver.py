@@ -1,10 +1,14 @@
-"""unbound as a lab's server runs it, in a network namespace of its own, with a dnsmasq that knows one name."""
+"""unbound as a lab's server runs it, in a network namespace of its own, with a dnsmasq that knows one name.
+
+Where the lab keeps classes' names apart, the names' gate is before it, and the namespace has all pods' addresses.
+"""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,9 +35,9 @@ class Resolver:
     netns: str
     processes: dict[str, subprocess.Popen[bytes]]
 
-    def ask(self, *questions: str) -> set[str]:
-        """``name TYPE`` each: all answers, as ``name. TYPE data``."""
-        words = ["kdig", f"@{self.lab.network.server}", "-p", str(ports.NAMES), "+noall", "+answer"]
+    def ask(self, *questions: str, source: str = "", tcp: bool = False) -> set[str]:
+        """``name TYPE`` each: all answers, as ``name. TYPE data``; ``source``: the address to ask from."""
+        words = [*self._kdig(source), "+noall", "+answer", *(["+tcp"] if tcp else [])]
         words += ["+retry=0", "+time=20"]  # a busy host needs its time
         for question in questions:
             words += question.split()
@@ -41,11 +45,15 @@ class Resolver:
         rows = [line.split(None, 4) for line in said.splitlines() if line and not line.startswith(";")]
         return {f"{name} {kind} {data}" for name, _, _, kind, data in rows}
 
-    def status(self, question: str) -> str:
+    def status(self, question: str, *, source: str = "") -> str:
         """``NOERROR``, ``NXDOMAIN`` …"""
-        words = ["kdig", f"@{self.lab.network.server}", "-p", str(ports.NAMES), *question.split()]
+        words = [*self._kdig(source), *question.split()]
         said = run.run(words, netns=self.netns, timeout=60).stdout
         return said.partition("status: ")[2].partition(";")[0]
+
+    def _kdig(self, source: str) -> list[str]:
+        words = ["kdig", f"@{self.lab.network.server}", "-p", str(ports.NAMES)]
+        return [*words, "-b", source] if source else words
 
     def start(self, name: str, *argv: str | Path) -> None:
         self.processes[name] = run.start(list(argv), log_file=self.host.run / f"{name}.log", netns=self.netns)
@@ -68,10 +76,10 @@ class Resolver:
 
 
 @contextmanager
-def resolver(lab: Lab, server: str | None = None) -> Iterator[Resolver]:
+def resolver(lab: Lab, server: str | None = None, *more: str) -> Iterator[Resolver]:
     """Run it, with a folder of its own: pytest's are closed to the user that unbound becomes.
 
-    ``server``: a namespace that has the server's address; None: one that is made for it.
+    ``server``: a namespace that has the server's address; None: one that is made for it. ``more``: of dnsmasq.
     """
     folder = Path(tempfile.mkdtemp(prefix="nodisk-dns-"))
     folder.chmod(0o711)
@@ -83,15 +91,20 @@ def resolver(lab: Lab, server: str | None = None) -> Iterator[Resolver]:
             run.run(["ip", "netns", "add", netns])
             run.run(["ip", "-n", netns, "link", "set", "lo", "up"])
             run.run(["ip", "-n", netns, "address", "add", f"{lab.network.server}/24", "dev", "lo"])
+            run.run(["ip", "-n", netns, "route", "add", "local", str(lab.kubernetes.pods), "dev", "lo"])
         host.run.mkdir(parents=True, exist_ok=True)
         files.write(host.conf / daemons_unbound.CONF, daemons_unbound.unbound(lab, host))
+        if lab.isolates_names:
+            files.write(host.conf / daemons_unbound.GATE, daemons_unbound.gate(lab, host))
         names.prepare(lab, host)
         run.run(["unbound-checkconf", host.conf / daemons_unbound.CONF])
         made.start(
             "dnsmasq", "dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground", "--no-hosts", "--no-resolv",
             "--bind-interfaces", f"--listen-address={lab.network.server}", "--user=root", "--pid-file",
-            f"--host-record={OUTSIDE},{OUTSIDE_ADDRESS}", "--local=//",
+            f"--host-record={OUTSIDE},{OUTSIDE_ADDRESS}", "--local=//", *more,
         )  # fmt: skip
+        if lab.isolates_names:
+            made.start("gate", sys.executable, "-m", "nodisk.server.names_gate", host.conf / daemons_unbound.GATE)
         made.start_unbound()
         yield made
     finally:
