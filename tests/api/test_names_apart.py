@@ -134,7 +134,7 @@ def test_an_address_goes_from_one_to_another(
         for number in range(10, 60):
             moved(client, ana, "a", f"10.244.21.{number}")
             times.append(until_answered(dns, f"web.{ana}.svc.cluster.local A", one, source=f"10.244.21.{number}"))
-        last = quantiles(times, n=100)[98]
+        last = quantiles(times, n=100, method="inclusive")[98]
         print(f"a pod's address is known after {median(times):.2f} s, p99 {last:.2f} s, at most {max(times):.2f} s")
         assert median(times) < 2
 
@@ -155,9 +155,9 @@ def test_an_address_goes_from_one_to_another(
 
 @pytest.mark.apart
 def test_questions_by_the_ten_thousand(
-    plane: ControlPlane, lab: Lab, client: Client, dns: Resolver, spaces: tuple[str, str, str], tmp_path: Path
+    plane: ControlPlane, client: Client, dns: Resolver, spaces: tuple[str, str, str], tmp_path: Path
 ) -> None:
-    ana = spaces[0]
+    ana, lab = spaces[0], dns.lab
     questions = tmp_path / "questions"
     wanted = {f"web{number}": service(client, ana, f"web{number}") for number in range(100)}
     names = [f"{name}.{ana}.svc.cluster.local A\n" for name in wanted]

@@ -164,6 +164,9 @@ def _name(packet: bytes, at: int, known: dict[int, Labels]) -> tuple[Labels, int
     labels: list[bytes] = []
     place, end, length = at, -1, 1
     try:
+        # Nearly all: a pointer to the question.
+        if packet[at] & 0xC0 == 0xC0 and (whole := known.get((packet[at] & 0x3F) << 8 | packet[at + 1])) is not None:
+            return whole, at + 2
         while size := packet[place]:
             if size & 0xC0 == 0xC0:
                 target = (size & 0x3F) << 8 | packet[place + 1]
