@@ -21,6 +21,7 @@ from nodisk.classes.teardown import OnGone
 from nodisk.context import LabContext
 from nodisk.errors import NodiskError, describe
 from nodisk.kube.client import Client
+from nodisk.plan import network
 from nodisk.records import isolation, running, virtual_lab
 from nodisk.records.database import Database
 from nodisk.waiting import Deadline
@@ -146,30 +147,51 @@ def try_isolation(context: LabContext, client: Client, found: Class, *, pods: bo
     enforcer = capacity.enforcer(client, context.lab)
     with_pods = pods or enforcer is not None
     findings = list(selftest.run(found, first, second, features.features(client)))
+    if context.lab.isolates_names:
+        findings.append(_names(client, found, first, second, within=_within(context)))
     if not with_pods:
         return [*findings, selftest.unenforced(first.account.label)]
     if enforcer is not None and enforcer.missing and not pods:  # pods would show nothing that isn't known
         return [*findings, selftest.untried(first.account.label, enforcer.missing)]
-    within = reach.EMULATED if virtual_lab.emulated(context.state) else reach.WITHIN
-    tried = reach.settled(_reach(client, found, first, second, enforcer=enforcer, within=within), enforcer)
+    happened = _reach(client, found, first, second, enforcer=enforcer, within=_within(context))
+    tried = reach.settled(happened, enforcer)
     of = built.cluster(context.state.state, context.lab)
     isolation.save(context.state, isolation.Tried(tried.verdict, tried.happened), of=of)
     return [*findings, tried]
+
+
+def _within(context: LabContext) -> float:
+    """Seconds for all of an attempt with pods."""
+    return reach.EMULATED if virtual_lab.emulated(context.state) else reach.WITHIN
 
 
 def _reach(
     client: Client, found: Class, first: Tester, second: Tester | None, *, enforcer: Enforcer | None, within: float
 ) -> Finding:
     """Whether one student's pod reaches another's, tried with pods if there is where to run them."""
-    who = first.account.label
-    if second is None:
-        return selftest.untried(who, "two students are needed")
-    if found.role == "view":
-        return selftest.untried(who, "these students may not run pods")
-    if not capacity.ready_nodes(client):
-        return selftest.untried(who, "no node is ready to run pods")
+    why = _no_pods(client, found, second)
+    if second is None or why:
+        return selftest.untried(first.account.label, why)
     spaces = (found.namespace(first.account), found.namespace(second.account))
     return reach.attempt(first, second, spaces, enforcer=enforcer, deadline=Deadline(within))
+
+
+def _names(client: Client, found: Class, first: Tester, second: Tester | None, *, within: float) -> Finding:
+    """Whether one student's pod resolves another's name, in the same way."""
+    why = _no_pods(client, found, second)
+    if second is None or why:
+        return selftest.untried(first.account.label, why, selftest.NAMES)
+    spaces = (found.namespace(first.account), found.namespace(second.account))
+    return reach.attempt_names(first, second, spaces, domain=network.CLUSTER_DOMAIN, deadline=Deadline(within))
+
+
+def _no_pods(client: Client, found: Class, second: Tester | None) -> str:
+    """Why nothing can be tried with pods of two students now; empty: it can."""
+    if second is None:
+        return "two students are needed"
+    if found.role == "view":
+        return "these students may not run pods"
+    return "" if capacity.ready_nodes(client) else "no node is ready to run pods"
 
 
 def remint(context: LabContext, client: Client, found: Class, *, folder: Path) -> Made:

@@ -1,4 +1,4 @@
-"""Whether one student's pod reaches another's: tried with real pods, where there are nodes to run them."""
+"""Whether one student's pod reaches another's, or resolves its name: tried with real pods, where nodes can run them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from nodisk.assets.container_images import ECHO, ECHO_PORT
 from nodisk.classes.capacity import Enforcer
-from nodisk.classes.selftest import REACH, Finding, Tester, untried
+from nodisk.classes.selftest import NAMES, REACH, Finding, Tester, untried
 from nodisk.errors import NodiskError
 from nodisk.kube.client import Client, Object
 from nodisk.kube.errors import ApiError
@@ -30,6 +30,19 @@ exit 0
 _CONTROL_SCRIPT = """\
 n=0
 until timeout 5 nc {other} {port} -e true; do n=$((n + 1)); [ $n -lt 5 ] || exit {lost}; sleep 1; done
+exit {reached}
+"""
+# The own name first, for the same reason. The server may take a moment to hear of a pod.
+_NAMES_SCRIPT = """\
+n=0
+until nslookup {own} >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 20 ] || exit {lost}; sleep 1; done
+for try in 1 2 3; do nslookup {other} >/dev/null 2>&1 && exit {reached}; sleep 1; done
+exit 0
+"""
+# The other's own pod: a name that nobody resolves is not kept from anybody.
+_NAMES_CONTROL = """\
+n=0
+until nslookup {other} >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 20 ] || exit {lost}; sleep 1; done
 exit {reached}
 """
 
@@ -69,6 +82,42 @@ def attempt(
         return Finding(who, REACH, "refused", f"allowed, although {enforcer} runs ({way})", "hole")
     return untried(
         who, "the pod did not reach its own neighbour either" if status == LOST else f"it ended with {status}"
+    )
+
+
+def attempt_names(
+    first: Tester, second: Tester, spaces: tuple[str, str], *, domain: str, deadline: Deadline
+) -> Finding:
+    """The same for names: a pod of the first asks for the other's echo pod by name, where names are kept apart.
+
+    ``domain``: the cluster's. A pod of the other's own must get an answer to that question.
+    """
+    who = first.account.label
+    control: int | None = None
+    try:
+        with _pods(first, second, spaces, deadline) as echoes:
+            own, other = (
+                f"{address.replace('.', '-')}.{space}.pod.{domain}"
+                for (address, _), space in zip(echoes, spaces, strict=True)
+            )
+            script = _NAMES_SCRIPT.format(own=own, other=other, reached=REACHED, lost=LOST)
+            first.client.create(_pod(_PROBE, spaces[0], ["sh", "-c", script]))
+            status, node = _ended(first.client, spaces[0], _PROBE, deadline)
+            if status == 0:
+                script = _NAMES_CONTROL.format(other=other, reached=REACHED, lost=LOST)
+                second.client.create(_pod(_CONTROL, spaces[1], ["sh", "-c", script], node=node))
+                control, _ = _ended(second.client, spaces[1], _CONTROL, deadline)
+    except NodiskError as error:
+        return untried(who, error.message, NAMES)
+    if status == 0 and control == REACHED:
+        happened = f"refused: three questions from {node} had no answer, and the other student's own pod has one"
+        return Finding(who, NAMES, "refused", happened, "ok")
+    if status == 0:
+        return untried(who, f"the other student's own pod on {node} has no answer either", NAMES)
+    if status == REACHED:
+        return Finding(who, NAMES, "refused", f"allowed, from {node}, although lab.yaml keeps names apart", "hole")
+    return untried(
+        who, "the pod had no answer for its own name" if status == LOST else f"it ended with {status}", NAMES
     )
 
 

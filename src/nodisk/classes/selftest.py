@@ -51,11 +51,12 @@ class Tester:
 
 
 REACH = "reach another student's pod"
+NAMES = "resolve a name of another student's namespace"
 
 
-def untried(who: str, why: str) -> Finding:
-    """Of pods that should not reach each other: nobody has tried, and nobody should think so."""
-    return Finding(who, REACH, "refused", f"not tested: {why}", "untried")
+def untried(who: str, why: str, what: str = REACH) -> Finding:
+    """Of what only pods can show: nobody has tried, and nobody should think so."""
+    return Finding(who, what, "refused", f"not tested: {why}", "untried")
 
 
 def unenforced(who: str) -> Finding:
@@ -66,7 +67,7 @@ def unenforced(who: str) -> Finding:
 def run(record: Class, first: Tester, second: Tester | None, found: Features) -> Iterator[Finding]:
     """Try all that the API server decides as ``first`` against ``second`` (None: a class of one); a Finding each.
 
-    What only pods can show (``REACH``) is ``classes.reach``.
+    What only pods can show (``REACH``, ``NAMES``) is ``classes.reach``.
     """
     own = record.namespace(first.account)
     me = _Attempts(first, own)

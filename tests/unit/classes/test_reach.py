@@ -77,3 +77,37 @@ def test_no_time_left_is_not_tried() -> None:
     found = attempt(Api(), left=0.0)
     assert found.verdict == "untried"
     assert "in the time that there is" in found.happened
+
+
+def attempt_names(api: Api, *, left: float = 1.0) -> Finding:
+    first, second = (selftest.Tester(Account(key=key, name=key, label=key), cast("Any", api)) for key in ("a", "b"))
+    found = reach.attempt_names(first, second, SPACES, domain="cluster.local", deadline=Deadline(left))
+    assert api.pods == {}, "all are deleted"
+    assert found.tried == selftest.NAMES
+    return found
+
+
+def test_a_name_that_is_not_told_counts_only_if_the_others_own_pod_gets_it() -> None:
+    api = Api(probe=0, control=REACHED)
+    assert attempt_names(api).verdict == "ok"
+    probe, control = (one["spec"]["containers"][0]["command"][-1] for one in api.created[2:])
+    assert "until nslookup 10-244-1-2.demo-a.pod.cluster.local" in probe
+    assert "do nslookup 10-244-1-2.demo-b.pod.cluster.local" in probe
+    assert "until nslookup 10-244-1-2.demo-b.pod.cluster.local" in control
+    assert api.created[-1]["metadata"]["namespace"] == SPACES[1]
+
+
+@pytest.mark.parametrize("control", [LOST, 0, 137])
+def test_a_name_that_nobody_gets_is_no_isolation(control: int) -> None:
+    assert attempt_names(Api(probe=0, control=control)).verdict == "untried"
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(REACHED, "hole"), (LOST, "untried"), (137, "untried")])
+def test_what_needs_no_control_for_names(status: int, verdict: str) -> None:
+    api = Api(probe=status)
+    assert attempt_names(api).verdict == verdict
+    assert len(api.created) == 3
+
+
+def test_no_time_left_for_names_is_not_tried() -> None:
+    assert attempt_names(Api(), left=0.0).verdict == "untried"

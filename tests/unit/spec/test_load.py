@@ -306,6 +306,15 @@ def test_a_machine_that_is_none_may_be_the_control_plane() -> None:
             lab(kubernetes=f"  source: debian\n  policies_manifest: {{path: x.yaml, sha256: {'a' * 64}}}"),
             "kubernetes.policies_manifest: Debian's release is too old",
         ),
+        (
+            lab(kubernetes="  source: upstream\n  isolation: names"),
+            "kubernetes.isolation: the official releases bring CoreDNS, which tells every pod all names; remove it",
+        ),
+        (lab(kubernetes="  isolation: names"), "kubernetes.isolation: `source: auto` may take a release that brings"),
+        (
+            lab(kubernetes="  source: debian\n  isolation: names").replace("routed", "flannel"),
+            "kubernetes.isolation: with flannel the server doesn't see which pod asks for a name",
+        ),
         (lab(top="os: {packages: [htop, Vim]}"), "os.packages[1]: 'Vim' is not a Debian package name"),
         (lab(top="os: {mirror: deb.example}"), "os.mirror: 'deb.example' is not a mirror URL"),
         # Keys, labels, snippets
