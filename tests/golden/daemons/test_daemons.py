@@ -53,8 +53,10 @@ ENGINE = {
     "plain": "kubernetes: {engine: none}\n",
     "peers": "peers: {rate: 200M}\n",
     "class-registry": "class_registry: {size: 20GiB}\n",
+    "names-apart": "kubernetes: {source: debian, isolation: names}\n",
 }
 SHOW = {"full": None, **dict.fromkeys(ENGINE, ("nginx.conf", "class-registry.yaml"))}
+SHOW["names-apart"] = ("unbound.conf", "names-gate.json")
 """Whose configurations a case shows; None: all. The others show dnsmasq's."""
 
 
