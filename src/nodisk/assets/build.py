@@ -30,6 +30,7 @@ from nodisk.assets.recipe import Recipe
 from nodisk.assets.store import Manifest, Store
 from nodisk.assets.work import Work
 from nodisk.errors import EnvironmentProblem, NodiskError, SpecError, UsageError, describe
+from nodisk.plan import cluster_dns
 from nodisk.spec import versions
 from nodisk.spec.model import Lab
 from nodisk.spec.model_kubernetes import Source
@@ -219,6 +220,7 @@ async def choose(work: Work, lab: Lab) -> Release:
         if settings.path is None:
             raise SpecError("kubernetes.source is `path`, but kubernetes.path is not set")
         folder = await asyncio.to_thread(release_path.read, settings.path, settings.version)
+        cluster_dns.need_own(lab, coredns=folder.has_dns)
         why = _why(folder.version, f"Kubernetes {folder.version} from {folder.root}: lab.yaml says so")
         lacks = tuple(f"{folder.root} has no {name}: the cluster gets no DNS" for name in folder.missing_optional)
         return Release(folder.version, await asyncio.to_thread(release_path.recipe, folder), why, Source.PATH, lacks)

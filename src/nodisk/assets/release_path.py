@@ -54,6 +54,11 @@ class Folder:
     """Name as kubeadm prints it → archive, bytes unpacked."""
     missing_optional: tuple[str, ...]
 
+    @property
+    def has_dns(self) -> bool:
+        """Whether CoreDNS is among the images (``plan.facts.ReleaseFacts``)."""
+        return any("coredns" in name for name in self.images)
+
     def inputs(self) -> dict[str, Any]:
         """The release's inputs: every byte of it."""
         files = [*self.programs.values(), *(path for path, _ in self.images.values())]

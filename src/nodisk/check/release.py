@@ -12,6 +12,7 @@ from nodisk.assets.store import Store
 from nodisk.assets.work import Work
 from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError
+from nodisk.plan import cluster_dns
 from nodisk.spec import versions
 from nodisk.spec.model import Lab
 from nodisk.spec.model_kubernetes import Source
@@ -83,6 +84,7 @@ def _release(state: State, lab: Lab, missing: str | None) -> tuple[list[Finding]
             addons.read_own(kube.policies_manifest, "policies_manifest")
         if kube.source is Source.PATH and kube.path is not None:
             folder = release_path.read(kube.path, kube.version)
+            cluster_dns.need_own(lab, coredns=folder.has_dns)
             without = f"; without {', '.join(folder.missing_optional)}" if folder.missing_optional else ""
             return [_told(f"Kubernetes {folder.version} from {folder.root}{without}", folder.version)], None
         chosen = asyncio.run(build.choose(_work(state), lab))

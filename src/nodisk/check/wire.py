@@ -83,7 +83,7 @@ def ports(lab: Lab, *, server_pid: int | None) -> list[Finding]:
     found = link(lab)
     if found is None or not found.holds:
         return [warning(name, "not checked: this host doesn't have the server's address yet")]
-    wanted = host.bound_ports(lab, found.name, names=lab.kubernetes.source is Source.DEBIAN)
+    wanted = host.bound_ports(lab, found.name, names=lab.kubernetes.source is Source.DEBIAN or lab.isolates_names)
     if os.geteuid() != 0:
         return [warning(name, "not checked: ports below 1024 need root", "sudo nodisk check")]
     findings = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodisk import ports
+from nodisk.errors import SpecError
 from nodisk.plan import network
 from nodisk.spec.model import Lab
 
@@ -36,3 +37,15 @@ def objects(lab: Lab) -> list[dict[str, Any]]:
         {"apiVersion": "v1", "kind": "Service", "metadata": {**meta, "labels": labels}, "spec": service},
         {"apiVersion": "v1", "kind": "Endpoints", "metadata": {**meta, "labels": app}, "subsets": [subset]},
     ]
+
+
+def need_own(lab: Lab, *, coredns: bool) -> None:
+    """Raise SpecError where lab.yaml keeps classes' names apart and the release brings CoreDNS (``coredns``).
+
+    lab.yaml's own rules see the source of a release, and not what is in a folder.
+    """
+    if lab.isolates_names and coredns:
+        raise SpecError(
+            "kubernetes.isolation: names can't be kept: this release brings CoreDNS, which tells every pod all names",
+            hint="remove `isolation`, or the image of CoreDNS from the folder of `kubernetes.path`, and build again",
+        )

@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodisk import files, run
-from nodisk.errors import NodiskError, SpecError, describe
+from nodisk.errors import NodiskError, describe
 from nodisk.kube.client import Client
 from nodisk.kube.errors import ApiError, NotFound, Overloaded, Unreachable
 from nodisk.kube.watch import Change, WatchEvent
 from nodisk.plan import cluster_dns, daemons_unbound, network, zones
 from nodisk.plan.daemons import Host
-from nodisk.plan.facts import ReleaseFacts
 from nodisk.plan.names import Key, Service, Slice, pod_records, records, service_of, slice_of
 from nodisk.server import name_views
 from nodisk.server.following import SETTLE, Following, key_of
@@ -48,15 +47,6 @@ def prepare(lab: Lab, host: Host) -> None:
     (host.data / "names").chmod(0o755)
     if not lab.isolates_names:  # what is kept until it is wanted again would be of another cluster's past
         daemons_unbound.views_path(host).unlink(missing_ok=True)
-
-
-def need_gate(lab: Lab, release: ReleaseFacts | None) -> None:
-    """Raise SpecError where lab.yaml keeps classes' names apart, and the release has a program of its own for names."""
-    if lab.isolates_names and release is not None and release.has_dns:
-        raise SpecError(
-            "kubernetes.isolation: names can't be kept: this release brings CoreDNS, which tells every pod all names",
-            hint="remove `isolation`, or the image of CoreDNS from the folder of `kubernetes.path`, and build again",
-        )
 
 
 def load(conf: Path, zone: str) -> None:

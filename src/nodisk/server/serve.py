@@ -18,6 +18,7 @@ from nodisk import files, ui
 from nodisk.assets import built
 from nodisk.errors import NodiskError, describe
 from nodisk.pki.authority import Authority
+from nodisk.plan import cluster_dns
 from nodisk.plan.daemons import CLASS_REGISTRY, Host
 from nodisk.records import host as host_record
 from nodisk.records import running
@@ -106,7 +107,7 @@ class Server:
         try:
             lab = self.load()
             found = assets.find(self.state, lab)
-            names.need_gate(lab, found.release)
+            cluster_dns.need_own(lab, coredns=found.release is not None and found.release.has_dns)
             assets.texts(lab, found, "", host.inspect(lab, self.state, uefi=found.uefi))
         except NodiskError as error:
             self._say(database, f"lab.yaml was not loaded: {error.message}")
@@ -124,7 +125,7 @@ class Server:
         plan = built.fingerprint(self.state, lab)
         found = assets.find(self.state, lab)
         own_names = found.release is not None and not found.release.has_dns
-        names.need_gate(lab, found.release)
+        cluster_dns.need_own(lab, coredns=found.release is not None and found.release.has_dns)
         daemons.need_programs(lab, names=own_names)
         place = host.inspect(lab, self.state, uefi=found.uefi)
         authority = Authority(self.state, lab)

@@ -7,13 +7,16 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tests.unit.spec.labs import lab
 
-from nodisk.assets import release, release_path
+from nodisk.assets import build, release, release_path
 from nodisk.assets.progress import Board
 from nodisk.assets.store import Store
 from nodisk.assets.work import Work
+from nodisk.check.release import release_and_disk
 from nodisk.errors import SpecError
 from nodisk.plan.facts import ContainerImage
+from nodisk.spec.load import load
 from nodisk.state import State
 from nodisk.values import ImageRef, KubeVersion
 
@@ -191,3 +194,18 @@ def test_where_the_registry_keeps_an_image(name: str, repository: str, tag: str)
 def test_a_release_candidate_is_not_taken_for_the_release(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"of 1\.36\.0-rc\.1, which is not a release"):
         release_path.read(folder(tmp_path, "1.36.0-rc.1"), None)
+
+
+def test_names_are_kept_apart_only_without_coredns(tmp_path: Path) -> None:
+    """What is in a folder shows only when it is read: `nodisk check` and `nodisk build` do, before anything is made."""
+    root = folder(tmp_path / "folder")
+    file = tmp_path / "lab.yaml"
+    file.write_text(lab(kubernetes=f"  source: path\n  path: {root}\n  isolation: names"))
+    state = State(tmp_path / "state")
+    work = Work(state, Store(state), Board(None))
+    with pytest.raises(SpecError, match="this release brings CoreDNS"):
+        asyncio.run(build.choose(work, load(file)))
+    (found,) = (one for one in release_and_disk(state, load(file)) if one.check == "release")
+    assert "this release brings CoreDNS" in found.message
+    next((root / "images").glob("*coredns*")).unlink()
+    assert asyncio.run(build.choose(work, load(file))).version == KubeVersion.parse("1.36.1")

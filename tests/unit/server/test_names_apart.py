@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,14 @@ from nodisk import ports
 from nodisk.classes import manifests
 from nodisk.errors import SpecError
 from nodisk.kube.watch import Change, WatchEvent
-from nodisk.plan import containers, daemons_unbound
+from nodisk.plan import cluster_dns, containers, daemons_unbound
 from nodisk.plan.daemons_files import configure, usual_host
-from nodisk.plan.facts import AssetRef, ContainerImage, ReleaseFacts
 from nodisk.plan.name_views import parse as parse_views
 from nodisk.server import name_views, names, pod_routes
 from nodisk.server.host import bound_ports
 from nodisk.server.name_views import Audience
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab
-from nodisk.values import KubeVersion
 
 TEXT = (
     "name: room\nnetwork: {subnet: 10.77.0.0/24, server: 10.77.0.1}\nkubernetes: {source: debian%s}\nmachines:\n"
@@ -131,10 +128,7 @@ def test_routes_to_all_machines_pods() -> None:
 
 
 def test_a_release_with_coredns_is_refused() -> None:
-    without = ReleaseFacts(KubeVersion.parse("1.36.1"), "path", (), AssetRef("kubeadm", "0" * 64, 1 << 20))
-    coredns = (ContainerImage.of("registry.k8s.io/coredns/coredns:v1.13.1", 1 << 20),)
-    brings = replace(without, images=coredns)
-    for one, release in ((APART, without), (OPEN, brings), (APART, None)):
-        names.need_gate(one, release)
+    cluster_dns.need_own(APART, coredns=False)
+    cluster_dns.need_own(OPEN, coredns=True)
     with pytest.raises(SpecError, match=r"isolation: names can't be kept: this release brings CoreDNS"):
-        names.need_gate(APART, brings)
+        cluster_dns.need_own(APART, coredns=True)

@@ -214,7 +214,7 @@ def test_a_new_pod_waits_until_it_is_known(tmp_path: Path) -> None:
             done, _ = await asyncio.wait([udp, tcp], timeout=0.3)
             assert not done
             files.write(running.config.views, f"{VIEWS}pod {NEW} demo-ana\n")
-            assert await asyncio.gather(udp, tcp) == [(0, 1), (0, 1)]
+            assert [await udp, await tcp] == [(0, 1), (0, 1)]
             files.write(running.config.views, f"{VIEWS}pod {NEW} demo-ben\n")
             assert await running.ask(NEW, WEB) == (NXDOMAIN, 0), "its address is another's from the next question on"
 
