@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.interop.server.rooms import LAB as ROOM
+from tests.interop.server.rooms import running_room
 from tests.support.resolver import OUTSIDE, OUTSIDE_ADDRESS, Resolver, resolver
+from tests.support.waits import until
 
-from nodisk import files
+from nodisk import files, run
 from nodisk.kube.watch import Change, WatchEvent
 from nodisk.plan import daemons_unbound
 from nodisk.server import names
@@ -137,3 +142,36 @@ def test_it_goes_on_when_unbound_is_back(dns: Resolver) -> None:
     dns.start_unbound()
     assert dns.ask(f"web.demo-ana.{DOMAIN} A", source=ANA) == {f"web.demo-ana.{DOMAIN}. A 10.96.1.2"}
     assert dns.ask(f"web.demo-ana.{DOMAIN} A", source=BEN) == set()
+
+
+def test_the_whole_server() -> None:
+    """Its gate, its routes to pods, and that both are there again after a death, and gone at the end."""
+    with running_room(lab=ROOM.replace("1.20.2}}", "1.20.2, isolation: names}}")) as room:
+        netns, pod = f"{room.name}-w1", "10.244.21.2"
+        run.run(["ip", "-n", netns, "address", "add", f"{pod}/32", "dev", "lo"])
+
+        def asked(name: str, *words: str, source: str = pod) -> str:
+            options = ["-b", source, "-p", "1053", "+retry=0", "+time=20", *words]
+            said = run.run(["kdig", "@10.99.0.1", *options, name], netns=netns, check=False, timeout=60).stdout
+            return said.partition("status: ")[2].partition(";")[0]
+
+        def routes() -> set[str]:
+            lines = run.run(["ip", "-n", room.name, "route"]).stdout.splitlines()
+            return {line.split()[0] for line in lines if line.startswith("10.244")}
+
+        until(lambda: routes() == {"10.244.11.0/24", "10.244.21.0/24"}, why=routes)
+        for more in ("+notcp", "+tcp"):
+            assert asked("ns.dns.cluster.local", more) == "NOERROR"
+            assert asked("server.test.internal", more) == "NOERROR"
+            assert asked(f"web.shop.{DOMAIN}", more) == "SERVFAIL", "nobody knows whose pod it is"
+            assert asked(f"web.shop.{DOMAIN}", more, source="10.99.0.21") == "NXDOMAIN", "a machine sees no class"
+        files.write(room.state.root / "names" / "views", f"pod {pod} shop\n")
+        assert asked(f"web.shop.{DOMAIN}") == "NXDOMAIN", "it has no such Service"
+
+        (gate,) = (pid for pid, words in room.daemons().items() if words.count("names_gate") and "unshare" not in words)
+        uid = int(run.run(["ps", "-o", "uid=", "-p", str(gate)]).stdout)
+        assert uid != 0
+        os.kill(gate, signal.SIGKILL)
+        until(lambda: asked("ns.dns.cluster.local") == "NOERROR", why=room.daemons)
+        assert room.stop() == 0
+        assert routes() == set()
