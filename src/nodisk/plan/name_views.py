@@ -117,8 +117,11 @@ class Judge:
             return True
         if empty and self.zone_of(name) is not None:
             return False
-        spaces = (self.namespace_of(one) for one in (name, *names))
-        return all(space is None or _sees(views, asker, space) for space in spaces)
+        for one in {name, *names}:
+            space = self.namespace_of(one)
+            if space is not None and not _sees(views, asker, space):
+                return False
+        return True
 
     def namespace_of(self, name: Labels) -> str | None:
         """The namespace that a name is in; None: it is none of a Service's or a pod's.

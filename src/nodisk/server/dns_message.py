@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodisk.plan.name_views import Labels
 
@@ -25,8 +26,7 @@ class Malformed(ValueError):
     """Bytes that are no DNS message, or none of a kind that is passed on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What a message asks, or answers."""
 
     name: Labels
@@ -36,8 +36,7 @@ class Question:
     """Where it ends in the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What an answer has."""
 
     question: Question

@@ -21,12 +21,13 @@ import pwd
 import signal
 import socket
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nodisk.plan.name_views import Judge, Verdict, Views, labels_of, parse
 from nodisk.server import dns_message
@@ -43,6 +44,8 @@ MOST_HELD, MOST_HELD_OF_ONE = 2048, 32
 """Questions, of all addresses and of one."""
 ON_THE_WAY = 1 << 14
 """Questions that unbound has not answered: of more, the oldest are forgotten."""
+MOST_A_SECOND = 1500
+"""Questions of one address by UDP that are looked at; more are lost, so that no pod takes the others' turns."""
 AT_ONCE = 64
 """Packets that are taken from a socket before others have their turn."""
 MOST_CONNECTIONS, MOST_OF_ONE = 256, 16
@@ -110,8 +113,7 @@ class ViewsFile:
         return self._views
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A question on its way."""
 
     peer: Peer
@@ -175,17 +177,26 @@ class Gate:
         self._held: list[_Held] = []
         self._held_of: Counter[str] = Counter()
         self._looking: asyncio.TimerHandle | None = None
+        self._second, self._taken = 0, Counter[str]()
         self._connections: Counter[str] = Counter()
         self._room = asyncio.Semaphore(TO_UNBOUND)
 
     def take_questions(self) -> None:
         """From pods, by UDP."""
         for query, peer in _packets(self._listener, BIGGEST_QUERY):
+            if self._too_many(peer[0]):
+                continue
             try:
                 self._take(query, peer)
             except Malformed:
                 with contextlib.suppress(Malformed):
                     self._send(dns_message.no_question(query, REFUSED), peer)
+
+    def _too_many(self, source: str) -> bool:
+        if (second := int(time.monotonic())) != self._second:
+            self._second, self._taken = second, Counter()
+        self._taken[source] += 1
+        return self._taken[source] > MOST_A_SECOND
 
     def take_answers(self) -> None:
         """From unbound, by UDP."""

@@ -235,6 +235,22 @@ def test_who_stays_unknown_is_told_to_try_again(tmp_path: Path, monkeypatch: pyt
     asyncio.run(ask())
 
 
+def test_no_pod_takes_the_others_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names_gate, "MOST_A_SECOND", 5)
+
+    async def ask() -> None:
+        async with gate(tmp_path) as running:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.bind((BEN, 0))
+                for _ in range(200):
+                    sock.sendto(message(labels_of("www.example.com"), A), running.config.listen)
+                assert await running.ask(ANA, WEB) == (0, 1)
+            asked = running.unbound.asked.count("www.example.com")
+            assert 5 <= asked < 100, "as many in each second that this took"
+
+    asyncio.run(ask())
+
+
 @pytest.mark.parametrize("views", [None, "common default\nsomething else\n"])
 def test_without_views_no_namespace_is_open(tmp_path: Path, views: str | None) -> None:
     async def ask() -> None:
