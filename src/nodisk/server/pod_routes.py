@@ -31,10 +31,20 @@ async def keep(lab: Lab, interface: str) -> None:
     """Set them, again and again, until it is cancelled; then they are removed. Raises CommandFailed."""
     try:
         while True:
-            await asyncio.to_thread(_apply, lab, interface, "replace")
+            await _replace(lab, interface)
             await asyncio.sleep(AGAIN)
     finally:
         _apply(lab, interface, "delete", check=False)
+
+
+async def _replace(lab: Lab, interface: str) -> None:
+    """Also to its end when it is cancelled: what is removed afterwards must not come back."""
+    setting = asyncio.ensure_future(asyncio.to_thread(_apply, lab, interface, "replace"))
+    try:
+        await asyncio.shield(setting)
+    except asyncio.CancelledError:
+        await asyncio.wait([setting])
+        raise
 
 
 def _apply(lab: Lab, interface: str, verb: str, *, check: bool = True) -> None:
