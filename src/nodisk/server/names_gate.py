@@ -7,7 +7,7 @@ somebody else has asked is in unbound's cache alone, and comes from there throug
 A question that depends on whose pod asks is held for a while where that is not known yet: kubelet tells a new pod's
 address only after the pod has begun. It is answered when the views have the address, or with SERVFAIL.
 
-The views are read again whenever the file is another one, which is asked before each judgement: one ``stat``.
+This is the gate's sockets and what waits at them; ``names_judged`` says what each gets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import pwd
 import signal
@@ -24,17 +23,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nodisk.plan.name_views import Judge, Verdict, Views, labels_of, parse
+from nodisk.plan.name_views import Judge, Verdict, labels_of
 from nodisk.server import dns_message
-from nodisk.server.dns_message import NXDOMAIN, REFUSED, SERVFAIL, Authority, Malformed, Question
+from nodisk.server.dns_message import REFUSED, SERVFAIL, Malformed, Question
+from nodisk.server.names_judged import Judged, ViewsFile
 from nodisk.waiting import Deadline
-
-log = logging.getLogger("nodisk.server")
 
 HOLD = 3.0
 """Seconds for which a question is held: less than the five after which resolvers ask again (resolv.conf(5))."""
@@ -88,31 +86,6 @@ class Config:
         return cls(listen, unbound, Path(told["views"]), told["user"], judge, told["ttl"])
 
 
-@dataclass(slots=True)
-class ViewsFile:
-    """The views as the file has them now; while it isn't there or can't be read, all namespaces are closed."""
-
-    path: Path
-    _views: Views = field(default_factory=Views)
-    _seen: tuple[int, int, int] | None = None
-    _problem: str = ""
-
-    def current(self) -> Views:
-        """Read again if it has changed."""
-        try:
-            found = self.path.stat()
-            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
-            if seen != self._seen:
-                self._views = parse(self.path.read_text())
-                self._seen = seen  # if it is replaced between the two, the next look sees another file
-                self._problem = ""
-        except (OSError, ValueError) as error:
-            if str(error) != self._problem:
-                log.warning("the views can't be read, so no pod sees any namespace's names: %s", error)
-            self._views, self._seen, self._problem = Views(), None, str(error)
-        return self._views
-
-
 class _Asked(NamedTuple):
     """A question on its way."""
 
@@ -128,41 +101,6 @@ class _Held:
     peer: Peer
     query: bytes
     until: Deadline
-
-
-@dataclass(slots=True)
-class Judged:
-    """The judgement of packets: no sockets."""
-
-    judge: Judge
-    file: ViewsFile
-    ttl: int
-
-    def question(self, query: bytes, source: str) -> tuple[Verdict, Question]:
-        """What becomes of a query; raises Malformed."""
-        asked = dns_message.question(query)
-        return self.judge.question(self.file.current(), source, asked.name), asked
-
-    def answer(self, query: bytes, reply: bytes, source: str, asked: Question) -> bytes | None:
-        """What ``source`` gets of unbound's reply to its query; None: it is no reply to that."""
-        try:
-            found = dns_message.answer(reply)
-        except Malformed:
-            return dns_message.refusal(query, SERVFAIL)
-        if (found.question.name, found.question.kind) != (asked.name, asked.kind):
-            return None
-        failed = found.code not in (0, NXDOMAIN)
-        views = self.file.current()
-        if failed or self.judge.answer(views, source, asked.name, found.names, empty=not found.records):
-            return reply
-        return self.hidden(query, asked)
-
-    def hidden(self, query: bytes, asked: Question) -> bytes:
-        """There is no such name: the same for one that is somebody else's and for one that is nobody's."""
-        domain = self.judge.domain
-        zone = self.judge.zone_of(asked.name) or domain
-        authority = Authority(zone, (b"ns", b"dns", *domain), (b"hostmaster", *domain), self.ttl)
-        return dns_message.refusal(query, NXDOMAIN, authority)
 
 
 class Gate:

@@ -20,7 +20,8 @@ from nodisk.plan.daemons_files import configure, usual_host
 from nodisk.plan.name_views import labels_of
 from nodisk.server import dns_message, names_gate
 from nodisk.server.dns_message import NXDOMAIN, REFUSED, SERVFAIL, encoded
-from nodisk.server.names_gate import Config, Judged, ViewsFile
+from nodisk.server.names_gate import Config
+from nodisk.server.names_judged import Judged, ViewsFile
 from nodisk.spec.load import parse
 from nodisk.waiting import Deadline
 
