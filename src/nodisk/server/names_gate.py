@@ -151,9 +151,9 @@ class Gate:
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Questions by TCP, one after another (RFC 7766)."""
-        source = writer.get_extra_info("peername")[0]
-        if self._connections.total() >= MOST_CONNECTIONS or self._connections[source] >= MOST_OF_ONE:
-            writer.close()
+        source = (writer.get_extra_info("peername") or ("",))[0]  # none: it has gone already
+        if not source or self._connections.total() >= MOST_CONNECTIONS or self._connections[source] >= MOST_OF_ONE:
+            writer.transport.abort()
             return
         self._connections[source] += 1
         try:
@@ -167,7 +167,7 @@ class Gate:
         except (OSError, TimeoutError, EOFError, Malformed):
             pass
         finally:
-            writer.close()
+            writer.transport.abort()  # whoever doesn't take an answer must not keep it here
             self._connections -= Counter({source: 1})
 
     async def _by_tcp(self, query: bytes, source: str) -> bytes:
@@ -187,7 +187,7 @@ class Gate:
                 writer.write(len(query).to_bytes(2) + query)
                 reply = await _read(reader)
             finally:
-                writer.close()
+                writer.transport.abort()
         return self._judged.answer(query, reply, source, asked) or dns_message.refusal(query, SERVFAIL)
 
     def _take(self, query: bytes, peer: Peer) -> None:

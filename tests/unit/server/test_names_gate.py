@@ -81,13 +81,20 @@ class Unbound(asyncio.DatagramProtocol):
         query = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
         for answer in self._answers(query):
             writer.write(len(answer).to_bytes(2) + answer)
-        writer.close()
+        await closed(writer)
 
     def _answers(self, query: bytes) -> list[bytes]:
         self.asked.append(b".".join(dns_message.question(query).name).decode())
         said = [dns_message.with_id(one, dns_message.id_of(query)) for one in self.says]
         self.says.clear()
         return [*said, reply(query)]
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close it, and wait until it is."""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 @dataclass
@@ -107,7 +114,7 @@ class Running:
                 try:
                     return await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
                 finally:
-                    writer.close()
+                    await closed(writer)
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.setblocking(False)
                 sock.bind((source, 0))
@@ -149,7 +156,7 @@ async def listening(made: Config) -> None:
         except ConnectionRefusedError:
             assert await deadline.pause_async(0.01)
         else:
-            writer.close()
+            await closed(writer)
             return
 
 
@@ -171,6 +178,8 @@ async def gate(folder: Path, views: str | None = VIEWS) -> AsyncIterator[Running
         await asyncio.gather(serving, return_exceptions=True)
         server.close()
         transport.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*connections, return_exceptions=True)  # those that have been closed from here end
 
 
 @pytest.mark.parametrize("tcp", [False, True])
@@ -248,6 +257,20 @@ def test_no_pod_takes_the_others_turns(tmp_path: Path, monkeypatch: pytest.Monke
                 assert await running.ask(ANA, WEB) == (0, 1)
             asked = running.unbound.asked.count("www.example.com")
             assert 5 <= asked < 100, "as many in each second that this took"
+
+    asyncio.run(ask())
+
+
+def test_no_pod_takes_the_others_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names_gate, "MOST_OF_ONE", 1)
+
+    async def ask() -> None:
+        async with gate(tmp_path) as running:
+            _, held = await asyncio.open_connection(*running.config.listen, local_addr=(BEN, 0))
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await running.ask(BEN, "www.example.com", tcp=True)
+            assert await running.ask(ANA, WEB, tcp=True) == (0, 1)
+            await closed(held)
 
     asyncio.run(ask())
 
