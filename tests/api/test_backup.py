@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.api.apiserver import ControlPlane
+from tests.support import commands
 
 from nodisk.backup import create, etcd, prove, restore
 from nodisk.backup.restic import Repository, Snapshot
@@ -67,11 +67,8 @@ def uids(client: Client) -> dict[str, str]:
 
 
 def nodisk(plane: ControlPlane, *words: str, lab: bool = True, status: int = 0) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "nodisk", "backup", *words, "--state", str(plane.state.root)]
-    done = subprocess.run(
-        [*argv, *(["--lab", str(plane.lab_file)] if lab else [])],
-        text=True, capture_output=True, check=False, timeout=300, cwd=plane.folder,
-    )  # fmt: skip
+    where = ["--state", plane.state.root, *(["--lab", plane.lab_file] if lab else [])]
+    done = commands.call(["backup", *words, *where], cwd=plane.folder)
     assert "Traceback" not in done.stderr
     assert done.returncode == status, done.stderr
     return done

@@ -6,12 +6,12 @@ That the volumes can be mounted, and hold no more than they may, is tests/intero
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from tests.api.apiserver import ControlPlane
+from tests.support import commands
 
 from nodisk.classes import actions, drift, homes, manifests, plan, record, sizes
 from nodisk.classes.roster import Person
@@ -124,11 +124,8 @@ def test_it_grows_and_never_shrinks_and_a_deleted_claim_comes_back(
 
 
 def nodisk(plane: ControlPlane, cwd: Path, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(plane.lab_file), "--state", str(plane.state.root)]
-    env = {**os.environ, "COLUMNS": "200"}
-    return subprocess.run(
-        argv, cwd=cwd, input=answer, capture_output=True, text=True, check=False, timeout=300, env=env
-    )
+    where = ("--lab", plane.lab_file, "--state", plane.state.root)
+    return commands.call([*words, *where], cwd=cwd, answer=answer, env={**os.environ, "COLUMNS": "200"})
 
 
 def test_kept_or_removed_by_choice(plane: ControlPlane, client: Client, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 import zipfile
 from contextlib import nullcontext
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.api.apiserver import ControlPlane
+from tests.support import commands
 from tests.support.access import allowed
 
 from nodisk.classes import (
@@ -668,8 +668,8 @@ def test_what_fails_for_students_in_plain_words(
 
 
 def nodisk(plane: ControlPlane, cwd: Path, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "nodisk", *words, "--lab", str(plane.lab_file), "--state", str(plane.state.root)]
-    return subprocess.run(argv, cwd=cwd, input=answer, capture_output=True, text=True, check=False, timeout=400)
+    where = ("--lab", plane.lab_file, "--state", plane.state.root)
+    return commands.call([*words, *where], cwd=cwd, answer=answer, timeout=400)
 
 
 def test_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
@@ -692,11 +692,8 @@ def test_commands(plane: ControlPlane, client: Client, tmp_path: Path) -> None:
     assert token not in made.stdout + made.stderr
     listed = json.loads(nodisk(plane, tmp_path, "class", "list", "--output", "json").stdout)
     assert [(row["name"], row["students"]) for row in listed] == [("cli", 2)]
-    verbose = subprocess.run(
-        [sys.executable, "-m", "nodisk", "-vv", "class", "rotate", "cli", "102", "jan-kowalski",
-         "--lab", str(plane.lab_file), "--state", str(plane.state.root)],
-        cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300,
-    )  # fmt: skip
+    verbose = nodisk(plane, tmp_path, "-vv", "class", "rotate", "cli", "102", "jan-kowalski")
+    assert verbose.returncode == 0, verbose.stderr
     new = kubeconfig.load(tmp_path / "cli" / "jan-kowalski.kubeconfig").token
     assert new != token
     assert new

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from tests.support import commands
 from tests.unit.spec.labs import TEN_LINES
 
-from nodisk import run
 from nodisk.classes import record, sizes
 from nodisk.cli import nodisk
 from nodisk.pki.authority import Authority
@@ -154,10 +153,9 @@ def used(folder: Path) -> Iterator[Path]:
 
 
 def call(folder: Path, command: str) -> str:
-    words = [sys.executable, "-m", "nodisk", *command.split()]
     state = ["--state", str(folder / "state")]
     where = state if command.startswith("assets") else ["--lab", str(folder / "lab.yaml"), *state]
-    done = run.run([*words, *where, *SHOWS[command]], check=False, timeout=100)
+    done = commands.call([*command.split(), *where, *SHOWS[command]], timeout=100)
     assert "Traceback" not in done.stderr
     assert "Try 'nodisk" not in done.stderr, "the words are those of the command"
     return done.stdout

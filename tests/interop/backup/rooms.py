@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support import commands
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.classes import record, sizes
@@ -60,9 +61,11 @@ class Room:
         return [*self.inside, sys.executable, "-m", "nodisk", "backup", *words, *where, *lab]
 
     def call(self, *words: str, status: int = 0, state: Path | None = None) -> str:
-        done = subprocess.run(
-            self.argv(*words, state=state), cwd=self.folder, text=True, capture_output=True, check=False, timeout=300
-        )
+        argv = self.argv(*words, state=state)
+        if self.inside:
+            done = subprocess.run(argv, cwd=self.folder, text=True, capture_output=True, check=False, timeout=300)
+        else:
+            done = commands.call(argv[3:], cwd=self.folder)
         assert "Traceback" not in done.stderr
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr

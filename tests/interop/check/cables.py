@@ -6,12 +6,13 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support import commands
 
 from nodisk import run
 from nodisk.check.findings import Finding
@@ -41,8 +42,9 @@ class Cable:
         return file
 
     def check(self, name: str, **lab: str) -> list[Finding]:
-        argv: list[str | Path] = [sys.executable, "-m", "nodisk.check.inside", self.lab(**lab), "0", name]
-        return [Finding.from_json(value) for value in json.loads(run.run(argv, netns=self.server, timeout=300).stdout)]
+        words = [self.lab(**lab), "0", name]
+        done = commands.call(words, module="nodisk.check.inside", netns=self.server, check=True)
+        return [Finding.from_json(value) for value in json.loads(done.stdout)]
 
     def ip(self, namespace: str, *words: str) -> None:
         run.run(["ip", "-n", namespace, *words])

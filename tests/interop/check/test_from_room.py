@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from tests.interop.check.cables import Cable
 from tests.interop.server import room_servers
+from tests.support import commands
 
 from nodisk import run
 from nodisk.check import dhcp
@@ -223,7 +224,6 @@ def test_at_a_terminal_ctrl_c_goes_on_to_the_question(cable: Cable, typed: str, 
 
 def test_nobody_comes(cable: Cable) -> None:
     words = ["--from-room", "--for", "1s", "--name", "seen"]
-    argv = [sys.executable, "-m", "nodisk", "init", str(cable.folder / "room.yaml"), *words]
-    done = run.run(argv, netns=cable.server, check=False, timeout=WITHIN)
+    done = commands.call(["init", cable.folder / "room.yaml", *words], netns=cable.server, timeout=WITHIN)
     assert (done.returncode, "no machine that boots from the network was seen" in done.stderr) == (1, True), done.stderr
     assert not (cable.folder / "room.yaml").exists()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import commands
 
-from nodisk import run
 from nodisk.bench import storm
 from nodisk.bench.storm_room import StormRoom, room
 from nodisk.state import State
@@ -35,7 +34,7 @@ def test_from_the_server_alone_each_machine_costs_a_copy(wired: tuple[StormRoom,
 
 def test_as_a_command(tmp_path: Path) -> None:
     words = ["lab", "bench", "--storm", "3", "--link", "50M", "--size", "1MiB", "-o", "json", "--state", str(tmp_path)]
-    done = run.run([sys.executable, "-m", "nodisk", *words], timeout=PATIENCE)
+    done = commands.call(words, timeout=PATIENCE, check=True)
     told = json.loads(done.stdout)
     assert [(one["name"], one["done"]) for one in told["rounds"]] == [("server alone", 3), ("peers", 3)]
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 from tests.interop.power.standins import IPMI_PASSWORD, USER, Manner, bmc
 from tests.interop.server.rooms import Room, make_room
+from tests.support import commands
 from tests.support.asleep import LONG
 
 from nodisk import run
@@ -100,7 +101,8 @@ def test_power_of_three_kinds_of_machines(room: Room) -> None:
         assert status.returncode == 1
         assert f"no password is kept for {USER} (nodisk power login w2)" in status.stdout
 
-        login = run.run(room.words("power", "login", "w2"), netns=room.name, stdin=f"{IPMI_PASSWORD}\n")
+        words = room.words("power", "login", "w2")[3:]
+        login = commands.call(words, netns=room.name, answer=f"{IPMI_PASSWORD}\n", check=True)
         assert IPMI_PASSWORD not in login.stdout + login.stderr
         on = json.loads(room.nodisk("power", "on", "w2", "--output", "json").stdout)["machines"]
         assert [(one["outcome"], one["state"], one["already"]) for one in on] == [("confirmed", "on", False)]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.support import commands
 from tests.support.waits import until
 
 from nodisk import run
@@ -89,7 +90,7 @@ class Room:
 
     def nodisk(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of nodisk, in the server's namespace."""
-        return run.run(self.words(*words), netns=self.name, check=check, timeout=120)
+        return commands.call(self.words(*words)[3:], netns=self.name, check=check, timeout=120)
 
     def start(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
         """``nodisk serve``; returns when run/ready.json is there."""

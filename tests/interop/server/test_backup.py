@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import Room
+from tests.support import commands
 
 from nodisk import run
 from nodisk.backup import etcd
@@ -69,8 +69,8 @@ def on_an_empty_host(room: Room, target: Path, password: Path) -> dict[str, obje
     shutil.rmtree(room.state.state.root)
     room.lab_file.unlink()
     options: list[str | Path] = ["--from", target, "--password-file", password, "--state", room.state.state.root]
-    words = [sys.executable, "-m", "nodisk", "backup", "restore", *options, "--lab-file", room.lab_file, "-o", "json"]
-    said: dict[str, object] = json.loads(run.run(words, netns=room.name, timeout=120).stdout)
+    words = ["backup", "restore", *options, "--lab-file", room.lab_file, "-o", "json"]
+    said: dict[str, object] = json.loads(commands.call(words, netns=room.name, timeout=120, check=True).stdout)
     return said
 
 
@@ -114,5 +114,5 @@ def test_a_backup_with_assets_needs_no_build(empty_room: Room) -> None:
         "--lab-file",
         room.lab_file,
     ]
-    run.run([sys.executable, "-m", "nodisk", *words, *more], netns=room.name, timeout=120)
+    commands.call([*words, *more], netns=room.name, timeout=120, check=True)
     assert damaged.read_bytes() == before[damaged]
