@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.api.apiserver import ControlPlane
 from tests.support import commands
+from tests.support.restic_keys import open_at_once
 
 from nodisk.backup import create, etcd, prove, restore
 from nodisk.backup.restic import Repository, Snapshot
@@ -108,6 +109,7 @@ def room(release_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             )
             source = etcd.Endpoint(etcd.tools(plane.state, plane.lab), f"http://127.0.0.1:{plane.etcd_port}", state.pki)
             made = create.create(plane.context, repository, source=source)
+            open_at_once(plane.folder / "backups", repository.password)
             (disks.place(volume) / "later").write_text("a frozen volume goes on\n")
         finally:
             disks.close()

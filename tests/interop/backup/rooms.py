@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.support import commands
+from tests.support.restic_keys import open_at_once
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.classes import record, sizes
@@ -32,6 +33,8 @@ class Room:
         self.folder, self.mark = folder, folder / "mark"
         self.inside: tuple[str, ...] = ()
         """Words before the command: the namespace it runs in."""
+        self.places = [folder / "backups"]
+        """Where backups may be."""
         self.state = State(folder / "state")
         self.lab = self.state.lab("room")
 
@@ -66,6 +69,8 @@ class Room:
             done = subprocess.run(argv, cwd=self.folder, text=True, capture_output=True, check=False, timeout=300)
         else:
             done = commands.call(argv[3:], cwd=self.folder)
+        for place in self.places if self.password.exists() else ():
+            open_at_once(place, self.password)
         assert "Traceback" not in done.stderr
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -44,6 +44,7 @@ class Nas:
         self.room, self.folder = room, folder
         self.netns = f"nas{os.getpid()}"
         self.home = folder / "home"
+        room.places.append(folder / "backups")
         self.sshd: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.interop.server.rooms import Room
 from tests.support import commands
+from tests.support.restic_keys import open_at_once
 
 from nodisk import run
 from nodisk.backup import etcd
@@ -46,6 +47,7 @@ def test_a_running_server_is_backed_up_and_brought_back(empty_room: Room) -> Non
     (place / "homework").write_bytes(content)
     target = str(room.folder / "backups")
     made = json.loads(room.nodisk("backup", "create", "--to", target, "-o", "json").stdout)
+    open_at_once(Path(target), room.state.backup / "password")
     assert made["objects"] == 1
     (place / "homework").unlink()  # it was thawed
     etcdctl(room, "del", KEY)
@@ -80,6 +82,7 @@ def test_a_backup_with_assets_needs_no_build(empty_room: Room) -> None:
     password.write_text("a test's\n")
     options = ["--to", str(target), "--password-file", str(password)]
     room.nodisk("backup", "create", *options, "--with-assets")
+    open_at_once(target, password)
     before = {path: path.read_bytes() for path in (room.state.state.assets / "objects").rglob("*") if path.is_file()}
     said = on_an_empty_host(room, target, password)
     assert said["assets_missing"] == []
