@@ -116,7 +116,8 @@ class Room:
         found = old.turned() if back and old is not None else begin.begin(self.context, Wave.parse("2"), old)
         ways = {"boot": self.boot, "verify": self.verify, "serve": lambda: None, "armed": lambda _: nullcontext()}
         found = begin.without_strangers(self.context, found)
-        limits = Limits(drain=edges.pop("drain", 30.0), boot=within, leave_pods=edges.pop("leave_pods", False))
+        api, drain, leave = edges.pop("api", 10.0), edges.pop("drain", 30.0), edges.pop("leave_pods", False)
+        limits = Limits(drain=drain, boot=within, leave_pods=leave, api=api)
         made = kind(self.context, begin.current(self.context), Edges(**{**ways, **edges}), limits, found)
         made.start()
         return made
@@ -279,10 +280,10 @@ def stuck(client: Client, room: Room) -> Iterator[None]:
 def test_a_node_that_never_drains_stops_it_before_it_boots(room: Room) -> None:
     new = room.build(2)
     with pytest.raises(NodiskError, match="pods did not leave up-w1, up-w2 within 1 s: default/up-stuck") as caught:
-        room.walk(drain=1.0).run()
+        room.walk(drain=1.0, api=1.0).run()
     assert "--leave-pods" in str(caught.value.hint)
     assert (room.boots, room.closed()) == (STEPS[:2], [])
-    room.finish(room.walk(drain=1.0, leave_pods=True))
+    room.finish(room.walk(drain=1.0, api=1.0, leave_pods=True))
     assert (room.boots, set(room.rootfs.values())) == (STEPS, {new})
 
 
@@ -337,8 +338,8 @@ def test_a_control_plane_that_takes_the_api_with_it(
 
     try:
         with pytest.raises(NodiskError, match="nor with the build before: up-cp1: the API doesn't answer"):
-            room.walk(within=2.0, boot=boot).run()
-        room.finish(room.walk(back=True, boot=boot))
+            room.walk(within=2.0, api=1.0, boot=boot).run()
+        room.finish(room.walk(back=True, api=1.0, boot=boot))
     finally:
         if next(tries) < 3:
             plane.forwarder.mend()

@@ -31,10 +31,8 @@ from nodisk.values import KubeVersion, Role
 from nodisk.waiting import Deadline
 
 LOOK_AGAIN = 1.0
-DRAIN, BOOT = 300.0, 900.0
+DRAIN, BOOT, PATIENCE = 300.0, 900.0, 10.0
 """Seconds, unless told otherwise."""
-PATIENCE = 10.0
-"""Seconds for an API that doesn't answer, before a step begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,8 @@ class Limits:
     """For the machines of a step to be back."""
     leave_pods: bool = False
     """Boot a node though pods of it didn't go in time; otherwise the upgrade stops before it."""
+    api: float = PATIENCE
+    """For an API that doesn't answer, before a step begins."""
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class Walk:
 
     def _boots(self, names: tuple[str, ...]) -> dict[str, str]:
         """The boots in which the nodes are now; raises ApiError, so that nothing is begun without an API."""
-        with connect(self.context, patience=PATIENCE, say=ui.say) as client:
+        with connect(self.context, patience=self.limits.api, say=ui.say) as client:
             found = {node["metadata"]["name"]: boot_id(node) for node in client.list("v1", "Node")}
         return {name: found.get(name) or "" for name in names}
 
@@ -146,7 +146,7 @@ class Walk:
             self._reopen(names)
 
     def _empty(self, names: tuple[str, ...]) -> None:
-        with connect(self.context, patience=PATIENCE, say=ui.say) as client:
+        with connect(self.context, patience=self.limits.api, say=ui.say) as client:
             there = [name for name in names if drain.cordon(client, name)]
             left = drain.evict(client, there, self.limits.drain) if there else []
         if left and not self.limits.leave_pods:
