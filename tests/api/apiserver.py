@@ -176,6 +176,8 @@ class ControlPlane:
     bin: Path
     extra: tuple[str, ...] = ()
     """More flags of kube-apiserver."""
+    controllers: tuple[str, ...] = ()
+    """More flags of kube-controller-manager."""
     name: str = "room"
     subnet: str = "10.77.0"
     """The first three numbers of the lab's addresses."""
@@ -308,7 +310,7 @@ class ControlPlane:
             *self._no_second_port(),
             f"--service-account-private-key-file={pki / 'sa.key'}", f"--root-ca-file={pki / 'ca.crt'}",
             # No kubelet reports here: after a minute every node would get taints, in the middle of a slow test.
-            "--node-startup-grace-period=24h", "--node-monitor-grace-period=24h",
+            "--node-startup-grace-period=24h", "--node-monitor-grace-period=24h", *self.controllers,
         ])  # fmt: skip
         with self.client(patience=60) as client:
             deadline = time.monotonic() + 120

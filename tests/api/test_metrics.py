@@ -53,7 +53,9 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def plane(release_bin: Path, folder: Path) -> Iterator[ControlPlane]:
     """A control plane in a namespace that has the addresses of the server and its machines."""
-    made = ControlPlane(folder, release_bin, netns=folder.name)
+    # An autoscaler looks every fifteen seconds unless it is told otherwise.
+    often = ("--horizontal-pod-autoscaler-sync-period=2s",)
+    made = ControlPlane(folder, release_bin, netns=folder.name, controllers=often)
     run.run(["ip", "netns", "add", made.netns])
     try:
         run.run(["ip", "-n", made.netns, "link", "set", "lo", "up"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.interop.backup.rooms import Room
+from tests.interop.backup.rooms import Room, tiny_disk
 
 
 @pytest.fixture
@@ -19,15 +19,5 @@ def room(tmp_path: Path) -> Room:
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    made: list[Path] = []
-
-    def mount(size: str) -> Path:
-        place = tmp_path / "tiny"
-        place.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
-        made.append(place)
-        return place
-
-    yield mount
-    for place in made:
-        subprocess.run(["umount", place], check=True)
+    with ExitStack() as stack:
+        yield lambda size: stack.enter_context(tiny_disk(tmp_path / "tiny", size))

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import commands
@@ -24,6 +26,17 @@ case " $* " in *" $NODISK_TEST_STOP "*) echo $$ >"$NODISK_TEST_MARK"; exec sleep
 exec {restic} "$@"
 """
 """A restic that stops where a test wants it to."""
+
+
+@contextmanager
+def tiny_disk(place: Path, size: str) -> Iterator[Path]:
+    """A disk that is soon full, mounted at a folder that is made."""
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 class Room:

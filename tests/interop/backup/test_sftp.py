@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.interop.backup.rooms import Room
+from tests.interop.backup.rooms import Room, tiny_disk
+from tests.support.at_once import at_once
 
 from nodisk import run
 from nodisk.waiting import Deadline, until
@@ -37,12 +42,15 @@ mount --bind "$1" /etc/passwd && mount -t tmpfs tmpfs /run && mkdir -p /run/sshd
 """For ssh and sshd root's home is another one, and /run is empty: ``ip netns exec`` gives them mounts of their own."""
 
 
+_NUMBERS = itertools.count(1)
+
+
 class Nas:
     """The other host, and this one's keys for it."""
 
     def __init__(self, room: Room, folder: Path) -> None:
         self.room, self.folder = room, folder
-        self.netns = f"nas{os.getpid()}"
+        self.netns = f"nas{os.getpid()}-{next(_NUMBERS)}"
         self.home = folder / "home"
         room.places.append(folder / "backups")
         self.sshd: subprocess.Popen[bytes] | None = None
@@ -87,9 +95,9 @@ class Nas:
         return f"ssh://root@127.0.0.1:{PORT}{path or self.folder / 'backups'}"
 
 
-@pytest.fixture
-def nas(room: Room, tmp_path: Path) -> Iterator[Nas]:
-    made = Nas(room, tmp_path / "nas")
+@contextmanager
+def reached(room: Room, folder: Path) -> Iterator[Nas]:
+    made = Nas(room, folder)
     made.folder.mkdir()
     try:
         made.make()
@@ -97,6 +105,33 @@ def nas(room: Room, tmp_path: Path) -> Iterator[Nas]:
         yield made
     finally:
         made.remove()
+
+
+def a_disk_there_that_is_full(folder: Path) -> None:
+    room = Room(folder)
+    room.fill()
+    with reached(room, folder / "nas") as nas, tiny_disk(folder / "tiny", "512k") as place:
+        nas.stop()
+        nas.serve()  # so that it sees what was mounted since
+        room.lab.reports.mkdir()
+        (room.lab.reports / "big").write_bytes(os.urandom(2_000_000))
+        said = room.call("create", "--to", nas.url(place / "backups"), status=4)
+        assert "can't be written: sftp says only Failure, as it does where the disk" in said
+        assert room.no_remains()
+        nas.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[object]]:
+    """Begun first: a minute, in which restic tries again and again."""
+    with at_once({"full": partial(a_disk_there_that_is_full, tmp_path_factory.mktemp("full"))}) as begun:
+        yield begun["full"]
+
+
+@pytest.fixture
+def nas(room: Room, tmp_path: Path) -> Iterator[Nas]:
+    with reached(room, tmp_path / "nas") as made:
+        yield made
 
 
 def test_a_backup_on_another_host(nas: Nas, room: Room, tmp_path: Path) -> None:
@@ -158,13 +193,6 @@ def test_a_place_that_the_account_cannot_write(nas: Nas, room: Room) -> None:
     assert not room.password.exists()
 
 
-def test_a_disk_there_that_is_full(nas: Nas, room: Room, tiny: Callable[[str], Path]) -> None:
-    """A minute, in which restic tries again and again."""
-    place = tiny("512k")
-    nas.stop()
-    nas.serve()  # so that it sees what was mounted since
-    room.lab.reports.mkdir()
-    (room.lab.reports / "big").write_bytes(os.urandom(2_000_000))
-    said = room.call("create", "--to", nas.url(place / "backups"), status=4)
-    assert "can't be written: sftp says only Failure, as it does where the disk" in said
-    assert room.no_remains()
+def test_a_disk_there_that_is_full(full: Future[object]) -> None:
+    """The last one here, so that the others run meanwhile."""
+    full.result()

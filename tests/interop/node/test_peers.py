@@ -361,35 +361,47 @@ RESPONSE_PARTS = st.sampled_from(
 ANSWERS = st.lists(RESPONSE_PARTS | st.binary(max_size=40), max_size=12).map(b"".join)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=st.lists(ANSWERS, min_size=4, max_size=4))
-def test_no_answer_of_a_peer_ends_it_or_spoils_the_file(
-    checked: Path, content: Content, tmp_path: Path, port: int, texts: list[bytes]
-) -> None:
-    names = [f"127.0.0.{20 + number}" for number in range(len(texts))]
-    (tmp_path / "root").unlink(missing_ok=True)
-    with serving(content, "\n".join(names) + "\n") as (_, at), ExitStack() as stack:
-        for name, text in zip(names, texts, strict=True):
-            stack.enter_context(peer(name, port, answering(text)))
-        program = stack.enter_context(
-            running(checked, content, tmp_path / "root", server=at, address=f"127.0.0.2:{port}", leave=True)
-        )
-        program.until_done()
-    assert (tmp_path / "root").read_bytes() == DATA
+AT_ONCE = 3
+"""Programs that run at the same time: each waits two seconds for peers before it asks the server for chunks."""
+ASKED_AT_ONCE = 6
+"""Peers from which a program takes at the same time."""
+
+
+def all_fetch(checked: Path, content: Content, port: int, lists: list[str]) -> None:
+    """A program for each list of peers: each ends well, and has the file."""
+    with ExitStack() as stack:
+        programs = []
+        for number, peers in enumerate(lists):
+            _, at = stack.enter_context(serving(content, peers))
+            file, address = content.folder / f"root{number}", f"127.0.0.{2 + number}:{port}"
+            file.unlink(missing_ok=True)
+            programs.append(
+                stack.enter_context(running(checked, content, file, server=at, address=address, leave=True))
+            )
+        for program in programs:
+            program.until_done()
+            assert program.file.read_bytes() == DATA
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    listed=st.lists(
-        st.binary(max_size=60) | st.sampled_from([b"127.0.0.5:0", b"1.2.3.4.5", b"256.1.1.1", b"127.0.0.2"]),
-        max_size=40,
-    )
-)
-def test_no_list_of_peers_ends_it(
-    checked: Path, content: Content, tmp_path: Path, port: int, listed: list[bytes]
+@given(texts=st.lists(ANSWERS, min_size=AT_ONCE * ASKED_AT_ONCE, max_size=AT_ONCE * ASKED_AT_ONCE))
+def test_no_answer_of_a_peer_ends_it_or_spoils_the_file(
+    checked: Path, content: Content, port: int, texts: list[bytes]
 ) -> None:
-    (tmp_path / "root").unlink(missing_ok=True)
-    text = b"\n".join(listed).decode("latin-1")
-    with fetching(checked, content, port, text) as (_, program):
-        program.until_done()
-    assert (tmp_path / "root").read_bytes() == DATA
+    names = [f"127.0.0.{20 + number}" for number in range(len(texts))]
+    with ExitStack() as stack:
+        for name, text in zip(names, texts, strict=True):
+            stack.enter_context(peer(name, port, answering(text)))
+        starts = range(0, len(names), ASKED_AT_ONCE)
+        all_fetch(checked, content, port, ["\n".join(names[at : at + ASKED_AT_ONCE]) + "\n" for at in starts])
+
+
+LISTED = st.lists(
+    st.binary(max_size=60) | st.sampled_from([b"127.0.0.5:0", b"1.2.3.4.5", b"256.1.1.1", b"127.0.0.2"]), max_size=40
+)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lists=st.lists(LISTED, min_size=AT_ONCE, max_size=AT_ONCE))
+def test_no_list_of_peers_ends_it(checked: Path, content: Content, port: int, lists: list[list[bytes]]) -> None:
+    all_fetch(checked, content, port, [b"\n".join(listed).decode("latin-1") for listed in lists])
