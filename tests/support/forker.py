@@ -23,7 +23,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import nodisk
 
@@ -65,8 +65,8 @@ def attend(request: dict[str, Any], answer: int, *stdio: int) -> None:
     os._exit(0)
 
 
-def become(request: dict[str, Any], stdio: Sequence[int]) -> None:
-    """What ``python -m MODULE WORDS`` is in that folder, environment and namespace."""
+def become(request: dict[str, Any], stdio: Sequence[int]) -> NoReturn:
+    """What ``python -m MODULE WORDS`` is in that folder, environment and namespace; never returns."""
     for there, descriptor in enumerate(stdio):
         os.dup2(descriptor, there)
     os.closerange(3, 4096)
@@ -80,6 +80,7 @@ def become(request: dict[str, Any], stdio: Sequence[int]) -> None:
     sys.argv = [module, *request["words"]]
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
+        raise SystemExit(0)
     except SystemExit as end:
         leave(end)
         raise
