@@ -10,7 +10,7 @@ lab: packages $(VENV)/.done
 	$(NODISK) lab up --lab examples/virtual.yaml
 
 test: packages lint
-	$(VENV)/bin/pytest -n 3 --dist loadfile -m "not vm and not apart"
+	$(VENV)/bin/pytest -n 4 --dist loadfile -m "not vm and not apart"
 	$(VENV)/bin/pytest -m "vm and not apart" --durations=15
 
 # Property tests with new examples, and what `make test` has no time for (two hours more): two control planes, the whole

@@ -6,10 +6,16 @@ import importlib
 import os
 import pkgutil
 import signal
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+from tests.support import shares
 
 import nodisk
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
 
 # Whoever starts the tests may ignore these (nohup, a shell's background job), and what ignores them hands that on: the
 # programs under test would then rightly ignore what tests send them.
@@ -35,3 +41,18 @@ settings.load_profile("nodisk")
 for found in pkgutil.walk_packages(nodisk.__path__, "nodisk."):
     if not found.name.endswith("__main__"):
         importlib.import_module(found.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes take files in this order; one process has them as they are."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: shares.turn(item.nodeid.partition("::")[0]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> shares.Shares | None:
+    """For ``--dist loadfile``."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return shares.Shares(config, log)

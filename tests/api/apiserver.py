@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import os
 import select
@@ -25,13 +26,16 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from tests.support import assets
-from tests.support.inside import enter
+from tests.support.inside import enter, inside
+from tests.support.waits import until
 
 from nodisk import virtual_record
 from nodisk.assets import progress, release, release_debian
 from nodisk.assets.work import Work
 from nodisk.context import LabContext
+from nodisk.kube import kubeconfig
 from nodisk.kube.client import Client, connect
+from nodisk.kube.errors import ApiError
 from nodisk.pki import certs, profiles
 from nodisk.pki.authority import Authority
 from nodisk.spec.load import parse
@@ -280,13 +284,19 @@ class ControlPlane:
             f"--proxy-client-key-file={self.folder / 'front-proxy-client.key'}", "--enable-aggregator-routing=true",
             *self.extra,
         ])  # fmt: skip
-        deadline = time.monotonic() + 300
-        while True:
-            assert self.processes["kube-apiserver"].poll() is None, (self.folder / "kube-apiserver.log").read_text()
-            if self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0:
-                return
-            assert time.monotonic() < deadline, (self.folder / "kube-apiserver.log").read_text()[-3000:]
-            time.sleep(0.2)
+        log = self.folder / "kube-apiserver.log"
+
+        def ready() -> bool:
+            assert self.processes["kube-apiserver"].poll() is None, log.read_text()
+            try:
+                ask = functools.partial(client.request, "GET", "/readyz")
+                return bool(inside(self.netns, ask) if self.netns else ask())
+            except ApiError:
+                return False
+
+        # Not by kubectl, which would take from the API server what it needs to start.
+        with Client(kubeconfig.load(self.kubeconfig), patience=0) as client:
+            until(ready, seconds=300, every=0.2, why=lambda: log.read_text()[-3000:])
 
     def _no_second_port(self) -> tuple[str, ...]:
         """Before 1.24 the controller manager listens on 10252 as well, which is one for all that run on this host."""
@@ -313,10 +323,11 @@ class ControlPlane:
             "--node-startup-grace-period=24h", "--node-monitor-grace-period=24h", *self.controllers,
         ])  # fmt: skip
         with self.client(patience=60) as client:
-            deadline = time.monotonic() + 120
-            while not client.get("rbac.authorization.k8s.io/v1", "ClusterRole", "edit").get("rules"):
-                assert time.monotonic() < deadline, "the cluster roles were not aggregated"
-                time.sleep(0.2)
+            until(
+                lambda: client.get("rbac.authorization.k8s.io/v1", "ClusterRole", "edit").get("rules"),
+                every=0.2,
+                why=lambda: "the cluster roles were not aggregated",
+            )
 
     def stop_process(self, name: str, *, how: int = signal.SIGTERM) -> None:
         process = self.processes.pop(name)

@@ -32,7 +32,7 @@ def release_bin() -> Path:
     return binaries()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plane(release_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     made = ControlPlane(tmp_path_factory.mktemp("plane"), release_bin)
     try:
@@ -73,7 +73,7 @@ def no_class_is_left(plane: ControlPlane, client: Client) -> Iterator[None]:
         path.unlink()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def undertaker(plane: ControlPlane) -> Iterator[Callable[[record.Class], None]]:
     """Deletes classes while other tests run: the API server takes six seconds to let a namespace go."""
     with plane.client() as made, ThreadPoolExecutor(2) as pool:

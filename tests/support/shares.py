@@ -1,0 +1,68 @@
+"""Which of pytest-xdist's workers takes what, and in which order: what waits longest comes first.
+
+A file is one worker's, as with ``--dist loadfile``. All files of ``tests/api`` are three workers': each starts a
+control plane of its own, which takes a quarter of a minute to start and computes for as long as it runs. Unit tests,
+which only compute, come last: they fill what is left, and no worker waits for another's last long file.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from xdist.scheduler import LoadFileScheduling
+
+API = PurePosixPath("tests/api")
+PLANES = 3
+LONGEST_OF_API = (
+    *("test_classes", "test_upgrade", "test_class_storage", "test_interrupted", "test_console_classes"),
+    *("test_verify_bench", "test_metrics", "test_conformance", "test_conformance_pods", "test_backup", "test_door"),
+)
+LAST_OF_API = ("test_addons",)
+"""It makes kinds and takes them away, for which the quota controller keeps every new namespace waiting for a minute."""
+LONGEST = (
+    *("backup/test_faults", "backup/test_sftp", "server/test_layers", "server/test_class_registry", "power/test_room"),
+    *(
+        "browser/test_console",
+        "server/test_backup",
+        "server/test_timetable",
+        "server/test_storage",
+        "server/test_serve",
+    ),
+    *("node/test_peers", "server/test_console_load", "server/test_boot_storm", "server/test_storm", "server/test_dhcp"),
+    *("assets/test_addon_mirror", "check/test_wire", "check/test_from_room", "backup/test_killed", "assets/test_image"),
+)
+"""Of the others, by the end of the path."""
+
+
+class Shares(LoadFileScheduling):
+    """As ``--dist loadfile``, but for ``tests/api``."""
+
+    @functools.cached_property
+    def _of_api(self) -> dict[str, str]:
+        """Its files → whose they are."""
+        files = dict.fromkeys(one.partition("::")[0] for one in self.collection or ())
+        ours = sorted((file for file in files if API in PurePosixPath(file).parents), key=turn)
+        return {file: f"{API} {number % PLANES}" for number, file in enumerate(ours)}
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return self._of_api.get(file, file)
+
+
+def turn(file: str) -> tuple[int, int, str]:
+    """When it is a file's turn: its key to sort by."""
+    path = PurePosixPath(file)
+    if API in path.parents:
+        last = path.stem in LAST_OF_API
+        return int(last), _place(LONGEST_OF_API, path.stem), file
+    if "unit" in path.parts or "golden" in path.parts:
+        return 4, 0, file
+    ending = f"{path.parent.name}/{path.stem}"
+    return (2 if ending in LONGEST else 3), _place(LONGEST, ending), file
+
+
+def _place(names: Iterable[str], name: str) -> int:
+    known = [*names]
+    return known.index(name) if name in known else len(known)
