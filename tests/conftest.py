@@ -6,16 +6,12 @@ import importlib
 import os
 import pkgutil
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.support import shares
 
 import nodisk
-
-if TYPE_CHECKING:
-    from xdist.remote import Producer
 
 # Whoever starts the tests may ignore these (nohup, a shell's background job), and what ignores them hands that on: the
 # programs under test would then rightly ignore what tests send them.
@@ -50,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> shares.Shares | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> shares.Shares | None:
     """For ``--dist loadfile``."""
     if config.getoption("dist") != "loadfile":
         return None

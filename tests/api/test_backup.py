@@ -68,7 +68,7 @@ def uids(client: Client) -> dict[str, str]:
 
 
 def nodisk(plane: ControlPlane, *words: str, lab: bool = True, status: int = 0) -> subprocess.CompletedProcess[str]:
-    where = ["--state", plane.state.root, *(["--lab", plane.lab_file] if lab else [])]
+    where: list[str | Path] = ["--state", plane.state.root, *(("--lab", plane.lab_file) if lab else ())]
     done = commands.call(["backup", *words, *where], cwd=plane.folder)
     assert "Traceback" not in done.stderr
     assert done.returncode == status, done.stderr

@@ -99,7 +99,7 @@ def _forker() -> socket.socket:
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with far:
         process = subprocess.Popen(
-            [sys.executable, "-P", str(forker.__file__)], stdin=far, stdout=subprocess.DEVNULL, env=_BEGAN,
+            [sys.executable, "-P", str(forker.__file__)], stdin=far.fileno(), stdout=subprocess.DEVNULL, env=_BEGAN,
             start_new_session=True,
         )  # fmt: skip
 

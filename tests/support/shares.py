@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from xdist.scheduler import LoadFileScheduling
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 API = PurePosixPath("tests/api")
 PLANES = 3
@@ -36,7 +36,7 @@ LONGEST = (
 """Of the others, by the end of the path."""
 
 
-class Shares(LoadFileScheduling):
+class Shares(LoadFileScheduling):  # type: ignore[misc]
     """As ``--dist loadfile``, but for ``tests/api``."""
 
     @functools.cached_property
@@ -47,7 +47,7 @@ class Shares(LoadFileScheduling):
         return {file: f"{API} {number % PLANES}" for number, file in enumerate(ours)}
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
+        file: str = super()._split_scope(nodeid)
         return self._of_api.get(file, file)
 
 

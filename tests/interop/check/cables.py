@@ -42,7 +42,7 @@ class Cable:
         return file
 
     def check(self, name: str, **lab: str) -> list[Finding]:
-        words = [self.lab(**lab), "0", name]
+        words: list[str | Path] = [self.lab(**lab), "0", name]
         done = commands.call(words, module="nodisk.check.inside", netns=self.server, check=True)
         return [Finding.from_json(value) for value in json.loads(done.stdout)]
 
