@@ -22,7 +22,7 @@ from tests.unit.spec.labs import TEN_LINES
         (("butane",), "variant: fcos\nversion: 1.5.0\nłan: 1\n"),
         (("pki", "rotate"), "n\n"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_the_same_as_a_process_of_its_own(tmp_path: Path, words: tuple[str, ...], answer: str) -> None:
     (tmp_path / "lab.yaml").write_text(TEN_LINES)
