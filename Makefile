@@ -15,9 +15,9 @@ test: packages lint
 
 # Property tests with new examples, and what `make test` has no time for (two hours more): two control planes, the whole
 # of `nodisk verify` and most of the faults that it finds, bench against others' measurements, damage on the wire, a
-# server killed mid-boot, a control plane that vanishes, every firmware beside every DHCP server, every NIC, an image
-# built twice, a class of three hundred, specs of Kubernetes' conformance suite (which is compiled for it), and the
-# official release from its default addresses to a proved cluster.
+# server killed mid-boot, another whose power is cut, a control plane that vanishes, every firmware beside every DHCP
+# server, every NIC, an image built twice, a class of three hundred, specs of Kubernetes' conformance suite (which is
+# compiled for it), and the official release from its default addresses to a proved cluster.
 test-all: test
 	NODISK_TEST_EXPLORE=1 $(VENV)/bin/pytest -n 2 tests/unit tests/golden
 	$(VENV)/bin/pytest -m apart
