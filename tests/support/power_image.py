@@ -34,9 +34,17 @@ from nodisk.state import State
 ROOT = Path(__file__).parents[2]
 SUITES = {(3, 11): Suite.BOOKWORM, (3, 13): Suite.TRIXIE}
 """Which Debian has this Python."""
-GUEST = ("linux-image-cloud-amd64", "initramfs-tools", "python3", "e2fsprogs", "kmod")
+GUEST = ("linux-image-cloud-amd64", "initramfs-tools", "python3", "e2fsprogs", "kmod", "mount", "netbase")
 """What makes it a machine that runs Python."""
-STORAGE = ("restic", "etcd-client", "libnginx-mod-stream", "nfs-ganesha", "nfs-ganesha-vfs", "libnfs-utils", "curl")
+MORE = (
+    "restic",
+    "etcd-client",
+    "libnginx-mod-stream",
+    "nfs-ganesha",
+    "nfs-ganesha-vfs",
+    "libnfs-utils",
+    "iputils-ping",
+)
 """What a server has besides the programs that ``nodisk check`` names, and the NFS client's library."""
 SIZE = "6G"
 """Of the disk. It is sparse, and so are its copies: what is used is about one."""
@@ -76,7 +84,7 @@ class Image:
 
 def packages() -> list[str]:
     """All Debian packages requested by name."""
-    return sorted({*GUEST, *STORAGE, *(tool.package for tool in TOOLS if not tool.virtual_only)})
+    return sorted({*GUEST, *MORE, *(tool.package for tool in TOOLS if not tool.virtual_only)})
 
 
 def suite(version: tuple[int, int] = sys.version_info[:2]) -> Suite:

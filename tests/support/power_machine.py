@@ -72,7 +72,7 @@ def machine_words(image: Image, folder: Path, names: Sequence[str], accel: Accel
     words += ["-smp", "2", "-m", str(MIB)]
     words += ["-kernel", str(image.kernel), "-initrd", str(image.initramfs), "-append", KERNEL]
     words += ["-blockdev", f"driver=nbd,node-name=disk,server.type=unix,server.path={folder / 'disk.sock'}"]
-    words += ["-device", "virtio-blk-pci,drive=disk,addr=4"]
+    words += ["-device", "virtio-blk-pci,drive=disk,addr=4,write-cache=on"]
     for slot, name in ((5, "code.squashfs"), (6, "orders")):
         node = name.partition(".")[0]
         words += ["-blockdev", f"driver=file,node-name={node},filename={folder / name},read-only=on"]

@@ -31,7 +31,10 @@ def test_orders_are_a_disk(orders: object) -> None:
     assert power_guest.unpacked(disk) == orders
 
 
-@given(values=st.dictionaries(st.text(), st.none() | st.lists(st.text()), max_size=4), cut=st.integers(min_value=1, max_value=10))
+@given(
+    values=st.dictionaries(st.text(), st.none() | st.lists(st.text()), max_size=4),
+    cut=st.integers(min_value=1, max_value=10),
+)
 def test_reports_without_a_line_that_was_cut_short(values: dict[str, object], cut: int) -> None:
     said = b"".join(json.dumps(one).encode() + b"\n" for one in values.items())
     assert power_machine.reports(said) == values

@@ -17,7 +17,16 @@ def test_what_was_not_flushed_is_gone(tmp_path: Path) -> None:
     file.write_bytes(bytes(1 << 20))
     disk = Disk(file, tmp_path)
     steps = ("write -P 1 0 4096", "flush", "write -P 2 4096 4096", "read -P 2 4096 4096", "sleep 600000")
-    words = ["qemu-io", "-f", "raw", *(word for step in steps for word in ("-c", step))]
+    words = [
+        "stdbuf",
+        "-oL",
+        "qemu-io",
+        "-f",
+        "raw",
+        "-t",
+        "writeback",
+        *(word for step in steps for word in ("-c", step)),
+    ]
     said = tmp_path / "said"
     with said.open("wb") as out, subprocess.Popen([*words, f"nbd:unix:{tmp_path / 'disk.sock'}"], stdout=out) as client:
         try:
