@@ -47,7 +47,7 @@ def ports(folder: Path = Path("/sys/class/virtio-ports")) -> dict[str, Path]:
 
 def judge(disk: Path, said: Mapping[str, Any], parts: Mapping[str, Part] = PARTS) -> list[str]:
     """What is wrong, a sentence each; ``said``: part → writer → acknowledgements. Judged, the parts' folder goes."""
-    wrong = []
+    wrong: list[str] = []
     for part, its in said.items():
         try:
             wrong += parts[part].judge(disk, its)
@@ -68,10 +68,11 @@ def write(disk: Path, names: list[str], say: Say) -> None:
     """Let all writers write, until the machine is gone."""
     to = ports()
     with contextlib.ExitStack() as stack:
+        # All that runs first: a server that starts beside those who write takes minutes, emulated.
+        before = {part: stack.enter_context(PARTS[part].running(disk)) for part in names}
         for part in names:
-            before = stack.enter_context(PARTS[part].running(disk))
             for name in PARTS[part].writers:
-                words = [*before, sys.executable, "-m", "tests.support.power_parts", part, name, str(disk)]
+                words = [*before[part], sys.executable, "-m", "tests.support.power_parts", part, name, str(disk)]
                 port = stack.enter_context(to[name].open("wb", buffering=0))
                 subprocess.Popen(words, stdout=port)
         say("writing", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -87,5 +88,7 @@ PARTS = {
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(Exception):  # the disk is gone; what went wrong before, the missing lines say
+    try:
         PARTS[sys.argv[1]].writers[sys.argv[2]](Path(sys.argv[3]))
+    except Exception:  # the disk is gone, or something went wrong before: a machine's console shows it
+        traceback.print_exc()
