@@ -20,12 +20,14 @@ from typing import Any
 from tests.support.power_parts import PARTS, Part
 
 from nodisk import run
+from nodisk.waiting import Deadline, until
 
 DISK = Path("/srv/cut")
 """The parts' folder, on the disk that is cut."""
 ORDERS = Path("/dev/vdc")
 REPORTS = "guest"
 """The port on which the guest itself speaks: lines of [WHAT, VALUE]."""
+_NEVER = Deadline()
 Say = Callable[[str, object], None]
 
 
@@ -65,8 +67,8 @@ def prepare(disk: Path, names: list[str], parts: Mapping[str, Part] = PARTS) -> 
 
 
 def write(disk: Path, names: list[str], say: Say) -> None:
-    """Let all writers write, until the machine is gone."""
-    to = ports()
+    """Let all writers write, until the machine is gone; says which one ends first, where one does."""
+    to, children = ports(), dict[str, subprocess.Popen[bytes]]()
     with contextlib.ExitStack() as stack:
         # All that runs first: a server that starts beside those who write takes minutes, emulated.
         before = {part: stack.enter_context(PARTS[part].running(disk)) for part in names}
@@ -74,8 +76,9 @@ def write(disk: Path, names: list[str], say: Say) -> None:
             for name in PARTS[part].writers:
                 words = [*before[part], sys.executable, "-m", "tests.support.power_parts", part, name, str(disk)]
                 port = stack.enter_context(to[name].open("wb", buffering=0))
-                subprocess.Popen(words, stdout=port)
+                children[name] = subprocess.Popen(words, stdout=port)
         say("writing", None)
+        say("ended", until(lambda: [name for name, one in children.items() if one.poll() is not None], _NEVER, every=1))
         threading.Event().wait()
 
 

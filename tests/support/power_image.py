@@ -57,6 +57,7 @@ INIT = f"""\
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TZ=UTC
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={CODE}/src:{CODE}:{CODE}/packages
 mkdir -p /dev/pts /dev/shm {CODE}
+ln -sf /proc/self/mounts /etc/mtab
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp

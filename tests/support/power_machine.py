@@ -149,7 +149,11 @@ class Machine:
         """Wait until everybody who must has said something. Raises Gone."""
         eager = [name for part in parts for name in PARTS[part].writers if name in EAGER]
         self.wait("writing", READY)
-        until(lambda: self._ended() or all(map(self._begun, eager)), Deadline(READY), every=0.05)
+
+        def settled() -> bool:
+            return self._ended() or "ended" in self._reports() or all(map(self._begun, eager))
+
+        until(settled, Deadline(READY), every=0.05)
         if silent := [name for name in eager if not self._begun(name)]:
             raise Gone(f"nothing is written by {', '.join(silent)}: {_end_of(self.folder / 'console.log')}")
 
