@@ -80,6 +80,8 @@ def served(disk: Path, *, wait: bool = True) -> Iterator[rooms.Room]:
     try:
         rooms.lay_cable(room.name)
         room.plug(MACHINE, str(machine.mac), str(machine.address))
+        # A server that was cut has left it, and in a machine that has booted again the next one may have its pid.
+        (room.state.run / "ready.json").unlink(missing_ok=True)
         room.start(wait=False)
         if wait:
             room.wait_ready(STARTS)
