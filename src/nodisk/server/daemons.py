@@ -90,7 +90,7 @@ def daemons(
 
 def _of_names(lab: Lab, host: Host, answers: Callable[[IPv4Address], Awaitable[bool]]) -> tuple[Daemon, ...]:
     """unbound, and the gate before it where classes' names are kept apart."""
-    unbound = (*_unconfined(), "unbound", "-d", "-c", host.conf / daemons_unbound.CONF)
+    unbound: tuple[str | Path, ...] = (*_unconfined(), "unbound", "-d", "-c", host.conf / daemons_unbound.CONF)
     inner = IPv4Address(daemons_unbound.LOOPBACK) if lab.isolates_names else lab.network.server
     found = Daemon("unbound", unbound, functools.partial(answers, inner), leftovers=(host.run / "unbound.sock",))
     if not lab.isolates_names:
