@@ -32,7 +32,7 @@ def go(context: LabContext, run: Run) -> dict[str, Result]:
             now=time.monotonic,
             begin=keeper.begin,
             end=keeper.end,
-            check=client.version,
+            check=client.settle,
             tell=lambda result, progress: print(progress.done, result.name, flush=True),
         )
 

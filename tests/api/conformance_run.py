@@ -30,7 +30,7 @@ def go(program: Path, kubectl: Path, config: Path, run: Run, *, shards: int = 1)
             now=time.monotonic,
             begin=keeper.begin,
             end=keeper.end,
-            check=client.version,
+            check=client.settle,
             tell=lambda result, progress: print(progress.done, result.name, flush=True),
         )
 

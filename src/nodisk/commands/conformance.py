@@ -221,7 +221,7 @@ def _run(
             now=time.monotonic,
             begin=first.begin,
             end=first.end,
-            check=client.version,
+            check=client.settle,
             tell=_tell_one,
         )
     missing = chosen.missing()
@@ -245,7 +245,7 @@ def _run(
         now=time.monotonic,
         begin=keeper.begin,
         end=keeper.end,
-        check=client.version,
+        check=client.settle,
         tell=_tell_one,
     )
 

@@ -15,7 +15,11 @@ from nodisk.conformance.records import Run
 from nodisk.conformance.results import Outcome, Result
 from nodisk.conformance.specs import Spec
 from nodisk.conformance.suite import Ended
+from nodisk.errors import NodiskError
 from nodisk.parallel import all_or_raise, in_parallel
+
+_BAD = (Outcome.FAILED, Outcome.UNDECIDED)
+"""What a second run may mend."""
 
 
 class Runs(Protocol):
@@ -59,8 +63,8 @@ def run_all(
 
     ``shards``: processes at once, for specs that allow it; ``size``: specs for one of them. ``again`` runs once more,
     each alone, those that failed or are undecided. ``begin`` comes before all, ``end`` after it and where something
-    ends this (it is then raised): they leave nothing of the suite in the cluster. ``check`` raises if the cluster can't
-    be reached, so that its absence isn't taken for a result.
+    ends this (it is then raised): they leave nothing of the suite in the cluster. ``check`` raises if the API or its
+    datastore is away, and is asked before a spec counts as failed or undecided: their absence isn't taken for a result.
     """
     begin()
     try:
@@ -81,20 +85,40 @@ def _run_all(
     tell: Callable[[Result, Progress], None],
     size: int,
 ) -> None:
-    began, known, one_at_a_time = now(), _decided(run), threading.Lock()
+    began, known, one_at_a_time, over = now(), _decided(run), threading.Lock(), threading.Event()
     before = len(known)
 
     def keep(done: Ended) -> None:
         with one_at_a_time:
             if interrupts.came():  # it ended because this command ends: that says nothing of the specs
                 raise KeyboardInterrupt
-            if done.junit is None:
+            good = tuple(result for result in done.results if result.outcome not in _BAD)
+            if len(good) == len(done.results):
+                note(done)
+                return
+            try:
                 check()
-            run.keep(done.results, junit=done.junit, log=done.log)
-            known.update({result.name: result for result in done.results})
-            here = Progress(len(known), len(run.plan.specs), now() - began, len(known) - before)
-            for result in done.results:
-                tell(result, here)
+            except NodiskError:
+                if good:  # the rest is as if it had not run
+                    note(Ended(good, done.junit, done.log))
+                raise
+            note(done)
+
+    def note(done: Ended) -> None:
+        run.keep(done.results, junit=done.junit, log=done.log)
+        known.update({result.name: result for result in done.results})
+        here = Progress(len(known), len(run.plan.specs), now() - began, len(known) - before)
+        for result in done.results:
+            tell(result, here)
+
+    def beside_others(piece: Sequence[Spec]) -> None:
+        if over.is_set():  # another's end has ended this: nothing new begins on a cluster that is away
+            return
+        try:
+            keep(suite.run(piece))
+        except NodiskError:
+            over.set()
+            raise
 
     todo = [spec for spec in run.plan.specs if spec.name not in known]
     for piece_is_apart, group in itertools.groupby(specs.pieces(todo, size=size), key=lambda piece: piece[0].apart):
@@ -103,9 +127,9 @@ def _run_all(
             for piece in group:
                 keep(suite.run(piece))
         else:
-            all_or_raise(in_parallel(lambda piece: keep(suite.run(piece)), list(group), workers=workers))
+            all_or_raise(in_parallel(beside_others, list(group), workers=workers))
     for spec in run.plan.specs:
-        if (result := known[spec.name]).outcome in (Outcome.FAILED, Outcome.UNDECIDED) and result.runs == 1:
+        if (result := known[spec.name]).outcome in _BAD and result.runs == 1:
             keep(_second(again.run([spec])))
 
 

@@ -36,7 +36,7 @@ class Reader(Transport):
     """What the server serves; shared with readers made by ``with_token``."""
 
     def _opened(self) -> None:
-        self.discovery = Discovery(self.get_json, self._settle)
+        self.discovery = Discovery(self.get_json, self.settle)
 
     # What is served
 
@@ -52,8 +52,11 @@ class Reader(Transport):
         """The first of ``api_versions`` that serves ``kind``; None if this release has it in none of them."""
         return next((version for version in api_versions if self.supports(version, kind)), None)
 
-    def _settle(self) -> None:
-        """Wait until the API server serves everything: before that it may answer 404 for kinds that it will serve."""
+    def settle(self) -> None:
+        """Wait until the API server serves everything, its datastore too; raises an ApiError once patience is over.
+
+        Before that it may answer 404 for kinds that it will serve.
+        """
         try:
             self.request("GET", "/readyz", accept="*/*")
         except (Forbidden, NotFound):
