@@ -1,10 +1,13 @@
 """A run of the suite in a process of its own, to be interrupted: FOLDER KUBECTL KUBECONFIG LAB STATE RUNS."""
 
 import contextlib
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.api.apiserver import ControlPlane
 
 from nodisk import interrupts
 from nodisk.conformance import cleanup, runner, specs
@@ -65,9 +68,30 @@ def begin(built: Folder, focus: str, runs: Path) -> Run:
     return Run.begin(runs, plan)
 
 
+@contextlib.contextmanager
+def going_on(built: Folder, plane: ControlPlane, run: Run) -> Iterator[subprocess.Popen[str]]:
+    """What ``run`` lacks is run while the block lasts, in a process that ends as the command does: 1 for an error."""
+    argv = [built.program, plane.bin / "kubectl", plane.kubeconfig, run.folder.parent]
+    with (
+        (run.folder.parent / "said").open("a") as said,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.api.conformance_run", *map(str, argv)],
+            stdout=said,
+            stderr=said,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        ) as child,
+    ):
+        try:
+            yield child
+        finally:
+            child.terminate()
+
+
 def words(run: Run) -> str:
-    """The end of what the suite's own program said."""
-    return "\n".join(path.read_text()[-3000:] for path in run.logs())
+    """The end of what the suite's own program said, and of what the process did that ran it, if one did."""
+    said = [path for path in (run.folder.parent / "said",) if path.exists()]
+    return "\n".join(path.read_text()[-3000:] for path in (*run.logs(), *said))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ meanwhile. Root, and minutes: ``apart``.
 from __future__ import annotations
 
 import signal
-import threading
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,9 @@ from tests.support.power_cut import disk
 
 from nodisk.conformance import cleanup
 from nodisk.conformance.program import Folder
-from nodisk.conformance.results import Outcome, Result
+from nodisk.conformance.records import Run
+from nodisk.conformance.results import Outcome
+from nodisk.kube.client import Client
 from nodisk.waiting import Deadline, until
 
 pytestmark = pytest.mark.apart
@@ -30,6 +32,10 @@ HEALTHY = 60.0
 """Seconds after a fault's end within which the API is healthy by itself: etcd's next start may be 30 seconds away."""
 WRITES = 20
 """Acknowledgements without which nothing is proved."""
+SPECS = 900.0
+"""Seconds for a few specs, some of them twice. As with every wait, this only ends a test that has failed."""
+LONG = r"Watchers should observe add|capture the life of a (service|replica set)\."
+"""Specs that need an API alone, and more than ten seconds each, so that a fault finds them in the middle."""
 
 
 @pytest.fixture(scope="module")
@@ -129,30 +135,88 @@ def test_its_disk_is_slow(kept: KeptPlane) -> None:
     nothing_lost(kept, history)
 
 
-def test_specs_are_decided_meanwhile(kept: KeptPlane, built: Folder, tmp_path: Path) -> None:
+def in_the_middle(client: Client, suite: subprocess.Popen[str]) -> None:
+    """Wait until a spec has its namespace."""
+    assert until(lambda: bool(cleanup.leftovers(client)) or suite.poll() is not None, Deadline(180), every=0.1)
+    assert suite.poll() is None, "all specs had ended before the fault"
+
+
+def all_passed(run: Run) -> None:
+    found = run.results()
+    print({name: (str(one.outcome), one.runs, round(one.seconds, 1)) for name, one in found.items()})
+    outcomes = {name: one.outcome for name, one in found.items()}
+    assert outcomes == {spec.name: Outcome.PASSED for spec in run.plan.specs}, conformance_run.words(run)
+
+
+def test_specs_are_decided_while_it_is_killed_and_stopped(kept: KeptPlane, built: Folder, tmp_path: Path) -> None:
     """A spec that was hit may fail once; the second run, which the runner makes by itself, decides."""
-    found: dict[str, Result] = {}
     history = History(kept, "meanwhile")
     with kept.client(patience=60) as client, conformance_run.node(client), history.going_on(writers=1):
         run = conformance_run.begin(built, QUICK, tmp_path / "runs")
-
-        def go() -> None:
-            found.update(conformance_run.go(built.program, kept.bin / "kubectl", kept.kubeconfig, run))
-
-        suite = threading.Thread(target=go)
-        suite.start()
-        for fault in (signal.SIGKILL, signal.SIGSTOP):
-            assert until(lambda: bool(cleanup.leftovers(client)) or not suite.is_alive(), Deadline(180), every=0.1)
-            assert suite.is_alive(), "all specs had ended before the fault"
-            kept.signal_etcd(fault)
-            if fault is signal.SIGSTOP:
-                time.sleep(4)
-                kept.signal_etcd(signal.SIGCONT)
-            healthy(kept)
-        suite.join(600)
+        with conformance_run.going_on(built, kept, run) as suite:
+            for fault in (signal.SIGKILL, signal.SIGSTOP):
+                in_the_middle(client, suite)
+                kept.signal_etcd(fault)
+                if fault is signal.SIGSTOP:
+                    time.sleep(4)
+                    kept.signal_etcd(signal.SIGCONT)
+                healthy(kept)
+            suite.wait(SPECS)
     nothing_lost(kept, history)
-    outcomes = {name: one.outcome for name, one in found.items()}
-    assert outcomes == {spec.name: Outcome.PASSED for spec in run.plan.specs}, conformance_run.words(run)
+    all_passed(run)
+
+
+def test_specs_are_decided_while_its_disk_is_slow(kept: KeptPlane, built: Folder, tmp_path: Path) -> None:
+    """From their first request to their last; a spec that one of its own time-outs ended has a second run, as slow."""
+    history = History(kept, "slowly")
+    pid = kept.etcd_pid()
+    assert pid is not None
+    assert kept.etcd_data is not None
+    with kept.client(patience=60) as client, conformance_run.node(client), history.going_on(writers=1):
+        run = conformance_run.begin(built, QUICK, tmp_path / "runs")
+        waited, syncs = kept.seconds_a_sync()
+        with slow_writes(pid, kept.etcd_data, 2), conformance_run.going_on(built, kept, run) as suite:
+            suite.wait(SPECS)
+            later, more_syncs = kept.seconds_a_sync()
+        mean = (later - waited) / (more_syncs - syncs)
+        print(f"a sync took {mean:.2f} s; healthy after {healthy(kept):.1f} s")
+        assert mean > 0.2, "the disk wasn't slow"
+    assert kept.etcd_pid() == pid, "it was started again"
+    nothing_lost(kept, history)
+    all_passed(run)
+
+
+def test_specs_of_a_full_disk_run_again_once_there_is_room(kept: KeptPlane, built: Folder, tmp_path: Path) -> None:
+    """Without room nothing is decided, also not in a spec's second run: the run ends, and the next one does the rest.
+
+    As ``nodisk conformance`` does it, and then ``nodisk conformance --resume``.
+    """
+    history = History(kept, "roomless")
+    assert kept.etcd_data is not None
+    with kept.client(patience=60) as client, conformance_run.node(client), history.going_on(writers=2):
+        run = conformance_run.begin(built, LONG, tmp_path / "runs")
+        with conformance_run.going_on(built, kept, run) as suite:
+            in_the_middle(client, suite)
+            before = len(kept.said)
+            history.padding = 500_000  # so that etcd soon needs what isn't there
+            with full(kept.etcd_data.parent):
+                ended = until(lambda: any("ended" in line for line in kept.said[before:]), Deadline(180), every=0.2)
+                assert ended, "etcd went on with a full disk"
+                assert suite.poll() is None, "all specs had ended before etcd did"
+                assert suite.wait(SPECS) == 1, conformance_run.words(run)
+        history.padding = 0
+        print(f"healthy {healthy(kept):.1f} s after there was room again; meanwhile: {kept.said[before:]}")
+        known = run.results()
+        assert {one.outcome for one in known.values()} <= {Outcome.PASSED}
+        hit = [spec.name for spec in run.plan.specs if spec.name not in known]
+        print(f"to be run again: {hit}")
+        assert hit
+        with conformance_run.going_on(built, kept, run) as suite:
+            assert suite.wait(SPECS) == 0, conformance_run.words(run)
+        more(history)
+        assert cleanup.leftovers(client) == []
+    nothing_lost(kept, history)
+    all_passed(run)
 
 
 def test_what_is_lost_is_found(kept: KeptPlane) -> None:
