@@ -9,6 +9,8 @@ PYTHON = python3
 lab: packages $(VENV)/.done
 	$(NODISK) lab up --lab examples/virtual.yaml
 
+# The first time it also builds what the store lacks: Kubernetes, images, and the conformance suite (nine minutes, with
+# its progress shown), of which two specs run on the booted lab.
 test: packages lint
 	$(VENV)/bin/pytest -n 4 --dist loadfile -m "not vm and not apart"
 	$(VENV)/bin/pytest -m "vm and not apart" --durations=15
@@ -16,8 +18,9 @@ test: packages lint
 # Property tests with new examples, and what `make test` has no time for (two hours more): two control planes, the whole
 # of `nodisk verify` and most of the faults that it finds, bench against others' measurements, damage on the wire, a
 # server killed mid-boot, another whose power is cut, a control plane that vanishes, every firmware beside every DHCP
-# server, every NIC, an image built twice, a class of three hundred, specs of Kubernetes' conformance suite (which is
-# compiled for it), and the official release from its default addresses to a proved cluster.
+# server, every NIC, an image built twice, a class of three hundred, more specs of Kubernetes' conformance suite (also
+# while etcd is killed, stopped, on a slow disk and on a full one), and the official release from its default addresses
+# to a proved cluster.
 test-all: test
 	NODISK_TEST_EXPLORE=1 $(VENV)/bin/pytest -n 2 tests/unit tests/golden
 	$(VENV)/bin/pytest -m apart

@@ -1,6 +1,5 @@
 """The fixtures of tests against a real API server; a host without its programs fails here, it doesn't skip."""
 
-import asyncio
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,8 +10,6 @@ import pytest
 from tests.api.apiserver import ControlPlane, binaries
 from tests.support import assets
 
-from nodisk.assets import progress, suite
-from nodisk.assets.work import Work
 from nodisk.classes import accounts, record
 from nodisk.conformance.program import Folder
 from nodisk.kube.client import Client
@@ -45,15 +42,8 @@ def plane(release_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="session")
 def built() -> Folder:
     """Kubernetes' own suite, as nodisk builds it; it is compiled where the store has none."""
-    if named := os.environ.get("NODISK_TEST_SUITE"):
-        return Folder(Path(named))
-    with assets.builder() as store:
-        recipe = suite.recipe(None)
-        made = recipe.find(store)
-        if made is None:
-            with store.builder(), progress.board() as board:
-                made = asyncio.run(recipe.make(Work(assets.state(), store, board)))
-        return Folder(suite.folder_of(store, made))
+    named = os.environ.get("NODISK_TEST_SUITE")
+    return Folder(Path(named)) if named else assets.conformance_suite()
 
 
 @pytest.fixture
