@@ -1,6 +1,7 @@
 """Some of Kubernetes' own specs on diskless machines, and what is left of them.
 
-Two in ``make test``, so that the runner can't rot: their pods run nothing but ``pause``, which costs machines no RAM.
+Two in ``make test``, so that the runner can't rot. The pod's runs ``pause``; the service's two run ``agnhost``, 96 MiB
+unpacked in a worker's RAM, of which ``test_1_ready.py`` demands that 500 are free.
 """
 
 from __future__ import annotations
