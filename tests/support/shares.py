@@ -20,7 +20,7 @@ LONGEST_OF_API = (
     *("test_verify_bench", "test_metrics", "test_conformance", "test_conformance_pods", "test_backup", "test_door"),
 )
 LAST_OF_API = ("test_addons",)
-"""It makes kinds and takes them away. The quota controller then lists all kinds anew, which may hold up others' quotas."""
+"""It makes kinds and takes them away. The quota controller then lists all kinds anew, which may hold up the others."""
 LONGEST = (
     *("backup/test_faults", "backup/test_sftp", "server/test_layers", "server/test_class_registry", "power/test_room"),
     *(
