@@ -23,7 +23,7 @@ from nodisk.console.remark_orders import IgnoreAction, IgnoreOrder
 from nodisk.console.rights import Right
 from nodisk.errors import NodiskError, UsageError
 from nodisk.machines import adopting, vendors
-from nodisk.machines.adopt import Wish
+from nodisk.machines.adopt import Wish, need_unknown
 from nodisk.records import remarks
 from nodisk.records.console_access import Entry
 from nodisk.records.sightings import place
@@ -60,6 +60,10 @@ async def unknown(console: Console, request: Request, session: Entry) -> Respons
 async def confirm(console: Console, request: Request, session: Entry) -> Response:
     """What would be adopted; nothing is yet."""
     found = adoption_of(console, request.query_params)
+    try:
+        need_unknown(console.lab, found.mac)
+    except UsageError as error:  # adopted meanwhile
+        raise Problem(409, error.message) from error
     query = [("mac", str(found.mac)), ("name", str(found.wish.name or "")), ("seat", str(found.wish.seat or ""))]
     address = f"/unknown/adopt?{urlencode(query)}"
     return page(

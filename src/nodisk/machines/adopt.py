@@ -42,12 +42,17 @@ def adopt(text: str, lab: Lab, macs: Sequence[Mac], wish: Wish, *, taken: Collec
     or a seat belongs to another machine, or there are none left.
     """
     for mac in macs:
-        if (known := lab.by_mac(mac)) is not None:
-            hint = f"nodisk machines rename {known.name} NEW gives it another name"
-            raise UsageError(f"{mac} is in lab.yaml already: it is {known.name} ({known.address})", hint=hint)
+        need_unknown(lab, mac)
     names, addresses, seats = _names(lab, wish), _addresses(lab, wish, taken), _seats(lab, wish)
     machines = [_machine(mac, next(names), next(addresses), wish.role, next(seats)) for mac in macs]
     return Edit(edit.add(text, [_written(machine) for machine in machines]), (*lab.machines, *machines))
+
+
+def need_unknown(lab: Lab, mac: Mac) -> None:
+    """Raise UsageError if the lab has the machine already."""
+    if (known := lab.by_mac(mac)) is not None:
+        hint = f"nodisk machines rename {known.name} NEW gives it another name"
+        raise UsageError(f"{mac} is in lab.yaml already: it is {known.name} ({known.address})", hint=hint)
 
 
 def forget(text: str, lab: Lab, name: str) -> Edit:

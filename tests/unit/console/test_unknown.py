@@ -105,6 +105,16 @@ def test_what_can_not_be_adopted(room: Room, reloads: list[str], query: str, sta
     assert reloads == []
 
 
+def test_one_that_was_adopted_meanwhile_is_not_offered_again(room: Room) -> None:
+    """Its page may be open in another browser, and be loaded again."""
+    browser = room.browser().sign_in()
+    known = room.console.lab.machines[0]
+    room.database.sightings.see(known.mac, address=IPv4Address("10.77.0.50"), said={})
+    answer = browser.get(f"/unknown/adopt?mac={known.mac}&name=w9")
+    assert answer.status_code == 409
+    assert f"it is {known.name} ({known.address})" in answer.text
+
+
 def test_a_name_that_is_taken(room: Room, reloads: list[str]) -> None:
     browser = room.browser().sign_in()
     answer = browser.post(f"/unknown/adopt?mac={NEW}&name=w1", data=form(browser))
