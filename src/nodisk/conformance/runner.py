@@ -89,19 +89,20 @@ def _run_all(
     before = len(known)
 
     def keep(done: Ended) -> None:
-        with one_at_a_time:
-            if interrupts.came():  # it ended because this command ends: that says nothing of the specs
-                raise KeyboardInterrupt
-            good = tuple(result for result in done.results if result.outcome not in _BAD)
-            if len(good) == len(done.results):
-                note(done)
-                return
-            try:
-                check()
-            except NodiskError:
-                if good:  # the rest is as if it had not run
+        if interrupts.came():  # it ended because this command ends: that says nothing of the specs
+            raise KeyboardInterrupt
+        good = tuple(result for result in done.results if result.outcome not in _BAD)
+        try:
+            if len(good) < len(done.results):
+                check()  # for minutes, perhaps: others are kept meanwhile
+        except (NodiskError, KeyboardInterrupt):
+            if good:  # the rest is as if it had not run
+                with one_at_a_time:
                     note(Ended(good, done.junit, done.log))
-                raise
+            raise
+        with one_at_a_time:
+            if interrupts.came():
+                raise KeyboardInterrupt
             note(done)
 
     def note(done: Ended) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ class Snapshot:
     _asked_at: float = 0.0
     _asking: asyncio.Task[None] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _reading: threading.Lock = field(default_factory=threading.Lock)
+    """Around the history: a page that is closed ends who waits for a reading, and not the thread that reads."""
 
     async def status(self) -> Status:
         """The room, at most FRESH seconds old; the API's part of it is older where the API is slow."""
@@ -77,13 +80,15 @@ class Snapshot:
             if self._asked is None:
                 raise RuntimeError("the API was not asked")
             changes = self._changes
-            self._status = await asyncio.to_thread(
-                status.of_records, self.context, self._asked, now=self.clock, history=self._history
-            )
+            self._status = await asyncio.to_thread(self._read, self._asked)
             # What was read while somebody changed it is shown once, and then read again.
             self._at = self.now() if changes == self._changes else float("-inf")
             self.number += 1
             return self._status
+
+    def _read(self, answer: Asked) -> Status:
+        with self._reading:
+            return status.of_records(self.context, answer, now=self.clock, history=self._history)
 
     def changed(self) -> None:
         """Somebody has just changed the records by a page, and wants to see it."""

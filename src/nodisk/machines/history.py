@@ -69,7 +69,8 @@ class History:
                     past.add(event)
         for mac in macs:
             if mac not in self.machines:
-                past = self.machines[mac] = Past()
+                past = Past()
                 for event in database.events(mac=mac, kinds=(Kind.STAGE,), limit=MOST):
                     past.add(event)
+                self.machines[mac] = past
         self.newest = last

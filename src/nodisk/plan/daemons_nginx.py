@@ -134,11 +134,11 @@ http {{
         limit_conn browsers {per_browser};
         limit_conn console {console_connections};
 
-        error_page 502 504 =503 @starting;
+        error_page 502 =503 @starting;
         location @starting {{
             default_type text/html;
             add_header Refresh $again always;
-            add_header Retry-After 2 always;
+            add_header Retry-After $again always;
             return 503 "{starting}";
         }}
         location / {{ proxy_pass http://unix:{run}/console.sock; }}
