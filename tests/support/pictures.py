@@ -40,7 +40,7 @@ PICTURES = {
     "machine.png": Picture("Median of the room"),
     "class.png": Picture("can't be pulled", most=740),
     "student.png": Picture("Your key for kubectl"),
-    "terminal.png": Picture("", most=620),
+    "terminal.png": Picture(""),
     "phone.png": Picture("SHA-256", width=PHONE),
 }
 

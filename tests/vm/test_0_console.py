@@ -272,7 +272,7 @@ def shows(room: Driver, student: Chrome, pattern: str) -> str:
 def opened(room: Driver, student: Chrome) -> None:
     ready = on_page(student, lambda: student.find_elements("css selector", "#terminal[data-state=open]"))
     room.wait(ready, "the terminal is open")
-    shows(room, student, r"\$ *$")
+    shows(room, student, r"\$\s*\Z")
 
 
 def step(room: Driver, word: str) -> str:
@@ -310,9 +310,16 @@ def test_a_student_follows_the_sheet_in_the_browser(room: Driver, jan: Chrome) -
 def test_a_typo_is_explained_to_both(room: Driver, admin: Chrome, jan: Chrome) -> None:
     """An image's name with two letters exchanged: the class's page says so, and the student's own."""
     image = found(r"--image=(\S+)", step(room, "create deployment"))
+    type_in(jan, "kubectl scale deployment echo --replicas=1")  # the terminal and two of them fill the quota
+    shows(room, jan, r"\ndeployment.apps/echo scaled")
     type_in(jan, f"kubectl create deployment web --image={image.replace('echo', 'ecoh')}")
     open_page(admin, f"/class/{NAME}")
-    room.wait(has(admin, "main", "can't be pulled"), "the class's page says what fails")
+
+    def told() -> bool:
+        admin.refresh()  # the page of a class is not live
+        return "can't be pulled" in admin.find_element("css selector", "main").text
+
+    room.wait(on_page(admin, told), "the class's page says what fails")
     take(admin, "class.png")
     with beside(jan, f"/door/{NAME}"):
         room.wait(has(jan, "main", "can't be pulled"), "the student's page says so, too")
