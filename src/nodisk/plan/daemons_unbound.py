@@ -41,6 +41,7 @@ def gate(lab: Lab, host: Host) -> str:
     told = {
         "listen": [str(lab.network.server), ports.NAMES],
         "unbound": [LOOPBACK, ports.NAMES],
+        "subnet": str(lab.network.subnet),
         "views": str(views_path(host)),
         "user": host.names_user,
         "domain": network.CLUSTER_DOMAIN,

@@ -10,7 +10,7 @@ Nothing here needs lab.yaml's model: the gate is a small process.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum, auto
 from ipaddress import IPv4Address, IPv4Network
@@ -99,7 +99,7 @@ class Judge:
         if space is None and self.zone_of(name) is None:
             return Verdict.PASS
         asker = views.namespace(source)
-        if self._sees_all(views, source, asker) or (space is not None and _sees(views, asker, space)):
+        if self.sees_all(views, source) or (space is not None and _sees(views, asker, space)):
             return Verdict.PASS
         if asker is None and IPv4Address(source) in self.pods:
             return Verdict.WAIT
@@ -110,14 +110,18 @@ class Judge:
         """Whether ``source`` may have the answer for ``name``; else there is no such name.
 
         ``names``: all that are in it, of owners and in data. ``empty``: it has no records. That an address has no
-        record *of that type* would tell that it has one, so for addresses of the cluster an empty answer is none.
+        record *of that type* would tell that it has one, so for addresses of the cluster an empty answer is none. Nor
+        may an alias lead to an address: what is behind it would show whether it has a name.
         """
-        asker = views.namespace(source)
-        if self._sees_all(views, source, asker):
+        asker, told = views.namespace(source), {name, *names}
+        if self.sees_all(views, source):
             return True
-        if empty and self.zone_of(name) is not None:
+        if self.zone_of(name) is not None:
+            if empty:
+                return False
+        elif any(self.zone_of(one) is not None for one in told):
             return False
-        for one in {name, *names}:
+        for one in told:
             space = self.namespace_of(one)
             if space is not None and not _sees(views, asker, space):
                 return False
@@ -140,8 +144,19 @@ class Judge:
                 return name[start:]
         return None
 
-    def _sees_all(self, views: Views, source: str, asker: str | None) -> bool:
-        return source in self.trusted or (asker is not None and asker in views.common)
+    def sees_all(self, views: Views, source: str) -> bool:
+        """Whether ``source`` may have any name: the server, and pods of namespaces that are no class's."""
+        return source in self.trusted or views.namespace(source) in views.common
+
+    def may_alias(self, common: Set[str], own: str, target: Labels) -> bool:
+        """Whether a Service of the namespace ``own`` may be an alias of ``target``; ``common``: as in the views.
+
+        An answer is judged, but one that failed has no names to judge by: whether it did would tell about the target.
+        """
+        if own in common:
+            return True
+        space = self.namespace_of(target)
+        return self.zone_of(target) is None and (space is None or space == own or space in common)
 
 
 def _sees(views: Views, asker: str | None, space: str) -> bool:

@@ -18,7 +18,9 @@ _SOA, _OPT = 6, 41
 _NAMES_IN: dict[int, int] = {2: 0, 5: 0, 12: 0, 15: 2, 33: 6, 39: 0}
 """Types whose data end in a name → bytes before it: NS, CNAME, PTR, MX, SRV, DNAME."""
 _LONGEST_NAME, _LONGEST_LABEL = 255, 63
-_QR, _OPCODE, _RD, _RA = 0x8000, 0x7800, 0x0100, 0x0080
+_QR, _OPCODE, _TC, _RD, _RA = 0x8000, 0x7800, 0x0200, 0x0100, 0x0080
+_MOST_BEHIND = 2
+"""Records behind a query's question: EDNS and a signature (RFC 8945)."""
 _EDNS_SIZE = 1232
 
 
@@ -46,6 +48,8 @@ class Answer(NamedTuple):
     """In the section for answers."""
     names: tuple[Labels, ...]
     """Of all records: whose they are, and what they point to."""
+    cut: bool
+    """Not all had room (TC): there may be more names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,12 @@ class Authority:
 
 
 def question(packet: bytes) -> Question:
-    """The question of a query: exactly one, in class IN."""
-    flags, count = _head(packet)[1:3]
+    """The question of a query: exactly one, in class IN, with nothing behind it but EDNS and a signature."""
+    _, flags, count, answers, authorities, others = _head(packet)
     if flags & (_QR | _OPCODE) or count != 1:
         raise Malformed("not a query with one question")
+    if answers or authorities or others > _MOST_BEHIND:
+        raise Malformed("a query that brings records")
     return _question(packet, {})
 
 
@@ -78,7 +84,7 @@ def answer(packet: bytes) -> Answer:
     at = asked.end
     for _ in range(answers + authorities + others):
         at = _record(packet, at, known, names)[1]
-    return Answer(asked, flags & 0xF, answers, tuple(names))
+    return Answer(asked, flags & 0xF, answers, tuple(names), bool(flags & _TC))
 
 
 def with_id(packet: bytes, number: int) -> bytes:
@@ -91,13 +97,17 @@ def id_of(packet: bytes) -> int:
     return _head(packet)[0]
 
 
-def refusal(query: bytes, code: int, authority: Authority | None = None) -> bytes:
-    """An answer without records to a query that ``question`` has read; ``authority``: with that SOA record."""
+def refusal(query: bytes, code: int, authority: Authority | None = None, *, cut: bool = False) -> bytes:
+    """An answer without records to a query that ``question`` has read.
+
+    ``authority``: with that SOA record. ``cut``: it tells to ask again by TCP.
+    """
     asked = question(query)
     number, flags = _head(query)[:2]
     soa = b"" if authority is None else _soa(authority)
     opt = b"\0" + struct.pack("!HHIH", _OPT, _EDNS_SIZE, 0, 0) if _has_opt(query, asked.end) else b""
-    head = struct.pack("!6H", number, _QR | flags & _RD | _RA | code, 1, 0, bool(soa), bool(opt))
+    flags = _QR | (_TC if cut else 0) | flags & _RD | _RA | code
+    head = struct.pack("!6H", number, flags, 1, 0, bool(soa), bool(opt))
     return head + query[HEADER : asked.end] + soa + opt
 
 
@@ -197,16 +207,29 @@ def _name(packet: bytes, at: int, known: dict[int, Labels]) -> tuple[Labels, int
 
 
 def _has_opt(query: bytes, at: int) -> bool:
-    """Whether a query speaks EDNS: then so must its answer (RFC 6891, section 7)."""
-    _, _, _, answers, authorities, others = _head(query)
+    """Whether a query speaks EDNS: then so must its answer (RFC 6891, section 7).
+
+    Whose the records are doesn't matter, so no pointer is followed: the work grows with the query's length only.
+    """
     try:
-        for _ in range(answers + authorities + others):
-            kind, at = _record(query, at, {}, [])
+        for _ in range(_head(query)[5]):
+            at = _behind_owner(query, at)
+            kind, _, _, length = struct.unpack_from("!HHIH", query, at)
             if kind == _OPT:
                 return True
-    except Malformed:
+            at += 10 + length
+    except (IndexError, struct.error):
         pass
     return False
+
+
+def _behind_owner(packet: bytes, at: int) -> int:
+    """Where the name at ``at`` ends; raises IndexError."""
+    while size := packet[at]:
+        if size & 0xC0:
+            return at + 2
+        at += size + 1
+    return at + 1
 
 
 def _soa(authority: Authority) -> bytes:

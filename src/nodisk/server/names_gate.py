@@ -24,11 +24,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
-from nodisk.plan.name_views import Judge, Verdict, labels_of
+from nodisk.plan.name_views import Judge, Verdict, Views, labels_of
 from nodisk.server import dns_message
 from nodisk.server.dns_message import REFUSED, SERVFAIL, Malformed, Question
 from nodisk.server.names_judged import Judged, ViewsFile
@@ -38,18 +39,23 @@ HOLD = 3.0
 """Seconds for which a question is held: less than the five after which resolvers ask again (resolv.conf(5))."""
 AGAIN = 0.05
 """Seconds between two looks at what is held."""
-MOST_HELD, MOST_HELD_OF_ONE = 2048, 32
-"""Questions, of all addresses and of one."""
+MOST_HELD, MOST_HELD_OF_ONE = 256, 32
+"""Questions, of all addresses and of one. Each is judged again whenever the views change."""
 ON_THE_WAY = 1 << 14
 """Questions that unbound has not answered: of more, the oldest are forgotten."""
-MOST_A_SECOND = 1500
-"""Questions of one address by UDP that are looked at; more are lost, so that no pod takes the others' turns."""
+MOST_A_SECOND, MOST_OF_A_CLASS = 1500, 300
+"""Questions of one payer (``Judged.payer``) that are looked at, and of a class's namespace; more are lost.
+
+The gate answers some 2,600 in a second: so no student takes the others' turns.
+"""
 AT_ONCE = 64
 """Packets that are taken from a socket before others have their turn."""
 MOST_CONNECTIONS, MOST_OF_ONE = 256, 16
-"""Over TCP, of all addresses and of one."""
-TO_UNBOUND = 8
+"""Over TCP, of all payers and of one."""
+TO_UNBOUND, TO_UNBOUND_OF_ONE = 8, 2
 """Connections to unbound at a time: it takes ten for each of its threads (unbound.conf(5), incoming-num-tcp)."""
+ANSWERED = 5.0
+"""Seconds for unbound's answer over TCP, with the waiting for a connection; then SERVFAIL."""
 IDLE = 10.0
 """Seconds after which a connection is closed that asks nothing, or doesn't take its answer."""
 BIGGEST_QUERY = 1024
@@ -66,6 +72,8 @@ class Config:
 
     listen: Peer
     unbound: Peer
+    subnet: IPv4Network
+    """The machines' addresses. With the pods' and the server's own, all that may ask: it serves no other network."""
     views: Path
     user: str
     judge: Judge
@@ -83,7 +91,13 @@ class Config:
             frozenset(told["trusted"]),
         )
         listen, unbound = ((told[key][0], told[key][1]) for key in ("listen", "unbound"))
-        return cls(listen, unbound, Path(told["views"]), told["user"], judge, told["ttl"])
+        subnet = IPv4Network(told["subnet"])
+        return cls(listen, unbound, subnet, Path(told["views"]), told["user"], judge, told["ttl"])
+
+    def admits(self, source: str) -> bool:
+        """Whether an address may ask at all."""
+        address = IPv4Address(source)
+        return address in self.judge.pods or address in self.subnet or source in self.judge.trusted
 
 
 class _Asked(NamedTuple):
@@ -100,6 +114,7 @@ class _Held:
 
     peer: Peer
     query: bytes
+    question: Question
     until: Deadline
 
 
@@ -108,21 +123,25 @@ class Gate:
 
     def __init__(self, config: Config, listener: socket.socket, upstream: socket.socket) -> None:
         self._judged = Judged(config.judge, ViewsFile(config.views), config.ttl)
-        self._unbound = config.unbound
+        self._config = config
         self._listener, self._upstream = listener, upstream
         self._asked: dict[int, _Asked] = {}
         self._number = 0
         self._held: list[_Held] = []
         self._held_of: Counter[str] = Counter()
+        self._judged_by: Views | None = None
+        """The views that what is held was last judged by."""
         self._looking: asyncio.TimerHandle | None = None
         self._second, self._taken = 0, Counter[str]()
         self._connections: Counter[str] = Counter()
         self._room = asyncio.Semaphore(TO_UNBOUND)
+        self._rooms: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """By payer, for as long as somebody holds or waits for a place."""
 
     def take_questions(self) -> None:
         """From pods, by UDP."""
         for query, peer in _packets(self._listener, BIGGEST_QUERY):
-            if self._too_many(peer[0]):
+            if not self._config.admits(peer[0]) or self._too_many(peer[0]):
                 continue
             try:
                 self._take(query, peer)
@@ -133,8 +152,9 @@ class Gate:
     def _too_many(self, source: str) -> bool:
         if (second := int(time.monotonic())) != self._second:
             self._second, self._taken = second, Counter()
-        self._taken[source] += 1
-        return self._taken[source] > MOST_A_SECOND
+        payer, of_class = self._judged.payer(source)
+        self._taken[payer] += 1
+        return self._taken[payer] > (MOST_OF_A_CLASS if of_class else MOST_A_SECOND)
 
     def take_answers(self) -> None:
         """From unbound, by UDP."""
@@ -152,14 +172,17 @@ class Gate:
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Questions by TCP, one after another (RFC 7766)."""
         source = (writer.get_extra_info("peername") or ("",))[0]  # none: it has gone already
-        if not source or self._connections.total() >= MOST_CONNECTIONS or self._connections[source] >= MOST_OF_ONE:
+        payer = self._judged.payer(source)[0] if source and self._config.admits(source) else ""
+        if not payer or self._connections.total() >= MOST_CONNECTIONS or self._connections[payer] >= MOST_OF_ONE:
             writer.transport.abort()
             return
-        self._connections[source] += 1
+        self._connections[payer] += 1
         try:
             while True:
                 async with asyncio.timeout(IDLE):
                     query = await _read(reader)
+                if self._too_many(source):
+                    return
                 answer = await self._by_tcp(query, source)
                 writer.write(len(answer).to_bytes(2) + answer)
                 async with asyncio.timeout(IDLE):
@@ -168,32 +191,43 @@ class Gate:
             pass
         finally:
             writer.transport.abort()  # whoever doesn't take an answer must not keep it here
-            self._connections -= Counter({source: 1})
+            self._connections -= Counter({payer: 1})
 
     async def _by_tcp(self, query: bytes, source: str) -> bytes:
         try:
-            until = Deadline(HOLD)
-            while (judged := self._judged.question(query, source))[0] is Verdict.WAIT:
-                if not await until.pause_async(AGAIN):
-                    return dns_message.refusal(query, SERVFAIL)
+            if len(query) > BIGGEST_QUERY:
+                raise Malformed("longer than any question")
+            asked = dns_message.question(query)
         except Malformed:
             return dns_message.no_question(query, REFUSED)
-        verdict, asked = judged
+        until = Deadline(HOLD)
+        while (verdict := self._judged.question(source, asked)) is Verdict.WAIT:
+            if not await until.pause_async(AGAIN):
+                return dns_message.refusal(query, SERVFAIL)
         if verdict is Verdict.HIDE:
             return self._judged.hidden(query, asked)
-        async with self._room, asyncio.timeout(IDLE):
-            reader, writer = await asyncio.open_connection(*self._unbound)
+        try:
+            reply = await self._unbound_by_tcp(query, self._judged.payer(source)[0])
+        except (OSError, TimeoutError, EOFError):
+            return dns_message.refusal(query, SERVFAIL)
+        answer = self._judged.answer(query, reply, source, asked, tcp=True)
+        return answer or dns_message.refusal(query, SERVFAIL)
+
+    async def _unbound_by_tcp(self, query: bytes, payer: str) -> bytes:
+        own = self._rooms.setdefault(payer, asyncio.Semaphore(TO_UNBOUND_OF_ONE))
+        async with asyncio.timeout(ANSWERED), own, self._room:
+            reader, writer = await asyncio.open_connection(*self._config.unbound)
             try:
                 writer.write(len(query).to_bytes(2) + query)
-                reply = await _read(reader)
+                return await _read(reader)
             finally:
                 writer.transport.abort()
-        return self._judged.answer(query, reply, source, asked) or dns_message.refusal(query, SERVFAIL)
 
     def _take(self, query: bytes, peer: Peer) -> None:
-        verdict, asked = self._judged.question(query, peer[0])
+        asked = dns_message.question(query)
+        verdict = self._judged.question(peer[0], asked)
         if verdict is Verdict.WAIT:
-            self._hold(query, peer)
+            self._hold(query, peer, asked)
         else:
             self._decided(verdict, query, peer, asked)
 
@@ -203,14 +237,24 @@ class Gate:
             return
         self._number = (self._number + 1) % ON_THE_WAY
         self._asked[self._number] = _Asked(peer, query, asked)
-        with contextlib.suppress(OSError):  # unbound is away for a moment: whoever asks will ask again
-            self._upstream.send(dns_message.with_id(query, self._number))
+        self._pass(dns_message.with_id(query, self._number))
 
-    def _hold(self, query: bytes, peer: Peer) -> None:
+    def _pass(self, query: bytes) -> None:
+        """To unbound; while that is away a question is lost, and whoever asks will ask again."""
+        for _ in range(2):
+            try:
+                self._upstream.send(query)
+            except ConnectionRefusedError:  # the last one's end, told only now; this one has not been sent
+                continue
+            except OSError:
+                pass
+            return
+
+    def _hold(self, query: bytes, peer: Peer, asked: Question) -> None:
         if len(self._held) >= MOST_HELD or self._held_of[peer[0]] >= MOST_HELD_OF_ONE:
             self._send(dns_message.refusal(query, SERVFAIL), peer)
             return
-        self._held.append(_Held(peer, query, Deadline(HOLD)))
+        self._held.append(_Held(peer, query, asked, Deadline(HOLD)))
         self._held_of[peer[0]] += 1
         self._look_later()
 
@@ -221,11 +265,13 @@ class Gate:
     def _look(self) -> None:
         """At what is held: who is known now, and for whom it is too late."""
         self._looking = None
+        views = self._judged.views()
+        changed, self._judged_by = views is not self._judged_by, views
         held, self._held, self._held_of = self._held, [], Counter()
         for one in held:
-            verdict, asked = self._judged.question(one.query, one.peer[0])
+            verdict = self._judged.question(one.peer[0], one.question) if changed else Verdict.WAIT
             if verdict is not Verdict.WAIT:
-                self._decided(verdict, one.query, one.peer, asked)
+                self._decided(verdict, one.query, one.peer, one.question)
             elif one.until.passed:
                 self._send(dns_message.refusal(one.query, SERVFAIL), one.peer)
             else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from nodisk.plan.name_views import Judge, Verdict, Views, parse
@@ -49,24 +50,44 @@ class Judged:
     file: ViewsFile
     ttl: int
 
-    def question(self, query: bytes, source: str) -> tuple[Verdict, Question]:
-        """What becomes of a query; raises Malformed."""
-        asked = dns_message.question(query)
-        return self.judge.question(self.file.current(), source, asked.name), asked
+    def views(self) -> Views:
+        """As they are now: the same object until they change."""
+        return self.file.current()
 
-    def answer(self, query: bytes, reply: bytes, source: str, asked: Question) -> bytes | None:
-        """What ``source`` gets of unbound's reply to its query; None: it is no reply to that."""
+    def payer(self, source: str) -> tuple[str, bool]:
+        """On whose account a question is: a namespace, or an address that is no known pod's; whether it is a class's.
+
+        By namespace, for a student may have many pods. Of a pod that is not known the worst is assumed.
+        """
+        views = self.file.current()
+        space = views.namespace(source)
+        if space is None:
+            return source, IPv4Address(source) in self.judge.pods
+        return space, space not in views.common
+
+    def question(self, source: str, asked: Question) -> Verdict:
+        """What becomes of a question."""
+        return self.judge.question(self.file.current(), source, asked.name)
+
+    def answer(self, query: bytes, reply: bytes, source: str, asked: Question, *, tcp: bool = False) -> bytes | None:
+        """What ``source`` gets of unbound's reply to its query; None: it is no reply to that.
+
+        Of a reply that is cut off nothing is told but that: its code and its records may be of names that had no room.
+        """
         try:
             found = dns_message.answer(reply)
         except Malformed:
             return dns_message.refusal(query, SERVFAIL)
         if (found.question.name, found.question.kind) != (asked.name, asked.kind):
             return None
-        failed = found.code not in (0, NXDOMAIN)
-        views = self.file.current()
-        if failed or self.judge.answer(views, source, asked.name, found.names, empty=not found.records):
+        if found.code not in (0, NXDOMAIN):
             return reply
-        return self.hidden(query, asked)
+        views = self.file.current()
+        if not self.judge.answer(views, source, asked.name, found.names, empty=not found.records):
+            return self.hidden(query, asked)
+        if found.cut and not self.judge.sees_all(views, source):
+            return dns_message.refusal(query, SERVFAIL) if tcp else dns_message.refusal(query, 0, cut=True)
+        return reply
 
     def hidden(self, query: bytes, asked: Question) -> bytes:
         """There is no such name: the same for one that is somebody else's and for one that is nobody's."""

@@ -106,6 +106,31 @@ def test_no_alias_leads_into_anothers_namespace(name: str) -> None:
     assert answered(ADDON, name, [name, "web.demo-ana.svc.cluster.local"])
 
 
+def test_no_alias_leads_to_an_address() -> None:
+    """Whether anything comes back would tell whether the address has a name."""
+    for answer in (["3.2.96.10.in-addr.arpa"], ["3.2.96.10.in-addr.arpa", "kubernetes.default.svc.cluster.local"]):
+        assert not answered(BEN, "www.example.com", ["www.example.com", *answer])
+        assert not answered(MACHINE, "www.example.com", answer)
+        assert answered(ADDON, "www.example.com", answer)
+    assert answered(BEN, "www.example.com", ["21.0.77.10.in-addr.arpa"]), "a machine's"
+
+
+@pytest.mark.parametrize(
+    ("target", "own", "common"),
+    [
+        ("web.demo-ana.svc.cluster.local", False, True),
+        ("web.demo-ben.svc.cluster.local", True, True),
+        ("10-244-21-5.demo-ana.pod.cluster.local", False, True),
+        ("kubernetes.default.svc.cluster.local", True, True),
+        ("3.2.96.10.in-addr.arpa", False, True),
+        ("www.example.com", True, True),
+    ],
+)
+def test_what_a_service_may_be_an_alias_of(target: str, own: bool, common: bool) -> None:
+    may = [JUDGE.may_alias(VIEWS.common, space, labels_of(target)) for space in ("demo-ben", "kube-system")]
+    assert may == [own, common]
+
+
 def test_without_views_everything_of_the_cluster_is_closed() -> None:
     none = Views()
     for name in ("kubernetes.default.svc.cluster.local", "web.demo-ana.svc.cluster.local"):

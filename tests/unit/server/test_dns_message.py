@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -119,6 +120,9 @@ def test_any_bytes_behind_a_question(name: tuple[bytes, ...], rest: bytes, answe
         message(WEB, 1)[:-1],
         message(WEB, 1, group=3),
         struct.pack("!6H", 1, 0x0100, 2, 0, 0, 0) + message(WEB, 1)[12:] * 2,
+        message(WEB, 1, answers=[opt()]),
+        struct.pack("!6H", 1, 0x0100, 1, 0, 1, 0) + message(WEB, 1)[12:] + opt(),
+        message(WEB, 1, others=[opt()] * 3),
     ],
 )
 def test_what_is_no_question(packet: bytes) -> None:
@@ -136,3 +140,34 @@ def test_a_refusal_says_why() -> None:
     assert found.names == (WEB[-2:], ())  # the SOA's owner, and EDNS
     plain = dns_message.refusal(message(WEB, 1), SERVFAIL)
     assert struct.unpack_from("!6H", plain)[2:] == (1, 0, 0, 0)
+
+
+class Counted(bytes):
+    """Bytes that know how often one of them was looked at."""
+
+    looks = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("records", [2, 1000])
+def test_a_ladder_of_pointers_is_not_climbed(records: int) -> None:
+    """Each leads to the one before: a server that follows them for each record does nothing else for seconds."""
+    query = message(WEB, 1)
+    foot = len(query) + 11
+    ladder = b"\0" + b"".join(struct.pack("!H", 0xC000 | foot + 1 + 2 * step - 2) for step in range(1, 5000))
+    top = struct.pack("!H", 0xC000 | foot + len(ladder) - 4)
+    packet = Counted(message(WEB, 1, others=[record(b"\0", 16, ladder), *[record(top, 16, b"")] * (records - 1)]))
+    with contextlib.suppress(Malformed):
+        assert struct.unpack_from("!6H", dns_message.refusal(packet, SERVFAIL))[5] == 0
+    assert packet.looks < 50
+
+
+@given(NAME, NAME, st.booleans())
+def test_edns_is_found_behind_any_owner(name: tuple[bytes, ...], owner: tuple[bytes, ...], signed: bool) -> None:
+    others = [record(encoded(owner), 250, b"signature"), opt()] if signed else [opt()]
+    reply = dns_message.refusal(message(name, 1, others=others), SERVFAIL)
+    assert struct.unpack_from("!6H", reply)[5] == 1
+    assert not dns_message.answer(reply).cut

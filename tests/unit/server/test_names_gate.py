@@ -67,6 +67,8 @@ class Unbound(asyncio.DatagramProtocol):
 
     asked: list[str] = field(default_factory=list)
     says: list[bytes] = field(default_factory=list)
+    silent: str = ""
+    """For this name, by TCP."""
     transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -79,7 +81,11 @@ class Unbound(asyncio.DatagramProtocol):
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         query = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
-        for answer in self._answers(query):
+        answers = self._answers(query)
+        if self.asked[-1] == self.silent:
+            await reader.read()
+            answers.clear()
+        for answer in answers:
             writer.write(len(answer).to_bytes(2) + answer)
         await closed(writer)
 
@@ -88,6 +94,11 @@ class Unbound(asyncio.DatagramProtocol):
         said = [dns_message.with_id(one, dns_message.id_of(query)) for one in self.says]
         self.says.clear()
         return [*said, reply(query)]
+
+
+def another() -> socket.socket:
+    """For UDP."""
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
 async def closed(writer: asyncio.StreamWriter) -> None:
@@ -143,6 +154,7 @@ def config(folder: Path, unbound: int) -> Config:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         told |= {"listen": free.getsockname(), "unbound": ["127.0.0.1", unbound], "pods": "127.244.0.0/16"}
+        told["subnet"] = "127.77.0.0/24"
     files.write(folder / "gate.json", json.dumps(told))
     return Config.read(folder / "gate.json")
 
@@ -246,14 +258,17 @@ def test_who_stays_unknown_is_told_to_try_again(tmp_path: Path, monkeypatch: pyt
 
 
 def test_no_pod_takes_the_others_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names_gate, "MOST_A_SECOND", 5)
+    """Nor does a namespace with many pods."""
+    monkeypatch.setattr(names_gate, "MOST_OF_A_CLASS", 5)
 
     async def ask() -> None:
-        async with gate(tmp_path) as running:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        async with gate(tmp_path, f"{VIEWS}pod {NEW} demo-ben\n") as running:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, another() as more:
                 sock.bind((BEN, 0))
-                for _ in range(200):
-                    sock.sendto(message(labels_of("www.example.com"), A), running.config.listen)
+                more.bind((NEW, 0))
+                for _ in range(100):
+                    for one in (sock, more):
+                        one.sendto(message(labels_of("www.example.com"), A), running.config.listen)
                 assert await running.ask(ANA, WEB) == (0, 1)
             asked = running.unbound.asked.count("www.example.com")
             assert 5 <= asked < 100, "as many in each second that this took"
@@ -265,10 +280,11 @@ def test_no_pod_takes_the_others_connections(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(names_gate, "MOST_OF_ONE", 1)
 
     async def ask() -> None:
-        async with gate(tmp_path) as running:
+        async with gate(tmp_path, f"{VIEWS}pod {NEW} demo-ben\n") as running:
             _, held = await asyncio.open_connection(*running.config.listen, local_addr=(BEN, 0))
-            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-                await running.ask(BEN, "www.example.com", tcp=True)
+            for who in (BEN, NEW):
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                    await running.ask(who, "www.example.com", tcp=True)
             assert await running.ask(ANA, WEB, tcp=True) == (0, 1)
             await closed(held)
 
@@ -308,13 +324,88 @@ def test_an_answer_to_another_question_is_none(tmp_path: Path) -> None:
     asyncio.run(ask())
 
 
-def test_an_answer_that_cant_be_read_is_not_passed_on(tmp_path: Path) -> None:
+def test_an_answer_that_cant_be_read_or_is_cut_off_is_not_passed_on(tmp_path: Path) -> None:
     made = config(tmp_path, 53)
     files.write(made.views, VIEWS)
     judged = Judged(made.judge, ViewsFile(made.views), made.ttl)
     query = message(labels_of("www.example.com"), A)
     asked = dns_message.question(query)
+    for tcp, code, flags in ((False, 0, 0x0200), (True, SERVFAIL, 0)):
+        # What is cut off looks the same whatever its end is, and whether that is there.
+        for cut in (0x8380, 0x8383):
+            got = judged.answer(query, message(asked.name, A, flags=cut), BEN, asked, tcp=tcp)
+            assert got == message(asked.name, A, flags=0x8180 | flags | code)
+    alias = record(encoded(asked.name), CNAME, encoded(labels_of(WEB)))
+    for cut in (0x8380, 0x8383):
+        got = judged.answer(query, message(asked.name, A, flags=cut, answers=[alias]), BEN, asked)
+        assert got is not None
+        assert dns_message.answer(got)[1:3] == (NXDOMAIN, 0), "what has room is judged first"
+    whole = message(asked.name, A, flags=0x8380)
+    assert judged.answer(query, whole, ADDON, asked) == whole
     for broken in (reply(query)[:-5], message(asked.name, A), b""):
         got = judged.answer(query, broken, BEN, asked)
         assert got is not None
         assert dns_message.answer(got).code == SERVFAIL
+
+
+def test_no_pod_takes_the_others_ways_to_unbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if unbound answers nothing of what one asks; who gets no answer is told to try again."""
+    monkeypatch.setattr(names_gate, "ANSWERED", 2.0)
+
+    async def ask() -> None:
+        async with gate(tmp_path) as running:
+            running.unbound.silent = "www.example.com"
+            slow = [asyncio.create_task(running.ask(BEN, "www.example.com", tcp=True)) for _ in range(10)]
+            deadline = Deadline(20)
+            while len(running.unbound.asked) < names_gate.TO_UNBOUND_OF_ONE:
+                assert await deadline.pause_async(0.01)
+            assert await running.ask(ANA, WEB, tcp=True) == (0, 1)
+            assert [await one for one in slow] == [(SERVFAIL, 0)] * 10
+            assert running.unbound.asked.count("www.example.com") == names_gate.TO_UNBOUND_OF_ONE
+
+    asyncio.run(ask())
+
+
+def test_no_other_network_is_served(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with gate(tmp_path) as running:
+            with another() as sock:
+                sock.bind(("127.99.0.1", 0))
+                sock.sendto(message(labels_of("www.example.com"), A), running.config.listen)
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await running.ask("127.99.0.1", "www.example.com", tcp=True)
+            assert await running.ask(MACHINE, "gone.example.com") == (NXDOMAIN, 0)
+            assert running.unbound.asked == ["gone.example.com"]
+
+    asyncio.run(ask())
+
+
+def test_a_query_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with gate(tmp_path) as running:
+            long = message(labels_of("www.example.com"), A, others=[record(b"\0", 41, bytes(2000))])
+            assert struct.unpack_from("!6H", await running.raw(BEN, long, tcp=True))[1] & 0xF == REFUSED
+            assert running.unbound.asked == []
+
+    asyncio.run(ask())
+
+
+def test_no_question_is_lost_after_unbound_is_back(tmp_path: Path) -> None:
+    """The kernel tells of the packet that nobody took when the next one is sent."""
+    made = config(tmp_path, 53)
+    with another() as unbound, another() as upstream, another() as listener, another() as pod:
+        unbound.bind(("127.0.0.1", 0))
+        at = unbound.getsockname()
+        upstream.connect(at)
+        listener.bind(("127.0.0.1", 0))
+        listener.setblocking(False)
+        pod.bind((MACHINE, 0))
+        running = names_gate.Gate(made, listener, upstream)
+        unbound.close()
+        upstream.send(b"lost")
+        with another() as back:
+            back.bind(at)
+            back.settimeout(20)
+            pod.sendto(message(labels_of("www.example.com"), A), listener.getsockname())
+            running.take_questions()
+            assert dns_message.question(back.recv(4096)).name == labels_of("www.example.com")
