@@ -15,6 +15,7 @@ from pathlib import Path
 from nodisk import ports
 from nodisk.plan import network
 from nodisk.plan.daemons import Host
+from nodisk.plan.name_views import Judge, labels_of
 from nodisk.plan.zones import TTL, reverse_zones, zones
 from nodisk.spec.model import Lab
 
@@ -30,6 +31,14 @@ def zone_path(host: Host, zone: str) -> Path:
 def views_path(host: Host) -> Path:
     """Where the text is that says whose names each pod may ask for."""
     return host.data / "names" / "views"
+
+
+def judge(lab: Lab) -> Judge:
+    """What decides by the views who may have which names."""
+    kube = lab.kubernetes
+    reverse = frozenset(labels_of(zone) for one in (kube.services, kube.pods) for zone in reverse_zones(one))
+    trusted = frozenset((LOOPBACK, str(lab.network.server)))
+    return Judge(labels_of(network.CLUSTER_DOMAIN), reverse, kube.pods, trusted)
 
 
 def gate(lab: Lab, host: Host) -> str:

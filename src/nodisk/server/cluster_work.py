@@ -73,7 +73,7 @@ class ClusterWork:
         await asyncio.Event().wait()
 
     async def _routes(self) -> None:
-        await pod_routes.keep(self._lab, self._place.interface)
+        await pod_routes.keep(self._lab, self._place.interface, self._say)
 
     async def _class_registry(self) -> None:
         def namespaces() -> set[str]:

@@ -27,6 +27,10 @@ class Audience:
         """The namespaces that are known."""
         return {("", name) for name in self._spaces}
 
+    def common(self) -> frozenset[str]:
+        """The namespaces that are no class's."""
+        return frozenset(name for name, open_to_all in self._spaces.items() if open_to_all)
+
     def take_pod(self, event: WatchEvent) -> bool:
         """A change of a pod; what matters is whose it is and its address."""
         key = key_of(event.object)
@@ -47,8 +51,7 @@ class Audience:
 
     def text(self) -> str | None:
         """The views, if they are others than at the last call."""
-        common = (name for name, open_to_all in self._spaces.items() if open_to_all)
-        text = name_views.render(common, {pod.address: pod.namespace for pod in one_each(self._pods.values())})
+        text = name_views.render(self.common(), {pod.address: pod.namespace for pod in one_each(self._pods.values())})
         if text == self._told:
             return None
         self._told = text

@@ -22,6 +22,7 @@ from nodisk.kube.errors import ApiError, NotFound, Overloaded, Unreachable
 from nodisk.kube.watch import Change, WatchEvent
 from nodisk.plan import cluster_dns, daemons_unbound, network, zones
 from nodisk.plan.daemons import Host
+from nodisk.plan.name_views import Judge, labels_of
 from nodisk.plan.names import Key, Service, Slice, pod_records, records, service_of, slice_of
 from nodisk.server import name_views
 from nodisk.server.following import SETTLE, Following, key_of
@@ -74,8 +75,13 @@ class Picture:
     _pods: set[Key] = field(default_factory=set)
     _changed: set[Key] = field(default_factory=set)
     _stale: set[str] = field(init=False)
+    _judge: Judge | None = field(init=False)
+    """None: all names are everybody's."""
+    _common: frozenset[str] = frozenset()
+    """The namespaces that are no class's."""
 
     def __post_init__(self) -> None:
+        self._judge = daemons_unbound.judge(self.lab) if self.lab.isolates_names else None
         self._zones = frozenset(zones.zones(self.lab))
         self._stale = set(self._zones)
 
@@ -106,6 +112,12 @@ class Picture:
             return False
         self._stale.add(zones.PODS)
         return True
+
+    def take_common(self, common: frozenset[str]) -> None:
+        """Which namespaces are no class's: by that a Service may be an alias, where names are kept apart."""
+        if self._judge is not None and common != self._common:
+            self._common = common
+            self._changed |= {key for key, service in self._services.items() if service.external is not None}
 
     def take_service(self, event: WatchEvent) -> bool:
         """A change of a Service; all matter."""
@@ -145,7 +157,7 @@ class Picture:
     def _describe(self, key: Key) -> None:
         service = self._services.get(key)
         found: dict[str, str] = {}
-        if service is not None:
+        if service is not None and self._may_be(service):
             pieces = self._slices.get(key, {}).values()
             told = records(service, pieces, network.CLUSTER_DOMAIN, self.lab.kubernetes.services)
             found = zones.lines(told, self._zones)
@@ -158,6 +170,12 @@ class Picture:
                 block[key] = found[zone]
             else:
                 del block[key]
+
+    def _may_be(self, service: Service) -> bool:
+        """Whether it gets names: not an alias of what its namespace must not see."""
+        if self._judge is None or service.external is None:
+            return True
+        return self._judge.may_alias(self._common, service.key[0], labels_of(service.external))
 
 
 @dataclass(slots=True)
@@ -225,8 +243,14 @@ class Keeper:
 
     def _follow_spaces(self, client: Client) -> None:
         if (audience := self._audience) is not None:
-            for _ in self._following.changes(client, "v1", "Namespace", audience.spaces, audience.take_space):
+            for _ in self._following.changes(client, "v1", "Namespace", audience.spaces, self._take_space):
                 pass
+
+    def _take_space(self, event: WatchEvent) -> bool:
+        if self._audience is None or not self._audience.take_space(event):
+            return False
+        self._picture.take_common(self._audience.common())
+        return True
 
     def _provide(self, client: Client) -> None:
         """Create the Service that pods ask. Raises what a retry may mend; what it can't is said."""

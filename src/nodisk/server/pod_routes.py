@@ -7,8 +7,10 @@ machines' addresses, and needs none.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from nodisk import run
+from nodisk.errors import NodiskError, describe
 from nodisk.plan import network
 from nodisk.spec.model import Lab
 
@@ -27,24 +29,34 @@ def commands(lab: Lab, interface: str, verb: str) -> str:
     )
 
 
-async def keep(lab: Lab, interface: str) -> None:
-    """Set them, again and again, until it is cancelled; then they are removed. Raises CommandFailed."""
+async def keep(lab: Lab, interface: str, say: Callable[[str], None]) -> None:
+    """Set them, again and again, until it is cancelled; then they are removed.
+
+    A route that can't be set is said, once for each reason, and takes no other away: ``ip`` goes on with the next.
+    """
+    problem = ""
     try:
         while True:
-            await _replace(lab, interface)
+            before, problem = problem, await _replace(lab, interface)
+            if problem not in ("", before):
+                say(problem)
             await asyncio.sleep(AGAIN)
-    finally:
+    except asyncio.CancelledError:
         _apply(lab, interface, "delete", check=False)
+        raise
 
 
-async def _replace(lab: Lab, interface: str) -> None:
-    """Also to its end when it is cancelled: what is removed afterwards must not come back."""
+async def _replace(lab: Lab, interface: str) -> str:
+    """What can't be set. Also to its end when it is cancelled: what is removed afterwards must not come back."""
     setting = asyncio.ensure_future(asyncio.to_thread(_apply, lab, interface, "replace"))
     try:
         await asyncio.shield(setting)
+    except NodiskError as error:
+        return f"not all routes to pods can be set: {describe(error).splitlines()[0]}"
     except asyncio.CancelledError:
         await asyncio.wait([setting])
         raise
+    return ""
 
 
 def _apply(lab: Lab, interface: str, verb: str, *, check: bool = True) -> None:

@@ -59,6 +59,7 @@ def dns() -> Iterator[Resolver]:
             audience.take_space(added({"metadata": {"name": space}}))
         for space in ("demo-ana", "demo-ben"):
             audience.take_space(added({"metadata": {"name": space, "labels": {CLASS: "demo"}}}))
+        picture.take_common(audience.common())
         for name, space, spec in (
             ("kubernetes", "default", {"clusterIP": "10.96.0.1"}),
             ("web", "demo-ana", {"clusterIP": "10.96.1.2", "ports": [{"name": "http", "port": 80}]}),
@@ -67,6 +68,7 @@ def dns() -> Iterator[Resolver]:
             ("out", "demo-ben", {"type": "ExternalName", "externalName": OUTSIDE}),
             ("peep", "demo-ben", {"type": "ExternalName", "externalName": f"web.demo-ana.{DOMAIN}"}),
             ("poke", "demo-ben", {"type": "ExternalName", "externalName": f"none.demo-ana.{DOMAIN}"}),
+            ("look", "kube-system", {"type": "ExternalName", "externalName": f"web.demo-ana.{DOMAIN}"}),
             ("round", "demo-ben", {"type": "ExternalName", "externalName": ALIAS}),
         ):
             picture.take_service(added({"metadata": meta(name, space), "spec": spec}))
@@ -122,7 +124,10 @@ def test_ones_own_aliases_lead_out_but_not_to_others(dns: Resolver) -> None:
     for name in ("peep", "poke", "round"):
         assert dns.ask(f"{name}.demo-ben.{DOMAIN} A", source=BEN) == set()
         assert dns.status(f"{name}.demo-ben.{DOMAIN} A", source=BEN) == "NXDOMAIN"
-    assert f"web.demo-ana.{DOMAIN}. A 10.96.1.2" in dns.ask(f"peep.demo-ben.{DOMAIN} A", source=ADDON)
+    # Whether what is behind it fails would tell about it, so there is no such alias for anybody.
+    assert dns.status(f"peep.demo-ben.{DOMAIN} A", source=ADDON) == "NXDOMAIN"
+    assert f"web.demo-ana.{DOMAIN}. A 10.96.1.2" in dns.ask(f"look.kube-system.{DOMAIN} A", source=ADDON)
+    assert dns.status(f"look.kube-system.{DOMAIN} A", source=BEN) == "NXDOMAIN"
 
 
 def test_an_own_name_that_is_not_there(dns: Resolver) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nodisk import ports
+from nodisk import ports, run
 from nodisk.classes import manifests
 from nodisk.errors import SpecError
 from nodisk.kube.watch import Change, WatchEvent
@@ -19,6 +20,7 @@ from nodisk.server.host import bound_ports
 from nodisk.server.name_views import Audience
 from nodisk.spec.load import parse
 from nodisk.spec.model import Lab
+from nodisk.waiting import Deadline
 
 TEXT = (
     "name: room\nnetwork: {subnet: 10.77.0.0/24, server: 10.77.0.1}\nkubernetes: {source: debian%s}\nmachines:\n"
@@ -125,6 +127,48 @@ def test_routes_to_all_machines_pods() -> None:
         "route replace 10.244.11.0/24 via 10.77.0.11 dev eth0 proto 187\n"
         "route replace 10.244.21.0/24 via 10.77.0.21 dev eth0 proto 187\n"
     )
+
+
+def test_a_route_that_cant_be_set_takes_no_other_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = tmp_path / "seen"
+    (tmp_path / "ip").write_text(f'#!/bin/sh\n/bin/cat >> {seen}\necho "no way there" >&2\nexit 1\n')
+    (tmp_path / "ip").chmod(0o755)
+    monkeypatch.setattr(run, "SEARCH_PATH", str(tmp_path))
+    monkeypatch.setattr(pod_routes, "AGAIN", 0.01)
+    said = list[str]()
+
+    async def keep() -> None:
+        keeping = asyncio.create_task(pod_routes.keep(APART, "eth0", said.append))
+        deadline = Deadline(20)
+        while not seen.exists() or seen.read_text().count("replace") < 6:
+            assert not keeping.done()
+            assert await deadline.pause_async(0.01)
+        assert "delete" not in seen.read_text()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+    asyncio.run(keep())
+    assert seen.read_text().endswith(pod_routes.commands(APART, "eth0", "delete"))
+    assert len(said) == 1, "once, not each time"
+    assert "routes to pods" in said[0]
+
+
+def test_no_alias_of_anothers_name_gets_a_record() -> None:
+    """Neither before a class's namespace is known, nor after; that of one that is common does."""
+    picture, target = names.Picture(APART), "web.demo-ana.svc.cluster.local"
+    for space_name, external in (("demo-ben", target), ("tools", target), ("demo-ben", "www.example.com")):
+        spec = {"type": "ExternalName", "externalName": external}
+        name = "out" if external != target else "peep"
+        obj = {"metadata": {"name": name, "namespace": space_name}, "spec": spec}
+        picture.take_service(WatchEvent(Change.ADDED, obj))
+    zone = picture.files()["cluster.local"]
+    assert ("www.example.com" in zone, target in zone) == (True, False)
+    picture.take_common(frozenset({"tools"}))
+    zone = picture.files()["cluster.local"]
+    assert "peep.tools" in zone
+    assert "peep.demo-ben" not in zone
+    picture.take_common(frozenset())
+    assert target not in picture.files()["cluster.local"]
 
 
 def test_a_release_with_coredns_is_refused() -> None:
