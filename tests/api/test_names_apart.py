@@ -25,13 +25,14 @@ from tests.support.resolver import Resolver, resolver
 from nodisk import ports
 from nodisk.kube.client import Client
 from nodisk.plan import daemons_unbound
+from nodisk.server import names_gate
 from nodisk.server.name_views import CLASS
 from nodisk.server.names import Keeper
 from nodisk.spec.model import Lab
 from nodisk.spec.model_kubernetes import Isolation
 
-PODS = 8
-"""That ask at the same time: of one the gate takes no more than so many questions a second."""
+STUDENTS = 16
+"""Who ask at the same time: of one namespace the gate takes no more than so many questions a second."""
 ANA, BEN, NEXT, ADDON = "10.244.21.5", "10.244.21.6", "10.244.21.7", "10.244.21.8"
 
 
@@ -47,16 +48,30 @@ def dns(lab: Lab) -> Iterator[Resolver]:
         yield made
 
 
+@contextmanager
+def namespaces(client: Client, *names: str, **labels: str) -> Iterator[list[str]]:
+    """New ones."""
+    made = [f"{name}-{time.time_ns()}" for name in names]
+    for name in made:
+        meta = {"name": name, "labels": labels}
+        client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+    yield made
+    for name in made:
+        client.delete("v1", "Namespace", name)
+
+
 @pytest.fixture
 def spaces(client: Client) -> Iterator[tuple[str, str, str]]:
     """Two students' namespaces, and one that is no class's."""
-    names = [f"{name}-{time.time_ns()}" for name in ("ana", "ben", "addon")]
-    for name in names:
-        labels = {} if name.startswith("addon") else {CLASS: "demo"}
-        client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-    yield names[0], names[1], names[2]
-    for name in names:
-        client.delete("v1", "Namespace", name)
+    with namespaces(client, "ana", "ben", **{CLASS: "demo"}) as (ana, ben), namespaces(client, "addon") as (addon,):
+        yield ana, ben, addon
+
+
+@pytest.fixture
+def students(client: Client) -> Iterator[list[str]]:
+    """Many students' namespaces."""
+    with namespaces(client, *(f"s{number}" for number in range(STUDENTS)), **{CLASS: "demo"}) as made:
+        yield made
 
 
 @contextmanager
@@ -159,23 +174,25 @@ def test_an_address_goes_from_one_to_another(
 
 @pytest.mark.apart
 def test_questions_by_the_ten_thousand(
-    plane: ControlPlane, client: Client, dns: Resolver, spaces: tuple[str, str, str], tmp_path: Path
+    plane: ControlPlane, client: Client, dns: Resolver, students: list[str], tmp_path: Path
 ) -> None:
-    ana = spaces[0]
-    questions = tmp_path / "questions"
-    wanted = {f"web{number}": service(client, ana, f"web{number}") for number in range(100)}
-    names = [f"{name}.{ana}.svc.cluster.local A\n" for name in wanted]
-    questions.write_text("".join(names))
-    many = [f"10.244.21.{number}" for number in range(100, 100 + PODS)]
-    for number, address in enumerate(many):
-        pod(client, ana, f"a{number}", "w1", address)
+    many: dict[str, Path] = {}
+    wanted: dict[str, tuple[str, str]] = {}
+    for number in range(STUDENTS):
+        space, address = students[number], f"10.244.21.{100 + number}"
+        services = {f"web{one}.{space}.svc.cluster.local A": service(client, space, f"web{one}") for one in range(10)}
+        many[address] = tmp_path / space
+        many[address].write_text("".join(f"{question}\n" for question in services))
+        wanted[address] = list(services.items())[-1]
+        pod(client, space, "a", "w1", address)
     with keeping(plane, dns.lab, dns):
-        for address in many:
-            until_answered(dns, names[-1].strip(), wanted["web99"], source=address)
+        for address, (question, answer) in wanted.items():
+            until_answered(dns, question, answer, source=address)
         server, own = str(dns.lab.network.server), daemons_unbound.LOOPBACK
-        with ThreadPoolExecutor(PODS) as pool:
-            by_gate = sum(pool.map(lambda source: rate(dns, questions, server, source, "-Q", "1400"), many))
-        alone = rate(dns, questions, own, own)
+        share = str(names_gate.MOST_OF_A_CLASS - 20)
+        with ThreadPoolExecutor(STUDENTS) as pool:
+            by_gate = sum(pool.map(lambda one: rate(dns, one[1], server, one[0], "-Q", share), many.items()))
+        alone = rate(dns, many[address], own, own)
     print(f"{by_gate:.0f} answers a second, and {alone:.0f} by unbound alone")
     assert by_gate > 1_000
 
