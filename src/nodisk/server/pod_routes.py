@@ -52,7 +52,7 @@ async def _replace(lab: Lab, interface: str) -> str:
     try:
         await asyncio.shield(setting)
     except NodiskError as error:
-        return f"not all routes to pods can be set: {describe(error).splitlines()[0]}"
+        return f"not all routes to pods can be set: {' '.join(describe(error).splitlines()[:2])}"
     except asyncio.CancelledError:
         await asyncio.wait([setting])
         raise

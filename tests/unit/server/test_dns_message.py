@@ -157,8 +157,8 @@ def test_a_ladder_of_pointers_is_not_climbed(records: int) -> None:
     """Each leads to the one before: a server that follows them for each record does nothing else for seconds."""
     query = message(WEB, 1)
     foot = len(query) + 11
-    ladder = b"\0" + b"".join(struct.pack("!H", 0xC000 | foot + 1 + 2 * step - 2) for step in range(1, 5000))
-    top = struct.pack("!H", 0xC000 | foot + len(ladder) - 4)
+    ladder = b"\0" + b"".join(struct.pack("!H", 0xC000 | foot + max(0, 2 * step - 1)) for step in range(5000))
+    top = struct.pack("!H", 0xC000 | foot + len(ladder) - 2)
     packet = Counted(message(WEB, 1, others=[record(b"\0", 16, ladder), *[record(top, 16, b"")] * (records - 1)]))
     with contextlib.suppress(Malformed):
         assert struct.unpack_from("!6H", dns_message.refusal(packet, SERVFAIL))[5] == 0
