@@ -8,16 +8,16 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import pytest
 from tests.support.dns_messages import message, record
 
 from nodisk import files
 from nodisk.plan.daemons_files import configure, usual_host
-from nodisk.plan.name_views import labels_of
+from nodisk.plan.name_views import Judge, Labels, Verdict, Views, labels_of
 from nodisk.server import dns_message, names_gate
 from nodisk.server.dns_message import NXDOMAIN, REFUSED, SERVFAIL, encoded
 from nodisk.server.names_gate import Config
@@ -409,3 +409,34 @@ def test_no_question_is_lost_after_unbound_is_back(tmp_path: Path) -> None:
             pod.sendto(message(labels_of("www.example.com"), A), listener.getsockname())
             running.take_questions()
             assert dns_message.question(back.recv(4096)).name == labels_of("www.example.com")
+
+
+class Counting(Judge):
+    """That counts."""
+
+    judgements: ClassVar[list[str]] = []
+
+    def question(self, views: Views, source: str, name: Labels) -> Verdict:
+        self.judgements.append(source)
+        return super().question(views, source, name)
+
+
+def test_what_is_held_is_judged_again_only_by_other_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names_gate, "HOLD", 0.5)
+    made = config(tmp_path, 53)
+    files.write(made.views, VIEWS)
+    judge = Counting(made.judge.domain, made.judge.reverse, made.judge.pods, made.judge.trusted)
+
+    async def ask() -> None:
+        with another() as upstream, another() as listener, another() as pod:
+            for one, at in ((listener, "127.0.0.1"), (pod, NEW)):
+                one.bind((at, 0))
+                one.setblocking(False)
+            pod.sendto(message(labels_of(WEB), A), listener.getsockname())
+            names_gate.Gate(replace(made, judge=judge), listener, upstream).take_questions()
+            async with asyncio.timeout(20):
+                answer = await asyncio.get_running_loop().sock_recv(pod, 4096)
+            assert dns_message.answer(answer).code == SERVFAIL
+
+    asyncio.run(ask())
+    assert 1 <= judge.judgements.count(NEW) <= 2
