@@ -17,11 +17,11 @@ from tests.api import conformance_pods_run
 from tests.api.apiserver import ControlPlane
 from tests.api.conformance_machine import Machine
 from tests.api.kubelet import kubelet
+from tests.support.spec_runs import begun
 
 from nodisk.conformance import cleanup, official_pod
-from nodisk.conformance.records import Plan, Run
+from nodisk.conformance.records import Run
 from nodisk.conformance.results import Outcome, Reason
-from nodisk.conformance.specs import Spec
 from nodisk.kube.client import Client
 
 SPECS = [
@@ -40,21 +40,6 @@ def machine(plane: ControlPlane, client: Client, tmp_path: Path) -> Iterator[Mac
         yield made
 
 
-def begin(folder: Path, names: list[str]) -> Run:
-    plan = Plan(
-        lab="room",
-        version="1.20.2",
-        suite="a test's",
-        mode="certified",
-        focus=None,
-        began="2027-01-31T08:15:00Z",
-        specs=tuple(map(Spec, names)),
-        official=len(SPECS),
-        substitutes={},
-    )
-    return Run.begin(folder / "runs", plan)
-
-
 def left(client: Client) -> list[str]:
     """What is in the cluster of the suite."""
     spaces = [one["metadata"]["name"] for one in cleanup.leftovers(client)]
@@ -67,7 +52,7 @@ def test_results_interruption_and_another_day(
     plane: ControlPlane, client: Client, machine: Machine, tmp_path: Path
 ) -> None:
     """Ctrl-C while a pod runs: earlier results stay, the cluster is empty, and the next run does only the rest."""
-    run = begin(tmp_path, SPECS)
+    run = begun(tmp_path / "runs", SPECS)
     words = ["tests.api.conformance_pods_run", plane.lab_file, plane.state.root, run.folder.parent]
     with subprocess.Popen(
         [sys.executable, "-m", *map(str, words)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
@@ -106,7 +91,7 @@ def test_a_pod_that_is_lost_decides_nothing(
     plane: ControlPlane, client: Client, machine: Machine, tmp_path: Path
 ) -> None:
     machine.loses = 1
-    run = begin(tmp_path, SPECS[:1])
+    run = begun(tmp_path / "runs", SPECS[:1], official=len(SPECS))
     found = conformance_pods_run.go(plane.context, run)
     assert (found[SPECS[0]].outcome, found[SPECS[0]].runs) == (Outcome.PASSED, 2)
     first = run.folder / "0001.json"

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.spec_runs import begun
 
 from nodisk.conformance import runner
-from nodisk.conformance.records import Plan, Run
+from nodisk.conformance.records import Run
 from nodisk.conformance.results import Outcome, Result
 from nodisk.conformance.specs import PIECE, Spec
 from nodisk.conformance.suite import Ended
@@ -40,23 +41,6 @@ class Cluster:
     def check(self) -> None:
         if self.away:
             raise Overloaded("GET /readyz: etcd failed", status=500)
-
-
-def begun(folder: Path, names: Sequence[str]) -> Run:
-    return Run.begin(
-        folder,
-        Plan(
-            lab="room",
-            version="1.20.2",
-            suite="a test's",
-            mode="certified",
-            focus=None,
-            began="2027-01-31T08:15:00Z",
-            specs=tuple(map(Spec, names)),
-            official=len(names),
-            substitutes={},
-        ),
-    )
 
 
 def go(run: Run, cluster: Cluster, *, shards: int = 1, end: Callable[[], object] = lambda: None) -> dict[str, Result]:

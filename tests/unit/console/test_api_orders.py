@@ -15,10 +15,9 @@ from tests.unit.console.consoles import W1, Room
 from tests.unit.console.test_api import program, valid
 from tests.unit.console.test_class_cards import THREE
 from tests.unit.console.test_class_orders import form, teacher
-from tests.unit.console.test_classes import class_
 
 from nodisk.assets.addon_listing import Listed
-from nodisk.classes import handouts, record
+from nodisk.classes import handouts
 from nodisk.classes.record import Class
 from nodisk.classes.trouble import Kind as TroubleKind
 from nodisk.classes.trouble import Trouble
@@ -38,14 +37,6 @@ NEW, NEVER = Mac.parse("8c:ec:4b:00:00:05"), Mac.parse("8c:ec:4b:00:00:07")
 EVIL = "<script>alert(1)</script>"
 CARDS, CODES = "/api/classes/physics/cards", "/api/classes/physics/codes"
 CARDS_SHAPE, CODES_SHAPE = "/api/classes/{name}/cards", "/api/classes/{name}/codes"
-
-
-@pytest.fixture
-def physics(room: Room, tmp_path: Path) -> Class:
-    class_(room, "history", "Jan Lis")
-    made = class_(room, "physics", "Anna Nowak").model_copy(update={"out": str(tmp_path / "handouts")})
-    record.save(room.console.context.state, made)
-    return made
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from tests.unit.classes.test_codes import Cards
 from tests.unit.console.consoles import Room
 from tests.unit.console.test_class_orders import form, teacher
-from tests.unit.console.test_classes import class_
 
 from nodisk.classes import codes, plan, record, sizes
 from nodisk.classes.codes import Waiting
@@ -48,14 +47,6 @@ STATES = (
     Waiting(EWA, passphrase=False, ends=SOON),
     Waiting(OLA, passphrase=False, ends=None),
 )
-
-
-@pytest.fixture
-def physics(room: Room, tmp_path: Path) -> Class:
-    class_(room, "history", "Jan Lis")
-    made = class_(room, "physics", "Anna Nowak").model_copy(update={"out": str(tmp_path / "handouts")})
-    record.save(room.console.context.state, made)
-    return made
 
 
 async def _refuse(order: AnyOrder) -> Ended:
