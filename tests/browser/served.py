@@ -26,7 +26,7 @@ from tests.support.shells import Host
 from nodisk.assets.addon_listing import Listed
 from nodisk.classes.census import Census, census
 from nodisk.classes.headlamp import Entrance
-from nodisk.classes.own import Link, Own, Running, Used
+from nodisk.classes.own import Link, Own, Running, Together, Used
 from nodisk.classes.record import Account, Class
 from nodisk.classes.trouble import Kind as TroubleKind
 from nodisk.classes.trouble import Trouble
@@ -103,7 +103,7 @@ class Served:
 
 def as_tests_have_it(console: Console) -> None:
     """What the API would say, which nobody runs here; nor is there a server that could read lab.yaml again."""
-    console.failing, console.census, console.addons = _failing, _census, _addons
+    console.together, console.census, console.addons = _together, _census, _addons
     console.own, console.key, console.headlamp = _own, _key, _headlamp
     console.reload = _no_server
 
@@ -199,6 +199,10 @@ def _failing(_: LabContext, found: Class) -> tuple[Trouble, ...]:
     return (Trouble(namespace, "deployment/web", TroubleKind.IMAGE, f"the image {EVIL} can't be pulled", "a typo?", 2),)
 
 
+def _together(context: LabContext, found: Class) -> Together:
+    return Together(_failing(context, found), {one.key: (Used("Pods", "2", "10"),) for one in found.students})
+
+
 def _own(_: LabContext, found: Class, student: Account) -> Own:
     """What students call their things is theirs to choose."""
     pods = (Running("web-1", "Ready", 0), Running(EVIL, "ImagePullBackOff", 2))
@@ -224,7 +228,7 @@ def _census(_: LabContext) -> Census:
     return census([machine], [pod], [], "cp1 leads")
 
 
-def _addons(_: LabContext) -> tuple[Listed, ...]:
+def _addons(*_: object) -> tuple[Listed, ...]:
     """What a file of theirs says is their author's."""
     fine = addon_sets.Row("headlamp", addon_sets.State.APPLIED, "headlamp 0.40.0")
     broken = addon_sets.Row("web", addon_sets.State.BROKEN, "web.yaml", f"add-on web: {EVIL}")

@@ -1,4 +1,4 @@
-"""What a student has: quota used, what runs, what fails, where it answers; and a key of their own for some hours."""
+"""What students have: quota used, what runs, what fails, where it answers; and a key of their own for some hours."""
 
 from __future__ import annotations
 
@@ -81,6 +81,15 @@ class Own:
     troubles: tuple[Trouble, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What all students of a class have, for who teaches it."""
+
+    troubles: tuple[Trouble, ...] = ()
+    quotas: Mapping[str, tuple[Used, ...]] = field(default_factory=dict)
+    """By student's key."""
+
+
 def own(
     quota: Mapping[str, Any] | None,
     pods: Iterable[Mapping[str, Any]],
@@ -115,6 +124,13 @@ class All:
         quota = next(iter(self.quotas.get(space, [])), None)
         return own(quota, pods, services, self.warnings.get(space, []), node=self.node, now=self.now)
 
+    def together(self, found: Class) -> Together:
+        """The parts of all students of a class, without what only they look at."""
+        spaces = {one.key: found.namespace(one) for one in found.students}
+        pods, events = ([one for at in spaces.values() for one in of.get(at, [])] for of in (self.pods, self.warnings))
+        quotas = {key: _quota(next(iter(self.quotas.get(at, [])), {})) for key, at in spaces.items()}
+        return Together(troubles(pods, events, now=self.now), quotas)
+
 
 def everyone(context: LabContext) -> All:
     """The cluster now, asked once for all students, within seconds. Raises NodiskError."""
@@ -138,7 +154,7 @@ def _by_namespace(objects: Iterable[Object]) -> dict[str, list[Object]]:
 
 @dataclass(slots=True)
 class Shared:
-    """Asks once for all pages of students that are open, however many there are. For any thread."""
+    """Asks once for all pages of students and classes that are open, however many there are. For any thread."""
 
     ask: Callable[[LabContext], All] = everyone
     clock: Callable[[], float] = time.monotonic
@@ -148,6 +164,13 @@ class Shared:
 
     def own(self, context: LabContext, found: Class, student: Account) -> Own:
         """What a student has, at most FRESH seconds old, or as much older as the API is slow. Raises NodiskError."""
+        return self._now(context).own(found, student)
+
+    def together(self, context: LabContext, found: Class) -> Together:
+        """What a class's students have, as fresh as that, out of the same answer. Raises NodiskError."""
+        return self._now(context).together(found)
+
+    def _now(self, context: LabContext) -> All:
         with self._lock:
             if self.clock() >= self._until:
                 began = self.clock()
@@ -159,7 +182,7 @@ class Shared:
             now = self._all
         if now is None or isinstance(now, NodiskError):
             raise now or NodiskError("nobody was asked")
-        return now.own(found, student)
+        return now
 
 
 def life(found: Class, most: int) -> int:

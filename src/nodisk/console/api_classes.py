@@ -63,9 +63,9 @@ def _class_json(found: Class) -> dict[str, Any]:
 async def troubles(console: Console, request: Request, session: Entry) -> Response:
     """What fails in the namespaces of a class's students."""
     found = class_of(console, session, request.path_params["name"])
-    async with console.asking:
-        failing = await asyncio.to_thread(console.failing, console.context, found)
-    return JSONResponse({"troubles": [one.to_json() for one in failing]})
+    async with console.students_asking:
+        together = await asyncio.to_thread(console.together, console.context, found)
+    return JSONResponse({"troubles": [one.to_json() for one in together.troubles]})
 
 
 async def change(console: Console, request: Request, session: Entry) -> Response:

@@ -1,26 +1,21 @@
-"""Classes and their students: an administrator's all, a teacher's own."""
+"""Classes, an administrator's all or a teacher's own, and orders that change one. Its page is in ``class_home``."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from nodisk.classes import codes, expiry, handouts, headlamp, record
-from nodisk.classes.own import Used
+from nodisk.classes import codes, expiry, handouts, record
 from nodisk.classes.record import Class
-from nodisk.classes.trouble import Trouble
 from nodisk.console import class_orders, code_orders, errand_pages, rights
 from nodisk.console.class_orders import ClassAction, ClassOrder
 from nodisk.console.code_orders import CodeAction, CodeOrder
 from nodisk.console.common import Console, page, signed_in
 from nodisk.console.rights import Right
-from nodisk.errors import NodiskError
 from nodisk.records.console_access import Entry
 from nodisk.records.messages import Message
 from nodisk.server.handlers.common import Problem
@@ -33,20 +28,6 @@ async def classes(console: Console, request: Request, session: Entry) -> Respons
     now = record.now()
     found = [(one, expiry.due(one, now)) for one in rights.theirs(session, record.load_all(console.context.state))]
     return page(request, "classes.html", session, classes=found)
-
-
-async def class_(console: Console, request: Request, session: Entry) -> Response:
-    """One class."""
-    found = class_of(console, session, request.path_params["name"])
-    due = expiry.due(found, record.now())
-    troubles, unknown = await _troubles(console, found)
-    values: dict[str, Any] = {"troubles": troubles, "unknown": unknown, "message": told(console, found)}
-    values["at_terminals"] = {one.key for one in found.students if console.terminals.current(found, one) is not None}
-    values["quotas"] = {} if unknown else await _quotas(console, found)
-    values["seen"] = console.database.door.seen(found.name)
-    values["doors"], values["cards"] = doors(console, found), has_cards(found)
-    values["has_headlamp"] = headlamp.wanted(console.lab) and rights.account_of(session, found) is not None
-    return page(request, "class.html", session, found=found, due=due, **values)
 
 
 def waiting(console: Console, found: Class) -> list[codes.Waiting]:
@@ -67,30 +48,6 @@ def has_cards(found: Class) -> bool:
 def told(console: Console, found: Class) -> Message | None:
     """What a class is told now."""
     return console.database.messages.current(found.name, made=found.created.timestamp())
-
-
-async def _troubles(console: Console, found: Class) -> tuple[tuple[Trouble, ...], str]:
-    """What fails for its students; or why nobody knows."""
-    try:
-        async with console.asking:
-            return await asyncio.to_thread(console.failing, console.context, found), ""
-    except NodiskError as error:
-        return (), error.message
-
-
-async def _quotas(console: Console, found: Class) -> dict[str, list[Used]]:
-    """What each student uses of the quota, by key, without what is not used at all; none if nobody knows."""
-
-    def ask() -> dict[str, list[Used]]:
-        # The API is asked once for all of them (``own.Shared``).
-        owned = {one.key: console.own(console.context, found, one).quota for one in found.students}
-        return {key: [line for line in quota if line.used != "0"] for key, quota in owned.items()}
-
-    try:
-        async with console.students_asking:
-            return await asyncio.to_thread(ask)
-    except NodiskError:
-        return {}
 
 
 async def confirm(console: Console, request: Request, session: Entry) -> Response:
@@ -141,7 +98,6 @@ def class_of(console: Console, session: Entry, name: str) -> Class:
 
 ROUTES = (
     Route("/classes", signed_in(classes, Right.CLASSES)),
-    Route("/class/{name}", signed_in(class_, Right.CLASSES)),
     Route("/class/{name}/order", signed_in(confirm, Right.CLASSES)),
     Route("/class/{name}/order", signed_in(change, Right.CLASSES), methods=["POST"]),
 )

@@ -51,6 +51,7 @@ POLISH = {
     "Kind": "Rodzaj",
     "Lab": "Laboratorium",
     "Last signed in": "Ostatnie logowanie",
+    "Load it again": "Wczytaj ją ponownie",
     "Loaded in this boot": "Wczytane przy tym starcie",
     "Make a backup": "Utwórz kopię zapasową",
     "Make a class": "Utwórz klasę",
@@ -120,6 +121,7 @@ POLISH = {
     "They can be taken once: nobody can see these codes again. Give each student only their own.": (
         "Można je pobrać raz: nikt więcej nie zobaczy tych kodów. Daj każdemu studentowi tylko jego własny."
     ),
+    "This page changes only when it is loaded.": "Ta strona zmienia się tylko przy wczytaniu.",
     "This server lacks the terminal's files. Its administrator can install these Debian packages:": (
         "Na tym serwerze brakuje plików terminala. Administrator może zainstalować te pakiety Debiana:"
     ),

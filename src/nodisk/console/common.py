@@ -15,15 +15,15 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from nodisk.assets import addon_listing
 from nodisk.assets.addon_listing import Listed
-from nodisk.classes import census, failing, headlamp, on_node, own
+from nodisk.classes import census, headlamp, on_node, own
 from nodisk.classes.census import Census
 from nodisk.classes.headlamp import Entrance
 from nodisk.classes.on_node import OnNode
-from nodisk.classes.own import Own
+from nodisk.classes.own import Own, Together
 from nodisk.classes.record import Account, Class
-from nodisk.classes.trouble import Trouble
 from nodisk.console import alarms, pages, rights, security, words
 from nodisk.console.alarms import Alarms
+from nodisk.console.class_looks import Looks
 from nodisk.console.errands import Errands, by_command
 from nodisk.console.rights import Right
 from nodisk.console.snapshot import Snapshot
@@ -70,8 +70,6 @@ class Console:
     """Begin a command that outlives the server: its words, lab.yaml, the state directory, where its output goes."""
     reload: Callable[[], None] = running.reload_self
     """Make the server read lab.yaml again, which ends this console and begins a new one."""
-    failing: Callable[[LabContext, Class], tuple[Trouble, ...]] = failing.ask
-    """What fails in a class's namespaces; raises NodiskError if nobody can say."""
     census: Callable[[LabContext], Census] = census.ask
     """The cluster at a glance; raises NodiskError if nobody can say."""
     addons: Callable[[LabContext], tuple[Listed, ...]] = addon_listing.ask
@@ -80,8 +78,12 @@ class Console:
     """What is on a machine, of these classes' students and others; raises NodiskError if nobody can say."""
     key: Callable[[LabContext, Class, Account], str] = own.key
     """A student's kubeconfig with a new token; raises NodiskError."""
-    own: Callable[[LabContext, Class, Account], Own] = field(default_factory=lambda: own.Shared().own)
+    own: Callable[[LabContext, Class, Account], Own] = field(init=False)
     """What a student has; raises NodiskError if nobody can say."""
+    together: Callable[[LabContext, Class], Together] = field(init=False)
+    """What a class's students have, out of the same answer of the API; raises NodiskError if nobody can say."""
+    class_looks: Looks = field(default_factory=Looks)
+    """What the pages of classes say, collected once for all who watch the same."""
     headlamp: Callable[[LabContext, Class | None, Account | None], Entrance] = headlamp.ask
     """A way into Headlamp for somebody of a class, or an administrator; raises NodiskError."""
     cards: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -89,12 +91,14 @@ class Console:
     door_tries: Tries = field(default_factory=Tries)
     """What students enter at the door."""
     students_asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
-    """Held while the API is asked for a student's page: a class may open theirs in the same minute."""
+    """Held while the API is asked what students have: a class may open their pages in the same minute."""
     terminals: Terminals = field(init=False)
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the API is asked for a page: however often pages are reloaded, it is asked by one at a time."""
 
     def __post_init__(self) -> None:
+        asked = own.Shared()
+        self.own, self.together = asked.own, asked.together
         self.errands = Errands(by_command(self.context))
         self.terminals = Terminals(InCluster(self.context, self.students_asking))
 

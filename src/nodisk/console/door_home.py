@@ -63,11 +63,15 @@ async def news(request: Request) -> Response:
     async def part() -> tuple[str, bool]:
         nonlocal was, html
         now = await _now(last, door_pages.closed(last.found, last.student))
+        # While the API was asked, the student may have been suspended: then nothing of its answer is for them.
+        if still() and (why := door_pages.closed(last.found, last.student)) and why != now["why"]:
+            now = await _now(last, why)
         if now != was:
             was, html = now, pages.page("door_own.html", language, **now)
         return html, False
 
-    return live.kept(console, message if request.query_params.get("part") == "told" else part, still, count)
+    shown = message if request.query_params.get("part") == "told" else part
+    return live.kept(console, live.whole(shown), still, count)
 
 
 async def _now(visit: door_pages.Visit, why: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Parts of pages that are kept up to date by server-sent events."""
+"""Pages that are kept up to date by server-sent events.
+
+``part``: the whole of a page's live part. ``piece``: an element's id, and behind the first line what is in it now.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from nodisk.console import errand_pages, pages, rights, upgrade_pages, view
+from nodisk.console import class_home, errand_pages, pages, rights, upgrade_pages, view
 from nodisk.console.common import Console, alarms_for, language_of, token_of
 from nodisk.console.rights import Right
 from nodisk.records.console_access import Entry
@@ -22,19 +25,14 @@ STILL_HERE = 15
 
 Part = Callable[[], Awaitable[tuple[str, bool]]]
 """A part's HTML, and whether it changes no more."""
+News = Callable[[], Awaitable[tuple[list[str], bool]]]
+"""Events that a page has not got yet, and whether there will be no more."""
 
 
 async def live(console: Console, request: Request, session: Entry) -> Response:
-    """The changing part of a page, sent whenever it has changed."""
+    """What changes of a page, sent whenever it has changed."""
     if console.streams >= MOST_STREAMS:
         raise Problem(503, "too many pages are open")
-    number = request.query_params.get("switched")
-    if number is not None:
-        part = _switched(console, request, session, number)
-    elif "upgrade" in request.query_params:
-        part = _upgrade(console, request, session)
-    else:
-        part = _room(console, request, session)
     token = token_of(request)
 
     def still() -> bool:
@@ -43,33 +41,67 @@ async def live(console: Console, request: Request, session: Entry) -> Response:
     def count(more: int) -> None:
         console.streams += more
 
-    return kept(console, part, still, count)
+    query = request.query_params
+    if (name := query.get("class")) is not None:
+        return kept(console, *_class(console, request, session, name), count)
+    if (number := query.get("switched")) is not None:
+        part = _switched(console, request, session, number)
+    elif "upgrade" in query:
+        part = _upgrade(console, request, session)
+    else:
+        part = _room(console, request, session)
+    return kept(console, whole(part), still, count)
 
 
-def kept(console: Console, part: Part, still: Callable[[], bool], count: Callable[[int], None]) -> Response:
-    """The stream of a part: its HTML whenever that has changed, for as long as ``still``. ``count`` gets 1, and -1."""
+def kept(console: Console, news: News, still: Callable[[], bool], count: Callable[[int], None]) -> Response:
+    """The stream of a page's news, for as long as ``still``. ``count`` gets 1, and -1 at its end."""
 
     async def events() -> AsyncIterator[str]:
         count(1)
         try:
-            last, quiet = "", 0
+            quiet = 0
             while not console.stopping.is_set() and still():
-                html, over = await part()
-                quiet = 0 if html != last else quiet + 1
-                if html != last:
-                    yield event("part", html)
-                elif quiet % STILL_HERE == 0:
+                told, over = await news()
+                if not still():  # what took seconds to be found out is nothing for who was signed out meanwhile
+                    break
+                for one in told:
+                    yield one
+                quiet = 0 if told else quiet + 1
+                if quiet and quiet % STILL_HERE == 0:
                     yield ": still here\n\n"
                 if over:
                     yield event("over", "")
                     return
-                last = html
                 await asyncio.sleep(console.tick)
             yield event("end", "")
         finally:
             count(-1)
 
     return StreamingResponse(events(), media_type="text/event-stream")
+
+
+def whole(part: Part) -> News:
+    """The news of a page with one part: all of it, whenever it has changed."""
+    last = ""
+
+    async def news() -> tuple[list[str], bool]:
+        nonlocal last
+        before = last
+        last, over = await part()
+        return [] if last == before else [event("part", last)], over
+
+    return news
+
+
+def _class(console: Console, request: Request, session: Entry, name: str) -> tuple[News, Callable[[], bool]]:
+    if not rights.may(session.role, Right.CLASSES):
+        raise Problem(403, rights.REFUSALS[Right.CLASSES])
+    changed, still = class_home.news(console, request, session, name)
+
+    async def news() -> tuple[list[str], bool]:
+        return [event("piece", f"{element}\n{html}") for element, html in await changed()], False
+
+    return news, still
 
 
 def _room(console: Console, request: Request, session: Entry) -> Part:

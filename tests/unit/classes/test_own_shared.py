@@ -9,8 +9,9 @@ from typing import cast
 import pytest
 
 from nodisk.classes import plan, record, sizes
-from nodisk.classes.own import FRESH, PAUSE, All, Running, Shared
+from nodisk.classes.own import FRESH, PAUSE, All, Running, Shared, Together, Used
 from nodisk.classes.roster import Person
+from nodisk.classes.trouble import Kind
 from nodisk.context import LabContext
 from nodisk.kube.client import Object
 from nodisk.kube.errors import Unreachable
@@ -60,6 +61,34 @@ def test_a_whole_class_asks_once_and_each_gets_their_own() -> None:
     api.time += FRESH
     shared.own(CONTEXT, FOUND, JAN)
     assert api.asked == 2
+
+
+def test_a_class_s_page_costs_no_more_than_a_student_s() -> None:
+    """Out of the same answer; what others have in the cluster is no part of it."""
+    api = Api()
+    shared = Shared(api, api.clock)
+    found = shared.together(CONTEXT, FOUND)
+    assert shared.own(CONTEXT, FOUND, JAN).pods == (Running("web", "Pending", 0),)
+    assert api.asked == 1
+    assert found == Together((), {JAN.key: (), EWA.key: ()})
+    api.away, api.time = True, FRESH
+    with pytest.raises(Unreachable):
+        shared.together(CONTEXT, FOUND)
+
+
+def test_what_fails_and_is_used_in_the_namespaces_of_a_class() -> None:
+    def fails(space: str) -> Object:
+        waiting = {"image": "ngnix", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+        return pod("web", space) | {"status": {"phase": "Pending", "containerStatuses": [waiting]}}
+
+    mine, others = "k8s-ewa-zak", "k9s-somebody"
+    quota = {"metadata": {"namespace": mine}, "status": {"hard": {"pods": "10"}, "used": {"pods": "1"}}}
+    spaces = {space: [fails(space)] for space in (mine, others)}
+    found = All({mine: [quota]}, spaces, {}, {}, "10.77.0.12", datetime.now(UTC)).together(FOUND)
+    assert [(one.namespace, one.kind, one.hint) for one in found.troubles] == [
+        (mine, Kind.IMAGE, "a typo in ngnix? nginx is known")
+    ]
+    assert found.quotas == {JAN.key: (), EWA.key: (Used("Pods", "1", "10"),)}
 
 
 def test_a_slow_api_is_left_alone_for_longer() -> None:

@@ -15,6 +15,7 @@ from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.assets.addon_listing import Listed
 from nodisk.classes.census import Census
+from nodisk.classes.own import Together
 from nodisk.console import security
 from nodisk.console.app import application
 from nodisk.console.common import Console
@@ -98,7 +99,8 @@ def room_in(folder: Path, text: str = TEN_LINES) -> Iterator[Room]:
     lab, state = load(folder / "lab.yaml"), State(folder / "state").lab("room")
     with Database(state.database) as database:
         snapshot = Snapshot(LabContext(lab, folder / "lab.yaml", state, None), ask=lambda _: AWAY, now=_later())
-        console = Console(lab, database, snapshot, tick=0.01, failing=lambda *_: (), census=_nobody, addons=_none)
+        console = Console(lab, database, snapshot, tick=0.01, census=_nobody, addons=_none)
+        console.together = lambda *_: Together()
         yield Room(console, database)
 
 
@@ -108,7 +110,7 @@ def _later() -> Any:
     return lambda: float(next(ticks))
 
 
-def _none(_: LabContext) -> tuple[Listed, ...]:
+def _none(*_: object) -> tuple[Listed, ...]:
     return ()
 
 

@@ -18,6 +18,7 @@ from tests.unit.console.test_class_orders import form, teacher
 
 from nodisk.assets.addon_listing import Listed
 from nodisk.classes import handouts
+from nodisk.classes.own import Together
 from nodisk.classes.record import Class
 from nodisk.classes.trouble import Kind as TroubleKind
 from nodisk.classes.trouble import Trouble
@@ -123,9 +124,9 @@ def test_an_unknown_machine_is_ignored_and_then_adopted(room: Room, stranger: Ma
 def test_what_fails_and_add_ons(room: Room, physics: Class) -> None:
     """What the API says of them; where it is away, that is said, and not that nothing fails."""
     fails = Trouble("physics-jan-kowalski", "deployment/web", TroubleKind.IMAGE, f"{EVIL} can't be pulled", "a typo?")
-    room.console.failing = lambda *_: (fails,)
+    room.console.together = lambda *_: Together((fails,))
     row = addon_sets.Row("headlamp", addon_sets.State.BROKEN, "headlamp 0.45.0", EVIL)
-    room.console.addons = lambda _: (Listed(row, "1 of 1 mirrored"),)
+    room.console.addons = lambda *_: (Listed(row, "1 of 1 mirrored"),)
     anna, admin = program(room, ConsoleRole.TEACHER, "Anna Nowak"), program(room)
     path, shape = "/api/classes/physics/troubles", "/api/classes/{name}/troubles"
     assert valid(room.browser().get(path, headers=anna), shape) == {"troubles": [fails.to_json()]}
@@ -142,7 +143,7 @@ def test_what_fails_and_add_ons(room: Room, physics: Class) -> None:
     def away(*_: object) -> Any:
         raise Unreachable("nobody runs an API here")
 
-    room.console.failing = room.console.addons = away
+    room.console.together = room.console.addons = away
     assert "nobody runs an API" in valid(room.browser().get(path, headers=anna), shape, 503)["error"]
     valid(room.browser().get("/api/addons", headers=admin), "/api/addons", 503)
 

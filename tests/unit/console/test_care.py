@@ -17,7 +17,6 @@ from nodisk.assets.addon_listing import Listed
 from nodisk.bench.result import FORMAT
 from nodisk.classes.census import census
 from nodisk.console import reports
-from nodisk.context import LabContext
 from nodisk.kube.addon_sets import Row, State
 from nodisk.kube.errors import Unreachable
 from nodisk.records import backups
@@ -198,7 +197,7 @@ def test_the_cluster_s_add_ons(room: Room) -> None:
     rows = (Row(f"addon-{number}", state, "x.yaml") for number, state in enumerate(states))
     rows = (replace(row, problem=evil) if row.state is State.BROKEN else row for row in rows)
     found = tuple(Listed(row, "2 of 3 mirrored") for row in rows)
-    room.console.addons = lambda _: found
+    room.console.addons = lambda *_: found
     page = browser.get("/cluster").text
     assert evil not in page
     for row, words in zip(page.split("<tr")[-5:], states.values(), strict=True):
@@ -206,7 +205,7 @@ def test_the_cluster_s_add_ons(room: Room) -> None:
         assert ('class="failed"' in row) == bool(words)
     assert "niewdrożony" in browser.get("/cluster?lang=pl").text
 
-    def away(_: LabContext) -> tuple[Listed, ...]:
+    def away(*_: object) -> tuple[Listed, ...]:
         raise Unreachable("the API is away")
 
     room.console.addons = away

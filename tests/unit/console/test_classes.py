@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from tests.unit.console.consoles import Room
 
 from nodisk.classes import plan, record, sizes
+from nodisk.classes.own import Together
 from nodisk.classes.record import Class
 from nodisk.classes.roster import Person
 from nodisk.classes.trouble import Kind as TroubleKind
@@ -121,20 +122,22 @@ def test_what_fails_for_its_students(room: Room) -> None:
     teacher = room.browser().sign_in("Anna Nowak", ConsoleRole.TEACHER)
     assert "Nothing fails." in teacher.get("/class/physics").text
     evil = "<script>alert(1)</script>"
-    room.console.failing = lambda _, found: (
-        Trouble(
-            found.namespace(found.students[0]), f"deployment/{evil}", TroubleKind.IMAGE, evil, "a typo in ngnix?", 2
-        ),
+    room.console.together = lambda _, found: Together(
+        (
+            Trouble(
+                found.namespace(found.students[0]), f"deployment/{evil}", TroubleKind.IMAGE, evil, "a typo in ngnix?", 2
+            ),
+        )
     )
     page = teacher.get("/class/physics").text
     assert "a typo in ngnix?" in page
     assert "<strong>Image</strong>: &lt;script&gt;" in page
     assert evil not in page
 
-    def away(*_: object) -> tuple[Trouble, ...]:
+    def away(*_: object) -> Together:
         raise Unreachable("the API is away")
 
-    room.console.failing = away
+    room.console.together = away
     page = teacher.get("/class/physics?lang=pl").text
     assert "Nie wiadomo: API nie odpowiada. the API is away" in page
     assert "Jan Kowalski" in page

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Browser, Room, room_in
+from tests.unit.console.streams import events
 from tests.unit.console.test_attacks import EVIL, PAGES, Found
 from tests.unit.spec.labs import TEN_LINES
 
@@ -211,6 +212,40 @@ def test_who_does_not_know_the_passphrase_is_not_told_who_is_suspended(room: Roo
     )
     answer = room.browser().post("/door/k8s/sign-in", data={"login": "jan-kowalski", "passphrase": "something else"})
     assert "suspended" not in answer.text
+
+
+@pytest.mark.parametrize("end", ["suspended", "rotated", "signed out"])
+def test_an_open_page_gets_nothing_that_was_asked_for_before(room: Room, end: str) -> None:
+    """The API takes seconds: who is out when it answers gets nothing of the answer."""
+    found = class_(room)
+    browser = student(room, found)
+    how = {"suspended": {"suspended": True}, "rotated": {"credential": 2}, "signed out": {}}[end]
+    asked, loop_of = [0], list[asyncio.AbstractEventLoop]()
+
+    async def out() -> None:
+        record.save(room.console.context.state, found.with_accounts([found.students[0].model_copy(update=how)]))
+        if end == "signed out":
+            room.database.door.sign_out(token_of(room, browser))
+        else:
+            loop_of[0].call_later(0.5, room.console.stopping.set)
+
+    def own(*_: object) -> Own:
+        asked[0] += 1
+        if asked[0] < 3:
+            return OWN
+        asyncio.run_coroutine_threadsafe(out(), loop_of[0]).result(30)
+        return replace(OWN, pods=(Running("a-secret", "Ready", 0),))
+
+    room.console.own = own
+
+    async def go() -> str:
+        loop_of.append(asyncio.get_running_loop())
+        return (await asyncio.wait_for(browser.send("GET", "/door/k8s/live"), 30)).text
+
+    told = events(asyncio.run(go()))
+    assert (asked[0], "web-1" in told[0].data, told[-1].name) == (3, True, "end")
+    assert not any("a-secret" in event.data for event in told)
+    assert [("Your access is suspended" in event.data) for event in told[1:-1]] == [True] * (end == "suspended")
 
 
 def test_rotating_ends_sessions_and_leaves_the_passphrase(room: Room) -> None:

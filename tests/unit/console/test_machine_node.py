@@ -10,7 +10,7 @@ from tests.unit.console.test_attacks import EVIL
 from tests.unit.console.test_door import class_, student
 
 from nodisk.classes.on_node import OnNode, on_node
-from nodisk.classes.own import Own, Used
+from nodisk.classes.own import Together, Used
 from nodisk.classes.record import Class
 from nodisk.console import machine_node
 from nodisk.console.snapshot import Snapshot
@@ -117,7 +117,8 @@ def test_kinds_of_ram_in_order() -> None:
 
 def test_a_class_s_page_says_who_uses_how_much_and_when_they_were_here(room: Room) -> None:
     found = class_(room)
-    room.console.own = lambda *_: Own((Used("Pods", "2", "10"), Used("Memory", "0", "1Gi")), (), (), ())
+    used = (Used("Pods", "2", "10"), Used("Memory", "0", "1Gi"))
+    room.console.together = lambda *_: Together((), {one.key: used for one in found.students})
     student(room, found)
     shown = room.browser().sign_in().get("/class/k8s").text
     rows = {name: shown.partition(name)[2].partition("</tr>")[0] for name in ("Jan Kowalski", "Ewa Żak")}
@@ -125,8 +126,8 @@ def test_a_class_s_page_says_who_uses_how_much_and_when_they_were_here(room: Roo
     assert "Memory" not in rows["Jan Kowalski"]
     assert rows["Jan Kowalski"].count("<time") == rows["Ewa Żak"].count("<time") + 1
 
-    def away(*_: object) -> Own:
+    def away(*_: object) -> Together:
         raise Unreachable("it is away")
 
-    room.console.own = away
+    room.console.together = away
     assert "Jan Kowalski" in room.browser().sign_in().get("/class/k8s").text
