@@ -297,7 +297,8 @@ def test_the_commands(plane: ControlPlane, client: Client, folder: Path) -> None
 
     member = {"group": "", "kind": "ConfigMap", "namespace": "default", "name": "commanded"}
     assert call("list")["addons"][0]["state"] == "not applied"
-    seen = addon_listing.ask(replace(plane.context, lab=load(file), file=file))  # as the console asks
+    context = replace(plane.context, lab=load(file), file=file)
+    seen = addon_listing.ask(context, addon_listing.known(context))  # as the console asks
     assert [(one.row.name, one.row.state) for one in seen] == [("web", addon_sets.State.ABSENT)]
     assert call("show", "web")["objects"] == []
     [change] = call("apply", "--dry-run")["changes"]

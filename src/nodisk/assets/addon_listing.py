@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nodisk.assets import addon_mirror, addon_source, mirrored
 from nodisk.assets.addon_mirror import Result, Verb
+from nodisk.assets.addon_source import Sources
+from nodisk.assets.helm import Rendered
 from nodisk.assets.store import Store
 from nodisk.context import LabContext
-from nodisk.errors import NodiskError
+from nodisk.errors import NodiskError, SpecError
 from nodisk.kube import addon_sets
-from nodisk.kube.client import Client, connect
+from nodisk.kube.client import Client, Object, connect
 from nodisk.spec.model_addons import Addon
 
 WITHIN = 4.0
@@ -44,32 +47,64 @@ class Listed:
         return said | {"images": self.images}
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the lab itself has of its add-ons, by name: no API was asked for it."""
+
+    objects: Mapping[str, list[Object] | SpecError]
+    """As they are applied, or why they can't be had."""
+    images: Mapping[str, str]
+    """For people; see ``Listed``."""
+
+    def read(self, addon: Addon) -> list[Object]:
+        """An add-on's objects; raises SpecError if they can't be had."""
+        found = self.objects[str(addon.name)]
+        if isinstance(found, SpecError):
+            raise found
+        return found
+
+
 def of(context: LabContext, addon: Addon) -> Shown:
     """Raises SpecError as reading does."""
-    made = addon_source.Sources.of(context.lab, context.state).rendered(addon)
-    objects = made.objects
+    return _shown(context, addon, Sources.of(context.lab, context.state).rendered(addon))
+
+
+def _shown(context: LabContext, addon: Addon, made: Rendered) -> Shown:
     record = mirrored.read(context.state)
-    found = addon_mirror.states(Store(context.state.state), record, addon_source.images(addon, objects))
-    return Shown(list(found), addon_source.hidden(addon, objects), made.hooks)
+    found = addon_mirror.states(Store(context.state.state), record, addon_source.images(addon, made.objects))
+    return Shown(list(found), addon_source.hidden(addon, made.objects), made.hooks)
 
 
-def listed(context: LabContext, client: Client) -> tuple[Listed, ...]:
+def known(context: LabContext) -> Known:
+    """Read lab.yaml's add-ons, each once. Seconds where charts have to be rendered: not for where others wait."""
+    sources = Sources.of(context.lab, context.state)
+    objects, images = dict[str, list[Object] | SpecError](), dict[str, str]()
+    for addon in context.lab.addons:
+        name = str(addon.name)
+        try:
+            made = sources.rendered(addon)
+            images[name] = _summary(context, addon, made)
+            objects[name] = sources.pinned(addon, list(made.objects))
+        except SpecError as error:
+            objects[name] = error
+    return Known(objects, images)
+
+
+def listed(context: LabContext, client: Client, known: Known) -> tuple[Listed, ...]:
     """Those of lab.yaml in its order, and then those that only the cluster has; raises NodiskError."""
-    read = addon_source.Sources.of(context.lab, context.state).read
-    rows = addon_sets.rows(client, context.lab.addons, read)
-    images = {str(addon.name): _summary(context, addon) for addon in context.lab.addons}
-    return tuple(Listed(row, images.get(row.name, "")) for row in rows)
+    rows = addon_sets.rows(client, context.lab.addons, known.read)
+    return tuple(Listed(row, known.images.get(row.name, "")) for row in rows)
 
 
-def ask(context: LabContext) -> tuple[Listed, ...]:
+def ask(context: LabContext, known: Known) -> tuple[Listed, ...]:
     """The same of a lab's cluster now, within seconds. Raises NodiskError."""
     with connect(context, patience=0.0, within=WITHIN) as client:
-        return listed(context, client)
+        return listed(context, client, known)
 
 
-def _summary(context: LabContext, addon: Addon) -> str:
+def _summary(context: LabContext, addon: Addon, made: Rendered) -> str:
     try:
-        found = of(context, addon).images
+        found = _shown(context, addon, made).images
     except NodiskError:
         return ""
     return f"{sum(one.verb is Verb.THERE for one in found)} of {len(found)} mirrored" if found else ""

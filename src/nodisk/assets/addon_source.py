@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodisk.assets import addon_files, built, helm, mirrored
+from nodisk.assets import addon_files, built, helm, helm_once, mirrored
 from nodisk.assets.helm import Rendered
 from nodisk.assets.store import Store
 from nodisk.errors import NodiskError, SpecError
@@ -37,7 +37,10 @@ class Sources:
 
     def read(self, addon: Addon) -> list[Object]:
         """An add-on's objects as they are applied; raises SpecError if they can't be had."""
-        found = self.plain(addon)
+        return self.pinned(addon, self.plain(addon))
+
+    def pinned(self, addon: Addon, found: list[Object]) -> list[Object]:
+        """An add-on's objects with their images by the digests that are mirrored; raises SpecError."""
         try:
             pins = mirrored.read(self.state).pins(pod_images.named(found))
             return pod_images.replaced(found, pins) if pins else found
@@ -61,13 +64,15 @@ class Sources:
                 return Rendered(tuple(addon_sets.checked(addon, list(objects))), ())
             helm.check_archive(file, addon.helm)
             log = self.state.state.cache / "log" / f"helm-{addon.name}.log"
-            made = helm.render(str(addon.name), file, addon.helm, version=self.kubernetes, log=log)
+            made = helm_once.render(str(addon.name), file, addon.helm, version=self.kubernetes, log=log)
             addon_sets.checked(addon, list(made.objects))
         except (NodiskError, OSError) as error:
             text = error.message if isinstance(error, NodiskError) else str(error)
             hint = error.hint if isinstance(error, NodiskError) else None
             text = text.removeprefix(f"add-on {addon.name}: ")
             raise SpecError(f"add-on {addon.name}: {text}", hint=hint) from error
+        except RecursionError as error:
+            raise _endless(addon) from error
         return made
 
     def _file(self, addon: Addon) -> Path:

@@ -8,6 +8,7 @@ installation) are left out, and named: nodisk applies objects, and waits for non
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import tarfile
 import tempfile
@@ -87,6 +88,10 @@ def render(name: str, archive: Path, chart: HelmChart, *, version: str | None, l
     what is no object.
     """
     helm = program()
+    data = archive.read_bytes()
+    # What is rendered is what was checked, whoever may write the file: it is kept by that hash (``helm_once``).
+    if hashlib.sha256(data).hexdigest() != chart.sha256:
+        raise SpecError(f"{archive} was changed while it was read", hint="try again")
     with tempfile.TemporaryDirectory(prefix="nodisk-helm-") as made:
         folder = Path(made)
         folder.chmod(0o711)
@@ -99,7 +104,7 @@ def render(name: str, archive: Path, chart: HelmChart, *, version: str | None, l
         os.chown(values, _NOBODY, _NOBODY)
         values.write_text(chart.values, encoding="utf-8")
         copy = folder / "chart.tgz"
-        copy.write_bytes(archive.read_bytes())
+        copy.write_bytes(data)
         copy.chmod(0o444)
         argv = command(helm, name, copy, chart, values=values, out=out, version=version)
         asyncio.run(_run(argv, log, home))

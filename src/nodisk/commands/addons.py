@@ -48,8 +48,9 @@ def _chosen(context: LabContext, names: Sequence[str]) -> list[Addon]:
 def list_(options: LabOptions, output: str) -> None:
     """List the add-ons in lab.yaml, and those that only the cluster has."""
     context = options.load_cluster()
+    known = addon_listing.known(context)
     with _client(context) as client:
-        found = addon_listing.listed(context, client)
+        found = addon_listing.listed(context, client, known)
     if output == "json":
         ui.print_json({"addons": [one.to_json() for one in found]})
         return

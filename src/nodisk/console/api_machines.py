@@ -9,7 +9,16 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from nodisk.console import boot_orders, boot_pages, care_orders, orders, remark_orders, unknown_pages, upgrade_pages
+from nodisk.console import (
+    boot_orders,
+    boot_pages,
+    care_orders,
+    care_pages,
+    orders,
+    remark_orders,
+    unknown_pages,
+    upgrade_pages,
+)
 from nodisk.console.api_bodies import (
     Adopting,
     Booting,
@@ -136,8 +145,7 @@ async def addons(console: Console, request: Request, session: Entry) -> Response
     """The cluster's add-ons."""
     if not console.lab.has_cluster:
         raise Problem(404, "this lab has no cluster")
-    async with console.asking:
-        found = await asyncio.to_thread(console.addons, console.context)
+    found = await care_pages.addons_of(console)
     return JSONResponse({"addons": [one.to_json() for one in found]})
 
 

@@ -34,16 +34,16 @@ async def cluster(console: Console, request: Request, session: Entry) -> Respons
     found, unknown = None, ""
     addons: tuple[Listed, ...] = ()
     no_addons = ""
-    async with console.asking:
-        try:
+    try:
+        async with console.asking:
             found = await asyncio.to_thread(console.census, console.context)
+    except NodiskError as error:
+        unknown = error.message
+    else:  # where the API is away, nobody waits for it twice
+        try:
+            addons = await addons_of(console)
         except NodiskError as error:
-            unknown = error.message
-        else:  # where the API is away, nobody waits for it twice
-            try:
-                addons = await asyncio.to_thread(console.addons, console.context)
-            except NodiskError as error:
-                no_addons = error.message
+            no_addons = error.message
     return page(
         request,
         "cluster.html",
@@ -54,6 +54,13 @@ async def cluster(console: Console, request: Request, session: Entry) -> Respons
         no_addons=no_addons,
         has_headlamp=headlamp.wanted(console.lab),
     )
+
+
+async def addons_of(console: Console) -> tuple[Listed, ...]:
+    """The cluster's add-ons; raises NodiskError if nobody can say. Who waits for the API doesn't wait for Helm."""
+    known = await asyncio.to_thread(console.addons_known, console.context)
+    async with console.asking:
+        return await asyncio.to_thread(console.addons, console.context, known)
 
 
 async def reports_(console: Console, request: Request, session: Entry) -> Response:

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from nodisk.assets import addon_listing
-from nodisk.assets.addon_listing import Listed
+from nodisk.assets.addon_listing import Known, Listed
 from nodisk.classes import census, headlamp, on_node, own
 from nodisk.classes.census import Census
 from nodisk.classes.headlamp import Entrance
@@ -72,7 +72,9 @@ class Console:
     """Make the server read lab.yaml again, which ends this console and begins a new one."""
     census: Callable[[LabContext], Census] = census.ask
     """The cluster at a glance; raises NodiskError if nobody can say."""
-    addons: Callable[[LabContext], tuple[Listed, ...]] = addon_listing.ask
+    addons_known: Callable[[LabContext], Known] = addon_listing.known
+    """What the lab has of its add-ons; it may take Helm's seconds, so nothing that others need is held meanwhile."""
+    addons: Callable[[LabContext, Known], tuple[Listed, ...]] = addon_listing.ask
     """The cluster's add-ons; raises NodiskError if nobody can say."""
     on_node: Callable[[LabContext, str, Iterable[Class]], OnNode | None] = on_node.ask
     """What is on a machine, of these classes' students and others; raises NodiskError if nobody can say."""

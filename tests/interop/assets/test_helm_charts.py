@@ -28,13 +28,15 @@ from tests.interop.assets.publisher import registry
 from tests.support.helm import unpack
 
 from nodisk import yamltext
-from nodisk.assets import addon_files, addon_source, helm, mirrored, progress
+from nodisk.assets import addon_files, addon_listing, addon_source, helm, mirrored, progress
 from nodisk.assets.official import Upstream
 from nodisk.assets.store import Store
 from nodisk.assets.work import Work
+from nodisk.context import LabContext
 from nodisk.errors import IntegrityError, SpecError
 from nodisk.kube import goyaml
 from nodisk.spec.addon_catalogue import CATALOGUE, Known
+from nodisk.spec.model import Lab
 from nodisk.spec.model_addons import Addon
 from nodisk.state import LabState, State
 
@@ -256,6 +258,44 @@ def test_helm_is_started_as_nobody_in_a_cage(
         "secret": "",
         "values": "a: 1",
     }
+
+
+LAB = Lab.model_validate(
+    {
+        "name": "room",
+        "network": {"subnet": "10.77.0.0/24", "server": "10.77.0.1"},
+        "machines": [{"name": "c1", "mac": "52:54:00:00:00:01", "address": "10.77.0.11", "role": "control-plane"}],
+    }
+)
+COUNTED = (
+    SEEN
+    + """
+echo run >>{runs}
+"""
+)
+
+
+def test_a_chart_is_rendered_once_for_all_who_look(
+    state: LabState, tmp_path: Path, stand_in: Callable[[str], None]
+) -> None:
+    """Its state and its images are of the same run; who looks again starts none, and other values are another chart."""
+    runs, archive = tmp_path / "runs", package(tmp_path)
+    runs.touch()
+    runs.chmod(0o666)  # Helm isn't root
+    stand_in(COUNTED.replace("{runs}", str(runs)))
+
+    def look(values: str) -> addon_listing.Known:
+        wanted = of(archive, values=values)
+        lab = LAB.model_copy(update={"addons": (wanted,)})
+        found = addon_listing.known(LabContext(lab, tmp_path / "lab.yaml", state, None))
+        assert found.read(wanted)[0]["data"]["values"] == values
+        return found
+
+    first = look("a: 1")
+    assert look("a: 1") == first
+    assert runs.read_text() == "run\n"
+    look("a: 2")
+    assert runs.read_text() == "run\n" * 2
 
 
 def test_a_chart_without_an_end_is_stopped(
