@@ -319,8 +319,7 @@ def test_a_typo_is_explained_to_both(room: Driver, admin: Chrome, jan: Chrome) -
     type_in(jan, f"kubectl create deployment web --image={image.replace('echo', 'ecoh')}")
     open_page(admin, f"/class/{NAME}")
 
-    def told() -> bool:
-        admin.refresh()  # the page of a class is not live
+    def told() -> bool:  # by a page that is live
         return "can't be pulled" in admin.find_element("css selector", "main").text
 
     room.wait(on_page(admin, told), "the class's page says what fails")

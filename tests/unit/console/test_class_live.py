@@ -19,6 +19,7 @@ from tests.unit.console.test_attacks import EVIL, Found
 from tests.unit.console.test_classes import NOW, class_
 
 from nodisk.classes import own, plan, record, sizes
+from nodisk.classes.manifests import QUOTA
 from nodisk.classes.own import All, Shared, Together, Used
 from nodisk.classes.record import Class
 from nodisk.classes.roster import Person
@@ -260,7 +261,7 @@ def test_many_watchers_of_many_students_cost_one_look(room: Room) -> None:
         asked[0] += 1
         status = {"hard": {"pods": "10"}, "used": {"pods": str(used[0])}}
         space = made.namespace(made.students[7])
-        quota = {"metadata": {"name": own.QUOTA, "namespace": space}, "status": status}
+        quota = {"metadata": {"name": QUOTA, "namespace": space}, "status": status}
         return All({space: [quota]}, {}, {}, {}, "10.77.0.12", datetime.now(UTC))
 
     shared, lock = Shared(answer, lambda: time[0]), threading.Lock()
@@ -336,7 +337,7 @@ def test_looks_are_shared_and_forgotten(physics: Class) -> None:
         time[0] += class_looks.FRESH
         second = await looks.get("physics", collect)
         assert second is not first
-        written = [second.written("en", lambda now, _: (now,)) for _ in range(2)]  # type: ignore[arg-type, misc, return-value, union-attr]
+        written = [second.written("en", lambda now, _: (now,)) for _ in range(2)]  # type: ignore[arg-type, return-value, union-attr]
         assert written[0] is written[1]
         time[0] += class_looks.FRESH
         with pytest.raises(Unreachable):

@@ -219,11 +219,17 @@ def test_an_open_page_gets_nothing_that_was_asked_for_before(room: Room, end: st
     """The API takes seconds: who is out when it answers gets nothing of the answer."""
     found = class_(room)
     browser = student(room, found)
-    how = {"suspended": {"suspended": True}, "rotated": {"credential": 2}, "signed out": {}}[end]
+    changes: dict[str, dict[str, object]] = {
+        "suspended": {"suspended": True},
+        "rotated": {"credential": 2},
+        "signed out": {},
+    }
     asked, loop_of = [0], list[asyncio.AbstractEventLoop]()
 
     async def out() -> None:
-        record.save(room.console.context.state, found.with_accounts([found.students[0].model_copy(update=how)]))
+        record.save(
+            room.console.context.state, found.with_accounts([found.students[0].model_copy(update=changes[end])])
+        )
         if end == "signed out":
             room.database.door.sign_out(token_of(room, browser))
         else:
