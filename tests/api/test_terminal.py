@@ -16,7 +16,8 @@ from tests.support.shells import PROMPT
 
 from nodisk.classes import accounts, actions, own, record, terminal
 from nodisk.classes.record import Class
-from nodisk.console.terminal_pods import FOREIGN, NO_ROOM, InCluster, NoTerminal, Ready, Shell
+from nodisk.console import terminal_pods
+from nodisk.console.terminal_pods import FOREIGN, NO_MACHINE, NO_ROOM, InCluster, NoTerminal, Ready, Shell
 from nodisk.console.terminals import Terminals
 from nodisk.kube import exec as execs
 from nodisk.kube import goyaml
@@ -210,6 +211,23 @@ def test_rotating_ends_its_token_and_suspending_its_pod(
     # Also a console that has just started finds the pod, and ends it.
     asyncio.run(Terminals(pods).sweep(plane.context))
     assert [one["metadata"]["name"] for one in client.list("v1", "Pod", namespace=space)] == []
+
+
+def test_a_pod_that_no_machine_takes_is_told_apart(
+    plane: ControlPlane, client: Client, pods: InCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a power cut: what the scheduler says passes when a machine is back, and is worth waiting for."""
+    monkeypatch.setattr(terminal_pods, "FRUITLESS", 0.0)
+    found = make(plane, client, "tnowhere", tmp_path / "handouts")
+    jan, space = found.students[0], "tnowhere-jan-kowalski"
+    client.create(terminal.pod(found, jan))
+    says = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available"}
+    path = client.path("v1", "Pod", "terminal", namespace=space, subresource="status")
+    client.json("PATCH", path, body={"status": {"conditions": [says]}}, content_type="application/merge-patch+json")
+    with pytest.raises(NoTerminal) as caught:
+        asyncio.run(pods.prepare(found, jan, say))
+    assert caught.value.message == NO_MACHINE
+    assert "0/2 nodes are available" in caught.value.detail
 
 
 def test_an_api_that_is_away_is_said(plane: ControlPlane, client: Client, pods: InCluster, tmp_path: Path) -> None:

@@ -125,6 +125,12 @@ def is_over(pod: Mapping[str, Any]) -> bool:
     return bool(pod["metadata"].get("deletionTimestamp")) or phase in ("Failed", "Succeeded")
 
 
+def is_unplaced(pod: Mapping[str, Any]) -> bool:
+    """Whether the scheduler has found no node for it."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(one.get("type") == "PodScheduled" and one.get("status") == "False" for one in conditions)
+
+
 def running(pod: Mapping[str, Any]) -> str:
     """What tells the container that runs from every other, also on the same pod; '' while none does.
 

@@ -41,6 +41,7 @@ REFUSED = "The cluster refuses a terminal."
 AWAY = "The cluster does not answer."
 FOREIGN = "You have a pod called terminal that is not the door's. Delete it or give it another name."
 PENDING = "The terminal's pod does not start."
+NO_MACHINE = "No machine has room for the terminal now. It starts as soon as one has."
 LATE = "The terminal's pod took too long to start."
 STARTING = "The terminal starts …"
 KEY = "The terminal could not get its key."
@@ -159,7 +160,7 @@ class InCluster:
             if pod is not None and (why := await asyncio.to_thread(_why, client, space, pod)):
                 now = (PENDING, why)
                 if fruitless.passed:
-                    raise NoTerminal(PENDING, why)
+                    raise NoTerminal(NO_MACHINE if terminal.is_unplaced(pod) else PENDING, why)
             if now != said:
                 said = now
                 await say(*now)

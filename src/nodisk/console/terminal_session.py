@@ -20,7 +20,7 @@ from nodisk.classes.record import Account, Class
 from nodisk.console import terminal_messages as messages
 from nodisk.console.scrollback import Scrollback
 from nodisk.console.terminal_messages import Seen, Size, Told, Typed
-from nodisk.console.terminal_pods import AWAY, NoTerminal, Pods, Ready, Shell
+from nodisk.console.terminal_pods import AWAY, LATE, NO_MACHINE, NoTerminal, Pods, Ready, Shell
 from nodisk.console.terminal_watchers import Watchers
 from nodisk.console.words import Translate
 from nodisk.errors import NodiskError
@@ -42,6 +42,10 @@ PARTING = 2.0
 """Seconds for a browser to take the last words."""
 TRIES = 3
 """Shells in a row that may break off before the pod is replaced."""
+REPLACED = 1
+"""Pods in a row that are replaced so."""
+PASSING = (NO_MACHINE, LATE)
+"""What a room that lost its power says until its machines are back: waited for as long as somebody wants a terminal."""
 
 
 class End(StrEnum):
@@ -176,7 +180,8 @@ class Session:
         """One shell after another until one ends by itself. Raises NoTerminal where none is to be had.
 
         A machine without power stays Ready to the cluster for most of a minute, and its pods as long: what tells is
-        that nothing can be run in the pod, so it is replaced then, once.
+        that nothing can be run in the pod, so it is replaced then, once. Where the API is away as well, nothing is
+        known of the pod, and the API is waited for.
         """
         broken, replaced = 0, 0
         while True:
@@ -186,6 +191,10 @@ class Session:
                 await self._leave_behind(ready)
                 outcome = await self._shell_of(ready)
             except NoTerminal as error:
+                if error.message in PASSING:
+                    await self._say(error.message, error.detail)
+                    await asyncio.sleep(AGAIN)
+                    continue
                 if error.message != AWAY:
                     raise
                 outcome = Outcome(None, error.detail)
@@ -196,14 +205,20 @@ class Session:
             broken += 1
             await self._say(BROKE, outcome.message)
             if broken > TRIES:
-                if replaced:
+                broken = 0
+                replaced += await self._remove_pod()
+                if replaced > REPLACED:
                     raise NoTerminal(AWAY, outcome.message)
-                try:
-                    await self.pods.remove(self.place.found, self.place.student)
-                except NodiskError as error:
-                    raise NoTerminal(AWAY, error.message) from error
-                broken, replaced = 0, 1
-            await asyncio.sleep(AGAIN * broken)
+            await asyncio.sleep(AGAIN * max(1, broken))
+
+    async def _remove_pod(self) -> bool:
+        """Whether the API did it; where it doesn't answer, the student is told."""
+        try:
+            await self.pods.remove(self.place.found, self.place.student)
+        except NodiskError as error:
+            await self._say(AWAY, error.message)
+            return False
+        return True
 
     async def _leave_behind(self, ready: Ready) -> None:
         """If that is another container than before, show what the one before said last, and say that it is over."""

@@ -118,6 +118,9 @@ POLISH = {
     "New": "Nowe",
     "Next": "Następna",
     "Next boot": "Następny start",
+    "No machine has room for the terminal now. It starts as soon as one has.": (
+        "Żaden komputer nie ma teraz miejsca na terminal. Uruchomi się, gdy miejsce się znajdzie."
+    ),
     "No room": "Brak miejsca",
     "Nobody is signed in here": "Nikt nie jest tu zalogowany",
     "Nobody knows: the API does not answer.": "Nie wiadomo: API nie odpowiada.",

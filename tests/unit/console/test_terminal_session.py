@@ -17,10 +17,11 @@ from nodisk.classes.record import Account, Class
 from nodisk.classes.roster import Person
 from nodisk.console import terminal_session
 from nodisk.console.terminal_messages import Size
-from nodisk.console.terminal_pods import AWAY, NO_ROOM, NoTerminal, Ready, Say, Shell
+from nodisk.console.terminal_pods import AWAY, LATE, NO_MACHINE, NO_ROOM, NoTerminal, Ready, Say, Shell
 from nodisk.console.terminal_session import BROKE, KEPT, WORDS, End
 from nodisk.console.terminals import Terminals
 from nodisk.console.words import POLISH, translator
+from nodisk.errors import EnvironmentProblem
 from nodisk.kube.channels import Outcome
 
 FOUND = plan.merge(
@@ -92,6 +93,8 @@ class Cluster:
     fails: int = 0
     """How often a new key can't be given."""
     renewed: int = 0
+    away: int = 0
+    """How often the API does not answer who removes a pod."""
 
     async def prepare(self, found: Class, student: Account, say: Say) -> Ready:
         self.asked += 1
@@ -117,6 +120,9 @@ class Cluster:
         yield now[1]
 
     async def remove(self, found: Class, student: Account) -> None:
+        if self.away:
+            self.away -= 1
+            raise EnvironmentProblem("connection refused")
         self.removed += 1
 
     def _next(self) -> None:
@@ -159,12 +165,28 @@ def test_a_connection_that_breaks_once_costs_nothing() -> None:
     assert (end, socket.output, cluster.removed) == (End.OVER, b"xy", 0)
 
 
-def test_an_api_that_stays_away_is_said_in_the_end() -> None:
-    cluster = Cluster([NoTerminal(AWAY, "connection refused")])
-    end, socket, _ = run(cluster, language="pl")
+def test_a_shell_that_never_holds_is_given_up() -> None:
+    """The API answers and a new pod is no better, so waiting would not help."""
+    end, socket, _ = run(cluster := Cluster([NoTerminal(AWAY, "no route to host")]), language="pl")
     assert end is End.FAILED
-    assert socket.said[-1] == {"state": "failed", "text": POLISH[AWAY], "detail": "connection refused"}
-    assert cluster.asked == 2 * (terminal_session.TRIES + 1)
+    assert socket.said[-1] == {"state": "failed", "text": POLISH[AWAY], "detail": "no route to host"}
+    assert (cluster.asked, cluster.removed) == (2 * (terminal_session.TRIES + 1), 2)
+
+
+def test_a_room_without_power_is_waited_for() -> None:
+    """First the API is away, longer than all tries, then the machines: nobody has to click when they are back."""
+    off = [NoTerminal(AWAY, "connection refused")] * 20
+    boots = [NoTerminal(NO_MACHINE, "fits on no machine"), NoTerminal(LATE), NoTerminal(NO_MACHINE)]
+    cluster = Cluster([*off, *boots, ("b", Script([b"back", Outcome(0)]))], away=5)
+    end, socket, _ = run(cluster)
+    assert (end, socket.output, cluster.removed) == (End.OVER, b"back", 0)
+    assert {"state": "wait", "text": AWAY, "detail": "connection refused"} in socket.said
+    assert {"state": "wait", "text": NO_MACHINE, "detail": "fits on no machine"} in socket.said
+
+
+def test_who_waits_for_a_machine_too_long_is_idle() -> None:
+    end, _, terminals = run(Cluster([NoTerminal(NO_MACHINE)]), idle=0.1)
+    assert (end, terminals.places) == (End.IDLE, {})
 
 
 @dataclass
@@ -233,6 +255,6 @@ def test_every_sentence_is_in_polish() -> None:
     sentences = [*WORDS.values(), BROKE, KEPT, terminal_session.OPEN, terminal_pages.NONE, terminal_pages.FULL]
     sentences += [*terminal_watchers.WORDS.values(), terminal_watchers.WATCHES, watch_pages.CLOSED]
     sentences += [getattr(terminal_pods, name) for name in dir(terminal_pods) if name in (
-        "NO_ROOM", "REFUSED", "AWAY", "FOREIGN", "PENDING", "LATE", "STARTING", "KEY"
+        "NO_ROOM", "NO_MACHINE", "REFUSED", "AWAY", "FOREIGN", "PENDING", "LATE", "STARTING", "KEY"
     )]  # fmt: skip
     assert [one for one in sentences if one not in POLISH] == []
