@@ -14,6 +14,8 @@ from nodisk import run
 from nodisk.check import (
     age,
     backup,
+    class_registry,
+    config,
     firmware,
     host,
     loaders,
@@ -53,6 +55,8 @@ NAMES = (
     "mirror",
     "release",
     "image",
+    "config",
+    "registry",
     "upgrade",
     "butane",
     "firmware",
@@ -95,6 +99,9 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
     found["clock and mirror"] = lambda: host.clock_and_mirror(state, lab)
     found["release and disk"] = lambda: release.release_and_disk(state, lab)
     found["image"] = lambda: age.image(state, lab)
+    if not place.virtual or place.netns:  # its machines may run
+        found["config"] = lambda: config.config(place.state, lab)
+    found["registry"] = lambda: class_registry.registry(lab, place.state)
     if lab.has_cluster:
         context = LabContext(lab, place.file, place.state, place.netns)
         found["upgrade"] = lambda: upgrade.upgrade(context, place.upgrade_to)

@@ -16,7 +16,7 @@ from nodisk.kube.client import Client
 from nodisk.parallel import all_or_raise, in_parallel
 from nodisk.records import running
 from nodisk.state import LabState
-from nodisk.storage import volumes
+from nodisk.storage import filesystem, volumes
 from nodisk.storage.volumes import SMALLEST, Volume
 from nodisk.waiting import Deadline
 
@@ -72,7 +72,7 @@ def room(state: LabState, record: Class) -> Room | None:
     needed = 0
     for owner in known.keys() | wanted.keys():
         promised = max(wanted.get(owner, 0), known[owner].size if owner in known else 0)
-        needed += volumes.image_size(promised) - (used(state, known[owner]) if owner in known else 0)
+        needed += filesystem.file_size(promised) - (used(state, known[owner]) if owner in known else 0)
     return Room(len(record.students), size, needed, shutil.disk_usage(files.nearest(state.root)).free)
 
 

@@ -9,14 +9,13 @@ from dataclasses import replace
 import click
 
 from nodisk import ui
-from nodisk.assets import built, holds
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import EnvironmentProblem, IntegrityError, UsageError
 from nodisk.pki.authority import Authority
 from nodisk.plan import daemons_files, readable, show, snippets
-from nodisk.plan.facts import Facts
 from nodisk.records import host
 from nodisk.records.database import Database
+from nodisk.server import assets
 from nodisk.spec.lookup import machine_named
 from nodisk.spec.model import Machine
 
@@ -83,9 +82,7 @@ def _daemons(context: LabContext) -> dict[str, str]:
 
 
 def _texts(context: LabContext, machine: Machine) -> dict[str, str]:
-    held = holds.read(context.state).of(machine.mac)
-    made = built.facts(context.state.state, context.lab) if held is None else held.facts
-    facts = Facts(_ca(context), *made)
+    facts = assets.facts_now(context.lab, context.state, machine, _ca(context))
     return show.texts(context.lab, facts, machine, where=snippets.in_file(context.file))
 
 

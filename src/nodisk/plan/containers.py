@@ -190,6 +190,15 @@ def cni_config(lab: Lab, machine: Machine) -> str:
     )
 
 
+_ASKS = "the server tells names by the pod that asks"
+"""The comment of the rule that shows pods' own addresses to the server."""
+
+
+def shows_pods(firewall: str) -> bool:
+    """Whether these rules let pods ask for names under their own addresses: ``kubernetes.isolation: names``."""
+    return _ASKS in firewall
+
+
 def firewall(lab: Lab, *, names: bool) -> str:
     """nftables rules of a machine: what pods may not reach, how they reach other networks, and addresses that no
     Service has.
@@ -219,7 +228,7 @@ def firewall(lab: Lab, *, names: bool) -> str:
     asking = ""
     if names and lab.isolates_names:
         question = f"ip saddr {pods} ip daddr {server} meta l4proto {{ tcp, udp }} th dport {ports.NAMES}"
-        asking = f'\t\t{question} counter accept comment "the server tells names by the pod that asks"\n'
+        asking = f'\t\t{question} counter accept comment "{_ASKS}"\n'
     tcp, udp = (", ".join(map(str, (*open_to, *more))) for open_to in (ports.POD_TCP, ports.POD_UDP))
     return f"""#!/usr/sbin/nft -f
 {HEADER}table ip nodisk

@@ -264,12 +264,22 @@ _CLASS_REGISTRY = r"""
             auth_request_set $why $upstream_http_{reason};
             error_page 401 = @login;
             error_page 403 = @refused;
+            proxy_intercept_errors on;
+            error_page 500 502 = /failed;  # docker-registry has no word for a full file system
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-Proto https;
             proxy_set_header Authorization "";
             proxy_set_header Content-Type $registry_type;
             proxy_pass http://unix:{run}/class-registry.sock;
+        }}
+        location = /failed {{
+            internal;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_pass http://application/class-registry/failed;
         }}
         location = /asked {{
             internal;

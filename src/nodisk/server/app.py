@@ -41,6 +41,7 @@ def application(app_state: AppState) -> Starlette:
             Route("/peers/v2/{name:path}/blobs/{digest}", layers.layer),
             Route("/direct/v2/{name:path}/blobs/{digest}", layers.direct),
             Route("/class-registry/asked", class_registry.answer),
+            Route("/class-registry/failed", class_registry.failed),
             Route("/inventory", inventory.report, methods=["POST"]),
             Route("/", start.start),
             Route("/kubectl", start.kubectl),

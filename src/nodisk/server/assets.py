@@ -17,7 +17,7 @@ from nodisk.plan.daemons import Host
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.records import virtual_lab
 from nodisk.server.texts import Held, Texts
-from nodisk.spec.model import Lab
+from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Mac
 
@@ -90,11 +90,23 @@ def find(state: LabState, lab: Lab) -> Built:
         built.release_bin(state.state, lab) if lab.has_cluster else None,
         of_release.get("kubectl"),
         built.signed_loaders(state.state, lab),
-        tuple(state.bench.read_text(encoding="utf-8").split()) if state.bench.exists() else (),
+        masked(state),
         virtual_lab.emulated(state),
         held,
         Live(state).of,
     )
+
+
+def masked(state: LabState) -> tuple[str, ...]:
+    """Units that are disabled on the lab's machines."""
+    return tuple(state.bench.read_text(encoding="utf-8").split()) if state.bench.exists() else ()
+
+
+def facts_now(lab: Lab, state: LabState, machine: Machine, ca_pem: str) -> Facts:
+    """What a server that starts now would render a machine's texts with; raises EnvironmentProblem before a build."""
+    held = holds.read(state).of(machine.mac)
+    made = built.facts(state.state, lab) if held is None else held.facts
+    return Facts(ca_pem, *made, masked(state), virtual_lab.emulated(state))
 
 
 def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:

@@ -1,7 +1,8 @@
-"""The class registry on the disk: how full it is, what no image needs any more, and room for everything else.
+"""The class registry on the disk: how full it is, and what no image needs any more.
 
 The folder is docker-registry's (2.8): blobs by digest, and for each image links to its manifests and layers. What
-students put there is hostile: files of any size and form.
+students put there is hostile: files of any size and form. It is a file system of its own (``storage.class_registry``),
+so the kernel keeps them from the rest of the disk.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ UPLOAD = 4096
 """Bytes that an upload takes in any case."""
 LARGEST_MANIFEST = 4 << 20
 """Bytes; docker-registry takes no larger one."""
-SPARE = 3 << 30
-"""Bytes of the disk that students' images leave to etcd and the rest."""
-GUARD = 2.0
-"""Seconds between two looks at what the disk has left."""
+LEAST = 1 << 20
+"""Free bytes of the file system below which no push begins: it would fail on its way, with a less clear word."""
+FEWEST = 128
+"""The same for files that may still be made; a push makes some ten of them."""
 SWEEP = 3600.0
 """Seconds between two looks for namespaces that are gone; the second one that misses one takes its images."""
 
@@ -87,6 +88,8 @@ class Fullness:
 
     limits: ClassRegistry
     root: Path
+    trouble: str = ""
+    """Why there is no file system to put anything on; '': there is."""
     clock: Callable[[], float] = time.monotonic
     _use: Use = field(default_factory=lambda: Use(0, {}))
     _looked: float = -LOOK
@@ -94,6 +97,8 @@ class Fullness:
 
     async def problem(self, namespace: str) -> str | None:
         """Why nothing more may be pushed to a namespace; None: it may."""
+        if self.trouble:
+            return self.trouble
         async with self._lock:
             if self.clock() - self._looked >= LOOK:
                 self._use = await asyncio.to_thread(use, self.root)
@@ -102,16 +107,32 @@ class Fullness:
             return f"the images of {namespace} have taken all of their {self.limits.per_namespace}"
         if self._use.uploads.get(namespace, 0) >= MOST_UPLOADS:
             return f"{namespace} has {MOST_UPLOADS} uploads that were not finished: they end within three hours"
-        if self._use.total >= self.limits.size.bytes:
-            return f"the registry is full: {self.limits.size}"
-        if left(self.root) < SPARE:
-            return "the disk of the server is almost full"
+        if self._use.total >= self.limits.size.bytes or is_full(self.root):
+            return self.full
         return None
 
+    def failed(self) -> str | None:
+        """Why the registry could not do what it was asked, as far as its file system tells; None: that is well.
 
-def left(root: Path) -> int:
-    """Bytes that are free on the folder's disk."""
-    return shutil.disk_usage(root).free
+        A push that has filled it leaves what it brought so far: that goes.
+        """
+        if self.trouble:
+            return self.trouble
+        if not is_full(self.root):
+            return None
+        rescue(self.root)
+        return self.full
+
+    @property
+    def full(self) -> str:
+        """That nothing more goes into it."""
+        return f"the registry is full: {self.limits.size}"
+
+
+def is_full(root: Path) -> bool:
+    """Whether the folder's file system has hardly any bytes left, or inodes, where it counts them."""
+    found = os.statvfs(root)
+    return found.f_bavail * found.f_frsize < LEAST or (found.f_files > 0 and found.f_favail < FEWEST)
 
 
 def tidy(root: Path) -> int:
@@ -184,7 +205,7 @@ def sweep(root: Path, namespaces: Collection[str], missed: set[str]) -> tuple[se
 
 
 def rescue(root: Path) -> int:
-    """Empty what is being uploaded, so that the disk has room: those uploads fail. Returns how many.
+    """Empty what is being uploaded, so that there is room for others: those uploads fail. Returns how many.
 
     A file that is removed would keep its room as long as somebody writes to it.
     """
@@ -198,19 +219,15 @@ def rescue(root: Path) -> int:
 
 
 async def keep(root: Path, ask: Callable[[], Collection[str]], say: Callable[[str], None]) -> None:
-    """Keep the disk from running full, and sweep, for ever.
+    """Sweep now and then, for ever.
 
     ``ask``: the cluster's namespaces; raises ApiError while it doesn't answer.
     """
-    missed, swept = set[str](), -SWEEP
+    missed = set[str]()
     while True:
-        if left(root) < SPARE and (count := await asyncio.to_thread(rescue, root)):
-            say(f"class registry: less than {SPARE >> 30} GiB left on the disk; uploads ended: {count}")
-        if time.monotonic() - swept >= SWEEP:
-            swept = time.monotonic()
-            with contextlib.suppress(ApiError):
-                there = await asyncio.to_thread(ask)
-                missed, removed = await asyncio.to_thread(sweep, root, there, missed)
-                for name in removed:
-                    say(f"class registry: the images of {name} were removed: its namespace is gone")
-        await asyncio.sleep(GUARD)
+        with contextlib.suppress(ApiError):
+            there = await asyncio.to_thread(ask)
+            missed, removed = await asyncio.to_thread(sweep, root, there, missed)
+            for name in removed:
+                say(f"class registry: the images of {name} were removed: its namespace is gone")
+        await asyncio.sleep(SWEEP)

@@ -40,8 +40,12 @@ def daemons(
     on_dnsmasq: Callable[[str], None],
     on_nginx: Callable[[str], None],
     names: bool,
+    students: bool = False,
 ) -> tuple[Daemon, ...]:
-    """All daemons; they are stopped from the last to the first. ``names``: also unbound. Raises ToolMissing."""
+    """All daemons; they are stopped from the last to the first. Raises ToolMissing.
+
+    ``names``: also unbound; ``students``: also the registry for their images.
+    """
     server = lab.network.server
     server_tls = ssl.create_default_context(cafile=str(host.pki / "server-ca.crt"))
 
@@ -63,7 +67,7 @@ def daemons(
         return await probes.ntp(server)
 
     return (
-        *(_of_cluster(lab, host, etcd_program) if lab.has_cluster else ()),
+        *(_of_cluster(lab, host, etcd_program, students=students) if lab.has_cluster else ()),
         Daemon(
             "nginx",
             ("nginx", "-c", host.conf / "nginx.conf", "-p", host.run / "nginx"),
@@ -108,7 +112,7 @@ def _unconfined() -> tuple[str, ...]:
     return ()
 
 
-def _of_cluster(lab: Lab, host: Host, etcd_program: Path | str) -> tuple[Daemon, ...]:
+def _of_cluster(lab: Lab, host: Host, etcd_program: Path | str, *, students: bool) -> tuple[Daemon, ...]:
     """What only a cluster needs."""
     server = lab.network.server
     etcd_tls = ssl.create_default_context(cafile=str(host.pki / "etcd-ca.crt"))
@@ -120,7 +124,7 @@ def _of_cluster(lab: Lab, host: Host, etcd_program: Path | str) -> tuple[Daemon,
     return (
         Daemon("etcd", (etcd_program, "--config-file", host.conf / "etcd.yaml"), etcd_answers),
         _registry(host, "docker-registry", "registry"),
-        *((_registry(host, CLASS_REGISTRY, CLASS_REGISTRY),) if lab.class_registry is not None else ()),
+        *((_registry(host, CLASS_REGISTRY, CLASS_REGISTRY),) if students else ()),
     )
 
 

@@ -30,6 +30,7 @@ from nodisk.server import (
     assets,
     background,
     class_registry_disk,
+    class_registry_mount,
     daemons,
     host,
     metrics,
@@ -41,7 +42,6 @@ from nodisk.server import (
 )
 from nodisk.server.app import application
 from nodisk.server.class_registry import Rights
-from nodisk.server.class_registry_disk import Fullness
 from nodisk.server.cluster_work import ClusterWork, Work
 from nodisk.server.handlers.common import AppState
 from nodisk.server.kubelets import Kubelets
@@ -142,18 +142,24 @@ class Server:
         host.check_free(host.bound_ports(lab, place.interface, names=own_names))
 
         say = functools.partial(self._say, database)
-        await self._collect_garbage(lab, place, say)
         supervisor = Supervisor(self.state.log, say)
         lines = LogRecords(app_state)
-        programs = daemons.daemons(
-            lab,
-            place,
-            etcd_program=_etcd(found),
-            on_dnsmasq=lines.dnsmasq,
-            on_nginx=lines.nginx,
-            names=own_names,
-        )
-        async with _application(app_state, place, wake), _closing(app_state.kubelets, asking, app_state.class_rights):
+        async with (
+            class_registry_mount.mounted(lab, self.state, say) as app_state.class_fullness,
+            _application(app_state, place, wake),
+            _closing(app_state.kubelets, asking, app_state.class_rights),
+        ):
+            students = app_state.class_fullness is not None and not app_state.class_fullness.trouble
+            await self._collect_garbage(lab, place, say, students=students)
+            programs = daemons.daemons(
+                lab,
+                place,
+                etcd_program=_etcd(found),
+                on_dnsmasq=lines.dnsmasq,
+                on_nginx=lines.nginx,
+                names=own_names,
+                students=students,
+            )
             await _unless(wake, supervisor.start(programs))
             if wake.is_set():
                 await supervisor.stop()
@@ -194,14 +200,13 @@ class Server:
             plain.size_of = asking.size
         if lab.has_cluster and lab.class_registry is not None:
             plain.class_rights = Rights.of(lab, plain.authority.folder)
-            plain.class_fullness = Fullness(lab.class_registry, self.state.class_registry)
         return plain
 
-    async def _collect_garbage(self, lab: Lab, place: Host, say: Callable[[str], None]) -> None:
-        """In the registries, which don't run yet."""
+    async def _collect_garbage(self, lab: Lab, place: Host, say: Callable[[str], None], *, students: bool) -> None:
+        """In the registries, which don't run yet; ``students``: also in theirs."""
         if lab.has_cluster:
             await seed.collect_garbage(self.state.registry, place.conf / "registry.yaml", say)
-        if lab.has_cluster and lab.class_registry is not None:
+        if students:
             config = place.conf / f"{CLASS_REGISTRY}.yaml"
             try:  # whatever students put there keeps no room from booting
                 await asyncio.to_thread(class_registry_disk.tidy, self.state.class_registry)

@@ -10,6 +10,7 @@ class ClassRegistry(Section):
     """A container registry on the server for what students build."""
 
     size: Size
-    """How much of the server's disk all images together may take, such as `20GiB`."""
+    """The size of the file system for all images, such as `20GiB`. It takes that much of the server's disk at once; it
+    can grow, and never shrinks."""
     per_namespace: Size = Size(2 * 1024**3)
     """How much the images of one namespace, which is one student's, may take."""

@@ -65,11 +65,6 @@ def image(state: LabState, volume: Volume) -> Path:
     return folder(state) / f"{volume.name}.img"
 
 
-def image_size(size: int) -> int:
-    """Size in bytes of an image whose file system holds ``size`` bytes of files, plus inodes, bitmaps and a journal."""
-    return -(-(size + size // 40 + 10 * MIB) // MIB) * MIB
-
-
 def load_all(state: LabState) -> list[Volume]:
     """All volumes, by number. Raises IntegrityError for a record that can't be read."""
     found = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -20,9 +22,13 @@ from tests.support.inside import inside
 
 from nodisk import ports, run
 from nodisk.assets import docker_archive
+from nodisk.backup.volumes import seen_by
 from nodisk.classes import accounts, actions, plan, record, sizes
 from nodisk.classes.roster import Person
 from nodisk.kube import kubeconfig
+from nodisk.records import running
+from nodisk.records.events import Kind
+from nodisk.storage import class_registry
 from nodisk.waiting import Deadline, until
 
 pytestmark = pytest.mark.interop
@@ -66,6 +72,26 @@ class Class:
     plane: ControlPlane
     found: record.Class
     folder: Path
+
+    @property
+    def images(self) -> Path:
+        """The registry's folder, which only the server's own processes see mounted."""
+        return seen_by(running.process(self.room.state), self.room.state.class_registry)
+
+    def reload(self, *, size: str) -> list[str]:
+        """With another ``size`` in lab.yaml; returns what the server said since, up to that it is ready."""
+        text = self.room.lab_file.read_text()
+        old = next(line for line in text.splitlines() if line.startswith("class_registry:"))
+        self.room.lab_file.write_text(text.replace(old, f"class_registry: {{size: {size}, per_namespace: 16MiB}}"))
+        assert self.room.server is not None
+        before = len(self.said())
+        self.room.server.send_signal(signal.SIGHUP)
+        assert until(lambda: any("ready after" in line for line in self.said()[before:]), Deadline(60), every=0.2)
+        return self.said()[before:]
+
+    def said(self) -> list[str]:
+        with self.room.database() as database:
+            return [event.detail for event in database.events(kinds=(Kind.DAEMON,))]
 
     def namespace(self, student: str) -> str:
         return next(self.found.namespace(one) for one in self.found.students if student in one.label)
@@ -163,7 +189,7 @@ def test_nobody_pushes_or_pulls_another_one_s(lesson: Class) -> None:
 def test_nobody_takes_a_layer_out_of_another_one_s_image(lesson: Class, form: str) -> None:
     anna, jan = lesson.namespace("anna"), lesson.namespace("jan")
     assert lesson.push("anna", f"{anna}/secret:1", 5000) == ""
-    layers = lesson.room.state.class_registry / f"docker/registry/v2/repositories/{anna}/secret/_layers/sha256"
+    layers = lesson.images / f"docker/registry/v2/repositories/{anna}/secret/_layers/sha256"
     digest = next(path.name for path in layers.iterdir())
     where, words = f"https://{REGISTRY}/v2/{jan}/mine/blobs/uploads/", ["-X", "POST"]
     fields = {"mount": f"sha256:{digest}", "from": f"{anna}/secret"}
@@ -206,9 +232,9 @@ def test_the_server_starts_again_with_the_images_and_without_garbage(lesson: Cla
     space = lesson.namespace("anna")
     for _ in range(2):
         assert lesson.push("anna", f"{space}/again:1", 4 << 20) == ""
-    blobs = lesson.room.state.class_registry / "docker/registry/v2/blobs/sha256"
 
     def large() -> int:
+        blobs = lesson.images / "docker/registry/v2/blobs/sha256"
         return sum((4 << 20) <= file.stat().st_size < (5 << 20) for file in blobs.glob("*/*/data"))
 
     assert large() == 2
@@ -216,6 +242,65 @@ def test_the_server_starts_again_with_the_images_and_without_garbage(lesson: Cla
     lesson.room.start()
     assert large() == 1, "whose tag has become another's"
     assert lesson.pull("anna", f"{space}/again:1") == ""
+
+
+def capacity(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_blocks * found.f_frsize
+
+
+def test_the_kernel_is_the_limit(lesson: Class) -> None:
+    """What is full says so, before a push and in the middle of one, and takes nothing of the server's own disk."""
+    disk = class_registry.file_system(lesson.room.state).file
+    taken, space = disk.stat().st_blocks, lesson.namespace("anna")
+    assert taken * 512 >= disk.stat().st_size
+    assert lesson.images.is_mount()
+    assert 48 << 20 <= capacity(lesson.images) < 64 << 20
+    filler = lesson.images / "filler"
+
+    def fill(spare: int) -> None:
+        filler.unlink(missing_ok=True)
+        left = os.statvfs(lesson.images)
+        with filler.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, left.f_bavail * left.f_frsize - spare)
+
+    fill(4 << 20)
+    assert "the registry is full: 48Mi" in lesson.push("anna", f"{space}/toolarge:1", 8 << 20)
+    assert lesson.push("anna", f"{space}/small:1") == "", "what the failed push had brought is gone"
+    fill(1 << 18)
+    assert "the registry is full: 48Mi" in lesson.push("anna", f"{space}/small:2")
+    assert lesson.pull("anna", f"{space}/small:1") == "", "it still gives"
+    assert disk.stat().st_blocks == taken
+    filler.unlink()
+    assert lesson.push("anna", f"{space}/small:3") == ""
+
+
+def test_it_grows_by_a_reload_and_never_shrinks(lesson: Class) -> None:
+    name = f"{lesson.namespace('anna')}/kept:1"
+    assert lesson.push("anna", name) == ""
+    assert not [line for line in lesson.reload(size="96MiB") if "class registry" in line]
+    assert capacity(lesson.images) >= 96 << 20
+    assert lesson.pull("anna", name) == ""
+    said = lesson.reload(size="48MiB")
+    assert "class registry: it has 96Mi and can't shrink to 48Mi: it stays as it is" in said
+    assert capacity(lesson.images) >= 96 << 20
+    assert lesson.pull("anna", name) == ""
+    assert "can't shrink" in lesson.room.nodisk("check", check=False).stdout.replace("\n", " ")
+    disk = class_registry.file_system(lesson.room.state).file
+    assert disk.stat().st_blocks * 512 >= disk.stat().st_size, "all of it is reserved"
+    lesson.reload(size="96MiB")
+
+
+def test_a_killed_server_starts_again_with_the_images(lesson: Class) -> None:
+    name = f"{lesson.namespace('anna')}/killed:1"
+    assert lesson.push("anna", name) == ""
+    assert lesson.room.server is not None
+    lesson.room.server.kill()
+    lesson.room.server.wait()
+    lesson.room.await_none()
+    lesson.room.start()
+    assert lesson.images.is_mount()
+    assert lesson.pull("anna", name) == ""
 
 
 def test_other_requests(lesson: Class) -> None:

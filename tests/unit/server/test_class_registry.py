@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,10 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.server.test_class_registry_disk import blob, link
 
+from nodisk import run
+from nodisk.errors import CommandFailed
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons_nginx import REASON
 from nodisk.records.database import Database
-from nodisk.server import class_registry
+from nodisk.server import class_registry, class_registry_disk, class_registry_mount
 from nodisk.server.app import application
 from nodisk.server.class_registry import Asked, Away, Right, Rights, asked, token_of
 from nodisk.server.class_registry_disk import Fullness
@@ -29,6 +32,7 @@ from nodisk.server.handlers.common import AppState
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Lab
 from nodisk.spec.model_class_registry import ClassRegistry
+from nodisk.state import State
 from nodisk.values import Size
 
 DIGEST = "sha256:" + "a" * 64
@@ -183,18 +187,25 @@ class Door:
     app_state: AppState
     api: Api
 
+    def get(self, path: str, headers: dict[str, str]) -> httpx2.Response:
+        async def request() -> httpx2.Response:
+            transport = httpx2.ASGITransport(application(self.app_state))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
+                return await client.get(path, headers=headers)
+
+        return asyncio.run(request())
+
     def ask(self, method: str, uri: str, *, token: str = "", address: str = "10.77.0.99") -> tuple[int, str]:
         headers = {"X-Original-Method": method, "X-Original-URI": uri, "X-Real-IP": address}
         if token:
             headers["Authorization"] = "Basic " + base64.b64encode(f"anna:{token}".encode()).decode()
-
-        async def request() -> httpx2.Response:
-            transport = httpx2.ASGITransport(application(self.app_state))
-            async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
-                return await client.get("/class-registry/asked", headers=headers)
-
-        answer = asyncio.run(request())
+        answer = self.get("/class-registry/asked", headers)
         return answer.status_code, answer.headers.get(REASON, "")
+
+    def failed(self) -> tuple[int, str, str]:
+        answer = self.get("/class-registry/failed", {})
+        (error,) = answer.json()["errors"]
+        return answer.status_code, error["code"], error["message"]
 
 
 MACHINES = [{"name": "cp1", "mac": "52:54:00:77:00:15", "address": "10.77.0.21", "role": "control-plane"}]
@@ -271,3 +282,51 @@ def test_what_is_full_takes_nothing_and_gives(door: Door, tmp_path: Path) -> Non
     assert (status, "have taken all" in why) == (403, True)
     assert door.ask("GET", "/v2/anna/web/manifests/1", token=TOKEN)[0] == 204
     assert door.ask("DELETE", "/v2/anna/web/manifests/1", token=TOKEN)[0] == 204
+
+
+def test_what_is_said_of_a_request_that_failed(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = (500, "UNKNOWN", "the registry could not do that: its log on the server says why")
+    assert door.failed() == unknown
+    monkeypatch.setattr(class_registry_disk, "LEAST", 1 << 62)
+    assert door.failed() == (403, "DENIED", "the registry is full: 100")
+    limits = ClassRegistry(size=Size(100), per_namespace=Size(100))
+    door.app_state.class_fullness = Fullness(limits, tmp_path, trouble="it is out of order")
+    assert door.failed() == (503, "UNAVAILABLE", "it is out of order")
+    assert door.ask("PUT", "/v2/anna/web/manifests/1", token=TOKEN) == (403, "it is out of order")
+    door.app_state.class_fullness = None
+    assert door.failed() == unknown
+
+
+def test_a_registry_without_a_file_system_keeps_no_room_from_booting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, said, ran = State(tmp_path).lab("room"), list[str](), list[str]()
+    state.root.mkdir(parents=True)
+    limits = ClassRegistry(size=Size(16 << 20), per_namespace=Size(1 << 20))
+    failing = True
+
+    def fake(argv: Sequence[str | Path], **_: Any) -> None:
+        ran.append(str(argv[0]))
+        if failing and argv[0] == "mount":
+            raise CommandFailed([str(argv[0])], 1, "no loop device")
+
+    async def serve(lab: Lab) -> Fullness | None:
+        async with class_registry_mount.mounted(lab, state, said.append) as found:
+            return found
+
+    monkeypatch.setattr(run, "run", fake)
+    assert asyncio.run(serve(LAB)) is None
+    assert ran == []
+    found = asyncio.run(serve(LAB.model_copy(update={"class_registry": limits})))
+    assert found is not None
+    assert "ask your teacher" in found.trouble
+    assert len(said) == 1
+    failing = False
+    found = asyncio.run(serve(LAB.model_copy(update={"class_registry": limits})))
+    assert found is not None
+    assert (found.trouble, found.limits, len(said)) == ("", limits, 1)
+    smaller = limits.model_copy(update={"size": Size(12 << 20)})
+    found = asyncio.run(serve(LAB.model_copy(update={"class_registry": smaller})))
+    assert found is not None
+    assert found.limits == limits, "what it has"
+    assert said[1:] == ["class registry: it has 16Mi and can't shrink to 12Mi: it stays as it is"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -151,30 +152,44 @@ def test_uploads_that_nobody_finishes_count(tmp_path: Path) -> None:
     assert asyncio.run(full.problem("jan")) is None
 
 
-def test_a_disk_that_is_almost_full_takes_nothing_and_ends_uploads(
+def test_a_file_system_that_is_full_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its bytes or its inodes; one that doesn't count inodes, as Btrfs, has enough of them."""
+    full = Fullness(ClassRegistry(size=Size(1 << 30), per_namespace=Size(1 << 30)), tmp_path)
+    genuine = os.statvfs(tmp_path)
+
+    def left(free: int, files: int, inodes: int) -> tuple[str | None, str | None]:
+        values = [*genuine]
+        values[0] = values[1] = 1
+        values[4], values[5], values[7] = free, files, inodes
+        monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(values))
+        return asyncio.run(full.problem("anna")), full.failed()
+
+    assert left(class_registry_disk.LEAST, 1000, class_registry_disk.FEWEST) == (None, None)
+    assert left(class_registry_disk.LEAST, 0, 0) == (None, None)
+    assert left(class_registry_disk.LEAST - 1, 1000, 1000) == ("the registry is full: 1Gi",) * 2
+    assert left(1 << 30, 1000, class_registry_disk.FEWEST - 1) == ("the registry is full: 1Gi",) * 2
+
+
+def test_what_a_push_has_brought_goes_when_it_fills_the_registry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(class_registry_disk, "left", lambda _: class_registry_disk.SPARE - 1)
-    monkeypatch.setattr(class_registry_disk, "GUARD", 0.01)
-    full = Fullness(ClassRegistry(size=Size(300), per_namespace=Size(150)), tmp_path)
-    assert "almost full" in str(asyncio.run(full.problem("anna")))
+    full = Fullness(ClassRegistry(size=Size(1 << 30), per_namespace=Size(1 << 30)), tmp_path)
     data = tmp_path / "docker/registry/v2/repositories/anna/deep/web/_uploads/x/data"
     data.parent.mkdir(parents=True)
-    said: list[str] = []
+    kept = blob(tmp_path, "1" * 64, 100)
+    with data.open("ab", buffering=0) as writer:  # as docker-registry has it open
+        writer.write(bytes(1000))
+        assert full.failed() is None
+        assert data.stat().st_size == 1000
+        monkeypatch.setattr(class_registry_disk, "LEAST", 1 << 62)
+        assert full.failed() == "the registry is full: 1Gi"
+        assert (data.stat().st_size, kept.stat().st_size) == (0, 100)
 
-    async def scenario() -> None:
-        task = asyncio.create_task(class_registry_disk.keep(tmp_path, lambda: {"anna"}, said.append))
-        with data.open("ab", buffering=0) as writer:  # as docker-registry has it open
-            for _ in range(3):
-                writer.write(bytes(1000))
-                deadline = asyncio.get_running_loop().time() + 20
-                while data.stat().st_size:
-                    assert asyncio.get_running_loop().time() < deadline
-                    await asyncio.sleep(0.01)
-        task.cancel()
 
-    asyncio.run(scenario())
-    assert "uploads ended: 1" in said[0]
+def test_without_its_file_system_nothing_is_taken(tmp_path: Path) -> None:
+    limits = ClassRegistry(size=Size(1 << 30), per_namespace=Size(1 << 30))
+    full = Fullness(limits, tmp_path, trouble="it is out of order")
+    assert asyncio.run(full.problem("anna")) == full.failed() == "it is out of order"
 
 
 def test_images_go_an_hour_after_their_namespace(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from nodisk.classes import homes, plan, sizes
 from nodisk.classes.roster import Person
 from nodisk.errors import EnvironmentProblem, IntegrityError, TimedOut, UsageError
 from nodisk.state import LabState, State
-from nodisk.storage import volumes
+from nodisk.storage import filesystem, volumes
 from nodisk.storage.volumes import MIB, Report
 
 OWNERS = {"id:1": "k8s-jan", "id:2": "k8s-ewa"}
@@ -84,11 +84,11 @@ def test_the_arithmetic_of_the_disk(state: LabState) -> None:
     ).record
     room = homes.room(state, found)
     assert room is not None
-    assert room.needed == 3 * volumes.image_size(2048 * MIB)
+    assert room.needed == 3 * filesystem.file_size(2048 * MIB)
     volumes.ensure(state, "net", {"x": "net-x"}, 1024 * MIB)
     more = homes.room(state, found)
     assert more is not None
-    assert more.needed == room.needed + volumes.image_size(1024 * MIB)
+    assert more.needed == room.needed + filesystem.file_size(1024 * MIB)
     huge = found.model_copy(update={"storage": "1000Ti"})
     none = found.model_copy(update={"storage": None})
     full = homes.room(state, huge)

@@ -1,14 +1,17 @@
 """``/class-registry/asked``: nginx asks it of each request to the class registry (``auth_request``).
 
 204: it may pass. 401, 403: it may not, with the reason in a header, which nginx tells the client.
+
+``/class-registry/failed``: what nginx tells the client of a request that passed and failed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from nodisk.plan.daemons_nginx import REASON
 from nodisk.server.class_registry import Asked, Away, Right, asked, token_of
@@ -34,6 +37,19 @@ async def answer(request: Request) -> Response:
         return await _decide(app_state, want, token, source_of(request))
     except Away:
         return _refused(403, "the cluster's API does not answer, so nobody can say who you are: try again in a minute")
+
+
+async def failed(request: Request) -> Response:
+    """Why docker-registry could not do it, in the form of the OCI distribution specification."""
+    full = app_state_of(request).class_fullness
+    why = None if full is None else await asyncio.to_thread(full.failed)
+    if full is None or why is None:
+        return _error(500, "UNKNOWN", "the registry could not do that: its log on the server says why")
+    return _error(503, "UNAVAILABLE", why) if full.trouble else _error(403, "DENIED", why)
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    return JSONResponse({"errors": [{"code": code, "message": message}]}, status)
 
 
 async def _decide(app_state: AppState, want: Asked, token: str, source: str) -> Response:
