@@ -11,7 +11,8 @@
         ├── pki/             0700: CA keys, service-account key, administrator's kubeconfig
         ├── etcd/            0700: etcd's data
         ├── registry/        the container registry's data
-        ├── class-registry/  students' images, where lab.yaml has a registry for them
+        ├── class-registry/  students' images, where lab.yaml has a registry for them: mounted while the server runs
+        ├── class-registry.img   the file system of these images (``storage.class_registry``)
         ├── classes/         0700: class records
         ├── storage/         0700: students' volumes (``storage.volumes`` knows what is in it)
         ├── power/           0700: passwords of BMCs and plugs, one file per machine
@@ -128,7 +129,7 @@ class LabState:
 
     @property
     def class_registry(self) -> Path:
-        """The class registry's data."""
+        """The class registry's data, where the server mounts it."""
         return self.root / "class-registry"
 
     @property

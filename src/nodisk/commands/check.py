@@ -49,10 +49,10 @@ def check(options: LabOptions, output: str, virtual: bool | None, upgrade_to: Ku
     """Check for anything that would stop this lab from booting.
 
     Checks programs and their versions, the server's network interface and ports, other DHCP servers, addresses in use,
-    the clock, disk space and speed, the Debian mirror, the release, the age of the image, whether the cluster can be
-    upgraded to lab.yaml's release, Butane snippets, each machine's RAM, and SSH keys; for a virtual lab also KVM and
-    this host's memory. Changes nothing, apart from a temporary file to measure the disk. Exits with 0 if it finds no
-    errors (warnings are allowed), else 4.
+    the clock, disk space and speed, the Debian mirror, the release, the age of the image, which machines run an older
+    image or configuration, whether the cluster can be upgraded to lab.yaml's release, Butane snippets, each machine's
+    RAM, and SSH keys; for a virtual lab also KVM and this host's memory. Changes nothing, apart from a temporary file
+    to measure the disk. Exits with 0 if it finds no errors (warnings are allowed), else 4.
     """
 
     place = _place(options, virtual, upgrade_to)
