@@ -45,6 +45,8 @@ LEFT_OUT: Mapping[str, str] = {
     "drivers/pcmcia": _OLD,
     "drivers/net/ethernet/8390/axnet_cs.ko": _OLD,
     "drivers/net/ethernet/8390/pcnet_cs.ko": _OLD,
+    # It also claims adapters that speak CDC Ethernet, if it happens to be loaded first, and gives them a random MAC.
+    "drivers/net/usb/cdc_subset.ko": "cables between two computers, without a MAC of their own",
     "net/atm": _OLD,
     "net/appletalk": _OLD,
     "net/ax25": _OLD,
