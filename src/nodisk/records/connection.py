@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
@@ -77,8 +78,19 @@ class Connection:
             schema.version_of(self._db, self.path)
             schema.make_tables(self._db)
 
+    def together(self) -> AbstractContextManager[None]:
+        """All that is written in the block is one write, which takes less than one for each; an error undoes all of it.
+
+        The block awaits nothing: whatever else this connection writes meanwhile would become a part of it.
+        """
+        return self._transaction()
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        """All or nothing. Within another one it is a part of that."""
+        if self._db.in_transaction:
+            yield
+            return
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -92,7 +104,8 @@ class Connection:
         """A transaction that is on the disk when it ends: for what somebody is told is done, and what counts only once.
 
         With it, all that was written before. Events alone may lose their last moments in a power cut, never one in the
-        midst: a sync for each would make a room that boots wait for the disk.
+        midst: a sync for each would make a room that boots wait for the disk. It can't be a part of another one, whose
+        end would decide: SQLite raises OperationalError.
         """
         self._db.execute("PRAGMA synchronous = FULL")
         try:

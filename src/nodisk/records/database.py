@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from ipaddress import IPv4Address
 from types import MappingProxyType
 
@@ -24,6 +23,7 @@ from nodisk.records import (
     nonces,
     printed,
     remarks,
+    served,
 )
 from nodisk.records import next_boots as next_boots_
 from nodisk.records.connection import Connection
@@ -38,10 +38,6 @@ KEEP_ALARMS = 10_000
 """The same for alarms, the lab's record of what went wrong."""
 NONCES_FOR = 24 * 3600.0
 """Seconds for which a nonce that can't count any more still says why."""
-_NOBODY, _ALIKE = -1, "="
-"""In the table of what was served: instead of a machine, a text that several got; and before the name of such a text,
-where there is its digest instead.
-"""
 MAX_DETAIL = 500
 """Characters of a detail; the rest is cut."""
 
@@ -99,10 +95,7 @@ class Database(Connection):
                 (str(Kind.ALARM), alarms, keep),
             )
             self._db.execute("DELETE FROM nonce WHERE minted < ?", (self._now() - NONCES_FOR,))
-            self._db.execute(
-                "DELETE FROM served WHERE mac = ? AND what NOT IN (SELECT text FROM served WHERE what LIKE ?)",
-                (_NOBODY, f"{_ALIKE}%"),
-            )
+            served.prune(self._db)
 
     def events(
         self,
@@ -260,30 +253,20 @@ class Database(Connection):
         row = self._db.execute("SELECT host_keys FROM enrolment WHERE mac = ?", (mac.value,)).fetchone()
         return tuple(json.loads(row[0])) if row else ()
 
-    def serve(self, mac: Mac, texts: Mapping[str, str], *, alike: Mapping[str, str] = MappingProxyType({})) -> None:
+    def serve(
+        self, mac: Mac, texts: Mapping[str, str | bytes], *, alike: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Record texts (``script``, ``ignition``, a daemon's file) as the machine got them, without its nonce.
 
-        ``alike``: those that are the same for many machines, and grow with their number; each is kept once.
+        Bytes are a text as ``served.pack`` made them. ``alike``: those that are the same for many machines, and grow
+        with their number; each is kept once.
         """
-        now = self._now()
-        digests = {what: sha256(text.encode()).hexdigest() for what, text in alike.items()}
-        rows = [(mac.value, what, text, now) for what, text in texts.items()]
-        rows += [(mac.value, _ALIKE + what, digest, now) for what, digest in digests.items()]
-        kept = [(_NOBODY, digests[what], text, now) for what, text in alike.items()]
         with self._transaction():
-            self._db.executemany("REPLACE INTO served VALUES (?,?,?,?)", rows)
-            self._db.executemany("INSERT OR IGNORE INTO served VALUES (?,?,?,?)", kept)
+            served.put(self._db, mac, texts, alike, now=self._now())
 
     def served(self, mac: Mac) -> dict[str, str]:
         """What the machine last got, for ``nodisk render --diff``."""
-        return dict(
-            self._db.execute(
-                "SELECT ltrim(own.what, ?), coalesce(common.text, own.text) FROM served AS own"
-                " LEFT JOIN served AS common ON common.mac = ? AND own.what LIKE ? AND common.what = own.text"
-                " WHERE own.mac = ? ORDER BY own.what DESC",  # a text that is kept once is the newer one
-                (_ALIKE, _NOBODY, f"{_ALIKE}%", mac.value),
-            ).fetchall()
-        )
+        return served.of(self._db, mac)
 
     def set_ram(self, mac: Mac, mib: dict[str, int]) -> None:
         """Record the machine's latest report of its RAM."""

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from nodisk.records import nonces
 from nodisk.values import Mac
@@ -73,10 +74,10 @@ class NextBoots:
         ``begins``: the machine says that its boot has just begun. Of two boots that begin at the same time, one gets a
         wish that is meant for one.
         """
+        if self._row(mac) is None:
+            return None  # as nearly always: then nothing waits for the disk
         with self.transaction():
-            row = self.db.execute(
-                "SELECT entry, once, since, served FROM next_boot WHERE mac = ?", (mac.value,)
-            ).fetchone()
+            row = self._row(mac)
             if row is None:
                 return None
             wish, now = NextBoot(row[0], bool(row[1]), row[2], row[3]), self.now()
@@ -86,6 +87,10 @@ class NextBoots:
             if wish.served is None or not wish.once:
                 self.db.execute("UPDATE next_boot SET served = ? WHERE mac = ?", (now, mac.value))
             return wish
+
+    def _row(self, mac: Mac) -> Any:
+        found = self.db.execute("SELECT entry, once, since, served FROM next_boot WHERE mac = ?", (mac.value,))
+        return found.fetchone()
 
     def _clear(self, mac: Mac) -> bool:
         return self.db.execute("DELETE FROM next_boot WHERE mac = ?", (mac.value,)).rowcount > 0

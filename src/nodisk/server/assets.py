@@ -16,7 +16,7 @@ from nodisk.plan import daemons_files, grub, ignition
 from nodisk.plan.daemons import Host
 from nodisk.plan.facts import AssetRef, ContainerImage, Facts, ImageFacts, ReleaseFacts
 from nodisk.records import virtual_lab
-from nodisk.server.texts import Held, Texts
+from nodisk.server.texts import Config, Held, Texts
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState
 from nodisk.values import Mac
@@ -127,8 +127,8 @@ def texts(lab: Lab, found: Built, ca_pem: str, host: Host) -> Texts:
     )
 
 
-def _ignitions(lab: Lab, facts: Facts) -> dict[Mac, str]:
-    return {machine.mac: ignition.render(lab, facts, machine) for machine in lab.machines}
+def _ignitions(lab: Lab, facts: Facts) -> dict[Mac, Config]:
+    return {machine.mac: Config.of(ignition.render(lab, facts, machine)) for machine in lab.machines}
 
 
 def publish_loaders(found: Built, target: Path, grub_entry: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from nodisk.plan import boot, grub, grub_menu
 from nodisk.plan import menu as ipxe_menu
 from nodisk.plan.facts import AssetRef, Facts
+from nodisk.records import served
 from nodisk.spec import menu
 from nodisk.spec.model import Lab, Machine
 from nodisk.values import Mac
@@ -18,11 +19,25 @@ def _nobody(_: Mac) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Config:
+    """A machine's Ignition config, ready to be sent and to be recorded."""
+
+    body: bytes
+    packed: bytes
+    """As ``served.pack`` made it."""
+
+    @classmethod
+    def of(cls, text: str) -> Config:
+        """From its text."""
+        return cls(text.encode(), served.pack(text))
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A build at which machines may be held."""
 
     facts: Facts
-    ignitions: Mapping[Mac, str]
+    ignitions: Mapping[Mac, Config]
     """As ``Texts.ignitions``."""
 
 
@@ -32,7 +47,7 @@ class Texts:
 
     lab: Lab
     facts: Facts
-    ignitions: dict[Mac, str]
+    ignitions: dict[Mac, Config]
     """The Ignition config of every machine, rendered once when the server starts, so that a mistake in a Butane
     snippet stops the server and not a machine."""
     daemons: dict[str, str]
@@ -117,7 +132,7 @@ class Texts:
         """``/grub/MAC.cfg`` of any other."""
         return grub.unknown_script(self.lab, mac)
 
-    def ignition(self, machine: Machine) -> str:
+    def ignition(self, machine: Machine) -> Config:
         """``/ignition/MAC``."""
         found = self._held(machine)
         return (self.ignitions if found is None else found.ignitions)[machine.mac]

@@ -98,25 +98,31 @@ async def _answer(request: Request, loader: _Loader) -> Response:
         if holder is not None:
             _alarm(request, machine, address, f", which {holder} has")
         return PlainTextResponse(loader.elsewhere(machine, holder))
-    return await _own(request, loader, machine, address, said)
+    return await _own(request, loader, machine, said)
 
 
-async def _own(
-    request: Request, loader: _Loader, machine: Machine, address: IPv4Address, said: Mapping[str, str]
-) -> Response:
+async def _own(request: Request, loader: _Loader, machine: Machine, said: Mapping[str, str]) -> Response:
     """The script for the machine itself, from its own address: it may count as a boot."""
-    app_state, mac = app_state_of(request), machine.mac
+    app_state = app_state_of(request)
     if await twins.refused(request, machine, said):
         return PlainTextResponse(app_state.texts.twin(machine))
+    wish = menu.wish(request, machine)
+    # A script is on its way only when all that is noted of it is written; and ten writes take ten times as long as one.
+    with app_state.database.together():
+        return PlainTextResponse(_starts(request, loader, machine, wish, said))
+
+
+def _starts(request: Request, loader: _Loader, machine: Machine, wish: menu.Wish, said: Mapping[str, str]) -> str:
+    """What the machine starts, noted as what it got; Problem 404 for what is no entry of its menu."""
+    app_state, mac, address = app_state_of(request), machine.mac, machine.address
     new_board, new_port = twins.changed(app_state.database.sightings.of(mac), said)
     if new_board:
         app_state.database.sightings.forget(mac)  # what the old one said is not the new one's
     app_state.database.sightings.see(mac, address=address, said=said, known=macs(app_state.texts.lab))
-    wish = menu.wish(request, machine)
     ways = ("by GRUB" if loader.part == "grub" else "", _from_pool(request), new_board, new_port)
     news = bool(new_board)
     if (text := _instead(request, loader, machine, wish, ways, news=news)) is not None:
-        return PlainTextResponse(text)
+        return text
     app_state.database.inventories.ends(mac)  # or its Ignition would still be the one that measures
     nonce = app_state.database.mint(mac, machine.role, address)
     unarmed = "" if nonce else "the lab is not armed: this boot can't enrol"
@@ -126,7 +132,7 @@ async def _own(
     app_state.database.reset_traffic(mac)
     plain = loader.known(machine, None)
     app_state.database.serve(mac, {loader.part: plain}, alike=app_state.texts.daemons)
-    return PlainTextResponse(plain if nonce is None else loader.known(machine, nonce))
+    return plain if nonce is None else loader.known(machine, nonce)
 
 
 def _instead(

@@ -20,7 +20,7 @@ async def ignition(request: Request) -> Response:
     machine = app_state.machine(mac)
     if machine is None:
         raise Problem(404, "lab.yaml has no machine of this MAC")
-    text = app_state.texts.ignition(machine)
+    config = app_state.texts.ignition(machine)
     if request.method == "GET" and address_of(request) == machine.address:
-        app_state.database.serve(mac, {"ignition": text})
-    return Response(text, media_type="application/json")
+        app_state.database.serve(mac, {"ignition": config.packed})
+    return Response(config.body, media_type="application/json")
