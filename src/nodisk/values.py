@@ -84,12 +84,12 @@ class Mac(Parsed):
         return cls(int.from_bytes(octets, "big"))
 
     def __str__(self) -> str:
-        return ":".join(f"{byte:02x}" for byte in self.value.to_bytes(6, "big"))
+        return self.value.to_bytes(6, "big").hex(":")
 
     @property
     def hyphened(self) -> str:
         """In the form of iPXE's ``${mac:hexhyp}``: ``52-54-00-ab-01-02``; used in URLs and file names."""
-        return str(self).replace(":", "-")
+        return self.value.to_bytes(6, "big").hex("-")
 
 
 @dataclass(frozen=True, slots=True, order=True)

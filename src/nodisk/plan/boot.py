@@ -11,7 +11,7 @@ from __future__ import annotations
 from nodisk import ports
 from nodisk.errors import NodiskError
 from nodisk.plan import network
-from nodisk.plan.budget import budget
+from nodisk.plan.budget import overlay_mib
 from nodisk.plan.facts import Facts, ImageFacts
 from nodisk.spec import menu
 from nodisk.spec.model import Lab, Machine
@@ -273,7 +273,7 @@ def command_line(lab: Lab, facts: Facts, machine: Machine, nonce: str | None) ->
         f"nodisk.sha256={image.rootfs.sha256}",
         f"nodisk.size={image.rootfs.size}",
         *_peers(lab, image),
-        f"nodisk.overlay={budget(lab, machine, facts).overlay_mib}m",
+        f"nodisk.overlay={overlay_mib(lab, machine)}m",
         "ignition.firstboot=1",
         "ignition.platform.id=metal",
         f"ignition.config.url={server}/ignition/{machine.mac.hyphened}",

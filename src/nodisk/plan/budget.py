@@ -182,12 +182,24 @@ def expected_version(lab: Lab) -> KubeVersion:
     return versions.DEBIAN if lab.kubernetes.source is Source.DEBIAN else versions.PROVED
 
 
+def _total(machine: Machine) -> int:
+    return machine.memory.mib if machine.memory is not None else ASSUMED_MIB[machine.role]
+
+
+def overlay_mib(lab: Lab, machine: Machine) -> int:
+    """The cap of the tmpfs on top of the rootfs. Without a cluster it is the machine's disk, and half of the RAM."""
+    total = _total(machine)
+    if not lab.has_cluster:
+        return max(96, total // 2)
+    return max(96, total // 8) + PLUGINS_MIB.get(lab.kubernetes.network, 0)
+
+
 def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     """The budget of one machine; without ``facts`` (nothing built yet) from documented estimates."""
-    total = machine.memory.mib if machine.memory is not None else ASSUMED_MIB[machine.role]
+    total = _total(machine)
     control_plane = machine.role is Role.CONTROL_PLANE
     if not lab.has_cluster:
-        return _plain(machine, total, facts)
+        return _plain(lab, machine, facts)
     if facts is None:
         version = expected_version(lab)
         rootfs, images = ASSUMED_ROOTFS_MIB, _images_mib(version)
@@ -204,7 +216,7 @@ def budget(lab: Lab, machine: Machine, facts: Facts | None = None) -> Budget:
     packed = unpacked * 3 // 10
 
     plugins = PLUGINS_MIB.get(lab.kubernetes.network, 0)
-    overlay = max(96, total // 8) + plugins
+    overlay = overlay_mib(lab, machine)
     # Layers are unpacked while their packed form is still there: the largest image comes on top for a moment. The rest
     # of the cap is room for the images of pods.
     room = max(160, total * 3 // 8)
@@ -255,10 +267,11 @@ def _linux(total: int, rootfs: int, overlay: Row, journald: int) -> tuple[Row, .
     )
 
 
-def _plain(machine: Machine, total: int, facts: Facts | None) -> Budget:
-    """Of a machine without a cluster: the overlay is its disk, so it may take half of the RAM."""
+def _plain(lab: Lab, machine: Machine, facts: Facts | None) -> Budget:
+    """Of a machine without a cluster."""
+    total = _total(machine)
     rootfs = ASSUMED_ROOTFS_MIB if facts is None else _up(facts.image.rootfs.size)
-    overlay, journald = max(96, total // 2), _journald(total)
+    overlay, journald = overlay_mib(lab, machine), _journald(total)
     on_top = Row("overlay", _OVERLAY, overlay, "files written on top of the rootfs: what you install")
     rows = _linux(total, rootfs, on_top, journald)
     return Budget(

@@ -40,6 +40,13 @@ CREATE TABLE IF NOT EXISTS sighting (
 )
 """
 
+_COLUMNS = ", ".join(FIELDS)
+_CHANGES = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in ("address", *FIELDS))
+_SEE = (
+    f"INSERT INTO sighting (mac, first, last, address, {_COLUMNS}) VALUES (?,?,?,?{',?' * len(FIELDS)}) "  # noqa: S608 - constants
+    f"ON CONFLICT DO UPDATE SET last = excluded.last, {_CHANGES}"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -92,12 +99,14 @@ def said(values: Mapping[str, str]) -> dict[str, str]:
         name: port.get(name) or values.get(name) or _bytes(values.get(HEX + name, "")).decode("latin-1")
         for name in FIELDS
     }
-    found = {name: re.sub(r"[^ -~]", "?", text)[:MAX_VALUE].strip() for name, text in texts.items()}
+    found = {name: re.sub(r"[^ -~]", "?", text)[:MAX_VALUE].strip() for name, text in texts.items() if text}
     return {name: text for name, text in found.items() if text}
 
 
 def _bytes(digits: str, most: int = MAX_VALUE) -> bytes:
     """Bytes from hexadecimal digits, up to the first that is no byte."""
+    if not digits:
+        return b""
     match = re.match(r"(?:[0-9A-Fa-f]{2})*", digits[: 2 * most])
     return bytes.fromhex(match[0]) if match else b""
 
@@ -154,11 +163,8 @@ class Sightings:
         ``known``: the machines of lab.yaml, which others can't push out.
         """
         now, values = self.now(), said or {}
-        columns = ", ".join(FIELDS)
-        changes = ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in ("address", *FIELDS))
         self.db.execute(
-            f"INSERT INTO sighting (mac, first, last, address, {columns}) VALUES (?,?,?,?{',?' * len(FIELDS)}) "  # noqa: S608 - constants
-            f"ON CONFLICT DO UPDATE SET last = excluded.last, {changes}",
+            _SEE,
             (mac.value, now, now, address and str(address), *(values.get(name) for name in FIELDS)),
         )
         if mac in known:
@@ -178,8 +184,7 @@ class Sightings:
         return self._rows("ORDER BY first, mac")
 
     def _rows(self, which: str, *values: int) -> list[Sighting]:
-        columns = ", ".join(FIELDS)
-        rows = self.db.execute(f"SELECT mac, first, last, address, {columns} FROM sighting {which}", values)  # noqa: S608
+        rows = self.db.execute(f"SELECT mac, first, last, address, {_COLUMNS} FROM sighting {which}", values)  # noqa: S608
         return [
             Sighting(
                 Mac(mac),

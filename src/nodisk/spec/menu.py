@@ -52,9 +52,12 @@ class Wrong:
     is_key: bool = False
 
 
+_NOTHING = MenuChoice()
+
+
 def choice(lab: Lab, machine: Machine) -> Choice:
     """A machine's own settings count before its role's, and those before the lab's."""
-    role = lab.roles[machine.role].menu if machine.role in lab.roles else MenuChoice()
+    role = lab.roles[machine.role].menu if machine.role in lab.roles else _NOTHING
     own = machine.menu
     default = own.default or role.default or lab.menu.default
     timeouts = (own.timeout, role.timeout, lab.menu.timeout)

@@ -26,7 +26,7 @@ from nodisk.records.events import Kind
 from nodisk.records.hardware import Hardware
 from nodisk.server.app import application
 from nodisk.server.handlers.common import AppState
-from nodisk.server.texts import Texts
+from nodisk.server.texts import Config, Texts
 from nodisk.spec.model import Lab
 from nodisk.state import State
 from nodisk.values import Mac
@@ -152,7 +152,9 @@ def test_another_address_measures_no_machine_of_the_lab(server: Server) -> None:
 
 def test_a_machine_that_never_reported_comes_back_to_the_lab(server: Server) -> None:
     """Its power went while it was being measured, and the time for that is over when it boots again."""
-    server.app_state = replace(server.app_state, texts=Texts(LAB, server.app_state.texts.facts, {MAC: "{}"}, {}))
+    server.app_state = replace(
+        server.app_state, texts=Texts(LAB, server.app_state.texts.facts, {MAC: Config.of("{}")}, {})
+    )
     server.inventories.ask(MAC, until=1010, seconds=0)
     measuring = server.boot(W1, OWN) or ""
     server.now = 1020

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
@@ -113,8 +114,14 @@ def app_state_of(request: Request) -> AppState:
 
 def address_of(request: HTTPConnection) -> IPv4Address | None:
     """The request's source address, from nginx; None if it isn't an IPv4 address (this host, through a unix socket)."""
+    return _address(request.headers.get("x-real-ip", ""))
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> IPv4Address | None:
+    """Kept: a handler asks for its request's several times, and a room has the same ones all day."""
     try:
-        return IPv4Address(request.headers.get("x-real-ip", ""))
+        return IPv4Address(text)
     except AddressValueError:
         return None
 
