@@ -31,6 +31,9 @@ PATIENCE = 0.5
 """Seconds in which a control-plane machine's kernel must take a connection, where there are others: with two of three
 gone, a caller may wait for both in turn. Alone it gets twice as long, since nobody else could answer."""
 
+IDLE = 60
+"""Seconds after which nginx closes a connection to the application that nothing was asked on."""
+
 STARTING = (
     "<!doctype html><title>nodisk</title><h1>The server is starting again</h1>"
     "<p>It does so when lab.yaml changes, and takes some seconds. If you have sent something, look whether it was done."
@@ -81,6 +84,8 @@ http {{
 
     upstream application {{
         server unix:{run}/app.sock;
+        keepalive 32;  # of each worker: for the application, a new connection is a third of a request's work
+        keepalive_timeout {idle}s;
     }}
 
     server {{
@@ -403,6 +408,7 @@ def nginx(lab: Lab, host: Host) -> str:
         server=lab.network.server,
         http=ports.HTTP,
         enrol=ports.ENROL,
+        idle=IDLE,
         max_event=MAX_EVENT,
         console=lab.console_address,
         console_port=lab.console.port,

@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from nodisk.plan.daemons_nginx import IDLE
 from nodisk.server import probes
 
 
@@ -39,6 +40,8 @@ async def serving(
             ws="websockets-sansio" if most_message else "none",
             ws_max_size=most_message,
             ws_per_message_deflate=False,
+            # nginx closes first: a report sent on a connection that is just being closed would be lost.
+            timeout_keep_alive=IDLE + 15,
             timeout_graceful_shutdown=3,
         )
         server = _Uvicorn(config)
