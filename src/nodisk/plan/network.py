@@ -51,17 +51,18 @@ def other_ranges(lab: Lab, machine: Machine) -> Iterator[tuple[IPv4Network, IPv4
     In a subnet of at most a /24 also of machines that are not in lab.yaml yet: the range follows from the address
     alone, so a running machine already has a route to one that is added later.
     """
+    return ((pods, address) for address, pods in ranges_by_address(lab).items() if address != machine.address)
+
+
+@once
+def ranges_by_address(lab: Lab) -> dict[IPv4Address, IPv4Network]:
+    """Of all machines, those of ``other_ranges`` and the one itself; in the order of its subnet, or of lab.yaml."""
     subnet = lab.network.subnet
     if subnet.num_addresses <= min(_ranges(lab), MAX_ROUTES):
-        never = (machine.address, lab.network.server, lab.network.gateway)
-        for address in subnet.hosts():
-            if address not in never:
-                yield _range(lab, _place(lab, address)), address
-        return
+        never = (lab.network.server, lab.network.gateway)
+        return {one: _range(lab, _place(lab, one)) for one in subnet.hosts() if one not in never}
     ranges = pod_ranges(lab)
-    for other in lab.machines:
-        if other.mac != machine.mac:
-            yield ranges[other.mac], other.address
+    return {machine.address: ranges[machine.mac] for machine in lab.machines}
 
 
 def _ranges(lab: Lab) -> int:

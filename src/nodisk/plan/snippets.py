@@ -34,13 +34,15 @@ class Snippet(NamedTuple):
 
 def of(lab: Lab, machine: Machine) -> list[Snippet]:
     """A machine's snippets, in the order in which they are merged."""
-    settings = lab.roles.get(machine.role)
-    places: list[tuple[yamltree.Path, str | None]] = [
-        (("butane",), lab.butane),
-        (("roles", machine.role.value, "butane"), settings.butane if settings else None),
-        (("machines", [one.mac for one in lab.machines].index(machine.mac), "butane"), machine.butane),
-    ]
-    return [Snippet(path, text) for path, text in places if text is not None]
+    settings, found = lab.roles.get(machine.role), []
+    if lab.butane is not None:
+        found.append(Snippet(("butane",), lab.butane))
+    if settings is not None and settings.butane is not None:
+        found.append(Snippet(("roles", machine.role.value, "butane"), settings.butane))
+    if machine.butane is not None:
+        place = [one.mac for one in lab.machines].index(machine.mac)
+        found.append(Snippet(("machines", place, "butane"), machine.butane))
+    return found
 
 
 def words(path: yamltree.Path, line: int | None) -> str:

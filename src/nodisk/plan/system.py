@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from nodisk.plan import network
 from nodisk.plan.documents import HEADER
 from nodisk.spec.model import Lab, Machine
 from nodisk.spec.model_kubernetes import PodNetwork
 from nodisk.spec.model_os import Suite
+from nodisk.spec.once import once
 
 SYSCTL = (
     HEADER
@@ -37,8 +40,15 @@ ManageForeignRoutingPolicyRules=no
 
 def hosts(lab: Lab, machine: Machine) -> str:
     """/etc/hosts: every machine of the lab."""
-    lines = [f"{other.address} {other.name}" for other in lab.machines if other.mac != machine.mac]
-    return HEADER + "\n".join(["127.0.0.1 localhost", "::1 localhost", f"{machine.address} {machine.name}", *lines, ""])
+    lines = dict(_names(lab))
+    own = lines.pop(machine.address)
+    return f"{HEADER}127.0.0.1 localhost\n::1 localhost\n{own}{''.join(lines.values())}"
+
+
+@once
+def _names(lab: Lab) -> dict[IPv4Address, str]:
+    """Every machine's line in /etc/hosts."""
+    return {machine.address: f"{machine.address} {machine.name}\n" for machine in lab.machines}
 
 
 def resolv_conf(lab: Lab) -> str:
@@ -53,8 +63,8 @@ def network_unit(lab: Lab, machine: Machine) -> str:
     """
     # Other pod networks give out the ranges, and make the routes, by themselves.
     routed = lab.has_cluster and lab.kubernetes.network is PodNetwork.ROUTED
-    ranges = network.other_ranges(lab, machine) if routed else ()
-    routes = "".join(f"\n[Route]\nDestination={pods}\nGateway={address}\n" for pods, address in ranges)
+    routes = dict(_routes(lab)) if routed else {}
+    routes.pop(machine.address, None)
     gateway = f"Gateway={lab.network.gateway}\n" if lab.network.gateway else ""
     # What runs in the host's network reaches a Service only if the kernel knows some way to its address: the packet is
     # routed first, and redirected by kube-proxy's rules on its way out. In a room without a gateway there is no other
@@ -66,8 +76,15 @@ def network_unit(lab: Lab, machine: Machine) -> str:
         f"[Link]\nRequiredForOnline=no\n\n"
         f"[Network]\nAddress={machine.address}/{lab.network.subnet.prefixlen}\n{gateway}"
         "KeepConfiguration=static\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\n"
-        f"{services}{routes}"
+        f"{services}{''.join(routes.values())}"
     )
+
+
+@once
+def _routes(lab: Lab) -> dict[IPv4Address, str]:
+    """The route to every machine's pods, by the machine's address."""
+    ranges = network.ranges_by_address(lab).items()
+    return {address: f"\n[Route]\nDestination={pods}\nGateway={address}\n" for address, pods in ranges}
 
 
 def apt_sources(mirror: str, suite: Suite) -> str:
