@@ -17,10 +17,10 @@ import pytest
 from tests.support.records import sql
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
-from nodisk.records import remarks
+from nodisk.records import remarks, served
 from nodisk.records.database import Database
 from nodisk.records.events import Kind
-from nodisk.records.nonces import FOREVER, LIFETIME, Claim, Refusal, Verdict
+from nodisk.records.nonces import FOREVER, LIFETIME, Claim, Refusal, Verdict, Why
 from nodisk.values import Mac, Role, Stage
 
 MAC, OTHER = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")
@@ -236,6 +236,68 @@ def test_what_many_machines_got_is_kept_once(database: Database, tmp_path: Path)
     database.prune()
     assert texts() < 20_000, "nobody has the second any more"
     assert database.served(Mac(8)) == {"script": "mine", **first}
+
+
+def test_a_packed_text_comes_back_and_is_written_once(database: Database, clock: Clock) -> None:
+    text = "10.0.0.1%20żółw%0A" * 5000
+    packed = served.pack(text)
+    assert len(packed) < len(text) / 20
+    database.serve(MAC, {"ignition": packed, "script": "one"}, alike={"nginx.conf": "n"})
+    clock.now += 60
+    database.serve(MAC, {"ignition": packed, "script": "two"}, alike={"nginx.conf": "n"})
+    assert database.served(MAC) == {"ignition": text, "script": "two", "nginx.conf": "n"}
+    with sqlite3.connect(database.path) as raw:
+        times = dict(raw.execute("SELECT what, time FROM served WHERE mac > 0").fetchall())
+    raw.close()
+    assert times == {"ignition": 1000.0, "=nginx.conf": 1000.0, "script": 1060.0}
+
+
+def test_what_is_written_together_is_one_write(database: Database) -> None:
+    database.arm(FOREVER)
+    with Database(database.path) as other:
+        with database.together():
+            database.record(Kind.DAEMON, "first", source="t")
+            nonce = database.mint(MAC, Role.WORKER, ADDRESS)
+            database.serve(MAC, {"script": "one"})
+            assert (other.events(), other.served(MAC)) == ([], {})
+        assert [event.detail for event in other.events()] == ["first"]
+        assert other.served(MAC) == {"script": "one"}
+    assert nonce is not None
+    assert database.use(nonce, CLAIM).refusal is None
+
+
+def test_an_error_undoes_all_that_is_written_together(database: Database) -> None:
+    database.arm(FOREVER)
+    kept = database.mint(MAC, Role.WORKER, ADDRESS) or ""
+    lost: list[str] = []
+
+    def boots() -> None:
+        with database.together():
+            lost.append(database.mint(MAC, Role.WORKER, ADDRESS) or "")
+            database.record(Kind.DAEMON, "second", source="t")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        boots()
+    assert database.events() == []
+    refused = database.use(lost[0], CLAIM).refusal
+    assert refused is not None
+    assert refused.why is Why.UNKNOWN
+    assert database.use(kept, CLAIM).refusal is None, "it was replaced by one that nobody got"
+
+
+def test_what_must_last_is_no_part_of_another_write(database: Database) -> None:
+    """Or a power cut could take back what somebody was told."""
+
+    def within() -> None:
+        with database.together():
+            database.arm(FOREVER)
+
+    with pytest.raises(sqlite3.OperationalError):
+        within()
+    assert not database.armed()
+    database.arm(FOREVER)
+    assert database.armed()
 
 
 def test_the_files_are_private(database: Database) -> None:
