@@ -34,7 +34,8 @@ class Snippet(NamedTuple):
 
 def of(lab: Lab, machine: Machine) -> list[Snippet]:
     """A machine's snippets, in the order in which they are merged."""
-    settings, found = lab.roles.get(machine.role), []
+    found: list[Snippet] = []
+    settings = lab.roles.get(machine.role)
     if lab.butane is not None:
         found.append(Snippet(("butane",), lab.butane))
     if settings is not None and settings.butane is not None:

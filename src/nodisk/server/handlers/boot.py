@@ -107,7 +107,7 @@ async def _own(request: Request, loader: _Loader, machine: Machine, said: Mappin
     if await twins.refused(request, machine, said):
         return PlainTextResponse(app_state.texts.twin(machine))
     wish = menu.wish(request, machine)
-    # A script is on its way only when all that is noted of it is written; and ten writes take ten times as long as one.
+    # Before the script goes out, all that is noted of it is written: as one, because ten writes take ten times as long.
     with app_state.database.together():
         return PlainTextResponse(_starts(request, loader, machine, wish, said))
 
