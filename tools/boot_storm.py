@@ -3,7 +3,7 @@
 The real server with its daemons runs in a network namespace, armed, with a lab of ``--machines``. Each asks for its
 boot script and its config, from its own address, at a random moment of the same ``--seconds``. Printed are how the
 requests were answered, the seconds from the moment at which each was due to the last byte, and the processor time of
-what serves. Nothing outside of its namespaces is touched.
+what serves; before that, what its start took. Nothing outside of its namespaces is touched.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import selectors
 import socket
 import time
@@ -123,6 +124,7 @@ def main() -> None:
         server = room.server
         if server is None:
             raise AssertionError("it has not been started")
+        ready = re.search(r"ready after (\S+) s", (room.folder / "serve.log").read_text())
         cost = Cost(server.pid)
         words = ["--part", "--machines", str(chosen.machines), "--seconds", str(chosen.seconds)]
         answers = result(child(f"{room.name}-all", *words, program=__file__))
@@ -132,6 +134,7 @@ def main() -> None:
         counts = ", ".join(f"{statuses.count(one)} times {one}" for one in sorted(set(statuses)))
         print(f"{kind}: answered {counts}")
         figures(kind, Waits.of(took for name, status, took in answers if name == kind and status == 200))
+    print(f"the server was ready after {ready[1] if ready else '?'} s")
     print(f"the server: {1000 * spent / len(answers):.2f} ms of processor time for each")
 
 
