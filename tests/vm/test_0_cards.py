@@ -38,7 +38,8 @@ BATCHES = [CARDS[place : place + AT_ONCE] for place in range(0, len(CARDS), AT_O
 FETCHED = "initramfs... ok"
 """iPXE's last word."""
 NO_CARRIER = "no carrier on eth0 after 30 seconds: is the cable in?"
-SAYS = "nodisk: "
+SAYS = "] nodisk: "
+"""Linux says it, after the time of its own: iPXE's script begins a line so, too."""
 LISTENING, FORWARDING = 1, 3
 """States of a bridge's port, as Linux numbers them (uapi/linux/if_bridge.h)."""
 HANDED = (Nic.PCNET, Nic.USB_NET)
