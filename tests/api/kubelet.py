@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.api.apiserver import ControlPlane
 from tests.support.shells import begin
+from tests.support.waits import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -52,10 +53,8 @@ class Kubelet:
 
     def run(self, client: Client, space: str, *, seconds: float = 60) -> None:
         """Wait for the terminal's pod and let it run."""
-        end = time.monotonic() + seconds
-        while not (pods := client.list("v1", "Pod", namespace=space)):
-            assert time.monotonic() < end, "nobody made the pod"
-            time.sleep(0.1)
+        made = functools.partial(client.list, "v1", "Pod", namespace=space)
+        pods = until(made, seconds=seconds, every=0.1, why="nobody made the pod")
         name = pods[0]["metadata"]["name"]
         binding = {
             "apiVersion": "v1",

@@ -46,13 +46,12 @@ def make(
 
 def claim(client: Client, name: str) -> Object:
     """A student's claim, when it is bound."""
-    deadline = time.monotonic() + 60
-    while True:
-        found = client.get("v1", "PersistentVolumeClaim", manifests.CLAIM, namespace=f"files-{name}")
-        if found["status"].get("phase") == "Bound":
-            return found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
+
+    def found() -> Object:
+        return client.get("v1", "PersistentVolumeClaim", manifests.CLAIM, namespace=f"files-{name}")
+
+    until(lambda: found()["status"].get("phase") == "Bound", every=0.1, why=found)
+    return found()
 
 
 def pv_of(client: Client, found: Object) -> Object:
@@ -98,7 +97,7 @@ def test_each_student_has_a_volume_of_their_own(plane: ControlPlane, client: Cli
         return False
 
     until(created)  # as the administrator and without a quota: still not bound
-    time.sleep(3)
+    time.sleep(3)  # no event tells that the controller left it as it is
     assert client.get("v1", "PersistentVolumeClaim", "grab", namespace="files-jan")["status"]["phase"] == "Pending"
     client.delete("v1", "PersistentVolumeClaim", "grab", namespace="files-jan")
     text = (tmp_path / "out" / "jan.en.html").read_text()

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from tests.api.apiserver import ControlPlane
 from tests.support import commands
-from tests.support.access import allowed
+from tests.support.access import allowed, refused
+from tests.support.waits import until
 
 from nodisk.classes import (
     accounts,
@@ -34,6 +35,7 @@ from nodisk.classes import (
     teardown,
 )
 from nodisk.classes.roster import Person
+from nodisk.classes.trouble import Trouble
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
 from nodisk.kube import kubeconfig
 from nodisk.kube.client import Client, Object
@@ -75,39 +77,27 @@ def as_student(client: Client, folder: Path, label: str) -> Client:
 
 def until_counted(client: Client, namespace: str) -> None:
     """Wait for the quota controller: it counts a kind of object when it knows all of them, seconds after its start."""
-    end = time.monotonic() + 60
-    while True:
-        quota = client.get("v1", "ResourceQuota", "nodisk", namespace=namespace)
-        if quota["status"].get("used", {}).keys() == quota["spec"]["hard"].keys():
-            return
-        assert time.monotonic() < end, quota
-        time.sleep(0.1)
+
+    def quota() -> Object:
+        return client.get("v1", "ResourceQuota", "nodisk", namespace=namespace)
+
+    def counted() -> bool:
+        found = quota()
+        return bool(found["status"].get("used", {}).keys() == found["spec"]["hard"].keys())
+
+    until(counted, every=0.1, why=quota)
 
 
 def until_refused(client: Client, namespace: str) -> None:
     """Wait until the credential has no right in the namespace: sooner than its token alone would be forgotten, which
     the API server remembers for ten seconds.
     """
-    start = time.monotonic()
-    while True:
-        try:
-            client.list("v1", "Pod", namespace=namespace)
-        except (Forbidden, Unauthorized):
-            return
-        assert time.monotonic() - start < 8, "the old credential still works"
-        time.sleep(0.02)
+    until(lambda: refused(client, namespace), seconds=8, every=0.02, why="the old credential still works")
 
 
 def until_forgotten(client: Client, namespace: str) -> None:
     """Wait until the token is no longer accepted: the API server remembers one for ten seconds."""
-    end = time.monotonic() + 60
-    while True:
-        try:
-            client.list("v1", "Pod", namespace=namespace)
-        except Unauthorized:
-            return
-        assert time.monotonic() < end, "the token is still accepted"
-        time.sleep(0.2)
+    until(lambda: refused(client, namespace, how=Unauthorized), every=0.2, why="the token is still accepted")
 
 
 def test_a_class_is_isolated_and_its_handouts_work(plane: ControlPlane, client: Client, folder: Path) -> None:
@@ -644,10 +634,12 @@ def test_what_fails_for_students_in_plain_words(
     path = client.path("v1", "Pod", "misspelt", namespace="troubled-ewa", subresource="status")
     status = {"status": {"containerStatuses": [waits]}}
     client.json("PATCH", path, params={}, body=status, content_type="application/merge-patch+json", idempotent=True)
-    end = time.monotonic() + 120
-    while len(found := failing.find(client, record.need(plane.lab_state, "troubled"))) < 3:
-        assert time.monotonic() < end, found
-        time.sleep(0.1)
+
+    def failures() -> tuple[Trouble, ...]:
+        return failing.find(client, record.need(plane.lab_state, "troubled"))
+
+    until(lambda: len(failures()) >= 3, every=0.1, why=failures)
+    found = failures()
     told = {(one.namespace, one.object): (str(one.kind), one.pods) for one in found}
     assert told == {
         ("troubled-ewa", "pod/misspelt"): ("image", 1),

@@ -159,7 +159,7 @@ def test_specs_are_decided_while_it_is_killed_and_stopped(kept: KeptPlane, built
                 in_the_middle(client, suite)
                 kept.signal_etcd(fault)
                 if fault is signal.SIGSTOP:
-                    time.sleep(4)
+                    time.sleep(4)  # the fault itself
                     kept.signal_etcd(signal.SIGCONT)
                 healthy(kept)
             suite.wait(SPECS)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.api.apiserver import ControlPlane
+from tests.support.access import refused
+from tests.support.waits import until
 from tests.unit.console.consoles import AWAY, Browser
 
 from nodisk.classes import accounts, actions, codes, own, plan, record, sizes
@@ -21,7 +22,7 @@ from nodisk.console.common import Console
 from nodisk.console.snapshot import Snapshot
 from nodisk.kube import goyaml
 from nodisk.kube.client import Client
-from nodisk.kube.errors import Forbidden, Unauthorized
+from nodisk.kube.errors import Forbidden
 from nodisk.records.database import Database
 
 pytestmark = pytest.mark.usefixtures("forgotten")
@@ -72,14 +73,7 @@ def ends_of(token: str) -> datetime:
 
 def until_refused(client: Client, namespace: str) -> None:
     """Wait until a token is good for nothing: the API server remembers one for ten seconds."""
-    end = time.monotonic() + 60
-    while True:
-        try:
-            client.list("v1", "Pod", namespace=namespace)
-        except (Forbidden, Unauthorized):
-            return
-        assert time.monotonic() < end, "the key still works"
-        time.sleep(0.05)
+    until(lambda: refused(client, namespace), why="the key still works")
 
 
 def test_a_key_of_the_door_is_the_student_s_own(
@@ -120,14 +114,13 @@ def test_the_page_has_what_is_the_student_s(
     assert f'href="http://10.77.0.21:{port}/"' in page
     assert '<th scope="row">web</th><td>Pending</td>' in page
     assert str(port) not in other.get("/door/dpage").text
-    end = time.monotonic() + 60  # the quota's controller counts seconds after the class was made
-    while True:
-        has = own.everyone(plane.context).own(found, found.students[0])
-        if any((one.what, one.used) == ("Pods", "1") for one in has.quota):
-            break
-        assert time.monotonic() < end, has.quota
-        time.sleep(0.1)
-    assert {one.what for one in has.quota} >= {"CPU (requests)", "Memory", "Pods", "NodePorts"}
+
+    def quota() -> tuple[own.Used, ...]:
+        return own.everyone(plane.context).own(found, found.students[0]).quota
+
+    # The quota's controller counts seconds after the class was made.
+    until(lambda: any((one.what, one.used) == ("Pods", "1") for one in quota()), every=0.1, why=quota)
+    assert {one.what for one in quota()} >= {"CPU (requests)", "Memory", "Pods", "NodePorts"}
 
 
 def test_rotating_ends_the_session_and_every_key(

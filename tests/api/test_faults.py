@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.api.apiserver import ControlPlane
 from tests.api.faults import Fault, FaultProxy, Plan, at_random
+from tests.support.waits import until
 
 from nodisk.commands.classes import class_
 from nodisk.kube import patience
@@ -193,10 +193,7 @@ def test_a_watch_misses_nothing(plane: ControlPlane, proxy: FaultProxy) -> None:
             writer.apply(config_map(f"seen-{n % 4}", "watch", n=str(n), text="\x85"))
         writer.delete("v1", "ConfigMap", "seen-0", namespace="default")
         wanted = {"seen-0": "gone", "seen-1": "9", "seen-2": "10", "seen-3": "11"}
-        end = time.monotonic() + 120
-        while {name: seen.get(name) for name in wanted} != wanted:
-            assert time.monotonic() < end, seen
-            time.sleep(0.05)
+        until(lambda: {name: seen.get(name) for name in wanted} == wanted, why=lambda: seen)
         watch.close()
         thread.join(90)
         assert not thread.is_alive()

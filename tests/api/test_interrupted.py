@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from tests.api.apiserver import ControlPlane
-from tests.support.asleep import LONG, until_asleep
-from tests.support.waits import until
+from tests.support.asleep import until_asleep
+from tests.support.waits import LONG, until
 
 from nodisk.classes import record
 from nodisk.kube.client import Client, Object
@@ -51,13 +51,7 @@ def command(plane: ControlPlane, *words: str, program: Sequence[str] = NODISK) -
 
 def meets(child: subprocess.Popen[str], condition: Callable[[], object]) -> None:
     """Wait for that, which the command does before it ends."""
-
-    def look() -> object:
-        found = condition()
-        assert found or child.poll() is None, child.communicate()
-        return found
-
-    until(look)
+    until(condition, process=child)
 
 
 def left_by_bench(client: Client) -> list[Object]:
@@ -172,7 +166,7 @@ def test_class_create_is_completed_by_the_next(plane: ControlPlane, direct: Clie
     plane.forwarder.delay = 0
     there = spaces(direct, "stopped-")
     assert len(there) < 24
-    time.sleep(1)
+    time.sleep(1)  # nothing tells that nothing comes any more
     assert spaces(direct, "stopped-") == there, "nothing goes on in the background"
     again = command(plane, *words)
     out, err = again.communicate(timeout=240)

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from tests.api.apiserver import ControlPlane
 from tests.support.resolver import Resolver, resolver
+from tests.support.waits import until
 
 from nodisk import ports, run
 from nodisk.kube.client import Client
@@ -65,8 +66,12 @@ def keeping(plane: ControlPlane, dns: Resolver) -> Iterator[list[str]]:
 def until_answered(dns: Resolver, question: str, *wanted: str, seconds: float = 60) -> float:
     """Ask until the answer's data are ``wanted``; returns the seconds that this took."""
     began = time.monotonic()
-    while {line.split()[-1] for line in dns.ask(question)} != set(wanted):
-        assert time.monotonic() - began < seconds, (question, dns.ask(question))
+    until(
+        lambda: {line.split()[-1] for line in dns.ask(question)} == set(wanted),
+        seconds=seconds,
+        every=0,
+        why=lambda: (question, dns.ask(question)),
+    )
     return time.monotonic() - began
 
 

@@ -21,6 +21,7 @@ import pytest
 from tests.api.apiserver import ControlPlane
 from tests.support.api_pods import pod
 from tests.support.resolver import Resolver, resolver
+from tests.support.waits import until
 
 from nodisk import ports
 from nodisk.kube.client import Client
@@ -104,8 +105,12 @@ def moved(client: Client, space: str, name: str, address: str) -> None:
 def until_answered(dns: Resolver, question: str, *wanted: str, source: str, seconds: float = 60) -> float:
     """Ask until the answer's data are ``wanted``; returns the seconds that this took."""
     began = time.monotonic()
-    while {line.split()[-1] for line in dns.ask(question, source=source)} != set(wanted):
-        assert time.monotonic() - began < seconds, (question, source, dns.ask(question, source=source))
+    until(
+        lambda: {line.split()[-1] for line in dns.ask(question, source=source)} == set(wanted),
+        seconds=seconds,
+        every=0,
+        why=lambda: (question, source, dns.ask(question, source=source)),
+    )
     return time.monotonic() - began
 
 

@@ -83,7 +83,7 @@ def keeping(plane: ControlPlane, folder: Path) -> Iterator[Node]:
             following.cancel()
 
     async def known() -> None:
-        while not rulesets.known("w1"):
+        while not rulesets.known("w1"):  # for as long as the keeper runs: its end cancels this
             await asyncio.sleep(0.02)
         await node.follow()
 

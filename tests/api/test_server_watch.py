@@ -97,7 +97,7 @@ def test_a_node_joins_is_ready_flaps_and_comes_back_after_a_power_cut(
         told(Stage.IPXE, None)
         told(Stage.KERNEL, BOOT_2)
         client.patch("v1", "Node", node, {"metadata": {"annotations": {"touched": "1"}}})
-        time.sleep(1)
+        time.sleep(1)  # it writes nothing of what is no news, so there is nothing to wait for
         assert reached() == (Stage.KERNEL, BOOT_2)
         kubelet_says(client, node, BOOT_2, "True")
         until(lambda: reached() == (Stage.READY, BOOT_2))
@@ -107,7 +107,7 @@ def test_a_node_joins_is_ready_flaps_and_comes_back_after_a_power_cut(
         with Database(plane.lab_state.database, now=lambda: now - 300) as earlier:
             earlier.record(Kind.STAGE, "", source="test", mac=mac, machine=node, stage=Stage.IPXE)
         kubelet_says(client, node, BOOT_2, "True", beat=now - 301)
-        time.sleep(1)
+        time.sleep(1)  # as above
         assert reached() == (Stage.IPXE, None)
         kubelet_says(client, node, BOOT_2, "True", beat=now)
         until(lambda: reached() == (Stage.READY, BOOT_2))
@@ -171,7 +171,7 @@ def test_labels_and_taints_follow_lab_yaml(
         monkeypatch.setattr(marks, "reconcile", counted)
         client.patch("v1", "Node", node, {"metadata": {"annotations": {"touched": "2"}}})
         until(lambda: looks)
-        time.sleep(1)
+        time.sleep(1)  # a write of its own would be heard of by then, and be looked at again
         assert not any(looks)
 
 

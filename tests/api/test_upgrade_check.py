@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from tests.api.apiserver import ControlPlane
+from tests.support.waits import until
 
 from nodisk.assets import built
 from nodisk.assets.store import Store
 from nodisk.check import upgrade
-from nodisk.check.findings import Level
+from nodisk.check.findings import Finding, Level
 from nodisk.cli import nodisk
 from nodisk.errors import UsageError
 from nodisk.kube import removals
@@ -99,14 +99,14 @@ NODE_INFO = (
 
 @pytest.mark.usefixtures("closed")
 def test_what_stops_an_upgrade_is_named(plane: ControlPlane) -> None:
-    deadline = time.monotonic() + 120
-    while True:  # a controller fills in the budget's status
-        found = upgrade.upgrade(plane.context, KubeVersion(1, 21))
-        messages = [one.message for one in found]
-        if any("default/upgrade-closed" in text for text in messages):
-            break
-        assert time.monotonic() < deadline, messages
-        time.sleep(0.2)
+
+    def findings() -> list[Finding]:
+        return upgrade.upgrade(plane.context, KubeVersion(1, 21))
+
+    # A controller fills in the budget's status.
+    until(lambda: any("default/upgrade-closed" in one.message for one in findings()), every=0.2, why=findings)
+    found = findings()
+    messages = [one.message for one in found]
     errors = [one.message for one in found if one.level is Level.ERROR]
     assert errors == ["upgrade-1: kubelet 1.17.5 is more than 2 minor releases older than 1.21"]
     assert [text for text in messages if "no backup of the last 24 hours was proved" in text]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from tests.api.apiserver import ControlPlane
+from tests.support.waits import until
 
 from nodisk.bench import api_load, runner
 from nodisk.bench.health import Health
@@ -181,10 +181,7 @@ def test_health_counts_what_happens_while_it_watches(client: Client) -> None:
             for word in ("True", "False", "True"):
                 change = {"status": {"conditions": [{"type": "Ready", "status": word}]}}
                 client.request("PATCH", path, body=change, content_type=merge)
-            for _ in range(100):
-                if health.measurement().value:
-                    break
-                time.sleep(0.1)
+            until(lambda: health.measurement().value, every=0.1, why="nothing was noticed")
         measured = health.measurement()
     finally:
         client.delete("v1", "Node", "flapping")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from nodisk.kube.client import Client
+from nodisk.kube.errors import Forbidden, Unauthorized
+
+REFUSALS = (Forbidden, Unauthorized)
 
 
 def allowed(
@@ -17,3 +20,12 @@ def allowed(
     }
     path = client.path("authorization.k8s.io/v1", "SelfSubjectAccessReview")
     return bool(client.json("POST", path, body=body, idempotent=True)["status"]["allowed"])
+
+
+def refused(client: Client, namespace: str, *, how: type[Exception] | tuple[type[Exception], ...] = REFUSALS) -> bool:
+    """Whether it may not list a namespace's pods: it has no right there, or nobody believes any more who it is."""
+    try:
+        client.list("v1", "Pod", namespace=namespace)
+    except how:
+        return True
+    return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-LONG = 120.0
-"""Seconds; what takes longer hangs, also on a host with ten times as much to do as it has processors."""
+from tests.support.waits import until
+
 STILL = 0.3
+"""Seconds between two looks."""
 
 
 def until_asleep(pid: int) -> None:
@@ -15,12 +15,13 @@ def until_asleep(pid: int) -> None:
 
     Python loses sight of a signal that comes amid the step from its own code into a system call, until that ends.
     """
-    end = time.monotonic() + LONG
-    before, now = None, _switches(pid)
-    while now is None or now != before:
-        assert time.monotonic() < end, f"{pid} does not come to rest"
-        time.sleep(STILL)
-        before, now = now, _switches(pid)
+    looks: list[list[str] | None] = [None]
+
+    def rests() -> bool:
+        looks.append(_switches(pid))
+        return looks[-1] is not None and looks[-1] == looks[-2]
+
+    until(rests, every=STILL, why=f"{pid} does not come to rest")
 
 
 def _switches(pid: int) -> list[str] | None:

@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.waits import until
 
 from nodisk import files, ports, run
 from nodisk.plan import daemons_unbound
@@ -60,14 +61,12 @@ class Resolver:
 
     def start_unbound(self) -> None:
         self.start("unbound", "unbound", "-d", "-c", self.host.conf / daemons_unbound.CONF)
-        deadline = time.monotonic() + 60
-        while True:
-            assert self.processes["unbound"].poll() is None, (self.host.run / "unbound.log").read_text()
-            words = ["kdig", f"@{self.lab.network.server}", "-p", str(ports.NAMES), "+time=1", "+retry=0", "version.x"]
-            if run.run(words, netns=self.netns, check=False).returncode == 0:
-                return
-            assert time.monotonic() < deadline, "unbound does not answer"
-            time.sleep(0.05)
+        words = ["kdig", f"@{self.lab.network.server}", "-p", str(ports.NAMES), "+time=1", "+retry=0", "version.x"]
+        until(
+            lambda: run.run(words, netns=self.netns, check=False).returncode == 0,
+            why=lambda: f"unbound does not answer: {(self.host.run / 'unbound.log').read_text()}",
+            process=self.processes["unbound"],
+        )
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)

@@ -12,7 +12,8 @@ from nodisk.waiting import Deadline
 T = TypeVar("T")
 
 LONG = 120.0
-"""Seconds. A test that waits so long fails; what it waits for takes tenths, or a few seconds on a busy host."""
+"""Seconds. What takes longer hangs, also on a host with ten times as much to do as it has processors: what tests wait
+for takes tenths, or a few seconds on a busy one."""
 EVERY = 0.05
 Why = str | Callable[[], object]
 """What a failure says: words, or what is asked for them then (a log, say, as it has become)."""
@@ -20,7 +21,7 @@ _NOTHING = "it did not come true in time"
 
 
 def until(
-    ask: Callable[[], T],
+    ask: Callable[[], T | None],
     *,
     seconds: float = LONG,
     every: float = EVERY,
@@ -29,7 +30,7 @@ def until(
 ) -> T:
     """The first true answer; fails if there is none in time, or if ``process`` has ended and there is still none."""
 
-    def look() -> T:
+    def look() -> T | None:
         if process is None or process.poll() is None:
             return ask()
         answer = ask()
@@ -41,7 +42,9 @@ def until(
     return answer
 
 
-async def until_async(ask: Callable[[], T], *, seconds: float = LONG, every: float = 0.01, why: Why = _NOTHING) -> T:
+async def until_async(
+    ask: Callable[[], T | None], *, seconds: float = LONG, every: float = 0.01, why: Why = _NOTHING
+) -> T:
     """``until`` in an event loop, whose other tasks go on; ``every`` 0 lets each of them take a step."""
     deadline = Deadline(seconds)
     while not (answer := ask()):

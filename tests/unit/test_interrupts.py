@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.asleep import LONG, until_asleep
-from tests.support.waits import until
+from tests.support.asleep import until_asleep
+from tests.support.waits import LONG, until
 
 COMMAND = """
 import sys, time

@@ -145,7 +145,7 @@ class Driver:
 
     def wait(self, condition: Callable[[], bool], what: str, *, seconds: float = BOOT_WITHIN) -> None:
         """Wait for a truth; fails with the lab's state. What the emulator lets hang is switched off and on."""
-        end = time.monotonic() + seconds
+        deadline = Deadline(seconds)
         context = self.context()
         power = Power(context.lab, context.state)
         hangs = Hangs(power.pid)
@@ -153,10 +153,9 @@ class Driver:
             with Database(context.state.database) as database:
                 for machine in hangs.look((row.machine, row.progress.stage) for row in watch.rows(power, database)):
                     print(watch.revive(power, database, machine))
-            if time.monotonic() > end:
+            if not deadline.pause(1):
                 table = self("status", check=False).stdout
                 pytest.fail(f"not so after {seconds:g} s: {what}\n{table}\n{self.consoles()}")
-            time.sleep(1)
 
     def context(self) -> LabContext:
         """The lab as nodisk's own code sees it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +13,20 @@ from nodisk.plan.facts import AssetRef
 from nodisk.verify.checks import CHECKS
 from nodisk.verify.core import Outcome, Result, run_check
 from nodisk.verify.scene import Scene
+from nodisk.waiting import Deadline
 
 BY_NAME = {check.name: check for check in CHECKS}
 
 
 def look(scene: Scene, name: str) -> Result:
     """Run one check as the command does; one that skips, because a pod isn't ready again after the last fault, anew."""
-    check, end = BY_NAME[name], time.monotonic() + 600
+    check, deadline = BY_NAME[name], Deadline(600)
     while True:
         if check.prepare is not None:
             check.prepare(scene)
         found = run_check(check, scene)
-        if found.outcome is not Outcome.SKIPPED or time.monotonic() > end:
+        if found.outcome is not Outcome.SKIPPED or not deadline.pause(2):
             return found
-        time.sleep(2)
 
 
 def on(vm: Driver, machine: str, command: str) -> str:

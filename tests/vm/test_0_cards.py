@@ -26,6 +26,7 @@ from nodisk.records.database import Database
 from nodisk.records.events import Kind, progress
 from nodisk.spec.model import Machine, Nic
 from nodisk.values import Stage
+from nodisk.waiting import Deadline
 
 pytestmark = [pytest.mark.vm, pytest.mark.apart]
 
@@ -185,8 +186,8 @@ def spanning_tree(room: Room, name: str) -> Iterator[Callable[[], bool]]:
     yield lambda: FETCHED in room.console(name)
     room.port(name, LISTENING)
     yield lambda: SAYS in room.console(name)
-    forward = time.monotonic() + 30
-    yield lambda: time.monotonic() > forward
+    forward = Deadline(30)
+    yield lambda: forward.passed
     room.port(name, FORWARDING)
     yield lambda: Stage.OS in room.stages(name)
 
@@ -196,7 +197,7 @@ def tell(room: Room, stories: dict[str, Story]) -> None:
     hangs = Hangs(room.virtual.power.pid)
     running = {name: story(room, name) for name, story in stories.items()}
     waiting = {name: next(story) for name, story in running.items()}
-    end = time.monotonic() + BOOT_WITHIN
+    deadline = Deadline(BOOT_WITHIN)
     try:
         while waiting:
             for name, arrived in list(waiting.items()):
@@ -213,10 +214,9 @@ def tell(room: Room, stories: dict[str, Story]) -> None:
                 room.cut(name)
                 running[name] = stories[name](room, name)
                 waiting[name] = next(running[name])
-            if time.monotonic() > end:
+            if not deadline.pause(0.2):
                 ends = "\n".join(f"--- {name}\n{room.console(name)[-2000:]}" for name in waiting)
                 pytest.fail(f"no end after {BOOT_WITHIN:g} s:\n{ends}")
-            time.sleep(0.2)
     finally:
         for name in stories:
             room.cut(name)

@@ -32,6 +32,7 @@ from nodisk.server.handlers.common import AppState
 from nodisk.server.texts import Texts
 from nodisk.spec.load import parse
 from nodisk.values import KubeVersion, Mac
+from nodisk.waiting import Deadline
 
 pytestmark = pytest.mark.vm
 
@@ -116,9 +117,9 @@ class Console:
 
     def read(self, wanted: str) -> None:
         """Wait until this appears, after what was waited for before."""
-        deadline, text = time.monotonic() + WITHIN, "".join(wanted.split())
+        deadline, text = Deadline(WITHIN), "".join(wanted.split())
         while (found := self.said.find(text, self.place)) < 0:
-            ready, _, _ = select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([self.terminal], [], [], deadline.left)
             assert ready, f"no {wanted!r} on the console:\n{self.said}\n{self.raw!r}"
             self.raw += os.read(self.terminal, 65536).decode(errors="replace")
         self.place = found + len(text)

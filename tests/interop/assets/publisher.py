@@ -7,8 +7,9 @@ import json
 import socket
 import subprocess
 import tarfile
-import time
 from pathlib import Path
+
+from tests.support.waits import until
 
 from nodisk.assets import docker_archive
 from nodisk.assets.docker_archive import Config, Entry
@@ -90,12 +91,13 @@ class registry:  # noqa: N801 - used as a context manager only
         log = (self.folder / "registry.log").open("wb")
         self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
         log.close()
-        for _ in range(600):
+
+        def listens() -> bool:
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0:
-                    return address
-            time.sleep(0.1)
-        raise AssertionError("docker-registry did not start")
+                return probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0
+
+        until(listens, every=0.1, why=(self.folder / "registry.log").read_text, process=self.process)
+        return address
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.interop.assets.publisher import image, registry
 from tests.support import assets
+from tests.support.waits import until
 
 from nodisk import run
 
@@ -40,11 +40,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside]
         containerd = subprocess.Popen(words, stdout=log, stderr=log)
         try:
-            end = time.monotonic() + 60
-            while "containerd successfully booted" not in (folder / "log").read_text():
-                assert containerd.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < end
-                time.sleep(0.1)
+            said = (folder / "log").read_text
+            until(lambda: "containerd successfully booted" in said(), every=0.1, why=said, process=containerd)
             yield root, address
         finally:
             containerd.kill()

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until
 
 from nodisk.assets import build, release_debian
 from nodisk.assets.store import Store
@@ -50,12 +50,13 @@ def start(folder: Path) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-    for _ in range(1800):
-        if any(path.name in ("root", "base.tar") or path.is_dir() for path in (state / "assets/tmp").glob("*/root/*")):
-            return child
-        assert child.poll() is None, child.communicate()[1]
-        time.sleep(0.1)
-    raise AssertionError("mmdebstrap did not start within three minutes")
+
+    def installs() -> bool:
+        made = (state / "assets/tmp").glob("*/root/*")
+        return any(path.name in ("root", "base.tar") or path.is_dir() for path in made)
+
+    until(installs, seconds=300, every=0.1, why="mmdebstrap did not start within five minutes", process=child)
+    return child
 
 
 def traces(state: Path) -> list[str]:
@@ -72,11 +73,7 @@ def traces(state: Path) -> list[str]:
 
 
 def gone(state: Path) -> None:
-    for _ in range(600):
-        if not traces(state):
-            return
-        time.sleep(0.1)
-    raise AssertionError(traces(state))
+    until(lambda: not traces(state), every=0.1, why=lambda: traces(state))
 
 
 @pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.support import assets
+from tests.support.waits import until
 
 from nodisk import node, run
 from nodisk.assets import kernel_modules, nic_drivers
@@ -246,13 +246,12 @@ def names() -> Iterator[str]:
         dns += ["--listen-address=10.99.0.1", "--bind-interfaces", "--address=/files.room.example/10.99.0.1"]
         for words in (dns, [sys.executable, "-c", WEB, json.dumps(SERVED)]):
             daemons.append(run.start(words, log_file=Path(os.devnull), netns=name))
-        end = time.monotonic() + 20
-        while not {":53", ":80"} <= {
-            line.split()[3].removeprefix("10.99.0.1")
-            for line in run.run(["ss", "-Hlnt"], netns=name).stdout.splitlines()
-        }:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+
+        def bound() -> set[str]:
+            listed = run.run(["ss", "-Hlnt"], netns=name).stdout.splitlines()
+            return {line.split()[3].removeprefix("10.99.0.1") for line in listed}
+
+        until(lambda: {":53", ":80"} <= bound(), why=lambda: f"listening: {bound()}")
         yield name
     finally:
         for daemon in daemons:

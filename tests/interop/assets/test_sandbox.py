@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until, until_async
 
 from nodisk import run
 from nodisk.assets import sandbox
@@ -71,7 +72,7 @@ def test_cancelled_amid_its_start_a_program_is_dead_on_return(tmp_path: Path, mo
     async def slow(words: list[str | Path]) -> asyncio.subprocess.Process:
         process = await real(words)
         begun.set()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # a start that is slow
         return process
 
     async def go() -> None:
@@ -83,11 +84,7 @@ def test_cancelled_amid_its_start_a_program_is_dead_on_return(tmp_path: Path, mo
 
     monkeypatch.setattr(run, "start_async", slow)
     asyncio.run(asyncio.wait_for(go(), 60))
-    for _ in range(1200):
-        if not running(mark):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{running(mark)} still there")
+    until(lambda: not running(mark), why=lambda: f"{running(mark)} still there")
 
 
 def test_cancelled_every_descendant_is_dead_on_return(tmp_path: Path) -> None:
@@ -96,18 +93,13 @@ def test_cancelled_every_descendant_is_dead_on_return(tmp_path: Path) -> None:
     async def go() -> None:
         words = ["sh", "-c", f"setsid sleep {mark} & sleep {mark}"]
         task = asyncio.create_task(sandbox.build(words, log_file=tmp_path / "log"))
-        while len(running(mark)) < 2:
-            await asyncio.sleep(0.02)
+        await until_async(lambda: len(running(mark)) >= 2, every=0.02, why="sleep was not started")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(asyncio.wait_for(go(), 60))
-    for _ in range(1200):
-        if not running(mark):
-            return
-        time.sleep(0.05)
-    raise AssertionError(running(mark))
+    until(lambda: not running(mark), why=lambda: f"{running(mark)} still there")
 
 
 def running(mark: str) -> list[int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until_async
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.backup import schedule
@@ -34,11 +35,9 @@ def test_made_at_once_and_alarmed_when_old(tmp_path: Path) -> None:
         with Database(state.database) as database:
             return database.events(kinds=(Kind.ALARM,))
 
-    async def run(until: Callable[[], bool]) -> None:
+    async def run(come: Callable[[], bool]) -> None:
         task = asyncio.create_task(schedule.keep(LabContext(lab, file, state, None), said.append, every=0.05))
-        async with asyncio.timeout(120):
-            while not until():
-                await asyncio.sleep(0.05)
+        await until_async(come, every=0.05, why=lambda: (said, alarms()))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -73,9 +72,7 @@ def test_alarmed_where_the_first_one_fails(tmp_path: Path) -> None:
 
     async def run() -> None:
         task = asyncio.create_task(schedule.keep(LabContext(lab, file, state, None), said.append, every=0.05))
-        async with asyncio.timeout(120):
-            while not (said and alarms()):
-                await asyncio.sleep(0.05)
+        await until_async(lambda: said and alarms(), every=0.05, why=lambda: (said, alarms()))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

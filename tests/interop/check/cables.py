@@ -6,13 +6,13 @@ import itertools
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import commands
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.check.findings import Finding
@@ -60,11 +60,8 @@ class Cable:
         words = [str(run.find("ip")), "netns", "exec", namespace, *argv]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             try:
-                end = time.monotonic() + 120
-                while not self.held(namespace, port):
-                    assert process.poll() is None, process.stderr and process.stderr.read()
-                    assert time.monotonic() < end, f"{argv[0]} does not bind port {port}"
-                    time.sleep(0.1)
+                why = f"{argv[0]} does not bind port {port}"
+                until(lambda: self.held(namespace, port), every=0.1, why=why, process=process)
                 yield
             finally:
                 process.terminate()

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from tests.interop.check.cables import Cable
 from tests.interop.server import room_servers
 from tests.support import commands
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.check import dhcp
@@ -51,12 +51,14 @@ class Listening:
 
     def wait_for(self, text: str) -> str:
         """The line with that text, once it is there."""
-        end = time.monotonic() + WITHIN
-        while not (found := [line for line in self.lines if text in line]):
-            assert self.process.poll() is None or self.reader.is_alive(), "".join(self.lines)
-            assert time.monotonic() < end, "".join(self.lines)
-            time.sleep(0.05)
-        return found[0]
+
+        def look() -> list[str]:
+            more = self.reader.is_alive()
+            found = [line for line in self.lines if text in line]
+            assert found or more, "".join(self.lines)
+            return found
+
+        return until(look, seconds=WITHIN, why=lambda: "".join(self.lines))[0]
 
     def end(self) -> str:
         """What it printed, once it has ended well."""
@@ -177,11 +179,13 @@ def test_thirty_at_once_where_nobody_gives_addresses(cable: Cable) -> None:
     noise = [b"\x45" + bytes(40), dhcp.discover(macs[0], 1)[:60]]
     with listening(cable, "--count", "30") as command:
         command.wait_for("listening on eth0")
-        end = time.monotonic() + WITHIN
-        while command.process.poll() is None and time.monotonic() < end:
-            send(cable, [*noise, *(dhcp.discover(mac, number) for number, mac in enumerate(macs))])
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                command.process.wait(0.5)
+
+        def heard() -> bool:
+            if command.process.poll() is None:
+                send(cable, [*noise, *(dhcp.discover(mac, number) for number, mac in enumerate(macs))])
+            return command.process.poll() is not None
+
+        until(heard, seconds=WITHIN, every=0.5, why=lambda: "".join(command.lines))
         command.end()
     assert [one.mac for one in command.lab().machines] == macs
     assert command.lab().network.dhcp is DhcpMode.FULL

@@ -7,14 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from tests.support.asleep import LONG, until_asleep
+from tests.support.asleep import until_asleep
+from tests.support.waits import LONG, until
 
 pytestmark = pytest.mark.interop
 
+SOON = 0.001
+"""Seconds between two looks at what may be there for tenths of one only."""
 LAB = """\
 name: stuck
 network: {{subnet: 10.98.0.0/24, server: 10.98.0.1}}
@@ -55,14 +57,10 @@ def test_the_file_that_measures_the_disk_is_gone(tmp_path: Path, number: int) ->
         with subprocess.Popen(
             words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         ) as child:
-            while not list(state.iterdir()):
-                assert child.poll() is None, "it ended before it measured"
+            until(lambda: list(state.iterdir()), every=SOON, why="it does not measure", process=child)
             (os.killpg if number == signal.SIGINT else os.kill)(child.pid, number)
             child.wait(timeout=LONG)
-    deadline = time.monotonic() + LONG
-    while list(state.iterdir()):
-        assert time.monotonic() < deadline, list(state.iterdir())
-        time.sleep(0.01)
+    until(lambda: not list(state.iterdir()), every=0.01, why=lambda: list(state.iterdir()))
 
 
 def test_measuring_ends_also_by_several_signals_at_once(tmp_path: Path) -> None:
@@ -72,8 +70,7 @@ def test_measuring_ends_also_by_several_signals_at_once(tmp_path: Path) -> None:
         words = [sys.executable, "-m", "nodisk.check.sync", str(file), "60"]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
             try:
-                while not file.exists():
-                    assert child.poll() is None, "it ended before it measured"
+                until(file.exists, every=SOON, why="it does not measure", process=child)
                 for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) * 100:
                     child.send_signal(one)
                 # Python's own end no longer handles them: then it is a signal, and the file is gone by then.

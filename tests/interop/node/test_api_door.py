@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.interop.node.wires import Wire
-from tests.support.asleep import LONG
+from tests.support.waits import LONG, until
 
 from nodisk import node, ports, run
 
@@ -72,8 +72,7 @@ def test_the_door_opens_when_the_api_server_is_ready(wire: Wire, tmp_path: Path)
     assert not plane.opens("server")
     assert plane.opens("machine")  # kubelet's probes, and the API server itself
     finishing = plane.start("finish")
-    while not (plane.folder / "asked").exists():
-        assert finishing.poll() is None
+    until((plane.folder / "asked").exists, why="nobody asked the API server", process=finishing)
     assert not plane.opens("server")
     (plane.folder / "ready").touch()
     assert finishing.wait(LONG) == 0

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.interop.node.peers_program import STEP, Content, Program, Server, compile_program, running, serving
+from tests.support.waits import until
 
 pytestmark = pytest.mark.interop
 DATA = hashlib.shake_128(b"peers").digest(8 * STEP + 12345)
@@ -266,18 +267,18 @@ def test_it_answers_ranges_of_its_file_and_nothing_else(
 def honest(giver: tuple[Program, Content, tuple[str, int]]) -> None:
     """Whatever was sent before: it lives and answers."""
     program, content, address = giver
-    deadline = time.monotonic() + 15
-    while True:  # its places may still be held by connections that have just been closed
+
+    def answers() -> bool:
         with socket.create_connection(address, timeout=10) as one:
             one.sendall(ask(content, 7, 99))
             try:
                 _, body = answer(one)
             except ConnectionResetError:
                 body = b""
-        if body == DATA[7:100]:
-            break
-        assert program.process.poll() is None, program.process.stderr and program.process.stderr.read()
-        assert time.monotonic() < deadline
+        return body == DATA[7:100]
+
+    # Its places may still be held by connections that have just been closed.
+    until(answers, seconds=15, every=0.001, why="it does not give what it has", process=program.process)
 
 
 REQUEST_PARTS = st.sampled_from(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.errors import CommandFailed
@@ -62,10 +62,7 @@ def machine(tmp_path: Path) -> Iterator[str]:
         run.run(["nft", "-f", "-"], netns=machine, stdin=PROXY)
         log = tmp_path / "server.log"
         listener = run.start([sys.executable, "-c", ANSWER], log_file=log, netns=server)
-        end = time.monotonic() + 20
-        while "listening" not in log.read_text():
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
+        until(lambda: "listening" in log.read_text(), why=log.read_text, process=listener)
         yield machine
     finally:
         if listener is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.plan import containers
@@ -85,10 +86,7 @@ class Wire:
         log = self.folder / f"{who}-{address}"
         words = [sys.executable, "-c", ANSWER, address, *map(str, ports)]
         self.listeners.append(run.start(words, log_file=log, netns=self.name(who)))
-        end = time.monotonic() + 60
-        while "listening" not in log.read_text():
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
+        until(lambda: "listening" in log.read_text(), why=log.read_text, process=self.listeners[-1])
 
     def remove(self) -> None:
         for one in self.listeners:

@@ -8,7 +8,6 @@ import pty
 import re
 import select
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.interop.plan.test_grub import check, real, together
 from nodisk.plan import grub_menu
 from nodisk.spec import menu
 from nodisk.spec.model import Lab
+from nodisk.waiting import Deadline
 
 pytestmark = pytest.mark.interop
 
@@ -69,9 +69,9 @@ class Screen:
 
     def read(self, wanted: str) -> None:
         """Wait until GRUB says this, after what was waited for before."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = Deadline(PATIENCE)
         while (place := together(self.said).find(together(wanted))) < 0:
-            ready, _, _ = select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([self.terminal], [], [], deadline.left)
             assert ready, f"no {wanted!r} in {self.said!r}"
             try:
                 part = os.read(self.terminal, 65536)

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 from tests.interop.power.standins import IPMI_PASSWORD, USER, Manner, bmc
 from tests.interop.server.rooms import Room, make_room
 from tests.support import commands
-from tests.support.asleep import LONG
+from tests.support.waits import LONG, until
 
 from nodisk import run
 from nodisk.records.events import Kind
@@ -35,11 +34,7 @@ def started(room: Room, *words: str) -> subprocess.Popen[str]:
     """A command that is under way: it has armed the lab."""
     argv = ["ip", "netns", "exec", room.name, *room.words(*words)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + LONG
-    while not room.armed():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(room.armed, why="it does not arm the lab", process=process)
     return process
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.interop.power.standins import certificate
-from tests.support.asleep import LONG
+from tests.support.waits import LONG, until
 
 from nodisk import run
 from nodisk.machines.buttons.button import Outcome, State, Wish
@@ -64,11 +63,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pa
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log)
     try:
-        end = time.monotonic() + LONG
-        while not listens(port):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        until(lambda: listens(port), every=0.1, why=(folder / "log").read_text, process=process)
         yield port, cert
     finally:
         process.kill()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.interop.server.rooms import Room
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.plan import dhcp_snippets
@@ -118,11 +118,12 @@ def serving(namespace: str, words: list[str], folder: Path) -> Iterator[None]:
     log = folder / "dhcp.log"
     process = run.start(words, log_file=log, netns=namespace)
     try:
-        end = time.monotonic() + 60
-        while not _listens(namespace):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < end, f"{words[0]} does not bind its port:\n{log.read_text()}"
-            time.sleep(0.1)
+        until(
+            lambda: _listens(namespace),
+            every=0.1,
+            why=lambda: f"{words[0]} does not bind its port:\n{log.read_text()}",
+            process=process,
+        )
         yield
     finally:
         process.terminate()

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +20,14 @@ from types import MappingProxyType
 from tests.support import commands
 from tests.support.waits import until
 
-from nodisk import run
+from nodisk import run, waiting
 from nodisk.assets import built, docker_archive, shim
 from nodisk.assets.store import Store
 from nodisk.records.database import Database
 from nodisk.spec.load import load
 from nodisk.spec.model import Lab, Machine
 from nodisk.state import LabState, State
+from nodisk.waiting import Deadline
 
 LAB = """\
 name: test
@@ -100,17 +100,16 @@ class Room:
         return self.server
 
     def wait_ready(self, seconds: float = 120) -> dict[str, object]:
-        assert self.server is not None
+        server = self.server
+        assert server is not None
         ready = self.state.run / "ready.json"
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if ready.exists():
-                value: dict[str, object] = json.loads(ready.read_text())
-                if value["pid"] == self.server.pid:
-                    return value
-            assert self.server.poll() is None, (self.folder / "serve.log").read_text()
-            time.sleep(0.05)
-        raise AssertionError("not ready: " + (self.folder / "serve.log").read_text())
+
+        def own() -> dict[str, object]:
+            value: dict[str, object] = json.loads(ready.read_text()) if ready.exists() else {}
+            return value if value.get("pid") == server.pid else {}
+
+        log = self.folder / "serve.log"
+        return until(own, seconds=seconds, why=lambda: f"not ready: {log.read_text()}", process=server)
 
     def stop(self) -> int:
         assert self.server is not None
@@ -147,9 +146,7 @@ class Room:
         if self.server is not None and self.server.poll() is None:
             self.server.kill()
             self.server.wait()
-        deadline = time.monotonic() + 60
-        while self.daemons() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        waiting.until(lambda: not self.daemons(), Deadline(60), every=0.05)  # the namespaces go in any case
         for namespace in [*self.namespaces, self.name]:
             run.run(["ip", "netns", "delete", namespace], check=False)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -209,6 +210,16 @@ def test_an_unknown_machine_is_adopted(room: Room) -> None:
     assert "nodisk: teacher takes its address" in room.curl(f"{room.name}-stranger", script)
 
 
+def done(room: Room, words: list[str], number: int) -> Any:
+    """An order when it is done, asked for by curl with these words."""
+
+    def order() -> Any:
+        return json.loads(room.curl(room.name, *words, f"{BASE}/api/orders/{number}"))
+
+    until(lambda: order()["done"], every=0.1, why=order)
+    return order()
+
+
 def test_a_program_asks_with_a_token(room: Room) -> None:
     """Through nginx; what it orders is the command itself."""
     token = room.nodisk("console", "token", "dashboard", "--role", "admin").stdout.strip()
@@ -217,11 +228,7 @@ def test_a_program_asks_with_a_token(room: Room) -> None:
     assert json.loads(room.curl(room.name, *words, f"{BASE}/api/status"))["lab"] == "test"
     body = ["--json", '{"action": "wake", "machines": ["w1"]}']
     order = json.loads(room.curl(room.name, *words, *body, f"{BASE}/api/switch"))
-    end = time.monotonic() + 120
-    while not order["done"]:
-        assert time.monotonic() < end, order
-        time.sleep(0.1)
-        order = json.loads(room.curl(room.name, *words, f"{BASE}/api/orders/{order['number']}"))
+    order = done(room, words, order["number"])
     assert [(one["name"], one["outcome"]) for one in order["came"]] == [("w1", "asked")]
     assert room.nodisk("console", "revoke", "dashboard").returncode == 0
     status = ["--output", "/dev/null", "--write-out", "%{http_code}"]
@@ -241,11 +248,7 @@ def test_a_program_makes_codes(room: Room) -> None:
     body = ["--json", '{"action": "codes", "all": true}']
     order = json.loads(room.curl(room.name, *bearer, *body, f"{BASE}/api/classes/coded/codes"))
     assert order["command"] == "nodisk class codes coded --print"
-
-    def over() -> bool:
-        return bool(json.loads(room.curl(room.name, *bearer, f"{BASE}/api/orders/{order['number']}"))["done"])
-
-    until(over, seconds=120)
+    done(room, bearer, order["number"])
     taken = json.loads(room.curl(room.name, *bearer, "--request", "POST", f"{BASE}/api/classes/coded/cards"))
     assert [one["login"] for one in taken["cards"]] == ["jan-kowalski", "ewa-zak"]
     phrase = ["--data-urlencode", "passphrase=cztery słowa na dziś", "--data-urlencode", "again=cztery słowa na dziś"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import IPXE, STRANGER, Room
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.records.database import Database
@@ -37,18 +38,19 @@ def ask(room: Room, namespace: str, mac: str, **how: object) -> dict[str, object
 
 def recorded(room: Room, look: Callable[[Database], Sequence[Event]]) -> list[str]:
     """The details of the events that ``look`` finds, once there are any: they are read from dnsmasq's log."""
-    end = time.monotonic() + LATE
-    while True:
+
+    def found() -> list[str]:
         with room.database() as database:
-            found = [event.detail for event in look(database)]
-        if found:
-            return found
-        assert time.monotonic() < end, "no such event"
-        time.sleep(0.1)
+            return [event.detail for event in look(database)]
+
+    return until(found, seconds=LATE, every=0.1, why="no such event")
 
 
 def settled(room: Room) -> int:
-    """The last event once none has come for a while: those of the test before are read from a log, so late."""
+    """The last event once none has come for a while: those of the test before are read from a log, so late.
+
+    Nobody knows which is the last of them, so that there is none to wait for: quiet is all that tells.
+    """
     last, since = -1, time.monotonic()
     while time.monotonic() - since < 3:
         with room.database() as database:
@@ -88,16 +90,15 @@ def test_ipxe_is_sent_to_the_script_and_both_are_on_record(room: Room) -> None:
     ask(room, "w1", W1, vendor="PXEClient:Arch:00000:UNDI:002001", arch=0)
     answer = ask(room, "w1", W1, vendor="PXEClient:Arch:00000:UNDI:002001", arch=0, user_class="iPXE", ipxe=True)
     assert answer["file"] == f"http://{SERVER}/boot.ipxe"
-    found: list[tuple[str | None, str]] = []
-    end = time.monotonic() + LATE
-    while ("w1", "iPXE") not in found:
-        assert time.monotonic() < end, found
-        time.sleep(0.1)
+
+    def found() -> list[tuple[str | None, str]]:
         with room.database() as database:
             events = database.events(after=before)
         # Once each: who asks again because the answer is late is heard again.
-        found = list(dict.fromkeys((event.machine, event.detail) for event in events if event.stage is Stage.DHCP))
-    assert found == [("w1", "firmware"), ("w1", "iPXE")]
+        return list(dict.fromkeys((event.machine, event.detail) for event in events if event.stage is Stage.DHCP))
+
+    until(lambda: ("w1", "iPXE") in found(), seconds=LATE, every=0.1, why=found)
+    assert found() == [("w1", "firmware"), ("w1", "iPXE")]
 
 
 def test_an_ordinary_system_s_lease_is_no_boot(room: Room) -> None:

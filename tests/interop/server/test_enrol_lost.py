@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import Room
 from tests.support.records import sql
+from tests.support.waits import until
 
 from nodisk import node, run
 from nodisk.plan import ignition
@@ -105,9 +105,7 @@ class Boot:
         log = self.folder / "wire.log"
         wire = run.start([sys.executable, "-c", WIRE, str(lose)], log_file=log, netns=self.namespace)
         try:
-            deadline = time.monotonic() + 20
-            while "listening" not in log.read_text() and time.monotonic() < deadline:
-                time.sleep(0.02)
+            until(lambda: "listening" in log.read_text(), every=0.02, why=log.read_text, process=wire)
             words: list[str | Path] = ["env", f"PATH={self.folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "dash", script]
             done = run.run(words, netns=self.namespace, check=False, timeout=60)
         finally:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.interop.server.rooms import Room, make_room
 from tests.interop.server.test_enrol import Client, unpack
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.plan.daemons_nginx import API_CONNECTIONS, LEAVE_ALONE
@@ -113,9 +114,7 @@ BUSY = 60.0
 def within(seconds: float, condition: Callable[[], object]) -> float:
     """Wait until it is true; how long that took."""
     began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, "it did not come true in time"
-        time.sleep(0.05)
+    until(condition, seconds=seconds)
     return time.monotonic() - began
 
 
@@ -228,17 +227,17 @@ def test_a_connection_that_is_open_stays_with_its_machine(hall: Hall) -> None:
                 listed = run.run(["ss", "-Htn", "state", "established", "dport", "=", ":6443"], netns=netns)
                 return {line.split()[3] for line in listed.stdout.splitlines()}
 
-            for _ in range(600):  # the connection itself, before anybody else's is taken for it
-                if through(f"{hall.room.name}-w1"):
-                    break
-                time.sleep(0.1)
+            # The connection itself, before anybody else's is taken for it.
+            until(lambda: through(f"{hall.room.name}-w1"), every=0.1, why="openssl has no connection")
             # One look that finds one machine: the server's own connections come and go beside ours.
             entry = {f"{hall.room.lab.network.server}:6443"}
-            looks = [through() - entry]
-            while len(looks[-1]) != 1:
-                assert len(looks) < 600, looks[-1]
-                time.sleep(0.1)
+            looks: list[set[str]] = []
+
+            def one_machine() -> bool:
                 looks.append(through() - entry)
+                return len(looks[-1]) == 1
+
+            until(one_machine, every=0.1, why=lambda: looks[-1])
             holder, other = ("cp1", "cp2") if looks[-1] == {own} else ("cp2", "cp1")
             hall.kill(other)
             assert hall.answers(4)[0] == {holder: 4}

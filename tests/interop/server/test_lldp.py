@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import Room, make_room
 from tests.support import assets
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.assets.build import build
@@ -42,14 +43,14 @@ def lldpd(namespace: str, card: str, folder: Path) -> Iterator[None]:
     control = folder / "lldpd.sock"
     log = folder / "lldpd.log"
     words = ["lldpd", "-d", "-u", str(control), "-I", card, "-S", "a switch of the test"]
+
+    def takes(setting: str) -> bool:
+        return run.run(["lldpcli", "-u", str(control), "configure", *setting.split()], check=False).returncode == 0
+
     process = run.start(words, log_file=log, netns=namespace)
     try:
         for setting in ("system hostname sw1", "lldp portidsubtype ifname", "lldp tx-interval 1"):
-            end = time.monotonic() + 60
-            while run.run(["lldpcli", "-u", str(control), "configure", *setting.split()], check=False).returncode:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < end, log.read_text()
-                time.sleep(0.1)
+            until(functools.partial(takes, setting), every=0.1, why=log.read_text, process=process)
         yield
     finally:
         process.terminate()
@@ -69,15 +70,19 @@ def values(frame: bytes) -> dict[int, bytes]:
 def test_what_lldpd_says_is_read(empty_room: Room) -> None:
     machine = empty_room.plug("pc", "8c:ec:4b:99:00:01", None)
     with lldpd(empty_room.name, "p-pc", empty_room.folder):
-        # The first frames may still have the settings before.
-        end = time.monotonic() + 240
-        while True:
+
+        def said() -> dict[str, str]:
             heard = values(bytes.fromhex(run.run([sys.executable, "-c", LISTEN], netns=machine, timeout=90).stdout))
-            query = {f"hex.{name}": heard[kind].hex() for name, kind in boot.LLDP.items() if kind in heard}
-            said = sightings.said(query)
-            if said == {"switch": "sw1", "port": "p-pc"}:
-                return
-            assert time.monotonic() < end, (said, (empty_room.folder / "lldpd.log").read_text()[-2000:])
+            return sightings.said(
+                {f"hex.{name}": heard[kind].hex() for name, kind in boot.LLDP.items() if kind in heard}
+            )
+
+        # The first frames may still have the settings before.
+        until(
+            lambda: said() == {"switch": "sw1", "port": "p-pc"},
+            seconds=240,
+            why=lambda: (said(), (empty_room.folder / "lldpd.log").read_text()[-2000:]),
+        )
 
 
 def real_ipxe() -> dict[str, bytes]:
@@ -120,12 +125,12 @@ def test_ipxe_tells_its_switch_port(tmp_path: Path) -> None:
 
 
 def wait_for_port(room: Room, mac: Mac, folder: Path) -> Sighting:
-    end = time.monotonic() + 400
-    while True:
+    def seen() -> Sighting | None:
         with room.database() as database:
-            seen = database.sightings.of(mac)
-        if seen is not None and "port" in seen.said:
-            return seen
-        logs = "".join(file.read_text(errors="replace") for file in sorted(folder.glob("*.log")))
-        assert time.monotonic() < end, f"{seen}\n{logs}"
-        time.sleep(0.2)
+            found = database.sightings.of(mac)
+        return found if found is not None and "port" in found.said else None
+
+    def logs() -> str:
+        return "".join(file.read_text(errors="replace") for file in sorted(folder.glob("*.log")))
+
+    return until(seen, seconds=400, every=0.2, why=logs)

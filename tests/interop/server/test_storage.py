@@ -6,16 +6,17 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import Room
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.errors import EnvironmentProblem
 from nodisk.storage import volumes
 from nodisk.storage.volumes import MIB, Volume
+from nodisk.waiting import Deadline
 
 pytestmark = pytest.mark.interop
 
@@ -26,12 +27,11 @@ OWNERS = {"id:1": "k8s-jan", "id:2": "k8s-ewa"}
 
 def nfs(room: Room, where: str, *words: str) -> subprocess.CompletedProcess[str]:
     """A client of libnfs on a machine; tried again while the server waits for clients of its earlier life."""
-    deadline = time.monotonic() + 60
+    deadline = Deadline(60)
     while True:
         done = run.run(words, netns=f"{room.name}-{where}", check=False, timeout=60)
-        if "NFS4ERR_GRACE" not in done.stderr + done.stdout or time.monotonic() > deadline:
+        if "NFS4ERR_GRACE" not in done.stderr + done.stdout or not deadline.pause(0.5):
             return done
-        time.sleep(0.5)
 
 
 def url(volume: Volume, name: str = "") -> str:
@@ -87,10 +87,7 @@ def test_a_taken_port_is_named_and_served_when_it_is_free(empty_room: Room) -> N
         found = volumes.report(empty_room.state)
         return found is not None and len(found.exported) == len(OWNERS)
 
-    deadline = time.monotonic() + 60
-    while not served():
-        assert time.monotonic() < deadline, (empty_room.folder / "serve.log").read_text()
-        time.sleep(0.2)
+    until(served, every=0.2, why=(empty_room.folder / "serve.log").read_text)
 
 
 def test_names_as_odd_as_they_get(shared: Room, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until_async
 
 from nodisk import cage
 from nodisk.machines import processes
@@ -26,9 +27,7 @@ def left() -> list[int]:
 
 
 async def gone() -> None:
-    async with asyncio.timeout(120):
-        while left():
-            await asyncio.sleep(0.02)
+    await until_async(lambda: not left(), every=0.02, why=lambda: f"still there: {left()}")
 
 
 def test_killed_at_any_moment_of_its_start() -> None:

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from tests.interop.server.rooms import Room
-from tests.support.asleep import LONG
+from tests.support.waits import LONG, until
 
 from nodisk.records.events import Kind
 from nodisk.records.turns import Turned
 from nodisk.spec.lessons import DAYS
 from nodisk.spec.timetable import Turn
-from nodisk.waiting import Deadline, until
 
 HOURS = (2, 9)
 """A lesson that goes on, and one that doesn't: hours from now to its end; both are three hours long."""
@@ -28,7 +27,7 @@ def write(room: Room, ends_in: int) -> None:
 
 
 def wait_for(what: Callable[[], bool], room: Room) -> None:
-    assert until(what, Deadline(LONG), every=0.1), (room.folder / "serve.log").read_text()
+    until(what, every=0.1, why=(room.folder / "serve.log").read_text)
 
 
 def said(room: Room, words: str) -> int:

@@ -12,12 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import LAB
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.machines import processes
@@ -65,11 +65,11 @@ def lab(folder: Path, words: list[str]) -> subprocess.Popen[str]:
 
 def stop(child: subprocess.Popen[str], netns: str, number: int) -> str:
     """Send the signal when the first daemon of the lab's server is there; the command's last words."""
-    end = time.monotonic() + 60
-    while not any("etcd" in processes.command_line(pid)[:1] for pid in processes.in_namespace(netns)):
-        assert child.poll() is None, child.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.01)
+
+    def etcd() -> bool:
+        return any("etcd" in processes.command_line(pid)[:1] for pid in processes.in_namespace(netns))
+
+    until(etcd, every=0.01, why="no etcd was started", process=child)
     os.killpg(child.pid, number)
     out, err = child.communicate(timeout=90)
     assert "Traceback" not in out + err, err

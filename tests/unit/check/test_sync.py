@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.waits import until
 
 from nodisk import run
 from nodisk.check import sync
@@ -69,8 +70,7 @@ def test_where_nothing_can_be_written() -> None:
 def test_interrupted(tmp_path: Path, number: int) -> None:
     words = [sys.executable, "-m", "nodisk.check.sync", str(tmp_path / "file"), "60"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        while not (tmp_path / "file").exists():
-            assert child.poll() is None
+        until((tmp_path / "file").exists, every=0.01, why="it does not measure", process=child)
         child.send_signal(number)
         _, err = child.communicate(timeout=30)
     assert b"Traceback" not in err

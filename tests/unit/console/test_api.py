@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.waits import LONG
 from tests.unit.console.consoles import Browser, Room
 from tests.unit.console.test_classes import class_
 
@@ -30,6 +31,7 @@ from nodisk.records.console_access import ConsoleRole
 from nodisk.records.door import code_digest
 from nodisk.server.own_command import Ended
 from nodisk.values import Mac, Stage
+from nodisk.waiting import Deadline
 
 AGAIN = "run: python -m nodisk.console.api_document"
 DOCUMENT = api_document.document()
@@ -48,6 +50,16 @@ def valid(answer: Any, path: str, status: int = 200, method: str = "get") -> Any
     schema = responses.get(str(status), responses["default"])["content"]["application/json"]["schema"]
     jsonschema.validate(answer.json(), schema | {"components": DOCUMENT["components"]})
     return answer.json()
+
+
+async def ended(browser: Browser, headers: dict[str, str], order: Any) -> Any:
+    """What the API says of an order once it is done."""
+    deadline = Deadline(LONG)
+    while not order["done"]:
+        assert await deadline.pause_async(0.01), order
+        answer = await browser.send("GET", f"/api/orders/{order['number']}", headers=headers)
+        order = valid(answer, "/api/orders/{number}")
+    return order
 
 
 def test_the_page_of_the_documentation_is_what_it_is() -> None:
@@ -187,10 +199,7 @@ def test_an_order_and_what_came_of_it(room: Room) -> None:
         begun = await browser.send("POST", path, headers=headers, json=body)
         order = valid(begun, shape, 202, "post")
         assert begun.headers["location"] == f"/api/orders/{order['number']}"
-        while not order["done"]:
-            await asyncio.sleep(0)
-            order = valid(await browser.send("GET", begun.headers["location"], headers=headers), "/api/orders/{number}")
-        return order
+        return await ended(browser, headers, order)
 
     browser = room.browser()
     order = asyncio.run(do(browser, "/api/switch", "/api/switch", {"action": "off", "machines": ["w1"]}))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.console.consoles import W1, Room
-from tests.unit.console.test_api import program, valid
+from tests.unit.console.test_api import ended, program, valid
 from tests.unit.console.test_class_cards import THREE
 from tests.unit.console.test_class_orders import form, teacher
 
@@ -54,10 +54,7 @@ def done(room: Room, headers: dict[str, str], path: str, shape: str, body: dict[
         begun = await browser.send("POST", path, headers=headers, json=body)
         order = valid(begun, shape, 202, "post")
         await browser.send("GET", f"/live?switched={order['number']}")
-        while not order["done"]:
-            await asyncio.sleep(0.01)
-            order = valid(await browser.send("GET", begun.headers["location"], headers=headers), "/api/orders/{number}")
-        return order
+        return await ended(browser, headers, order)
 
     return asyncio.run(do())
 

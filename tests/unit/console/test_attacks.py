@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.support.waits import until_async
 from tests.unit.console.consoles import HOST, W1, Room, room_in
 
 from nodisk.console import live, pages, security
@@ -189,8 +190,7 @@ def test_a_page_that_is_open_gets_nothing_more_after_the_session(room: Room) -> 
 
     async def watch() -> str:
         asking = asyncio.create_task(browser.send("GET", "/live"))
-        while not room.console.snapshot.number:
-            await asyncio.sleep(0.01)
+        await until_async(lambda: room.console.snapshot.number, why="the room was not read")
         room.database.console.revoke("anna")
         answer = await asyncio.wait_for(asking, 30)
         assert answer.headers["content-type"].startswith("text/event-stream")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.waits import until_async
 from tests.unit.classes.test_codes import Cards
 from tests.unit.console.consoles import Room
 from tests.unit.console.test_class_orders import form, teacher
@@ -263,8 +264,7 @@ def test_cards_are_forgotten_in_a_while(
 
     async def do() -> None:
         assert (await browser.send("POST", "/class/physics/cards", data=form(browser))).status_code == 200
-        while room.console.cards:
-            await asyncio.sleep(0)
+        await until_async(lambda: not room.console.cards, every=0, why="they are kept")
         assert (await browser.send("POST", "/class/physics/cards", data=form(browser))).status_code == 404
 
     asyncio.run(do())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.waits import until_async
 from tests.unit.spec.labs import lab
 
 from nodisk.cli import nodisk
@@ -121,8 +122,7 @@ def test_one_at_a_time_for_each_machine() -> None:
         assert errands.find(first.number) is first
         assert first.came is None
         free.set()
-        while len(heard) < 2:
-            await asyncio.sleep(0)
+        await until_async(lambda: len(heard) >= 2, every=0, why=lambda: heard)
         assert first.came == (Came("w1", Outcome.UNKNOWN, "x"),)
         numbers = []
         for _ in range(KEPT + 5):

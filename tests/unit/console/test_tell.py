@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.console.consoles import Browser, Room
-from tests.unit.console.test_api import program, valid
+from tests.unit.console.test_api import ended, program, valid
 from tests.unit.console.test_class_orders import PHYSICS, form, teacher
 from tests.unit.console.test_classes import class_
 
@@ -178,10 +178,7 @@ def test_by_a_program(room: Room) -> None:
     async def do(browser: Browser) -> None:
         address = path.format(name="physics")
         order = valid(await browser.send("POST", address, headers=headers, json={"text": "Hello"}), path, 202, "post")
-        while not order["done"]:
-            await asyncio.sleep(0.05)
-            place = f"/api/orders/{order['number']}"
-            order = valid(await browser.send("GET", place, headers=headers), "/api/orders/{number}")
+        order = await ended(browser, headers, order)
         assert order["came"][0]["outcome"] == "confirmed"
 
     asyncio.run(do(room.browser()))

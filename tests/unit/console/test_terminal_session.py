@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from starlette.websockets import WebSocket, WebSocketState
+from tests.support.waits import until_async
 
 from nodisk.classes import plan, record, sizes
 from nodisk.classes.record import Account, Class
@@ -197,8 +198,11 @@ class Patient(Script):
     cluster: Cluster | None = None
 
     async def read(self) -> bytes | Outcome:
-        while not self.lines and self.cluster is not None and self.cluster.renewed < self.keys:
-            await asyncio.sleep(0.001)
+        await until_async(
+            lambda: self.lines or self.cluster is None or self.cluster.renewed >= self.keys,
+            every=0.001,
+            why="its key is not renewed",
+        )
         return await Script.read(self) if self.lines else Outcome(0)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.waits import until
 from tests.unit.console.consoles import Browser, Room, room_in
 from tests.unit.console.test_api import program, valid
 from tests.unit.upgrade.test_dry_run import LAB, boots, build
@@ -244,8 +244,7 @@ def test_a_command_outlives_who_began_it(tmp_path: Path) -> None:
     log.write_text("of an earlier one\n")
     words = [sys.executable, "-c", BEGINNER, str(tmp_path), LOG]
     assert subprocess.run(words, start_new_session=True, check=False).returncode == -9
-    end = time.monotonic() + 60
-    while "error: " not in (said := log.read_text()) and time.monotonic() < end:
-        time.sleep(0.1)
+    until(lambda: "error: " in log.read_text(), every=0.1, why=log.read_text)
+    said = log.read_text()
     assert "no.yaml" in said
     assert "of an earlier one" not in said

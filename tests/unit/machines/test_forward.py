@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.waits import until
 
 from nodisk.machines import forward
 
@@ -44,12 +45,7 @@ def forwarder(folder: Path) -> Iterator[dict[str, int]]:
     (folder / forward.RECORD).unlink(missing_ok=True)
     with subprocess.Popen(argv) as child:
         try:
-            end = time.monotonic() + 60
-            while not forward.ports(folder):
-                assert time.monotonic() < end
-                assert child.poll() is None
-                time.sleep(0.02)
-            yield forward.ports(folder)
+            yield until(lambda: forward.ports(folder), every=0.02, why="it does not say its ports", process=child)
         finally:
             child.send_signal(signal.SIGTERM)
             assert child.wait(60) == 0

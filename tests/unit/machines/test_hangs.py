@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 
 import pytest
+from tests.support.waits import until
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.machines import processes
@@ -87,8 +88,7 @@ def test_work_begins_anew_with_each_window_and_each_boot() -> None:
 def test_a_real_process_s_use_is_seen() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
-            while processes.processor_seconds(busy.pid) < 0.1:
-                os.sched_yield()
+            until(lambda: processes.processor_seconds(busy.pid) >= 0.1, why="it does not seem to compute")
         finally:
             busy.kill()
     assert processes.processor_seconds(busy.pid) == 0.0
@@ -101,8 +101,7 @@ def test_a_real_process_s_waiting_is_seen() -> None:
     try:
         for busy in both:
             os.sched_setaffinity(busy.pid, one)
-        while sum(processes.waiting_seconds(busy.pid) for busy in both) < 0.1:
-            os.sched_yield()
+        until(lambda: sum(processes.waiting_seconds(busy.pid) for busy in both) >= 0.1, why="none seems to wait")
     finally:
         for busy in both:
             busy.kill()

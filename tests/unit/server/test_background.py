@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.waits import until_async
 
 from nodisk.errors import NodiskError
 from nodisk.pki.authority import Authority
@@ -58,9 +59,7 @@ def test_it_goes_on_where_nobody_can_be_told_and_ends_when_cancelled() -> None:
 
     async def run() -> None:
         task = asyncio.create_task(background.keep("it", work, mute, pauses=(0,)))
-        async with asyncio.timeout(10):
-            while len(tries) < 5:
-                await asyncio.sleep(0)
+        await until_async(lambda: len(tries) >= 5, every=0, why="it is not tried again")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from cryptography import x509
 from tests.support.kubelets import Kubelet, summary
+from tests.support.waits import until_async
 
 from nodisk import ports
 from nodisk.kube.errors import BadRequest, Unreachable
@@ -104,8 +105,9 @@ def test_a_kubelet_that_hangs_is_waited_for_once(
 
     async def work(kubelets: Kubelets) -> None:
         first = asyncio.create_task(kubelets.readings())
-        while not standins["w2"].asked or set(kubelets.known()) < {"cp1", "w1"}:
-            await asyncio.sleep(0.01)
+        await until_async(
+            lambda: standins["w2"].asked and set(kubelets.known()) >= {"cp1", "w1"}, why="not all were asked"
+        )
         assert not first.done(), "it is waited for"
         monkeypatch.setattr(asking, "PATIENCE", 0.01)
         assert set(await kubelets.readings()) == {"cp1", "w1"}

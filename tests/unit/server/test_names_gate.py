@@ -14,6 +14,7 @@ from typing import ClassVar, cast
 
 import pytest
 from tests.support.dns_messages import message, record
+from tests.support.waits import until_async
 
 from nodisk import files
 from nodisk.plan.daemons_files import configure, usual_host
@@ -356,9 +357,7 @@ def test_no_pod_takes_the_others_ways_to_unbound(tmp_path: Path, monkeypatch: py
         async with gate(tmp_path) as running:
             running.unbound.silent = "www.example.com"
             slow = [asyncio.create_task(running.ask(BEN, "www.example.com", tcp=True)) for _ in range(10)]
-            deadline = Deadline(20)
-            while len(running.unbound.asked) < names_gate.TO_UNBOUND_OF_ONE:
-                assert await deadline.pause_async(0.01)
+            await until_async(lambda: len(running.unbound.asked) >= names_gate.TO_UNBOUND_OF_ONE)
             assert await running.ask(ANA, WEB, tcp=True) == (0, 1)
             assert [await one for one in slow] == [(SERVFAIL, 0)] * 10
             assert running.unbound.asked.count("www.example.com") == names_gate.TO_UNBOUND_OF_ONE

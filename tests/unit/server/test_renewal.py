@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from tests.support.waits import until_async
 
 from nodisk.pki.authority import Authority
 from nodisk.server import renewal
@@ -54,9 +55,7 @@ def test_looked_at_every_day(
 
     async def run() -> None:
         task = asyncio.create_task(renewal.keep(authority, heard.append, lambda: reloaded.append(1), every=0.02))
-        async with asyncio.timeout(120):
-            while len(looks) < 4:
-                await asyncio.sleep(0.01)
+        await until_async(lambda: len(looks) >= 4, why="it does not look again")
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()

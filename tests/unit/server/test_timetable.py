@@ -16,6 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.support.waits import until_async
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.records.database import Database
@@ -373,8 +374,7 @@ def test_the_command_ends_with_the_server(tmp_path: Path) -> None:
 
     async def serve() -> None:
         doing = asyncio.ensure_future(act(Due(Turn.OFF, None)))
-        while not runs() and not doing.done():
-            await asyncio.sleep(0.01)
+        await until_async(lambda: runs() or doing.done(), why="no command was begun")
         doing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await doing
