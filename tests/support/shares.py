@@ -7,14 +7,15 @@ which only compute, come last: they fill what is left, and no worker waits for a
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 API = PurePosixPath("tests/api")
 PLANES = 3
+SHARES = tuple(f"{API} {number}" for number in range(PLANES))
 LONGEST_OF_API = (
     *("test_classes", "test_upgrade", "test_class_storage", "test_interrupted", "test_console_classes"),
     *("test_verify_bench", "test_metrics", "test_conformance", "test_conformance_pods", "test_backup", "test_door"),
@@ -37,18 +38,34 @@ LONGEST = (
 
 
 class Shares(LoadFileScheduling):  # type: ignore[misc]
-    """As ``--dist loadfile``, but for ``tests/api``."""
+    """As ``--dist loadfile``, but for ``tests/api``.
 
-    @functools.cached_property
-    def _of_api(self) -> dict[str, str]:
-        """Its files → whose they are."""
-        files = dict.fromkeys(one.partition("::")[0] for one in self.collection or ())
-        ours = sorted((file for file in files if API in PurePosixPath(file).parents), key=turn)
-        return {file: f"{API} {number % PLANES}" for number, file in enumerate(ours)}
+    That keeps together what has the same words before the first ``::``. It is told of API's tests below the names of
+    ``PLANES`` files that are none, and tells of them so: both are translated here. (``--dist loadgroup`` would have the
+    groups show in the names of all tests, and no name in a report would be one to run again.)
+    """
 
-    def _split_scope(self, nodeid: str) -> str:
-        file: str = super()._split_scope(nodeid)
-        return self._of_api.get(file, file)
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        super().add_node_collection(node, shared(collection))
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Returns what ran when the worker crashed, if it did."""
+        crashed: str | None = super().remove_node(node)
+        return None if crashed is None else own_name(crashed)
+
+
+def shared(tests: Sequence[str]) -> list[str]:
+    """The names of tests, API's below their shares': ``tests/api 0::tests/api/test_x.py::test_y``."""
+    files = {test.partition("::")[0] for test in tests}
+    api = sorted((file for file in files if API in PurePosixPath(file).parents), key=turn)
+    share = {file: SHARES[number % PLANES] for number, file in enumerate(api)}
+    return [f"{share[file]}::{test}" if (file := test.partition("::")[0]) in share else test for test in tests]
+
+
+def own_name(test: str) -> str:
+    """A test's own name, of one that ``shared`` returned."""
+    first, _, rest = test.partition("::")
+    return rest if first in SHARES else test
 
 
 def turn(file: str) -> tuple[int, int, str]:
