@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.support.cluster import Cluster
 
 from nodisk.bench import runner, service_load
 from nodisk.bench.pods_load import Timer, at_once, density_measure
@@ -14,39 +15,28 @@ from nodisk.bench.profile import FULL, QUICK
 from nodisk.bench.result import Measurement, Verdict
 from nodisk.bench.stage import REQUESTS, Stage, quota
 from nodisk.errors import TimedOut
+from nodisk.kube.client import Object
 from nodisk.kube.watch import Change, WatchEvent
 from nodisk.verify.clock import Clock
 from nodisk.verify.scene import Scene
 
 
-class Api:
-    """Objects by kind and name; a controller's pods go when it does."""
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
 
-    def __init__(self) -> None:
-        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def add(self, kind: str, name: str, owner: str = "") -> None:
-        meta = {"name": name} | ({"ownerReferences": [{"name": owner}]} if owner else {})
-        self.objects[kind, name] = {"kind": kind, "metadata": meta}
-
-    def list(self, _version: str, kind: str, **_: Any) -> list[dict[str, Any]]:
-        return [one for (what, _), one in self.objects.items() if what == kind]
-
-    def delete(self, _version: str, kind: str, name: str, **_: Any) -> None:
-        for key, one in list(self.objects.items()):
-            owners = [owner["name"] for owner in one["metadata"].get("ownerReferences", [])]
-            if key == (kind, name) or name in owners:
-                del self.objects[key]
+def add(cluster: Cluster, kind: str, name: str, owner: str = "") -> None:
+    """An object of the run, of a DaemonSet if it has an owner."""
+    meta: Object = {"name": name, "namespace": "space"}
+    meta |= {"ownerReferences": [{"kind": "DaemonSet", "name": owner}]} if owner else {}
+    version = "apps/v1" if kind == "DaemonSet" else "v1"
+    cluster.create({"apiVersion": version, "kind": kind, "metadata": meta})
 
 
 @pytest.fixture
-def api() -> Api:
-    return Api()
-
-
-@pytest.fixture
-def stage(api: Api) -> Stage:
-    scene = Scene(cast("Any", None), cast("Any", api), "run", "space", clock=Clock(sleep=lambda _: None))
+def stage(cluster: Cluster) -> Stage:
+    scene = Scene(cast("Any", None), cluster.client, "run", "space", clock=Clock(sleep=lambda _: None))
     return Stage(scene, QUICK, lambda _: None)
 
 
@@ -58,26 +48,26 @@ def stage(api: Api) -> Stage:
     ],
 )
 def test_a_group_that_breaks_says_why_and_leaves_nothing_to_the_next(
-    api: Api, stage: Stage, error: Exception, words: str
+    cluster: Cluster, stage: Stage, error: Exception, words: str
 ) -> None:
     def act(_: Stage) -> list[Measurement]:
-        api.add("DaemonSet", "net-host")
-        api.add("Pod", "net-host-x", owner="net-host")
-        api.add("Pod", "alone")
-        api.add("Service", "net-0")
+        add(cluster, "DaemonSet", "net-host")
+        add(cluster, "Pod", "net-host-x", owner="net-host")
+        add(cluster, "Pod", "alone")
+        add(cluster, "Service", "net-0")
         raise error
 
     found = runner.measure("net", act, stage)
     assert {one.name for one in found} == {"net_tcp", "net_rtt", "pod_network_share"}
     assert {(one.value, one.note, one.lost) for one in found} == {(None, words, 1)}
-    assert api.objects == {}
+    assert cluster.objects == {}
 
 
-def test_what_does_not_go_is_said_and_costs_no_figure(api: Api, stage: Stage) -> None:
+def test_what_does_not_go_is_said_and_costs_no_figure(cluster: Cluster, stage: Stage) -> None:
     said: list[str] = []
     stage.say = said.append
     stage.scene.clock = Clock(now=iter(range(10**6)).__next__, sleep=lambda _: None)
-    api.add("Pod", "stuck", owner="nobody")
+    add(cluster, "Pod", "stuck", owner="nobody")
     (found,) = runner.measure("dns", lambda _: [Measurement("dns_p99", 1.0, 1)], stage)
     assert found.value == 1.0
     assert "after dns: 1 pods are still there" in said

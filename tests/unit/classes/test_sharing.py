@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
+from tests.support.cluster import Cluster
 from tests.unit.classes.test_manifests import one
 
 from nodisk.classes import accounts, actions, expiry, handouts, homes, record
@@ -33,15 +34,22 @@ LAB = Lab.model_validate(
 )
 
 
-class Cluster:
-    """A cluster without classes; it remembers what is deleted and applied."""
+class Api(Cluster):
+    """A cluster without classes, of an old release, which gives tokens."""
 
     def __init__(self, fails: dict[str, Exception] | None = None) -> None:
-        self.deleted: list[tuple[str, str]] = []
-        self.applied: list[Object] = []
+        super().__init__()
         self.minted: list[str] = []
         self.fails = fails or {}
         """By namespace."""
+
+    def becomes(self, obj: Object) -> Object:
+        if error := self.fails.get(obj["metadata"].get("namespace", "")):
+            raise error
+        return obj
+
+    def get(self, *_: object, **__: object) -> Object:
+        return {"metadata": {}, "rules": [{"resources": ["pods"]}]}
 
     def version(self) -> KubeVersion:
         return KubeVersion(1, 20, 2)
@@ -52,40 +60,21 @@ class Cluster:
     def first_supported(self, *_: object) -> None:
         return None
 
-    def get(self, *_: object, **__: object) -> Object:
-        return {"metadata": {}, "rules": [{"resources": ["pods"]}]}
-
     def until(self, _: str, look: Callable[[], Object | None]) -> Object | None:
         return look()
-
-    def list(self, _: str, kind: str, **__: object) -> list[Object]:
-        return []
-
-    def delete(self, _: str, kind: str, name: str, **__: object) -> None:
-        self.deleted.append((kind, name))
 
     def token(self, _: str, account: str, **__: object) -> tuple[str, str]:
         self.minted.append(account)
         return f"{account} {len(self.minted)}", "2027-03-01T12:00:00Z"
 
     def with_token(self, _: str) -> Client:
-        return client(self)
+        return self.client
 
     def path(self, *_: object, **__: object) -> str:
         return ""
 
     def request(self, *_: object, **__: object) -> Object:
         return {}
-
-    def apply(self, obj: Object) -> Object:
-        if error := self.fails.get(obj["metadata"].get("namespace", "")):
-            raise error
-        self.applied.append(obj)
-        return obj
-
-
-def client(cluster: Cluster) -> Client:
-    return cast(Client, cluster)
 
 
 @pytest.fixture
@@ -137,20 +126,23 @@ def test_sharing_waits_for_others_but_not_for_ever(state: LabState, monkeypatch:
 
 
 def test_a_class_made_while_another_is_deleted_keeps_its_role(state: LabState) -> None:
-    class Meanwhile(Cluster):
-        def list(self, _: str, kind: str, **__: object) -> list[Object]:
+    class Meanwhile(Api):
+        def list(self, api_version: str, kind: str, **selection: Any) -> list[Object]:
             if kind == "PersistentVolume":  # the last that is waited for
                 record.save(state, one(name="later", storage="1Gi"))
-            return []
+            return super().list(api_version, kind, **selection)
 
     record.save(state, one(storage="1Gi"))
     cluster = Meanwhile()
-    accounts.delete(client(cluster), one(storage="1Gi"), record.staying(state, "k8s"))
+    accounts.delete(cluster.client, one(storage="1Gi"), record.staying(state, "k8s"))
     assert cluster.deleted == []
     record.forget(state, "later")
-    alone = Cluster()
-    accounts.delete(client(alone), one(storage="1Gi"), record.staying(state, "k8s"))
-    assert alone.deleted == [("StorageClass", "nodisk"), ("ClusterRole", "nodisk-student-edit")]
+    alone = Api()
+    accounts.delete(alone.client, one(storage="1Gi"), record.staying(state, "k8s"))
+    assert [at[1:] for at in alone.deleted] == [
+        ("StorageClass", "", "nodisk"),
+        ("ClusterRole", "", "nodisk-student-edit"),
+    ]
 
 
 def test_what_is_shared_is_held_while_it_is_deleted(state: LabState) -> None:
@@ -163,8 +155,8 @@ def test_what_is_shared_is_held_while_it_is_deleted(state: LabState) -> None:
         assert cluster.deleted
         entered.append(False)
 
-    cluster = Cluster()
-    accounts.delete(client(cluster), one(), staying())
+    cluster = Api()
+    accounts.delete(cluster.client, one(), staying())
     assert entered == [True, False]
 
 
@@ -173,9 +165,9 @@ def test_no_class_writes_into_the_folder_of_another(context: LabContext, tmp_pat
     record.save(context.state, one(name="other", out=str(folder)))
     found = one(name="k8s", out=str(tmp_path / "own"))
     for act in (
-        lambda: actions.create(context, client(Cluster()), found, folder=tmp_path / "x" / ".." / "handouts"),
-        lambda: actions.remint(context, client(Cluster()), found, folder=folder),
-        lambda: actions.rotate(context, client(Cluster()), found, found.students, folder=folder),
+        lambda: actions.create(context, Api().client, found, folder=tmp_path / "x" / ".." / "handouts"),
+        lambda: actions.remint(context, Api().client, found, folder=folder),
+        lambda: actions.rotate(context, Api().client, found, found.students, folder=folder),
         lambda: actions.refuse(context, found, folder),
     ):
         with pytest.raises(UsageError, match="contains the handouts of class other"):
@@ -191,7 +183,7 @@ def test_the_record_follows_the_handouts_and_no_dead_key_is_written(context: Lab
     new = jan.model_copy(update={"credential": 2, "token_sha256": handouts.digest("jan's new")})
     applied = Applied(found.with_accounts([anna, new]), {jan.key: Credential(new, "jan's new")})
     held = {anna.key: "anna's", jan.key: "jan's old"}
-    made = actions.finish(context, client(Cluster()), applied, held, folder=tmp_path / "new")
+    made = actions.finish(context, Api().client, applied, held, folder=tmp_path / "new")
     assert made.record.out == str(tmp_path / "new")
     assert record.need(context.state, "k8s") == made.record
     assert handouts.held(made.record) == {anna.key: "anna's", jan.key: "jan's new"}
@@ -199,13 +191,13 @@ def test_the_record_follows_the_handouts_and_no_dead_key_is_written(context: Lab
 
 
 def test_a_key_is_replaced_once_and_in_the_new_folder(context: LabContext, tmp_path: Path) -> None:
-    cluster, old = Cluster(), tmp_path / "old"
+    cluster, old = Api(), tmp_path / "old"
     found = two_students(teachers=())
     anna, jan = found.students
-    first = actions.rotate(context, client(cluster), found, found.students, folder=old).record
+    first = actions.rotate(context, cluster.client, found, found.students, folder=old).record
     assert sorted(cluster.minted) == ["anna-2", "jan-2"]
     cluster.minted = ["anna-2", "jan-2"]
-    made = actions.rotate(context, client(cluster), first, [first.students[0]] * 2, folder=tmp_path / "new")
+    made = actions.rotate(context, cluster.client, first, [first.students[0]] * 2, folder=tmp_path / "new")
     assert (made.made, cluster.minted) == (1, ["anna-2", "jan-2", "anna-3"])
     assert record.need(context.state, "k8s").out == str(tmp_path / "new")
     assert handouts.held(made.record) == {anna.key: "anna-3 3", jan.key: handouts.held(first)[jan.key]}
@@ -217,13 +209,13 @@ def test_smaller_storage_is_refused_before_it_is_recorded(context: LabContext, t
     homes.provide(context.state, found, found.students)
     smaller = found.model_copy(update={"storage": "32Mi"})
     with pytest.raises(UsageError, match="k8s-anna-1 already has 64 MiB, and a volume can't shrink"):
-        actions.create(context, client(Cluster()), smaller, folder=tmp_path / "out")
+        actions.create(context, Api().client, smaller, folder=tmp_path / "out")
     assert record.need(context.state, "k8s").storage == "64Mi"
     homes.refuse_smaller(context.state, smaller, [])
     # A record that says less, of an older nodisk: nothing is deleted first.
-    cluster = Cluster()
+    cluster = Api()
     with pytest.raises(UsageError, match="a volume can't shrink"):
-        actions.reset(context, client(cluster), smaller, smaller.students[:1])
+        actions.reset(context, cluster.client, smaller, smaller.students[:1])
     assert cluster.deleted == []
     assert {volume.size for volume in volumes.load_all(context.state)} == {64 * volumes.MIB}
 
@@ -232,8 +224,8 @@ def test_whom_nothing_was_made_for_is_told_why(context: LabContext, tmp_path: Pa
     """Not that nobody has a credential to try the isolation with."""
     busy = Unreachable("the API is away")
     found = two_students(teachers=())
-    cluster = Cluster({f"k8s-{student.label}": busy for student in found.students})
-    made = actions.create(context, client(cluster), found, folder=tmp_path / "out")
+    cluster = Api({f"k8s-{student.label}": busy for student in found.students})
+    made = actions.create(context, cluster.client, found, folder=tmp_path / "out")
     assert made.failed == {"anna": busy, "jan": busy}
     assert made.findings == []
 
@@ -243,21 +235,21 @@ GOING = Forbidden("unable to create new content in namespace k8s-anna because it
 
 @pytest.mark.parametrize("error", [NotFound("no such namespace"), GOING])
 def test_who_has_no_namespace_can_be_suspended(error: Exception) -> None:
-    cluster = Cluster({"k8s-anna": error})
+    cluster = Api({"k8s-anna": error})
     found = two_students()
-    done = accounts.set_suspended(client(cluster), found, LAB, [*found.students, *found.teachers], True)
+    done = accounts.set_suspended(cluster.client, found, LAB, [*found.students, *found.teachers], True)
     assert done.failed == {}
     assert all(account.suspended for account in (*done.record.students, *done.record.teachers))
-    back = accounts.set_suspended(client(cluster), done.record, LAB, done.record.students, False)
+    back = accounts.set_suspended(cluster.client, done.record, LAB, done.record.students, False)
     assert back.failed == {"anna": error}
     assert [student.suspended for student in back.record.students] == [True, False]
 
 
 @pytest.mark.parametrize("error", [Unreachable("gone"), Forbidden("no right")])
 def test_who_could_not_be_suspended_is_recorded_so(error: Exception) -> None:
-    cluster = Cluster({"k8s-anna": error})
+    cluster = Api({"k8s-anna": error})
     found = two_students()
-    done = accounts.set_suspended(client(cluster), found, LAB, [*found.students, *found.teachers], True, by_hand=True)
+    done = accounts.set_suspended(cluster.client, found, LAB, [*found.students, *found.teachers], True, by_hand=True)
     assert done.failed == {"anna": error, "teacher-anna": error}
     assert [student.suspended for student in done.record.students] == [False, True]
     assert [teacher.suspended for teacher in done.record.teachers] == [False]
@@ -266,7 +258,7 @@ def test_who_could_not_be_suspended_is_recorded_so(error: Exception) -> None:
 def test_the_end_of_a_class_is_recorded_for_whom_it_reached(
     context: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = Cluster({"k8s-anna": Unreachable("gone")})
+    cluster = Api({"k8s-anna": Unreachable("gone")})
     monkeypatch.setattr(expiry, "connect", lambda *_, **__: nullcontext(cluster))
     found = two_students()
     record.save(context.state, found)

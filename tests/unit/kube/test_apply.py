@@ -1,43 +1,25 @@
 """Server-side apply that meets somebody else's write: tried again, unless a field is another manager's."""
 
-import json
 from typing import Any
 
-import httpx2
 import pytest
+from tests.support.api_answers import Api, client
 
 from nodisk.kube import client as clients
-from nodisk.kube.client import Client
-from nodisk.kube.errors import AlreadyExists, Conflict, from_status
-from nodisk.kube.kubeconfig import Endpoint
+from nodisk.kube.errors import AlreadyExists, Conflict
 
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "echo", "namespace": "a"}}
-RESOURCES = {"resources": [{"name": "services", "kind": "Service", "namespaced": True, "verbs": ["patch"]}]}
-EXISTS = {"reason": "AlreadyExists", "message": 'services "echo" already exists'}
-CHANGED = {"reason": "Conflict", "message": "the object has been modified"}
-OWNED = {
-    "reason": "Conflict",
-    "message": "Apply failed with 1 conflict",
-    "details": {"causes": [{"reason": "FieldManagerConflict", "field": ".spec.ports"}]},
-}
-
-
-class Scripted(Client):
-    """Answers PATCH with what it was given, one after the other; the last again and again."""
-
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        super().__init__(Endpoint("https://192.0.2.1:6443", ""))
-        self.answers = list(answers)
-        self.asked = 0
-
-    def request(self, method: str, path: str, **_: Any) -> httpx2.Response:
-        if method == "GET":
-            return httpx2.Response(200, json=RESOURCES)
-        self.asked += 1
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if "reason" in answer:
-            raise from_status(409, json.dumps(answer).encode(), f"{method} {path}")
-        return httpx2.Response(200, json=answer)
+EXISTS = (409, {"reason": "AlreadyExists", "message": 'services "echo" already exists'})
+CHANGED = (409, {"reason": "Conflict", "message": "the object has been modified"})
+OWNED = (
+    409,
+    {
+        "reason": "Conflict",
+        "message": "Apply failed with 1 conflict",
+        "details": {"causes": [{"reason": "FieldManagerConflict", "field": ".spec.ports"}]},
+    },
+)
+DONE = (200, SERVICE)
 
 
 @pytest.fixture(autouse=True)
@@ -46,21 +28,21 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("met", [EXISTS, CHANGED])
-def test_a_race_is_run_again(met: dict[str, Any]) -> None:
-    client = Scripted(met, met, SERVICE)
-    assert client.apply(SERVICE) == SERVICE
-    assert client.asked == 3
+def test_a_race_is_run_again(met: tuple[int, dict[str, Any]]) -> None:
+    api = Api(met, met, DONE)
+    assert client(api).apply(SERVICE) == SERVICE
+    assert api.seen == ["PATCH /api/v1/namespaces/a/services/echo"] * 3
 
 
 def test_a_field_of_another_manager_is_said_at_once() -> None:
-    client = Scripted(OWNED, SERVICE)
+    api = Api(OWNED, DONE)
     with pytest.raises(Conflict, match="Apply failed"):
-        client.apply(SERVICE, force=False)
-    assert client.asked == 1
+        client(api).apply(SERVICE, force=False)
+    assert len(api.seen) == 1
 
 
 def test_a_race_that_is_never_won_ends() -> None:
-    client = Scripted(EXISTS)
+    api = Api(EXISTS)
     with pytest.raises(AlreadyExists):
-        client.apply(SERVICE)
-    assert client.asked == clients.RACES
+        client(api).apply(SERVICE)
+    assert len(api.seen) == clients.RACES

@@ -7,16 +7,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.support.api_answers import Api, client
 
 from nodisk.errors import TimedOut
 from nodisk.kube.client import Client
 from nodisk.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, Overloaded, Unreachable
-from nodisk.kube.kubeconfig import Endpoint
 
-KINDS = [
-    {"name": name, "kind": kind, "namespaced": True, "verbs": ["list"]}
-    for name, kind in (("pods", "Pod"), ("configmaps", "ConfigMap"), ("namespaces", "Namespace"))
-]
 POD: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one", "namespace": "a"}}
 
 
@@ -39,28 +35,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr("time.monotonic", made.monotonic)
     monkeypatch.setattr("time.sleep", made.sleep)
     return made
-
-
-class Api:
-    """Answers requests from a list, in order, the last again and again; discovery is answered by itself."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.seen: list[str] = []
-
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        if request.url.path == "/api/v1":
-            return httpx2.Response(200, json={"resources": KINDS})
-        self.seen.append(f"{request.method} {request.url.path}")
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        status, body, *headers = answer
-        return httpx2.Response(status, json=body, headers=headers[0] if headers else None)
-
-
-def client(api: Api, **options: Any) -> Client:
-    return Client(Endpoint("https://192.0.2.1:6443", ""), transport=httpx2.MockTransport(api), **options)
 
 
 RESET = httpx2.ReadError("Connection reset by peer")

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.cluster import Cluster
 
+from nodisk.kube.client import Object
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, Progress, iso
 from nodisk.server.nodes import APART, Watcher, heartbeat, ready, still_runs
@@ -48,14 +50,11 @@ def test_a_machine_that_goes_on_reporting_was_not_switched_off() -> None:
     assert not still_runs(node(late), Progress())
 
 
-class _Api:
-    """No tokens to renew; and applying anything breaks in a way that nobody thought of."""
+class _Api(Cluster):
+    """Writing anything breaks in a way that nobody thought of."""
 
-    def list(self, *_: object, **__: object) -> list[object]:
-        return []
-
-    def apply(self, item: dict[str, Any]) -> None:
-        raise ValueError(item["metadata"]["name"])
+    def becomes(self, obj: Object) -> Object:
+        raise ValueError(obj["metadata"]["name"])
 
 
 def test_no_file_of_the_users_keeps_the_nodes_from_being_watched(tmp_path: Path) -> None:
@@ -71,7 +70,7 @@ def test_no_file_of_the_users_keeps_the_nodes_from_being_watched(tmp_path: Path)
     (state.pki / "sa.pub").write_bytes(b"")
     with Database(state.database) as database:
         for _ in range(2):
-            Watcher(lab, state).prepare(database, _Api())  # type: ignore[arg-type]
+            Watcher(lab, state).prepare(database, _Api().client)
         said = [event.detail for event in database.events(kinds=(Kind.DAEMON,))]
     assert "add-ons: ValueError: odd" in said
 

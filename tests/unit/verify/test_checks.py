@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
+from tests.support.cluster import Cluster
 
 from nodisk.errors import NodiskError
+from nodisk.kube.client import Object
 from nodisk.kube.errors import NotFound
 from nodisk.verify.checks import access, network, pods, workloads
 from nodisk.verify.clock import Clock
@@ -17,17 +19,17 @@ from nodisk.verify.scene import Scene
 TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 
 
-class Api:
-    """Two workers and what is applied. A cordon's taint comes at once and stays for some looks after the cordon."""
+class Api(Cluster):
+    """Two workers. A cordon's taint comes at once and stays for some looks after the cordon."""
 
     def __init__(self) -> None:
-        self.applied: list[dict[str, Any]] = []
+        super().__init__()
         self.looks = {"w1": 0, "w2": 0}
         self.cordoned: set[str] = set()
         self.gone = 0
         self.lasts = 3
 
-    def list(self, _version: str, kind: str, **_: Any) -> list[dict[str, Any]]:
+    def list(self, api_version: str, kind: str, **_: object) -> list[Object]:
         if kind == "Node":
             return [{"metadata": {"name": name}, "spec": {"taints": self._taints(name)}} for name in self.looks]
         if kind == "Pod":
@@ -42,17 +44,13 @@ class Api:
         ready = {"conditions": [{"type": "Ready", "status": "True"}]}
         return {"metadata": {"name": f"pod-{node}"}, "spec": {"nodeName": node}, "status": ready}
 
-    def get(self, _version: str, kind: str, name: str, **_: Any) -> dict[str, Any]:
+    def get(self, api_version: str, kind: str, name: str, **_: object) -> Object:
         if kind == "Service":
             raise NotFound(f"{name}: not found", status=404)
         counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "observedGeneration"), 1)
         return {"metadata": {"generation": 1}, "spec": {"replicas": 1}, "status": counts}
 
-    def apply(self, obj: dict[str, Any]) -> dict[str, Any]:
-        self.applied.append(obj)
-        return obj
-
-    def patch(self, _version: str, _kind: str, name: str, change: dict[str, Any], **_: Any) -> None:
+    def patch(self, api_version: str, kind: str, name: str, change: Object, **_: object) -> None:
         if change["spec"]["unschedulable"]:
             self.cordoned.add(name)
             self.looks[name] = self.lasts
@@ -66,9 +64,6 @@ class Api:
     def post_subresource(self, *_: Any, **__: Any) -> None:
         """An eviction."""
 
-    def delete(self, *_: Any, **__: Any) -> None:
-        """Nothing is kept."""
-
 
 @pytest.fixture
 def api() -> Api:
@@ -77,7 +72,7 @@ def api() -> Api:
 
 @pytest.fixture
 def scene(api: Api) -> Scene:
-    found = Scene(cast("Any", None), cast("Any", api), "run", "space")
+    found = Scene(cast("Any", None), api.client, "run", "space")
     time = [0.0]
     found.clock = Clock(now=lambda: time[0], sleep=lambda seconds: time.__setitem__(0, time[0] + seconds))
     return found
@@ -88,7 +83,7 @@ def test_drain_ends_when_the_node_takes_pods_again(api: Api, scene: Scene) -> No
     assert result.outcome is Outcome.OK, result
     # The next check must not meet the taint that the controller manager takes away later than the cordon.
     assert scene.workers() == ["w1", "w2"]
-    assert [one["spec"]["replicas"] for one in api.applied] == [1]
+    assert [one["spec"]["replicas"] for one in api.written] == [1]
 
 
 def test_a_taint_that_stays_is_said(api: Api, scene: Scene) -> None:
@@ -105,9 +100,9 @@ def test_the_service_of_the_echo_pods_is_made_once_before_those_who_use_it(api: 
             Outcome.SKIPPED,
             ("there is no Service of the echo pods: see the check pods",),
         )
-    assert api.applied == []
+    assert api.written == []
     run_check(Check("pods", "", 5, pods.everywhere), scene)
-    assert [one["kind"] for one in api.applied] == ["Service", "DaemonSet"]
+    assert [one["kind"] for one in api.written] == ["Service", "DaemonSet"]
 
 
 class Told:

@@ -12,12 +12,14 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.cluster import Cluster
 
 from nodisk.assets import built
 from nodisk.assets.store import Manifest
 from nodisk.classes import capacity, reach
 from nodisk.classes.capacity import Enforcer
 from nodisk.classes.selftest import REACH, Finding, untried
+from nodisk.kube.client import Object
 from nodisk.plan.policies import APPLIED
 from nodisk.records import isolation
 from nodisk.spec.load import parse
@@ -91,25 +93,18 @@ def test_what_nobody_tried_is_never_ok(by: Enforcer | None) -> None:
     assert not caught.value.cause, "the enforcer is not blamed for what nobody tried"
 
 
-class Api:
-    """An API server with three nodes that take pods, and a DaemonSet that has a ready pod on some, or none."""
-
-    def __init__(self, *, on: tuple[str, ...], there: bool = True, nodes: int = 3) -> None:
-        self.items: dict[str, list[dict[str, Any]]] = {
-            "DaemonSet": [DAEMON_SET] if there else [],
-            "Node": [
-                {"metadata": {"name": f"w{number}"}, "spec": {}, "status": {"conditions": READY}}
-                for number in range(1, nodes + 1)
-            ],
-            "Pod": [pod(node) for node in on],
-        }
-
-    def list(self, _version: str, kind: str, **_selection: str) -> list[dict[str, Any]]:
-        return self.items[kind]
+def made(*, on: tuple[str, ...], there: bool = True, nodes: int = 3) -> Cluster:
+    """A cluster with nodes that take pods, and a DaemonSet that has a ready pod on some, or none."""
+    names = [f"w{number}" for number in range(1, nodes + 1)]
+    machines = [{**NODE, "metadata": {"name": name}} for name in names]
+    return Cluster(*machines, *([DAEMON_SET] if there else []), *map(pod, on))
 
 
 READY = [{"type": "Ready", "status": "True"}]
-DAEMON_SET = {
+NODE: Object = {"apiVersion": "v1", "kind": "Node", "spec": {}, "status": {"conditions": READY}}
+DAEMON_SET: Object = {
+    "apiVersion": "apps/v1",
+    "kind": "DaemonSet",
     "metadata": {"namespace": "kube-system", "name": "kube-network-policies", "uid": "u1"},
     "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "example/wanted:v2"}]}}},
     # It says that it is complete: its own selector leaves nodes out.
@@ -119,36 +114,39 @@ DAEMON_SET = {
 
 def pod(node: str) -> dict[str, Any]:
     return {
-        "metadata": {"name": f"a-{node}", "ownerReferences": [{"uid": "u1"}]},
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": "kube-system", "name": f"a-{node}", "ownerReferences": [{"uid": "u1"}]},
         "spec": {"nodeName": node},
         "status": {"conditions": READY, "containerStatuses": [{"name": "a", "image": POLICIES.image}]},
     }
 
 
 @pytest.mark.parametrize(
-    ("api", "found"),
+    ("cluster", "found"),
     [
-        (Api(on=(), there=False), None),
-        (Api(on=("w1", "w2", "w3")), POLICIES),
-        (Api(on=("w1", "w2", "cp1")), PARTLY),
-        (Api(on=()), replace(POLICIES, image="example/wanted:v2", ready=0)),
+        (made(on=(), there=False), None),
+        (made(on=("w1", "w2", "w3")), POLICIES),
+        (made(on=("w1", "w2", "cp1")), PARTLY),
+        (made(on=()), replace(POLICIES, image="example/wanted:v2", ready=0)),
     ],
 )
-def test_what_is_there_to_enforce(api: Api, found: Enforcer | None) -> None:
-    assert capacity.enforcer(cast("Any", api), LAB) == found
+def test_what_is_there_to_enforce(cluster: Cluster, found: Enforcer | None) -> None:
+    assert capacity.enforcer(cluster.client, LAB) == found
 
 
 def test_machines_that_have_their_rules_in_this_boot_enforce() -> None:
     """Where lab.yaml says nothing, the server compiles rules; a mark of an earlier boot counts for nothing."""
-    api = Api(on=(), there=False)
-    for node, noted in zip(api.items["Node"], ("b1", "b0", None), strict=True):
-        node["status"]["nodeInfo"] = {"bootID": "b1"}
+    cluster = made(on=(), there=False)
+    nodes = cluster.list("v1", "Node")
+    for node, noted in zip(nodes, ("b1", "b0", None), strict=True):
+        node["status"] = {**node["status"], "nodeInfo": {"bootID": "b1"}}
         node["metadata"]["annotations"] = {APPLIED: noted} if noted else None
-    by = capacity.enforcer(cast("Any", api), BY_DEFAULT)
+    by = capacity.enforcer(cluster.client, BY_DEFAULT)
     assert by is not None
     assert (by.ready, by.nodes, by.namespace) == (1, 3, "")
-    del api.items["Node"][2]["status"]["nodeInfo"]  # its kubelet has not reported, and nothing equals nothing
-    again = capacity.enforcer(cast("Any", api), BY_DEFAULT)
+    del nodes[2]["status"]["nodeInfo"]  # its kubelet has not reported, and nothing equals nothing
+    again = capacity.enforcer(cluster.client, BY_DEFAULT)
     assert again == by
     with pytest.raises(Failed) as caught:
         judged(replace(reached("hole"), verdict="hole"), replace(by, ready=3), ["w2"], 3)

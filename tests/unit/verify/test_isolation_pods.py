@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.support.cluster import Cluster
 
 from nodisk.assets.container_images import ECHO_PORT
 from nodisk.classes import selftest
 from nodisk.classes.record import Account
 from nodisk.errors import NodiskError
+from nodisk.kube.client import Object
 from nodisk.kube.errors import ApiError
 from nodisk.verify import ring
 from nodisk.verify.checks.isolation import SCRIPT, Turn
@@ -23,22 +25,21 @@ from nodisk.waiting import Deadline
 SPACES = ("class-s01", "class-s02")
 
 
-class Room:
+class Room(Cluster):
     """API server, nodes and network: a pod runs where it must, and what it may not reach is dropped at either end."""
 
     pace = 1.0
 
     def __init__(self, *, dead: tuple[str, ...] = (), stuck: tuple[str, ...] = (), mute: tuple[str, ...] = ()) -> None:
+        super().__init__()
         self.dead, self.stuck, self.mute = dead, stuck, mute
-        self.pods: dict[tuple[str, str], dict[str, Any]] = {}
         self.numbers, self.most = itertools.count(2), 0
         self.refuses = False
-        self.client = self
 
-    def create(self, pod: dict[str, Any]) -> None:
+    def becomes(self, obj: Object) -> Object:
         if self.refuses:
             raise ApiError("exceeded quota", status=403)
-        (term,) = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        (term,) = obj["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
             "nodeSelectorTerms"
         ]
         (node,) = term["matchFields"][0]["values"]
@@ -46,30 +47,20 @@ class Room:
         if node in self.stuck:
             waits = {"type": "PodScheduled", "status": "False", "message": "Insufficient memory"}
             status = {"phase": "Pending", "conditions": [waits]}
-        key = pod["metadata"]["namespace"], pod["metadata"]["name"]
-        assert key not in self.pods
-        self.pods[key] = {"metadata": pod["metadata"], "spec": {"nodeName": node}, "status": status}
-        self.most = max(self.most, len(self.pods))
-
-    def list(self, _version: str, kind: str, *, namespace: str) -> list[dict[str, Any]]:
-        assert kind == "Pod"
-        return [pod for (space, _), pod in self.pods.items() if space == namespace]
-
-    def delete(self, _version: str, _kind: str, name: str, *, namespace: str, grace: int) -> None:
-        assert grace == 0
-        del self.pods[namespace, name]
+        self.most = max(self.most, len(self.objects) + 1)
+        return {**obj, "spec": {"nodeName": node}, "status": status}
 
     def exec(self, pod: str, script: str, *, space: str, timeout: float) -> str:
         assert timeout > 0
-        source = self.pods[space, pod]
+        source = self.get("v1", "Pod", pod, namespace=space)
         if source["spec"]["nodeName"] in self.mute:
             raise NodiskError("kubectl exec: the kubelet does not answer")
-        by_address = {one["status"].get("podIP"): key for key, one in self.pods.items()}
+        by_address = {one["status"].get("podIP"): one for one in self.list("v1", "Pod")}
 
         def reaches(address: str) -> bool:
-            there, name = by_address[address]
-            nodes = {source["spec"]["nodeName"], self.pods[there, name]["spec"]["nodeName"]}
-            return there == space or nodes <= set(self.dead)
+            there = by_address[address]
+            nodes = {source["spec"]["nodeName"], there["spec"]["nodeName"]}
+            return there["metadata"]["namespace"] == space or nodes <= set(self.dead)
 
         own = re.search(r"^reach 5 ([\d.]+)", script, re.MULTILINE)
         assert own
@@ -80,9 +71,10 @@ class Room:
 def turn(room: Room, *nodes: str, seconds: float = 60.0) -> tuple[list[ring.Way], dict[str, str]]:
     """One ring in the room."""
     late: dict[str, str] = {}
-    students = [(selftest.Tester(Account(key=one, name=one, label=one), cast("Any", room)), one) for one in SPACES]
+    students = [(selftest.Tester(Account(key=one, name=one, label=one), room.client), one) for one in SPACES]
     ways = Turn(cast("Any", room), students, ring.seats(nodes), late).ways(Deadline(seconds))
-    assert room.pods == {}, "all are deleted"
+    assert room.objects == {}, "all are deleted"
+    assert room.graces == {0}
     return ways, late
 
 
@@ -121,8 +113,7 @@ def test_pods_that_cannot_be_created_are_not_waited_for() -> None:
     room = Room()
     room.refuses = True
     late: dict[str, str] = {}
-    students = [(selftest.Tester(Account(key=one, name=one, label=one), cast("Any", room)), one) for one in SPACES]
-    room.delete = lambda *_, **__: None  # type: ignore[method-assign]
+    students = [(selftest.Tester(Account(key=one, name=one, label=one), room.client), one) for one in SPACES]
     assert Turn(cast("Any", room), students, ["w1", "w2"], late).ways(Deadline(60)) == []
     assert late == dict.fromkeys(("w1", "w2"), "exceeded quota")
 
