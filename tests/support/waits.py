@@ -59,4 +59,4 @@ def _words(why: Why) -> object:
 def _end(process: subprocess.Popen[Any]) -> str:
     """How a process ended, and what it said where the test has its pipes."""
     said = [one for one in process.communicate() if one]
-    return f"{process.args} ended with {process.returncode} {said or ''}"
+    return f"{process.args!r} ended with {process.returncode} {said or ''}"
