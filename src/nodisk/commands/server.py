@@ -87,16 +87,13 @@ def serve(options: LabOptions) -> None:
     async def back_up(lab: Lab, say: Callable[[str], None]) -> None:
         await schedule.keep(LabContext(lab, context.file, context.state, None), say)
 
-    async def show_pages(lab: Lab, say: Callable[[str], None]) -> None:
-        await listen.keep(LabContext(lab, context.file, context.state, None), say)
-
     beside = {
         "ending classes": end_classes,
         "the timetable": keep_timetable,
         "scheduled backups": back_up,
-        "the console": show_pages,
     }
-    Server(context.state, lambda: options.load().lab, beside).run()
+    console = listen.Listening(LabContext(context.lab, context.file, context.state, None))
+    Server(context.state, lambda: options.load().lab, beside, {"the console": console}).run()
 
 
 @click.command(epilog="Example: nodisk arm --for 15m")

@@ -79,7 +79,7 @@ def application(console: Console) -> security.Guarded:
         exception_handlers={Problem: problem, NodiskError: problem, 404: problem, 405: problem},
     )
     app.state.console = console
-    return security.Guarded(app, security.hosts(console.lab))
+    return security.Guarded(app, lambda: security.hosts(console.lab))
 
 
 async def room(console: Console, request: Request, session: Entry) -> Response:

@@ -69,7 +69,7 @@ class Console:
     detach: Callable[[Sequence[str], Path, Path, Path], None] = own_command.detach
     """Begin a command that outlives the server: its words, lab.yaml, the state directory, where its output goes."""
     reload: Callable[[], None] = running.reload_self
-    """Make the server read lab.yaml again, which ends this console and begins a new one."""
+    """Make the server read lab.yaml again; it then tells this console of it (``take``)."""
     census: Callable[[LabContext], Census] = census.ask
     """The cluster at a glance; raises NodiskError if nobody can say."""
     addons_known: Callable[[LabContext], Known] = addon_listing.known
@@ -103,6 +103,12 @@ class Console:
         self.own, self.together = asked.own, asked.together
         self.errands = Errands(by_command(self.context))
         self.terminals = Terminals(InCluster(self.context, self.students_asking))
+
+    def take(self, context: LabContext) -> None:
+        """Go on with another version of lab.yaml. Pages, streams and terminals that are open stay open."""
+        self.lab = context.lab
+        self.snapshot.take(context)
+        self.terminals.pods = InCluster(context, self.students_asking)
 
     @property
     def context(self) -> LabContext:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -43,12 +44,13 @@ class Guarded:
     """ASGI middleware: HEADERS on every answer, errors included, and 400 for a Host that is not the server's."""
 
     app: ASGIApp
-    hosts: frozenset[str]
+    hosts: Callable[[], frozenset[str]]
+    """Those of now: lab.yaml may change."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the application do it."""
         if scope["type"] == "websocket":
-            if _name(HTTPConnection(scope).headers.get("host", "")) in self.hosts:
+            if _name(HTTPConnection(scope).headers.get("host", "")) in self.hosts():
                 await self.app(scope, receive, send)
             else:
                 await send({"type": "websocket.close", "code": 1008})
@@ -63,7 +65,7 @@ class Guarded:
                     headers.setdefault(name, value)
             await send(message)
 
-        if _name(Request(scope).headers.get("host", "")) not in self.hosts:
+        if _name(Request(scope).headers.get("host", "")) not in self.hosts():
             answer = Response("this is not the console's address\n", 400, media_type="text/plain")
             await answer(scope, receive, guarded)
         else:

@@ -90,6 +90,11 @@ class Snapshot:
         with self._reading:
             return status.of_records(self.context, answer, now=self.clock, history=self._history)
 
+    def take(self, context: LabContext) -> None:
+        """Look at another version of lab.yaml from now on."""
+        self.context = context
+        self.changed()
+
     def changed(self) -> None:
         """Somebody has just changed the records by a page, and wants to see it."""
         self._changes += 1

@@ -83,7 +83,7 @@ async def adopt(console: Console, request: Request, session: Entry) -> Response:
     found = adoption_of(console, request.query_params)
     machine = await adopted(console, request, session, found)
     response = page(request, "adopted.html", session, machine=machine, line=found.line)
-    # The server's reload ends this console and begins a new one.
+    # Then the server reads lab.yaml again, and a moment later the machine is one of the room.
     response.background = BackgroundTask(console.reload)
     return response
 

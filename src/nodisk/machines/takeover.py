@@ -11,7 +11,7 @@ from nodisk.state import LabState
 from nodisk.waiting import Deadline
 
 WITHIN = 30.0
-"""Seconds: a reload restarts the daemons."""
+"""Seconds. A small room takes one; a room of a thousand is rendered for longer, and is served meanwhile."""
 
 
 class Outcome(StrEnum):

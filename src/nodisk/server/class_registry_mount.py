@@ -1,41 +1,67 @@
-"""The class registry's file system, mounted for as long as a lab is served."""
+"""The class registry's file system, across versions of lab.yaml: only another size interrupts it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from nodisk.errors import NodiskError, describe
 from nodisk.server.class_registry_disk import Fullness
 from nodisk.spec.model import Lab
+from nodisk.spec.model_class_registry import ClassRegistry
 from nodisk.state import LabState
 from nodisk.storage import class_registry
 
 
-@asynccontextmanager
-async def mounted(lab: Lab, state: LabState, say: Callable[[str], None]) -> AsyncIterator[Fullness | None]:
-    """Mount it; None: lab.yaml has no registry.
+class Mounted:
+    """Has it mounted from ``take`` until ``close``."""
 
-    Whatever goes wrong keeps no room from booting: ``Fullness.trouble`` tells it, and nothing may be put into the
-    folder then, which is on the server's own disk.
-    """
-    limits = lab.class_registry if lab.has_cluster else None
-    if limits is None:
-        yield None
-        return
-    trouble, problem = "", ""
-    try:
-        room = await asyncio.to_thread(class_registry.mount, state, limits.size)
-        limits = limits.model_copy(update={"size": room.outcome})
-        problem = room.problem
-    except (NodiskError, OSError) as error:
-        problem = describe(error)
-        trouble = "the registry is out of order: ask your teacher"
-    if problem:
-        say(f"class registry: {problem}")
-    try:
-        yield Fullness(limits, state.class_registry, trouble)
-    finally:
-        if not trouble and (problem := await asyncio.to_thread(class_registry.unmount, state)):
-            say(f"class registry: {problem}")
+    def __init__(self, state: LabState, say: Callable[[str], None]) -> None:
+        self.fullness: Fullness | None = None
+        """None: lab.yaml has no registry.
+
+        Whatever goes wrong keeps no room from booting: ``Fullness.trouble`` tells it, and nothing may be put into the
+        folder then, which is on the server's own disk.
+        """
+        self._state = state
+        self._say = say
+        self._limits: ClassRegistry | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether docker-registry may run on it."""
+        return self.fullness is not None and not self.fullness.trouble
+
+    def suits(self, lab: Lab) -> bool:
+        """Whether ``take`` would change nothing, so that docker-registry may go on."""
+        return _limits(lab) == self._limits
+
+    async def take(self, lab: Lab) -> None:
+        """Mount what this version of the lab says. Where that is another one than now, docker-registry has stopped."""
+        if self.suits(lab):
+            return
+        await self.close()
+        self._limits = limits = _limits(lab)
+        if limits is None:
+            return
+        trouble, problem = "", ""
+        try:
+            room = await asyncio.to_thread(class_registry.mount, self._state, limits.size)
+            limits = limits.model_copy(update={"size": room.outcome})
+            problem = room.problem
+        except (NodiskError, OSError) as error:
+            problem = describe(error)
+            trouble = "the registry is out of order: ask your teacher"
+        if problem:
+            self._say(f"class registry: {problem}")
+        self.fullness = Fullness(limits, self._state.class_registry, trouble)
+
+    async def close(self) -> None:
+        """Unmount it; docker-registry has stopped."""
+        if self.works and (problem := await asyncio.to_thread(class_registry.unmount, self._state)):
+            self._say(f"class registry: {problem}")
+        self.fullness = self._limits = None
+
+
+def _limits(lab: Lab) -> ClassRegistry | None:
+    return lab.class_registry if lab.has_cluster else None

@@ -1,4 +1,4 @@
-"""What the server does for a lab with a cluster beside running its daemons."""
+"""What the server does for a lab with a cluster beside running its daemons, for one version of lab.yaml."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ from nodisk.server import (
     pod_routes,
     policies,
     seed,
-    volume_keeper,
 )
 from nodisk.server.rulesets import Rulesets
-from nodisk.server.supervisor import Supervisor
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
 
 Work = Callable[[], Coroutine[Any, Any, None]]
+FOLLOW = ("watching nodes", "the cluster's names", "network policies")
+"""Those that have threads, and end by themselves soon after ``stop``."""
 
 
 class ClusterWork:
-    """Fills the registry, watches nodes, keeps students' storage, names, metrics and network policies."""
+    """Fills the registry, watches nodes, keeps names, metrics and network policies."""
 
     def __init__(
         self,
         lab: Lab,
         place: Host,
         state: LabState,
-        supervisor: Supervisor,
         say: Callable[[str], None],
         *,
         rulesets: Rulesets,
@@ -49,7 +48,6 @@ class ClusterWork:
         self._namer = names.Keeper(lab, state, place, say)
         self._rulesets = rulesets
         self._policies = policies.Keeper(lab, state, rulesets, say)
-        self._keeper = volume_keeper.Keeper(lab, state, supervisor, say)
 
     def tasks(self, found: assets.Built, *, own_names: bool) -> dict[str, Work]:
         """By description; none for a lab without a cluster. Each runs until it is cancelled."""
@@ -59,12 +57,15 @@ class ClusterWork:
             "filling the registry": lambda: seed.fill(self._lab, self._state, found.container_images, self._say),
             "filling the registry for add-ons": lambda: addon_images.fill(self._lab, self._state, self._say),
             "watching nodes": self._watcher.run,
-            "students' storage": self._keeper.run,
             "the cluster's metrics": lambda: metrics.keep(self._lab, self._state, self._say),
             **({"the class registry": self._class_registry} if self._lab.class_registry is not None else {}),
             **({"the cluster's names": self._namer.run} if own_names else {}),
             **({"routes to pods": self._routes} if own_names and self._lab.isolates_names else {}),
-            "network policies": self._policies.run if self._lab.server_enforces else self._no_policies,
+            **(
+                {"network policies": self._policies.run}
+                if self._lab.server_enforces
+                else {"no network policies": self._no_policies}
+            ),
         }
 
     async def _no_policies(self) -> None:
@@ -87,8 +88,3 @@ class ClusterWork:
         self._watcher.stop()
         self._namer.stop()
         self._policies.stop()
-        self._rulesets.close()
-
-    async def close(self) -> None:
-        """Give back what storage holds; the daemons have stopped."""
-        await self._keeper.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
@@ -42,9 +43,10 @@ def daemons(
     names: bool,
     students: bool = False,
 ) -> tuple[Daemon, ...]:
-    """All daemons; they are stopped from the last to the first. Raises ToolMissing.
+    """All daemons of what ``write`` has written; they are stopped from the last to the first. Raises ToolMissing.
 
-    ``names``: also unbound; ``students``: also the registry for their images.
+    ``names``: also unbound; ``students``: also the registry for their images. ``on_…``: get the lines of those daemons'
+    logs for as long as they run, however often this is asked meanwhile.
     """
     server = lab.network.server
     server_tls = ssl.create_default_context(cafile=str(host.pki / "server-ca.crt"))
@@ -72,6 +74,7 @@ def daemons(
             "nginx",
             ("nginx", "-c", host.conf / "nginx.conf", "-p", host.run / "nginx"),
             nginx_answers,
+            _reads(host, "nginx.conf"),
             leftovers=tuple(host.run / name for name in ("http.sock", "api.sock", "console-tls.sock")),
             on_line=on_nginx,
         ),
@@ -79,6 +82,7 @@ def daemons(
             "dnsmasq",
             ("dnsmasq", "--conf-file=" + str(host.conf / "dnsmasq.conf")),
             dnsmasq_answers,
+            _reads(host, "dnsmasq.conf"),
             on_line=on_dnsmasq,
         ),
         # -x: it never touches the host's clock; -d: foreground, log to stderr.
@@ -86,6 +90,7 @@ def daemons(
             "chronyd",
             ("chronyd", "-x", "-d", "-f", host.conf / "chrony.conf"),
             chronyd_answers,
+            _reads(host, "chrony.conf"),
             leftovers=(host.run / "chronyd.pid",),
         ),
         *(_of_names(lab, host, names_answer) if names else ()),
@@ -96,12 +101,19 @@ def _of_names(lab: Lab, host: Host, answers: Callable[[IPv4Address], Awaitable[b
     """unbound, and the gate before it where classes' names are kept apart."""
     unbound: tuple[str | Path, ...] = (*_unconfined(), "unbound", "-d", "-c", host.conf / daemons_unbound.CONF)
     inner = IPv4Address(daemons_unbound.LOOPBACK) if lab.isolates_names else lab.network.server
-    found = Daemon("unbound", unbound, functools.partial(answers, inner), leftovers=(host.run / "unbound.sock",))
+    found = Daemon(
+        "unbound",
+        unbound,
+        functools.partial(answers, inner),
+        _reads(host, daemons_unbound.CONF),  # and its zones, which it is told to read again
+        leftovers=(host.run / "unbound.sock",),
+    )
     if not lab.isolates_names:
         return (found,)
     gate = (sys.executable, "-m", "nodisk.server.names_gate", host.conf / daemons_unbound.GATE)
     # By way of unbound, too: the gate has no names of its own.
-    return found, Daemon("names-gate", gate, functools.partial(answers, lab.network.server))
+    answer = functools.partial(answers, lab.network.server)
+    return found, Daemon("names-gate", gate, answer, _reads(host, daemons_unbound.GATE))
 
 
 def _unconfined() -> tuple[str, ...]:
@@ -122,7 +134,9 @@ def _of_cluster(lab: Lab, host: Host, etcd_program: Path | str, *, students: boo
         return await probes.https(server, ports.ETCD, "/health", etcd_tls)
 
     return (
-        Daemon("etcd", (etcd_program, "--config-file", host.conf / "etcd.yaml"), etcd_answers),
+        Daemon(
+            "etcd", (etcd_program, "--config-file", host.conf / "etcd.yaml"), etcd_answers, _reads(host, "etcd.yaml")
+        ),
         _registry(host, "docker-registry", "registry"),
         *((_registry(host, CLASS_REGISTRY, CLASS_REGISTRY),) if students else ()),
     )
@@ -135,7 +149,16 @@ def _registry(host: Host, name: str, kind: str) -> Daemon:
     async def answers() -> bool:
         return probes.give_to(socket, host.web_user) and await probes.http_unix(socket, "/v2/")
 
-    return Daemon(name, ("docker-registry", "serve", host.conf / f"{kind}.yaml"), answers, leftovers=(socket,))
+    conf = f"{kind}.yaml"
+    argv = ("docker-registry", "serve", host.conf / conf)
+    return Daemon(name, argv, answers, _reads(host, conf), leftovers=(socket,))
+
+
+def _reads(host: Host, name: str) -> tuple[Path, ...]:
+    """A daemon's configuration, and the lab's keys and certificates that it names."""
+    conf = host.conf / name
+    named = re.findall(rf"{re.escape(str(host.pki))}/[\w.-]+", conf.read_text(encoding="utf-8"))
+    return conf, *map(Path, dict.fromkeys(named))
 
 
 def need_programs(lab: Lab, *, names: bool) -> None:

@@ -1,4 +1,4 @@
-"""Keep daemons running: start, wait until each answers, restart what dies, stop all in order.
+"""Keep daemons running: start, wait until each answers, restart what dies or has changed, stop all in order.
 
 Each runs in a cage (``nodisk.cage``), so nothing of it outlives the server, however that ends.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import hashlib
 import logging
 import signal
 import time
@@ -41,10 +42,23 @@ class Daemon:
     argv: tuple[str | Path, ...]
     probe: Callable[[], Awaitable[bool]]
     """Whether it answers; called until it does."""
+    reads: tuple[Path, ...] = ()
+    """Files that it reads when it starts and not again: of what has changed in them it learns by a new start alone."""
     leftovers: tuple[Path, ...] = ()
     """Unix sockets and pid files that it creates and that would prevent a restart: removed before each start."""
     on_line: Callable[[str], None] | None = None
     """Called with each line that it prints."""
+
+    def made_of(self) -> str:
+        """A digest of its command line and of what the files that it reads hold now.
+
+        Its environment is this process's own, and the same for as long as this runs.
+        """
+        digest = hashlib.sha256(repr([str(word) for word in (*self.argv, *self.reads)]).encode())
+        for path in self.reads:
+            with contextlib.suppress(OSError):  # what is missing is for the daemon itself to report
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
 
 
 @dataclass(slots=True)
@@ -52,6 +66,8 @@ class _Child:
     daemon: Daemon
     process: asyncio.subprocess.Process
     started: float
+    made_of: str
+    """As ``Daemon.made_of`` was when it started."""
     reader: asyncio.Task[None]
     tail: collections.deque[str]
 
@@ -62,65 +78,72 @@ class Supervisor:
 
     log_folder: Path
     note: Callable[[str], None]
+    _daemons: dict[str, Daemon] = field(default_factory=dict)
+    """In the order in which they were started; they are stopped from the last to the first."""
     _children: dict[str, _Child] = field(default_factory=dict)
     _keepers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _order: list[Daemon] = field(default_factory=list)
+
+    async def change(self, daemons: Sequence[Daemon]) -> tuple[str, ...]:
+        """Run exactly these from now on; returns the names of those that were started for it.
+
+        One that runs and is made of the same goes on untouched. All others are stopped, the last one first, and then
+        these are started. If one fails, those that were started here are stopped, and its error is raised.
+        """
+        same = {daemon.name for daemon in daemons if self._runs(daemon)}
+        for name in reversed(list(self._daemons)):
+            if name not in same:
+                await self.halt(name)
+        # A daemon that goes on may have another probe now: with new certificates, for example.
+        self._daemons = {daemon.name: daemon for daemon in daemons if daemon.name in same}
+        fresh = [daemon for daemon in daemons if daemon.name not in same]
+        await self.start(fresh)
+        self._daemons = {daemon.name: daemon for daemon in daemons}
+        return tuple(daemon.name for daemon in fresh)
 
     async def start(self, daemons: Sequence[Daemon]) -> None:
-        """Start all at once and return when each answers; if one fails, stop the others and raise its error."""
-        self._order = list(daemons)
+        """Start these at once and return when each answers; if one fails, stop these again and raise its error."""
+        self._daemons |= {daemon.name: daemon for daemon in daemons}
         try:
             async with asyncio.TaskGroup() as group:
                 for daemon in daemons:
                     group.create_task(self._first_start(daemon))
-        except BaseExceptionGroup as problems:
-            await self.stop()
-            for problem in problems.exceptions:
-                if isinstance(problem, NodiskError):
-                    raise problem from None
-            raise problems.exceptions[0] from None
-        except BaseException:
-            await self.stop()
+        except BaseException as error:
+            for daemon in reversed(daemons):
+                await self.halt(daemon.name)
+            if isinstance(error, BaseExceptionGroup):
+                problems = error.exceptions
+                raise next((one for one in problems if isinstance(one, NodiskError)), problems[0]) from None
             raise
         for daemon in daemons:
-            self._keepers[daemon.name] = asyncio.create_task(self._keep(daemon), name=f"keep {daemon.name}")
+            self._keepers[daemon.name] = asyncio.create_task(self._keep(daemon.name), name=f"keep {daemon.name}")
 
     async def stop(self) -> None:
         """Stop all, the last one first."""
         for keeper in self._keepers.values():
             keeper.cancel()
-        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
-        self._keepers.clear()
-        for daemon in reversed(self._order):
-            if child := self._children.pop(daemon.name, None):
-                await _end(child)
-            for path in daemon.leftovers:
-                path.unlink(missing_ok=True)
-        self._order = []
-
-    async def begin(self, daemon: Daemon) -> None:
-        """Start one more while the others run; if it never answers, raise its error."""
-        try:
-            await self._first_start(daemon)
-        except BaseException:
-            if child := self._children.pop(daemon.name, None):
-                await _end(child)
-            raise
-        self._order.append(daemon)
-        self._keepers[daemon.name] = asyncio.create_task(self._keep(daemon), name=f"keep {daemon.name}")
+        for name in reversed(list(self._daemons)):
+            await self.halt(name)
 
     async def halt(self, name: str) -> None:
         """Stop one if it runs, and don't restart it."""
         if keeper := self._keepers.pop(name, None):
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
-        if child := self._children.pop(name, None):
+        if child := self._children.get(name):
             await _end(child)
-        self._order = [daemon for daemon in self._order if daemon.name != name]
+            del self._children[name]
+        if daemon := self._daemons.pop(name, None):
+            for path in daemon.leftovers:
+                path.unlink(missing_ok=True)
 
     def pids(self) -> dict[str, int]:
         """The outermost process of each daemon."""
         return {name: child.process.pid for name, child in self._children.items()}
+
+    def _runs(self, daemon: Daemon) -> bool:
+        """Whether one of its name runs that is made of the same."""
+        child = self._children.get(daemon.name)
+        return child is not None and child.process.returncode is None and child.made_of == daemon.made_of()
 
     async def _first_start(self, daemon: Daemon) -> None:
         child = await self._spawn(daemon)
@@ -137,10 +160,11 @@ class Supervisor:
     async def _spawn(self, daemon: Daemon) -> _Child:
         for path in daemon.leftovers:
             path.unlink(missing_ok=True)
+        made_of = daemon.made_of()
         process = await cage.start(daemon.argv)
         tail: collections.deque[str] = collections.deque(maxlen=50)
         reader = asyncio.create_task(self._read(daemon, process, tail), name=f"read {daemon.name}")
-        child = _Child(daemon, process, time.monotonic(), reader, tail)
+        child = _Child(daemon, process, time.monotonic(), made_of, reader, tail)
         self._children[daemon.name] = child
         return child
 
@@ -156,10 +180,10 @@ class Supervisor:
             await asyncio.wait([child.reader], timeout=2)
         return False
 
-    async def _keep(self, daemon: Daemon) -> None:
+    async def _keep(self, name: str) -> None:
         """Restart it whenever it ends, never answers, or could not be started."""
         failures = 0
-        child: _Child | None = self._children[daemon.name]
+        child: _Child | None = self._children[name]
         while True:
             if child is not None:
                 status = await child.process.wait()
@@ -169,13 +193,13 @@ class Supervisor:
                 await _end(child)
             pause = BACKOFF[min(failures, len(BACKOFF) - 1)]
             failures += 1
-            self._say(f"{daemon.name} {words}; restarting in {pause:g} s")
+            self._say(f"{name} {words}; restarting in {pause:g} s")
             await asyncio.sleep(pause)
             child = None
             try:
-                child = await self._spawn(daemon)
+                child = await self._spawn(self._daemons[name])
                 if await self._answers(child):
-                    self._say(f"{daemon.name} is running again")
+                    self._say(f"{name} is running again")
                 else:
                     await _end(child)
             except Exception as error:  # no memory for a process, a program that was removed, a probe's own mistake

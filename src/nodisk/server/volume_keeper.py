@@ -134,7 +134,7 @@ class Keeper:
             check_free([Port(ports.NFS, False, "nfs-ganesha: students' storage", self.lab.network.server)])
             self._configure(mounted)
             self._refused.clear()
-            await self._supervisor.begin(self._daemon())
+            await self._supervisor.start([self._daemon()])
             await asyncio.sleep(SPOKEN)
             await self.check_exports()
         self._served = tuple(mounted)

@@ -24,10 +24,11 @@ from nodisk.errors import CommandFailed
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons_nginx import REASON
 from nodisk.records.database import Database
-from nodisk.server import class_registry, class_registry_disk, class_registry_mount
+from nodisk.server import class_registry, class_registry_disk
 from nodisk.server.app import application
 from nodisk.server.class_registry import Asked, Away, Right, Rights, asked, token_of
 from nodisk.server.class_registry_disk import Fullness
+from nodisk.server.class_registry_mount import Mounted
 from nodisk.server.handlers.common import AppState
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Lab
@@ -311,8 +312,13 @@ def test_a_registry_without_a_file_system_keeps_no_room_from_booting(
             raise CommandFailed([str(argv[0])], 1, "no loop device")
 
     async def serve(lab: Lab) -> Fullness | None:
-        async with class_registry_mount.mounted(lab, state, said.append) as found:
-            return found
+        mounted = Mounted(state, said.append)
+        await mounted.take(lab)
+        assert mounted.suits(lab)
+        found = mounted.fullness
+        assert mounted.works is (found is not None and not found.trouble)
+        await mounted.close()
+        return found
 
     monkeypatch.setattr(run, "run", fake)
     assert asyncio.run(serve(LAB)) is None
