@@ -61,7 +61,7 @@ def serve(options: LabOptions) -> None:
 
     Starts dnsmasq, nginx, etcd, docker-registry, chronyd, unbound (where the release has no CoreDNS) and nodisk's own
     HTTP service and console, restarts any that die, and stops them all on Ctrl-C or SIGTERM. SIGHUP reloads lab.yaml
-    and the PKI.
+    and the PKI; daemons for which nothing has changed go on.
 
     If lab.yaml has a timetable, the room is switched on before each lesson and off after it.
     """

@@ -36,7 +36,7 @@ IDLE = 60
 
 STARTING = (
     "<!doctype html><title>nodisk</title><h1>The server is starting again</h1>"
-    "<p>It does so when lab.yaml changes, and takes some seconds. If you have sent something, look whether it was done."
+    "<p>It takes some seconds. If you have sent something, look whether it was done."
     "<p><a href=/>Go to the first page</a>"
 )
 """What browsers get meanwhile: no word that JSON or nginx reads in its own way."""

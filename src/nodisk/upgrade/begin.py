@@ -19,7 +19,7 @@ from nodisk.upgrade.plan import Runs, Wave, plan
 from nodisk.waiting import Deadline, until
 
 SERVES_WITHIN = 300.0
-"""Seconds for the server to restart with both builds."""
+"""Seconds for the server to load both builds."""
 
 
 def current(context: LabContext) -> Build:

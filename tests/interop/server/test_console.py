@@ -52,7 +52,7 @@ def test_sign_in_and_watch(room: Room) -> None:
 
 
 def test_a_console_that_starts_again_says_so(room: Room) -> None:
-    """As when lab.yaml has changed: a page loads itself once more, a form that was sent is not sent twice."""
+    """A page loads itself once more, a form that was sent is not sent twice."""
     socket = room.state.run / "console.sock"
     room.curl(room.name, *tls(room), "--retry", "20", "--retry-all-errors", "--fail", f"{BASE}/sign-in")
     away = socket.rename(socket.with_suffix(".away"))
@@ -189,7 +189,7 @@ def test_nobody_reaches_it_over_the_segment(room: Room) -> None:
 
 
 def test_an_unknown_machine_is_adopted(room: Room) -> None:
-    """The answer comes through before the server reads lab.yaml again, and the console is there again after it."""
+    """The answer comes through before the server reads lab.yaml again, and soon the room's pages show the machine."""
     jar, mac = room.folder / "adopting", STRANGER[0]
     words = ["--cacert", str(room.state.pki / "server-ca.crt"), "--cookie", str(jar), "--cookie-jar", str(jar)]
     words += ["--fail", "--retry", "60", "--retry-connrefused", "--retry-delay", "1", "-H", f"Origin: {BASE}"]
@@ -204,7 +204,7 @@ def test_an_unknown_machine_is_adopted(room: Room) -> None:
     assert token is not None
     adopt = ["--data-urlencode", f"token={token[1]}", f"{BASE}/unknown/adopt?mac={mac}&name=teacher"]
     assert "teacher" in room.curl(room.name, *words, *adopt)
-    # Of lab.yaml before the reload there is no such machine, and while nginx starts anew nothing answers.
+    # Of lab.yaml before the reload there is no such machine.
     page = room.curl(room.name, *words, "--retry-all-errors", f"{BASE}/machine/teacher")
     assert mac in page
     assert "nodisk: teacher takes its address" in room.curl(f"{room.name}-stranger", script)

@@ -42,7 +42,7 @@ def test_two_builds_at_the_same_time(room: Room) -> None:
     assert room.server is not None
     before = len(said(room, Kind.DAEMON))
     room.server.send_signal(signal.SIGHUP)
-    until(lambda: any("ready after" in line for line in said(room, Kind.DAEMON)[before:]))
+    until(lambda: any("reloaded lab.yaml" in line for line in said(room, Kind.DAEMON)[before:]))
     new, _ = boots(room, "cp1")
     assert new != old
     assert boots(room, "w1") == (old, config)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.interop.server.rooms import Room
+from tests.interop.server.test_reload import reload
 from tests.support.waits import until
 
 from nodisk import run
@@ -102,6 +103,33 @@ def test_names_as_odd_as_they_get(shared: Room, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     for volume in odd.values():
         assert nfs(shared, "cp1", "nfs-cat", url(volume, "/name")).stdout == volume.name
+    forget_clients(shared)
+
+
+def test_a_changed_lab_interrupts_it_only_for_who_may_ask(shared: Room, tmp_path: Path) -> None:
+    """The NFS server reads the machines' addresses when it starts, so another address is a new start for it."""
+    jan, _ = want(shared, SIZE).values()
+    small = tmp_path / "small"
+    small.write_text("kept\n")
+    assert nfs(shared, "w1", "nfs-cp", str(small), url(jan, "/small")).returncode == 0
+
+    def server() -> set[int]:
+        return {pid for pid, words in shared.daemons().items() if words.startswith("ganesha.nfsd")}
+
+    before = server()
+    assert before
+    text = shared.lab_file.read_text()
+    shared.lab_file.write_text(text.replace("memory: 1GiB", "memory: 2GiB"))
+    reload(shared)
+    assert server() == before
+    assert nfs(shared, "w1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"
+
+    forget_clients(shared)
+    shared.lab_file.write_text(text + "  - {name: more, mac: '52:54:00:99:00:66', address: 10.99.0.66}\n")
+    reload(shared)
+    until(lambda: server() - before)
+    assert not server() & before
+    assert nfs(shared, "stranger", "nfs-cat", url(jan, "/small")).stdout == "kept\n"
     forget_clients(shared)
 
 
