@@ -36,8 +36,8 @@ QEMU_HAS = subprocess.run(["qemu-system-x86_64", "-device", "help"], check=True,
 CARDS = [nic for nic in Nic if f'name "{nic}"' in QEMU_HAS]
 """All but igb, where QEMU is older than 8."""
 BATCHES = [CARDS[place : place + AT_ONCE] for place in range(0, len(CARDS), AT_ONCE)]
-FETCHED = "initramfs... ok"
-"""iPXE's last word."""
+STARTED = "Probing EDD"
+"""Linux' first words, before it has a driver for any card."""
 NO_CARRIER = "no carrier on eth0 after 30 seconds: is the cable in?"
 SAYS = "] nodisk: "
 """Linux says it, after the time of its own: iPXE's script begins a line so, too."""
@@ -173,7 +173,7 @@ def two_cards(room: Room, name: str) -> Iterator[Callable[[], bool]]:
 def late_carrier(room: Room, name: str) -> Iterator[Callable[[], bool]]:
     """When Linux takes the card over, its carrier is gone for more than 30 s: a switch or a card that negotiates."""
     room.on(name)
-    yield lambda: FETCHED in room.console(name)
+    yield lambda: STARTED in room.console(name)
     room.cable(name, "net0", up=False)
     yield lambda: NO_CARRIER in room.console(name)
     room.cable(name, "net0", up=True)
@@ -183,7 +183,7 @@ def late_carrier(room: Room, name: str) -> Iterator[Callable[[], bool]]:
 def spanning_tree(room: Room, name: str) -> Iterator[Callable[[], bool]]:
     """The carrier is there, and the switch passes nothing for 30 s after Linux has taken the card over."""
     room.on(name)
-    yield lambda: FETCHED in room.console(name)
+    yield lambda: STARTED in room.console(name)
     room.port(name, LISTENING)
     yield lambda: SAYS in room.console(name)
     forward = Deadline(30)
