@@ -34,6 +34,7 @@ from nodisk.classes import (
     sizes,
     teardown,
 )
+from nodisk.classes.own import everyone
 from nodisk.classes.roster import Person
 from nodisk.classes.trouble import Trouble
 from nodisk.errors import EnvironmentProblem, NodiskError, TimedOut, UsageError
@@ -654,6 +655,11 @@ def test_what_fails_for_students_in_plain_words(
     assert "limits.cpu: asks for 250m, 1 of 1 are in use" in shown.stdout
     listed = json.loads(nodisk(plane, tmp_path, "class", "show", "troubled", "--troubles", "--output", "json").stdout)
     assert {(one["namespace"], one["object"]): (one["kind"], one["pods"]) for one in listed} == told
+    # A class's page says the same, out of one answer for all pages.
+    known = record.need(plane.lab_state, "troubled")
+    page = everyone(plane.context).together(known)
+    assert {(one.namespace, one.object): (str(one.kind), one.pods) for one in page.troubles} == told
+    assert page.quotas.keys() == {one.key for one in known.students}
     # What the console says of the cluster counts the promise: two students of size small.
     seen = census.ask(plane.context)
     assert seen.promised["pods"] >= 2 * sizes.find("small")[1].pods
