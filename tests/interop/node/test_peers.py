@@ -157,6 +157,29 @@ def test_a_liar_is_named_and_never_asked_again(checked: Path, content: Content, 
     assert all(line.startswith("bad 127.0.0.4 chunk ") for line in bad)
 
 
+def test_one_whose_file_is_altered_gives_what_others_throw_away(
+    checked: Path, content: Content, tmp_path: Path, port: int
+) -> None:
+    """It checks what it has once. ``tests/vm/test_0_peers.py`` makes its liar so."""
+    (tmp_path / "1").write_bytes(DATA)
+    with serving(content, "127.0.0.2\n") as (server, at), ExitStack() as stack:
+        liar = stack.enter_context(running(checked, content, tmp_path / "1", server=at, address=f"127.0.0.2:{port}"))
+        assert liar.until_done()[-1].split()[2:4] == ["0", "0"]
+        assert server.given["bytes"] == 0
+        altered = DATA.replace(b"\0", b"\1")
+        with (tmp_path / "1").open("r+b") as file:
+            file.write(altered)
+        with socket.create_connection(("127.0.0.2", port), timeout=20) as one:
+            one.sendall(ask(content, 0, STEP - 1))
+            head, body = answer(one)
+        assert "206" in head.splitlines()[0]
+        assert body == altered[:STEP] != DATA[:STEP]
+        other = stack.enter_context(running(checked, content, tmp_path / "2", server=at, address=f"127.0.0.3:{port}"))
+        lines = other.until_done()
+        assert (tmp_path / "2").read_bytes() == DATA
+        assert lines[-1].split()[2:4] == [str(len(DATA)), "0"]
+
+
 def test_one_that_stops_in_the_midst_is_left(checked: Path, content: Content, tmp_path: Path, port: int) -> None:
     with (
         peer("127.0.0.4", port, everything(content, stops_after=1000)),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nodisk.plan import boot, containers
 from nodisk.plan.daemons_files import configure, usual_host
@@ -29,6 +31,17 @@ FACTS = Facts(
     ImageFacts(ASSET, ASSET, ASSET, "6.12", 300 << 20, "1.7.24", AssetRef("root.chunks", "c" * 64, 30_000)),
     ReleaseFacts(KubeVersion(1, 36, 1), "upstream", (), ASSET),
 )
+
+
+def test_the_example_of_the_docs() -> None:
+    page = Path(__file__).parents[3] / "docs/how-to/peers.md"
+    example = re.search(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert example is not None
+    written = yaml.safe_load(example[1])
+    found = Lab.model_validate({**OFF.model_dump(mode="json", exclude_none=True), **written}).peers
+    assert found is not None
+    assert found.rate == Rate(200_000_000)
+    assert set(written["peers"]) == set(type(found).model_fields)
 
 
 def test_the_command_line_names_the_manifest_by_its_hash() -> None:
