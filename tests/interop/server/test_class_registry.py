@@ -79,14 +79,14 @@ class Class:
         return seen_by(running.process(self.room.state), self.room.state.class_registry)
 
     def reload(self, *, size: str) -> list[str]:
-        """With another ``size`` in lab.yaml; returns what the server said since, up to that it is ready."""
+        """With another ``size`` in lab.yaml; returns what the server said since, up to that it has read that."""
         text = self.room.lab_file.read_text()
         old = next(line for line in text.splitlines() if line.startswith("class_registry:"))
         self.room.lab_file.write_text(text.replace(old, f"class_registry: {{size: {size}, per_namespace: 16MiB}}"))
         assert self.room.server is not None
         before = len(self.said())
         self.room.server.send_signal(signal.SIGHUP)
-        assert until(lambda: any("ready after" in line for line in self.said()[before:]), Deadline(60), every=0.2)
+        assert until(lambda: any("reloaded lab.yaml" in line for line in self.said()[before:]), Deadline(60), every=0.2)
         return self.said()[before:]
 
     def said(self) -> list[str]:

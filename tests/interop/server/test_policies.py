@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -70,6 +72,11 @@ def test_only_a_kubelets_certificate_counts(room: Room, w1: Client) -> None:
 @contextlib.contextmanager
 def served(room: Room, rulesets: Rulesets) -> Iterator[Callable[[dict[str, str]], None]]:
     """The application in this process, behind the room's own nginx; yields what publishes tables."""
+
+    def leave_old_connections() -> None:
+        """nginx keeps those to the application, also where its socket's name leads to another one."""
+        os.kill(next(pid for pid, words in room.daemons().items() if words.startswith("nginx: master")), signal.SIGHUP)
+
     place = host_record.read(room.state.host)
     assert place is not None
     path = place.run / "app.sock"
@@ -92,6 +99,7 @@ def served(room: Room, rulesets: Rulesets) -> Iterator[Callable[[dict[str, str]]
     try:
         until(lambda: server.started)
         probes.give_to(path, place.web_user)
+        leave_old_connections()
         yield publish
     finally:
         loops[0].call_soon_threadsafe(rulesets.close)
@@ -99,6 +107,7 @@ def served(room: Room, rulesets: Rulesets) -> Iterator[Callable[[dict[str, str]]
         thread.join(60)
         path.unlink(missing_ok=True)
         kept.rename(path)
+        leave_old_connections()
 
 
 @contextlib.contextmanager
