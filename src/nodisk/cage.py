@@ -54,6 +54,15 @@ async def start(argv: Sequence[str | Path], *options: str) -> asyncio.subprocess
         raise
 
 
+def signal_program(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal to a caged program itself, if it still runs. SIGHUP to what it is caged in would end it."""
+    pid = process.pid
+    with contextlib.suppress(OSError, ValueError):
+        for _ in range(2):  # the first process of the namespace, and its only child
+            (pid,) = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        os.kill(pid, number)
+
+
 def kill(process: asyncio.subprocess.Process, number: signal.Signals = signal.SIGKILL) -> None:
     """Send a signal to a caged program; SIGKILL ends all that it has started.
 

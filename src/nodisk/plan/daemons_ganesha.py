@@ -25,13 +25,18 @@ class Export:
     """The path that clients ask for, without the slash."""
 
 
+def clients(lab: Lab) -> str:
+    """Whom it answers: the lab's machines."""
+    return ", ".join(str(machine.address) for machine in lab.machines)
+
+
 def ganesha(lab: Lab, exports: Sequence[Export], *, root: Path, recovery: Path) -> str:
     """The configuration file; ``root``: a folder with a subfolder for each export's path.
 
     After a restart, existing clients have half a minute to reclaim their locks (Grace_Period); writing continues when
     that is over, or all clients have done so. Users are numeric: machines and server share no names.
     """
-    machines = ", ".join(str(machine.address) for machine in lab.machines)
+    machines = clients(lab)
     lines = [
         "NFS_CORE_PARAM {",
         f"    NFS_Port = {ports.NFS};",

@@ -115,6 +115,7 @@ class InForce:
         try:
             host.check_free(port for port in new.ports if (port.address, port.number, port.udp) not in bound)
             await asyncio.to_thread(version.put, self._state, new)
+            app_state = self._state_by(new, self._app_state)
         except Exception as error:
             await self._put_back()
             raise NotTaken(describe(error)) from error
@@ -124,8 +125,9 @@ class InForce:
             await self._put_back()
             await self._run(self.version)
             raise NotTaken(describe(error)) from error
-        self.version, self._app_state = new, self._state_by(new, self._app_state)
-        self._answer_by(new, self._app_state)
+        app_state.class_fullness = self._images.fullness
+        self.version, self._app_state = new, app_state
+        self._answer_by(new, app_state)
         await self._work_by(new)
         return started
 
@@ -193,7 +195,6 @@ class InForce:
         found.size_of = self._asking.size
         students = lab.class_registry if lab.has_cluster else None
         found.class_rights = None if students is None else Rights.of(lab, pki)
-        found.class_fullness = self._images.fullness
         return found
 
     async def _work_by(self, wanted: Version) -> None:

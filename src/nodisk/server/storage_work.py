@@ -1,23 +1,16 @@
-"""Students' storage across versions of lab.yaml: only what is another for the NFS server interrupts it."""
+"""Students' storage across versions of lab.yaml: the NFS server goes on, but where its own address is another."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
+from ipaddress import IPv4Address
 
-from nodisk.plan import daemons_ganesha
 from nodisk.server import background
 from nodisk.server.supervisor import Supervisor
 from nodisk.server.volume_keeper import Keeper
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
-
-
-def means(lab: Lab) -> str | None:
-    """What of lab.yaml the NFS server sees: its address, and who may ask. None: a lab without storage. Pure."""
-    nowhere = Path("/")
-    return daemons_ganesha.ganesha(lab, (), root=nowhere, recovery=nowhere) if lab.has_cluster else None
 
 
 class StorageWork:
@@ -27,25 +20,26 @@ class StorageWork:
         self._state = state
         self._say = say
         self._supervisor = Supervisor(state.log, say)
-        self._means: str | None = None
+        self._address: IPv4Address | None = None
+        """None: the lab has no cluster, and so no storage."""
         self._keeper: Keeper | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def take(self, lab: Lab) -> None:
-        """Serve this version of the lab; what runs goes on untouched if it sees no difference."""
-        wanted = means(lab)
-        if wanted == self._means:
+        """Serve this version of the lab."""
+        address = lab.network.server if lab.has_cluster else None
+        if self._keeper is not None and address == self._address:
+            self._keeper.take(lab)
             return
         await self.close()
-        if wanted is not None:
+        self._address = address
+        if address is not None:
             self._keeper = Keeper(lab, self._state, self._supervisor, self._say)
             work = background.keep("students' storage", self._keeper.run, self._say)
             self._task = asyncio.create_task(work, name="students' storage")
-        self._means = wanted
 
     async def close(self) -> None:
         """Stop the NFS server, and give back what storage holds."""
-        self._means = None
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -136,6 +136,11 @@ class Supervisor:
             for path in daemon.leftovers:
                 path.unlink(missing_ok=True)
 
+    def tell(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a daemon's own process. Nothing if it doesn't run: it then starts with what there is."""
+        if child := self._children.get(name):
+            cage.signal_program(child.process, number)
+
     def pids(self) -> dict[str, int]:
         """The outermost process of each daemon."""
         return {name: child.process.pid for name, child in self._children.items()}

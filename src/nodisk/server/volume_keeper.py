@@ -2,7 +2,8 @@
 
 nfs-ganesha runs only while there is something to export. If the exports change, it is stopped, the mounts are changed,
 and it is started again, because it reads the host's mounts only when it starts; its clients wait that long and
-continue. Errors here are reported and recorded, and affect nothing else of the server.
+continue. Who its clients are it reads again on SIGHUP (ganesha-config(8)), which interrupts nobody. Errors here are
+reported and recorded, and affect nothing else of the server.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +51,14 @@ class Keeper:
         self._problems: dict[str, str] = {}
         self._refused: list[str] = []
         self._woken = asyncio.Event()
+        self._clients = ""
+        """Who the NFS server was told that its clients are."""
         (state.run / volumes.STATUS).unlink(missing_ok=True)  # of a server that was killed
+
+    def take(self, lab: Lab) -> None:
+        """From now on, the machines of this lab may ask; its server's address is the same."""
+        self.lab = lab
+        self._woken.set()
 
     async def run(self) -> None:
         """Until cancelled: put changed records into effect on notification, and retry what failed."""
@@ -58,6 +67,8 @@ class Keeper:
         with bell.heard(self.state, self._woken.set):
             while True:
                 self._woken.clear()  # before the look: what changes from here on rings again
+                if self._served and self._clients != daemons_ganesha.clients(self.lab):
+                    await self._tell_clients()
                 seen = self._look(seen)
                 match steps.next_step(seen):
                     case Wait(seconds):
@@ -142,6 +153,12 @@ class Keeper:
             self.say(f"students' storage: {len(mounted)} volumes are exported")
         return problems
 
+    async def _tell_clients(self) -> None:
+        """Have the NFS server read who its clients are. If it refuses (``heed``), the next step starts it anew."""
+        self._configure(self._served)
+        self._supervisor.tell(NAME, signal.SIGHUP)
+        await asyncio.sleep(SPOKEN)
+
     async def check_exports(self) -> None:
         """Raise NodiskError, and stop the NFS server, if it has not taken over all exports.
 
@@ -162,12 +179,13 @@ class Keeper:
     def _conf(self) -> Path:
         return self.state.conf / "ganesha.conf"
 
-    def _configure(self, mounted: list[Volume]) -> None:
+    def _configure(self, mounted: Sequence[Volume]) -> None:
         exports = [Export(volume.number, self._disks.place(volume), volume.path) for volume in mounted]
         text = daemons_ganesha.ganesha(
             self.lab, exports, root=self._disks.root, recovery=self._disks.folder / "recovery"
         )
         files.write(self._conf, text, mode=0o600)  # the paths are secrets
+        self._clients = daemons_ganesha.clients(self.lab)
 
     def _daemon(self) -> Daemon:
         async def answers() -> bool:
