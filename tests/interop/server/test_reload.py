@@ -20,6 +20,10 @@ from tests.interop.server.test_serve import said
 from tests.support.waits import until
 
 from nodisk import run
+from nodisk.classes import plan, record, sizes
+from nodisk.classes.roster import Person
+from nodisk.console import security, terminal_pods
+from nodisk.records.door import code_digest
 from nodisk.records.events import Kind
 
 pytestmark = pytest.mark.interop
@@ -174,6 +178,40 @@ def test_what_is_open_stays_open(served: Room) -> None:
     finally:
         backend.kill()
         backend.wait()
+
+
+def test_a_terminal_stays_connected(served: Room) -> None:
+    """Its WebSocket was opened before the reload, and what it says after that is answered: here, that there is none."""
+    room = served
+    planned = plan.merge(
+        None,
+        [Person("Jan Kowalski")],
+        name="shells",
+        now=record.now(),
+        size=sizes.find("small"),
+        role="edit",
+        terminals=True,
+    ).record
+    record.save(room.state, planned)
+    jan = planned.students[0]
+    with room.database() as database:
+        digest = code_digest("ABCD2345", database.door.salted("shells"))
+        database.door.issue("shells", {jan.key: digest}, ends=time.time() + 600)
+        token = database.door.enter_first("shells", jan.key, digest, "00:kept", credential=jan.credential)
+    assert token is not None
+    ca = str(room.state.pki / "server-ca.crt")
+    room.curl(room.name, "--cacert", ca, "--retry", "60", "--retry-all-errors", "--fail", f"{BASE}/door")
+    url = f"{BASE.replace('https', 'wss')}/door/shells/terminal/socket"
+    words = [url, BASE, ca, f"__Host-nodisk-door-test={token}", security.form_token(token)]
+    argv = ["ip", "netns", "exec", room.name, sys.executable, "-m", "tests.interop.server.kept_socket", *words]
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as terminal:
+        assert terminal.stdout is not None
+        assert terminal.stdout.readline() == "open\n"
+        add(room, 2)
+        assert reload(room) == {"dnsmasq"}
+        heard = terminal.communicate("now\n", timeout=60)[0].splitlines()
+    assert [json.loads(line)["text"] for line in heard][-1] == terminal_pods.NOT_BUILT
+    assert "door: shells/jan-kowalski opened a terminal" in " ".join(said(room, Kind.DAEMON))
 
 
 def test_nothing_changed_and_nothing_is_touched(served: Room) -> None:
