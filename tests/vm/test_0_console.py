@@ -214,7 +214,7 @@ def test_a_stranger_is_adopted_by_one_of_two(room: Driver, admin: Chrome, second
 
     def told() -> bool:
         said = second.find_element("css selector", "body").text
-        if "vmtest-eyes" not in said:  # the server starts again, since lab.yaml has changed: as good as no answer
+        if "vmtest-eyes" not in said:  # nginx says that the server starts: as good as no answer
             second.get(asked)
         return "it is w2" in said
 
