@@ -53,7 +53,7 @@ def config(state: LabState, lab: Lab) -> list[Finding]:
     if differ := {name: what for name, what in changes.items() if what}:
         every = sorted(set().union(*differ.values()))
         shown = ", ".join(every[:MOST]) + (f" and {len(every) - MOST} more" if len(every) > MOST else "")
-        text = f"last booted with another configuration than they would get now: {', '.join(differ)} ({shown})"
+        text = f"booted with a configuration that differs from the current one: {', '.join(differ)} ({shown})"
         stale = running.is_stale(state, built.fingerprint(state, lab))
         first = "reload the server first, which has an older lab.yaml; then " if stale else ""
         found.append(warning(_NAME, text, f"{first}{_HINT}; nodisk render NAME --diff shows what it changes"))
@@ -64,8 +64,10 @@ def _names_apart(lab: Lab, others: list[str]) -> list[Finding]:
     """``kubernetes.isolation``: server and machines have to agree. ``others``: machines that booted the other way."""
     if not others:
         return []
-    now, what = "is not names", "pods there get no answer when they ask for a name"
+    now = "lab.yaml no longer has kubernetes.isolation: names, but these machines booted with it"
+    what = "their pods get no answer when they ask for a name"
     if lab.isolates_names:
-        now, what = "is names", "pods there get no names of any class's namespace"
-    text = f"kubernetes.isolation {now} in lab.yaml, and was the other way when these booted: {', '.join(others)}"
-    return [warning(_NAME, f"{text}; once the server has it, {what}", f"reload the server, then {_HINT}")]
+        now = "lab.yaml has kubernetes.isolation: names, but these machines booted without it"
+        what = "their pods get no names of any class's namespace"
+    text = f"{now}: {', '.join(others)}; once the server has read that, {what}"
+    return [warning(_NAME, text, f"reload the server, then {_HINT}")]

@@ -66,7 +66,7 @@ def test_what_a_machine_booted_with(state: State) -> None:
     boots(state, one, "c1", "w1")
     assert said(state, one) == SAME
     other = room(ssh_keys=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJc1D0HvW8Xn8rNDNn4Yw8JtqVHcZcN4XU3GqF9rS8mL a"])
-    text = "last booted with another configuration than they would get now: c1, w1 (passwd)"
+    text = "booted with a configuration that differs from the current one: c1, w1 (passwd)"
     assert said(state, other) == [(Level.WARNING, text)]
     (found,) = config.config(state.lab("room"), other)
     assert "nodisk power cycle" in found.hint
@@ -99,15 +99,15 @@ def test_names_kept_apart_while_machines_run(state: State, on: bool) -> None:
     assert said(state, old) == SAME
     (found,) = config.config(state.lab("room"), new)
     assert found.level is Level.WARNING
-    now = "is names" if on else "is not names"
-    assert found.message.startswith(
-        f"kubernetes.isolation {now} in lab.yaml, and was the other way when these booted: c1, w1; "
-    )
+    now = "has kubernetes.isolation: names, but these machines booted without it"
+    if not on:
+        now = "no longer has kubernetes.isolation: names, but these machines booted with it"
+    assert found.message.startswith(f"lab.yaml {now}: c1, w1; once the server has read that, ")
     assert ("no names of any class's namespace" in found.message) is on
     assert "nodisk power cycle" in found.hint
     boots(state, new, "c1")
     (found,) = config.config(state.lab("room"), new)
-    assert "booted: w1; " in found.message
+    assert ": w1; " in found.message
     boots(state, new, "w1")
     assert said(state, new) == SAME
 
