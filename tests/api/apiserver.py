@@ -7,9 +7,7 @@ through the lab's unix socket, as in a virtual lab. Everything is ended by its p
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import itertools
 import os
 import select
 import shutil
@@ -26,6 +24,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from tests.support import assets
+from tests.support.free_ports import free_port
 from tests.support.inside import enter, inside
 from tests.support.waits import until
 
@@ -67,25 +66,6 @@ def binaries() -> Path:
         with store.builder(), progress.board() as board:
             made = asyncio.run(release_debian.recipe(None).make(Work(assets.state(), store, board)))
         return store.tree(made, release.programs_of(made))
-
-
-def _worker() -> int:
-    """Which of pytest-xdist's processes this is; 0 without it."""
-    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-
-
-_PORTS = itertools.count(20000 + 2000 * _worker() + os.getpid() % 1900)
-"""Below the range that the kernel hands out by itself, and for each test process its own (another run's on this host
-begin elsewhere): nobody takes a port between the look and the listening."""
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    while True:
-        port = next(_PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Forwarder:

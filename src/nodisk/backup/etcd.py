@@ -9,6 +9,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import random
 import shutil
 import socket
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from nodisk import ports, run
 from nodisk.assets import built
 from nodisk.backup import children
-from nodisk.errors import IntegrityError, NodiskError, TimedOut
+from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError, TimedOut
 from nodisk.spec.model import Lab
 from nodisk.state import State
 from nodisk.waiting import Deadline
@@ -32,6 +33,9 @@ BUMP = 1_000_000_000
 """How far a restored etcd's revision is moved, where its etcdutl can: beyond what any client may have seen."""
 START = 60.0
 """Seconds within which a scratch etcd answers."""
+
+_SCRATCH_PORTS = range(20000, 30000)
+"""Below the range that Linux hands out by itself, and below Kubernetes' NodePorts."""
 
 
 class Count(BaseModel):
@@ -224,7 +228,12 @@ def resource(key: bytes) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback on which nobody listens, for a program that takes a moment to do so.
+
+    Not one that the kernel hands out (port 0): it may be anybody's by then. Raises ``EnvironmentProblem``.
+    """
+    for port in random.sample(_SCRATCH_PORTS, k=100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise EnvironmentProblem("a hundred ports of loopback were tried, and all are in use")

@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+from tests.support.free_ports import free_port
 from tests.support.waits import until
 
 from nodisk.assets import docker_archive
@@ -82,9 +83,7 @@ class registry:  # noqa: N801 - used as a context manager only
         self.folder = folder
 
     def __enter__(self) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        address = f"127.0.0.1:{free_port()}"
         config = self.folder / "registry.yml"
         storage = {"filesystem": {"rootdirectory": str(self.folder / "registry")}}
         config.write_text(json.dumps({"version": 0.1, "storage": storage, "http": {"addr": address}}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import socket
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 from tests.interop.node.peers_program import STEP, Content, Server, compile_program, running, serving
+from tests.support.free_ports import free_port
 
 from nodisk import node
 
@@ -26,9 +26,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as one:
-        one.bind(("", 0))
-        return int(one.getsockname()[1])
+    return free_port()
 
 
 def fetch(server: int, port: int, content: Content, folder: Path, program: Path | None) -> tuple[int, str]:

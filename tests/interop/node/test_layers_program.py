@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.interop.node.peers_program import compile_program
+from tests.support.free_ports import free_port
 
 from nodisk.waiting import Deadline, until
 
@@ -53,8 +54,7 @@ class Giver:
 
 @contextmanager
 def running(program: Path, folder: Path, rate: int = 0) -> Iterator[Giver]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     words = [str(program), "layers", str(folder / "sha256"), f"127.0.0.1:{port}", str(rate)]
     environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.interop.node.peers_program import STEP, Content, Program, Server, compile_program, running, serving
+from tests.support.free_ports import free_port
 from tests.support.waits import until
 
 pytestmark = pytest.mark.interop
@@ -37,10 +38,7 @@ def content(tmp_path: Path) -> Content:
 
 @pytest.fixture
 def port() -> int:
-    """One that is free on all of loopback now."""
-    with socket.socket() as one:
-        one.bind(("", 0))
-        return int(one.getsockname()[1])
+    return free_port()
 
 
 @contextmanager
@@ -251,9 +249,7 @@ def giver(
     """One that has everything and runs through all of the tests that attack it."""
     folder = tmp_path_factory.mktemp("giver")
     made = Content(DATA, folder)
-    with socket.socket() as free:
-        free.bind(("", 0))
-        at = int(free.getsockname()[1])
+    at = free_port()
     with (
         serving(made) as (_, server),
         running(checked, made, folder / "root", server=server, address=f"127.0.0.9:{at}") as program,

@@ -12,7 +12,6 @@ import hashlib
 import http.server
 import json
 import re
-import socket
 import ssl
 import subprocess
 import threading
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from tests.support.free_ports import free_port
 from tests.support.waits import until
 
 from nodisk import run
@@ -260,9 +260,7 @@ def bmc(folder: Path, manner: Manner, *, netns: str | None = None) -> Iterator[B
     script = folder / "chassis"
     script.write_text(CHASSIS.format(state=state, manner=manner))
     script.chmod(0o755)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "lan").write_text(LAN.format(port=port, chassis=script, user=USER, password=IPMI_PASSWORD))
     (folder / "emu").write_text(EMULATOR)
     words: list[str | Path] = ["ipmi_sim", "-n", "-c", folder / "lan", "-f", folder / "emu", "-s", folder]

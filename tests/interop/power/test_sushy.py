@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.interop.power.standins import certificate
+from tests.support.free_ports import free_port
 from tests.support.waits import LONG, until
 
 from nodisk import run
@@ -54,9 +55,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pa
     pem = certificate(folder, "bmc")
     account, settings = folder / "account", folder / "settings.py"
     account.write_text(ACCOUNT)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     cert, key = pem.with_suffix(".crt"), pem.with_suffix(".key")
     settings.write_text(SETTINGS.format(port=port, cert=cert, key=key, account=account, folder=folder))
     words: list[str | Path] = [folder / "venv/bin/sushy-emulator", "--config", settings]

@@ -14,6 +14,7 @@ from typing import ClassVar, cast
 
 import pytest
 from tests.support.dns_messages import message, record
+from tests.support.free_ports import free_port
 from tests.support.waits import until_async
 
 from nodisk import files
@@ -143,7 +144,7 @@ class Running:
 
 
 def config(folder: Path, unbound: int) -> Config:
-    """With a port of loopback that is free now."""
+    """With a port of loopback for it, and ``unbound``'s."""
     lab = parse(
         "name: room\nnetwork: {subnet: 10.77.0.0/24, server: 10.77.0.1}\n"
         "kubernetes: {source: debian, isolation: names}\nmachines:\n"
@@ -152,10 +153,8 @@ def config(folder: Path, unbound: int) -> Config:
     )
     told = json.loads(configure(lab, usual_host(lab, folder, folder))["names-gate.json"])
     assert told["listen"] == ["10.77.0.1", 1053]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        told |= {"listen": free.getsockname(), "unbound": ["127.0.0.1", unbound], "pods": "127.244.0.0/16"}
-        told["subnet"] = "127.77.0.0/24"
+    told |= {"listen": ["127.0.0.1", free_port()], "unbound": ["127.0.0.1", unbound]}
+    told |= {"pods": "127.244.0.0/16", "subnet": "127.77.0.0/24"}
     files.write(folder / "gate.json", json.dumps(told))
     return Config.read(folder / "gate.json")
 
@@ -175,9 +174,8 @@ async def listening(made: Config) -> None:
 
 @contextlib.asynccontextmanager
 async def gate(folder: Path, views: str | None = VIEWS) -> AsyncIterator[Running]:
-    unbound, loop = Unbound(), asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: unbound, ("127.0.0.1", 0))
-    port = transport.get_extra_info("sockname")[1]
+    unbound, loop, port = Unbound(), asyncio.get_running_loop(), free_port()
+    transport, _ = await loop.create_datagram_endpoint(lambda: unbound, ("127.0.0.1", port))
     server = await asyncio.start_server(unbound.connection, "127.0.0.1", port)
     made = config(folder, port)
     if views is not None:
@@ -393,8 +391,8 @@ def test_no_question_is_lost_after_unbound_is_back(tmp_path: Path) -> None:
     """The kernel tells of the packet that nobody took when the next one is sent."""
     made = config(tmp_path, 53)
     with another() as unbound, another() as upstream, another() as listener, another() as pod:
-        unbound.bind(("127.0.0.1", 0))
-        at = unbound.getsockname()
+        at = ("127.0.0.1", free_port())
+        unbound.bind(at)
         upstream.connect(at)
         listener.bind(("127.0.0.1", 0))
         listener.setblocking(False)

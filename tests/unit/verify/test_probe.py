@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.support.free_ports import free_port
 
 from nodisk import run
 
@@ -40,18 +41,11 @@ def probe(*wishes: dict[str, Any]) -> list[dict[str, Any]]:
     return answers
 
 
-def closed() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        number: int = sock.getsockname()[1]
-    return number
-
-
 def test_answers_come_in_the_order_of_the_wishes(port: int) -> None:
     good, missing, refused, later = probe(
         {"kind": "http", "host": "127.0.0.1", "port": port},
         {"kind": "http", "host": "127.0.0.1", "port": port, "path": "/no"},
-        {"kind": "http", "host": "127.0.0.1", "port": closed()},
+        {"kind": "http", "host": "127.0.0.1", "port": free_port()},
         {"kind": "until", "host": "127.0.0.1", "port": port, "for": 1},
     )
     assert (good["ok"], good["body"]) == (True, "pod: here\n")
@@ -62,7 +56,7 @@ def test_answers_come_in_the_order_of_the_wishes(port: int) -> None:
 
 
 def test_waiting_for_what_never_comes_ends() -> None:
-    (never,) = probe({"kind": "until", "host": "127.0.0.1", "port": closed(), "for": 0.2})
+    (never,) = probe({"kind": "until", "host": "127.0.0.1", "port": free_port(), "for": 0.2})
     assert never["ok"] is False
     assert never["seconds"] < 60
 
@@ -77,7 +71,7 @@ def test_a_connection_that_nobody_answers_is_not_enough() -> None:
 
 def test_the_first_question_that_is_answered_counts() -> None:
     """Connections are closed, then refused; then a server listens, and its answers are slow."""
-    number, opened = closed(), []
+    number, opened = free_port(), []
 
     class Slow(_Handler):
         def do_GET(self) -> None:
