@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from tests.vm.driver import BOOT_WITHIN, Driver
@@ -10,6 +11,17 @@ from tests.vm.driver import BOOT_WITHIN, Driver
 from nodisk.machines.power import Power
 
 pytestmark = [pytest.mark.vm, pytest.mark.apart]
+
+OVER = 1.10
+"""How much longer `room on` may take until all are Ready than `lab up` did, whose machines form the cluster first."""
+
+
+def first_boot(vm: Driver) -> float:
+    """Seconds from power-on until the last machine was Ready, in `lab up`'s own table."""
+    said = vm.file.with_name("up.log").read_text()
+    ready = [int(one) for one in re.findall(r"^\S+ +(?:control-plane|worker) .* (\d+) *$", said, re.MULTILINE)]
+    assert len(ready) == 3, said
+    return max(ready)
 
 
 def test_off_and_on_again(vm: Driver) -> None:
@@ -25,6 +37,8 @@ def test_off_and_on_again(vm: Driver) -> None:
     try:
         on = json.loads(vm("room", "on", "--for", f"{BOOT_WITHIN:g}s", "--output", "json", timeout=1800).stdout)
         assert on["missing"] == {}
+        print(f"Ready after {on['seconds']:.0f} s; in lab up after {first_boot(vm):.0f} s")
+        assert on["seconds"] <= OVER * first_boot(vm)
         assert vm.status()["armed"] is False, "disarmed when all are Ready"
         assert set(before.values()).isdisjoint(vm.boot_ids().values())
         assert vm.kubectl("get", "configmap", "over-night")["data"] == {"year": "1848"}
