@@ -238,7 +238,13 @@ def test_a_damaged_root_file_system_is_said_on_its_tile(room: Driver, admin: Chr
     room.wait(has(admin, ".tile.ready", "w1"), "w1's tile is ready again")
 
 
+def takes_pods(room: Driver) -> bool:
+    """Whether the worker does: Kubernetes takes its taint away some seconds after it is Ready."""
+    return room.kubectl("get", "node", "w1")["spec"].get("taints") is None
+
+
 def test_a_class_is_made_on_the_pages(room: Driver, admin: Chrome) -> None:
+    room.wait(lambda: takes_pods(room), "w1 takes pods")
     open_page(admin, "/classes/new")
     wait_for(admin, "#name").send_keys(NAME)
     wait_for(admin, "#roster").send_keys("Jan Kowalski\nEwa Lis")
