@@ -33,9 +33,11 @@ from nodisk.records.turns import Turned
 from nodisk.values import Mac, Role, Stage
 
 KEEP_EVENTS = 2_000
-"""Events kept of each kind and machine; older ones are pruned. A machine causes about ten a day."""
+"""Events kept of each kind and machine. A machine causes about ten a day."""
 KEEP_ALARMS = 10_000
 """The same for alarms, the lab's record of what went wrong."""
+TIDY_EVERY = 1_000
+"""Events between two looks for what else the records need no more; one takes some milliseconds for 1,000 machines."""
 NONCES_FOR = 24 * 3600.0
 """Seconds for which a nonce that can't count any more still says why."""
 MAX_DETAIL = 500
@@ -67,33 +69,33 @@ class Database(Connection):
         boot_id: str | None = None,
         stage: Stage | None = None,
     ) -> int:
-        """Add an event and return its number; every thousandth prunes old ones."""
-        row = (self._now(), str(kind), mac and mac.value, machine, boot_id, stage and str(stage), detail[:MAX_DETAIL])
-        cursor = self._db.execute(
-            "INSERT INTO event (time, kind, mac, machine, boot_id, stage, detail, source) VALUES (?,?,?,?,?,?,?,?)",
-            (*row, source[:MAX_DETAIL]),
-        )
-        number = cursor.lastrowid or 0
-        if number % 1000 == 0:
-            self.prune()
+        """Add an event and return its number; older ones of its kind and machine than are kept go.
+
+        So a flood of one kind, or of one machine (all that aren't in lab.yaml count as one), displaces no other events.
+        """
+        event = {
+            "time": self._now(),
+            "kind": str(kind),
+            "mac": mac and mac.value,
+            "machine": machine,
+            "boot_id": boot_id,
+            "stage": stage and str(stage),
+            "detail": detail[:MAX_DETAIL],
+            "source": source[:MAX_DETAIL],
+        }
+        with self._transaction():
+            number = event_rows.add(self._db, event, keep=KEEP_ALARMS if kind is Kind.ALARM else KEEP_EVENTS)
+            if number % TIDY_EVERY == 0:
+                self.tidy()
         return number
 
     def amend(self, number: int, detail: str) -> None:
         """Change the detail of a recorded event."""
         self._db.execute("UPDATE event SET detail = ? WHERE id = ?", (detail[:MAX_DETAIL], number))
 
-    def prune(self, keep: int = KEEP_EVENTS, alarms: int = KEEP_ALARMS) -> None:
-        """Delete all but the newest events of each kind and machine, and nonces that are no longer valid.
-
-        So a flood of one kind, or of one machine (all that aren't in lab.yaml count as one), displaces no other events.
-        """
+    def tidy(self) -> None:
+        """Delete nonces that are no longer valid, and what was served to many machines and none has any more."""
         with self._transaction():
-            self._db.execute(
-                "DELETE FROM event WHERE id IN (SELECT id FROM (SELECT id, kind, row_number()"
-                " OVER (PARTITION BY kind, machine ORDER BY id DESC) AS place FROM event)"
-                " WHERE place > CASE kind WHEN ? THEN ? ELSE ? END)",
-                (str(Kind.ALARM), alarms, keep),
-            )
             self._db.execute("DELETE FROM nonce WHERE minted < ?", (self._now() - NONCES_FOR,))
             served.prune(self._db)
 

@@ -10,6 +10,7 @@ from nodisk.records import (
     console_access,
     door,
     elsewhere,
+    event_rows,
     inventories,
     messages,
     next_boots,
@@ -43,6 +44,7 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 _MORE = (
     *(sightings.TABLE, next_boots.TABLE, inventories.TABLE, elsewhere.TABLE, remarks.TABLE, printed.TABLE),
     messages.TABLE,
+    "CREATE INDEX IF NOT EXISTS nonce_minted ON nonce (minted)",
 )
 
 
@@ -76,9 +78,10 @@ def make_tables(db: sqlite3.Connection) -> None:
         for statement in _TABLES.split(";"):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {VERSION}")
-    # Whoever doesn't know these tables does without them: one more is no reason for another schema.
-    for table in _MORE:
-        db.execute(table)
+    # Whoever doesn't know these does without them: one more is no reason for another schema.
+    for statement in _MORE:
+        db.execute(statement)
+    event_rows.make_counts(db)
     console_access.make(db)
     door.make(db)
 

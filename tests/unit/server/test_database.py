@@ -18,7 +18,7 @@ from tests.support.records import sql
 
 from nodisk.errors import EnvironmentProblem, IntegrityError, NodiskError
 from nodisk.records import remarks, served
-from nodisk.records.database import Database
+from nodisk.records.database import KEEP_ALARMS, KEEP_EVENTS, Database
 from nodisk.records.events import Kind
 from nodisk.records.nonces import FOREVER, LIFETIME, Claim, Refusal, Verdict, Why
 from nodisk.values import Mac, Role, Stage
@@ -88,27 +88,28 @@ def test_events_are_chosen(database: Database, clock: Clock) -> None:
 
 
 def test_old_events_are_forgotten(database: Database) -> None:
-    for number in range(30):
-        database.record(Kind.DAEMON, str(number), source="t")
-    database.prune(keep=10)
-    assert [event.detail for event in database.events()] == [str(number) for number in range(20, 30)]
+    with database.together():
+        for number in range(KEEP_EVENTS + 20):
+            database.record(Kind.DAEMON, str(number), source="t")
+    assert [event.detail for event in database.events()] == [str(number) for number in range(20, KEEP_EVENTS + 20)]
 
 
 def test_a_flood_of_one_kind_or_of_one_machine_costs_no_other_event(database: Database) -> None:
-    database.record(Kind.ALARM, "raced", source="t", mac=MAC, machine="w1")
-    database.record(Kind.STAGE, "", source="t", mac=OTHER, machine="w2", stage=Stage.READY)
-    for number in range(100):
-        database.record(Kind.STAGE, "", source="t", mac=MAC, machine="w1", stage=Stage.DHCP)
-        database.record(Kind.UNKNOWN, "", source="t", mac=Mac(number + 1))
-        database.record(Kind.ALARM, "", source="t", mac=Mac(number + 1))
-    database.prune(keep=10, alarms=20)
+    with database.together():
+        database.record(Kind.ALARM, "raced", source="t", mac=MAC, machine="w1")
+        database.record(Kind.STAGE, "", source="t", mac=OTHER, machine="w2", stage=Stage.READY)
+        for number in range(KEEP_ALARMS + 10):
+            if number < KEEP_EVENTS + 10:
+                database.record(Kind.STAGE, "", source="t", mac=MAC, machine="w1", stage=Stage.DHCP)
+                database.record(Kind.UNKNOWN, "", source="t", mac=Mac(number + 1))
+            database.record(Kind.ALARM, "", source="t", mac=Mac(number + 1))
     found = database.events()
     assert found[0].detail == "raced"
     assert [event.stage for event in found if event.machine == "w2"] == [Stage.READY]
     assert [sum(event.kind is kind for event in found) for kind in (Kind.STAGE, Kind.UNKNOWN, Kind.ALARM)] == [
-        11,
-        10,
-        21,
+        KEEP_EVENTS + 1,
+        KEEP_EVENTS,
+        KEEP_ALARMS + 1,
     ]
 
 
@@ -233,7 +234,7 @@ def test_what_many_machines_got_is_kept_once(database: Database, tmp_path: Path)
     assert database.served(Mac(8)) == {"script": "mine", **first}
     assert database.served(Mac(99)) == {}
     database.forget(Mac(7))
-    database.prune()
+    database.tidy()
     assert texts() < 20_000, "nobody has the second any more"
     assert database.served(Mac(8)) == {"script": "mine", **first}
 
