@@ -92,8 +92,10 @@ def etcd(lab: Lab, host: Host) -> str:
 def registry(host: Host, name: str = REGISTRY) -> str:
     """A registry's configuration (docker-registry 2.8, distribution 3): a unix socket behind nginx.
 
-    ``name``: of its folder and its socket. The class registry ends uploads that nobody finishes.
+    ``name``: of its folder and its socket. The class registry ends uploads that nobody finishes, and remembers nothing
+    of what it has: its garbage is collected while it runs (``server.class_registry_garbage``).
     """
+    students = name == CLASS_REGISTRY
     purging = {"enabled": True, "age": "2h", "interval": "1h", "dryrun": False}
     return yamltext.dump(
         {
@@ -101,9 +103,9 @@ def registry(host: Host, name: str = REGISTRY) -> str:
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {
                 "filesystem": {"rootdirectory": str(host.data / name)},
-                "cache": {"blobdescriptor": "inmemory"},
+                **({} if students else {"cache": {"blobdescriptor": "inmemory"}}),
                 "delete": {"enabled": True},
-                **({"maintenance": {"uploadpurging": purging}} if name == CLASS_REGISTRY else {}),
+                **({"maintenance": {"uploadpurging": purging}} if students else {}),
             },
             "http": {"net": "unix", "addr": str(host.run / f"{name}.sock"), "relativeurls": True},
         }

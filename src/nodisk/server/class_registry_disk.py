@@ -135,18 +135,36 @@ def is_full(root: Path) -> bool:
     return found.f_bavail * found.f_frsize < LEAST or (found.f_files > 0 and found.f_favail < FEWEST)
 
 
-def tidy(root: Path) -> int:
-    """Remove what no tag leads to, of a registry that doesn't run, and uploads, which nobody can go on with after that.
+def uploading(root: Path, within: float) -> bool:
+    """Whether something came within so many seconds that belongs to an upload which hasn't ended."""
+    since = time.time() - within
+    uploads = (upload for _, image in _images(root) for upload in image.glob("_uploads/*"))
+    return any(_time(file) > since for upload in uploads for file in (upload, upload / "data"))
 
-    The blobs themselves go with the collection of garbage that follows. Returns how many manifests were removed.
-    docker-registry's own ``--delete-untagged`` takes too much: of an image for several platforms, or with an
-    attestation as BuildKit pushes it, the parts (https://github.com/distribution/distribution/issues/3178).
+
+def _time(file: Path) -> float:
+    """When it was changed; 0: it isn't there any more."""
+    try:
+        return file.stat().st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return 0.0
+
+
+def tidy(root: Path, young: float = 0.0) -> int:
+    """Remove what no tag leads to, and uploads, which nobody can go on with after that; nobody pushes meanwhile.
+
+    ``young``: seconds for which a manifest is kept also without a tag. The blobs themselves go with the collection of
+    garbage that follows. Returns how many manifests were removed. docker-registry's own ``--delete-untagged`` takes too
+    much: of an image for several platforms, or with an attestation as BuildKit pushes it, the parts
+    (https://github.com/distribution/distribution/issues/3178).
     """
     count = 0
     for _, image in _images(root):
         shutil.rmtree(image / "_uploads", ignore_errors=True)
         manifests: dict[str, dict[str, Any] | None] = {}
         asked = [link.read_text() for link in image.glob("_manifests/tags/*/current/link")]
+        links = image.glob("_manifests/revisions/sha256/*/link") if young else ()
+        asked += [f"sha256:{link.parent.name}" for link in links if _time(link) > time.time() - young]
         while asked:
             digest = asked.pop()
             if digest not in manifests:
@@ -218,10 +236,13 @@ def rescue(root: Path) -> int:
     return count
 
 
-async def keep(root: Path, ask: Callable[[], Collection[str]], say: Callable[[str], None]) -> None:
+async def keep(
+    root: Path, ask: Callable[[], Collection[str]], say: Callable[[str], None], changed: Callable[[], None]
+) -> None:
     """Sweep now and then, for ever.
 
-    ``ask``: the cluster's namespaces; raises ApiError while it doesn't answer.
+    ``ask``: the cluster's namespaces; raises ApiError while it doesn't answer. ``changed``: called after something was
+    removed.
     """
     missed = set[str]()
     while True:
@@ -230,4 +251,5 @@ async def keep(root: Path, ask: Callable[[], Collection[str]], say: Callable[[st
             missed, removed = await asyncio.to_thread(sweep, root, there, missed)
             for name in removed:
                 say(f"class registry: the images of {name} were removed: its namespace is gone")
+                changed()
         await asyncio.sleep(SWEEP)

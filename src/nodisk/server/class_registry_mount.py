@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
 
 from nodisk.errors import NodiskError, describe
+from nodisk.server import class_registry_disk, seed
 from nodisk.server.class_registry_disk import Fullness
 from nodisk.spec.model import Lab
 from nodisk.spec.model_class_registry import ClassRegistry
@@ -26,6 +29,7 @@ class Mounted:
         self._state = state
         self._say = say
         self._limits: ClassRegistry | None = None
+        self._lock = asyncio.Lock()
 
     @property
     def works(self) -> bool:
@@ -40,7 +44,30 @@ class Mounted:
         """Mount what this version of the lab says. Where that is another one than now, docker-registry has stopped."""
         if self.suits(lab):
             return
-        await self.close()
+        async with self._lock:
+            await self._give_up()
+            await self._mount(lab)
+
+    async def close(self) -> None:
+        """Unmount it; docker-registry has stopped."""
+        async with self._lock:
+            await self._give_up()
+
+    async def collect(self, config: Path, *, young: float = 0.0) -> None:
+        """Free the room of what no image needs; nobody pushes meanwhile. Whatever goes wrong is said.
+
+        ``config``: docker-registry's; ``young``: as of ``class_registry_disk.tidy``.
+        """
+        async with self._lock:
+            if not self.works:
+                return
+            try:  # whatever students put there keeps no room from booting
+                await _to_its_end(asyncio.to_thread(class_registry_disk.tidy, self._state.class_registry, young))
+                await seed.collect_garbage(self._state.class_registry, config, self._say)
+            except Exception as error:
+                self._say(f"class registry: it could not be tidied: {describe(error)}")
+
+    async def _mount(self, lab: Lab) -> None:
         self._limits = limits = _limits(lab)
         if limits is None:
             return
@@ -56,11 +83,20 @@ class Mounted:
             self._say(f"class registry: {problem}")
         self.fullness = Fullness(limits, self._state.class_registry, trouble)
 
-    async def close(self) -> None:
-        """Unmount it; docker-registry has stopped."""
+    async def _give_up(self) -> None:
         if self.works and (problem := await asyncio.to_thread(class_registry.unmount, self._state)):
             self._say(f"class registry: {problem}")
         self.fullness = self._limits = None
+
+
+async def _to_its_end(work: Coroutine[Any, Any, object]) -> None:
+    """Wait for a thread also if this is cancelled: it would go on, on a file system that is being unmounted."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _limits(lab: Lab) -> ClassRegistry | None:

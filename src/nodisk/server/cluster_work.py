@@ -19,6 +19,7 @@ from nodisk.server import (
     policies,
     seed,
 )
+from nodisk.server.class_registry_garbage import Changes
 from nodisk.server.rulesets import Rulesets
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
@@ -39,7 +40,9 @@ class ClusterWork:
         say: Callable[[str], None],
         *,
         rulesets: Rulesets,
+        changes: Changes,
     ) -> None:
+        """``changes``: to the class registry."""
         self._lab = lab
         self._state = state
         self._say = say
@@ -47,6 +50,7 @@ class ClusterWork:
         self._watcher = nodes.Watcher(lab, state)
         self._namer = names.Keeper(lab, state, place, say)
         self._rulesets = rulesets
+        self._changes = changes
         self._policies = policies.Keeper(lab, state, rulesets, say)
 
     def tasks(self, found: assets.Built, *, own_names: bool) -> dict[str, Work]:
@@ -81,7 +85,7 @@ class ClusterWork:
             with nodes.api(self._state) as client:
                 return {one["metadata"]["name"] for one in client.list("v1", "Namespace", metadata_only=True)}
 
-        await class_registry_disk.keep(self._state.class_registry, namespaces, self._say)
+        await class_registry_disk.keep(self._state.class_registry, namespaces, self._say, self._changes.note)
 
     def stop(self) -> None:
         """End the watches, which block; the tasks are cancelled after it."""

@@ -23,7 +23,7 @@ from nodisk.errors import describe
 from nodisk.plan.daemons import CLASS_REGISTRY
 from nodisk.records import running
 from nodisk.records.database import Database
-from nodisk.server import arp, background, class_registry_disk, host, metrics, nodes, renewal, seed, version
+from nodisk.server import arp, background, class_registry_garbage, host, metrics, nodes, renewal, seed, version
 from nodisk.server.app import application
 from nodisk.server.class_registry import Rights
 from nodisk.server.class_registry_mount import Mounted
@@ -202,11 +202,19 @@ class InForce:
         await self._end_work(THREADS_WITHIN)
         lab, say = wanted.lab, self._say
         await self._storage.take(lab)
-        self._cluster = ClusterWork(lab, wanted.place, self._state, say, rulesets=self._app_state.rulesets)
+        changes = self._app_state.class_changes
+        self._cluster = ClusterWork(
+            lab, wanted.place, self._state, say, rulesets=self._app_state.rulesets, changes=changes
+        )
         tasks: dict[str, Work] = {
             "renewing certificates": lambda: renewal.keep(wanted.authority, say, running.reload_self),
             **self._cluster.tasks(wanted.found, own_names=wanted.own_names),
         }
+        if self._images.works:
+            config = wanted.place.conf / f"{CLASS_REGISTRY}.yaml"
+            collect = functools.partial(self._images.collect, config, young=class_registry_garbage.YOUNG)
+            root = self._state.class_registry
+            tasks["the class registry's garbage"] = lambda: class_registry_garbage.keep(changes, root, collect)
         tasks |= {what: functools.partial(work, lab, say) for what, work in self._beside.items()}
         self._tasks = {
             what: asyncio.create_task(background.keep(what, work, say), name=what) for what, work in tasks.items()
@@ -228,9 +236,4 @@ class InForce:
         lab, conf = first.lab, first.place.conf
         if lab.has_cluster:
             await seed.collect_garbage(self._state.registry, conf / "registry.yaml", self._say)
-        if self._images.works:
-            try:  # whatever students put there keeps no room from booting
-                await asyncio.to_thread(class_registry_disk.tidy, self._state.class_registry)
-                await seed.collect_garbage(self._state.class_registry, conf / f"{CLASS_REGISTRY}.yaml", self._say)
-            except Exception as error:
-                self._say(f"class registry: it could not be tidied: {describe(error)}")
+        await self._images.collect(conf / f"{CLASS_REGISTRY}.yaml")

@@ -33,7 +33,7 @@ PUSHED = "pushed.json"
 
 
 async def collect_garbage(root: Path, config: Path, say: Callable[[str], None]) -> None:
-    """Free the room of what no image in the registry refers to; only while it doesn't run. A failure costs room alone.
+    """Free the room of what no image in the registry refers to; nobody pushes meanwhile. A failure costs room alone.
 
     ``root``: the registry's data; ``config``: its own. Some tenths of a second: it reads the manifests, and no layer.
     """

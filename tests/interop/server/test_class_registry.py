@@ -28,6 +28,7 @@ from nodisk.classes.roster import Person
 from nodisk.kube import kubeconfig
 from nodisk.records import running
 from nodisk.records.events import Kind
+from nodisk.server import class_registry_garbage
 from nodisk.storage import class_registry
 from nodisk.waiting import Deadline, until
 
@@ -77,6 +78,11 @@ class Class:
     def images(self) -> Path:
         """The registry's folder, which only the server's own processes see mounted."""
         return seen_by(running.process(self.room.state), self.room.state.class_registry)
+
+    def large(self) -> int:
+        """Layers of 4 MiB, and no more than 5."""
+        blobs = self.images / "docker/registry/v2/blobs/sha256"
+        return sum((4 << 20) <= file.stat().st_size < (5 << 20) for file in blobs.glob("*/*/data"))
 
     def reload(self, *, size: str) -> list[str]:
         """With another ``size`` in lab.yaml; returns what the server said since, up to that it has read that."""
@@ -233,15 +239,25 @@ def test_the_server_starts_again_with_the_images_and_without_garbage(lesson: Cla
     for _ in range(2):
         assert lesson.push("anna", f"{space}/again:1", 4 << 20) == ""
 
-    def large() -> int:
-        blobs = lesson.images / "docker/registry/v2/blobs/sha256"
-        return sum((4 << 20) <= file.stat().st_size < (5 << 20) for file in blobs.glob("*/*/data"))
-
-    assert large() == 2
+    assert lesson.large() == 2
     lesson.room.stop()
     lesson.room.start()
-    assert large() == 1, "whose tag has become another's"
+    assert lesson.large() == 1, "whose tag has become another's"
     assert lesson.pull("anna", f"{space}/again:1") == ""
+
+
+@pytest.mark.apart
+def test_a_deleted_image_gives_its_room_back_while_the_server_runs(lesson: Class) -> None:
+    space, before = lesson.namespace("anna"), lesson.large()
+    for name in ("gone", "kept"):
+        assert lesson.push("anna", f"{space}/{name}:1", 4 << 20) == ""
+    deleted = lesson.skopeo("anna", "delete", *lesson.login("anna"), f"docker://{REGISTRY}/{space}/gone:1")
+    assert deleted.returncode == 0, deleted.stderr
+    assert lesson.large() == before + 2
+    patience = class_registry_garbage.QUIET + class_registry_garbage.LOOK + 60
+    assert until(lambda: lesson.large() == before + 1, Deadline(patience), every=1)
+    assert lesson.pull("anna", f"{space}/kept:1") == ""
+    assert lesson.push("anna", f"{space}/gone:1") == ""
 
 
 def capacity(folder: Path) -> int:

@@ -1,9 +1,12 @@
-"""Images that bench makes, deleted by the registry's API, and the room that the server's next start gives back."""
+"""Images that are deleted by the registry's API, and their room: bench's, which the server's next start gives back, and
+students', which come back while the registry runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +22,7 @@ from nodisk.bench.cold_image import REPOSITORY, SIZE, ColdImages, digest
 from nodisk.errors import NodiskError
 from nodisk.plan import daemons
 from nodisk.plan.daemons_files import usual_host
-from nodisk.server import seed
+from nodisk.server import class_registry_disk, seed
 from nodisk.spec.load import parse
 from nodisk.state import LabState, State
 from nodisk.waiting import Deadline, until
@@ -34,17 +37,18 @@ def state(tmp_path: Path) -> LabState:
     lab = parse(LAB, file=Path("lab.yaml"))
     made = State(tmp_path).lab("t")
     host = usual_host(lab, made.root, tmp_path)
-    files.write(host.conf / "registry.yaml", daemons.registry(host))
+    for kind in (daemons.REGISTRY, daemons.CLASS_REGISTRY):
+        files.write(host.conf / f"{kind}.yaml", daemons.registry(host, kind))
     host.run.mkdir(parents=True)
     return made
 
 
 @contextmanager
-def registry(state: LabState) -> Iterator[httpx2.Client]:
+def registry(state: LabState, kind: str = daemons.REGISTRY) -> Iterator[httpx2.Client]:
     """docker-registry itself with the server's own configuration."""
-    socket = state.run / "registry.sock"
+    socket = state.run / f"{kind}.sock"
     socket.unlink(missing_ok=True)
-    program: list[str | Path] = [run.find("docker-registry"), "serve", state.root / "conf/registry.yaml"]
+    program: list[str | Path] = [run.find("docker-registry"), "serve", state.root / f"conf/{kind}.yaml"]
     with (state.root / "registry.log").open("wb") as log, subprocess.Popen(program, stdout=log, stderr=log) as child:
         try:
             assert until(socket.exists, Deadline(120), every=0.05), (state.root / "registry.log").read_text()
@@ -105,6 +109,35 @@ def test_cold_images_are_gone_and_their_room_is_free_after_a_start(state: LabSta
         assert status(client, ECHO) == 200
         with ColdImages(state, "again") as images:
             assert status(client, images.make(0)) == 200
+
+
+def test_students_images_are_collected_while_their_registry_runs(state: LabState) -> None:
+    """And a client is asked for all of an image that it pushes again: nothing is taken for there that is gone."""
+    root, said = state.class_registry, list[str]()
+    contents = {name: EMPTY[:-1] + f',"author":"{name}"}}'.encode() for name in ("kept", "gone", "replaced", "young")}
+
+    def blob(client: httpx2.Client, name: str) -> httpx2.Response:
+        return client.get(f"/v2/anna/{name}/blobs/{digest(contents[name])}")
+
+    with registry(state, daemons.CLASS_REGISTRY) as client:
+        for name, content in contents.items():
+            push(client, f"anna/{name}:1", content)
+            assert blob(client, name).status_code == 200
+        deleted = client.head("/v2/anna/gone/manifests/1", headers={"Accept": OCI}).headers["Docker-Content-Digest"]
+        assert client.delete(f"/v2/anna/gone/manifests/{deleted}").status_code == 202
+        for name in ("replaced", "young"):
+            push(client, f"anna/{name}:1", EMPTY)
+        for link in root.glob("**/repositories/anna/replaced/_manifests/revisions/sha256/*/link"):
+            os.utime(link, (0, 0))
+        assert class_registry_disk.tidy(root, young=3600) == 1
+        asyncio.run(seed.collect_garbage(root, state.root / "conf/class-registry.yaml", said.append))
+        assert said == []
+        found = {name: blob(client, name).status_code for name in contents}
+        assert found == {"kept": 200, "gone": 404, "replaced": 404, "young": 200}
+        assert client.head(f"/v2/anna/gone/blobs/{digest(contents['gone'])}").status_code == 404
+        push(client, "anna/gone:1", contents["gone"])
+        assert blob(client, "gone").content == contents["gone"]
+        assert {status(client, f"anna/{name}:1") for name in contents} == {200}
 
 
 def test_a_registry_that_is_damaged_is_said_and_keeps_everything(state: LabState) -> None:

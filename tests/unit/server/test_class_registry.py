@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import string
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,16 +25,19 @@ from nodisk.errors import CommandFailed
 from nodisk.pki.authority import Authority
 from nodisk.plan.daemons_nginx import REASON
 from nodisk.records.database import Database
-from nodisk.server import class_registry, class_registry_disk
+from nodisk.server import class_registry, class_registry_disk, class_registry_garbage
 from nodisk.server.app import application
 from nodisk.server.class_registry import Asked, Away, Right, Rights, asked, token_of
 from nodisk.server.class_registry_disk import Fullness
+from nodisk.server.class_registry_garbage import Changes
 from nodisk.server.class_registry_mount import Mounted
 from nodisk.server.handlers.common import AppState
 from nodisk.server.texts import Texts
 from nodisk.spec.model import Lab
 from nodisk.spec.model_class_registry import ClassRegistry
 from nodisk.state import State
+from nodisk.storage import class_registry as storage
+from nodisk.storage.class_registry import Room
 from nodisk.values import Size
 
 DIGEST = "sha256:" + "a" * 64
@@ -242,6 +246,34 @@ def test_the_door_of_the_registry(door: Door) -> None:
     assert door.ask("GET", "/v2/_catalog", token=TOKEN)[0] == 403
 
 
+def test_a_push_is_noted_and_waits_for_the_end_of_a_collection(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    changes = door.app_state.class_changes = Changes(clock=lambda: now)
+
+    def noted() -> bool:
+        """Whether a change was, and now that it is too long ago for the next question."""
+        nonlocal now
+        now += class_registry_garbage.QUIET
+        found = changes.due()
+        now += class_registry_garbage.YOUNG
+        with changes.held():
+            pass
+        return found
+
+    web = "/v2/anna/web/manifests/1"
+    assert door.ask("GET", web, token=TOKEN)[0] == 204
+    assert door.ask("PUT", web.replace("anna", "jan"), token=TOKEN)[0] == 403
+    assert not noted(), "nothing was changed"
+    for method in ("PUT", "DELETE"):
+        assert door.ask(method, web, token=TOKEN)[0] == 204
+        assert noted()
+    monkeypatch.setattr(class_registry_garbage, "PATIENCE", 0.01)
+    with changes.held():
+        assert door.ask("GET", web, token=TOKEN)[0] == 204
+        assert door.ask("PUT", web, token=TOKEN) == (403, "the registry is being tidied: try again in a minute")
+    assert not noted()
+
+
 def test_a_token_that_nobody_knows_and_an_api_that_is_away(door: Door) -> None:
     door.api.status = 401
     assert door.ask("GET", "/v2/", token=TOKEN)[0] == 401
@@ -336,3 +368,42 @@ def test_a_registry_without_a_file_system_keeps_no_room_from_booting(
     assert found is not None
     assert found.limits == limits, "what it has"
     assert said[1:] == ["class registry: it has 16Mi and can't shrink to 12Mi: it stays as it is"]
+
+
+def test_no_file_system_is_taken_away_from_under_a_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether lab.yaml changes meanwhile or the server ends, which cancels it."""
+    state, ran = State(tmp_path).lab("room"), list[str]()
+    limits = ClassRegistry(size=Size(16 << 20), per_namespace=Size(1 << 20))
+    begun, end = threading.Event(), threading.Event()
+
+    def tidy(*_: object) -> None:
+        ran.append("tidy")
+        begun.set()
+        assert end.wait(60)
+        ran.append("tidied")
+
+    async def serve(*, cancelled: bool) -> None:
+        mounted = Mounted(state, ran.append)
+        await mounted.collect(tmp_path / "none.yaml")
+        assert "tidy" not in ran, "there is no file system yet"
+        await mounted.take(LAB.model_copy(update={"class_registry": limits}))
+        ran.clear()
+        collecting = asyncio.create_task(mounted.collect(tmp_path / "none.yaml"))
+        await asyncio.to_thread(begun.wait, 60)
+        changing = asyncio.create_task(mounted.take(LAB))
+        if cancelled:
+            collecting.cancel()
+        done, _ = await asyncio.wait([changing], timeout=0.05)
+        assert not done
+        end.set()
+        await asyncio.gather(collecting, changing, return_exceptions=True)
+
+    monkeypatch.setattr(storage, "mount", lambda _, size: Room(size, 0, 0, 1 << 40))
+    monkeypatch.setattr(storage, "unmount", lambda _: ran.append("unmount") or "")
+    monkeypatch.setattr(class_registry_disk, "tidy", tidy)
+    for cancelled in (False, True):
+        begun.clear()
+        end.clear()
+        ran.clear()
+        asyncio.run(serve(cancelled=cancelled))
+        assert ran == ["tidy", "tidied", "unmount"]

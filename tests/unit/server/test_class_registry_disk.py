@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,35 @@ def test_what_no_tag_leads_to_goes_and_the_parts_of_an_index_stay(tmp_path: Path
     assert class_registry_disk.tidy(tmp_path / "none") == 0
 
 
+def test_a_young_image_is_kept_with_its_parts_until_somebody_names_it(tmp_path: Path) -> None:
+    layers = [str(number) * 64 for number in range(1, 5)]
+    for layer in layers:
+        link(tmp_path, "anna/web", layer)
+    old = manifest(tmp_path, "anna/web", of(*layers[:2]))
+    young = manifest(tmp_path, "anna/web", of(*layers[2:]))
+    revisions = tmp_path / "docker/registry/v2/repositories/anna/web/_manifests/revisions/sha256"
+    hour_ago = time.time() - 3600
+    os.utime(revisions / old / "link", (hour_ago, hour_ago))
+    assert class_registry_disk.tidy(tmp_path, young=1800) == 1
+    assert there(tmp_path, "revisions") == {young}
+    assert there(tmp_path, "_layers") == set(layers[2:])
+    assert class_registry_disk.tidy(tmp_path) == 1
+    assert there(tmp_path, "revisions") == there(tmp_path, "_layers") == set()
+
+
+def test_an_upload_goes_on_while_something_comes(tmp_path: Path) -> None:
+    upload = tmp_path / "docker/registry/v2/repositories/anna/web/_uploads/x"
+    assert not class_registry_disk.uploading(tmp_path, 60)
+    upload.mkdir(parents=True)
+    (upload / "data").touch()
+    assert class_registry_disk.uploading(tmp_path, 60)
+    hour_ago = time.time() - 3600
+    os.utime(upload, (hour_ago, hour_ago))
+    assert class_registry_disk.uploading(tmp_path, 60)
+    os.utime(upload / "data", (hour_ago, hour_ago))
+    assert not class_registry_disk.uploading(tmp_path, 60), "its client is gone"
+
+
 HOSTILE = (
     b"\xff", b"[]", b'{"manifests": 1}', b'{"manifests": [1, {"digest": 2}, {"digest": "sha256:../../../x"}]}',
     b'{"layers": {"digest": null}}', b'{"x":' + b"[" * 9000 + b"]" * 9000 + b"}", b"{" + b" " * (5 << 20) + b"}",
@@ -201,3 +231,19 @@ def test_images_go_an_hour_after_their_namespace(tmp_path: Path) -> None:
     assert sweep(tmp_path, {"jan", "anna"}, missed) == (set(), [])
     assert sweep(tmp_path, {"jan"}, missed) == (set(), ["anna"])
     assert [path.name for path in (tmp_path / "docker/registry/v2/repositories").iterdir()] == ["jan"]
+
+
+def test_what_is_swept_counts_as_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(class_registry_disk, "SWEEP", 0.001)
+    link(tmp_path, "anna/web", "1" * 64)
+    said = list[str]()
+
+    async def scenario() -> None:
+        changed = asyncio.Event()
+        keeping = asyncio.create_task(class_registry_disk.keep(tmp_path, lambda: {"jan"}, said.append, changed.set))
+        await asyncio.wait_for(changed.wait(), 60)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert said == ["class registry: the images of anna were removed: its namespace is gone"]

@@ -72,6 +72,8 @@ async def _decide(app_state: AppState, want: Asked, token: str, source: str) -> 
             return _refused(403, f"you may not {verb} {namespace}")
     if want.adds and want.namespace is not None and (problem := await full.problem(want.namespace)) is not None:
         return _refused(403, problem)
+    if want.right is Right.PUSH and not await app_state.class_changes.begin():
+        return _refused(403, "the registry is being tidied: try again in a minute")
     return Response(status_code=204)
 
 

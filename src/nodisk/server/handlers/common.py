@@ -17,6 +17,7 @@ from nodisk.records.events import Kind
 from nodisk.records.nonces import Passing
 from nodisk.server.class_registry import Rights
 from nodisk.server.class_registry_disk import Fullness
+from nodisk.server.class_registry_garbage import Changes
 from nodisk.server.kubelets import Kubelets
 from nodisk.server.layers import Layers
 from nodisk.server.limits import Limits
@@ -70,6 +71,8 @@ class AppState:
     """Who may do what in the class registry; None: the lab has none."""
     class_fullness: Fullness | None = None
     """Whether there is room in it."""
+    class_changes: Changes = field(default_factory=Changes)
+    """Who changes it, and when nobody may."""
     told: dict[Mac, float] = field(default_factory=dict)
     """When each machine that lab.yaml doesn't know last said which mainboard it has."""
     menu_password: Path | None = None
