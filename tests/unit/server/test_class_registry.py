@@ -382,6 +382,10 @@ def test_no_file_system_is_taken_away_from_under_a_collection(tmp_path: Path, mo
         assert end.wait(60)
         ran.append("tidied")
 
+    def unmount(_: object) -> str:
+        ran.append("unmount")
+        return ""
+
     async def serve(*, cancelled: bool) -> None:
         mounted = Mounted(state, ran.append)
         await mounted.collect(tmp_path / "none.yaml")
@@ -399,7 +403,7 @@ def test_no_file_system_is_taken_away_from_under_a_collection(tmp_path: Path, mo
         await asyncio.gather(collecting, changing, return_exceptions=True)
 
     monkeypatch.setattr(storage, "mount", lambda _, size: Room(size, 0, 0, 1 << 40))
-    monkeypatch.setattr(storage, "unmount", lambda _: ran.append("unmount") or "")
+    monkeypatch.setattr(storage, "unmount", unmount)
     monkeypatch.setattr(class_registry_disk, "tidy", tidy)
     for cancelled in (False, True):
         begun.clear()
