@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.support.hostile import EVIL
 from tests.unit.console.consoles import Room
-from tests.unit.console.test_attacks import EVIL
 
 from nodisk.console import alarms
 from nodisk.records.console_access import ConsoleRole

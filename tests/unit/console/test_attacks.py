@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.support.hostile import EVIL, Found, texts
 from tests.support.waits import until_async
 from tests.unit.console.consoles import HOST, W1, Room, room_in
 
@@ -203,33 +203,8 @@ def test_a_page_that_is_open_gets_nothing_more_after_the_session(room: Room) -> 
     assert room.console.streams == 0
 
 
-class Found(HTMLParser):
-    """Every tag of a page with its attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, tuple[str, ...]]] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, tuple(name for name, _ in attrs)))
-
-
-EVIL = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "'-alert(1)-'",
-    "{{7*7}}{% raw %}",
-    "</td></table><svg/onload=alert(1)>",
-    "javascript:alert(1)",
-    "x\n\nevent: end\ndata: y",
-    "x\r\rdata: z\u2028\u0085",
-)
-
-
 @settings(max_examples=25)
-@given(st.text(max_size=80), st.text(max_size=30))
+@given(texts(80), texts(30))
 @example(EVIL[0], EVIL[1])
 @example(EVIL[1], EVIL[4])
 @example(EVIL[6], EVIL[7])
@@ -237,7 +212,6 @@ EVIL = (
 @example(EVIL[3], EVIL[5])
 def test_what_machines_say_stays_text(detail: str, name: str) -> None:
     """A serial number, a host name, a failure's reason, a person's name: whatever it is, the page has the same tags."""
-    detail, name = detail.encode("utf-8", "replace").decode(), name.encode("utf-8", "replace").decode()
     shapes = []
     for said, who in ((detail or "x", name or "x"), ("plain", "plain")):
         with tempfile.TemporaryDirectory() as folder, room_in(Path(folder)) as room:

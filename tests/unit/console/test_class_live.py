@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from tests.support.hostile import Found, whatever_it_is_called
 from tests.unit.console.consoles import Browser, Room, room_in
 from tests.unit.console.streams import Event, events, told, until
-from tests.unit.console.test_attacks import EVIL, Found
 from tests.unit.console.test_classes import NOW, class_
 
 from nodisk.classes import own, plan, record, sizes
@@ -352,17 +350,9 @@ def test_looks_are_shared_and_forgotten(physics: Class) -> None:
     asyncio.run(go())
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.text(max_size=60))
-@example(EVIL[0])
-@example(EVIL[1])
-@example(EVIL[3])
-@example(EVIL[4])
-@example(EVIL[6])
-@example(EVIL[7])
+@whatever_it_is_called
 def test_what_students_call_things_stays_text(said: str) -> None:
     """On the page and in what it is told: no text ends its event, names another element or makes a tag."""
-    said = said.encode("utf-8", "replace").decode()
     shapes = []
     for text in (said, "plain"):
         with tempfile.TemporaryDirectory() as folder, room_in(Path(folder)) as room:

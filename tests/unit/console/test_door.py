@@ -10,11 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from tests.support.hostile import Found, whatever_it_is_called
 from tests.unit.console.consoles import Browser, Room, room_in
 from tests.unit.console.streams import events
-from tests.unit.console.test_attacks import EVIL, PAGES, Found
+from tests.unit.console.test_attacks import PAGES
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk.classes import codes, plan, record, sizes
@@ -490,14 +489,8 @@ def test_every_answer_has_the_guarding_headers(room: Room, path: str) -> None:
             assert answer.headers[name] == value, name
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.text(max_size=60))
-@example(EVIL[0])
-@example(EVIL[1])
-@example(EVIL[3])
-@example(EVIL[4])
+@whatever_it_is_called
 def test_what_students_call_things_stays_text(said: str) -> None:
-    said = said.encode("utf-8", "replace").decode()
     shapes = []
     for text in (said, "plain"):
         with tempfile.TemporaryDirectory() as folder, room_in(Path(folder)) as room:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from tests.support.hostile import EVIL
 from tests.unit.console.consoles import AWAY, W1, Room
-from tests.unit.console.test_attacks import EVIL
 from tests.unit.console.test_door import class_, student
 
 from nodisk.classes.on_node import OnNode, on_node
