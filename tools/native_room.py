@@ -203,13 +203,18 @@ def up(context: LabContext) -> None:
 
 def down(context: LabContext, *, purge: bool) -> None:
     """Every machine, then the server, and this host as it was; with ``purge`` also the lab's state."""
-    for machine in context.lab.machines:
-        Native(context, machine).stop()
-    before = context.state.run / "native" / "inotify"
-    if before.exists():
-        INSTANCES.write_text(before.read_text())
-        before.unlink()
-    Virtual(context.lab, context.file, context.state).remains.down(print, purge=purge)
+
+    def cut() -> list[str]:
+        natives = [Native(context, machine) for machine in context.lab.machines]
+        on = [str(native.machine.name) for native in natives if native.runs()]
+        for native in natives:
+            native.stop()
+        if (before := context.state.run / "native" / "inotify").exists():
+            INSTANCES.write_text(before.read_text())
+            before.unlink()
+        return on
+
+    Virtual(context.lab, context.file, context.state).remains.down(print, purge=purge, cut=cut)
 
 
 def main() -> None:

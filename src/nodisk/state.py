@@ -198,6 +198,11 @@ class LabState:
         return self.root / "conformance"
 
     @property
+    def measuring(self) -> Path:
+        """The lock of whoever measures or tests the cluster. Not in ``run``, which goes while somebody may hold it."""
+        return self.root / "measure.lock"
+
+    @property
     def isolation(self) -> Path:
         """The result of the latest attempt of a student's pod to reach another's (``records.isolation``)."""
         return self.root / "isolation.json"

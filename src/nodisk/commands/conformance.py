@@ -119,7 +119,7 @@ def conformance(
     if load:
         return
     with (
-        files.lock(context.state.run / "measure.lock", "this cluster"),
+        files.lock(context.state.measuring, "this cluster"),
         connect(context, patience=COMMAND, say=ui.say) as client,
     ):
         fits(suite.version(), client.version(), in_pods=image is not None)
@@ -194,7 +194,7 @@ def _begun(context: LabContext, suite: Folder) -> Run:
 def _tidy(context: LabContext) -> None:
     """Remove what a killed run left, before anything can refuse a new one: a taint keeps pods off, rights stay."""
     with (
-        files.lock(context.state.run / "measure.lock", "this cluster"),
+        files.lock(context.state.measuring, "this cluster"),
         connect(context, patience=COMMAND, say=ui.say) as client,
     ):
         official_run.stop(client)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from nodisk import files, virtual_record
@@ -74,10 +74,15 @@ class Remains:
         """Stop everything and remove every trace of the running lab; returns whether there was any.
 
         Safe after a crash at any point. The lab's state (etcd, PKI, registry, logs) stays unless ``purge``. Raises
-        UsageError, and touches nothing, where the state is a real room's. ``cut`` takes the power of the machines that
-        lab.yaml names, and returns whom it found on; the others end with the namespace.
+        UsageError, and touches nothing, where the state is a real room's; Busy for ``purge`` while somebody measures or
+        tests the cluster, whose results would go. ``cut`` takes the power of the machines that lab.yaml names, and
+        returns whom it found on; the others end with the namespace.
         """
         self.need_virtual(remove=purge)
+        with files.unlocked(self.state.measuring, "this cluster") if purge else nullcontext():
+            return self._down(say, purge=purge, cut=cut)
+
+    def _down(self, say: Callable[[str], None], *, purge: bool, cut: Callable[[], list[str]]) -> bool:
         namespace = self.namespace
         there = virtual_record.read(self.state) is not None or namespace.exists()
         if on := cut():

@@ -37,7 +37,7 @@ def staged(
     """
     run_id = time.strftime("%m%d%H%M") + secrets.token_hex(2)
     with (
-        files.lock(context.state.run / "measure.lock", "this cluster"),
+        files.lock(context.state.measuring, "this cluster"),
         connect(context, patience=COMMAND, say=say) as client,
     ):
         pace = max(measure_pace(client), least_pace(context))

@@ -13,7 +13,7 @@ from tests.unit.spec.labs import TEN_LINES
 from nodisk import files, run, virtual_record
 from nodisk.cli import nodisk
 from nodisk.context import LabOptions, SeveralLabs
-from nodisk.errors import EnvironmentProblem, UsageError
+from nodisk.errors import Busy, EnvironmentProblem, UsageError
 from nodisk.machines import processes
 from nodisk.machines import virtual as virtual_
 from nodisk.machines.power import Power
@@ -101,6 +101,21 @@ def test_a_server_that_runs_elsewhere_keeps_everything(virtual: Virtual) -> None
         assert virtual.state.virtual.exists()
     assert running.process(virtual.state) is None
     assert virtual.down(lambda _: None)
+
+
+def test_who_tests_the_cluster_is_still_alone_after_the_lab_went_down(virtual: Virtual) -> None:
+    """The lab may be up again before a long run has noticed; and its results aren't removed under it."""
+    served(virtual, "lab0")
+    virtual_record.write(virtual.state, virtual_record.Record(str(virtual.file), "nodisk-x", "lab0", 1, 2))
+    with files.lock(virtual.state.measuring, "this cluster"):
+        with pytest.raises(Busy, match=f"this cluster is in use by process {os.getpid()} "):
+            virtual.down(lambda _: None, purge=True)
+        assert virtual.state.virtual.exists(), "nothing was touched"
+        assert virtual.down(lambda _: None)
+        assert not virtual.state.run.exists()
+        with pytest.raises(Busy), files.lock(virtual.state.measuring, "this cluster"):
+            pass
+    assert virtual.down(lambda _: None, purge=True)
 
 
 def test_machines_that_run_have_their_memory_already(virtual: Virtual, monkeypatch: pytest.MonkeyPatch) -> None:
