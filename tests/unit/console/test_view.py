@@ -184,6 +184,12 @@ def test_languages(asked: str, accepted: str, language: str) -> None:
     assert words.choose(asked, accepted) == language
 
 
+def test_every_table_is_made_by_the_one_macro() -> None:
+    """So each has headings, a name for who hears it, and can be moved sideways."""
+    of_their_own = [path.name for path in (pages.HERE / "templates").glob("*.html") if "<table" in path.read_text()]
+    assert of_their_own == ["table.html"]
+
+
 @given(st.text(max_size=40), st.text(max_size=300))
 def test_any_header_is_some_language(asked: str, accepted: str) -> None:
     assert words.choose(asked, accepted) in words.LANGUAGES
