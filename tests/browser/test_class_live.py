@@ -214,7 +214,7 @@ def test_on_a_phone_tables_move_and_the_page_does_not(
     browser.get(served.link("root"))
     click(browser, "main button", "root")
     wait_for(browser, "h1", "Room room")
-    too_wide: dict[str, object] = {}
+    too_wide, stops = dict[str, object](), dict[tuple[str, int], int]()
     with contextlib.ExitStack() as after:
         after.callback(browser.set_window_size, 1280, 900)
         for width in (360, 1280):
@@ -224,11 +224,15 @@ def test_on_a_phone_tables_move_and_the_page_does_not(
                 wait_for(browser, "main h1")
                 if wide := browser.execute_script(WIDER):
                     too_wide[f"{path} at {width}"] = wide
+                # A table that can be moved is one that the keyboard gets to, and no other is.
+                patiently(browser, lambda: not browser.execute_script(WRONG_STOPS))
+                stops[path, width] = browser.execute_script(STOPS)
                 if path == "/class/physics":
                     for word in ("deployment/web", "active", "Namespace"):
                         assert browser.execute_script(LINES, word) == 1, word
                     assert int(browser.execute_script(LINES, f"deployment/{LONG}")) > 1, "it fits nowhere"
         assert too_wide == {}
+        assert (stops["/classes", 1280], stops["/class/physics", 360] > 0) == (0, True)
         # By keyboard too; what is below stays where it was moved to.
         browser.set_window_size(360, 900)
         browser.get(f"{served.base}/class/physics")
@@ -277,6 +281,13 @@ while (walk.nextNode()) {
 return 0;
 """
 """Lines on which a cell's text is."""
+STOPS = "return document.querySelectorAll('.table[tabindex]').length"
+WRONG_STOPS = """
+const moves = (one) => one.scrollWidth > one.clientWidth;
+const wrong = (one) => moves(one) !== one.hasAttribute("tabindex") && one !== document.activeElement;
+return [...document.querySelectorAll(".table")].filter(wrong).map((one) => one.getAttribute("aria-label"));
+"""
+"""Tables that the keyboard stops at, though they can't be moved, or can be moved, and it doesn't."""
 MOVED = "return document.querySelector('#fails .table').scrollLeft"
 SETTLED = """
 const now = document.querySelector("#fails .table").scrollLeft, before = window.before;

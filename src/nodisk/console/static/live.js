@@ -4,6 +4,21 @@
 // this script, the page reloads itself, or says that it doesn't.
 for (const part of document.querySelectorAll("[data-live]")) follow(part);
 
+// A table is a stop on the keyboard's way only while it is wider than its place and can be moved. Without this script,
+// each is one.
+const widths = new ResizeObserver((seen) => {
+  for (const table of new Set(seen.map((one) => one.target.closest(".table")))) {
+    const stops = table.scrollWidth > table.clientWidth || table === document.activeElement;
+    if (stops) table.tabIndex = 0;
+    else table.removeAttribute("tabindex");
+  }
+});
+measure(document);
+
+function measure(part) {
+  for (const one of part.querySelectorAll(".table, .table > table")) widths.observe(one);
+}
+
 function follow(part) {
   const source = new EventSource(part.dataset.live);
   source.addEventListener("part", (event) => swap(part, event.data));
@@ -31,7 +46,7 @@ function swap(part, html) {
   // The first news is often what the page has already: swapping it would only take the ground from under a click.
   const told = document.createElement("template");
   told.innerHTML = html;
-  if (told.innerHTML.trim() === part.innerHTML.trim()) return;
+  if (said(told) === said(part)) return;
   // Keep the keyboard where it is (the same link, box, button or table), the boxes that are ticked, and how far tables
   // are moved sideways.
   const focused = part.contains(document.activeElement) ? place(document.activeElement) : null;
@@ -41,6 +56,11 @@ function swap(part, html) {
   for (const box of part.querySelectorAll("input")) box.checked = ticked.has(box.value);
   for (const table of part.querySelectorAll(".table")) table.scrollLeft = moved.get(table.getAttribute("aria-label")) ?? 0;
   if (focused !== null) part.querySelector(focused)?.focus({ preventScroll: true });
+  measure(part);
+}
+
+function said(part) {
+  return part.innerHTML.trim().replaceAll(' tabindex="0"', "");
 }
 
 function place(element) {
