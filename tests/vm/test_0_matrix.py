@@ -3,6 +3,9 @@
 A scene is one virtual lab with a machine for each kind of firmware; a room's own DHCP server, where it has one, is in a
 namespace of its own on the lab's segment and gives addresses of a pool to anybody. ``full`` with BIOS is everywhere
 else, ``full`` with UEFI in ``test_0_uefi`` and ``test_0_secure_boot``.
+
+The option ROM by which QEMU's SeaBIOS boots is iPXE itself, and gets the lab's script at once. So are the ROMs of the
+tests at the end: one of another version, and one that the room's server takes for any maker's and sends our iPXE.
 """
 
 from __future__ import annotations
@@ -10,18 +13,23 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.interop.server import room_servers
+from tests.support import debian_tree
 from tests.vm.driver import BOOT_WITHIN, Driver
+from tests.vm.machines import Machines, booting, tell, with_rom
 
 from nodisk import run
 from nodisk.machines.segment import Segment
 from nodisk.records.virtual_lab import BRIDGE
 from nodisk.spec.model import Firmware
+from nodisk.spec.model_os import Suite
+from nodisk.state import DEFAULT_STATE, State
+from nodisk.values import Stage
 from nodisk.yamltext import dump
 
 pytestmark = pytest.mark.vm
@@ -41,7 +49,7 @@ def lab(dhcp: str, *firmware: Firmware) -> str:
             "role": "control-plane" if number == 11 else "worker",
             "memory": "2GiB" if number == 11 else "1GiB",
             "firmware": str(one),
-            **({"secure_boot": True} if one is Firmware.SECURE_BOOT else {}),
+            **({"secure_boot": True} if one.signed_only else {}),
         }
         for number, one in enumerate(firmware, start=11)
     ]
@@ -157,4 +165,49 @@ def test_every_firmware_beside_a_rooms_server(
             first = ["dhcp"] if dhcp == "proxy" else []
             assert stages[: len(first) + len(WAY)] == [*first, *WAY], one
             assert from_the_pool(said), f"{one}: {said}"
-            assert ("by GRUB" in said) is (one is Firmware.SECURE_BOOT)
+            assert ("by GRUB" in said) is one.signed_only
+
+
+def by_rom(driver: Driver, suite: Suite) -> Machines:
+    """Boot the lab's one machine by the option ROM of a suite's QEMU, to `os`."""
+    rom = debian_tree.virtio_rom(State(DEFAULT_STATE), suite)
+    driver("build", timeout=1800)
+    driver.start_server()
+    machines = Machines(driver)
+    tell(machines, {"bios": booting(with_rom(rom))})
+    print(f"bios: os after {machines.stages('bios')[Stage.OS]:.0f} s")
+    return machines
+
+
+@pytest.mark.apart
+@pytest.mark.parametrize(("dhcp", "server"), [("full", ""), ("proxy", "kea"), ("none", "kea"), ("none", "isc")])
+def test_a_rom_that_is_ipxe_boots_the_script(
+    scene: Callable[[str], Driver], dhcp: str, server: str, tmp_path: Path
+) -> None:
+    """By its own `autoboot`: nobody sends it another iPXE. Debian 13's, as this host's QEMU may have one of 2019."""
+    driver = scene(lab(dhcp, Firmware.BIOS))
+    segment = Segment.of(driver.context().lab)
+    snippet = driver("dhcp-snippet", server).stdout if dhcp == "none" else ""
+    with a_room(segment, server, snippet, tmp_path) if server else nullcontext():
+        machines = by_rom(driver, Suite.TRIXIE)
+    first = [] if dhcp == "none" else ["dhcp"]
+    assert list(machines.stages("bios"))[: len(first) + len(WAY)] == [*first, *WAY]
+    assert re.search(r"iPXE 1\.(?!0\.)\d+", machines.console("bios")), "the ROM is not of 2019"
+    if first:
+        assert machines.reported("bios", Stage.DHCP) == "iPXE", "no firmware asked before it"
+    if server:
+        assert from_the_pool(machines.reported("bios", Stage.IPXE) or "")
+    assert "undionly" not in machines.log("dnsmasq.log")
+
+
+@pytest.mark.apart
+def test_a_rom_that_is_not_taken_for_ipxe_loads_ours(scene: Callable[[str], Driver], tmp_path: Path) -> None:
+    """As any maker's ROM does: our iPXE by TFTP, which then uses the ROM's driver and is given the script."""
+    driver = scene(lab("none", Firmware.BIOS))
+    snippet = room_servers.isc_that_renews(driver("dhcp-snippet", "isc").stdout, 1, 0, 0)
+    with a_room(Segment.of(driver.context().lab), "isc", snippet, tmp_path):
+        machines = by_rom(driver, Suite.BOOKWORM)
+    assert list(machines.stages("bios"))[: len(WAY)] == WAY
+    assert re.search(r"/undionly\.kpxe to 10\.99\.0\.1\d\d\b", machines.log("dnsmasq.log"))
+    versions = re.findall(r"iPXE (1\.\d+)\.\d", machines.console("bios"))
+    assert len(set(versions)) == 2, "the ROM's, and ours"

@@ -61,7 +61,7 @@ def cells() -> list[Cell]:
     UEFI asks for HTTP boot with a class of its own, and dnsmasq's proxyDHCP answers PXE clients only.
     """
     every = [Cell(dhcp, firmware) for dhcp in DhcpMode for firmware in Firmware]
-    return [one for one in every if one != Cell(DhcpMode.PROXY, Firmware.UEFI_HTTP)]
+    return [one for one in every if one.dhcp is not DhcpMode.PROXY or not one.firmware.by_http]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def document(lab: Lab, dhcp: DhcpMode, firmware: Sequence[Firmware]) -> dict[str
             "role": "worker" if number else "control-plane",
             "memory": MEMORY,
             "firmware": str(one),
-            **({"secure_boot": True} if one is Firmware.SECURE_BOOT else {}),
+            **({"secure_boot": True} if one.signed_only else {}),
         }
         for number, one in enumerate(kinds)
     ]

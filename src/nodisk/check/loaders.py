@@ -15,7 +15,7 @@ from nodisk.check.findings import Finding, error, ok, warning
 from nodisk.errors import NodiskError
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, fetched_nothing
-from nodisk.spec.model import DhcpMode, Firmware, Lab
+from nodisk.spec.model import DhcpMode, Firmware, Lab, Machine
 from nodisk.state import LabState
 
 NAME = "loaders"
@@ -29,11 +29,11 @@ def loaders(lab: Lab, state: LabState, *, virtual: bool) -> list[Finding]:
 
 def _wanted(lab: Lab, *, virtual: bool) -> list[Finding]:
     plain = [str(machine.name) for machine in lab.machines if not lab.signed_loader(machine)]
-    refused = [machine for machine in lab.machines if lab.firmware(machine) is Firmware.SECURE_BOOT]
+    refused = [machine for machine in lab.machines if lab.firmware(machine).signed_only]
     refused = [machine for machine in refused if not lab.signed_loader(machine)]
     if virtual and refused:
         names = ", ".join(str(machine.name) for machine in refused)
-        text = f"the virtual firmware is secure-boot, which refuses iPXE, and {names} would get it"
+        text = f"the virtual firmware is {_named(lab, refused)}, which refuses iPXE, and {names} would get it"
         return [error(NAME, text, "add `secure_boot: true` to lab.yaml")]
     if not lab.any_signed_loader:
         return [ok(NAME, "UEFI machines get iPXE, which firmware with Secure Boot on refuses; see secure_boot")]
@@ -48,11 +48,19 @@ def _by_http(lab: Lab, *, virtual: bool) -> list[Finding]:
     """Firmware that boots by HTTP, beside a room's own server: dnsmasq's proxyDHCP answers PXE clients alone."""
     if lab.network.dhcp is not DhcpMode.PROXY:
         return []
-    names = [str(machine.name) for machine in lab.machines if lab.firmware(machine) is Firmware.UEFI_HTTP]
-    if virtual and names:
-        text = f"with `dhcp: proxy` firmware that boots by HTTP (uefi-http) gets no answer: {', '.join(names)}"
-        return [error(NAME, text, "firmware: uefi, which boots by PXE; or `dhcp: none`, with nodisk dhcp-snippet")]
+    machines = [machine for machine in lab.machines if lab.firmware(machine).by_http]
+    if virtual and machines:
+        names = ", ".join(str(machine.name) for machine in machines)
+        text = f"with `dhcp: proxy` firmware that boots by HTTP ({_named(lab, machines)}) gets no answer: {names}"
+        pxe = "firmware: uefi or secure-boot, which boot by PXE"
+        return [error(NAME, text, f"{pxe}; or `dhcp: none`, with nodisk dhcp-snippet")]
     return [ok(NAME, "with `dhcp: proxy` UEFI must boot by PXE: firmware set to HTTP boot alone gets no answer")]
+
+
+def _named(lab: Lab, machines: list[Machine]) -> str:
+    """The firmware of these machines, each kind once, in the model's order."""
+    kinds = {lab.firmware(machine) for machine in machines}
+    return " or ".join(str(one) for one in Firmware if one in kinds)
 
 
 def _kernel(lab: Lab, state: LabState) -> list[Finding]:

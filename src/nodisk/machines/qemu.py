@@ -152,6 +152,7 @@ def uefi(firmware: Firmware) -> tuple[Path, Path] | None:
         Firmware.UEFI: (OVMF_CODE, OVMF_VARS),
         Firmware.UEFI_HTTP: (OVMF_CODE, OVMF_VARS),
         Firmware.SECURE_BOOT: (OVMF_SECURE_CODE, OVMF_SECURE_VARS),
+        Firmware.SECURE_BOOT_HTTP: (OVMF_SECURE_CODE, OVMF_SECURE_VARS),
     }[firmware]
 
 
@@ -176,7 +177,7 @@ def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: A
     """The command line of one machine: network boot and nothing else, no disk, console on a serial line."""
     paths = Paths.of(state, machine)
     firmware = lab.firmware(machine)
-    flash, secure = uefi(firmware), firmware is Firmware.SECURE_BOOT
+    flash, secure = uefi(firmware), firmware.signed_only
     cpu = lab.virtual.cpu or (EMULATED_CPU if accel.emulates else "host")
     words = [PROGRAM]
     words += ["-name", identity(lab, machine)]
@@ -196,7 +197,7 @@ def arguments(state: LabState, lab: Lab, machine: Machine, *, tap: str, accel: A
     if flash:
         words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={flash[0]}"]
         words += ["-drive", f"if=pflash,format=raw,unit=1,file={_value(paths.variables)}"]
-    if firmware is Firmware.UEFI_HTTP:
+    if firmware.by_http:
         # OVMF tries PXE before HTTP, and one order for both is all that QEMU can tell it (OvmfPkg/RUNTIME_CONFIG.md).
         for version in ("IPv4", "IPv6"):
             words += ["-fw_cfg", f"name=opt/org.tianocore/{version}PXESupport,string=n"]

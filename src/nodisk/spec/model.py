@@ -102,6 +102,17 @@ class Firmware(StrEnum):
     UEFI = "uefi"
     UEFI_HTTP = "uefi-http"
     SECURE_BOOT = "secure-boot"
+    SECURE_BOOT_HTTP = "secure-boot-http"
+
+    @property
+    def by_http(self) -> bool:
+        """Whether it asks for HTTP boot, and not for PXE."""
+        return self in (Firmware.UEFI_HTTP, Firmware.SECURE_BOOT_HTTP)
+
+    @property
+    def signed_only(self) -> bool:
+        """Whether its Secure Boot is on: it runs nothing that Microsoft's keys don't vouch for."""
+        return self in (Firmware.SECURE_BOOT, Firmware.SECURE_BOOT_HTTP)
 
 
 class Machine(Section):
@@ -162,8 +173,8 @@ class Virtual(Section):
     """Settings for a virtual lab only; a real room ignores them."""
 
     firmware: Firmware = Firmware.BIOS
-    """`bios` (SeaBIOS), `uefi` (OVMF, which boots by PXE), `uefi-http` (OVMF, which boots by HTTP) or `secure-boot`
-    (OVMF with Secure Boot on and Microsoft's keys, which boots by PXE)."""
+    """`bios` (SeaBIOS), `uefi` (OVMF, which boots by PXE), `uefi-http` (OVMF, which boots by HTTP), `secure-boot`
+    (OVMF with Secure Boot on and Microsoft's keys, which boots by PXE) or `secure-boot-http` (the same, by HTTP)."""
     cpu: str | None = None
     """QEMU's CPU model; absent: the host's with KVM, the fastest known with TCG."""
 

@@ -156,6 +156,7 @@ CHOICES: dict[str, dict[str, str]] = {
         "uefi-http": "http http_boot uefi_http_boot",
         "bios": "legacy seabios csm pcbios",
         "secure-boot": "secure_boot secureboot sb uefi_secure_boot",
+        "secure-boot-http": "secure_boot_by_http secureboot_http sb_http uefi_secure_boot_http",
     },
 }
 

@@ -54,6 +54,22 @@ def isc(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str
     ]
 
 
+def isc_that_renews(snippet: str, *old: int) -> str:
+    """ISC's snippet for a room that takes ROMs with that version of iPXE for any maker's: they get ours by TFTP.
+
+    iPXE says its version in an option of its own inside 175 (its features.h, DHCP_EB_FEATURE_VERSION, 235).
+    """
+    version = ":".join(f"{number:02x}" for number in old)
+    space = "option space ipxe;\noption ipxe.version code 235 = string;\n"
+    for this, that in (
+        ("option nodisk-ipxe code 175 = string;", f"{space}option nodisk-ipxe code 175 = encapsulate ipxe;"),
+        ("if exists nodisk-ipxe {", f"if exists ipxe.version and not (option ipxe.version = {version}) {{"),
+    ):
+        assert this in snippet, snippet
+        snippet = snippet.replace(this, that)
+    return snippet
+
+
 def kea(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str]:
     """kea-dhcp4 with the snippet merged as it says."""
     pasted = json.loads(without_comments(snippet) or "{}").get("Dhcp4", {})

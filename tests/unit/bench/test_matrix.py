@@ -46,6 +46,13 @@ def test_each_way_is_a_valid_lab_on_the_same_network(dhcp: DhcpMode, last: int) 
     assert len(room) == matrix.POOL + 1
 
 
+def test_what_no_answer_reaches_is_not_booted() -> None:
+    missing = {(dhcp, firmware) for dhcp in DhcpMode for firmware in Firmware} - {
+        (cell.dhcp, cell.firmware) for cell in matrix.cells()
+    }
+    assert missing == {(DhcpMode.PROXY, Firmware.UEFI_HTTP), (DhcpMode.PROXY, Firmware.SECURE_BOOT_HTTP)}
+
+
 def test_a_subnet_that_is_too_small_is_said() -> None:
     own = parse(lab("10.77.0.0/28", "10.77.0.1", "10.77.0.2"), file=Path("lab.yaml"))
     with pytest.raises(UsageError, match="too small"):

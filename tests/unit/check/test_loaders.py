@@ -62,6 +62,9 @@ def test_a_virtual_lab_whose_firmware_would_refuse_what_it_gets(state: LabState)
     assert found(lab(machines=one), state, virtual=True) == [
         (Level.ERROR, "the virtual firmware is secure-boot, which refuses iPXE, and w1 would get it")
     ]
+    both = [{**MACHINES[0], "firmware": "secure-boot-http"}, {**MACHINES[1], **firmware}]
+    said = "the virtual firmware is secure-boot or secure-boot-http, which refuses iPXE, and cp1, w1 would get it"
+    assert found(lab(machines=both), state, virtual=True) == [(Level.ERROR, said)]
 
 
 def test_firmware_that_boots_by_http_beside_a_rooms_server(state: LabState) -> None:
@@ -74,6 +77,11 @@ def test_firmware_that_boots_by_http_beside_a_rooms_server(state: LabState) -> N
         "with `dhcp: proxy` firmware that boots by HTTP (uefi-http) gets no answer: w1",
     )
     assert len(found(lab("none", machines=one), state, virtual=True)) == 1
+    signed = [MACHINES[0], {**MACHINES[1], "firmware": "secure-boot-http", "secure_boot": True}]
+    assert found(lab("proxy", machines=signed), state, virtual=True)[1] == (
+        Level.ERROR,
+        "with `dhcp: proxy` firmware that boots by HTTP (secure-boot-http) gets no answer: w1",
+    )
 
 
 def test_a_firmware_that_came_no_further(state: LabState) -> None:

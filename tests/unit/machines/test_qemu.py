@@ -76,8 +76,9 @@ def test_no_disk_of_any_kind() -> None:
         assert not {"-hda", "-cdrom", "-kernel", "-blockdev"} & set(argv)
 
 
-def test_secure_boot_keeps_its_variables_from_the_system() -> None:
-    argv = words(make_lab(virtual=Virtual(firmware=Firmware.SECURE_BOOT)))
+@pytest.mark.parametrize("firmware", [Firmware.SECURE_BOOT, Firmware.SECURE_BOOT_HTTP])
+def test_secure_boot_keeps_its_variables_from_the_system(firmware: Firmware) -> None:
+    argv = words(make_lab(virtual=Virtual(firmware=firmware)))
     assert value(argv, "-machine").endswith(",smm=on")
     assert "driver=cfi.pflash01,property=secure,value=on" in argv
     assert f"if=pflash,format=raw,unit=0,readonly=on,file={qemu.OVMF_SECURE_CODE}" in argv
@@ -91,10 +92,15 @@ def test_uefi_boots_by_its_own_pxe() -> None:
 
 
 def test_uefi_that_boots_by_http_does_not_try_pxe_before() -> None:
-    argv = words(make_lab(virtual=Virtual(firmware=Firmware.UEFI_HTTP)))
     no_pxe = [f"name=opt/org.tianocore/{version}PXESupport,string=n" for version in ("IPv4", "IPv6")]
-    assert [argv[place + 1] for place, word in enumerate(argv) if word == "-fw_cfg"] == no_pxe
-    assert "-fw_cfg" not in words(make_lab(virtual=Virtual(firmware=Firmware.UEFI)))
+    for firmware, said in (
+        (Firmware.UEFI_HTTP, no_pxe),
+        (Firmware.SECURE_BOOT_HTTP, no_pxe),
+        (Firmware.UEFI, []),
+        (Firmware.SECURE_BOOT, []),
+    ):
+        argv = words(make_lab(virtual=Virtual(firmware=firmware)))
+        assert [argv[place + 1] for place, word in enumerate(argv) if word == "-fw_cfg"] == said, firmware
 
 
 def test_a_machine_may_have_firmware_of_its_own() -> None:
