@@ -121,7 +121,8 @@ class Asking:
         if self.who.startswith(f"{FIRMWARE} for"):
             return f"it has {self.who}"
         tftp = f"TFTP ({ports.TFTP}/udp)"
-        return f"its firmware got an address and iPXE never started: {tftp} blocked, or Secure Boot refuses iPXE?"
+        what = "neither iPXE nor GRUB ever started"
+        return f"its firmware got an address and {what}: {tftp} blocked, or Secure Boot refuses what it loads?"
 
 
 def progress(events: Iterable[Event]) -> Progress:

@@ -85,7 +85,7 @@ def test_a_machine_that_gets_no_further(context: LabContext, stage: Stage, later
     ("asked", "later", "warning"),
     [
         (["firmware"], 119, None),
-        (["firmware"], 120, "its firmware got an address and iPXE never started: TFTP (69/udp) blocked"),
+        (["firmware"], 120, "neither iPXE nor GRUB ever started: TFTP (69/udp) blocked"),
         (["firmware", "iPXE"], 120, "never asked for its boot script: is HTTP (80/tcp) to the server blocked?"),
         (
             ["firmware for which there is no program (architecture 11)"],
