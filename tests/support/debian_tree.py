@@ -18,9 +18,12 @@ from nodisk.state import State
 
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _QEMU = "usr/bin/qemu-system-x86_64"
-_DATA = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")
-"""Where Debian's QEMU looks for firmware and option ROMs."""
-_ROM = "usr/lib/ipxe/qemu/pxe-virtio.rom"
+_DATA = ("usr/share/qemu", "usr/share/seabios")
+"""Where Debian 13's QEMU has firmware and option ROMs."""
+_ROMS = {
+    Suite.BOOKWORM: "usr/lib/ipxe/qemu/pxe-virtio.rom",
+    Suite.TRIXIE: "usr/share/qemu/pxe-virtio.rom",
+}
 
 
 def tree(state: State, suite: Suite, package: str, has: str) -> Path:
@@ -43,7 +46,8 @@ def qemu(state: State) -> list[str]:
     """Debian 13's QEMU as the first words of a command line, for a host with an older one.
 
     It runs with the C library of its own Debian, by that one's loader. As the process then is the loader, QEMU can't
-    tell where its files are from where it is.
+    tell where its files are from where it is. Devices that it has as modules of their own would be this host's, and so
+    are not to be asked for (`-device help` does).
     """
     root = tree(state, Suite.TRIXIE, "qemu-system-x86", _QEMU)
     libraries = root / _LIBRARIES
@@ -56,4 +60,4 @@ def qemu(state: State) -> list[str]:
 
 def virtio_rom(state: State, suite: Suite) -> Path:
     """The option ROM that the suite's QEMU has for virtio's NIC: iPXE."""
-    return tree(state, suite, "ipxe-qemu", _ROM) / _ROM
+    return tree(state, suite, "ipxe-qemu", _ROMS[suite]) / _ROMS[suite]

@@ -40,8 +40,12 @@ def by(program: list[str]) -> Change:
 
 
 def with_rom(rom: Path) -> Change:
-    """Another option ROM in virtio's NIC."""
-    return lambda argv: [f"{word},romfile={rom}" if word.startswith("virtio-net-pci,") else word for word in argv]
+    """Another option ROM in virtio's NIC.
+
+    It is for virtio 1.0's id. QEMU makes its own ROM fit the NIC that has the older one as well, but no other file.
+    """
+    more = f",disable-legacy=on,romfile={rom}"
+    return lambda argv: [word + more if word.startswith("virtio-net-pci,") else word for word in argv]
 
 
 class Machines:

@@ -1,8 +1,8 @@
 """A DHCP client in a few lines (RFC 2131, 2132, 4578), for asking as firmware does. Prints the last answer as JSON.
 
-Its one argument is JSON: mac; vendor (option 60), arch (93), user_class (77), ipxe (175: the three numbers of its
-version, or true for 1.0.0); offer_only; port and address to ask a boot server directly, with the item that was chosen
-from its menu (option 43, PXE 2.1 section 2.2.3); of, to hear one of two servers alone (by option 54).
+Its one argument is JSON: mac; vendor (option 60), arch (93), user_class (77), ipxe (175: true, or a list of what it can
+do, by its numbers); offer_only; port and address to ask a boot server directly, with the item that was chosen from its
+menu (option 43, PXE 2.1 section 2.2.3); of, to hear one of two servers alone (by option 54).
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def request(how: dict[str, object], kind: int, number: int, extra: bytes = b"") 
         options += option(77, str(user_class).encode())
     if "item" in how:
         options += option(43, option(71, struct.pack("!HH", how["item"], 0)) + b"\xff")
-    if version := how.get("ipxe"):
-        options += option(175, option(235, bytes(version if isinstance(version, list) else (1, 0, 0))))
+    if features := how.get("ipxe"):
+        can = b"".join(option(number, b"\1") for number in (features if isinstance(features, list) else ()))
+        options += option(175, option(235, b"\1\0\0") + can)
     return head + MAGIC + options + extra + b"\xff"
 
 

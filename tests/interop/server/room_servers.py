@@ -54,16 +54,19 @@ def isc(folder: Path, snippet: str, *, pool: tuple[str, str] = POOL) -> list[str
     ]
 
 
-def isc_that_renews(snippet: str, *old: int) -> str:
-    """ISC's snippet for a room that takes ROMs with that version of iPXE for any maker's: they get ours by TFTP.
+HTTPS = 20
+"""iPXE's number for what it can do: an option inside 175 (its features.h, DHCP_EB_FEATURE_HTTPS)."""
 
-    iPXE says its version in an option of its own inside 175 (its features.h, DHCP_EB_FEATURE_VERSION, 235).
+
+def isc_that_renews(snippet: str) -> str:
+    """ISC's snippet for a room that takes an iPXE without HTTPS for any maker's ROM: it gets ours, by TFTP.
+
+    So is Debian 12's ROM, and ours is not. They can't be told apart by the version that they send: Debian's is 1.0.0.
     """
-    version = ":".join(f"{number:02x}" for number in old)
-    space = "option space ipxe;\noption ipxe.version code 235 = string;\n"
+    space = f"option space ipxe;\noption ipxe.https code {HTTPS} = unsigned integer 8;\n"
     for this, that in (
         ("option nodisk-ipxe code 175 = string;", f"{space}option nodisk-ipxe code 175 = encapsulate ipxe;"),
-        ("if exists nodisk-ipxe {", f"if exists ipxe.version and not (option ipxe.version = {version}) {{"),
+        ("if exists nodisk-ipxe {", "if exists ipxe.https {"),
     ):
         assert this in snippet, snippet
         snippet = snippet.replace(this, that)

@@ -97,10 +97,10 @@ def test_every_kind_of_client_gets_its_program(
 
 def test_a_room_may_take_an_old_ipxe_for_any_pxe(none_room: Room, tmp_path: Path) -> None:
     """What tests/vm have a ROM load our iPXE by: the ROM is iPXE itself."""
-    snippet = room_servers.isc_that_renews(none_room.nodisk("dhcp-snippet", "isc").stdout, 1, 0, 0)
+    snippet = room_servers.isc_that_renews(none_room.nodisk("dhcp-snippet", "isc").stdout)
     with room_servers.running(none_room, room_servers.isc(tmp_path, snippet), tmp_path):
-        for version, file in (([1, 0, 0], "undionly.kpxe"), ([1, 21, 1], SCRIPT)):
-            answer = ask(none_room, "w1", W1, **pxe(0), user_class="iPXE", ipxe=version)
+        for features, file in (([19, 24], "undionly.kpxe"), ([19, room_servers.HTTPS, 24], SCRIPT)):
+            answer = ask(none_room, "w1", W1, **pxe(0), user_class="iPXE", ipxe=features)
             assert (answer["type"], answer["file"]) == ("ack", file)
         assert ask(none_room, "w1", W1, **pxe(0))["file"] == "undionly.kpxe"
 
