@@ -58,7 +58,7 @@ class _Variable:
     """Where the next one begins."""
 
 
-def _walk(data: bytes, place: int) -> Iterator[_Variable]:
+def _walk(data: bytes | bytearray, place: int) -> Iterator[_Variable]:
     while int.from_bytes(data[place : place + 2], "little") == _START:
         _, state, _, _, _, _, name_size, value_size, owner = _HEADER.unpack_from(data, place)
         first = place + _HEADER.size
@@ -68,7 +68,7 @@ def _walk(data: bytes, place: int) -> Iterator[_Variable]:
         yield _Variable(uuid.UUID(bytes_le=owner), name, value, state == _ADDED, place)
 
 
-def _variables(data: bytes) -> tuple[int, int]:
+def _variables(data: bytes | bytearray) -> tuple[int, int]:
     """Where the variables begin, and where their store ends."""
     # A volume's header says its own length after its name, size, signature and attributes (PI specification, 3.2.1).
     start = int.from_bytes(data[48:50], "little")
