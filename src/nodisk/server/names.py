@@ -29,6 +29,7 @@ from nodisk.server.following import SETTLE, Following, key_of
 from nodisk.server.nodes import api
 from nodisk.spec.model import Lab
 from nodisk.state import LabState
+from nodisk.waiting import Deadline
 
 log = logging.getLogger("nodisk.server")
 
@@ -36,6 +37,8 @@ LONGEST_PAUSE = 0.3
 """Between two writings there is as long a pause as the last one took, but no longer than this."""
 AGAIN = 1.0
 """Seconds until what failed is tried again."""
+RELEASED = 10.0
+"""Seconds within which the API server frees a deleted Service's address: it tells of the deletion before it does."""
 SLICES = ("discovery.k8s.io/v1", "discovery.k8s.io/v1beta1")
 _SERVICE_OF = "kubernetes.io/service-name"
 
@@ -218,12 +221,11 @@ class Keeper:
         return self._follow_services, self._follow_slices, self._follow_pods, *spaces
 
     def _follow_services(self, client: Client) -> None:
-        self._provide(client)
-
+        self._provide(client, within=0)
         picture = self._picture
         for event in self._following.changes(client, "v1", "Service", picture.services, picture.take_service):
             if event.change is Change.DELETED and key_of(event.object) == (cluster_dns.NAMESPACE, cluster_dns.NAME):
-                self._provide(client)
+                self._provide(client, within=RELEASED)
 
     def _follow_slices(self, client: Client) -> None:
         version = client.first_supported("EndpointSlice", SLICES)
@@ -252,15 +254,26 @@ class Keeper:
         self._picture.take_common(self._audience.common())
         return True
 
-    def _provide(self, client: Client) -> None:
-        """Create the Service that pods ask. Raises what a retry may mend; what it can't is said."""
+    def _provide(self, client: Client, *, within: float) -> None:
+        """Create the Service that pods ask. Raises what a retry may mend; what it can't, for some seconds, is said."""
+        deadline = Deadline(within)
+        while problem := self._refused(client):
+            if deadline.passed:
+                self._complain(f"pods can't ask for the cluster's names: {problem}")
+                return
+            if self._following.stopping.wait(min(0.1, deadline.left)):
+                return
+
+    def _refused(self, client: Client) -> str:
+        """Why that Service can't be created; '' if it is there."""
         try:
             for one in cluster_dns.objects(self.lab):
                 client.apply(one)
         except (Unreachable, Overloaded, NotFound):  # a young cluster has no namespaces yet
             raise
         except ApiError as error:
-            self._complain(f"pods can't ask for the cluster's names: {error.message}")
+            return error.message
+        return ""
 
     def _complain(self, problem: str) -> None:
         if problem != self._problem:
