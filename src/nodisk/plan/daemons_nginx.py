@@ -103,7 +103,8 @@ http {{
         }}
         location = /boot.ipxe {{ proxy_pass http://application; }}
         location /boot/ {{ proxy_pass http://application; }}
-        location /grub/ {{ proxy_pass http://application; }}
+        # GRUB that came by HTTP asks through its firmware, which keeps a connection, also from an address it gave up.
+        location /grub/ {{ keepalive_timeout 0; proxy_pass http://application; }}
         location /ignition/ {{ proxy_pass http://application; }}
         location = /event {{ proxy_pass http://application; }}
         location = /inventory {{ proxy_pass http://application; }}

@@ -60,9 +60,10 @@ def entry_script(lab: Lab) -> str:
     return script(
         f"set {DONE}=",
         "set nodisk_boot=new",
+        'set nodisk_mac="$net_default_mac"',
         f'while [ -z "${DONE}" ]; do',
         # Quoted: outside of quotes, GRUB takes a ? for a wildcard.
-        f'    source {on_server(lab, "/grub/")}"$net_default_mac.cfg?boot=$nodisk_boot"',
+        f'    source {on_server(lab, "/grub/")}"$nodisk_mac.cfg?boot=$nodisk_boot"',
         "    set nodisk_boot=same",
         f'    if [ -z "${DONE}" ]; then',
         f"        echo {quoted(f'nodisk: no boot from {lab.network.server}; again in {RETRY_SECONDS} seconds')}",
@@ -77,15 +78,20 @@ def address_script(lab: Lab, machine: Machine) -> str:
 
     GRUB takes the most specific route to a host, so one to the server alone decides which address it asks from, and the
     pool's can stay: GRUB frees an address that it deletes while routes and connections still point to it.
+
+    Debian 13's GRUB, where it came by HTTP, uses the firmware's network (UEFI specification, IP4 Config II and HTTP
+    protocols). There ``net_add_addr`` replaces the address, with which ``$net_default_ip`` and ``$net_default_mac`` go.
+    It has no ``net_add_route``, says so, and needs none.
     """
     here = on_server(lab, f"/grub/{machine.mac.hyphened}.cfg?pool=")
     takes = f"nodisk: {machine.name} takes its address {machine.address}; the room's DHCP server gave it "
     return script(
         "function nodisk_address {",
-        f'    echo {quoted(takes)}"$net_default_ip"',
+        '    set nodisk_pool="$net_default_ip"',
+        f'    echo {quoted(takes)}"$nodisk_pool"',
         f'    net_add_addr nodisk "$net_default_interface" {machine.address}',
         f"    net_add_route nodisk {lab.network.server} nodisk",
-        f'    source {here}"$net_default_ip&boot=$nodisk_boot"',
+        f'    source {here}"$nodisk_pool&boot=$nodisk_boot"',
         "}",
         "nodisk_address",
     )

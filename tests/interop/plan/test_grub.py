@@ -174,7 +174,7 @@ def test_grub_asks_until_a_script_came(tmp_path: Path) -> None:
         (tmp_path / f"{number}.cfg").write_text(text)
     script = grub.entry_script(lab).replace("'(http,10.77.0.1)/grub/'", f"'(host){tmp_path}/'")
     # The card's variable is GRUB's own. The next answer has the next number, and no time passes.
-    script = script.replace("$net_default_mac", "$mac").replace("?boot=$nodisk_boot", "")
+    script = script.replace("$nodisk_mac", "$mac").replace("?boot=$nodisk_boot", "")
     script = script.replace("sleep 5", 'set mac="$next"\nset next="$after"\nset after="$last"')
     said = run_grub(f"set mac=1\nset next=2\nset after=3\nset last=4\n{script}", tmp_path)
     assert said.count("no boot from 10.77.0.1; again in 5 seconds") == 3

@@ -35,7 +35,7 @@ def follow_grubs(room: Room, script: str) -> str:
     """The same for a script of GRUB's. It asks the server from the address that the route to the server has."""
     assert f"net_add_route nodisk {SERVER} nodisk" in script
     [address] = re.findall(r'^    net_add_addr nodisk "\$net_default_interface" (\S+)$', script, re.MULTILINE)
-    source = r"^    source '\(http,10\.99\.0\.1\)(\S+)'\"\$net_default_ip&boot=\$nodisk_boot\"$"
+    source = r"^    source '\(http,10\.99\.0\.1\)(\S+)'\"\$nodisk_pool&boot=\$nodisk_boot\"$"
     [again] = re.findall(source, script, re.MULTILINE)
     return ask_from(room, address, f"http://{SERVER}{again}")
 

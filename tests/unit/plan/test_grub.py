@@ -67,7 +67,7 @@ def test_a_pools_address_is_changed_before_anything_is_minted() -> None:
     script = grub.address_script(LAB, CP)
     first, *inner, brace, last, end = script.split("\n")
     assert (first, brace, last, end) == ("function nodisk_address {", "}", "nodisk_address", "")
-    assert [line.split()[0] for line in inner] == ["echo", "net_add_addr", "net_add_route", "source"]
+    assert [line.split()[0] for line in inner] == ["set", "echo", "net_add_addr", "net_add_route", "source"]
     assert "linux" not in script
     assert "pool=" in inner[-1]
 
