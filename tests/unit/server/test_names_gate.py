@@ -71,6 +71,8 @@ class Unbound(asyncio.DatagramProtocol):
     says: list[bytes] = field(default_factory=list)
     silent: str = ""
     """For this name, by TCP."""
+    kept: list[asyncio.StreamWriter] = field(default_factory=list)
+    """The connections of those that it says nothing to."""
     transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,6 +87,7 @@ class Unbound(asyncio.DatagramProtocol):
         query = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
         answers = self._answers(query)
         if self.asked[-1] == self.silent:
+            self.kept.append(writer)
             await reader.read()
             answers.clear()
         for answer in answers:
@@ -348,17 +351,34 @@ def test_an_answer_that_cant_be_read_or_is_cut_off_is_not_passed_on(tmp_path: Pa
 
 
 def test_no_pod_takes_the_others_ways_to_unbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if unbound answers nothing of what one asks; who gets no answer is told to try again."""
-    monkeypatch.setattr(names_gate, "ANSWERED", 2.0)
+    """Even if unbound answers nothing of what one asks; whoever waits has a way as soon as it is free."""
+    monkeypatch.setattr(names_gate, "ANSWERED", 60.0)
+
+    async def ask() -> None:
+        async with gate(tmp_path) as running:
+            unbound, most = running.unbound, names_gate.TO_UNBOUND_OF_ONE
+            unbound.silent = "www.example.com"
+            slow = [asyncio.create_task(running.ask(BEN, "www.example.com", tcp=True)) for _ in range(10)]
+            await until_async(lambda: len(unbound.kept) >= most)
+            assert await running.ask(ANA, WEB, tcp=True) == (0, 1)
+            assert unbound.asked == ["www.example.com"] * most + [WEB]
+            unbound.silent = ""
+            for writer in unbound.kept:
+                writer.close()
+            assert sorted([await one for one in slow]) == [(0, 1)] * (10 - most) + [(SERVFAIL, 0)] * most
+
+    asyncio.run(ask())
+
+
+def test_who_gets_no_answer_over_tcp_is_told_to_try_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that wait for a way to unbound, too."""
+    monkeypatch.setattr(names_gate, "ANSWERED", 0.3)
 
     async def ask() -> None:
         async with gate(tmp_path) as running:
             running.unbound.silent = "www.example.com"
-            slow = [asyncio.create_task(running.ask(BEN, "www.example.com", tcp=True)) for _ in range(10)]
-            await until_async(lambda: len(running.unbound.asked) >= names_gate.TO_UNBOUND_OF_ONE)
-            assert await running.ask(ANA, WEB, tcp=True) == (0, 1)
-            assert [await one for one in slow] == [(SERVFAIL, 0)] * 10
-            assert running.unbound.asked.count("www.example.com") == names_gate.TO_UNBOUND_OF_ONE
+            slow = [running.ask(BEN, "www.example.com", tcp=True) for _ in range(names_gate.TO_UNBOUND_OF_ONE + 2)]
+            assert await asyncio.gather(*slow) == [(SERVFAIL, 0)] * len(slow)
 
     asyncio.run(ask())
 
