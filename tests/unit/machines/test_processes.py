@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.waits import LONG
 
 from nodisk.machines import processes
 
@@ -44,7 +45,7 @@ def test_found_by_a_word_of_its_command_line(meek: subprocess.Popen[bytes], mark
 
 
 def test_ended_politely(meek: subprocess.Popen[bytes], mark: str) -> None:
-    assert processes.end([meek.pid], words=[mark]) == [meek.pid]
+    assert processes.end([meek.pid], words=[mark], grace=LONG) == [meek.pid]
     assert meek.wait(60) == -15
 
 
