@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.free_ports import free_port
 from tests.support.waits import until
 
 from nodisk.machines import forward
@@ -77,7 +79,10 @@ def test_both_directions_whole_and_at_once(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_up_closes_the_connection_and_the_same_ports_come_back(tmp_path: Path) -> None:
+    wanted = {name: free_port() for name in forward.SOCKETS}  # which nobody is handed between the two
+    (tmp_path / "ports.json").write_text(json.dumps(wanted))
     with forwarder(tmp_path) as first:
+        assert first == wanted
         assert ask_quietly(first["api"]) == b""
     with forwarder(tmp_path) as second:
         assert second == first
