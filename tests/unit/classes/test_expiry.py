@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.waits import LONG
 
 from nodisk.classes import expiry, plan, record, sizes
 from nodisk.classes.roster import Person
@@ -60,7 +61,7 @@ def test_a_failure_that_stays_is_said_once(context: LabContext, monkeypatch: pyt
     async def run() -> None:
         task = asyncio.create_task(expiry.keep(context, said.append))
         for _ in range(4):
-            await asyncio.to_thread(ticks.acquire, timeout=10)
+            await asyncio.to_thread(ticks.acquire, timeout=LONG)
         task.cancel()
         await asyncio.wait([task])
 
