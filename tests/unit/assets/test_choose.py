@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waits import LONG
 
 from nodisk.assets import build, built, progress, release_upstream
 from nodisk.assets.release import facts_to_json
@@ -177,7 +178,7 @@ def test_what_is_well_goes_on_when_another_asset_cannot_be_had(state: State) -> 
         await build.all_of(work, tasks)
 
     with pytest.raises(EnvironmentProblem, match="no iPXE here"):
-        asyncio.run(asyncio.wait_for(go(), 10))
+        asyncio.run(asyncio.wait_for(go(), LONG))
     assert told == ["ipxe failed; the other builds continue: no iPXE here"]
     assert [manifest.version for manifest in Store(state).manifests()] == ["1.36.1"]
 

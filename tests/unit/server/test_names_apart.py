@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waits import LONG
 
 from nodisk import ports, run
 from nodisk.classes import manifests
@@ -139,7 +140,7 @@ def test_a_route_that_cant_be_set_takes_no_other_away(tmp_path: Path, monkeypatc
 
     async def keep() -> None:
         keeping = asyncio.create_task(pod_routes.keep(APART, "eth0", said.append))
-        deadline = Deadline(20)
+        deadline = Deadline(LONG)
         while not seen.exists() or seen.read_text().count("replace") < 6:
             assert not keeping.done()
             assert await deadline.pause_async(0.01)
