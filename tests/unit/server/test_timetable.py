@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -361,7 +362,7 @@ def test_the_command_itself_is_run(tmp_path: Path) -> None:
 
 
 def test_the_command_ends_with_the_server(tmp_path: Path) -> None:
-    (tmp_path / "lab.yaml").write_text(TEN_LINES)
+    os.mkfifo(tmp_path / "lab.yaml")  # nobody writes into it, so that the command can't be over before the server is
     act = room_switch.room_switch(tmp_path / "lab.yaml", tmp_path / "state")
 
     def runs() -> bool:
