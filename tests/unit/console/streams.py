@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from tests.support.waits import LONG
 from tests.unit.console.consoles import Browser, Room
 
-PATIENCE = 30.0
+PATIENCE = LONG
 Step = Callable[[], object]
 
 
@@ -36,6 +37,22 @@ def events(text: str) -> list[Event]:
             (name,) = (value for field, _, value in lines if field == "event")
             found.append(Event(name, "\n".join(value for field, _, value in lines if field == "data")))
     return found
+
+
+class EndsAfter(asyncio.Event):
+    """The server's end, once it has been looked for so often: a page looks before each time that it is told news."""
+
+    def __init__(self, looks: int | None = None) -> None:
+        """None: not before ``looks`` is given."""
+        super().__init__()
+        self.looks = looks
+
+    def is_set(self) -> bool:
+        if self.looks is not None:
+            self.looks -= 1
+            if self.looks < 0:
+                self.set()
+        return super().is_set()
 
 
 async def until(done: Callable[[], bool]) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from tests.support.hostile import EVIL
 from tests.unit.console.consoles import Room
+from tests.unit.console.streams import EndsAfter
 
 from nodisk.console import alarms
 from nodisk.records.console_access import ConsoleRole
@@ -31,8 +32,7 @@ def test_the_room_s_page_has_it_live(room: Room) -> None:
         browser = room.browser()
         code = room.database.console.invite("somebody", role, seconds=60)
         await browser.send("POST", "/sign-in", data={"code": code})
-        room.console.stopping.clear()
-        asyncio.get_running_loop().call_later(0.5, room.console.stopping.set)
+        room.console.stopping = EndsAfter(1)
         return (await browser.send("GET", "/live")).text
 
     room.database.record(Kind.ALARM, "the disk is full", source="serve")

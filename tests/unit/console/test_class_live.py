@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.support.hostile import Found, whatever_it_is_called
 from tests.unit.console.consoles import Browser, Room, room_in
-from tests.unit.console.streams import Event, events, told, until
+from tests.unit.console.streams import PATIENCE, Event, events, told, until
 from tests.unit.console.test_classes import NOW, class_
 
 from nodisk.classes import own, plan, record, sizes
@@ -202,14 +202,14 @@ def test_who_teaches_it_no_more_is_told_nothing_more(
         meanwhile()
 
     def in_its_thread() -> None:
-        asyncio.run_coroutine_threadsafe(now(), loop_of[0]).result(30)
+        asyncio.run_coroutine_threadsafe(now(), loop_of[0]).result(PATIENCE)
 
     api.meanwhile = in_its_thread
 
     async def go() -> str:
         loop_of.append(asyncio.get_running_loop())
         room.console.stopping.clear()
-        return (await asyncio.wait_for(browser.send("GET", PATH), 30)).text
+        return (await asyncio.wait_for(browser.send("GET", PATH), PATIENCE)).text
 
     found = events(asyncio.run(go()))
     assert [event.element for event in found] == ["about", "fails", "students", "told", ""]

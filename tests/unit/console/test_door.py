@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.hostile import Found, whatever_it_is_called
 from tests.unit.console.consoles import Browser, Room, room_in
-from tests.unit.console.streams import events
+from tests.unit.console.streams import PATIENCE, EndsAfter, events
 from tests.unit.console.test_attacks import PAGES
 from tests.unit.spec.labs import TEN_LINES
 
@@ -224,6 +224,7 @@ def test_an_open_page_gets_nothing_that_was_asked_for_before(room: Room, end: st
         "signed out": {},
     }
     asked, loop_of = [0], list[asyncio.AbstractEventLoop]()
+    room.console.stopping = stopping = EndsAfter()
 
     async def out() -> None:
         record.save(
@@ -232,20 +233,20 @@ def test_an_open_page_gets_nothing_that_was_asked_for_before(room: Room, end: st
         if end == "signed out":
             room.database.door.sign_out(token_of(room, browser))
         else:
-            loop_of[0].call_later(0.5, room.console.stopping.set)
+            stopping.looks = 3  # what it is told by then, it is told
 
     def own(*_: object) -> Own:
         asked[0] += 1
         if asked[0] < 3:
             return OWN
-        asyncio.run_coroutine_threadsafe(out(), loop_of[0]).result(30)
+        asyncio.run_coroutine_threadsafe(out(), loop_of[0]).result(PATIENCE)
         return replace(OWN, pods=(Running("a-secret", "Ready", 0),))
 
     room.console.own = own
 
     async def go() -> str:
         loop_of.append(asyncio.get_running_loop())
-        return (await asyncio.wait_for(browser.send("GET", "/door/k8s/live"), 30)).text
+        return (await asyncio.wait_for(browser.send("GET", "/door/k8s/live"), PATIENCE)).text
 
     told = events(asyncio.run(go()))
     assert (asked[0], "web-1" in told[0].data, told[-1].name) == (3, True, "end")
