@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.support import commands
-from tests.support.waits import until
+from tests.support.waits import LONG, until
 
 from nodisk import run, waiting
 from nodisk.assets import built, docker_archive, shim
@@ -99,13 +99,16 @@ class Room:
             self.wait_ready()
         return self.server
 
-    def wait_ready(self, seconds: float = 120) -> dict[str, object]:
+    def wait_ready(self, seconds: float = LONG) -> dict[str, object]:
         server = self.server
         assert server is not None
         ready = self.state.run / "ready.json"
 
         def own() -> dict[str, object]:
-            value: dict[str, object] = json.loads(ready.read_text()) if ready.exists() else {}
+            try:
+                value: dict[str, object] = json.loads(ready.read_text())
+            except FileNotFoundError:
+                return {}
             return value if value.get("pid") == server.pid else {}
 
         log = self.folder / "serve.log"
@@ -126,7 +129,7 @@ class Room:
             return database.armed()
 
     def curl(self, namespace: str, *words: str) -> str:
-        return run.run(["curl", "-sS", "--max-time", "10", *words], netns=namespace).stdout
+        return run.run(["curl", "-sS", "--max-time", f"{LONG:g}", *words], netns=namespace).stdout
 
     def daemons(self) -> dict[int, str]:
         """Every process in the server's namespace: pid → command line."""
