@@ -2,7 +2,7 @@
 
 Its one argument is JSON: mac; vendor (option 60), arch (93), user_class (77), ipxe (175: true, or a list of what it can
 do, by its numbers); offer_only; port and address to ask a boot server directly, with the item that was chosen from its
-menu (option 43, PXE 2.1 section 2.2.3); of, to hear one of two servers alone (by option 54).
+menu (option 43, PXE 2.1 section 2.2.3); of, to hear one of two servers alone (by option 54); tries, a second each.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import sys
 import time
 
 MAGIC = b"\x63\x82\x53\x63"
+TRIES = 60
+"""Seconds for an answer on a host that has much else to do: it mostly comes at once."""
 TYPES = {2: "offer", 5: "ack", 6: "nak"}
 
 
@@ -76,9 +78,9 @@ def parse(packet: bytes) -> dict[str, object]:
 
 
 def exchange(
-    sock: socket.socket, packet: bytes, to: tuple[str, int], wanted: tuple[int, ...], of: object = None
+    sock: socket.socket, packet: bytes, to: tuple[str, int], wanted: tuple[int, ...], *, tries: int, of: object = None
 ) -> dict[str, object]:
-    for _ in range(8):
+    for _ in range(tries):
         sock.sendto(packet, to)
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline:
@@ -101,14 +103,15 @@ def main() -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
         sock.bind(("", 68))
         number = int.from_bytes(os.urandom(4), "big")
+        more = {"tries": int(how.get("tries", TRIES)), "of": how.get("of")}
         if how.get("port"):
-            print(json.dumps(exchange(sock, request(how, 3, number), ("10.99.0.1", how["port"]), (5, 6))))
+            print(json.dumps(exchange(sock, request(how, 3, number), ("10.99.0.1", how["port"]), (5, 6), **more)))
             return
-        answer = exchange(sock, request(how, 1, number), ("255.255.255.255", 67), (2,), how.get("of"))
+        answer = exchange(sock, request(how, 1, number), ("255.255.255.255", 67), (2,), **more)
         if answer and not how.get("offer_only"):
             extra = option(50, socket.inet_aton(str(answer["address"])))
             extra += option(54, socket.inet_aton(str(answer["server"])))
-            answer = exchange(sock, request(how, 3, number, extra), ("255.255.255.255", 67), (5, 6), how.get("of"))
+            answer = exchange(sock, request(how, 3, number, extra), ("255.255.255.255", 67), (5, 6), **more)
         print(json.dumps(answer))
 
 

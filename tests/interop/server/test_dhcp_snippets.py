@@ -69,7 +69,7 @@ def none_room() -> Iterator[Room]:
 def ask(room: Room, namespace: str, mac: str, **how: Any) -> dict[str, Any]:
     """One DHCP exchange; the last answer, or an empty one."""
     words = [sys.executable, str(dhcp_client.__file__), json.dumps({"mac": mac, **how})]
-    answer: dict[str, Any] = json.loads(run.run(words, netns=f"{room.name}-{namespace}", timeout=120).stdout)
+    answer: dict[str, Any] = json.loads(run.run(words, netns=f"{room.name}-{namespace}", timeout=240).stdout)
     return answer
 
 
@@ -138,7 +138,7 @@ def test_the_server_has_what_the_snippets_name(none_room: Room, tmp_path: Path) 
     none_room.start()
     for name in ("undionly.kpxe", "snponly.efi", "ipxe-arm64.efi"):
         got = tmp_path / name
-        run.run(["busybox", "tftp", "-g", "-r", name, "-l", str(got), SERVER], netns=namespace, timeout=60)
+        run.run(["busybox", "tftp", "-g", "-r", name, "-l", str(got), SERVER], netns=namespace, timeout=120)
         assert got.read_bytes() == IPXE_PROGRAM + name.encode()
     assert none_room.curl(namespace, f"http://{SERVER}/ipxe/snponly.efi").startswith("as large as iPXE's")
     assert none_room.curl(namespace, SCRIPT).startswith("#!ipxe")

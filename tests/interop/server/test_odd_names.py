@@ -66,7 +66,7 @@ def odd() -> Iterator[Room]:
 def resolved(room: Room, *names: str) -> list[str]:
     """What the lab's DNS says to each name: an address each, or nothing."""
     script = "for name; do echo \"$(busybox nslookup $name $0 | sed -n 's/^Address: //p' | tail -n 1)\"; done"
-    said = run.run(["sh", "-c", script, SERVER, *names], netns=f"{room.name}-probe", timeout=60).stdout
+    said = run.run(["sh", "-c", script, SERVER, *names], netns=f"{room.name}-probe", timeout=240).stdout
     return said.splitlines()
 
 
@@ -80,7 +80,7 @@ def test_every_name_resolves(odd: Room) -> None:
 def test_every_machine_gets_its_lease_and_its_name(odd: Room) -> None:
     for number, name in enumerate(NAMES):
         words = [sys.executable, ASK, json.dumps({"mac": mac(number)})]
-        answer = json.loads(run.run(words, netns=f"{odd.name}-probe", timeout=30).stdout)
+        answer = json.loads(run.run(words, netns=f"{odd.name}-probe", timeout=240).stdout)
         assert (answer["type"], answer["address"]) == ("ack", address(number)), name
         assert (answer["name"], answer["domain"]) == (name, "112.internal")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.interop.server.rooms import LAB, STRANGER, Room, running_room
 from tests.interop.server.test_dhcp import SERVER, W1, ask, recorded
+from tests.support.waits import LONG
 
 from nodisk import run
 from nodisk.plan import grub
@@ -49,7 +50,7 @@ def test_shim_and_grub_find_what_they_look_for(room: Room, tmp_path: Path) -> No
     for name in ("shimx64.efi", "grubx64.efi", grub.ENTRY):
         target = tmp_path / "got"
         words = ["busybox", "tftp", "-g", "-r", name, "-l", str(target), SERVER]
-        run.run(words, netns=f"{room.name}-w1", timeout=20)
+        run.run(words, netns=f"{room.name}-w1", timeout=LONG)
         where = f"http://{SERVER}/{name}" if name == grub.ENTRY else f"http://{SERVER}/ipxe/{name}"
         assert target.read_text() == room.curl(f"{room.name}-w1", where)
     assert target.read_text() == grub.entry_script(room.lab)
