@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from tests.interop.server.rooms import STRANGER, Room
 from tests.support.records import sql
+from tests.support.waits import LONG
 
 from nodisk import run
 from nodisk.pki import profiles
@@ -150,7 +151,7 @@ def test_a_control_plane_machine_reaches_etcd_with_what_it_gets(cp1: Client, roo
         (cp1.folder / name).write_bytes(content)
 
     def etcd(*words: str | Path) -> str:
-        argv = ["curl", "-sS", "--max-time", "5", "--cacert", cp1.folder / "etcd-ca.crt", *words]
+        argv = ["curl", "-sS", "--max-time", f"{LONG:g}", "--cacert", cp1.folder / "etcd-ca.crt", *words]
         done = run.run([*argv, f"https://{SERVER}:2379/health"], netns=cp1.namespace, check=False)
         return done.stdout
 
@@ -229,7 +230,7 @@ def test_two_who_use_a_nonce_at_once(w1: Client, tmp_path: Path) -> None:
         body = tmp_path / name
         body.write_text("".join(f"profile: {profile}\n{pem}" for profile, pem in w1.requests().items()))
         words += ["--next"] if words else []
-        words += ["-sS", "-k", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code} "]
+        words += ["-sS", "-k", "--max-time", f"{LONG:g}", "-o", "/dev/null", "-w", "%{http_code} "]
         words += ["-H", f"Nodisk-Nonce: {nonce}", "-H", f"Nodisk-Mac: {w1.mac.hyphened}", "--data-binary", f"@{body}"]
         words += [f"https://{SERVER}:6444/enrol"]
     statuses = w1.room.curl(w1.namespace, "--parallel", "--parallel-immediate", *words)

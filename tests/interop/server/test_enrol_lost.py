@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.interop.server.rooms import Room
 from tests.support.records import sql
-from tests.support.waits import until
+from tests.support.waits import LONG, until
 
 from nodisk import node, run
 from nodisk.plan import ignition
@@ -107,7 +107,7 @@ class Boot:
         try:
             until(lambda: "listening" in log.read_text(), every=0.02, why=log.read_text, process=wire)
             words: list[str | Path] = ["env", f"PATH={self.folder}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "dash", script]
-            done = run.run(words, netns=self.namespace, check=False, timeout=60)
+            done = run.run(words, netns=self.namespace, check=False, timeout=LONG)
         finally:
             wire.kill()
             wire.wait()
