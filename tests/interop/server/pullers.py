@@ -21,6 +21,7 @@ import httpx2
 from tests.interop.server import faulty_giver
 from tests.interop.server.rooms import Room
 from tests.support import assets
+from tests.support.waits import LONG
 
 from nodisk import ports, run
 from nodisk.plan import containers
@@ -157,12 +158,12 @@ def containerd(program: Path, room: Room, machine: str, *, peers: bool = True) -
         netns=f"{room.name}-{machine}",
     )
     try:
-        assert until(made.socket.exists, Deadline(60), every=0.05), (folder / "log").read_text()
+        assert until(made.socket.exists, Deadline(LONG), every=0.05), (folder / "log").read_text()
         made.blobs.mkdir(parents=True, exist_ok=True)  # as the unit does
         yield made
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(LONG)
 
 
 @contextmanager
@@ -172,11 +173,11 @@ def giving(program: Path, room: Room, machine: str, blobs: Path, rate: int = 0) 
     words = [str(program), "layers", str(blobs), f"{address}:{ports.LAYERS}", str(rate)]
     process = run.start(words, log_file=room.folder / f"layers-{machine}.log", netns=f"{room.name}-{machine}")
     try:
-        assert until(lambda: listens(room, machine), Deadline(30), every=0.05)
+        assert until(lambda: listens(room, machine), Deadline(LONG), every=0.05)
         yield process
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(LONG)
 
 
 def listens(room: Room, machine: str) -> bool:
@@ -198,11 +199,11 @@ def faulty(room: Room, machine: str, fault: str, image: Image) -> Iterator[None]
     log = room.folder / f"faulty-{fault}.log"
     process = run.start(words, log_file=log, netns=f"{room.name}-{machine}")
     try:
-        assert until(lambda: listens(room, machine), Deadline(60), every=0.05), log.read_text()
+        assert until(lambda: listens(room, machine), Deadline(LONG), every=0.05), log.read_text()
         yield
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(LONG)
 
 
 def sent(room: Room) -> int:

@@ -19,6 +19,7 @@ from tests.api.apiserver import ControlPlane, binaries
 from tests.interop.server.pullers import Image, containerd, find_containerd
 from tests.interop.server.rooms import LAB, Room, make_room
 from tests.support.inside import inside
+from tests.support.waits import LONG
 
 from nodisk import ports, run
 from nodisk.assets import docker_archive
@@ -92,7 +93,8 @@ class Class:
         assert self.room.server is not None
         before = len(self.said())
         self.room.server.send_signal(signal.SIGHUP)
-        assert until(lambda: any("reloaded lab.yaml" in line for line in self.said()[before:]), Deadline(60), every=0.2)
+        read = Deadline(LONG)
+        assert until(lambda: any("reloaded lab.yaml" in line for line in self.said()[before:]), read, every=0.2)
         return self.said()[before:]
 
     def said(self) -> list[str]:
@@ -115,7 +117,7 @@ class Class:
         (folder / "auth.json").write_text(json.dumps({"auths": {REGISTRY: {"auth": login}}}))
         argv = ["skopeo", "--insecure-policy", *words]
         netns = ["ip", "netns", "exec", f"{self.room.name}-stranger"]
-        return subprocess.run([*netns, *argv], text=True, capture_output=True, check=False, timeout=120)
+        return subprocess.run([*netns, *argv], text=True, capture_output=True, check=False, timeout=2 * LONG)
 
     def login(self, student: str) -> list[str]:
         return [f"--authfile={self.folder / student / 'auth.json'}", f"--cert-dir={self.folder / student / 'certs'}"]
@@ -218,7 +220,7 @@ def test_a_namespace_has_its_share(lesson: Class) -> None:
     assert lesson.push("jan", f"{space}/large:1", 12 << 20) == ""
     lesson.push("jan", f"{space}/large:2", 12 << 20)  # the last one may be over it, or is refused on its way
     assert until(
-        lambda: "have taken all of their 16Mi" in lesson.push("jan", f"{space}/large:3"), Deadline(30), every=1
+        lambda: "have taken all of their 16Mi" in lesson.push("jan", f"{space}/large:3"), Deadline(LONG), every=1
     )
     assert lesson.push("jan", f"{space}/huge:1", 17 << 20) != "", "more than one may have at all"
     assert lesson.push("anna", f"{lesson.namespace('anna')}/web:2") == "", "there is room for others"
@@ -229,9 +231,9 @@ def test_who_is_suspended_pushes_nothing(lesson: Class) -> None:
     with lesson.plane.client() as client:
         chosen = [one for one in lesson.found.students if "anna" in one.label]
         accounts.set_suspended(client, lesson.found, lesson.plane.lab, chosen, True)
-        assert until(lambda: "you may not push" in lesson.push("anna", name), Deadline(30), every=1)
+        assert until(lambda: "you may not push" in lesson.push("anna", name), Deadline(LONG), every=1)
         accounts.set_suspended(client, lesson.found, lesson.plane.lab, chosen, False)
-        assert until(lambda: not lesson.push("anna", name), Deadline(30), every=1)
+        assert until(lambda: not lesson.push("anna", name), Deadline(LONG), every=1)
 
 
 def test_the_server_starts_again_with_the_images_and_without_garbage(lesson: Class) -> None:
@@ -254,7 +256,7 @@ def test_a_deleted_image_gives_its_room_back_while_the_server_runs(lesson: Class
     deleted = lesson.skopeo("anna", "delete", *lesson.login("anna"), f"docker://{REGISTRY}/{space}/gone:1")
     assert deleted.returncode == 0, deleted.stderr
     assert lesson.large() == before + 2
-    patience = class_registry_garbage.QUIET + class_registry_garbage.LOOK + 60
+    patience = class_registry_garbage.QUIET + class_registry_garbage.LOOK + LONG
     assert until(lambda: lesson.large() == before + 1, Deadline(patience), every=1)
     assert lesson.pull("anna", f"{space}/kept:1") == ""
     assert lesson.push("anna", f"{space}/gone:1") == ""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.interop.server.rooms import Room, make_room
 from tests.support import assets
-from tests.support.waits import until
+from tests.support.waits import LONG, until
 
 from nodisk import run
 from nodisk.assets.build import build
@@ -54,7 +54,7 @@ def lldpd(namespace: str, card: str, folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(LONG)
 
 
 def values(frame: bytes) -> dict[int, bytes]:
