@@ -95,7 +95,7 @@ def test_grub_asks_from_lab_yamls_address(room: Room, tmp_path: Path) -> None:
         wait(lambda: b"cable?" in said, "GRUB runs no script")
         press_enter()
         wait(asked, "GRUB does not ask from its address")
-        assert "w1 takes its address 10.99.0.21" in said.decode(errors="replace")
+        wait(lambda: b"w1 takes its address 10.99.0.21" in said, "GRUB does not say so")
     with room.database() as database:
         events = database.events(mac=Mac.parse(MAC), kinds=(Kind.STAGE, Kind.ALARM))
     assert [event.detail for event in events] == [f"by GRUB; the room's DHCP server gave it {POOL}"]
