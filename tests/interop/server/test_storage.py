@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.interop.server.rooms import Room
 from tests.interop.server.test_reload import reload
-from tests.support.waits import until
+from tests.support.waits import LONG, until
 
 from nodisk import run
 from nodisk.errors import EnvironmentProblem
@@ -28,9 +28,9 @@ OWNERS = {"id:1": "k8s-jan", "id:2": "k8s-ewa"}
 
 def nfs(room: Room, where: str, *words: str) -> subprocess.CompletedProcess[str]:
     """A client of libnfs on a machine; tried again while the server waits for clients of its earlier life."""
-    deadline = Deadline(60)
+    deadline = Deadline(LONG)
     while True:
-        done = run.run(words, netns=f"{room.name}-{where}", check=False, timeout=60)
+        done = run.run(words, netns=f"{room.name}-{where}", check=False, timeout=LONG)
         if "NFS4ERR_GRACE" not in done.stderr + done.stdout or not deadline.pause(0.5):
             return done
 
@@ -49,7 +49,7 @@ def fill(room: Room, volume: Volume, name: str, size: int) -> tuple[int, str]:
 
 def want(room: Room, size: int) -> dict[str, Volume]:
     found = volumes.ensure(room.state, "k8s", OWNERS, size)
-    volumes.wait(room.state, found.values(), seconds=60)
+    volumes.wait(room.state, found.values(), seconds=LONG)
     return found
 
 
@@ -95,7 +95,7 @@ def test_names_as_odd_as_they_get(shared: Room, tmp_path: Path) -> None:
     """What classes and students may be called, in the configuration that the real program reads."""
     names = ["export-path", "a-0", "x-2026-13-45", "true-null", "a--b-c--d", "fsal-0x1f", f"{'k' * 20}-{'9' * 40}"]
     odd = volumes.ensure(shared.state, "k8s", {f"id:{name}": name for name in names}, SIZE)
-    volumes.wait(shared.state, odd.values(), seconds=60)
+    volumes.wait(shared.state, odd.values(), seconds=LONG)
     small = tmp_path / "small"
     for volume in odd.values():
         small.write_text(volume.name)
@@ -178,7 +178,7 @@ def test_storage_from_the_first_file_to_the_last(shared: Room, tmp_path: Path) -
     assert shared.stop() == 0
     assert str(shared.folder) not in mounts() + run.run(["losetup", "-a"]).stdout
     shared.start()
-    volumes.wait(shared.state, grown.values(), seconds=60)
+    volumes.wait(shared.state, grown.values(), seconds=LONG)
     assert nfs(shared, "w1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"
     forget_clients(shared)
     assert shared.server is not None
@@ -186,7 +186,7 @@ def test_storage_from_the_first_file_to_the_last(shared: Room, tmp_path: Path) -
     shared.server.wait()
     shared.await_none()
     shared.start()
-    volumes.wait(shared.state, grown.values(), seconds=60)
+    volumes.wait(shared.state, grown.values(), seconds=LONG)
     assert nfs(shared, "w1", "nfs-cat", url(jan, "/small")).stdout == "kept\n"
 
     # Kept: unreachable, and back with another path. Removed: gone.
@@ -197,7 +197,7 @@ def test_storage_from_the_first_file_to_the_last(shared: Room, tmp_path: Path) -
         grown["id:1"].model_copy(update={"state": "kept"}),
         grown["id:2"].model_copy(update={"state": "removed"}),
     ]
-    volumes.wait(shared.state, gone, seconds=60)
+    volumes.wait(shared.state, gone, seconds=LONG)
     assert [volume.name for volume in volumes.load_all(shared.state)] == ["k8s-jan-1"]
     assert not volumes.image(shared.state, ewa).exists()
     assert "ganesha" not in " ".join(shared.daemons().values())
