@@ -84,7 +84,7 @@ def _round(sock: socket.socket, packets: dict[str, bytes]) -> dict[str, dict[str
 async def boot(server: str, trusted: ssl.SSLContext, machine: Machine) -> None:
     """From the boot script to the certificates; raises for anything but what an honest machine is to get."""
     transport = httpx2.AsyncHTTPTransport(verify=trusted, local_address=machine.address)
-    async with httpx2.AsyncClient(transport=transport, timeout=60, trust_env=False) as http:
+    async with httpx2.AsyncClient(transport=transport, timeout=300, trust_env=False) as http:
         base, boot_id = f"http://{server}", str(uuid.uuid4())
 
         async def get(url: str) -> bytes:

@@ -79,7 +79,7 @@ def test_a_full_room_at_once(full_room: Room) -> None:
     before = processor_seconds(room)
     done = subprocess.run(
         ["ip", "netns", "exec", namespace, sys.executable, "-m", "tests.interop.server.storm_machines"],
-        input=json.dumps(how), capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+        input=json.dumps(how), capture_output=True, text=True, cwd=ROOT, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     used = {name: seconds - before.get(name, 0) for name, seconds in processor_seconds(room).items()}
