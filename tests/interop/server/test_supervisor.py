@@ -17,8 +17,8 @@ from nodisk.machines import processes
 from nodisk.server.supervisor import Daemon, Supervisor
 
 pytestmark = pytest.mark.interop
-MARK = "86400.4711"
-"""What the test's ``sleep`` is told, so that it is found again."""
+MARK = f"86400.{os.getpid()}"
+"""What this run's ``sleep`` is told, so that it is found again, and no other run's."""
 
 
 def left() -> list[int]:
