@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import commands
+from tests.support.asleep import until_asleep
 from tests.support.restic_keys import open_at_once
 from tests.unit.spec.labs import TEN_LINES
 
@@ -97,6 +98,7 @@ class Room:
             self.argv(*words, state=state), cwd=self.folder, env=env, text=True, stderr=subprocess.PIPE
         )
         assert until(lambda: self.mark.exists() and self.mark.read_text().strip(), Deadline(120), every=0.05)
+        until_asleep(command.pid)  # it waits for restic: a signal that comes before is lost
         return command
 
     def ended(self) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.interop.backup.rooms import Room
 from tests.support.at_once import at_once
+from tests.support.waits import LONG
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk import virtual_record
@@ -166,9 +167,9 @@ def test_create_ends_in_the_midst(backed_up: Room, how: signal.Signals) -> None:
     assert (backed_up.lab.backup / "staging/manifest.json").exists()
     assert (backed_up.lab.backup / "staging").stat().st_mode & 0o777 == 0o700
     command.send_signal(how)
-    command.communicate(timeout=60)
+    command.communicate(timeout=LONG)
     assert command.returncode == (-9 if how is signal.SIGKILL else 128 + how)
-    assert until(backed_up.ended, Deadline(30), every=0.05), "restic ends with nodisk"
+    assert until(backed_up.ended, Deadline(LONG), every=0.05), "restic ends with nodisk"
     assert how is signal.SIGKILL or backed_up.no_remains()
     backed_up.call("create", "--to", "backups")
     assert backed_up.no_remains()
@@ -182,8 +183,8 @@ def test_restore_ends_in_the_midst(backed_up: Room, tmp_path: Path, how: signal.
     words += ["--lab-file", str(tmp_path / "new.yaml")]
     command = backed_up.stopped_at("restore", *words, state=there)
     command.send_signal(how)
-    command.communicate(timeout=60)
-    assert until(backed_up.ended, Deadline(30), every=0.05)
+    command.communicate(timeout=LONG)
+    assert until(backed_up.ended, Deadline(LONG), every=0.05)
     assert not (there / "labs/room").exists()
     assert how is signal.SIGKILL or not (there / "restoring/room").exists()
     backed_up.call(*words, state=there)
@@ -198,7 +199,7 @@ def test_two_at_once(backed_up: Room) -> None:
         assert f"in use by process {command.pid}" in said
     finally:
         command.kill()
-        command.communicate(timeout=60)
+        command.communicate(timeout=LONG)
 
 
 def test_prune(backed_up: Room) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tests.interop.backup.rooms import Room, tiny_disk
 from tests.support.at_once import at_once
+from tests.support.waits import LONG
 
 from nodisk import run
 from nodisk.waiting import Deadline, until
@@ -79,12 +80,12 @@ class Nas:
         log.unlink(missing_ok=True)
         sshd = str(run.find("sshd"))
         self.sshd = run.start([*self.room.inside, sshd, "-D", "-e", "-f", self.folder / "sshd_config"], log_file=log)
-        assert until(lambda: "Server listening" in log.read_text(), Deadline(60), every=0.05), log.read_text()
+        assert until(lambda: "Server listening" in log.read_text(), Deadline(LONG), every=0.05), log.read_text()
 
     def stop(self) -> None:
         if self.sshd is not None:
             self.sshd.terminate()
-            self.sshd.wait(60)
+            self.sshd.wait(LONG)
             self.sshd = None
 
     def remove(self) -> None:
