@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import commands
-from tests.support.waits import until
+from tests.support.waits import LONG, until
 
 from nodisk import run
 from nodisk.check.findings import Finding
@@ -65,7 +65,7 @@ class Cable:
                 yield
             finally:
                 process.terminate()
-                process.wait(10)
+                process.wait(LONG)
 
     @contextmanager
     def third(self, address: str) -> Iterator[str]:
