@@ -94,15 +94,16 @@ def listening(cable: Cable, *words: str, terminal: int = subprocess.DEVNULL) -> 
 
 
 @contextlib.contextmanager
-def client(cable: Cable, mac: str, *options: str) -> Iterator[None]:
-    """busybox' DHCP client on a card of its own, which asks again and again."""
+def client(cable: Cable, mac: str, *options: str) -> Iterator[Path]:
+    """busybox' DHCP client on a card of its own, which asks again and again; yields its log."""
     name = f"pc{mac[-2:]}"
     cable.ip(cable.other, "link", "add", name, "link", "eth0", "address", mac, "type", "macvlan", "mode", "bridge")
     cable.ip(cable.other, "link", "set", name, "up")
     argv = ["busybox", "udhcpc", "-f", "-i", name, "-s", "/bin/true", "-t", "100", "-T", "1", *options]
-    process = run.start(argv, log_file=cable.folder / f"{name}.log", netns=cable.other)
+    log = cable.folder / f"{name}.log"
+    process = run.start(argv, log_file=log, netns=cable.other)
     try:
-        yield
+        yield log
     finally:
         process.kill()
         process.wait()
@@ -134,7 +135,9 @@ def test_a_room_with_a_dhcp_server_of_its_own(cable: Cable) -> None:
         stack.enter_context(room_servers.serving(cable.other, words, cable.folder))
         command = stack.enter_context(listening(cable, "--count", "3", "--control-plane", "2"))
         command.wait_for("listening on eth0")
-        stack.enter_context(client(cable, "02:00:00:98:00:99"))
+        phone = stack.enter_context(client(cable, "02:00:00:98:00:99"))
+        # Nobody beside it on its card answers; when it asks again, it has asked.
+        until(lambda: phone.read_text().count("discover") >= 2, why=phone.read_text)
         for number, (mac, options) in enumerate(
             (("8c:ec:4b:98:00:31", BIOS), ("8c:ec:4b:98:00:12", UEFI), ("52:54:00:98:00:23", SILENT)), 1
         ):
