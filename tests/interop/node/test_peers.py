@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.interop.node.peers_program import STEP, Content, Program, Server, compile_program, running, serving
 from tests.support.free_ports import free_port
-from tests.support.waits import until
+from tests.support.waits import LONG, until
 
 pytestmark = pytest.mark.interop
 DATA = hashlib.shake_128(b"peers").digest(8 * STEP + 12345)
@@ -114,7 +114,7 @@ def fetching(
 def test_from_the_server_alone(checked: Path, content: Content, tmp_path: Path, port: int) -> None:
     with fetching(checked, content, port) as (server, program):
         done = program.until_done()[-1].split()
-        assert program.process.wait(10) == 0
+        assert program.process.wait(LONG) == 0
     assert (tmp_path / "root").read_bytes() == DATA
     assert done[2:] == [str(len(DATA)), "0", "0"]
     assert server.given["bytes"] == len(DATA)
@@ -167,7 +167,7 @@ def test_one_whose_file_is_altered_gives_what_others_throw_away(
         altered = DATA.replace(b"\0", b"\1")
         with (tmp_path / "1").open("r+b") as file:
             file.write(altered)
-        with socket.create_connection(("127.0.0.2", port), timeout=20) as one:
+        with socket.create_connection(("127.0.0.2", port), timeout=LONG) as one:
             one.sendall(ask(content, 0, STEP - 1))
             head, body = answer(one)
         assert "206" in head.splitlines()[0]
@@ -189,7 +189,7 @@ def test_one_that_stops_in_the_midst_is_left(checked: Path, content: Content, tm
 
 def test_a_server_with_another_file_is_said(checked: Path, content: Content, tmp_path: Path, port: int) -> None:
     with fetching(checked, content, port, altered=True) as (_, program):
-        _, errors = program.process.communicate(timeout=60)
+        _, errors = program.process.communicate(timeout=LONG)
     assert program.process.returncode == 1
     assert "not what the manifest says" in errors
 
@@ -197,7 +197,7 @@ def test_a_server_with_another_file_is_said(checked: Path, content: Content, tmp
 def test_another_manifest_is_refused(checked: Path, content: Content, tmp_path: Path, port: int) -> None:
     content.sha256 = "0" * 64
     with running(checked, content, tmp_path / "root", server=1, address=f"127.0.0.2:{port}", leave=True) as program:
-        _, errors = program.process.communicate(timeout=60)
+        _, errors = program.process.communicate(timeout=LONG)
     assert program.process.returncode == 1
     assert "its SHA-256 is not" in errors
     assert not (tmp_path / "root").exists()
@@ -212,15 +212,13 @@ def test_the_rate_is_kept(checked: Path, content: Content, tmp_path: Path, port:
             running(checked, content, tmp_path / "1", server=at, address=f"127.0.0.2:{port}", rate=rate)
         )
         first.until_done()
-        took = []
-        with socket.create_connection(address, timeout=30) as one:
+        with socket.create_connection(address, timeout=LONG) as one:
+            since = time.monotonic()
             for number in range(3):
-                since = time.monotonic()
                 one.sendall(ask(content, number * STEP, (number + 1) * STEP - 1))
                 assert answer(one)[1] == DATA[number * STEP : (number + 1) * STEP]
-                took.append(time.monotonic() - since)
         # The first may come out of what was saved up, and of the kernel's buffers.
-        assert sum(took) >= 0.9
+        assert time.monotonic() - since >= 0.9
 
 
 def ask(content: Content, first: int, last: int, path: str = "", head: str = "GET") -> bytes:
@@ -275,7 +273,7 @@ def test_it_answers_ranges_of_its_file_and_nothing_else(
     giver: tuple[Program, Content, tuple[str, int]], path: str, first: int, last: int, status: int
 ) -> None:
     _, content, address = giver
-    with socket.create_connection(address, timeout=10) as one:
+    with socket.create_connection(address, timeout=LONG) as one:
         one.sendall(ask(content, first, last, path))
         head, body = answer(one)
     assert head.startswith(f"HTTP/1.1 {status} ")
@@ -288,7 +286,7 @@ def honest(giver: tuple[Program, Content, tuple[str, int]]) -> None:
     program, content, address = giver
 
     def answers() -> bool:
-        with socket.create_connection(address, timeout=10) as one:
+        with socket.create_connection(address, timeout=LONG) as one:
             one.sendall(ask(content, 7, 99))
             try:
                 _, body = answer(one)
@@ -297,7 +295,7 @@ def honest(giver: tuple[Program, Content, tuple[str, int]]) -> None:
         return body == DATA[7:100]
 
     # Its places may still be held by connections that have just been closed.
-    until(answers, seconds=15, every=0.001, why="it does not give what it has", process=program.process)
+    until(answers, every=0.001, why="it does not give what it has", process=program.process)
 
 
 REQUEST_PARTS = st.sampled_from(
@@ -348,7 +346,7 @@ def test_connections_that_say_nothing_lock_nobody_out_for_long(giver: tuple[Prog
     with ExitStack() as stack:
         for _ in range(30):
             stack.enter_context(socket.create_connection(giver[2], timeout=10))
-        with socket.create_connection(giver[2], timeout=10, source_address=("127.0.0.77", 0)) as other:
+        with socket.create_connection(giver[2], timeout=LONG, source_address=("127.0.0.77", 0)) as other:
             other.sendall(ask(giver[1], 0, 9))
             assert answer(other)[1] == DATA[:10]
     honest(giver)
