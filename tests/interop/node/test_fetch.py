@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.waits import LONG
 
 from nodisk import node
 
@@ -82,7 +83,7 @@ cmp /run/nodisk/ram/root.squashfs {folder}/wanted
 """
     (folder / "wanted").write_bytes(CONTENT)
     words = ["unshare", "--mount", busybox, "sh", "-c", script]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=LONG, check=False)
 
 
 def test_a_transfer_that_breaks_off_is_resumed(server: tuple[type[Faulty], int], tmp_path: Path) -> None:

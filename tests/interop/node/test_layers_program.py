@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.interop.node.peers_program import compile_program
 from tests.support.free_ports import free_port
+from tests.support.waits import LONG
 
 from nodisk.waiting import Deadline, until
 
@@ -35,12 +36,12 @@ class Giver:
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> httpx2.Response:
         url = f"http://{self.address[0]}:{self.address[1]}"
-        with httpx2.Client(timeout=20, trust_env=False) as client:
+        with httpx2.Client(timeout=LONG, trust_env=False) as client:
             return client.request(method, url + path, headers=headers)
 
     def raw(self, request: bytes) -> bytes:
         """What comes until it closes."""
-        with socket.create_connection(self.address, timeout=20) as wire:
+        with socket.create_connection(self.address, timeout=LONG) as wire:
             wire.sendall(request)
             wire.shutdown(socket.SHUT_WR)
             found = bytearray()
@@ -65,7 +66,7 @@ def running(program: Path, folder: Path, rate: int = 0) -> Iterator[Giver]:
                 return wire.connect_ex(("127.0.0.1", port)) == 0
 
         try:
-            assert until(answers, Deadline(30), every=0.05)
+            assert until(answers, Deadline(LONG), every=0.05)
             yield Giver(folder, ("127.0.0.1", port), process)
             assert process.poll() is None, process.stderr and process.stderr.read()
         finally:

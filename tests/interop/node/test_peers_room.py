@@ -15,7 +15,7 @@ from nodisk.state import State
 
 pytestmark = pytest.mark.interop
 MACHINES = 6
-PATIENCE = 120.0
+PATIENCE = 300.0
 PLAN = storm.Storm(MACHINES, link=50_000_000, size=2 << 20)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.interop.node.pod_wires import OUTSIDE, PODS, PORTS, RANGES, Flow, PodWires, flows
 from tests.interop.node.wires import LAB
 from tests.support.policies import allowed, pod, policy
+from tests.support.waits import LONG
 
 from nodisk import run
 from nodisk.plan import containers, system
@@ -338,7 +339,7 @@ def link_local(wires: PodWires, who: str, link: str) -> str:
         listed = json.loads(run.run(words).stdout or "[]")
         return next((one["local"] for entry in listed for one in entry.get("addr_info", [])), None)
 
-    assert until(lambda: found() is not None, Deadline(30), every=0.1)
+    assert until(lambda: found() is not None, Deadline(LONG), every=0.1)
     return found() or ""
 
 

@@ -33,7 +33,7 @@ while True:
     connection.sendall(peer[0].encode())
     connection.close()
 """
-ASK = "import socket; print(socket.create_connection(('10.96.0.1', 443), timeout=5).recv(100).decode())"
+ASK = "import socket; print(socket.create_connection(('10.96.0.1', 443), timeout=60).recv(100).decode())"
 # As kube-proxy's rules do it for the Service `kubernetes`: on the way out, after the packet was routed.
 PROXY = """\
 table ip proxy {
