@@ -19,6 +19,7 @@ import yaml
 from tests.interop.assets import bad_registry
 from tests.interop.assets.bad_registry import BadRegistry
 from tests.interop.assets.publisher import image, registry
+from tests.support.waits import LONG
 
 from nodisk import waiting
 from nodisk.assets import addon_mirror, addon_source, built, mirrored, progress, prune
@@ -63,11 +64,11 @@ class Site:
         platform = {"os": "linux", "architecture": "amd64"}
         body = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**one, "platform": platform}]})
         url = f"http://{self.address}/v2/{path}/manifests/{tag}"
-        httpx2.put(url, content=body, headers={"Content-Type": INDEX}).raise_for_status()
+        httpx2.put(url, content=body, headers={"Content-Type": INDEX}, timeout=LONG).raise_for_status()
         return f"sha256:{hashlib.sha256(body.encode()).hexdigest()}", digest
 
     def get(self, path: str) -> bytes:
-        return httpx2.get(f"http://{self.address}{path}", headers=ACCEPT).content
+        return httpx2.get(f"http://{self.address}{path}", headers=ACCEPT, timeout=LONG).content
 
     def mirror(self, wanted: dict[str, list[str]], *, refresh: bool = False, offline: bool = False) -> list[Result]:
         store = Store(self.state.state)
@@ -214,7 +215,7 @@ def own(site: Site) -> Iterator[Path]:
     with (site.folder / "own.log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", file], stdout=log, stderr=log)
     try:
-        assert waiting.until((state.run / "registry.sock").exists, waiting.Deadline(60), every=0.05)
+        assert waiting.until((state.run / "registry.sock").exists, waiting.Deadline(LONG), every=0.05)
         yield file
     finally:
         process.terminate()
@@ -223,7 +224,7 @@ def own(site: Site) -> Iterator[Path]:
 
 def served(state: LabState, path: str, place: str) -> httpx2.Response:
     transport = httpx2.HTTPTransport(uds=str(state.run / "registry.sock"))
-    with httpx2.Client(base_url="http://registry", transport=transport) as http:
+    with httpx2.Client(base_url="http://registry", transport=transport, timeout=LONG) as http:
         return http.get(f"/v2/{path}/manifests/{place}", headers=ACCEPT)
 
 

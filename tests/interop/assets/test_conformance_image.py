@@ -17,6 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 from tests.interop.assets.publisher import registry, script
+from tests.support.waits import LONG
 
 from nodisk import waiting
 from nodisk.assets import built, conformance_image, docker_archive, mirrored, prune
@@ -60,13 +61,14 @@ class Site:
         docker_archive.write(archive, name=name, entries=entries, config=config, work=self.folder)
         copy = ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", "--format", "oci"]
         subprocess.run([*copy, f"docker-archive:{archive}", f"docker://{self.address}/{path}:{tag}-amd64"], check=True)
-        raw = httpx2.get(f"http://{self.address}/v2/{path}/manifests/{tag}-amd64", headers=ACCEPT).content
+        there = f"http://{self.address}/v2/{path}/manifests/{tag}-amd64"
+        raw = httpx2.get(there, headers=ACCEPT, timeout=LONG).content
         self.digests[name] = f"sha256:{hashlib.sha256(raw).hexdigest()}"
         one = {"mediaType": MANIFESTS[0], "digest": self.digests[name], "size": len(raw)}
         one |= {"platform": {"os": "linux", "architecture": "amd64"}}
         body = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [one]})
         url = f"http://{self.address}/v2/{path}/manifests/{tag}"
-        httpx2.put(url, content=body, headers={"Content-Type": INDEX}).raise_for_status()
+        httpx2.put(url, content=body, headers={"Content-Type": INDEX}, timeout=LONG).raise_for_status()
 
     def publish_suite(self, *listed: str) -> None:
         says = {
@@ -126,7 +128,7 @@ def own(site: Site) -> Iterator[None]:
     with (site.folder / "own.log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", file], stdout=log, stderr=log)
     try:
-        assert waiting.until((state.run / "registry.sock").exists, waiting.Deadline(60), every=0.05)
+        assert waiting.until((state.run / "registry.sock").exists, waiting.Deadline(LONG), every=0.05)
         yield
     finally:
         process.terminate()
@@ -135,7 +137,7 @@ def own(site: Site) -> Iterator[None]:
 
 def served(site: Site, name: str, place: str) -> httpx2.Response:
     transport = httpx2.HTTPTransport(uds=str(site.context.state.run / "registry.sock"))
-    with httpx2.Client(base_url="http://registry", transport=transport) as http:
+    with httpx2.Client(base_url="http://registry", transport=transport, timeout=LONG) as http:
         return http.get(f"/v2/{name.partition('/')[2].rpartition(':')[0]}/manifests/{place}", headers=ACCEPT)
 
 

@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.interop.assets.publisher import registry
 from tests.support.helm import unpack
+from tests.support.waits import LONG
 
 from nodisk import yamltext
 from nodisk.assets import addon_files, addon_listing, addon_source, helm, mirrored, progress
@@ -319,15 +320,17 @@ def push(address: str, path: str, tag: str, chart: bytes) -> None:
 
     def blob(data: bytes, kind: str) -> dict[str, Any]:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        where = httpx2.post(f"{base}/blobs/uploads/").headers["Location"]
-        httpx2.put(str(httpx2.URL(where).copy_merge_params({"digest": digest})), content=data).raise_for_status()
+        where = httpx2.post(f"{base}/blobs/uploads/", timeout=LONG).headers["Location"]
+        there = httpx2.URL(where).copy_merge_params({"digest": digest})
+        httpx2.put(str(there), content=data, timeout=LONG).raise_for_status()
         return {"mediaType": kind, "digest": digest, "size": len(data)}
 
     config = blob(b'{"name":"web","version":"1.2.3"}', "application/vnd.cncf.helm.config.v1+json")
     layer = blob(chart, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
     body = json.dumps({"schemaVersion": 2, "config": config, "layers": [layer]})
     kind = "application/vnd.oci.image.manifest.v1+json"
-    httpx2.put(f"{base}/manifests/{tag}", content=body, headers={"Content-Type": kind}).raise_for_status()
+    there = f"{base}/manifests/{tag}"
+    httpx2.put(there, content=body, headers={"Content-Type": kind}, timeout=LONG).raise_for_status()
 
 
 def load(state: LabState, wanted: Addon, upstream: Upstream, *, offline: bool = False) -> None:

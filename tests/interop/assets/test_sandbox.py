@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.waits import until, until_async
+from tests.support.waits import LONG, until, until_async
 
 from nodisk import run
 from nodisk.assets import sandbox
@@ -83,7 +83,7 @@ def test_cancelled_amid_its_start_a_program_is_dead_on_return(tmp_path: Path, mo
             await task
 
     monkeypatch.setattr(run, "start_async", slow)
-    asyncio.run(asyncio.wait_for(go(), 60))
+    asyncio.run(asyncio.wait_for(go(), LONG))
     until(lambda: not running(mark), why=lambda: f"{running(mark)} still there")
 
 
@@ -98,7 +98,7 @@ def test_cancelled_every_descendant_is_dead_on_return(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(asyncio.wait_for(go(), 60))
+    asyncio.run(asyncio.wait_for(go(), LONG))
     until(lambda: not running(mark), why=lambda: f"{running(mark)} still there")
 
 
