@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.waits import until
+from tests.support.waits import LONG, until
 
 from nodisk import run
 from nodisk.errors import NodiskError, TimedOut
@@ -135,7 +135,7 @@ def power_of(virtual: Virtual) -> Power:
     return virtual.power
 
 
-def await_text(path: Path, pattern: str, seconds: float = 90) -> None:
+def await_text(path: Path, pattern: str, seconds: float = 3 * LONG) -> None:
     def shown() -> str:
         return path.read_text(errors="replace") if path.exists() else ""
 

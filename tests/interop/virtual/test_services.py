@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from tests.interop.server.rooms import LAB, make_store
+from tests.support.waits import LONG
 
 from nodisk import run
 from nodisk.assets import built
@@ -48,7 +49,7 @@ class Rig:
 
     def script(self, mac: str) -> str:
         segment = self.virtual().segment
-        words = ["curl", "-sS", "--max-time", "10", f"http://{segment.server.ip}/boot/{mac}.ipxe"]
+        words = ["curl", "-sS", "--max-time", f"{LONG:g}", f"http://{segment.server.ip}/boot/{mac}.ipxe"]
         return run.run(words, netns=segment.netns).stdout
 
 
