@@ -68,7 +68,7 @@ def test_one_comes_and_one_does_not(room: Room) -> None:
     room.start()
     cp1 = room.machine("cp1")
     room.plug("cp1", str(cp1.mac), str(cp1.address))
-    process = started(room, "room", "on", "--for", "8s", "--stagger", "0", "--output", "json", "--no-proof")
+    process = started(room, "room", "on", "--for", "20s", "--stagger", "0", "--output", "json", "--no-proof")
     with room.database() as database:
         for stage in (Stage.DHCP, Stage.IPXE, Stage.READY):
             database.record(Kind.STAGE, "", source="a test", mac=cp1.mac, machine="cp1", stage=stage)
