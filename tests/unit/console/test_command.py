@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.support.waits import LONG
 from tests.unit.spec.labs import TEN_LINES
 
 from nodisk import files
@@ -94,7 +95,7 @@ class Desk:
         reading, writing = os.openpty() if terminal else os.pipe()
         words = (sys.executable, "-m", "nodisk", "console", *words, *where)
         subprocess.run(
-            words, env=known | dict(session), stdout=writing, stderr=subprocess.DEVNULL, check=True, timeout=60
+            words, env=known | dict(session), stdout=writing, stderr=subprocess.DEVNULL, check=True, timeout=LONG
         )
         os.close(writing)
         printed = b""
@@ -103,7 +104,7 @@ class Desk:
                 printed += found
         os.close(reading)
         if expected and (self.folder / "state/labs/room/run/sign-in.html").exists():
-            assert until(lambda: self.opened.exists() and self.opened.read_text(), Deadline(60), every=0.02)
+            assert until(lambda: self.opened.exists() and self.opened.read_text(), Deadline(LONG), every=0.02)
         return printed.decode().replace("\r", ""), self.opened.read_text() if self.opened.exists() else ""
 
 
