@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from tests.support.cluster import Cluster
+from tests.support.waits import LONG
 
 from nodisk.bench import runner, service_load
 from nodisk.bench.pods_load import Timer, at_once, density_measure
@@ -139,7 +140,7 @@ def test_no_more_pods_are_starting_at_once_than_the_slo_allows() -> None:
     meta = {"name": "a", "creationTimestamp": "2026-01-01T00:00:00Z"}
     pod = {"metadata": meta, "spec": {"containers": [{}], "nodeName": "w1"}, "status": running}
     timer.event(WatchEvent(Change.MODIFIED, pod), 1.0)
-    assert done.wait(5)
+    assert done.wait(LONG)
     waiting.join()
     timer.wait_few(1, 0.0)  # what is lost is waited for no longer
 
