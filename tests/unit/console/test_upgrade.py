@@ -244,7 +244,7 @@ def test_a_command_outlives_who_began_it(tmp_path: Path) -> None:
     log.write_text("of an earlier one\n")
     words = [sys.executable, "-c", BEGINNER, str(tmp_path), LOG]
     assert subprocess.run(words, start_new_session=True, check=False).returncode == -9
-    until(lambda: "error: " in log.read_text(), every=0.1, why=log.read_text)
+    until(lambda: "no.yaml" in log.read_text(), every=0.1, why=log.read_text)
     said = log.read_text()
-    assert "no.yaml" in said
+    assert "error: " in said
     assert "of an earlier one" not in said
