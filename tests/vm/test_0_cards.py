@@ -118,7 +118,8 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     try:
         driver("build", timeout=1800)
         found = Machines(driver)
-        nics.check(found.virtual.lab)
+        by_themselves = tuple(one for one in found.virtual.lab.machines if one.nic_model is not Nic.IGB)
+        nics.check(found.virtual.lab.model_copy(update={"machines": by_themselves}))
         driver.start_server()
         yield found
     finally:
