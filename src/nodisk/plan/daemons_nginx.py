@@ -369,7 +369,7 @@ def nginx(lab: Lab, host: Host) -> str:
         f"        server {machine.address}:{ports.API} max_fails=1 fail_timeout={LEAVE_ALONE}s;" for machine in planes
     )
     patience = PATIENCE if len(planes) > 1 else 2 * PATIENCE
-    layers, direct = (_LAYERS, _DIRECT) if lab.peers is not None else ("", "")
+    layers, direct = (_LAYERS, _DIRECT) if lab.layers_between_machines else ("", "")
     registry = _REGISTRY.format(
         server=lab.network.server, registry=ports.REGISTRY, run=host.run, layers=layers, direct=direct
     )

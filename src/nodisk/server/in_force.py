@@ -189,7 +189,7 @@ class InForce:
         found.menu_password = self._state.menu_password
         found.chosen = functools.partial(metrics.chosen, self._state)
         found.kubelets = Kubelets.of(lab, pki) if lab.has_cluster else None
-        peers = lab.peers if lab.has_cluster else None
+        peers = lab.peers if lab.layers_between_machines else None
         if found.layers is None or before is None or before.texts.lab.peers != peers:
             found.layers = None if peers is None else Layers(peers.rate.bytes, self._asking.has)
         found.size_of = self._asking.size

@@ -220,10 +220,15 @@ class Lab(Section):
     """Machines that boot give parts of the image to each other; absent or `off`: all of it comes from the server.
     Experimental: see docs/explanation/peers.md. The image is another one then: `nodisk build`."""
 
+    @property
+    def layers_between_machines(self) -> bool:
+        """Whether machines give each other layers of container images."""
+        return self.has_cluster and self.peers is not None and self.peers.layers
+
     def gives_layers(self, machine: Machine) -> bool:
-        """Whether a machine takes layers of container images from others, too, and gives them on: workers, for a
-        control plane's own images are what everybody else's boot waits for."""
-        return self.peers is not None and self.has_cluster and machine.role is Role.WORKER
+        """Whether a machine takes layers from others, too, and gives them on: workers, for a control plane's own images
+        are what everybody else's boot waits for."""
+        return self.layers_between_machines and machine.role is Role.WORKER
 
     @property
     def server_enforces(self) -> bool:

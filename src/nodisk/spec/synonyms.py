@@ -68,6 +68,7 @@ WORDS: dict[str, str] = {
     "class_registry.per_namespace": "per_student each student_quota namespace_quota",
     "peers": "peer p2p peer_to_peer bittorrent torrent swarm multicast",
     "peers.rate": "limit speed bandwidth upload max_rate rate_limit",
+    "peers.layers": "images container_images blobs",
     "secure_boot": "secureboot uefi_secure_boot sb shim",
     "machines[].secure_boot": "secureboot uefi_secure_boot sb shim",
     "virtual.firmware": "bios uefi boot_mode",

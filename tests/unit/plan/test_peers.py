@@ -24,6 +24,9 @@ OFF = Lab.model_validate(
     }
 )
 ON = Lab.model_validate({**OFF.model_dump(mode="json", exclude_none=True), "peers": {"rate": "80M"}})
+IMAGE_ALONE = Lab.model_validate(
+    {**OFF.model_dump(mode="json", exclude_none=True), "peers": {"rate": "80M", "layers": False}}
+)
 SWITCHED_OFF = Lab.model_validate({**OFF.model_dump(mode="json", exclude_none=True), "peers": "off"})
 ASSET = AssetRef("root.squashfs", "a" * 64, 100 << 20)
 FACTS = Facts(
@@ -41,6 +44,7 @@ def test_the_example_of_the_docs() -> None:
     found = Lab.model_validate({**OFF.model_dump(mode="json", exclude_none=True), **written}).peers
     assert found is not None
     assert found.rate == Rate(200_000_000)
+    assert found.layers
     assert set(written["peers"]) == set(type(found).model_fields)
 
 
@@ -59,10 +63,10 @@ def test_an_image_without_manifest_boots_as_before() -> None:
 
 
 def test_only_then_nginx_and_the_firewall_know_of_it() -> None:
-    for lab, there in ((ON, True), (OFF, False)):
+    for lab, there, layers in ((ON, True, True), (IMAGE_ALONE, True, False), (OFF, False, False)):
         host = usual_host(lab, Path("/var/lib/nodisk/labs/room"), Path("/var/lib/nodisk/assets/objects"))
         assert ("location = /peers { proxy_pass" in configure(lab, host)["nginx.conf"]) is there
-        assert ("location /peers/v2/ {" in configure(lab, host)["nginx.conf"]) is there
+        assert ("location /peers/v2/ {" in configure(lab, host)["nginx.conf"]) is layers
         assert ("{ 6448, 6449 }" in containers.firewall(lab, names=False)) is there
 
 
@@ -93,3 +97,4 @@ def test_layers_only_between_workers_whose_containerd_gives_up() -> None:
     assert not containers.gives_layers(ON, FACTS, ON.machines[0]), "a control plane boots as ever"
     assert not containers.gives_layers(ON, old, worker)
     assert not containers.gives_layers(OFF, FACTS, worker)
+    assert not containers.gives_layers(IMAGE_ALONE, FACTS, worker)
