@@ -19,6 +19,7 @@ from nodisk.check import (
     firmware,
     host,
     loaders,
+    peers,
     ram,
     release,
     snippets,
@@ -64,6 +65,7 @@ NAMES = (
     "ssh",
     "loaders",
     "timetable",
+    "peers",
     "backup",
     "kvm",
     "memory",
@@ -114,6 +116,8 @@ def checks(place: Place, budgets: list[Budget]) -> dict[str, Callable[[], list[F
     found["loaders"] = lambda: loaders.loaders(lab, place.state, virtual=place.virtual)
     if lab.timetable is not None:
         found["timetable"] = lambda: timetable.timetable(lab, place.file, virtual=place.virtual)
+    if lab.peers is not None:
+        found["peers"] = lambda: peers.peers(lab, place.state)
     if place.virtual:
         found["kvm"] = lambda: host.kvm(lab)
         if place.netns is None:  # when it runs, its machines have their memory already

@@ -140,8 +140,8 @@ def test_the_command_on_a_virtual_lab(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(answer) == ["lab", "virtual", "worst", "findings", "budget"]
     assert done.return_value == 4  # that mirror has no Debian
     names = [finding["check"] for finding in answer["findings"]]
-    # This lab has no timetable and no class registry, and so nothing is said of those; nor of machines that don't run.
-    unsaid = (*wire.CHECKS, "timetable", "registry", "config")
+    # This lab has no timetable, peers or class registry, so nothing is said of those; nor of machines that are off.
+    unsaid = (*wire.CHECKS, "timetable", "peers", "registry", "config")
     assert list(dict.fromkeys(names)) == [name for name in NAMES if name not in unsaid]
     assert set(wire.CHECKS) < set(NAMES)
     assert [one["machine"] for one in answer["budget"]] == ["cp1", "w1"]
