@@ -111,7 +111,7 @@ def test_ipxe_tells_its_switch_port(tmp_path: Path) -> None:
         words += ["-drive", f"if=pflash,format=raw,file={variables}"]
         words += ["-netdev", f"tap,id=n,ifname={card},script=no,downscript=no"]
         words += ["-device", f"virtio-net-pci,netdev=n,mac={mac},romfile="]
-        with lldpd(room.name, card, tmp_path):
+        with lldpd(room.name, card, room.folder):  # lldpd gives up root's rights
             process = run.start(words, log_file=tmp_path / "qemu.log", netns=room.name)
             try:
                 seen = wait_for_port(room, mac, tmp_path)
