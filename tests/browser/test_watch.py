@@ -16,6 +16,7 @@ from tests.browser.served import Served
 from tests.browser.test_terminal import dial, enter, hello, screen, session, shows, type_in, until
 from tests.support.chromium import PATIENCE, click, complaints, media, patiently, violations, wait_for
 from tests.support.shells import PROMPT
+from tests.support.waits import until_async
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -276,6 +277,8 @@ def test_who_may_not_watch_is_refused(served: Served, token: str) -> None:
                 served.database.console.sign_out(root)
                 said, code = await ends(admin)
                 assert (said[-1]["text"], code) == (WORDS[Left.OUT], 1000)
+        places = served.console.terminals.places
+        await until_async(lambda: all(one.current is None for one in list(places.values())))
         async with watching(served, mine) as anna:
             await anna.send(hello_of_watcher(mine))
             said, _ = await ends(anna)
