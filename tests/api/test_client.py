@@ -160,9 +160,9 @@ def test_watch_starts_anew_after_compaction(client: Client) -> None:
 
 def test_wait_ends_in_time(client: Client) -> None:
     start = time.monotonic()
-    events = list(wait_for(client, "v1", "Namespace", fields="metadata.name=default", seconds=0.5))
+    events = list(wait_for(client, "v1", "Namespace", fields="metadata.name=default", seconds=5))
     assert [event.change for event in events] == [Change.ADDED]
-    assert 0.4 < time.monotonic() - start < 30
+    assert 4.9 < time.monotonic() - start < 30
 
 
 def test_unreachable_is_bounded_and_says_so(plane: ControlPlane) -> None:
