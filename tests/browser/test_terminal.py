@@ -241,7 +241,7 @@ def test_signing_out_ends_it_and_so_does_idleness(served: Served, browser: Chrom
     browser.find_element(By.ID, "again")
     browser.refresh()
     wait_for(browser, "#state", WORDS[End.IDLE])
-    assert "jan-kowalski" in served.shells.removed
+    patiently(browser, lambda: "jan-kowalski" in served.shells.removed or None)
     served.console.terminals.idle = 1800
     click(browser, "#again:enabled")
     opened(browser)
