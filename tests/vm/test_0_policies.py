@@ -18,7 +18,7 @@ LAB = """\
 name: vmtest-apart
 network: {subnet: 10.91.0.0/24, server: 10.91.0.1}
 os: {kernel: cloud}
-kubernetes: {isolation: names}
+kubernetes: {source: debian, isolation: names}
 machines:
   - {name: cp1, mac: "52:54:00:91:00:0b", address: 10.91.0.11, role: control-plane, memory: 2GiB}
   - {name: w1, mac: "52:54:00:91:00:15", address: 10.91.0.21, memory: 1GiB}
