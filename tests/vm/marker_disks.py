@@ -29,7 +29,8 @@ def _boot_sector(name: str) -> bytes:
     code = bytes.fromhex(f"31c08ed8fcbe{place}baf803ac84c07403eeebf8f4ebfd")
     assert len(code) == 22
     partition = struct.pack("<B3xB3xII", 0x80, _LINUX, _BEGIN, SIZE // _SECTOR - _BEGIN)
-    return (code + f"{says(name)}\r\n".encode() + b"\0").ljust(446, b"\0") + partition.ljust(64, b"\0") + b"\x55\xaa"
+    words = f"\r\n\r\n{says(name)}\r\n\0".encode()
+    return (code + words).ljust(446, b"\0") + partition.ljust(64, b"\0") + b"\x55\xaa"
 
 
 def says(name: str) -> str:
@@ -53,8 +54,9 @@ class Disks:
         program.write_text(
             "#!/bin/sh\nname=\n"
             'for word in "$@"; do case $word in guest=nodisk-*/*) name=${word##*/} ;; esac; done\n'
-            f"disk={shlex.quote(str(folder))}/$name.img\n"
-            f'exec {shutil.which(PROGRAM)} "$@" ${{name:+-drive "if=virtio,format=raw,file=$disk"}}\n'
+            f'[ "$name" ] && set -- "$@" -drive if=none,id=disk,format=raw,file={shlex.quote(str(folder))}/$name.img'
+            " -device virtio-blk-pci,drive=disk,bootindex=2\n"
+            f'exec {shutil.which(PROGRAM)} "$@"\n'
         )
         program.chmod(0o755)
 
