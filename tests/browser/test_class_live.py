@@ -238,10 +238,11 @@ def test_on_a_phone_tables_move_and_the_page_does_not(
         browser.get(f"{served.base}/class/physics")
         wait_for(browser, "#fails td", "deployment/web")
         browser.execute_script("document.querySelector('#fails .table').focus()")
+        browser.execute_script(WATCH)
         ActionChains(browser).send_keys(Keys.ARROW_RIGHT).perform()
-        patiently(browser, lambda: browser.execute_script(MOVED) > 0)
         patiently(browser, lambda: browser.execute_script(SETTLED))
         moved = browser.execute_script(MOVED)
+        assert moved > 0
         says(Together((fails(), fails("now", of=f"deployment/{LONG}")), {}))
         wait_for(browser, "#fails td", "now")
         assert browser.execute_script(MOVED) == moved
@@ -289,12 +290,9 @@ return [...document.querySelectorAll(".table")].filter(wrong).map((one) => one.g
 """
 """Tables that the keyboard stops at, though they can't be moved, or can be moved, and it doesn't."""
 MOVED = "return document.querySelector('#fails .table').scrollLeft"
-SETTLED = """
-const now = document.querySelector("#fails .table").scrollLeft, before = window.before;
-window.before = now;
-return now === before;
-"""
-"""Whether it moves no more, since the last look."""
+WATCH = "document.querySelector('#fails .table').onscrollend = () => { window.settled = true; }"
+SETTLED = "return window.settled"
+"""Whether it has been moved since `WATCH`, and moves no more."""
 
 
 def _things_with_long_names(served: Served) -> None:
