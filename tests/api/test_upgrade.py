@@ -51,6 +51,9 @@ INFO = (
     *("operatingSystem", "osImage", "systemUUID"),
 )
 
+BRIEFLY = 6.0
+"""Seconds for a machine to be back: all of it is lost with one that never is, and those that are need some."""
+
 
 class Killed(BaseException):
     """Ends a walk as ``kill -9`` does: see ``Dying``."""
@@ -176,7 +179,7 @@ def test_the_whole_room_in_order(room: Room) -> None:
 def test_the_first_that_does_not_come_back_goes_back_by_itself(room: Room) -> None:
     old, new = room.rootfs["up-cp1"], room.build(2)
     room.broken = lambda _, rootfs: rootfs == new
-    walk = room.walk(within=2.0)
+    walk = room.walk(within=BRIEFLY)
     with pytest.raises(NodiskError, match="runs the one before again: up-cp1: its node is not Ready") as caught:
         walk.run()
     assert "(0 machines are done, 5 are not)" in caught.value.message
@@ -195,7 +198,7 @@ def test_a_later_one_stops_it_and_all_that_went_can_go_back(room: Room) -> None:
     old, new = room.rootfs["up-cp1"], room.build(2)
     room.broken = lambda name, rootfs: name == "up-w2" and rootfs == new
     with pytest.raises(NodiskError, match="up-w2: its node is not Ready") as caught:
-        room.walk(within=2.0).run()
+        room.walk(within=BRIEFLY).run()
     assert "--back goes back" in str(caught.value.hint)
     assert room.boots == STEPS[:3]
     room.boots.clear()
@@ -338,7 +341,7 @@ def test_a_control_plane_that_takes_the_api_with_it(
 
     try:
         with pytest.raises(NodiskError, match="nor with the build before: up-cp1: the API doesn't answer"):
-            room.walk(within=2.0, api=1.0, boot=boot).run()
+            room.walk(within=BRIEFLY, api=1.0, boot=boot).run()
         room.finish(room.walk(back=True, api=1.0, boot=boot))
     finally:
         if next(tries) < 3:
