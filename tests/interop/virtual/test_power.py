@@ -111,7 +111,9 @@ def test_down_finds_what_a_crash_left(virtual: Virtual, tmp_path: Path) -> None:
     virtual.segment.up()
     virtual.power.on(virtual.lab.machines[0])
     # A daemon whose server is gone, and a machine that lab.yaml no longer names.
-    run.start(["sleep", "1000"], log_file=tmp_path / "log", netns=virtual.segment.netns).returncode = 0
+    daemon = run.start(["sleep", "1000"], log_file=tmp_path / "log", netns=virtual.segment.netns)
+    daemon.returncode = 0
+    until(lambda: daemon.pid in processes.in_namespace(virtual.segment.netns), why="it does not come in")
     fewer = virtual.lab.model_copy(update={"machines": virtual.lab.machines[1:]})
     said: list[str] = []
     assert Virtual(fewer, virtual.file, virtual.state).down(said.append)
