@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support import forker
+from tests.support.waits import LONG
 
 from nodisk.errors import CommandFailed
 
@@ -75,14 +76,14 @@ def _forked(request: Mapping[str, object], answer: str, timeout: float) -> tuple
             with _starting:
                 control = _forker()
             socket.send_fds(control, [json.dumps(request).encode()], [far.fileno(), *stdio])
-        near.settimeout(timeout)
+        near.settimeout(LONG)
         told = stack.enter_context(near.makefile())
-        pid = 0
+        pid = int(told.readline())  # the first one waits for the imports, and that is no time of the command's
+        near.settimeout(timeout)
         try:
-            pid, status = int(told.readline()), int(told.readline())
+            status = int(told.readline())
         except BaseException as error:
-            if pid:
-                os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
             if isinstance(error, TimeoutError):
                 raise subprocess.TimeoutExpired(str(request["words"]), timeout) from error
             raise
