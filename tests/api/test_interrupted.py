@@ -58,11 +58,9 @@ def left_by_bench(client: Client) -> list[Object]:
     return [*leftovers(client), *temporary_class.leftovers(client)]
 
 
-def ends(child: subprocess.Popen[str], status: int, seconds: float) -> str:
-    began = time.monotonic()
-    out, err = child.communicate(timeout=seconds * 4 + 30)
+def ends(child: subprocess.Popen[str], status: int) -> str:
+    out, err = child.communicate(timeout=LONG)
     assert child.returncode == status, out + err
-    assert time.monotonic() - began < seconds
     assert "Traceback" not in out + err, out + err
     assert err.endswith("\ninterrupted\n"), err
     return err
@@ -79,7 +77,7 @@ def test_verify_removes_what_it_made(plane: ControlPlane, direct: Client, number
     child = command(plane, "verify", "--quick")
     meets(child, lambda: spaces(direct, "nodisk-verify-"))
     os.killpg(child.pid, number)
-    ends(child, status, 60)
+    ends(child, status)
     until(lambda: not leftovers(direct), why=lambda: leftovers(direct))
 
 
@@ -131,7 +129,7 @@ def test_bench_removes_what_it_made(plane: ControlPlane, direct: Client) -> None
     meets(child, lambda: len(temporary_class.leftovers(direct)) > 5)
     os.killpg(child.pid, signal.SIGTERM)
     plane.forwarder.delay = 0
-    ends(child, 143, 90)
+    ends(child, 143)
     until(lambda: not left_by_bench(direct), why=lambda: left_by_bench(direct))
 
 
@@ -160,7 +158,7 @@ def test_class_create_is_completed_by_the_next(plane: ControlPlane, direct: Clie
     child = command(plane, *words)
     meets(child, lambda: len(spaces(direct, "stopped-")) > 3)
     os.killpg(child.pid, signal.SIGINT)
-    ends(child, 130, 60)
+    ends(child, 130)
     kept = record.need(plane.lab_state, "stopped")
     assert len(kept.students) == 24
     plane.forwarder.delay = 0
