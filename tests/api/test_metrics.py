@@ -142,9 +142,12 @@ def served(plane: ControlPlane, kubelets: dict[str, Kubelet], folder: Path) -> I
             conditions = [one for item in found for one in item.get("status", {}).get("conditions", [])]
             if not any(one["type"] == "Available" and one["status"] == "True" for one in conditions):
                 return None
-            # The API server says so a moment before it leads requests there.
+            # The API server says so a moment before it leads requests there, and a kubelet may be slow to answer first.
             raw = f"/apis/{cluster_metrics.GROUP}/{cluster_metrics.VERSION}/nodes"
-            return plane.kubectl("get", "--raw", raw, check=False).returncode == 0 or None
+            told = plane.kubectl("get", "--raw", raw, check=False)
+            if told.returncode != 0:
+                return None
+            return {one["metadata"]["name"] for one in json.loads(told.stdout)["items"]} == kubelets.keys() or None
 
         client.until("the cluster's metrics", available)
         yield said
