@@ -442,10 +442,10 @@ def test_reset_remove_and_delete_leave_nothing(plane: ControlPlane, client: Clie
     # A class without a record, as those of nodisk verify, needs the role too.
     unrecorded = temporary_class.planned("x", 1)
     client.create(manifests.identity_namespace(unrecorded, features.features(client))[0])
-    accounts.delete(client, found, nullcontext([]), limit=60)
+    accounts.delete(client, found, nullcontext([]), limit=300)
     assert client.get(*role)
-    accounts.delete(client, unrecorded, nullcontext([found]), limit=60)
-    actions.delete(plane.context, client, found, limit=60)
+    accounts.delete(client, unrecorded, nullcontext([found]), limit=300)
+    actions.delete(plane.context, client, found, limit=300)
     assert client.list("v1", "Namespace", labels="nodisk.dev/class=end") == []
     with pytest.raises(NotFound):
         client.get(*role)
