@@ -16,6 +16,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
+from tests.support.waits import LONG
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ SWITCHES = (
 )
 SETTLED = 5.0
 """Seconds after which a page that is on its way is there."""
-PATIENCE = 60.0
+PATIENCE = LONG
 """Seconds for anything that a page is waited for; usual are tenths, on a busy host a few."""
 
 
