@@ -668,7 +668,7 @@ def test_no_other_site_shows_it_in_a_frame(served: Served, browser: Chrome) -> N
         browser.switch_to.frame(0)
         assert "room" not in browser.find_element(By.TAG_NAME, "html").text
         browser.switch_to.default_content()
-        assert any("frame-ancestors" in line for line in complaints(browser))
+        patiently(browser, lambda: any("frame-ancestors" in line for line in complaints(browser)))
 
 
 def test_no_other_site_sends_its_forms(served: Served, browser: Chrome) -> None:
