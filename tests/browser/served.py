@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.shells import Host
+from tests.support.waits import LONG
 
 from nodisk.assets.addon_listing import Listed
 from nodisk.classes.census import Census, census
@@ -46,6 +47,8 @@ from nodisk.spec.load import load
 from nodisk.spec.model import Lab
 from nodisk.state import LabState, State
 from nodisk.values import Stage
+
+T = TypeVar("T")
 
 LAB = """\
 name: room
@@ -85,9 +88,14 @@ class Served:
         """Connections that are open now."""
         return set(self.server.server_state.connections)
 
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that serves; the caller's thread is another."""
-        return next(iter(self.connections())).loop  # type: ignore[no-any-return]
+    def within(self, act: Callable[[], T]) -> T:
+        """Do that in the loop that serves, while nothing else happens there; the caller's thread is another."""
+
+        async def run() -> T:
+            return act()
+
+        loop: asyncio.AbstractEventLoop = next(iter(self.connections())).loop
+        return asyncio.run_coroutine_threadsafe(run(), loop).result(LONG)
 
     def link(self, name: str = "anna", role: ConsoleRole = ConsoleRole.ADMIN) -> str:
         """A link to sign in by, as ``nodisk console invite`` prints it."""

@@ -159,7 +159,7 @@ def test_a_broken_connection_goes_on_where_it_was(served: Served, browser: Chrom
     shows(browser, "\nbefore-here-it-is\n")
     for _ in range(2):
         browser.execute_script("document.getElementById('terminal').dataset.state = 'cut'")
-        cut(served)
+        served.within(lambda: cut(served))
         opened(browser)
     assert "before-here-it-is" in screen(browser)
     type_in(browser, "echo after-$kept")
@@ -167,10 +167,10 @@ def test_a_broken_connection_goes_on_where_it_was(served: Served, browser: Chrom
 
 
 def cut(served: Served) -> None:
-    """Break the browser's connection, as a network does: nobody says goodbye."""
-    for protocol in list(served.connections()):
+    """Break the browser's connection, as a network does: nobody says goodbye. In the loop that serves."""
+    for protocol in served.connections():
         if "WebSocket" in type(protocol).__name__:
-            protocol.loop.call_soon_threadsafe(protocol.transport.abort)
+            protocol.transport.abort()
 
 
 def test_after_a_power_cut_there_is_a_new_one_below_what_was_shown(served: Served, browser: Chrome, token: str) -> None:
@@ -178,8 +178,12 @@ def test_after_a_power_cut_there_is_a_new_one_below_what_was_shown(served: Serve
     type_in(browser, "echo last-$((1+1))-words")
     shows(browser, "\nlast-2-words\n")
     browser.execute_script("document.getElementById('terminal').dataset.state = 'cut'")
-    cut(served)
-    served.loop().call_soon_threadsafe(served.shells.end, JAN)
+
+    def power_cut() -> None:
+        cut(served)
+        served.shells.end(JAN)
+
+    served.within(power_cut)  # at once: the page would find the old shell if it could come back in between
     opened(browser)
     text = shows(browser, KEPT)
     assert text.index("last-2-words") < text.index(KEPT)
@@ -227,7 +231,7 @@ def test_a_flood_waits_in_its_pod(served: Served, browser: Chrome, token: str) -
     before = browser.execute_script(memory)
     patiently(browser, lambda: current.sent > 24 * WINDOW or None)  # it goes on
     assert current.sent - current.seen <= WINDOW + 4096
-    assert len(current.place.kept.text) <= 65536
+    assert served.within(lambda: len(current.place.kept.text)) <= 65536
     assert browser.execute_script(memory) - before < 60_000_000
     ActionChains(browser).key_down(Keys.CONTROL).send_keys("c").key_up(Keys.CONTROL).perform()
     type_in(browser, "")
