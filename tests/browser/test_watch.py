@@ -13,10 +13,11 @@ import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from tests.browser.served import Served
-from tests.browser.test_terminal import dial, enter, hello, screen, session, shows, type_in, until
+from tests.browser.test_terminal import dial, enter, hello, screen, session, shows, type_in
+from tests.browser.test_terminal import until as until_said
 from tests.support.chromium import PATIENCE, click, complaints, media, patiently, violations, wait_for
 from tests.support.shells import PROMPT
-from tests.support.waits import until_async
+from tests.support.waits import until, until_async
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -112,6 +113,11 @@ def test_a_teacher_watches_and_the_student_sees_who(
     assert complaints(browser) == complaints(second) == []
 
 
+def nobody_is_there(served: Served) -> bool:
+    """The console has ended each terminal's session, which it does a moment after it has told everybody."""
+    return all(one.current is None for one in list(served.console.terminals.places.values()))
+
+
 def gone(driver: Chrome) -> None:
     """Nobody watches, says the page."""
     patiently(driver, lambda: driver.find_element(By.ID, "watched").get_property("textContent") == "" or None)
@@ -128,6 +134,7 @@ def test_it_ends_with_the_student_s_session_and_is_said_in_polish(
     wait_for(second, "#terminal[data-state=open]")
     served.database.door.sign_out(token)
     wait_for(second, "#state", "Terminal studenta został zamknięty.")
+    until(lambda: nobody_is_there(served))
     click(second, "#again:enabled")
     wait_for(second, "#state", "Ten student nie ma teraz otwartego terminala.")
     second.get(f"{served.base}/class/shells?lang=en")
@@ -135,10 +142,13 @@ def test_it_ends_with_the_student_s_session_and_is_said_in_polish(
 
 
 def test_the_activity_says_who_watched(served: Served) -> None:
-    events = [event.detail for event in served.database.events(limit=400)]
-    assert f"console: {ANNA} (teacher) watches the terminal of shells/jan-kowalski" in events
-    assert f"console: {ANNA} (teacher) watches the terminal of shells/jan-kowalski no more (closed)" in events
-    assert not any("before-42" in text for text in events)
+    def events() -> list[str]:
+        return [event.detail for event in served.database.events(limit=400)]
+
+    watches = f"console: {ANNA} (teacher) watches the terminal of shells/jan-kowalski"
+    until(lambda: f"{watches} no more (closed)" in events(), why=events)
+    assert watches in events()
+    assert not any("before-42" in text for text in events())
 
 
 # ---- programs instead of browsers -----------------------------------------------------------------------------------
@@ -161,7 +171,7 @@ async def student(served: Served, token: str) -> AsyncIterator[ClientConnection]
     """A student's terminal that is at its prompt."""
     async with dial(served, token) as socket:
         await socket.send(hello(token))
-        await until(socket, PROMPT)
+        await until_said(socket, PROMPT)
         yield socket
 
 
@@ -195,12 +205,12 @@ def test_nothing_is_shown_before_the_student_s_page_shows_who_watches(
             await anna.send(hello_of_watcher(mine))
             number = await notice(jan, NOTICE)
             await jan.send(b"echo secret-$((1+1))\n")
-            await until(jan, "secret-2")
+            await until_said(jan, "secret-2")
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(1):
                     await anna.recv()
             await jan.send(json.dumps({"told": number}))
-            assert "secret-2" in await until(anna, "secret-2")
+            assert "secret-2" in await until_said(anna, "secret-2")
         # A page that never says so: nothing, with the reason.
         monkeypatch.setattr(terminal_watchers, "NOTICE", 0.5)
         async with student(served, token) as jan, watching(served, mine) as anna:
@@ -231,13 +241,13 @@ def test_who_watches_can_send_nothing(served: Served, token: str) -> None:
             async with student(served, token) as jan, watching(served, mine) as anna:
                 await anna.send(hello_of_watcher(mine))
                 await jan.send(json.dumps({"told": await notice(jan, NOTICE)}))
-                await until(anna, PROMPT)
+                await until_said(anna, PROMPT)
                 await anna.send(sent)
                 _, code = await ends(anna)
                 assert code == (1009 if len(sent) > 65_536 else 1008), sent  # RFC 6455, 7.4.1: too big; policy
                 await notice(jan, "")
                 await jan.send(b"echo on-$((4+4))\n")
-                said = await until(jan, "on-8")
+                said = await until_said(jan, "on-8")
                 assert "touch" not in said
                 assert "xx" not in said
 
@@ -273,12 +283,11 @@ def test_who_may_not_watch_is_refused(served: Served, token: str) -> None:
             async with watching(served, root) as admin:
                 await admin.send(hello_of_watcher(root))
                 await jan.send(json.dumps({"told": await notice(jan, "root watches this terminal.")}))
-                await until(admin, PROMPT)
+                await until_said(admin, PROMPT)
                 served.database.console.sign_out(root)
                 said, code = await ends(admin)
                 assert (said[-1]["text"], code) == (WORDS[Left.OUT], 1000)
-        places = served.console.terminals.places
-        await until_async(lambda: all(one.current is None for one in list(places.values())))
+        await until_async(lambda: nobody_is_there(served))
         async with watching(served, mine) as anna:
             await anna.send(hello_of_watcher(mine))
             said, _ = await ends(anna)
@@ -294,11 +303,11 @@ def test_a_slow_watcher_holds_up_nobody_and_gets_the_end(served: Served, token: 
             await anna.send(hello_of_watcher(mine))
             await jan.send(json.dumps({"told": await notice(jan, NOTICE)}))
             await jan.send(b"seq 200000; echo done-$((5+5))\n")
-            await until(jan, "done-10")
+            await until_said(jan, "done-10")
             place = next(one for one in served.console.terminals.places.values() if one.current is not None)
             assert place.current is not None
             assert len(place.current.watchers.let_in[0].waiting) <= terminal_watchers.WINDOW + 8192
-            said = await until(anna, "done-10")
+            said = await until_said(anna, "done-10")
             assert "\x1bc" in said, "begun anew"
             assert len(said) < 1_000_000
 
