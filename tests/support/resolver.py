@@ -39,7 +39,6 @@ class Resolver:
     def ask(self, *questions: str, source: str = "", tcp: bool = False) -> set[str]:
         """``name TYPE`` each: all answers, as ``name. TYPE data``; ``source``: the address to ask from."""
         words = [*self._kdig(source), "+noall", "+answer", *(["+tcp"] if tcp else [])]
-        words += ["+retry=0", "+time=20"]  # a busy host needs its time
         for question in questions:
             words += question.split()
         said = run.run(words, netns=self.netns, timeout=60).stdout
@@ -54,6 +53,7 @@ class Resolver:
 
     def _kdig(self, source: str) -> list[str]:
         words = ["kdig", f"@{self.lab.network.server}", "-p", str(ports.NAMES)]
+        words += ["+retry=0", "+time=20"]  # a busy host needs its time
         return [*words, "-b", source] if source else words
 
     def start(self, name: str, *argv: str | Path) -> None:
