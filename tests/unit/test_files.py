@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.support.waits import LONG
 
 from nodisk import files
 from nodisk.errors import Busy
@@ -38,15 +39,15 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
     def hold() -> None:
         with files.lock(path, "it"):
             held.set()
-            done.wait(10)
+            done.wait(LONG)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(10)
+    assert held.wait(LONG)
     with pytest.raises(Busy, match="it is in use"), files.lock(path, "it", wait=0.1):
         pass
     done.set()
-    with files.lock(path, "it", wait=10):
+    with files.lock(path, "it", wait=LONG):
         pass
     holder.join()
 
