@@ -25,8 +25,8 @@ from nodisk.server.handlers.common import Problem
 
 NONE = "This class has no terminals."
 FULL = "Too many terminals are open now. Try again in a few minutes."
-GREET = 30.0
-"""Seconds for the first message: a server that reads lab.yaml again meanwhile may be busy for some."""
+GREET = 10.0
+"""Seconds for the first message."""
 GOING_AWAY, AGAINST_POLICY = 1001, 1008
 """Status codes of RFC 6455, 7.4.1."""
 
