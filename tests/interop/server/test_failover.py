@@ -151,7 +151,7 @@ def test_the_api_s_address_outlives_a_control_plane_machine(hall: Hall) -> None:
     hall.kill("cp1")
     rest, longest = hall.answers(10)
     assert rest == {"cp2": 10}
-    assert longest < BUSY / 2
+    assert longest < 8
 
     # It comes back, and gets its share again as soon as nginx looks at it again.
     hall.start("cp1")
@@ -161,7 +161,7 @@ def test_the_api_s_address_outlives_a_control_plane_machine(hall: Hall) -> None:
     hall.link("cp2", "down")
     rest, longest = hall.answers(10)
     assert rest == {"cp1": 10}
-    assert longest < BUSY / 2
+    assert longest < 8
     hall.link("cp2", "up")
     within(LEAVE_ALONE + BUSY, lambda: hall.ask()[0] == "cp2")
 

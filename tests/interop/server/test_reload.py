@@ -33,7 +33,7 @@ BASE = "https://127.0.0.1:6445"
 ROOT = Path(__file__).parents[3]
 MORE = "  - {{name: w{0}, mac: '52:54:00:99:00:2{0}', address: 10.99.0.2{0}}}\n"
 ALL = {"etcd", "docker-registry", "nginx", "dnsmasq", "chronyd", "unbound"}
-BUSY = 30.0
+BUSY = 5.0
 """Seconds that nginx may take to start anew on a host with much else to do; alone it takes a tenth."""
 
 
