@@ -21,7 +21,7 @@ import pytest
 from tests.api.apiserver import ControlPlane
 from tests.support.api_pods import pod
 from tests.support.resolver import Resolver, resolver
-from tests.support.waits import until
+from tests.support.waits import LONG, until
 
 from nodisk import ports
 from nodisk.kube.client import Client
@@ -168,7 +168,7 @@ def test_an_address_goes_from_one_to_another(
         )
         asking.start()
         moved(client, ana, "a", NEXT)
-        asking.join()
+        asking.join(LONG)
         assert len(times) == 51
 
         client.delete("v1", "Pod", "a", namespace=ana, grace=0)

@@ -52,7 +52,7 @@ INFO = (
 )
 
 BRIEFLY = 6.0
-"""Seconds for a machine to be back: all of it is lost with one that never is, and those that are need some."""
+"""Seconds for a machine to be back, and for the API to be away: lost in each test, and more than a busy host needs."""
 
 
 class Killed(BaseException):
@@ -360,7 +360,7 @@ def test_the_api_s_gap_is_told(room: Room, plane: ControlPlane, capsys: pytest.C
         room.boot(names)
         if next(asked) == 0:
             plane.forwarder.cut()
-            threading.Timer(1.0, plane.forwarder.mend).start()
+            threading.Timer(BRIEFLY, plane.forwarder.mend).start()
 
     room.finish(room.walk(boot=boot))
     assert capsys.readouterr().err.count("the API was away for") == 1

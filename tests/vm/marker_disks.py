@@ -1,4 +1,4 @@
-"""A disk in each of a virtual lab's machines, as room's PCs have one: with a system to boot, and somebody's files.
+"""A disk in each of a virtual lab's machines, as a room's PCs have: a system to boot, and files to leave alone.
 
 A virtual lab has no disks, so QEMU is found by a program of the same name that adds one.
 """

@@ -1,4 +1,4 @@
-"""How the last boots with peers went: whether machines got anything from each other, and whom others accuse."""
+"""How the last boots with peers went: whether machines got anything from each other, and who gave altered parts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _accused(lab: Lab, accused: dict[str, set[str]]) -> Iterator[Finding]:
         # One machine can say so of all others, and then it is that one whose RAM is bad.
         yield warning(
             _NAME,
-            f"{said} that {who} gave parts that aren't the image's; nobody booted them",
+            f"{said} that {who} gave altered parts of the image; nobody booted them",
             f"test the RAM of {who if many > 1 else 'both'}: nodisk machines inventory NAME --memory-test 2",
         )
 
@@ -67,12 +67,12 @@ def _together(boots: list[tuple[float, int, int]]) -> Finding:
     last_boots = [boot for boot in boots if last - boot[0] <= TOGETHER]
     server, others = (sum(boot[place] for boot in last_boots) for place in (1, 2))
     if len(last_boots) < ENOUGH:
-        return ok(_NAME, f"fewer than {ENOUGH} machines have booted together: nothing is known yet")
+        return ok(_NAME, f"fewer than {ENOUGH} machines have booted together, so nothing is known yet")
     if others == 0:
         return warning(
             _NAME,
-            f"{len(last_boots)} machines booted together, and none got anything from another",
-            "let the switch pass traffic between their ports (private VLAN, port isolation), or write peers: off",
+            f"{len(last_boots)} machines booted together, and none got any of the image from another",
+            "let the switch pass traffic between their ports (no private VLAN or port isolation), or set `peers: off`",
         )
     share = 100 * others / (server + others)
-    return ok(_NAME, f"of what {len(last_boots)} machines last booted, {share:.0f} % came from each other")
+    return ok(_NAME, f"at their last boot, {len(last_boots)} machines got {share:.0f} % of the image from each other")

@@ -79,7 +79,7 @@ def _problem(lab: Lab, machine: Machine) -> tuple[str, str] | None:
 def _problem_without_rom(lab: Lab, machine: Machine) -> tuple[str, str] | None:
     nic, kind = machine.nic_model, KINDS[machine.nic_model]
     if kind.dark:
-        text = f"it can't boot over QEMU's {nic}, which has no option ROM and on which iPXE sees no link"
+        text = f"QEMU's {nic} has no option ROM, and iPXE sees no link on it, so nothing can boot from it"
         return text, f"nic_model: {Nic.E1000E}"
     if lab.firmware(machine) is not Firmware.BIOS:
         return f"QEMU's {nic} has no option ROM, so UEFI can't boot from it", "virtual: {firmware: bios}"

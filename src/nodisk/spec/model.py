@@ -140,7 +140,7 @@ class Machine(Section):
     """What a virtual machine boots with, where that is to differ from `virtual.firmware`."""
     nic_model: Nic = Nic.VIRTIO
     """The NIC of a virtual machine, by QEMU's name. All but `virtio-net-pci` and `vmxnet3` need `os.kernel: generic`;
-    nothing boots over `igb` by itself, as `nodisk lab up` says."""
+    `igb` needs QEMU 8, and can't boot from the network by itself."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of its node; the server reconciles them on existing nodes, too."""
     taints: tuple[Taint, ...] = ()

@@ -48,7 +48,7 @@ class Peers(Section):
     """How much a running machine gives to others at most, in bits a second: `200M`, `1G`; parts of the image that it
     booted and layers of container images each. While it boots it has no limit."""
     layers: bool = True
-    """Whether workers give layers of container images to each other, too; they keep them packed as well for that."""
+    """Whether workers also give each other layers of container images, for which they keep compressed copies in RAM."""
 
 
 PeersOrOff = Annotated[

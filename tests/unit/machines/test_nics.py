@@ -69,7 +69,7 @@ def test_every_nic_is_described() -> None:
         (make_lab(Nic.E1000, kernel=Kernel.CLOUD), "cp1: the cloud kernel has no driver for e1000"),
         (make_lab(Nic.USB_NET, mac="52:54:00:09:00:0b"), "cp1: QEMU gives every usb-net a MAC that begins with 40:"),
         (make_lab(Nic.TULIP, firmware=Firmware.UEFI), "cp1: QEMU's tulip has no option ROM, so UEFI can't boot"),
-        (make_lab(Nic.IGB), "cp1: it can't boot over QEMU's igb"),
+        (make_lab(Nic.IGB), "cp1: QEMU's igb has no option ROM, and iPXE sees no link on it"),
     ],
 )
 def test_what_stands_in_the_way_is_said(lab: Lab, said: str) -> None:
