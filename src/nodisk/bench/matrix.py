@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from nodisk import files, yamltext
+from nodisk import files
 from nodisk.assets import build
 from nodisk.bench import room_dhcp, temporary
 from nodisk.errors import NodiskError, UsageError
@@ -29,7 +29,6 @@ from nodisk.plan import dhcp_answers, dhcp_snippets
 from nodisk.records import host
 from nodisk.records.database import Database
 from nodisk.records.events import Kind, progress
-from nodisk.spec.load import parse
 from nodisk.spec.model import DhcpMode, Firmware, Lab, Machine
 from nodisk.state import State
 from nodisk.values import Mac, Role, Stage
@@ -176,8 +175,8 @@ def measure(lab: Lab, state: State, *, within: float, say: Callable[[str], None]
         for dhcp, group in itertools.groupby(cells(), key=lambda cell: cell.dhcp):
             firmware = [cell.firmware for cell in group]
             text = document(lab, dhcp, firmware)
-            build.build(parse(yamltext.dump(text), file=Path("lab.yaml")), state)  # loaders for every firmware
-            with temporary.lab(text, state) as virtual, _room(virtual, dhcp):
+            # Loaders of every firmware may have to be fetched.
+            with temporary.lab(text, state, offline=False) as virtual, _room(virtual, dhcp):
                 for boot in _boots(virtual, dhcp, within):
                     reached = "did not reach os" if boot.seconds is None else f"os after {boot.seconds:.0f} s"
                     say(f"dhcp: {dhcp}, {boot.cell.firmware}: {reached}")

@@ -47,10 +47,12 @@ def refuse_foreign(state: LabState) -> None:
 
 
 @contextmanager
-def lab(document: Mapping[str, Any], state: State, *, masked: Iterable[str] = ()) -> Iterator[Virtual]:
+def lab(
+    document: Mapping[str, Any], state: State, *, masked: Iterable[str] = (), offline: bool = True
+) -> Iterator[Virtual]:
     """The lab of such a lab.yaml with its server running and no machine on; removed afterwards.
 
-    ``masked``: units that its machines don't start.
+    ``masked``: units that its machines don't start. ``offline``: all that they boot has been built.
     """
     of = str(document["name"])
     refuse_foreign(state.lab(of))
@@ -61,7 +63,7 @@ def lab(document: Mapping[str, Any], state: State, *, masked: Iterable[str] = ()
     virtual.down(unheard, purge=True)  # left over from one that was killed
     files.write(virtual.state.bench, "".join(f"{unit}\n" for unit in masked))
     try:
-        build.build(virtual.lab, state, offline=True)
+        build.build(virtual.lab, state, offline=offline)
         virtual.start(unheard)
         yield virtual
     finally:
