@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,7 +127,7 @@ def find_containerd(folder: Path) -> Path:
 @contextmanager
 def containerd(program: Path, room: Room, machine: str, *, peers: bool = True) -> Iterator[Puller]:
     """containerd in the machine's namespace; ``peers``: with what lab.yaml's ``peers`` changes."""
-    folder = room.folder / f"containerd-{machine}-{peers}"
+    folder = Path(tempfile.mkdtemp(dir=room.folder, prefix=f"containerd-{machine}-"))
     asset = AssetRef("none", "0" * 64, 1)
     release = ReleaseFacts(KubeVersion(1, 36, 1), "upstream", (), asset)
     facts = Facts("", ImageFacts(asset, asset, asset, "6.12", 1, "1.7.24"), release)

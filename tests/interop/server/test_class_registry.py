@@ -9,16 +9,19 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tests.api.apiserver import ControlPlane, binaries
 from tests.interop.server.pullers import Image, containerd, find_containerd
 from tests.interop.server.rooms import LAB, Room, make_room
 from tests.support.inside import inside
+from tests.support.student_computer import computer
 from tests.support.waits import LONG
 
 from nodisk import ports, run
@@ -35,6 +38,13 @@ from nodisk.waiting import Deadline, until
 
 pytestmark = pytest.mark.interop
 WITH = LAB + "class_registry: {{size: 48MiB, per_namespace: 16MiB}}\n"
+DOCKERD = """\
+dockerd --bridge none --iptables=false --ip6tables=false >/var/log/dockerd.log 2>&1 &
+until docker version >/dev/null 2>&1; do
+    kill -0 $! || { cat /var/log/dockerd.log; exit 1; }
+    sleep 0.5
+done"""
+"""Docker's daemon, without a network of its own for containers."""
 REGISTRY = f"10.99.0.1:{ports.CLASS_REGISTRY}"
 
 
@@ -246,6 +256,47 @@ def test_the_server_starts_again_with_the_images_and_without_garbage(lesson: Cla
     lesson.room.start()
     assert lesson.large() == 1, "whose tag has become another's"
     assert lesson.pull("anna", f"{space}/again:1") == ""
+
+
+class Program(NamedTuple):
+    """A client, as the docs have it."""
+
+    package: str
+    certificates: str
+    """Where the docs put the CA."""
+    denied: str
+    """What it says without a login."""
+    first: str = ""
+    """What must run before it."""
+
+
+CONTAINERS = "/etc/containers/certs.d"
+CLIENTS = {
+    "podman": Program("podman", CONTAINERS, "unauthorized"),
+    "buildah": Program("buildah", CONTAINERS, "unauthorized"),
+    "docker": Program("docker.io", "/etc/docker/certs.d", "no basic auth credentials", DOCKERD),
+}
+
+
+@pytest.mark.apart
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_docs_lines_by_other_clients(lesson: Class, tmp_path: Path, client: str) -> None:
+    program, name = CLIENTS[client], f"{REGISTRY}/{lesson.namespace('anna')}/{client}:1"
+    with tempfile.TemporaryDirectory(prefix="nodisk-student-", dir="/dev/shm") as folder:
+        anna = computer(f"{lesson.room.name}-stranger", program.package, f"usr/bin/{client}", Path(folder))
+        anna.put(f"{program.certificates}/{REGISTRY}/ca.crt", (lesson.room.state.pki / "server-ca.crt").read_text())
+        anna.put("/root/token", lesson.token("anna"))
+        anna.put("/root/web/Dockerfile", 'FROM scratch\nCOPY page /page\nCMD ["/page"]\n')
+        anna.put("/root/web/page", "hello\n")
+        said = anna.type(f"""{program.first}
+            {client} login -u student --password-stdin {REGISTRY} </root/token
+            {client} build -t {name} /root/web
+            {client} push {name}
+            {client} logout {REGISTRY}
+            ! {client} push {name}""")
+        assert program.denied in said.splitlines()[-1], said
+    with containerd(find_containerd(tmp_path), lesson.room, "w1", peers=False) as machine:
+        assert machine.pull(Image(name, "", 0)) == ""
 
 
 @pytest.mark.apart
