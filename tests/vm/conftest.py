@@ -17,6 +17,7 @@ LAB = """\
 name: vmtest
 network: {subnet: 10.78.0.0/24, server: 10.78.0.1}
 os: {kernel: cloud}
+class_registry: {size: 64MiB, per_namespace: 32MiB}
 machines:
   - {name: cp1, mac: "52:54:00:78:00:0b", address: 10.78.0.11, role: control-plane, memory: 2GiB}
   - {name: w1, mac: "52:54:00:78:00:15", address: 10.78.0.21, memory: 1GiB, firmware: uefi-http}

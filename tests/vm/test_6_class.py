@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -18,11 +19,14 @@ import pytest
 from tests.vm import sheet
 from tests.vm.driver import Driver
 
-from nodisk import run
+from nodisk import ports, run
 from nodisk.assets.container_images import ECHO, ECHO_PORT
+from nodisk.assets.store import Store
 from nodisk.classes.selftest import REACH
+from nodisk.kube import kubeconfig
 from nodisk.machines import processes
 from nodisk.records import running
+from nodisk.state import DEFAULT_STATE, State
 from nodisk.storage import volumes
 
 pytestmark = pytest.mark.vm
@@ -31,6 +35,9 @@ NAME = "vmclass"
 REMOVE = ("--yes", "--storage-policy", "remove", "--timeout", "900")
 JAN, EWA = "vmclass-jan-kowalski", "vmclass-ewa-lis"
 SERVER = "10.78.0.1"
+REGISTRY = f"{SERVER}:{ports.CLASS_REGISTRY}"
+OWN = f"{REGISTRY}/{JAN}/echo:1"
+"""Jan's own image."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def test_the_printed_sheet_line_by_line(made: Made, tmp_path: Path) -> None:
     assert f"No resources found in {JAN} namespace." in clean.stdout
 
 
-def pod(space: str, name: str, node: str, volume: Mapping[str, Any]) -> dict[str, Any]:
+def pod(space: str, name: str, node: str, volume: Mapping[str, Any], *, image: str = ECHO) -> dict[str, Any]:
     """A pod that answers on the echo's port, with a volume at /home."""
     mount = {"name": "home", "mountPath": "/home"}
     return {
@@ -110,7 +117,7 @@ def pod(space: str, name: str, node: str, volume: Mapping[str, Any]) -> dict[str
         "spec": {
             "nodeName": node,
             "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "main", "image": ECHO, "volumeMounts": [mount]}],
+            "containers": [{"name": "main", "image": image, "volumeMounts": [mount]}],
             "volumes": [{"name": "home", **volume}],
         },
     }
@@ -133,12 +140,28 @@ def sh(vm: Driver, space: str, name: str, script: str, *, check: bool = True) ->
 CLAIM = {"persistentVolumeClaim": {"claimName": "home"}}
 
 
+def push_own(made: Made, folder: Path) -> None:
+    """Push the echo's image under another name, with the token of Jan's key: what a student's computer would do."""
+    store = Store(State(DEFAULT_STATE))
+    manifest = next(one for one in reversed(store.manifests()) if one.kind == "containers")
+    token = kubeconfig.load(made.out / "jan-kowalski.kubeconfig").token
+    login = base64.b64encode(f"jan:{token}".encode()).decode()
+    (folder / "auth.json").write_text(json.dumps({"auths": {REGISTRY: {"auth": login}}}))
+    context = made.vm.context()
+    shutil.copyfile(context.state.pki / "server-ca.crt", folder / "ca.crt")
+    words: list[str | Path] = ["skopeo", "--insecure-policy", "copy", "--quiet"]
+    words += ["--dest-authfile", folder / "auth.json", "--dest-cert-dir", folder]
+    words += [f"docker-archive:{store.path(manifest.file('echo.tar'))}", f"docker://{OWN}"]
+    run.run(words, netns=context.netns, timeout=600)
+
+
 @pytest.fixture(scope="module")
-def pods(made: Made) -> None:
+def pods(made: Made, tmp_path_factory: pytest.TempPathFactory) -> None:
     """All that can start at once does: each takes an emulated machine most of a minute."""
+    push_own(made, tmp_path_factory.mktemp("push"))
     apply(
         made.vm,
-        pod(JAN, "writer", "w1", CLAIM),
+        pod(JAN, "writer", "w1", CLAIM, image=OWN),
         pod(EWA, "other", "w2", CLAIM),
         pod(EWA, "wrong", "w1", {"nfs": {"server": SERVER, "path": f"/{'0' * 32}"}}),
         pod(EWA, "root", "w1", {"nfs": {"server": SERVER, "path": "/"}}),
