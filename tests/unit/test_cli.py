@@ -87,6 +87,14 @@ def test_help_lists_every_command_and_imports_none() -> None:
     assert set(modules.split()) & HEAVY == set()
 
 
+def test_only_serve_loads_the_server() -> None:
+    """It costs as much as all else that a command loads."""
+    modules = sorted({where.partition(":")[0] for name, (where, _) in cli.COMMANDS.items() if name != "serve"})
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *modules], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & {"uvicorn", "starlette.applications", "nodisk.console.app"} == set()
+
+
 def processor_time(*words: str | Path) -> float:
     """Seconds that a program computes. What the clock says depends on what else this machine does."""
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)

@@ -9,10 +9,10 @@ import click
 
 from nodisk import ui
 from nodisk.commands import machine_drain, machine_list, machine_remarks
+from nodisk.commands.durations import Duration
 from nodisk.commands.machine_edits import dry_run_option, finish, force_option, parsed
 from nodisk.commands.machine_list import named, sightings
 from nodisk.commands.measuring import inventory
-from nodisk.commands.server import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.machines import adopt as adopt_

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from nodisk import ui
 from nodisk.classes import record
 from nodisk.commands import opening
-from nodisk.commands.server import Duration
+from nodisk.commands.durations import Duration
 from nodisk.console import address, rights
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError

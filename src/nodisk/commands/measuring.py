@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from nodisk import ui
-from nodisk.commands.server import Duration
+from nodisk.commands.durations import Duration
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import UsageError
 from nodisk.records import remarks, running

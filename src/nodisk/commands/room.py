@@ -9,7 +9,7 @@ import click
 
 from nodisk import ui
 from nodisk.commands import switching
-from nodisk.commands.server import Duration
+from nodisk.commands.durations import Duration
 from nodisk.commands.verify import prove
 from nodisk.context import LabContext, LabOptions, lab_options, output_option
 from nodisk.errors import NodiskError, TimedOut, UsageError

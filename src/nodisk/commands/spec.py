@@ -8,7 +8,7 @@ import click
 
 from nodisk import files, ui
 from nodisk.commands import from_room
-from nodisk.commands.server import Duration
+from nodisk.commands.durations import Duration
 from nodisk.context import output_option
 from nodisk.errors import NodiskError, UsageError
 from nodisk.spec import guess, template

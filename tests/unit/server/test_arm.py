@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from nodisk.commands.server import Duration
+from nodisk.commands.durations import Duration
 
 
 @pytest.mark.parametrize(
